@@ -1,0 +1,103 @@
+import { ConfigurationError } from "./errors.ts";
+
+/** Where settings come from: `Deno.env.get` when serving, a plain lookup in tests. */
+export type ReadVariable = (name: string) => string | undefined;
+
+/** What every function needs to reach the project's own Data API. */
+export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
+
+/** What `stripe-webhook` needs. */
+export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
+
+/** Both name the same thing: the platform sets the first, projects from before 2026 only the last. */
+const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"];
+
+/**
+ * Reads `SUPABASE_URL`, the secret key and `STRIPE_WEBHOOK_SECRET`, which may hold several secrets
+ * separated by commas while one is being rotated out.
+ *
+ * @throws ConfigurationError naming every variable that is missing, blank or unreadable, never a value.
+ */
+export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
+  const problems: string[] = [];
+  const supabaseUrl = attempt(problems, () => projectUrl(read));
+  const secretKey = attempt(problems, () => serviceKey(read));
+  const webhookSecrets = attempt(problems, () => secretList(read, "STRIPE_WEBHOOK_SECRET"));
+  if (supabaseUrl === undefined || secretKey === undefined || webhookSecrets === undefined) {
+    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  }
+  return { supabaseUrl, secretKey, webhookSecrets };
+}
+
+function projectUrl(read: ReadVariable): string {
+  const value = required(read, "SUPABASE_URL");
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
+    throw new ConfigurationError("SUPABASE_URL is not an http(s) address.");
+  }
+  return value.replace(/\/+$/, "");
+}
+
+/**
+ * The key that acts as `service_role`. The platform hands out a JSON dictionary of named keys
+ * (`{"default":"sb_secret_…"}`); self-hosted projects may export a single one; older projects have a JWT.
+ * https://supabase.com/docs/guides/functions/secrets
+ */
+function serviceKey(read: ReadVariable): string {
+  const [dictionary = "", ...singles] = SECRET_KEY_NAMES;
+  const named = optional(read, dictionary);
+  if (named !== undefined) {
+    const key = firstKey(named);
+    if (key === undefined) {
+      throw new ConfigurationError(`${dictionary} is not a JSON dictionary holding a key.`);
+    }
+    return key;
+  }
+  for (const name of singles) {
+    const key = optional(read, name);
+    if (key !== undefined) return key;
+  }
+  throw new ConfigurationError(`Missing ${SECRET_KEY_NAMES.join(" or ")}.`);
+}
+
+function firstKey(dictionary: string): string | undefined {
+  let keys: unknown;
+  try {
+    keys = JSON.parse(dictionary);
+  } catch {
+    return undefined;
+  }
+  if (typeof keys !== "object" || keys === null) return undefined;
+  const candidates = ["default" in keys ? keys.default : undefined, ...Object.values(keys)];
+  return candidates.find((key): key is string => typeof key === "string" && key.trim() !== "")?.trim();
+}
+
+function secretList(read: ReadVariable, name: string): string[] {
+  const secrets = required(read, name)
+    .split(",")
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== "");
+  // A blank secret would be an HMAC key anybody can guess.
+  if (secrets.length === 0) throw new ConfigurationError(`Missing ${name}.`);
+  return secrets;
+}
+
+function required(read: ReadVariable, name: string): string {
+  const value = optional(read, name);
+  if (value === undefined) throw new ConfigurationError(`Missing ${name}.`);
+  return value;
+}
+
+function optional(read: ReadVariable, name: string): string | undefined {
+  const value = read(name)?.trim();
+  return value === "" ? undefined : value;
+}
+
+function attempt<T>(problems: string[], step: () => T): T | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    problems.push(error.message);
+    return undefined;
+  }
+}

@@ -1,0 +1,146 @@
+/** Everything a function refuses or fails with: one class a cause, each with a stable code and an HTTP status. */
+
+/**
+ * The database's own SQLSTATEs and the codes callers know them by. The migrations raise them; a code
+ * missing here is still answered as a refusal, under its SQLSTATE.
+ */
+export const DATABASE_CODES = {
+  DU001: "invalid_event",
+  DU002: "unknown_event",
+} as const;
+
+/** Facts about a failure that are safe to log: never text taken from a request or from a row. */
+export type Diagnostics = {
+  /** What is probably wrong and where to put it right, in words of ours. */
+  reason?: string;
+  /** SQLSTATE, or the Data API's own PGRST code. */
+  sqlstate?: string;
+  /** HTTP status the Data API answered with. */
+  upstream_status?: number;
+};
+
+type ErrorDetails = { headers?: Record<string, string>; diagnostics?: Diagnostics; cause?: unknown };
+
+/** Base of all of ours: `message` may be shown to the caller, `diagnostics` only to the operator. */
+export class DuebaseError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly diagnostics: Diagnostics;
+
+  constructor(code: string, status: number, message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.status = status;
+    this.headers = details.headers ?? {};
+    this.diagnostics = details.diagnostics ?? {};
+  }
+}
+
+/** A required setting is missing, blank or unreadable: the function must not start. */
+export class ConfigurationError extends DuebaseError {
+  constructor(message: string) {
+    super("configuration", 500, message);
+  }
+}
+
+export class MethodNotAllowedError extends DuebaseError {
+  constructor(allow: string) {
+    super("method_not_allowed", 405, `Only ${allow} is accepted here.`, { headers: { allow } });
+  }
+}
+
+export class PayloadTooLargeError extends DuebaseError {
+  constructor(limitBytes: number) {
+    super("payload_too_large", 413, `The body is larger than ${limitBytes} bytes.`);
+  }
+}
+
+/** The sender went away, or the stream broke, before the whole body was here. */
+export class IncompleteBodyError extends DuebaseError {
+  constructor(cause: unknown) {
+    super("incomplete_body", 400, "The body could not be read to its end.", { cause });
+  }
+}
+
+export type SignatureFault = "missing" | "malformed" | "mismatch" | "too_old" | "too_new";
+
+const SIGNATURE_MESSAGES: Record<SignatureFault, string> = {
+  missing: "There is no signature header.",
+  malformed: "The signature header is not of the form t=<seconds>,v1=<hex>.",
+  mismatch: "No signature in the header matches the body and a configured secret.",
+  too_old: "The signature's timestamp is too far in the past.",
+  too_new: "The signature's timestamp is in the future.",
+};
+
+/** The request is not proven to come from who it says: `code` is `signature_<fault>`. */
+export class SignatureError extends DuebaseError {
+  constructor(fault: SignatureFault) {
+    super(`signature_${fault}`, 400, SIGNATURE_MESSAGES[fault]);
+  }
+}
+
+/** Genuine, but nothing we can store: the sender's signature is right and the content is not an event. */
+export class InvalidEventError extends DuebaseError {
+  constructor(
+    code: "invalid_encoding" | "invalid_json" | "invalid_event" | "too_deeply_nested" | "unstorable_event",
+    message: string,
+    diagnostics: Diagnostics = {},
+  ) {
+    super(code, 400, message, { diagnostics });
+  }
+}
+
+/** A replay named an event that was never received (DU002). */
+export class UnknownEventError extends DuebaseError {
+  constructor(message: string, diagnostics: Diagnostics = {}) {
+    super(DATABASE_CODES.DU002, 404, message, { diagnostics });
+  }
+}
+
+/** One of our SQLSTATEs this version of the code has no class for. */
+export class DatabaseRefusedError extends DuebaseError {
+  constructor(message: string, diagnostics: Diagnostics) {
+    super("refused", 400, message, { diagnostics });
+  }
+}
+
+/** Seconds after which a sender may try again; Stripe keeps to its own schedule. */
+const RETRY_AFTER_SECONDS = 10;
+const NOT_STORED = "Nothing is known to be stored. Please send it again.";
+
+/** Unreachable, too slow, out of connections, or giving way to another transaction: passes by itself. */
+export class DatabaseUnavailableError extends DuebaseError {
+  constructor(diagnostics: Diagnostics, cause?: unknown) {
+    super("database_unavailable", 503, NOT_STORED, {
+      headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+      diagnostics,
+      cause,
+    });
+  }
+}
+
+/** The Data API answered, but not as a set-up project does: somebody has to put something right. */
+export class DatabaseMisconfiguredError extends DuebaseError {
+  constructor(diagnostics: Diagnostics) {
+    super("database_misconfigured", 503, NOT_STORED, {
+      headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+      diagnostics,
+    });
+  }
+}
+
+/**
+ * The one place where an error becomes an answer: `{"error":{"code","message"}}` with its status and
+ * headers. Whatever is not ours is a bug of ours, and says nothing about itself to the caller.
+ */
+export function errorResponse(error: unknown): Response {
+  const known = error instanceof DuebaseError;
+  const code = known ? error.code : "internal_error";
+  const message = known ? error.message : "Something went wrong here. Please send it again.";
+  return Response.json(
+    { error: { code, message } },
+    known ? { status: error.status, headers: error.headers } : { status: 500 },
+  );
+}

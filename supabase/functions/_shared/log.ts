@@ -1,0 +1,52 @@
+import { type Diagnostics, DuebaseError } from "./errors.ts";
+
+export type LogLevel = "info" | "warn" | "error";
+
+/**
+ * All that may be written about a request. The list is closed on purpose: bodies, headers, signatures,
+ * keys and card data have no field to go into.
+ */
+export type LogFields = Diagnostics & {
+  /** Stripe's event id. */
+  event?: string;
+  /** Stripe's event type. */
+  type?: string;
+  /** Stripe's customer id. */
+  customer?: string;
+  /** What became of it: the database's answer, or an error's code. */
+  outcome: string;
+  /** HTTP status answered. */
+  status: number;
+  duration_ms: number;
+  /** Class and place of an unexpected exception, without its message, which may quote its input. */
+  exception?: string;
+};
+
+export type Logger = (level: LogLevel, fields: LogFields) => void;
+export type WriteLine = (level: LogLevel, line: string) => void;
+
+/** The platform files lines under the console method they came through. */
+const writeToConsole: WriteLine = (level, line) => console[level](line);
+
+/** A logger that writes one line of JSON a call. */
+export function createLogger(functionName: string, write: WriteLine = writeToConsole): Logger {
+  return (level, fields) => {
+    write(
+      level,
+      JSON.stringify({ time: new Date().toISOString(), level, function: functionName, ...fields }),
+    );
+  };
+}
+
+/** What a log line says of an error: its diagnostics, or for an unexpected one where it was thrown. */
+export function describeError(error: unknown): Diagnostics & { exception?: string } {
+  if (error instanceof DuebaseError) return error.diagnostics;
+  if (!(error instanceof Error)) return { exception: typeof error };
+  const frame = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
+  return { exception: [error.name, frame?.trim()].filter(Boolean).join(" ") };
+}
+
+/** Ids and type names as they are; anything else is left out, so that a log line never carries free text. */
+export function loggableId(value: unknown): string | undefined {
+  return typeof value === "string" && /^[\w.-]{1,128}$/.test(value) ? value : undefined;
+}

@@ -1,0 +1,56 @@
+import type Stripe from "stripe";
+import { InvalidEventError } from "../_shared/errors.ts";
+import { parseJson, storableJson } from "../_shared/json.ts";
+
+/** What the door looks at; everything else is the database's to read. */
+export type ReceivedEvent = {
+  id: Stripe.Event["id"];
+  /** Any string: Stripe adds types, and an unknown one is stored like the others. */
+  type: string;
+  /** The customer the event is about, where it says so. */
+  customer: string | undefined;
+  /** The whole event as JSON text that `jsonb` accepts, otherwise as it was sent. */
+  json: string;
+};
+
+/** Ids and types of Stripe are far shorter; an index row of Postgres takes some 2,700 bytes. */
+const MAX_NAME_LENGTH = 255;
+
+/**
+ * Reads a verified body as a Stripe event.
+ *
+ * @throws InvalidEventError when it is not UTF-8, not JSON, nested too deeply, not an event or without an id.
+ */
+export function parseEvent(body: Uint8Array): ReceivedEvent {
+  const { value, text } = parseJson(body);
+  if (!isObject(value) || value.object !== "event") {
+    throw new InvalidEventError("invalid_event", 'The body is not a Stripe event: "object" is not "event".');
+  }
+  return {
+    id: nameIn(value, "id"),
+    type: nameIn(value, "type"),
+    customer: customerOf(value),
+    json: storableJson(text),
+  };
+}
+
+function nameIn(event: Record<string, unknown>, field: "id" | "type"): string {
+  const name = event[field];
+  if (typeof name !== "string" || name === "" || name.length > MAX_NAME_LENGTH) {
+    throw new InvalidEventError("invalid_event", `The event has no usable "${field}".`);
+  }
+  return name;
+}
+
+/** References come as an id or, expanded, as the object; a customer's own events are about itself. */
+function customerOf(event: Record<string, unknown>): string | undefined {
+  const object = isObject(event.data) && isObject(event.data.object) ? event.data.object : undefined;
+  if (object === undefined) return undefined;
+  const reference = object.object === "customer" ? object : object.customer;
+  const id = isObject(reference) ? reference.id : reference;
+  return typeof id === "string" ? id : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,18 @@
+import { connectDatabase } from "../_shared/database.ts";
+import { readWebhookEnvironment } from "../_shared/env.ts";
+import { createLogger } from "../_shared/log.ts";
+import { createSignatureVerifier } from "../_shared/signature.ts";
+import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
+
+// Throws, and so never serves, when a setting is missing.
+const { supabaseUrl, secretKey, webhookSecrets } = readWebhookEnvironment((name) => Deno.env.get(name));
+const callBilling = connectDatabase({ url: supabaseUrl, secretKey });
+
+const dependencies: WebhookDependencies = {
+  verifySignature: createSignatureVerifier(webhookSecrets),
+  receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+  log: createLogger("stripe-webhook"),
+  now: Date.now,
+};
+
+Deno.serve((request) => handleStripeWebhook(request, dependencies));
