@@ -7,9 +7,11 @@ import { InvalidEventError } from "./errors.ts";
 export const MAX_NESTING = 100;
 
 const QUOTE = 0x22;
+const OPENING_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
-const OPENING = [0x5b, 0x7b];
-const CLOSING = [0x5d, 0x7d];
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 // A byte order mark is kept, so that JSON.parse refuses it as Postgres would.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -46,18 +48,21 @@ export function parseJson(bytes: Uint8Array): ParsedJson {
 /** Counts brackets outside strings, byte by byte: constant stack, whatever the input. */
 export function nestingExceeds(bytes: Uint8Array, limit: number): boolean {
   let depth = 0;
-  let inString = false;
   for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index] ?? 0;
-    if (inString) {
-      if (byte === BACKSLASH) index++;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) inString = true;
-    else if (OPENING.includes(byte)) {
+    const byte = bytes[index];
+    if (byte === QUOTE) index = endOfString(bytes, index);
+    else if (byte === OPENING_BRACE || byte === OPENING_BRACKET) {
       if (++depth > limit) return true;
-    } else if (CLOSING.includes(byte)) depth--;
+    } else if (byte === CLOSING_BRACE || byte === CLOSING_BRACKET) depth--;
   }
   return false;
+}
+
+/** Index of the quote that closes the string opened at `opening`, or past the end where none does. */
+function endOfString(bytes: Uint8Array, opening: number): number {
+  let index = opening + 1;
+  while (index < bytes.length && bytes[index] !== QUOTE) index += bytes[index] === BACKSLASH ? 2 : 1;
+  return index;
 }
 
 /**
