@@ -1,0 +1,63 @@
+import { execFileSync } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
+
+/** Whether a process of this id exists, whoever owns it. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function ps(pid: number, column: string): string | undefined {
+  try {
+    return execFileSync("ps", ["-ww", "-o", `${column}=`, "-p", String(pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The command line of a process, or undefined when there is none of that id. */
+export function commandOf(pid: number): string | undefined {
+  return ps(pid, "command");
+}
+
+/**
+ * When a process was started, as text: together with its id it names one process for good, where an id alone
+ * may have been given to another since.
+ */
+export function startOf(pid: number): string | undefined {
+  return ps(pid, "lstart");
+}
+
+/** Sends a signal; a process that is gone already is no error. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+/** Waits until the process is gone; false when it still is there after `timeout` milliseconds. */
+export async function waitUntilGone(pid: number, timeout: number): Promise<boolean> {
+  const deadline = Date.now() + timeout;
+  while (isAlive(pid)) {
+    if (Date.now() > deadline) return false;
+    await delay(25);
+  }
+  return true;
+}
+
+/** Ends a process with `politely`, and with SIGKILL when that has not helped within `timeout` milliseconds. */
+export async function endProcess(pid: number, politely: NodeJS.Signals, timeout = 10_000): Promise<void> {
+  signal(pid, politely);
+  if (await waitUntilGone(pid, timeout)) return;
+  signal(pid, "SIGKILL");
+  await waitUntilGone(pid, 5_000);
+}
