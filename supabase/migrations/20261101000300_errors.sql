@@ -1,0 +1,52 @@
+-- Errors of ours: one SQLSTATE for each way of being wrong. Mirrored by functions/_shared/errors.ts.
+
+create table billing_private.error_codes (
+  sqlstate text primary key,
+  name text not null unique,
+  hint text not null,
+  constraint sqlstate_is_ours check (sqlstate ~ '^DU[0-9]{3}$')
+);
+
+comment on table billing_private.error_codes is
+  'Every SQLSTATE Duebase raises, its name, and what to do about it (sent as the error''s hint).';
+
+insert into billing_private.error_codes (sqlstate, name, hint) values
+  ('DU001', 'invalid_event', 'Pass a Stripe event as Stripe sent it: an object with id, type, created and data.object.'),
+  ('DU002', 'unknown_event', 'Look the id up in billing.webhook_events; an event that was never received cannot be replayed.'),
+  ('DU003', 'event_is_quarantined', 'Correct livemode or stripe_account in billing.settings, then replay the event.'),
+  ('DU004', 'append_only', 'This table is a record. Add a row that corrects the earlier one.'),
+  ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.webhook_events) returning void.');
+
+create function billing_private.raise_error(p_sqlstate text, p_message text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception using
+    errcode = p_sqlstate,
+    message = p_message,
+    hint = (select c.hint from billing_private.error_codes as c where c.sqlstate = p_sqlstate);
+end;
+$$;
+
+comment on function billing_private.raise_error is
+  'Raises one of our errors: SQLSTATE, a message that names the offending value, and the hint of error_codes.';
+
+create function billing_private.tg_append_only()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.raise_error(
+    'DU004',
+    format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
+  );
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004).';
+
+alter table billing_private.error_codes enable row level security;

@@ -1,0 +1,58 @@
+-- The audit trail: facts worth an auditor's time, written beside the state they tell of, never changed.
+-- Written by: projection, linking, people's actions. Read by: operators.
+
+create table billing.audit_events (
+  id bigint generated always as identity primary key,
+  occurred_at timestamptz not null,
+  recorded_at timestamptz not null,
+  action text not null,
+  actor text not null,
+  subject_id text,
+  customer_id text,
+  event_id text,
+  detail jsonb not null default '{}',
+  constraint actor_is_known check (actor in ('stripe', 'system', 'operator', 'user')),
+  constraint a_stripe_fact_names_its_event check (actor <> 'stripe' or event_id is not null)
+);
+
+comment on table billing.audit_events is
+  'Append-only: what happened to money and access, when, and which event said so. Update, delete and truncate are refused.';
+comment on column billing.audit_events.occurred_at is 'When it happened: the event''s created, or the clock of the action (UTC).';
+comment on column billing.audit_events.recorded_at is 'When the row was written (UTC); later than occurred_at for a late event.';
+comment on column billing.audit_events.action is 'What happened. Stripe''s event type where a Stripe event says it, else subject.verb such as customer.linked.';
+comment on column billing.audit_events.actor is 'Who did it: stripe, system (Duebase itself), operator (a person at the database), user.';
+comment on column billing.audit_events.subject_id is 'The object it happened to, usually a Stripe id.';
+comment on column billing.audit_events.customer_id is 'Stripe customer concerned, if any.';
+comment on column billing.audit_events.event_id is 'Stripe event that said so; one row per event and action, so a replay adds nothing.';
+comment on column billing.audit_events.detail is 'The fact in short: amounts in minor units, statuses before and after. No card data, no addresses.';
+
+create unique index audit_events_once_per_event on billing.audit_events (event_id, action) where event_id is not null;
+create index audit_events_by_subject on billing.audit_events (subject_id, occurred_at);
+create index audit_events_by_customer on billing.audit_events (customer_id, occurred_at);
+
+create trigger audit_events_are_append_only
+  before update or delete or truncate on billing.audit_events
+  for each statement execute function billing_private.tg_append_only();
+
+alter table billing.audit_events enable row level security;
+
+create function billing_private.audit(
+  p_action text,
+  p_actor text,
+  p_subject_id text,
+  p_customer_id text,
+  p_detail jsonb,
+  p_occurred_at timestamptz,
+  p_event_id text default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into billing.audit_events (occurred_at, recorded_at, action, actor, subject_id, customer_id, event_id, detail)
+  values (p_occurred_at, now(), p_action, p_actor, p_subject_id, p_customer_id, p_event_id, coalesce(p_detail, '{}'))
+  on conflict (event_id, action) where event_id is not null do nothing;
+$$;
+
+comment on function billing_private.audit is
+  'Records one fact. Facts that a Stripe event tells are recorded once per event and action, however often it is replayed.';

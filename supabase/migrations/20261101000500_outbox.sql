@@ -1,0 +1,58 @@
+-- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
+-- transaction that decided it, so that the decision and the debt commit together.
+-- Written by: projection. Read by: the deliver function.
+
+create table billing.outbox (
+  id bigint generated always as identity primary key,
+  kind text not null,
+  dedupe_key text not null,
+  payload jsonb not null default '{}',
+  status text not null default 'pending',
+  attempts integer not null default 0,
+  run_after timestamptz not null,
+  created_at timestamptz not null,
+  locked_until timestamptz,
+  claim_id uuid,
+  last_error jsonb,
+  finished_at timestamptz,
+  constraint an_effect_is_owed_once unique (dedupe_key),
+  constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'alert')),
+  constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
+  constraint attempts_are_not_negative check (attempts >= 0),
+  constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
+  constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
+);
+
+comment on table billing.outbox is
+  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, alert), each owed once.';
+comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. alert: tell the operator.';
+comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
+comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
+comment on column billing.outbox.attempts is 'How many times it has been tried.';
+comment on column billing.outbox.run_after is 'Not before this time (UTC).';
+comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
+comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';
+comment on column billing.outbox.last_error is 'Why the last attempt did not succeed.';
+
+create index outbox_due on billing.outbox (run_after, id) where status in ('pending', 'claimed');
+
+alter table billing.outbox enable row level security;
+
+create function billing_private.enqueue(
+  p_kind text,
+  p_dedupe_key text,
+  p_payload jsonb,
+  p_now timestamptz,
+  p_run_after timestamptz default null
+)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  values (p_kind, p_dedupe_key, p_payload, coalesce(p_run_after, p_now), p_now)
+  on conflict (dedupe_key) do nothing;
+$$;
+
+comment on function billing_private.enqueue is
+  'Owes one effect: adds it to the outbox unless an effect of the same dedupe key was ever owed.';

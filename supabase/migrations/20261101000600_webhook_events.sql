@@ -1,0 +1,120 @@
+-- Receive: every Stripe event once, every repetition counted, every failed projection kept.
+-- Written by: billing.receive_event. Read by: projection, retries, operators.
+
+create table billing.webhook_events (
+  id text primary key,
+  type text not null,
+  api_version text,
+  livemode boolean not null,
+  account text,
+  created timestamptz not null,
+  object_id text,
+  customer_id text,
+  payload jsonb not null,
+  received_at timestamptz not null,
+  constraint id_is_not_blank check (btrim(id) <> '')
+);
+
+comment on table billing.webhook_events is 'One row per Stripe event, as Stripe sent it. Append-only: the source from which all billing state can be read again.';
+comment on column billing.webhook_events.id is 'Stripe''s event id (evt_…). The primary key is the idempotency constraint: a repeated delivery changes nothing.';
+comment on column billing.webhook_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
+comment on column billing.webhook_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
+comment on column billing.webhook_events.created is 'When it happened at Stripe. Whole seconds, UTC: two events may share one.';
+comment on column billing.webhook_events.object_id is 'Id of data.object; null for objects without one, such as an upcoming invoice.';
+comment on column billing.webhook_events.customer_id is 'Customer the object belongs to, where the payload says; its events are projected one after another.';
+comment on column billing.webhook_events.received_at is 'When we stored it (UTC).';
+
+-- Events of one object in one second are compared with each other (see event order).
+create index webhook_events_by_object on billing.webhook_events (object_id, created);
+create index webhook_events_by_customer on billing.webhook_events (customer_id, created);
+-- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
+create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
+
+create trigger webhook_events_are_never_updated
+  before update or truncate on billing.webhook_events
+  for each statement execute function billing_private.tg_append_only();
+
+create table billing.webhook_duplicates (
+  id bigint generated always as identity primary key,
+  event_id text not null references billing.webhook_events (id) on delete cascade,
+  received_at timestamptz not null
+);
+
+comment on table billing.webhook_duplicates is
+  'One row per repeated delivery of an event already stored. The idempotency hit rate is read from here.';
+
+create index webhook_duplicates_by_event on billing.webhook_duplicates (event_id);
+
+create trigger webhook_duplicates_are_never_updated
+  before update or truncate on billing.webhook_duplicates
+  for each statement execute function billing_private.tg_append_only();
+
+create table billing.failed_webhooks (
+  event_id text primary key references billing.webhook_events (id),
+  status text not null,
+  attempts integer not null,
+  error jsonb not null,
+  first_failed_at timestamptz not null,
+  last_failed_at timestamptz not null,
+  next_attempt_at timestamptz,
+  resolved_at timestamptz,
+  constraint status_is_known check (status in ('retrying', 'dead', 'resolved', 'quarantined')),
+  constraint attempts_are_not_negative check (attempts >= 0),
+  constraint only_the_retrying_have_a_next_attempt check ((status = 'retrying') = (next_attempt_at is not null)),
+  constraint only_the_resolved_have_an_end check ((status = 'resolved') = (resolved_at is not null))
+);
+
+comment on table billing.failed_webhooks is
+  'Events whose projection failed or was withheld. The rows with status dead are the dead letter queue; billing.replay_failed_webhook(event_id) runs one again.';
+comment on column billing.failed_webhooks.status is
+  'retrying: will be tried at next_attempt_at. dead: out of retries, waits for a person. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
+comment on column billing.failed_webhooks.attempts is
+  'Failed projections that count: the first and up to three retries. Lost races (deadlock, lock timeout) do not.';
+comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstate, message, detail, hint, context (where in which function).';
+comment on column billing.failed_webhooks.next_attempt_at is 'Earliest time of the next retry (UTC).';
+
+create index failed_webhooks_due on billing.failed_webhooks (next_attempt_at) where status = 'retrying';
+
+create table billing.event_handlers (
+  event_type text not null,
+  handler text not null,
+  position integer not null default 100,
+  enabled boolean not null default true,
+  description text,
+  primary key (event_type, handler),
+  constraint handler_is_a_qualified_name check (handler ~ '^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$')
+);
+
+comment on table billing.event_handlers is
+  'Which functions project which event type, in order of position. Add a row to run a function of your own, schema.name(billing.webhook_events) returning void, in the same transaction as ours.';
+comment on column billing.event_handlers.event_type is 'Stripe''s event type, exactly.';
+comment on column billing.event_handlers.handler is
+  'Qualified name of the function. It must be safe to run twice on one event; if it raises, the event''s whole projection is undone and retried.';
+comment on column billing.event_handlers.position is 'Smaller runs first. Duebase''s own use 10 to 50.';
+
+create function billing_private.tg_event_handlers__before_write()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if to_regprocedure(new.handler || '(billing.webhook_events)') is null then
+    perform billing_private.raise_error(
+      'DU005', format('no function %s(billing.webhook_events) for event type %s', new.handler, new.event_type)
+    );
+  end if;
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_event_handlers__before_write is
+  'Refuses a handler that does not exist (DU005), so that a typing mistake shows now and not as failed events.';
+
+create trigger event_handlers_exist
+  before insert or update on billing.event_handlers
+  for each row execute function billing_private.tg_event_handlers__before_write();
+
+alter table billing.webhook_events enable row level security;
+alter table billing.webhook_duplicates enable row level security;
+alter table billing.failed_webhooks enable row level security;
+alter table billing.event_handlers enable row level security;

@@ -1,0 +1,282 @@
+-- Event order: which of an object's events speaks for its state, whatever order they arrive in.
+-- The answer is a function of the set of events received, never of the sequence: that is what makes any order,
+-- any repetition and any concurrency end in the same rows.
+-- Reads: webhook_events. Writes: object_versions. Called by: every handler that keeps state.
+
+create table billing_private.object_versions (
+  object_id text primary key,
+  as_of timestamptz,
+  event_id text,
+  rank smallint not null default 0,
+  deleted_at timestamptz,
+  constraint a_version_or_a_tombstone check (as_of is not null or deleted_at is not null)
+)
+-- Every event of an object rewrites its row and no index covers what changes: room on the page keeps that in place.
+with (fillfactor = 70);
+
+comment on table billing_private.object_versions is
+  'For each mirrored Stripe object, the moment its row shows and the event that said so; the tombstone of a deleted one.';
+comment on column billing_private.object_versions.as_of is 'created of the event shown (whole seconds, UTC), or the time the object was read from Stripe.';
+comment on column billing_private.object_versions.event_id is 'Event shown; null when the object was read from Stripe.';
+comment on column billing_private.object_versions.rank is 'Rank of that event within its second, see event_rank.';
+comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe. Never taken back.';
+
+alter table billing_private.object_versions enable row level security;
+
+create function billing_private.event_rank(p_type text, p_object jsonb)
+returns smallint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return (case
+    when p_type like '%.deleted' then 9
+    when p_type like '%.created' then 1
+    else case p_object ->> 'object'
+      when 'invoice' then case p_object ->> 'status' when 'draft' then 2 when 'uncollectible' then 4 when 'paid' then 5 when 'void' then 5 else 3 end
+      when 'subscription' then case p_object ->> 'status' when 'incomplete' then 2 when 'canceled' then 5 when 'incomplete_expired' then 5 else 3 end
+      when 'payment_intent' then case p_object ->> 'status' when 'succeeded' then 5 when 'canceled' then 5 else 3 end
+      when 'checkout.session' then case p_object ->> 'status' when 'complete' then 5 when 'expired' then 5 else 3 end
+      else 3
+    end
+  end)::smallint;
+end;
+$$;
+
+comment on function billing_private.event_rank is
+  'Order of two events of one object in the same second, as far as type and status tell it: 1 created, 2 to 4 on the way, 5 terminal state, 9 deleted. Statuses that Stripe can leave again share a rank.';
+
+create function billing_private.attributes_match(p_object jsonb, p_previous jsonb)
+returns boolean
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  attribute record;
+begin
+  for attribute in select key, value from jsonb_each(p_previous) loop
+    if jsonb_typeof(attribute.value) = 'object' and jsonb_typeof(p_object -> attribute.key) = 'object' then
+      if not billing_private.attributes_match(p_object -> attribute.key, attribute.value) then
+        return false;
+      end if;
+    -- A key that did not exist before is listed as null.
+    elsif coalesce(p_object -> attribute.key, 'null') <> attribute.value then
+      return false;
+    end if;
+  end loop;
+  return true;
+end;
+$$;
+
+comment on function billing_private.attributes_match is
+  'Whether an object looks as previous_attributes says it did before an update. Of nested objects Stripe lists only the keys that changed.';
+
+create function billing_private.latest_of_second(p_object_id text, p_created timestamptz, out event_id text, out is_certain boolean)
+language sql
+stable
+set search_path = ''
+as $$
+  with received as (
+    select
+      e.id,
+      e.payload #> '{data,object}' as object,
+      nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
+      billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank
+    from billing.webhook_events as e
+    where e.object_id = p_object_id
+      and e.created = p_created
+      -- Only what is projected may speak: an event nobody handles must not matter when another one arrives.
+      and exists (select from billing.event_handlers as h where h.event_type = e.type and h.enabled)
+      and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
+  ),
+  highest as (
+    select r.* from received as r where r.rank = (select max(rank) from received)
+  ),
+  -- An event is superseded when an update of the same second says its state is the one it changed.
+  unsuperseded as (
+    select h.*
+    from highest as h
+    where not exists (
+      select
+      from highest as later
+      where later.id <> h.id
+        and later.previous is not null
+        and later.object <> h.object
+        and billing_private.attributes_match(h.object, later.previous)
+    )
+  ),
+  -- All superseded means a state was left and entered again within the second: nothing here can tell which is last.
+  contenders as (
+    select * from unsuperseded
+    union all
+    select * from highest where not exists (select from unsuperseded)
+  )
+  select max(c.id collate "C"), count(distinct c.object) = 1
+  from contenders as c;
+$$;
+
+comment on function billing_private.latest_of_second is
+  'Of the events received for one object in one second, the one that speaks for its state. Not certain: several could be, one is chosen the same way every time, and Stripe has to be asked.';
+
+create function billing_private.accept_event(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  incoming constant jsonb := p_event.payload #> '{data,object}';
+  incoming_rank constant smallint := billing_private.event_rank(p_event.type, incoming);
+begin
+  if incoming_rank < 9 then
+    -- The usual case in one statement: the object is new, or the event is newer than what is shown.
+    insert into billing_private.object_versions as v (object_id, as_of, event_id, rank)
+    values (p_event.object_id, p_event.created, p_event.id, incoming_rank)
+    on conflict (object_id) do update
+      set as_of = excluded.as_of, event_id = excluded.event_id, rank = excluded.rank
+      where v.rank < 9 and (v.as_of is null or v.as_of < excluded.as_of)
+    returning incoming, v.deleted_at into object, deleted_at;
+    if found then
+      return;
+    end if;
+  end if;
+
+  select o.object, o.deleted_at
+  into object, deleted_at
+  from billing_private.settle_order(p_event, incoming, incoming_rank) as o;
+end;
+$$;
+
+comment on function billing_private.accept_event is
+  'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that speaks for it) and its tombstone, or a null object when the event is stale.';
+
+create function billing_private.accept_object(p_event billing.webhook_events)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return (select a.object from billing_private.accept_event(p_event) as a);
+end;
+$$;
+
+comment on function billing_private.accept_object is 'accept_event for objects whose deletion is a state of their own, such as a canceled subscription.';
+
+create function billing_private.settle_order(
+  p_event billing.webhook_events,
+  p_incoming jsonb,
+  p_rank smallint,
+  out object jsonb,
+  out deleted_at timestamptz
+)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  shown billing_private.object_versions;
+  latest record;
+begin
+  select * into shown from billing_private.object_versions as v where v.object_id = p_event.object_id for update;
+
+  if p_rank = 9 then
+    select d.object, d.deleted_at into object, deleted_at from billing_private.bury(p_event, p_incoming, shown) as d;
+    return;
+  end if;
+
+  if shown.rank = 9 then
+    -- Nothing brings a deleted object back. A canceled subscription may still have its metadata edited.
+    if p_rank < 5 or p_event.created < shown.as_of or (p_event.created = shown.as_of and shown.as_of = shown.deleted_at) then
+      return;
+    end if;
+  elsif p_event.created < shown.as_of then
+    return;
+  end if;
+
+  if p_event.created > shown.as_of then
+    select p_event.id as event_id, true as is_certain into latest;
+  elsif shown.event_id is null then
+    -- Read from Stripe within this very second: before or after the event cannot be told, so read again.
+    perform billing_private.ask_stripe(p_event);
+    return;
+  else
+    select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
+    if not latest.is_certain then
+      perform billing_private.ask_stripe(p_event);
+    end if;
+    if latest.event_id = shown.event_id then
+      return;
+    end if;
+  end if;
+
+  select e.payload #> '{data,object}', shown.deleted_at
+  into object, deleted_at
+  from billing.webhook_events as e
+  where e.id = latest.event_id;
+
+  update billing_private.object_versions as v
+  set
+    as_of = p_event.created,
+    event_id = latest.event_id,
+    rank = greatest(case when shown.rank = 9 then 9 end, billing_private.event_rank(p_event.type, object))
+  where v.object_id = p_event.object_id;
+end;
+$$;
+
+comment on function billing_private.settle_order is
+  'The less usual cases of accept_event: a deletion, a deleted object, a stale event, several events in one second.';
+
+create function billing_private.bury(
+  p_event billing.webhook_events,
+  p_incoming jsonb,
+  p_shown billing_private.object_versions,
+  out object jsonb,
+  out deleted_at timestamptz
+)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- A deletion comes with the whole last state, or as {id, object, deleted: true} which has none.
+  has_state constant boolean := p_incoming -> 'deleted' is distinct from 'true';
+begin
+  if p_shown.rank = 9 then
+    return;
+  end if;
+  deleted_at := p_event.created;
+  object := p_incoming;
+
+  if not has_state then
+    insert into billing_private.object_versions as v (object_id, deleted_at)
+    values (p_event.object_id, p_event.created)
+    on conflict (object_id) do update set deleted_at = excluded.deleted_at;
+  elsif p_shown.rank = 5 and p_shown.as_of > p_event.created then
+    -- Its terminal state was edited after the deletion and arrived before it.
+    object := null;
+    update billing_private.object_versions as v set rank = 9, deleted_at = p_event.created where v.object_id = p_event.object_id;
+  else
+    insert into billing_private.object_versions as v (object_id, as_of, event_id, rank, deleted_at)
+    values (p_event.object_id, p_event.created, p_event.id, 9, p_event.created)
+    on conflict (object_id) do update
+      set as_of = excluded.as_of, event_id = excluded.event_id, rank = 9, deleted_at = excluded.deleted_at;
+  end if;
+end;
+$$;
+
+comment on function billing_private.bury is
+  'Leaves the tombstone of a deleted object. It outlives every other event of the object, earlier or later.';
+
+create function billing_private.ask_stripe(p_event billing.webhook_events)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.enqueue(
+    'refresh',
+    format('refresh:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
+    jsonb_build_object('object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id),
+    p_event.received_at
+  );
+$$;
+
+comment on function billing_private.ask_stripe is
+  'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last.';

@@ -1,0 +1,263 @@
+-- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
+-- Reads: event_handlers, settings. Writes: webhook_events, webhook_duplicates, failed_webhooks, and through the
+-- handlers all billing state. Called by: the stripe-webhook and reconcile functions, through the Data API.
+
+create function billing_private.lock_customer(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- One lock and only one, so that no two projections can wait for each other.
+  perform pg_advisory_xact_lock(hashtextextended(coalesce(p_event.customer_id, p_event.object_id, p_event.id), 7305));
+end;
+$$;
+
+comment on function billing_private.lock_customer is
+  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks.';
+
+create function billing_private.run_handlers(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+-- Waiting for another projection must end well before the API's statement timeout (8 s) ends the whole transaction.
+set lock_timeout = '3s'
+as $$
+declare
+  handler text;
+  is_locked boolean := false;
+begin
+  for handler in
+    select h.handler
+    from billing.event_handlers as h
+    where h.event_type = p_event.type and h.enabled
+    order by h.position, h.handler
+  loop
+    if not is_locked then
+      perform billing_private.lock_customer(p_event);
+      is_locked := true;
+    end if;
+    execute format('select %s($1)', handler) using p_event;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.run_handlers is 'Runs an event''s handlers in order under the customer''s lock; a type without handlers is done at once.';
+
+create function billing_private.quarantine_reason(p_event billing.webhook_events)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  expected record;
+begin
+  select s.livemode, s.stripe_account into expected from billing.settings as s;
+  if p_event.livemode <> expected.livemode then
+    return format(
+      'event has livemode %s, this project mirrors livemode %s (billing.settings.livemode)', p_event.livemode, expected.livemode
+    );
+  end if;
+  if p_event.account is distinct from expected.stripe_account then
+    return format(
+      'event belongs to account %s, this project mirrors %s (billing.settings.stripe_account)',
+      coalesce(p_event.account, 'of the platform'), coalesce(expected.stripe_account, 'the platform account')
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.quarantine_reason is 'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
+
+create function billing_private.retry_delay(p_failures integer)
+returns interval
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  return interval '1 minute' * power(5, p_failures - 1) * (1 + random() / 5);
+end;
+$$;
+
+comment on function billing_private.retry_delay is
+  'Time from the nth failed projection to the next try: 1, 5, 25 minutes, and up to a fifth more so that failures of one cause spread out.';
+
+create function billing_private.record_failure(p_event billing.webhook_events, p_error jsonb, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  max_failures constant integer := 4; -- the first try and three retries
+  -- Lost races: serialization failure, deadlock, lock timeout. They say nothing against the event.
+  counts constant boolean := p_error ->> 'sqlstate' not in ('40001', '40P01', '55P03');
+  failure billing.failed_webhooks;
+begin
+  select * into failure from billing.failed_webhooks as f where f.event_id = p_event.id for update;
+  failure.attempts := coalesce(failure.attempts, 0) + counts::integer;
+  if failure.status = 'dead' or failure.attempts >= max_failures then
+    failure.status := 'dead';
+    failure.next_attempt_at := null;
+  else
+    failure.status := 'retrying';
+    failure.next_attempt_at := p_now + billing_private.retry_delay(greatest(failure.attempts, 1));
+  end if;
+
+  insert into billing.failed_webhooks as f
+    (event_id, status, attempts, error, first_failed_at, last_failed_at, next_attempt_at)
+  values
+    (p_event.id, failure.status, failure.attempts, p_error, p_now, p_now, failure.next_attempt_at)
+  on conflict (event_id) do update
+    set
+      status = excluded.status,
+      attempts = excluded.attempts,
+      error = excluded.error,
+      last_failed_at = excluded.last_failed_at,
+      next_attempt_at = excluded.next_attempt_at,
+      resolved_at = null;
+
+  if failure.status = 'dead' then
+    perform billing_private.enqueue(
+      'alert',
+      'alert:dead_webhook:' || p_event.id,
+      jsonb_build_object('cause', 'dead_webhook', 'event_id', p_event.id, 'type', p_event.type, 'error', p_error ->> 'message'),
+      p_now
+    );
+  end if;
+  return failure.status;
+end;
+$$;
+
+comment on function billing_private.record_failure is
+  'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
+
+create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  error_state text;
+  error_message text;
+  error_detail text;
+  error_hint text;
+  error_context text;
+begin
+  begin
+    perform billing_private.run_handlers(p_event);
+    return 'processed';
+  -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
+  exception when query_canceled or assert_failure or others then
+    get stacked diagnostics
+      error_state = returned_sqlstate,
+      error_message = message_text,
+      error_detail = pg_exception_detail,
+      error_hint = pg_exception_hint,
+      error_context = pg_exception_context;
+  end;
+  return billing_private.record_failure(
+    p_event,
+    jsonb_build_object(
+      'sqlstate', error_state, 'message', error_message, 'detail', nullif(error_detail, ''),
+      'hint', nullif(error_hint, ''), 'context', error_context
+    ),
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.project_event is
+  'Projects one event in a subtransaction: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead).';
+
+create function billing_private.tg_webhook_events__after_insert()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  reason constant text := billing_private.quarantine_reason(new);
+begin
+  if reason is null then
+    perform billing_private.project_event(new, new.received_at);
+  else
+    insert into billing.failed_webhooks (event_id, status, attempts, error, first_failed_at, last_failed_at)
+    values (new.id, 'quarantined', 0, jsonb_build_object('message', reason), new.received_at, new.received_at);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_webhook_events__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
+
+create trigger webhook_events_are_projected
+  after insert on billing.webhook_events
+  for each row execute function billing_private.tg_webhook_events__after_insert();
+
+create function billing_private.read_event(p_event jsonb, p_now timestamptz)
+returns billing.webhook_events
+language plpgsql
+set search_path = ''
+as $$
+declare
+  row_read billing.webhook_events;
+  object constant jsonb := p_event #> '{data,object}';
+begin
+  if jsonb_typeof(p_event) is distinct from 'object' or p_event ->> 'object' is distinct from 'event' then
+    perform billing_private.raise_error('DU001', format('not a Stripe event: %s', left(coalesce(p_event::text, 'null'), 80)));
+  elsif jsonb_typeof(p_event -> 'id') is distinct from 'string' or btrim(p_event ->> 'id') = '' or length(p_event ->> 'id') > 255 then
+    perform billing_private.raise_error('DU001', format('event has no usable id: %s', left(coalesce(p_event ->> 'id', 'null'), 80)));
+  elsif jsonb_typeof(p_event -> 'type') is distinct from 'string' then
+    perform billing_private.raise_error('DU001', format('event %s has no type', p_event ->> 'id'));
+  elsif coalesce(p_event ->> 'created', '') !~ '^[0-9]{1,11}$' then
+    perform billing_private.raise_error('DU001', format('event %s: created is not a Unix time: %s', p_event ->> 'id', left(p_event ->> 'created', 80)));
+  elsif jsonb_typeof(object) is distinct from 'object' then
+    perform billing_private.raise_error('DU001', format('event %s has no data.object', p_event ->> 'id'));
+  end if;
+
+  row_read.id := p_event ->> 'id';
+  row_read.type := p_event ->> 'type';
+  row_read.api_version := p_event ->> 'api_version';
+  row_read.livemode := coalesce(p_event -> 'livemode' = 'true', false);
+  row_read.account := p_event ->> 'account';
+  row_read.created := billing_private.stripe_time(p_event ->> 'created');
+  row_read.object_id := object ->> 'id';
+  row_read.customer_id := billing_private.event_customer(object, p_event #> '{data,previous_attributes}');
+  row_read.payload := p_event;
+  row_read.received_at := p_now;
+  return row_read;
+end;
+$$;
+
+comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing.';
+
+create function billing.receive_event(event jsonb, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: service_role holds no write privilege on any billing table, so that this door is the only one.
+security definer
+set search_path = ''
+as $$
+declare
+  incoming constant billing.webhook_events := billing_private.read_event(event, p_now);
+begin
+  insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
+  if not found then
+    insert into billing.webhook_duplicates (event_id, received_at) values (incoming.id, p_now);
+    return 'duplicate';
+  end if;
+  return coalesce(
+    (
+      select case f.status when 'quarantined' then 'quarantined' else 'failed' end
+      from billing.failed_webhooks as f
+      where f.event_id = incoming.id
+    ),
+    'processed'
+  );
+end;
+$$;
+
+comment on function billing.receive_event is
+  'The one door in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event. The caller may acknowledge once this has committed.';

@@ -1,0 +1,96 @@
+-- Retry: failed projections run again by themselves three times, and after that when a person says so.
+-- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
+-- Called by: cron every minute; operators.
+
+create function billing_private.retry_projection(p_event_id text, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  event billing.webhook_events;
+  outcome text;
+begin
+  select * into event from billing.webhook_events as e where e.id = p_event_id;
+  outcome := billing_private.project_event(event, p_now);
+  if outcome = 'processed' then
+    update billing.failed_webhooks as f
+    set status = 'resolved', next_attempt_at = null, resolved_at = p_now
+    where f.event_id = p_event_id;
+  end if;
+  return outcome;
+end;
+$$;
+
+comment on function billing_private.retry_projection is
+  'Projects a failed event again. Returns processed (and the failure is resolved), retrying or dead.';
+
+create function billing.retry_failed_webhooks(p_now timestamptz default now(), p_limit integer default 100)
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  due record;
+  tried integer := 0;
+begin
+  for due in
+    select f.event_id
+    from billing.failed_webhooks as f
+    where f.status = 'retrying' and f.next_attempt_at <= p_now
+    order by f.next_attempt_at, f.event_id
+    limit p_limit
+    -- Another run at the same time takes other rows.
+    for update skip locked
+  loop
+    perform billing_private.retry_projection(due.event_id, p_now);
+    tried := tried + 1;
+  end loop;
+  return tried;
+end;
+$$;
+
+comment on function billing.retry_failed_webhooks is
+  'Projects again the failed events whose next attempt is due at p_now, at most p_limit, each on its own: one that fails again delays nobody. Returns how many were tried.';
+
+create function billing.replay_failed_webhook(event_id text, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  event billing.webhook_events;
+  failure_status text;
+  reason text;
+begin
+  select * into event from billing.webhook_events as e where e.id = replay_failed_webhook.event_id;
+  if not found then
+    perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
+  end if;
+
+  select f.status
+  into failure_status
+  from billing.failed_webhooks as f
+  where f.event_id = event.id
+  for update;
+  if not found or failure_status = 'resolved' then
+    return 'processed';
+  end if;
+
+  reason := billing_private.quarantine_reason(event);
+  if reason is not null then
+    perform billing_private.raise_error('DU003', format('event %s stays quarantined: %s', event.id, reason));
+  end if;
+  perform billing_private.audit(
+    'webhook.replayed', 'operator', event.object_id, event.customer_id, jsonb_build_object('event_id', event.id), p_now
+  );
+  return billing_private.retry_projection(event.id, p_now);
+end;
+$$;
+
+comment on function billing.replay_failed_webhook is
+  'Projects a dead, retrying or quarantined event again, after its cause was mended. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';

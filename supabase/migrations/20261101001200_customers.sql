@@ -1,0 +1,79 @@
+-- Customers, as in Stripe, and the user each belongs to.
+-- Reads: customer events, auth.users. Writes: customers, customer_claims. Called by: projection; sign-ups.
+
+create table billing.customers (
+  id text primary key,
+  user_id uuid references auth.users (id) on delete set null,
+  email text,
+  name text,
+  preferred_locales text[],
+  currency text,
+  balance bigint,
+  delinquent boolean,
+  default_payment_method text,
+  metadata jsonb not null default '{}',
+  livemode boolean,
+  created timestamptz,
+  deleted_at timestamptz
+);
+
+comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
+comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
+comment on column billing.customers.user_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_claims.';
+comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
+comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
+comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
+comment on column billing.customers.deleted_at is 'When the customer was deleted at Stripe. The row stays.';
+
+create index customers_by_user on billing.customers (user_id);
+create index customers_by_email on billing.customers (lower(email));
+alter table billing.customers enable row level security;
+
+create function billing_private.project_customer(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  accepted record;
+  o jsonb;
+begin
+  select * into accepted from billing_private.accept_event(p_event);
+  o := accepted.object;
+  if o -> 'deleted' = 'true' then
+    update billing.customers as c set deleted_at = accepted.deleted_at where c.id = p_event.object_id;
+  elsif o is not null then
+    insert into billing.customers as c
+      (id, email, name, preferred_locales, currency, balance, delinquent, default_payment_method, metadata, livemode, created, deleted_at)
+    values (
+      p_event.object_id,
+      o ->> 'email',
+      o ->> 'name',
+      array(select jsonb_array_elements_text(nullif(o -> 'preferred_locales', 'null'))),
+      o ->> 'currency',
+      (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
+      (o ->> 'delinquent')::boolean,
+      billing_private.default_payment_method(o),
+      coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+      (o ->> 'livemode')::boolean,
+      billing_private.stripe_time(o ->> 'created'),
+      accepted.deleted_at
+    )
+    on conflict (id) do update
+      set
+        email = excluded.email,
+        name = excluded.name,
+        preferred_locales = excluded.preferred_locales,
+        currency = excluded.currency,
+        balance = excluded.balance,
+        delinquent = excluded.delinquent,
+        default_payment_method = excluded.default_payment_method,
+        metadata = excluded.metadata,
+        livemode = excluded.livemode,
+        created = excluded.created,
+        deleted_at = excluded.deleted_at;
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_customer is 'Handler: customer.created, updated, deleted.';

@@ -1,0 +1,188 @@
+-- Subscriptions and their items, as in Stripe.
+-- Reads: customer.subscription.*. Writes: subscriptions, subscription_items.
+
+create table billing.subscriptions (
+  id text primary key,
+  customer text,
+  status text not null,
+  currency text,
+  collection_method text,
+  current_period_start timestamptz,
+  current_period_end timestamptz,
+  trial_start timestamptz,
+  trial_end timestamptz,
+  cancel_at timestamptz,
+  cancel_at_period_end boolean not null,
+  canceled_at timestamptz,
+  cancellation_details jsonb,
+  ended_at timestamptz,
+  start_date timestamptz,
+  billing_cycle_anchor timestamptz,
+  days_until_due integer,
+  default_payment_method text,
+  latest_invoice text,
+  pause_collection jsonb,
+  pending_update jsonb,
+  metadata jsonb not null default '{}',
+  livemode boolean,
+  created timestamptz
+);
+
+comment on table billing.subscriptions is 'One row per Stripe subscription. Canceled ones stay, with status canceled.';
+comment on column billing.subscriptions.customer is 'Customer (billing.customers.id). No foreign key: Stripe may send the subscription first.';
+comment on column billing.subscriptions.status is 'Stripe''s: incomplete, incomplete_expired, trialing, active, past_due, unpaid, paused, canceled, and what Stripe adds.';
+comment on column billing.subscriptions.current_period_end is 'End of the billing period (UTC); where items differ, of the item that renews first.';
+comment on column billing.subscriptions.cancel_at_period_end is 'The customer is leaving: it ends with the period.';
+comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
+comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
+
+create index subscriptions_by_customer on billing.subscriptions (customer);
+
+create table billing.subscription_items (
+  id text primary key,
+  subscription text not null,
+  price text,
+  product text,
+  quantity bigint,
+  current_period_start timestamptz,
+  current_period_end timestamptz,
+  metadata jsonb not null default '{}',
+  created timestamptz
+);
+
+comment on table billing.subscription_items is 'What a subscription bills, one row per price. Written with its subscription, never alone.';
+comment on column billing.subscription_items.price is 'Price (billing.prices.id).';
+comment on column billing.subscription_items.product is 'Product (billing.products.id) of the price.';
+comment on column billing.subscription_items.quantity is 'Units; null for metered prices.';
+
+create index subscription_items_by_subscription on billing.subscription_items (subscription);
+create index subscription_items_by_price on billing.subscription_items (price);
+
+alter table billing.subscriptions enable row level security;
+alter table billing.subscription_items enable row level security;
+
+create function billing_private.save_subscription_items(p_event billing.webhook_events, p_subscription jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  items constant jsonb := coalesce(nullif(p_subscription #> '{items,data}', 'null'), '[]');
+  period record;
+begin
+  select * into period from billing_private.subscription_period(p_subscription);
+
+  insert into billing.subscription_items as i
+    (id, subscription, price, product, quantity, current_period_start, current_period_end, metadata, created)
+  select
+    item ->> 'id',
+    p_subscription ->> 'id',
+    billing_private.item_price(item),
+    billing_private.item_product(item),
+    (item ->> 'quantity')::bigint,
+    coalesce(billing_private.stripe_time(item ->> 'current_period_start'), period.period_start),
+    coalesce(billing_private.stripe_time(item ->> 'current_period_end'), period.period_end),
+    coalesce(nullif(item -> 'metadata', 'null'), '{}'),
+    billing_private.stripe_time(item ->> 'created')
+  from jsonb_array_elements(items) as item
+  on conflict (id) do update
+    set
+      subscription = excluded.subscription,
+      price = excluded.price,
+      product = excluded.product,
+      quantity = excluded.quantity,
+      current_period_start = excluded.current_period_start,
+      current_period_end = excluded.current_period_end,
+      metadata = excluded.metadata,
+      created = excluded.created;
+
+  if p_subscription #> '{items,has_more}' = 'true' then
+    -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
+    perform billing_private.ask_stripe(p_event);
+  else
+    delete from billing.subscription_items as i
+    where i.subscription = p_subscription ->> 'id'
+      and not items @> jsonb_build_array(jsonb_build_object('id', i.id));
+  end if;
+end;
+$$;
+
+comment on function billing_private.save_subscription_items is
+  'Makes a subscription''s items those of its snapshot. An item without a period of its own (before 2025-03-31.basil) has the subscription''s.';
+
+create function billing_private.project_subscription(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.accept_object(p_event);
+  period record;
+begin
+  if o is null then
+    return;
+  end if;
+  select * into period from billing_private.subscription_period(o);
+
+  insert into billing.subscriptions as s (
+    id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
+    cancel_at, cancel_at_period_end, canceled_at, cancellation_details, ended_at, start_date, billing_cycle_anchor,
+    days_until_due, default_payment_method, latest_invoice, pause_collection, pending_update, metadata, livemode, created
+  )
+  values (
+    p_event.object_id,
+    billing_private.stripe_id(o -> 'customer'),
+    o ->> 'status',
+    coalesce(o ->> 'currency', o #>> '{items,data,0,price,currency}', o #>> '{items,data,0,plan,currency}'),
+    coalesce(o ->> 'collection_method', o ->> 'billing'),
+    period.period_start,
+    period.period_end,
+    billing_private.stripe_time(o ->> 'trial_start'),
+    billing_private.stripe_time(o ->> 'trial_end'),
+    billing_private.stripe_time(o ->> 'cancel_at'),
+    coalesce((o ->> 'cancel_at_period_end')::boolean, false),
+    billing_private.stripe_time(o ->> 'canceled_at'),
+    nullif(o -> 'cancellation_details', 'null'),
+    billing_private.stripe_time(o ->> 'ended_at'),
+    billing_private.stripe_time(o ->> 'start_date'),
+    billing_private.stripe_time(o ->> 'billing_cycle_anchor'),
+    (o ->> 'days_until_due')::integer,
+    coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
+    billing_private.stripe_id(o -> 'latest_invoice'),
+    nullif(o -> 'pause_collection', 'null'),
+    nullif(o -> 'pending_update', 'null'),
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    billing_private.stripe_time(o ->> 'created')
+  )
+  on conflict (id) do update
+    set
+      customer = excluded.customer,
+      status = excluded.status,
+      currency = excluded.currency,
+      collection_method = excluded.collection_method,
+      current_period_start = excluded.current_period_start,
+      current_period_end = excluded.current_period_end,
+      trial_start = excluded.trial_start,
+      trial_end = excluded.trial_end,
+      cancel_at = excluded.cancel_at,
+      cancel_at_period_end = excluded.cancel_at_period_end,
+      canceled_at = excluded.canceled_at,
+      cancellation_details = excluded.cancellation_details,
+      ended_at = excluded.ended_at,
+      start_date = excluded.start_date,
+      billing_cycle_anchor = excluded.billing_cycle_anchor,
+      days_until_due = excluded.days_until_due,
+      default_payment_method = excluded.default_payment_method,
+      latest_invoice = excluded.latest_invoice,
+      pause_collection = excluded.pause_collection,
+      pending_update = excluded.pending_update,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created;
+
+  perform billing_private.save_subscription_items(p_event, o);
+end;
+$$;
+
+comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';

@@ -1,0 +1,275 @@
+-- Invoices and invoice payments, as in Stripe.
+-- Reads: invoice.*, invoice_payment.paid. Writes: invoices, invoice_payments, and the invoice of a payment.
+
+create table billing.invoices (
+  id text primary key,
+  customer text,
+  subscription text,
+  number text,
+  status text,
+  collection_method text,
+  billing_reason text,
+  currency text,
+  subtotal bigint,
+  discount bigint,
+  tax bigint,
+  total bigint,
+  amount_due bigint,
+  amount_paid bigint,
+  amount_remaining bigint,
+  attempt_count integer,
+  attempted boolean,
+  auto_advance boolean,
+  next_payment_attempt timestamptz,
+  due_date timestamptz,
+  period_start timestamptz,
+  period_end timestamptz,
+  finalized_at timestamptz,
+  paid_at timestamptz,
+  voided_at timestamptz,
+  marked_uncollectible_at timestamptz,
+  first_payment_failed_at timestamptz,
+  default_payment_method text,
+  hosted_invoice_url text,
+  invoice_pdf text,
+  metadata jsonb not null default '{}',
+  livemode boolean,
+  created timestamptz,
+  deleted_at timestamptz
+);
+
+comment on table billing.invoices is 'One row per Stripe invoice. All amounts are in the minor unit of currency.';
+comment on column billing.invoices.customer is 'Customer (billing.customers.id). No foreign key: Stripe may send the invoice first.';
+comment on column billing.invoices.subscription is 'Subscription it bills (billing.subscriptions.id); null for a one-time invoice.';
+comment on column billing.invoices.status is 'Stripe''s: draft, open, paid, void, uncollectible, and what Stripe adds.';
+comment on column billing.invoices.discount is 'Sum of total_discount_amounts.';
+comment on column billing.invoices.tax is 'Sum of all taxes.';
+comment on column billing.invoices.amount_due is 'What the customer was asked for; amount_remaining is what is still open of it.';
+comment on column billing.invoices.attempt_count is 'Automatic attempts to collect; attempts by hand do not count.';
+comment on column billing.invoices.next_payment_attempt is 'When Stripe tries again by itself (UTC); null when it will not, and for send_invoice.';
+comment on column billing.invoices.finalized_at is 'status_transitions.finalized_at; paid_at, voided_at, marked_uncollectible_at likewise.';
+comment on column billing.invoices.first_payment_failed_at is 'created of the earliest invoice.payment_failed received (UTC).';
+comment on column billing.invoices.hosted_invoice_url is 'Stripe''s page to see and pay it; null before it is finalized.';
+comment on column billing.invoices.deleted_at is 'When a draft was deleted at Stripe.';
+
+create index invoices_by_customer on billing.invoices (customer, created);
+create index invoices_by_subscription on billing.invoices (subscription);
+
+create table billing.invoice_payments (
+  id text primary key,
+  invoice text not null,
+  payment_intent text,
+  charge text,
+  amount_paid bigint,
+  amount_requested bigint,
+  currency text,
+  status text not null,
+  is_default boolean,
+  paid_at timestamptz,
+  livemode boolean,
+  created timestamptz
+);
+
+comment on table billing.invoice_payments is 'Which payment pays which invoice, one row per Stripe InvoicePayment (since API 2025-03-31.basil).';
+comment on column billing.invoice_payments.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing.invoice_payments.payment_intent is 'Payment (billing.payments.id); null where a charge without one, or money out of band, paid.';
+comment on column billing.invoice_payments.amount_paid is 'Minor units of currency.';
+
+create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
+create index invoice_payments_by_payment_intent on billing.invoice_payments (payment_intent);
+
+alter table billing.invoices enable row level security;
+alter table billing.invoice_payments enable row level security;
+
+create function billing_private.project_invoice(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  accepted record;
+  o jsonb;
+  transitions jsonb;
+begin
+  select * into accepted from billing_private.accept_event(p_event);
+  o := accepted.object;
+  if o is null then
+    return;
+  elsif o -> 'deleted' = 'true' then
+    update billing.invoices as i set deleted_at = accepted.deleted_at where i.id = p_event.object_id;
+    return;
+  end if;
+  transitions := o -> 'status_transitions';
+
+  insert into billing.invoices as i (
+    id, customer, subscription, number, status, collection_method, billing_reason, currency, subtotal, discount, tax, total,
+    amount_due, amount_paid, amount_remaining, attempt_count, attempted, auto_advance, next_payment_attempt, due_date,
+    period_start, period_end, finalized_at, paid_at, voided_at, marked_uncollectible_at, default_payment_method,
+    hosted_invoice_url, invoice_pdf, metadata, livemode, created, deleted_at
+  )
+  values (
+    p_event.object_id,
+    billing_private.stripe_id(o -> 'customer'),
+    billing_private.invoice_subscription(o),
+    o ->> 'number',
+    billing_private.invoice_status(o),
+    coalesce(o ->> 'collection_method', o ->> 'billing'),
+    o ->> 'billing_reason',
+    o ->> 'currency',
+    (o ->> 'subtotal')::bigint,
+    billing_private.invoice_discount(o),
+    billing_private.invoice_tax(o),
+    (o ->> 'total')::bigint,
+    (o ->> 'amount_due')::bigint,
+    (o ->> 'amount_paid')::bigint,
+    (o ->> 'amount_remaining')::bigint,
+    (o ->> 'attempt_count')::integer,
+    (o ->> 'attempted')::boolean,
+    (o ->> 'auto_advance')::boolean,
+    billing_private.stripe_time(o ->> 'next_payment_attempt'),
+    billing_private.stripe_time(o ->> 'due_date'),
+    billing_private.stripe_time(o ->> 'period_start'),
+    billing_private.stripe_time(o ->> 'period_end'),
+    billing_private.stripe_time(coalesce(transitions ->> 'finalized_at', o ->> 'finalized_at')),
+    billing_private.stripe_time(transitions ->> 'paid_at'),
+    billing_private.stripe_time(transitions ->> 'voided_at'),
+    billing_private.stripe_time(transitions ->> 'marked_uncollectible_at'),
+    billing_private.stripe_id(o -> 'default_payment_method'),
+    o ->> 'hosted_invoice_url',
+    o ->> 'invoice_pdf',
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    billing_private.stripe_time(o ->> 'created'),
+    accepted.deleted_at
+  )
+  on conflict (id) do update
+    set
+      customer = excluded.customer,
+      subscription = excluded.subscription,
+      number = excluded.number,
+      status = excluded.status,
+      collection_method = excluded.collection_method,
+      billing_reason = excluded.billing_reason,
+      currency = excluded.currency,
+      subtotal = excluded.subtotal,
+      discount = excluded.discount,
+      tax = excluded.tax,
+      total = excluded.total,
+      amount_due = excluded.amount_due,
+      amount_paid = excluded.amount_paid,
+      amount_remaining = excluded.amount_remaining,
+      attempt_count = excluded.attempt_count,
+      attempted = excluded.attempted,
+      auto_advance = excluded.auto_advance,
+      next_payment_attempt = excluded.next_payment_attempt,
+      due_date = excluded.due_date,
+      period_start = excluded.period_start,
+      period_end = excluded.period_end,
+      finalized_at = excluded.finalized_at,
+      paid_at = excluded.paid_at,
+      voided_at = excluded.voided_at,
+      marked_uncollectible_at = excluded.marked_uncollectible_at,
+      default_payment_method = excluded.default_payment_method,
+      hosted_invoice_url = excluded.hosted_invoice_url,
+      invoice_pdf = excluded.invoice_pdf,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      deleted_at = excluded.deleted_at;
+end;
+$$;
+
+comment on function billing_private.project_invoice is 'Handler: invoice.*, all of which carry the invoice; not invoice.upcoming, which has no id.';
+
+create function billing_private.record_payment_failure(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- project_invoice has run: the row is there even when this event was stale.
+  update billing.invoices as i
+  set first_payment_failed_at = least(i.first_payment_failed_at, p_event.created)
+  where i.id = p_event.object_id;
+end;
+$$;
+
+comment on function billing_private.record_payment_failure is
+  'Handler: invoice.payment_failed. The first failure is a fact of its own, whatever state came after it.';
+
+create function billing_private.link_invoice_payments(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  invoice constant jsonb := p_event.payload #> '{data,object}';
+  link record;
+begin
+  for link in select * from billing_private.invoice_payment_links(invoice) order by payment_id loop
+    perform billing_private.link_payment(
+      link.payment_id, invoice, p_event.object_id, link.amount_paid, invoice ->> 'currency',
+      billing_private.stripe_time(invoice #>> '{status_transitions,paid_at}')
+    );
+  end loop;
+end;
+$$;
+
+comment on function billing_private.link_invoice_payments is
+  'Handler: invoice.*. Tells the payments an invoice names that they are for it; also from a stale event, as this never changes.';
+
+create function billing_private.project_invoice_payment(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.accept_object(p_event);
+  payment_intent constant text := billing_private.stripe_id(o #> '{payment,payment_intent}');
+  charge constant text := billing_private.stripe_id(o #> '{payment,charge}');
+begin
+  if o is null then
+    return;
+  end if;
+  insert into billing.invoice_payments as i
+    (id, invoice, payment_intent, charge, amount_paid, amount_requested, currency, status, is_default, paid_at, livemode, created)
+  values (
+    p_event.object_id,
+    billing_private.stripe_id(o -> 'invoice'),
+    payment_intent,
+    charge,
+    (o ->> 'amount_paid')::bigint,
+    (o ->> 'amount_requested')::bigint,
+    o ->> 'currency',
+    o ->> 'status',
+    (o ->> 'is_default')::boolean,
+    billing_private.stripe_time(o #>> '{status_transitions,paid_at}'),
+    (o ->> 'livemode')::boolean,
+    billing_private.stripe_time(o ->> 'created')
+  )
+  on conflict (id) do update
+    set
+      invoice = excluded.invoice,
+      payment_intent = excluded.payment_intent,
+      charge = excluded.charge,
+      amount_paid = excluded.amount_paid,
+      amount_requested = excluded.amount_requested,
+      currency = excluded.currency,
+      status = excluded.status,
+      is_default = excluded.is_default,
+      paid_at = excluded.paid_at,
+      livemode = excluded.livemode,
+      created = excluded.created;
+
+  perform billing_private.link_payment(
+    coalesce(payment_intent, charge),
+    o,
+    billing_private.stripe_id(o -> 'invoice'),
+    case when o ->> 'status' = 'paid' then coalesce((o ->> 'amount_paid')::bigint, (o ->> 'amount_requested')::bigint) end,
+    o ->> 'currency',
+    billing_private.stripe_time(o #>> '{status_transitions,paid_at}')
+  );
+end;
+$$;
+
+comment on function billing_private.project_invoice_payment is 'Handler: invoice_payment.paid.';

@@ -1,0 +1,346 @@
+-- Payments: one row per movement of money, whoever told of it first.
+-- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
+-- A PaymentIntent speaks first; where none was heard, its charge; where neither was, the invoice that was paid.
+-- Reads: payment_intent.*, charge.*, invoices and invoice payments. Writes: payment_sources, payments.
+
+create table billing.payments (
+  id text primary key,
+  customer text,
+  invoice_id text,
+  amount bigint not null,
+  amount_received bigint not null,
+  amount_refunded bigint not null,
+  currency text not null,
+  status text not null,
+  payment_method text,
+  latest_charge text,
+  card_brand text,
+  card_last4 text,
+  failure_code text,
+  failure_message text,
+  receipt_url text,
+  description text,
+  metadata jsonb not null,
+  livemode boolean,
+  created timestamptz,
+  canceled_at timestamptz
+);
+
+comment on table billing.payments is
+  'One row per movement of money: a PaymentIntent, or a charge that has none. Amounts are in the minor unit of currency.';
+comment on column billing.payments.id is 'PaymentIntent (pi_…), or charge (ch_…, py_…) where there is no PaymentIntent.';
+comment on column billing.payments.customer is 'Customer (billing.customers.id); null for a guest.';
+comment on column billing.payments.invoice_id is 'Invoice it pays (billing.invoices.id), learnt from whichever event knows it; null for a one-time payment.';
+comment on column billing.payments.amount is 'What was asked for.';
+comment on column billing.payments.amount_received is 'What came in.';
+comment on column billing.payments.amount_refunded is 'What went back.';
+comment on column billing.payments.status is 'Of the PaymentIntent: requires_payment_method, requires_action, processing, succeeded, canceled, …; of the charge where there is none.';
+comment on column billing.payments.latest_charge is 'Its charge: the one that succeeded, else the newest.';
+comment on column billing.payments.failure_code is 'Why the latest attempt failed: the issuer''s decline code, else Stripe''s error code.';
+
+create index payments_by_customer on billing.payments (customer, created);
+create index payments_by_invoice on billing.payments (invoice_id);
+
+create table billing_private.payment_sources (
+  payment_id text not null,
+  kind text not null,
+  object_id text not null,
+  customer text,
+  invoice_id text,
+  amount bigint,
+  amount_received bigint,
+  amount_refunded bigint,
+  currency text,
+  status text,
+  payment_method text,
+  card_brand text,
+  card_last4 text,
+  failure_code text,
+  failure_message text,
+  receipt_url text,
+  description text,
+  metadata jsonb,
+  livemode boolean,
+  created timestamptz,
+  canceled_at timestamptz,
+  primary key (payment_id, kind, object_id),
+  constraint kind_is_known check (kind in ('payment_intent', 'charge', 'invoice'))
+);
+
+comment on table billing_private.payment_sources is
+  'What one Stripe object says about one payment. billing.payments is computed from these rows and from nothing else.';
+comment on column billing_private.payment_sources.amount is 'Minor units; null for an invoice that names the payment and is not paid: a link and no money yet.';
+
+alter table billing.payments enable row level security;
+alter table billing_private.payment_sources enable row level security;
+
+create function billing_private.payment_from_sources(p_payment_id text)
+returns billing.payments
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  intent billing_private.payment_sources;
+  charge billing_private.payment_sources;
+  bill billing_private.payment_sources;
+  payment billing.payments;
+begin
+  select * into intent from billing_private.payment_sources as s where s.payment_id = p_payment_id and s.kind = 'payment_intent';
+  -- A PaymentIntent has a charge per attempt; the one that succeeded counts, else the newest.
+  select *
+  into charge
+  from billing_private.payment_sources as s
+  where s.payment_id = p_payment_id and s.kind = 'charge'
+  order by s.status = 'succeeded' desc, s.created desc, s.object_id collate "C" desc
+  limit 1;
+  select *
+  into bill
+  from billing_private.payment_sources as s
+  where s.payment_id = p_payment_id and s.kind = 'invoice'
+  order by s.object_id collate "C"
+  limit 1;
+
+  payment.id := p_payment_id;
+  payment.customer := coalesce(intent.customer, charge.customer, bill.customer);
+  payment.invoice_id := coalesce(intent.invoice_id, charge.invoice_id, bill.object_id);
+  payment.amount := coalesce(intent.amount, charge.amount, bill.amount);
+  payment.amount_received := coalesce(intent.amount_received, charge.amount_received, bill.amount_received);
+  payment.amount_refunded := coalesce(charge.amount_refunded, 0);
+  payment.currency := coalesce(intent.currency, charge.currency, bill.currency);
+  payment.status := coalesce(intent.status, billing_private.payment_status_of_charge(charge), bill.status);
+  payment.payment_method := coalesce(intent.payment_method, charge.payment_method);
+  payment.latest_charge := charge.object_id;
+  payment.card_brand := charge.card_brand;
+  payment.card_last4 := charge.card_last4;
+  payment.failure_code := coalesce(intent.failure_code, case when intent.payment_id is null then charge.failure_code end);
+  payment.failure_message := coalesce(intent.failure_message, case when intent.payment_id is null then charge.failure_message end);
+  payment.receipt_url := charge.receipt_url;
+  payment.description := coalesce(intent.description, charge.description);
+  payment.metadata := coalesce(intent.metadata, charge.metadata, '{}');
+  payment.livemode := coalesce(intent.livemode, charge.livemode, bill.livemode);
+  payment.created := coalesce(intent.created, charge.created, bill.created);
+  payment.canceled_at := intent.canceled_at;
+  return payment;
+end;
+$$;
+
+comment on function billing_private.payment_from_sources is
+  'The payment that its sources add up to: a pure function of payment_sources. amount is null while no source knows of money.';
+
+create function billing_private.payment_status_of_charge(p_charge billing_private.payment_sources)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return case
+    when p_charge.object_id = p_charge.payment_id then p_charge.status
+    when p_charge.status = 'pending' then 'processing'
+    when p_charge.status = 'failed' then 'requires_payment_method'
+    else p_charge.status
+  end;
+end;
+$$;
+
+comment on function billing_private.payment_status_of_charge is
+  'Status of a payment as far as its charge tells: the charge''s own, or what a PaymentIntent would say where there is one we have not heard.';
+
+create function billing_private.save_payment(p_payment_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  payment billing.payments;
+begin
+  -- An invoice payment knows no customer to take turns by, so payments take turns on their row: it is locked first
+  -- and computed after, and whoever comes second sees what the first one said.
+  perform from billing.payments as p where p.id = p_payment_id for update;
+  if not found then
+    payment := billing_private.payment_from_sources(p_payment_id);
+    if payment.amount is null then
+      return;
+    end if;
+    insert into billing.payments values (payment.*) on conflict (id) do nothing;
+    if found then
+      return;
+    end if;
+    perform from billing.payments as p where p.id = p_payment_id for update;
+  end if;
+
+  payment := billing_private.payment_from_sources(p_payment_id);
+  update billing.payments as p
+  set
+    customer = payment.customer,
+    invoice_id = payment.invoice_id,
+    amount = payment.amount,
+    amount_received = payment.amount_received,
+    amount_refunded = payment.amount_refunded,
+    currency = payment.currency,
+    status = payment.status,
+    payment_method = payment.payment_method,
+    latest_charge = payment.latest_charge,
+    card_brand = payment.card_brand,
+    card_last4 = payment.card_last4,
+    failure_code = payment.failure_code,
+    failure_message = payment.failure_message,
+    receipt_url = payment.receipt_url,
+    description = payment.description,
+    metadata = payment.metadata,
+    livemode = payment.livemode,
+    created = payment.created,
+    canceled_at = payment.canceled_at
+  where p.id = p_payment_id;
+end;
+$$;
+
+comment on function billing_private.save_payment is 'Computes a payment from its sources and stores it; nothing while no source knows of money.';
+
+create function billing_private.link_payment(
+  p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_payment_id is null or p_invoice_id is null then
+    return; -- paid out of band, or from the customer's balance
+  end if;
+  insert into billing_private.payment_sources as s
+    (payment_id, kind, object_id, customer, amount, amount_received, currency, status, livemode, created)
+  values (
+    p_payment_id, 'invoice', p_invoice_id, billing_private.stripe_id(p_invoice -> 'customer'), p_amount_paid, p_amount_paid, p_currency,
+    case when p_amount_paid is not null then 'succeeded' end, (p_invoice ->> 'livemode')::boolean, p_paid_at
+  )
+  on conflict (payment_id, kind, object_id) do update
+    set
+      customer = coalesce(s.customer, excluded.customer),
+      amount = greatest(s.amount, excluded.amount),
+      amount_received = greatest(s.amount_received, excluded.amount_received),
+      status = coalesce(s.status, excluded.status),
+      created = least(s.created, excluded.created);
+  perform billing_private.save_payment(p_payment_id);
+end;
+$$;
+
+comment on function billing_private.link_payment is
+  'Records that an invoice names a payment. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+
+create function billing_private.project_payment_intent(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.accept_object(p_event);
+begin
+  if o is null then
+    return;
+  end if;
+  insert into billing_private.payment_sources as s (
+    payment_id, kind, object_id, customer, invoice_id, amount, amount_received, currency, status, payment_method, failure_code,
+    failure_message, description, metadata, livemode, created, canceled_at
+  )
+  values (
+    p_event.object_id,
+    'payment_intent',
+    p_event.object_id,
+    billing_private.stripe_id(o -> 'customer'),
+    billing_private.payment_invoice(o),
+    (o ->> 'amount')::bigint,
+    coalesce((o ->> 'amount_received')::bigint, 0),
+    o ->> 'currency',
+    o ->> 'status',
+    coalesce(billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source')),
+    coalesce(o #>> '{last_payment_error,decline_code}', o #>> '{last_payment_error,code}'),
+    o #>> '{last_payment_error,message}',
+    o ->> 'description',
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    billing_private.stripe_time(o ->> 'created'),
+    billing_private.stripe_time(o ->> 'canceled_at')
+  )
+  on conflict (payment_id, kind, object_id) do update
+    set
+      customer = excluded.customer,
+      invoice_id = excluded.invoice_id,
+      amount = excluded.amount,
+      amount_received = excluded.amount_received,
+      currency = excluded.currency,
+      status = excluded.status,
+      payment_method = excluded.payment_method,
+      failure_code = excluded.failure_code,
+      failure_message = excluded.failure_message,
+      description = excluded.description,
+      metadata = excluded.metadata,
+      canceled_at = excluded.canceled_at;
+  perform billing_private.save_payment(p_event.object_id);
+end;
+$$;
+
+comment on function billing_private.project_payment_intent is 'Handler: payment_intent.*.';
+
+create function billing_private.project_charge(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.accept_object(p_event);
+  paid_with constant jsonb := coalesce(nullif(o #> '{payment_method_details,card}', 'null'), o -> 'source');
+  payment_id constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
+begin
+  if o is null then
+    return;
+  end if;
+  insert into billing_private.payment_sources as s (
+    payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
+    payment_method, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created
+  )
+  values (
+    payment_id,
+    'charge',
+    p_event.object_id,
+    billing_private.stripe_id(o -> 'customer'),
+    billing_private.payment_invoice(o),
+    (o ->> 'amount')::bigint,
+    case when o ->> 'status' = 'succeeded' then coalesce((o ->> 'amount_captured')::bigint, (o ->> 'amount')::bigint) else 0 end,
+    coalesce((o ->> 'amount_refunded')::bigint, 0),
+    o ->> 'currency',
+    o ->> 'status',
+    coalesce(billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source')),
+    lower(paid_with ->> 'brand'),
+    paid_with ->> 'last4',
+    coalesce(o #>> '{outcome,reason}', o ->> 'failure_code'),
+    o ->> 'failure_message',
+    o ->> 'receipt_url',
+    o ->> 'description',
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    billing_private.stripe_time(o ->> 'created')
+  )
+  on conflict (payment_id, kind, object_id) do update
+    set
+      customer = excluded.customer,
+      invoice_id = excluded.invoice_id,
+      amount = excluded.amount,
+      amount_received = excluded.amount_received,
+      amount_refunded = excluded.amount_refunded,
+      currency = excluded.currency,
+      status = excluded.status,
+      payment_method = excluded.payment_method,
+      card_brand = excluded.card_brand,
+      card_last4 = excluded.card_last4,
+      failure_code = excluded.failure_code,
+      failure_message = excluded.failure_message,
+      receipt_url = excluded.receipt_url,
+      description = excluded.description,
+      metadata = excluded.metadata;
+  perform billing_private.save_payment(payment_id);
+end;
+$$;
+
+comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';

@@ -1,0 +1,95 @@
+-- The dispatch table: which event type runs which handlers. Everything Duebase does with an event is listed here.
+
+insert into billing.event_handlers (event_type, handler, position, description)
+select t.event_type, h.handler, h.position, h.description
+from (
+  values
+    (
+      'billing_private.project_customer', 10, 'keeps customers',
+      array['customer.created', 'customer.updated', 'customer.deleted']
+    ),
+    (
+      'billing_private.link_from_customer', 20, 'links the customer to its user',
+      array['customer.created', 'customer.updated']
+    ),
+    (
+      'billing_private.project_product', 10, 'keeps products',
+      array['product.created', 'product.updated', 'product.deleted']
+    ),
+    (
+      'billing_private.project_price', 10, 'keeps prices',
+      array['price.created', 'price.updated', 'price.deleted']
+    ),
+    (
+      'billing_private.project_subscription', 10, 'keeps subscriptions and their items',
+      array[
+        'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
+        'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
+        'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
+      ]
+    ),
+    (
+      'billing_private.link_from_subscription', 20, 'links the customer to its user',
+      array['customer.subscription.created', 'customer.subscription.updated']
+    ),
+    (
+      'billing_private.project_invoice', 10, 'keeps invoices',
+      array[
+        'invoice.created', 'invoice.finalized', 'invoice.updated', 'invoice.sent', 'invoice.paid', 'invoice.payment_succeeded',
+        'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue', 'invoice.voided',
+        'invoice.marked_uncollectible', 'invoice.deleted'
+      ]
+    ),
+    (
+      'billing_private.link_invoice_payments', 20, 'links payments to their invoice',
+      array[
+        'invoice.finalized', 'invoice.updated', 'invoice.paid', 'invoice.payment_succeeded', 'invoice.payment_failed',
+        'invoice.payment_action_required'
+      ]
+    ),
+    (
+      'billing_private.record_payment_failure', 30, 'keeps when payment first failed',
+      array['invoice.payment_failed']
+    ),
+    (
+      'billing_private.project_invoice_payment', 10, 'keeps invoice payments and links payments to their invoice',
+      array['invoice_payment.paid']
+    ),
+    (
+      'billing_private.project_payment_intent', 10, 'keeps payments',
+      array[
+        'payment_intent.created', 'payment_intent.succeeded', 'payment_intent.payment_failed', 'payment_intent.processing',
+        'payment_intent.canceled', 'payment_intent.requires_action', 'payment_intent.amount_capturable_updated',
+        'payment_intent.partially_funded'
+      ]
+    ),
+    (
+      'billing_private.project_charge', 10, 'keeps payments: card, receipt, what was refunded',
+      array[
+        'charge.succeeded', 'charge.failed', 'charge.pending', 'charge.captured', 'charge.expired', 'charge.updated',
+        'charge.refunded'
+      ]
+    ),
+    (
+      'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out',
+      array['checkout.session.completed']
+    ),
+    (
+      'billing_private.record_audit_event', 50, 'audit trail',
+      array[
+        'customer.created', 'customer.deleted',
+        'customer.subscription.created', 'customer.subscription.deleted', 'customer.subscription.trial_will_end',
+        'customer.subscription.paused', 'customer.subscription.resumed', 'customer.subscription.pending_update_applied',
+        'customer.subscription.pending_update_expired',
+        'invoice.finalized', 'invoice.paid', 'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue',
+        'invoice.voided', 'invoice.marked_uncollectible', 'invoice.deleted',
+        'payment_intent.succeeded', 'payment_intent.payment_failed', 'payment_intent.canceled',
+        'charge.refunded', 'checkout.session.completed', 'product.deleted', 'price.deleted'
+      ]
+    ),
+    (
+      'billing_private.record_audit_of_change', 50, 'audit trail, where the update changed what is billed',
+      array['customer.subscription.updated', 'price.updated', 'product.updated']
+    )
+) as h (handler, position, description, event_types)
+cross join lateral unnest(h.event_types) as t (event_type);

@@ -1,0 +1,58 @@
+-- Access: everything anybody may do, in one place. What is not granted here is refused.
+-- anon: nothing. authenticated: select on its own rows. service_role: select, and the functions named below.
+-- Nobody writes to a table: the functions do, as their owner.
+
+grant select on
+  billing.customers, billing.subscriptions, billing.subscription_items, billing.invoices, billing.payments
+to authenticated;
+
+grant select on all tables in schema billing to service_role;
+
+grant execute on function
+  billing.receive_event(jsonb, timestamptz),
+  billing.retry_failed_webhooks(timestamptz, integer),
+  billing.replay_failed_webhook(text, timestamptz)
+to service_role;
+
+-- A user's own rows. auth.uid() stands in a subselect so that it is read once a query, not once a row.
+
+create policy owner_reads on billing.customers
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create policy owner_reads on billing.subscriptions
+  for select to authenticated
+  using (customer in (select c.id from billing.customers as c where c.user_id = (select auth.uid())));
+
+create policy owner_reads on billing.subscription_items
+  for select to authenticated
+  using (
+    subscription in (
+      select s.id
+      from billing.customers as c
+      join billing.subscriptions as s on s.customer = c.id
+      where c.user_id = (select auth.uid())
+    )
+  );
+
+create policy owner_reads on billing.invoices
+  for select to authenticated
+  using (customer in (select c.id from billing.customers as c where c.user_id = (select auth.uid())));
+
+create policy owner_reads on billing.payments
+  for select to authenticated
+  using (customer in (select c.id from billing.customers as c where c.user_id = (select auth.uid())));
+
+-- service_role bypasses row security; the policies below say so where somebody looks for them, and say with it
+-- that nobody else reads these tables.
+
+create policy service_role_reads on billing.settings for select to service_role using (true);
+create policy service_role_reads on billing.webhook_events for select to service_role using (true);
+create policy service_role_reads on billing.webhook_duplicates for select to service_role using (true);
+create policy service_role_reads on billing.failed_webhooks for select to service_role using (true);
+create policy service_role_reads on billing.event_handlers for select to service_role using (true);
+create policy service_role_reads on billing.products for select to service_role using (true);
+create policy service_role_reads on billing.prices for select to service_role using (true);
+create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
+create policy service_role_reads on billing.audit_events for select to service_role using (true);
+create policy service_role_reads on billing.outbox for select to service_role using (true);
