@@ -134,7 +134,7 @@ function mistakeOfStatus(status: number): string | undefined {
   if (status === 401 || status === 403) {
     return "The Data API does not accept the secret key: check SUPABASE_SECRET_KEYS.";
   }
-  if (status === 404) return "There is no Data API at SUPABASE_URL.";
+  if (status === 404 || status < 400) return "There is no Data API at SUPABASE_URL.";
   return "The Data API refused the call in a way it should not.";
 }
 

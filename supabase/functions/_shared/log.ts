@@ -42,8 +42,13 @@ export function createLogger(functionName: string, write: WriteLine = writeToCon
 export function describeError(error: unknown): Diagnostics & { exception?: string } {
   if (error instanceof DuebaseError) return error.diagnostics;
   if (!(error instanceof Error)) return { exception: typeof error };
-  const frame = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "));
-  return { exception: [error.name, frame?.trim()].filter(Boolean).join(" ") };
+  return { exception: [error.name, firstFrame(error)].filter(Boolean).join(" ") };
+}
+
+function firstFrame(error: Error): string | undefined {
+  // The stack opens with the message, which may itself look like a frame.
+  const frames = error.stack?.replace(error.message, "").split("\n");
+  return frames?.find((line) => /^\s+at .+:\d+:\d+\)?$/.test(line))?.trim();
 }
 
 /** Ids and type names as they are; anything else is left out, so that a log line never carries free text. */
