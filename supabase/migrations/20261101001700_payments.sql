@@ -291,7 +291,7 @@ as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
   paid_with constant jsonb := coalesce(nullif(o #> '{payment_method_details,card}', 'null'), o -> 'source');
-  payment_id constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
+  paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
 begin
   if o is null then
     return;
@@ -301,7 +301,7 @@ begin
     payment_method, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created
   )
   values (
-    payment_id,
+    paid,
     'charge',
     p_event.object_id,
     billing_private.stripe_id(o -> 'customer'),
@@ -339,7 +339,7 @@ begin
       receipt_url = excluded.receipt_url,
       description = excluded.description,
       metadata = excluded.metadata;
-  perform billing_private.save_payment(payment_id);
+  perform billing_private.save_payment(paid);
 end;
 $$;
 
