@@ -372,7 +372,7 @@ describe("the log", () => {
       now: () => NOW_MS,
     });
     expect(await answerOf(response)).toEqual([500, "internal_error"]);
-    expect(lastLog().exception).toMatch(/^RangeError at .*webhook\.test\.ts/);
+    expect(lastLog().exception).toMatch(/^RangeError at .*stripe-webhook\.test\.ts/);
     expect(logged.join()).not.toContain("canary");
   });
 });
