@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { denoExecutable } from "../local/functions/deno.ts";
 
 export type BenchRow = {
   name: string;
@@ -28,7 +29,6 @@ const ROUNDS = 3;
 const LEAST_RATE = 10_000;
 const LEAST_RATIO = 0.5;
 
-const DENO = fileURLToPath(new URL("../../node_modules/.bin/deno", import.meta.url));
 const WORKER = fileURLToPath(new URL("./verify.worker.ts", import.meta.url));
 const PERMISSIONS = ["--allow-read", "--allow-env", "--allow-sys"];
 
@@ -78,7 +78,7 @@ type Worker = {
 };
 
 function startWorker(): Worker {
-  const child: ChildProcess = spawn(DENO, ["run", "--no-prompt", ...PERMISSIONS, WORKER], {
+  const child: ChildProcess = spawn(denoExecutable(), ["run", "--no-prompt", ...PERMISSIONS, WORKER], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const { stdin, stdout } = child;

@@ -7,7 +7,7 @@ export type Database = {
     Tables: { [_ in never]: never };
     Views: { [_ in never]: never };
     Functions: {
-      receive_event: { Args: { event: Json }; Returns: string };
+      receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       replay_failed_webhook: { Args: { event_id: string }; Returns: string };
     };
     Enums: { [_ in never]: never };

@@ -1,12 +1,10 @@
 import type { Database } from "./database.gen.ts";
 import {
-  DATABASE_CODES,
   DatabaseMisconfiguredError,
-  DatabaseRefusedError,
+  DatabaseRefusal,
   DatabaseUnavailableError,
   type Diagnostics,
   InvalidEventError,
-  UnknownEventError,
 } from "./errors.ts";
 
 /** A second under the 8 s after which the platform cancels a statement: the answer has to be ours. */
@@ -26,8 +24,8 @@ export type DatabaseSettings = {
 
 /**
  * Calls one function of schema `billing` with its arguments as JSON text and returns what it returned.
- * It throws one of `DatabaseUnavailableError`, `DatabaseMisconfiguredError`, `InvalidEventError`,
- * `UnknownEventError` or `DatabaseRefusedError`; only then may the call not have been committed.
+ * It throws `DatabaseRefusal` or `InvalidEventError` where nothing was committed, and
+ * `DatabaseUnavailableError` or `DatabaseMisconfiguredError` where that is not known.
  */
 export type CallBilling = <Name extends BillingFunction>(
   name: Name,
@@ -113,12 +111,10 @@ const MISTAKES: ReadonlyArray<[RegExp, string]> = [
 
 /** Turns an answer that is no success into the error it means. */
 function databaseError(status: number, body: unknown): Error {
-  const { code, message } = errorFields(body);
+  const { code, message, hint } = errorFields(body);
   const diagnostics: Diagnostics = { sqlstate: loggableCode(code), upstream_status: status };
 
-  if (code === "DU001") return new InvalidEventError(DATABASE_CODES.DU001, message, diagnostics);
-  if (code === "DU002") return new UnknownEventError(message, diagnostics);
-  if (code.startsWith("DU")) return new DatabaseRefusedError(message, diagnostics);
+  if (code.startsWith("DU")) return new DatabaseRefusal(code, message, hint, diagnostics);
   if (UNSTORABLE.test(code)) {
     return new InvalidEventError("unstorable_event", "The event cannot be stored as jsonb.", diagnostics);
   }
@@ -138,11 +134,10 @@ function mistakeOfStatus(status: number): string | undefined {
   return "The Data API refused the call in a way it should not.";
 }
 
-function errorFields(body: unknown): { code: string; message: string } {
-  if (typeof body !== "object" || body === null) return { code: "", message: "" };
-  const code = "code" in body && typeof body.code === "string" ? body.code : "";
-  const message = "message" in body && typeof body.message === "string" ? body.message : "";
-  return { code, message };
+function errorFields(body: unknown): { code: string; message: string; hint: string } {
+  const fields: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {};
+  const text = (name: string) => (typeof fields[name] === "string" ? fields[name] : "");
+  return { code: text("code"), message: text("message"), hint: text("hint") };
 }
 
 function loggableCode(code: string): string | undefined {

@@ -1,12 +1,15 @@
 /** Everything a function refuses or fails with: one class a cause, each with a stable code and an HTTP status. */
 
 /**
- * The database's own SQLSTATEs and the codes callers know them by. The migrations raise them; a code
- * missing here is still answered as a refusal, under its SQLSTATE.
+ * The SQLSTATEs the database raises on purpose, as callers know them: `billing_private.error_codes` with an
+ * HTTP status. A test compares the two.
  */
-export const DATABASE_CODES = {
-  DU001: "invalid_event",
-  DU002: "unknown_event",
+export const DATABASE_REFUSALS = {
+  DU001: { code: "invalid_event", status: 400 },
+  DU002: { code: "unknown_event", status: 404 },
+  DU003: { code: "event_is_quarantined", status: 409 },
+  DU004: { code: "append_only", status: 409 },
+  DU005: { code: "unknown_handler", status: 400 },
 } as const;
 
 /** Facts about a failure that are safe to log: never text taken from a request or from a row. */
@@ -92,18 +95,20 @@ export class InvalidEventError extends DuebaseError {
   }
 }
 
-/** A replay named an event that was never received (DU002). */
-export class UnknownEventError extends DuebaseError {
-  constructor(message: string, diagnostics: Diagnostics = {}) {
-    super(DATABASE_CODES.DU002, 404, message, { diagnostics });
+/** The database understood the call and refuses it for good, with a message and a hint of its own. */
+export class DatabaseRefusal extends DuebaseError {
+  readonly hint: string;
+
+  constructor(sqlstate: string, message: string, hint: string, diagnostics: Diagnostics) {
+    // A code of a newer database than this function was deployed with is still a refusal.
+    const { code, status } = refusalOf(sqlstate) ?? { code: "refused", status: 400 };
+    super(code, status, message, { diagnostics });
+    this.hint = hint;
   }
 }
 
-/** One of our SQLSTATEs this version of the code has no class for. */
-export class DatabaseRefusedError extends DuebaseError {
-  constructor(message: string, diagnostics: Diagnostics) {
-    super("refused", 400, message, { diagnostics });
-  }
+function refusalOf(sqlstate: string): { code: string; status: number } | undefined {
+  return Object.entries(DATABASE_REFUSALS).find(([ours]) => ours === sqlstate)?.[1];
 }
 
 /** Seconds after which a sender may try again; Stripe keeps to its own schedule. */

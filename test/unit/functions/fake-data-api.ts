@@ -22,7 +22,10 @@ export type FakeDataApi = {
 export const answers: Behaviour = (call, response, store) => json(response, 200, store(call));
 
 /** Answers with an error as PostgREST shapes it. */
-export function failsWith(status: number, error: { code: string; message?: string }): Behaviour {
+export function failsWith(
+  status: number,
+  error: { code: string; message?: string; hint?: string },
+): Behaviour {
   return (_call, response) => json(response, status, { message: "", details: null, hint: null, ...error });
 }
 

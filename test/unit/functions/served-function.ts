@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
+import { denoExecutable } from "../../../scripts/local/functions/deno.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
-const DENO = resolve(ROOT, "node_modules/.bin/deno");
 const STARTED_WITHIN_MS = 20_000;
 
 export type ServedFunction = { url: string; output(): string; stop(): Promise<void> };
@@ -20,7 +20,7 @@ export async function serve(
   const folder = resolve(ROOT, "supabase/functions", slug);
   const permissions = ["--no-prompt", "--allow-env", "--allow-net=127.0.0.1"];
   const child = spawn(
-    DENO,
+    denoExecutable(),
     ["run", ...permissions, "--config", `${folder}/deno.json`, `${folder}/index.ts`],
     {
       env: { HOME: process.env.HOME, NO_COLOR: "1", DENO_SERVE_ADDRESS: "tcp:127.0.0.1:0", ...environment },
@@ -54,7 +54,7 @@ export async function serve(
 
 /** Runs TypeScript under Deno with the network of loopback only, and returns what it printed. */
 export async function runInDeno(script: string): Promise<string> {
-  const child = spawn(DENO, ["run", "--no-prompt", "--no-config", "--allow-net=127.0.0.1", "-"], {
+  const child = spawn(denoExecutable(), ["run", "--no-prompt", "--no-config", "--allow-net=127.0.0.1", "-"], {
     cwd: ROOT,
     env: { HOME: process.env.HOME, NO_COLOR: "1" },
     stdio: ["pipe", "pipe", "inherit"],
