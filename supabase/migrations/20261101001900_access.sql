@@ -56,3 +56,11 @@ create policy service_role_reads on billing.prices for select to service_role us
 create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
 create policy service_role_reads on billing.audit_events for select to service_role using (true);
 create policy service_role_reads on billing.outbox for select to service_role using (true);
+
+-- The internals: closed to everybody but their owner. Row security without a policy would close them just as well,
+-- but could not be told from a policy that was forgotten.
+
+create policy nobody_reads on billing_private.error_codes using (false);
+create policy nobody_reads on billing_private.object_versions using (false);
+create policy nobody_reads on billing_private.customer_claims using (false);
+create policy nobody_reads on billing_private.payment_sources using (false);
