@@ -1,0 +1,75 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "../local/project.ts";
+
+/** One program that has to agree before a change is done. */
+export interface Part {
+  /** What is promised when it passes. */
+  promise: string;
+  program: string;
+  args: string[];
+  /** What to run when it fails, where one command mends it. */
+  mend?: string;
+}
+
+const functions = join("supabase", "functions");
+
+/** Every part of `npm run check`, the quick ones first. */
+export function parts(): Part[] {
+  return [
+    {
+      promise: "format and lint",
+      program: "biome",
+      args: ["ci", "--colors=off", "."],
+      mend: "npx biome check --write",
+    },
+    { promise: "types", program: "tsc", args: ["--noEmit", "--pretty", "false", "-p", "tsconfig.json"] },
+    ...functionFolders().map((folder) => ({
+      promise: `types of function ${folder}, under Deno`,
+      program: "deno",
+      args: ["check", "--quiet", "--config", at(folder, "deno.json"), at(folder, "index.ts")],
+    })),
+    {
+      promise: "migrations are safe to run",
+      program: "squawk",
+      args: ["--config", join("scripts", "check", "squawk.toml"), ...migrations()],
+    },
+    {
+      promise: "database types are those of the migrations",
+      program: "tsx",
+      args: [join("scripts", "types.ts"), "--check"],
+      mend: "npm run types",
+    },
+    ...generatedEmails(),
+  ];
+}
+
+function at(folder: string, file: string): string {
+  return join(functions, folder, file);
+}
+
+function functionFolders(): string[] {
+  return readdirSync(join(projectRoot, functions)).filter((folder) =>
+    existsSync(join(projectRoot, at(folder, "index.ts"))),
+  );
+}
+
+function migrations(): string[] {
+  const folder = join("supabase", "migrations");
+  return readdirSync(join(projectRoot, folder))
+    .filter((file) => file.endsWith(".sql"))
+    .map((file) => join(folder, file));
+}
+
+function generatedEmails(): Part[] {
+  const script = join("scripts", "build-emails.ts");
+  if (!existsSync(join(projectRoot, script))) return [];
+  return [
+    {
+      promise: "built emails are those of the templates",
+      program: "tsx",
+      args: [script, "--check"],
+      mend: "npx tsx scripts/build-emails.ts",
+    },
+  ];
+}
