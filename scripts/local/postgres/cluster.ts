@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import getPort from "get-port";
 import { keeper } from "../keeper.ts";
-import { commandOf, endProcess } from "../processes.ts";
+import { endProcess } from "../processes.ts";
 import type { Account } from "./account.ts";
+import { endLeftoverServer } from "./leftover.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a cluster is started with. */
@@ -59,7 +60,7 @@ export class Cluster {
   /** Makes the data directory if there is none, and starts the server; a crashed one's remains are cleared. */
   async start(): Promise<void> {
     if (!existsSync(join(this.dataDirectory, "PG_VERSION"))) await this.#initialise();
-    await this.#endLeftover();
+    await endLeftoverServer(this.dataDirectory);
     for (let attempt = 1; ; attempt++) {
       const port = this.#port ?? (await getPort({ port: this.#options.port, host: "127.0.0.1" }));
       try {
@@ -130,18 +131,6 @@ export class Cluster {
     await rm(passwordFile, { force: true });
     if (code !== 0) throw new Error(`initdb failed (exit code ${code}):\n${output}`);
     await rename(fresh, this.dataDirectory);
-  }
-
-  /**
-   * A stack that was killed may have left its server running, or just the file that says so. The server is ended;
-   * a file naming a process that is another program by now is removed, or the server would refuse to start.
-   */
-  async #endLeftover(): Promise<void> {
-    const file = join(this.dataDirectory, "postmaster.pid");
-    if (!existsSync(file)) return;
-    const pid = Number((await readFile(file, "utf8")).split("\n")[0]);
-    if (pid > 0 && commandOf(pid)?.includes(this.dataDirectory)) await endProcess(pid, "SIGINT", 15_000);
-    await rm(file, { force: true });
   }
 
   async #launch(port: number): Promise<void> {

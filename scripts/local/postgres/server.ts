@@ -5,6 +5,7 @@ import { installPlatform } from "../platform/install.ts";
 import { canReach, serverAccount } from "./account.ts";
 import { embeddedBuild, type PostgresBuild } from "./binaries.ts";
 import { Cluster } from "./cluster.ts";
+import { endLeftoverServer } from "./leftover.ts";
 import { prepareRuntime } from "./runtime.ts";
 
 /** How a database server is started. */
@@ -91,10 +92,14 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
   };
 }
 
-/** Removes what a stopped server kept under `directory`. */
+/** Ends what a killed stack may have left running of the server it kept in `directory`. */
+export async function endLeftover(directory: string): Promise<void> {
+  for (const place of [directory, elsewhere(directory)]) await endLeftoverServer(join(place, "data"));
+}
+
+/** Removes what a stopped server kept in `directory`. */
 export async function removePostgresData(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true });
-  await rm(elsewhere(directory), { recursive: true, force: true });
+  for (const place of [directory, elsewhere(directory)]) await rm(place, { recursive: true, force: true });
 }
 
 /**
