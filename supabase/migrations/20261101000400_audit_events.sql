@@ -45,14 +45,17 @@ create function billing_private.audit(
   p_occurred_at timestamptz,
   p_event_id text default null
 )
-returns void
-language sql
+returns boolean
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into billing.audit_events (occurred_at, recorded_at, action, actor, subject_id, customer_id, event_id, detail)
   values (p_occurred_at, now(), p_action, p_actor, p_subject_id, p_customer_id, p_event_id, coalesce(p_detail, '{}'))
   on conflict (event_id, action) where event_id is not null do nothing;
+  return found;
+end;
 $$;
 
 comment on function billing_private.audit is
-  'Records one fact. Facts that a Stripe event tells are recorded once per event and action, however often it is replayed.';
+  'Records one fact. Facts that a Stripe event tells are recorded once per event and action, however often it is replayed. Returns whether it was new.';

@@ -46,12 +46,14 @@ create function billing_private.enqueue(
   p_run_after timestamptz default null
 )
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   values (p_kind, p_dedupe_key, p_payload, coalesce(p_run_after, p_now), p_now)
   on conflict (dedupe_key) do nothing;
+end;
 $$;
 
 comment on function billing_private.enqueue is

@@ -19,19 +19,6 @@ $$;
 
 comment on function billing_private.stripe_id is 'Id behind a reference, expanded ({"id": …}) or not ("…"); null for null.';
 
-create function billing_private.stripe_time(p_seconds text)
-returns timestamptz
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return to_timestamp(p_seconds::double precision);
-end;
-$$;
-
-comment on function billing_private.stripe_time is 'Stripe''s Unix seconds, as text, to a timestamp; null for null.';
-
 create function billing_private.event_customer(p_object jsonb, p_previous jsonb)
 returns text
 language plpgsql

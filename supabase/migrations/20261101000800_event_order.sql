@@ -30,17 +30,25 @@ immutable parallel safe
 set search_path = ''
 as $$
 begin
-  return (case
-    when p_type like '%.deleted' then 9
-    when p_type like '%.created' then 1
-    else case p_object ->> 'object'
-      when 'invoice' then case p_object ->> 'status' when 'draft' then 2 when 'uncollectible' then 4 when 'paid' then 5 when 'void' then 5 else 3 end
-      when 'subscription' then case p_object ->> 'status' when 'incomplete' then 2 when 'canceled' then 5 when 'incomplete_expired' then 5 else 3 end
-      when 'payment_intent' then case p_object ->> 'status' when 'succeeded' then 5 when 'canceled' then 5 else 3 end
-      when 'checkout.session' then case p_object ->> 'status' when 'complete' then 5 when 'expired' then 5 else 3 end
-      else 3
-    end
-  end)::smallint;
+  if p_type like '%.deleted' then
+    return 9;
+  elsif p_type like '%.created' then
+    return 1;
+  end if;
+  return case (p_object ->> 'object') || ' ' || coalesce(p_object ->> 'status', '')
+    when 'invoice draft' then 2
+    when 'invoice uncollectible' then 4
+    when 'invoice paid' then 5
+    when 'invoice void' then 5
+    when 'subscription incomplete' then 2
+    when 'subscription canceled' then 5
+    when 'subscription incomplete_expired' then 5
+    when 'payment_intent succeeded' then 5
+    when 'payment_intent canceled' then 5
+    when 'checkout.session complete' then 5
+    when 'checkout.session expired' then 5
+    else 3
+  end;
 end;
 $$;
 
@@ -155,8 +163,10 @@ returns jsonb
 language plpgsql
 set search_path = ''
 as $$
+declare
+  accepted constant record := billing_private.accept_event(p_event);
 begin
-  return (select a.object from billing_private.accept_event(p_event) as a);
+  return accepted.object;
 end;
 $$;
 

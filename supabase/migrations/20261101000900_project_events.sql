@@ -3,49 +3,20 @@
 -- handlers all billing state. Called by: the stripe-webhook and reconcile functions, through the Data API.
 
 create function billing_private.lock_customer(p_event billing.webhook_events)
-returns void
+returns boolean
 language plpgsql
 set search_path = ''
 as $$
 begin
   -- One lock and only one, so that no two projections can wait for each other.
-  perform pg_advisory_xact_lock(hashtextextended(coalesce(p_event.customer_id, p_event.object_id, p_event.id), 7305));
+  return pg_advisory_xact_lock(hashtextextended(coalesce(p_event.customer_id, p_event.object_id, p_event.id), 7305)) is not null;
 end;
 $$;
 
 comment on function billing_private.lock_customer is
-  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks.';
+  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once the turn has come.';
 
-create function billing_private.run_handlers(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
--- Waiting for another projection must end well before the API's statement timeout (8 s) ends the whole transaction.
-set lock_timeout = '3s'
-as $$
-declare
-  handler text;
-  is_locked boolean := false;
-begin
-  for handler in
-    select h.handler
-    from billing.event_handlers as h
-    where h.event_type = p_event.type and h.enabled
-    order by h.position, h.handler
-  loop
-    if not is_locked then
-      perform billing_private.lock_customer(p_event);
-      is_locked := true;
-    end if;
-    execute format('select %s($1)', handler) using p_event;
-  end loop;
-end;
-$$;
-
-comment on function billing_private.run_handlers is 'Runs an event''s handlers in order under the customer''s lock; a type without handlers is done at once.';
-
-create function billing_private.quarantine_reason(p_event billing.webhook_events)
-returns text
+create function billing_private.route_event(p_event billing.webhook_events, out handlers text, out quarantine_reason text)
 language plpgsql
 stable
 set search_path = ''
@@ -53,23 +24,33 @@ as $$
 declare
   expected record;
 begin
-  select s.livemode, s.stripe_account into expected from billing.settings as s;
+  select
+    s.livemode,
+    s.stripe_account,
+    (
+      select string_agg(h.handler || '($1)', ', ' order by h.position, h.handler)
+      from billing.event_handlers as h
+      where h.event_type = p_event.type and h.enabled
+    ) as handlers
+  into expected
+  from billing.settings as s;
+
+  handlers := expected.handlers;
   if p_event.livemode <> expected.livemode then
-    return format(
+    quarantine_reason := format(
       'event has livemode %s, this project mirrors livemode %s (billing.settings.livemode)', p_event.livemode, expected.livemode
     );
-  end if;
-  if p_event.account is distinct from expected.stripe_account then
-    return format(
+  elsif p_event.account is distinct from expected.stripe_account then
+    quarantine_reason := format(
       'event belongs to account %s, this project mirrors %s (billing.settings.stripe_account)',
       coalesce(p_event.account, 'of the platform'), coalesce(expected.stripe_account, 'the platform account')
     );
   end if;
-  return null;
 end;
 $$;
 
-comment on function billing_private.quarantine_reason is 'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
+comment on function billing_private.route_event is
+  'Where an event goes: the calls of its handlers in order (null: none, an event type nobody handles), or why it must not be projected here: wrong livemode, unexpected account.';
 
 create function billing_private.retry_delay(p_failures integer)
 returns interval
@@ -134,20 +115,28 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
-create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
+create function billing_private.project_event(p_event billing.webhook_events, p_handlers text, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
+-- Waiting for another projection must end well before the API's statement timeout (8 s) ends the whole transaction.
+set lock_timeout = '3s'
 as $$
 declare
+  is_locked boolean;
   error_state text;
   error_message text;
   error_detail text;
   error_hint text;
   error_context text;
 begin
+  if p_handlers is null then
+    return 'processed';
+  end if;
   begin
-    perform billing_private.run_handlers(p_event);
+    is_locked := billing_private.lock_customer(p_event);
+    -- One statement for all handlers: what one of them writes, the next ones read.
+    execute 'select ' || p_handlers using p_event;
     return 'processed';
   -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
   exception when query_canceled or assert_failure or others then
@@ -170,7 +159,7 @@ end;
 $$;
 
 comment on function billing_private.project_event is
-  'Projects one event in a subtransaction: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead).';
+  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead).';
 
 create function billing_private.tg_webhook_events__after_insert()
 returns trigger
@@ -178,13 +167,18 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  reason constant text := billing_private.quarantine_reason(new);
+  event billing.webhook_events := new;
+  route record;
+  outcome text;
 begin
-  if reason is null then
-    perform billing_private.project_event(new, new.received_at);
+  -- Stored payloads are compressed; the handlers get one that was unpacked once.
+  event.payload := new.payload #> '{}';
+  route := billing_private.route_event(event);
+  if route.quarantine_reason is null then
+    outcome := billing_private.project_event(event, route.handlers, event.received_at);
   else
     insert into billing.failed_webhooks (event_id, status, attempts, error, first_failed_at, last_failed_at)
-    values (new.id, 'quarantined', 0, jsonb_build_object('message', reason), new.received_at, new.received_at);
+    values (event.id, 'quarantined', 0, jsonb_build_object('message', route.quarantine_reason), event.received_at, event.received_at);
   end if;
   return null;
 end;
@@ -222,7 +216,7 @@ begin
   row_read.api_version := p_event ->> 'api_version';
   row_read.livemode := coalesce(p_event -> 'livemode' = 'true', false);
   row_read.account := p_event ->> 'account';
-  row_read.created := billing_private.stripe_time(p_event ->> 'created');
+  row_read.created := to_timestamp((p_event ->> 'created')::double precision);
   row_read.object_id := object ->> 'id';
   row_read.customer_id := billing_private.event_customer(object, p_event #> '{data,previous_attributes}');
   row_read.payload := p_event;

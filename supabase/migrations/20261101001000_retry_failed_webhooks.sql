@@ -9,10 +9,12 @@ set search_path = ''
 as $$
 declare
   event billing.webhook_events;
+  route record;
   outcome text;
 begin
   select * into event from billing.webhook_events as e where e.id = p_event_id;
-  outcome := billing_private.project_event(event, p_now);
+  route := billing_private.route_event(event);
+  outcome := billing_private.project_event(event, route.handlers, p_now);
   if outcome = 'processed' then
     update billing.failed_webhooks as f
     set status = 'resolved', next_attempt_at = null, resolved_at = p_now
@@ -65,7 +67,7 @@ as $$
 declare
   event billing.webhook_events;
   failure_status text;
-  reason text;
+  route record;
 begin
   select * into event from billing.webhook_events as e where e.id = replay_failed_webhook.event_id;
   if not found then
@@ -81,9 +83,9 @@ begin
     return 'processed';
   end if;
 
-  reason := billing_private.quarantine_reason(event);
-  if reason is not null then
-    perform billing_private.raise_error('DU003', format('event %s stays quarantined: %s', event.id, reason));
+  route := billing_private.route_event(event);
+  if route.quarantine_reason is not null then
+    perform billing_private.raise_error('DU003', format('event %s stays quarantined: %s', event.id, route.quarantine_reason));
   end if;
   perform billing_private.audit(
     'webhook.replayed', 'operator', event.object_id, event.customer_id, jsonb_build_object('event_id', event.id), p_now

@@ -1,45 +1,53 @@
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
 -- Reads: the event. Writes: audit_events.
 
-create function billing_private.audit_detail(p_event billing.webhook_events)
+create function billing_private.audit_facts(p_object jsonb)
 returns jsonb
 language plpgsql
 immutable
 set search_path = ''
 as $$
-declare
-  object constant jsonb := p_event.payload #> '{data,object}';
-  facts constant text[] := array[
-    'status', 'amount', 'amount_due', 'amount_paid', 'amount_received', 'amount_refunded', 'amount_total', 'currency',
-    'attempt_count', 'cancel_at_period_end', 'cancel_at', 'collection_method', 'billing_reason', 'mode', 'payment_status',
-    'failure_code', 'quantity', 'unit_amount', 'active'
-  ];
 begin
-  return
-    (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(object) where key = any (facts) and value <> 'null')
-    || jsonb_strip_nulls(jsonb_build_object(
-      'previous',
-      (
-        select jsonb_object_agg(key, value)
-        from jsonb_each(nullif(p_event.payload #> '{data,previous_attributes}', 'null'))
-        where key = any (facts)
-      )
-    ));
+  return jsonb_strip_nulls(jsonb_build_object(
+    'status', p_object -> 'status',
+    'amount', p_object -> 'amount',
+    'amount_due', p_object -> 'amount_due',
+    'amount_paid', p_object -> 'amount_paid',
+    'amount_received', p_object -> 'amount_received',
+    'amount_refunded', p_object -> 'amount_refunded',
+    'amount_total', p_object -> 'amount_total',
+    'unit_amount', p_object -> 'unit_amount',
+    'currency', p_object -> 'currency',
+    'quantity', p_object -> 'quantity',
+    'active', p_object -> 'active',
+    'attempt_count', p_object -> 'attempt_count',
+    'billing_reason', p_object -> 'billing_reason',
+    'cancel_at', p_object -> 'cancel_at',
+    'cancel_at_period_end', p_object -> 'cancel_at_period_end',
+    'mode', p_object -> 'mode',
+    'payment_status', p_object -> 'payment_status',
+    'failure_code', p_object -> 'failure_code'
+  ));
 end;
 $$;
 
-comment on function billing_private.audit_detail is
-  'The few facts of an event that an audit row keeps: statuses and amounts (minor units), now and before. No personal data.';
+comment on function billing_private.audit_facts is
+  'The few facts of an object that an audit row keeps: statuses and amounts (minor units). No personal data.';
 
 create function billing_private.record_audit_event(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
+  detail jsonb := billing_private.audit_facts(p_event.payload #> '{data,object}');
+  is_new boolean;
 begin
-  perform billing_private.audit(
-    p_event.type, 'stripe', p_event.object_id, p_event.customer_id, billing_private.audit_detail(p_event), p_event.created, p_event.id
-  );
+  if jsonb_typeof(previous) = 'object' then
+    detail := detail || jsonb_build_object('previous', billing_private.audit_facts(previous));
+  end if;
+  is_new := billing_private.audit(p_event.type, 'stripe', p_event.object_id, p_event.customer_id, detail, p_event.created, p_event.id);
 end;
 $$;
 

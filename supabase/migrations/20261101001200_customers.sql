@@ -38,7 +38,7 @@ declare
   accepted record;
   o jsonb;
 begin
-  select * into accepted from billing_private.accept_event(p_event);
+  accepted := billing_private.accept_event(p_event);
   o := accepted.object;
   if o -> 'deleted' = 'true' then
     update billing.customers as c set deleted_at = accepted.deleted_at where c.id = p_event.object_id;
@@ -56,7 +56,7 @@ begin
       billing_private.default_payment_method(o),
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
-      billing_private.stripe_time(o ->> 'created'),
+      to_timestamp((o ->> 'created')::double precision),
       accepted.deleted_at
     )
     on conflict (id) do update

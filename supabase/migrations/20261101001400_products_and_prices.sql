@@ -57,7 +57,7 @@ declare
   accepted record;
   o jsonb;
 begin
-  select * into accepted from billing_private.accept_event(p_event);
+  accepted := billing_private.accept_event(p_event);
   o := accepted.object;
   if o -> 'deleted' = 'true' then
     update billing.products as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
@@ -72,8 +72,8 @@ begin
       billing_private.stripe_id(o -> 'default_price'),
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
-      billing_private.stripe_time(o ->> 'created'),
-      billing_private.stripe_time(o ->> 'updated'),
+      to_timestamp((o ->> 'created')::double precision),
+      to_timestamp((o ->> 'updated')::double precision),
       accepted.deleted_at
     )
     on conflict (id) do update
@@ -102,7 +102,7 @@ declare
   accepted record;
   o jsonb;
 begin
-  select * into accepted from billing_private.accept_event(p_event);
+  accepted := billing_private.accept_event(p_event);
   o := accepted.object;
   if o -> 'deleted' = 'true' then
     update billing.prices as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
@@ -126,7 +126,7 @@ begin
       o ->> 'tax_behavior',
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
-      billing_private.stripe_time(o ->> 'created'),
+      to_timestamp((o ->> 'created')::double precision),
       accepted.deleted_at
     )
     on conflict (id) do update

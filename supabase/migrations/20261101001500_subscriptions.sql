@@ -70,7 +70,7 @@ declare
   items constant jsonb := coalesce(nullif(p_subscription #> '{items,data}', 'null'), '[]');
   period record;
 begin
-  select * into period from billing_private.subscription_period(p_subscription);
+  period := billing_private.subscription_period(p_subscription);
 
   insert into billing.subscription_items as i
     (id, subscription, price, product, quantity, current_period_start, current_period_end, metadata, created)
@@ -80,10 +80,10 @@ begin
     billing_private.item_price(item),
     billing_private.item_product(item),
     (item ->> 'quantity')::bigint,
-    coalesce(billing_private.stripe_time(item ->> 'current_period_start'), period.period_start),
-    coalesce(billing_private.stripe_time(item ->> 'current_period_end'), period.period_end),
+    coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
+    coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
     coalesce(nullif(item -> 'metadata', 'null'), '{}'),
-    billing_private.stripe_time(item ->> 'created')
+    to_timestamp((item ->> 'created')::double precision)
   from jsonb_array_elements(items) as item
   on conflict (id) do update
     set
@@ -122,7 +122,7 @@ begin
   if o is null then
     return;
   end if;
-  select * into period from billing_private.subscription_period(o);
+  period := billing_private.subscription_period(o);
 
   insert into billing.subscriptions as s (
     id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
@@ -137,15 +137,15 @@ begin
     coalesce(o ->> 'collection_method', o ->> 'billing'),
     period.period_start,
     period.period_end,
-    billing_private.stripe_time(o ->> 'trial_start'),
-    billing_private.stripe_time(o ->> 'trial_end'),
-    billing_private.stripe_time(o ->> 'cancel_at'),
+    to_timestamp((o ->> 'trial_start')::double precision),
+    to_timestamp((o ->> 'trial_end')::double precision),
+    to_timestamp((o ->> 'cancel_at')::double precision),
     coalesce((o ->> 'cancel_at_period_end')::boolean, false),
-    billing_private.stripe_time(o ->> 'canceled_at'),
+    to_timestamp((o ->> 'canceled_at')::double precision),
     nullif(o -> 'cancellation_details', 'null'),
-    billing_private.stripe_time(o ->> 'ended_at'),
-    billing_private.stripe_time(o ->> 'start_date'),
-    billing_private.stripe_time(o ->> 'billing_cycle_anchor'),
+    to_timestamp((o ->> 'ended_at')::double precision),
+    to_timestamp((o ->> 'start_date')::double precision),
+    to_timestamp((o ->> 'billing_cycle_anchor')::double precision),
     (o ->> 'days_until_due')::integer,
     coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
     billing_private.stripe_id(o -> 'latest_invoice'),
@@ -153,7 +153,7 @@ begin
     nullif(o -> 'pending_update', 'null'),
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    billing_private.stripe_time(o ->> 'created')
+    to_timestamp((o ->> 'created')::double precision)
   )
   on conflict (id) do update
     set

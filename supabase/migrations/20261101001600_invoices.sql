@@ -91,7 +91,7 @@ declare
   o jsonb;
   transitions jsonb;
 begin
-  select * into accepted from billing_private.accept_event(p_event);
+  accepted := billing_private.accept_event(p_event);
   o := accepted.object;
   if o is null then
     return;
@@ -126,20 +126,20 @@ begin
     (o ->> 'attempt_count')::integer,
     (o ->> 'attempted')::boolean,
     (o ->> 'auto_advance')::boolean,
-    billing_private.stripe_time(o ->> 'next_payment_attempt'),
-    billing_private.stripe_time(o ->> 'due_date'),
-    billing_private.stripe_time(o ->> 'period_start'),
-    billing_private.stripe_time(o ->> 'period_end'),
-    billing_private.stripe_time(coalesce(transitions ->> 'finalized_at', o ->> 'finalized_at')),
-    billing_private.stripe_time(transitions ->> 'paid_at'),
-    billing_private.stripe_time(transitions ->> 'voided_at'),
-    billing_private.stripe_time(transitions ->> 'marked_uncollectible_at'),
+    to_timestamp((o ->> 'next_payment_attempt')::double precision),
+    to_timestamp((o ->> 'due_date')::double precision),
+    to_timestamp((o ->> 'period_start')::double precision),
+    to_timestamp((o ->> 'period_end')::double precision),
+    to_timestamp(coalesce(transitions ->> 'finalized_at', o ->> 'finalized_at')::double precision),
+    to_timestamp((transitions ->> 'paid_at')::double precision),
+    to_timestamp((transitions ->> 'voided_at')::double precision),
+    to_timestamp((transitions ->> 'marked_uncollectible_at')::double precision),
     billing_private.stripe_id(o -> 'default_payment_method'),
     o ->> 'hosted_invoice_url',
     o ->> 'invoice_pdf',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    billing_private.stripe_time(o ->> 'created'),
+    to_timestamp((o ->> 'created')::double precision),
     accepted.deleted_at
   )
   on conflict (id) do update
@@ -209,7 +209,7 @@ begin
   for link in select * from billing_private.invoice_payment_links(invoice) order by payment_id loop
     perform billing_private.link_payment(
       link.payment_id, invoice, p_event.object_id, link.amount_paid, invoice ->> 'currency',
-      billing_private.stripe_time(invoice #>> '{status_transitions,paid_at}')
+      to_timestamp((invoice #>> '{status_transitions,paid_at}')::double precision)
     );
   end loop;
 end;
@@ -243,9 +243,9 @@ begin
     o ->> 'currency',
     o ->> 'status',
     (o ->> 'is_default')::boolean,
-    billing_private.stripe_time(o #>> '{status_transitions,paid_at}'),
+    to_timestamp((o #>> '{status_transitions,paid_at}')::double precision),
     (o ->> 'livemode')::boolean,
-    billing_private.stripe_time(o ->> 'created')
+    to_timestamp((o ->> 'created')::double precision)
   )
   on conflict (id) do update
     set
@@ -267,7 +267,7 @@ begin
     billing_private.stripe_id(o -> 'invoice'),
     case when o ->> 'status' = 'paid' then coalesce((o ->> 'amount_paid')::bigint, (o ->> 'amount_requested')::bigint) end,
     o ->> 'currency',
-    billing_private.stripe_time(o #>> '{status_transitions,paid_at}')
+    to_timestamp((o #>> '{status_transitions,paid_at}')::double precision)
   );
 end;
 $$;

@@ -81,25 +81,26 @@ stable
 set search_path = ''
 as $$
 declare
+  source billing_private.payment_sources;
   intent billing_private.payment_sources;
   charge billing_private.payment_sources;
   bill billing_private.payment_sources;
   payment billing.payments;
 begin
-  select * into intent from billing_private.payment_sources as s where s.payment_id = p_payment_id and s.kind = 'payment_intent';
-  -- A PaymentIntent has a charge per attempt; the one that succeeded counts, else the newest.
-  select *
-  into charge
-  from billing_private.payment_sources as s
-  where s.payment_id = p_payment_id and s.kind = 'charge'
-  order by s.status = 'succeeded' desc, s.created desc, s.object_id collate "C" desc
-  limit 1;
-  select *
-  into bill
-  from billing_private.payment_sources as s
-  where s.payment_id = p_payment_id and s.kind = 'invoice'
-  order by s.object_id collate "C"
-  limit 1;
+  -- A PaymentIntent has a charge per attempt: the last one read here counts, which is the one that succeeded, else
+  -- the newest.
+  for source in
+    select *
+    from billing_private.payment_sources as s
+    where s.payment_id = p_payment_id
+    order by s.status = 'succeeded', s.created, s.object_id collate "C"
+  loop
+    case source.kind
+      when 'payment_intent' then intent := source;
+      when 'charge' then charge := source;
+      when 'invoice' then bill := source;
+    end case;
+  end loop;
 
   payment.id := p_payment_id;
   payment.customer := coalesce(intent.customer, charge.customer, bill.customer);
@@ -148,55 +149,50 @@ comment on function billing_private.payment_status_of_charge is
   'Status of a payment as far as its charge tells: the charge''s own, or what a PaymentIntent would say where there is one we have not heard.';
 
 create function billing_private.save_payment(p_payment_id text)
-returns void
+returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
   payment billing.payments;
 begin
-  -- An invoice payment knows no customer to take turns by, so payments take turns on their row: it is locked first
-  -- and computed after, and whoever comes second sees what the first one said.
-  perform from billing.payments as p where p.id = p_payment_id for update;
-  if not found then
-    payment := billing_private.payment_from_sources(p_payment_id);
-    if payment.amount is null then
-      return;
-    end if;
-    insert into billing.payments values (payment.*) on conflict (id) do nothing;
-    if found then
-      return;
-    end if;
-    perform from billing.payments as p where p.id = p_payment_id for update;
+  -- An invoice payment names no customer whose turn to wait for, so payments have a turn of their own. It is taken
+  -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
+  if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
+    return false;
   end if;
-
   payment := billing_private.payment_from_sources(p_payment_id);
-  update billing.payments as p
-  set
-    customer = payment.customer,
-    invoice_id = payment.invoice_id,
-    amount = payment.amount,
-    amount_received = payment.amount_received,
-    amount_refunded = payment.amount_refunded,
-    currency = payment.currency,
-    status = payment.status,
-    payment_method = payment.payment_method,
-    latest_charge = payment.latest_charge,
-    card_brand = payment.card_brand,
-    card_last4 = payment.card_last4,
-    failure_code = payment.failure_code,
-    failure_message = payment.failure_message,
-    receipt_url = payment.receipt_url,
-    description = payment.description,
-    metadata = payment.metadata,
-    livemode = payment.livemode,
-    created = payment.created,
-    canceled_at = payment.canceled_at
-  where p.id = p_payment_id;
+  if payment.amount is null then
+    return false;
+  end if;
+  insert into billing.payments as p values (payment.*)
+  on conflict (id) do update
+    set
+      customer = excluded.customer,
+      invoice_id = excluded.invoice_id,
+      amount = excluded.amount,
+      amount_received = excluded.amount_received,
+      amount_refunded = excluded.amount_refunded,
+      currency = excluded.currency,
+      status = excluded.status,
+      payment_method = excluded.payment_method,
+      latest_charge = excluded.latest_charge,
+      card_brand = excluded.card_brand,
+      card_last4 = excluded.card_last4,
+      failure_code = excluded.failure_code,
+      failure_message = excluded.failure_message,
+      receipt_url = excluded.receipt_url,
+      description = excluded.description,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      canceled_at = excluded.canceled_at;
+  return true;
 end;
 $$;
 
-comment on function billing_private.save_payment is 'Computes a payment from its sources and stores it; nothing while no source knows of money.';
+comment on function billing_private.save_payment is
+  'Computes a payment from its sources and stores it. Returns false while no source knows of money.';
 
 create function billing_private.link_payment(
   p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
@@ -205,6 +201,8 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  is_saved boolean;
 begin
   if p_payment_id is null or p_invoice_id is null then
     return; -- paid out of band, or from the customer's balance
@@ -222,7 +220,7 @@ begin
       amount_received = greatest(s.amount_received, excluded.amount_received),
       status = coalesce(s.status, excluded.status),
       created = least(s.created, excluded.created);
-  perform billing_private.save_payment(p_payment_id);
+  is_saved := billing_private.save_payment(p_payment_id);
 end;
 $$;
 
@@ -236,6 +234,7 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
+  is_saved boolean;
 begin
   if o is null then
     return;
@@ -260,8 +259,8 @@ begin
     o ->> 'description',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    billing_private.stripe_time(o ->> 'created'),
-    billing_private.stripe_time(o ->> 'canceled_at')
+    to_timestamp((o ->> 'created')::double precision),
+    to_timestamp((o ->> 'canceled_at')::double precision)
   )
   on conflict (payment_id, kind, object_id) do update
     set
@@ -277,7 +276,7 @@ begin
       description = excluded.description,
       metadata = excluded.metadata,
       canceled_at = excluded.canceled_at;
-  perform billing_private.save_payment(p_event.object_id);
+  is_saved := billing_private.save_payment(p_event.object_id);
 end;
 $$;
 
@@ -292,6 +291,7 @@ declare
   o constant jsonb := billing_private.accept_object(p_event);
   paid_with constant jsonb := coalesce(nullif(o #> '{payment_method_details,card}', 'null'), o -> 'source');
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
+  is_saved boolean;
 begin
   if o is null then
     return;
@@ -320,7 +320,7 @@ begin
     o ->> 'description',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    billing_private.stripe_time(o ->> 'created')
+    to_timestamp((o ->> 'created')::double precision)
   )
   on conflict (payment_id, kind, object_id) do update
     set
@@ -339,7 +339,7 @@ begin
       receipt_url = excluded.receipt_url,
       description = excluded.description,
       metadata = excluded.metadata;
-  perform billing_private.save_payment(paid);
+  is_saved := billing_private.save_payment(paid);
 end;
 $$;
 
