@@ -20,6 +20,7 @@ import { type LocalPostgres, startPostgres } from "./postgres/server.ts";
 import { projectRoot } from "./project.ts";
 import { removeStatus, type StackStatus, writeStatus } from "./status.ts";
 import { type LocalStripe, startLocalStripe } from "./stripe-while-missing.ts";
+import { readSupabaseConfig } from "./supabase-config.ts";
 
 /** The ports a stack prefers; where one is taken it uses another. */
 export const defaultPorts = { api: 54321, db: 54322, studio: 54323, stripe: 12111 };
@@ -142,8 +143,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     step("Data API, Auth and Studio");
     const supabase = await openApi({
       urlFor: database.urlFor,
-      schemas: ["public", "billing"],
-      siteUrl: api.url,
+      ...readSupabaseConfig(projectDirectory),
     });
     closers.push(() => supabase.close());
     serveApi = apiGateway(supabase, functions);

@@ -10,6 +10,8 @@ export interface ApiOptions {
   urlFor(role: string): string;
   /** Schemas the Data API shows. */
   schemas: string[];
+  /** At most this many rows an answer. */
+  maxRows: number;
   /** Where the links in Auth's mails lead. */
   siteUrl: string;
 }
@@ -29,8 +31,8 @@ export interface Api {
 }
 
 /** Opens Data API, Auth and Studio over one database. */
-export async function openApi({ urlFor, schemas, siteUrl }: ApiOptions): Promise<Api> {
-  const roleSettings = await readRoleSettings(urlFor("supabase_admin"));
+export async function openApi({ urlFor, schemas, maxRows, siteUrl }: ApiOptions): Promise<Api> {
+  const { roleSettings, allSchemas } = await readDatabase(urlFor("supabase_admin"));
   // Only the superuser sees every schema; it is asked for nothing else.
   const introspection = openConnection({ url: urlFor("supabase_admin"), max: 1, takeCallersRole: false });
   const shared = { introspection, roleSettings };
@@ -56,7 +58,7 @@ export async function openApi({ urlFor, schemas, siteUrl }: ApiOptions): Promise
     publishable_key: localKeys.publishable,
     secret_key: localKeys.secret,
   };
-  const base = { api: { enabled: true, schemas }, auth, storage: { enabled: false } };
+  const base = { api: { enabled: true, schemas, max_rows: maxRows }, auth, storage: { enabled: false } };
   const restApp = new App({
     ...base,
     connection: authenticator,
@@ -76,6 +78,8 @@ export async function openApi({ urlFor, schemas, siteUrl }: ApiOptions): Promise
   const authApp = new App({ ...base, connection: authAdmin, studio: { enabled: false } });
   const studioApp = new App({
     ...base,
+    // Studio shows whatever there is, whether or not the Data API does.
+    api: { ...base.api, schemas: allSchemas },
     connection: editor,
     studio: { enabled: true },
     options: { server: { admin: true } },
@@ -100,21 +104,29 @@ export async function openApi({ urlFor, schemas, siteUrl }: ApiOptions): Promise
 
 const noSessions = { repo: { findUserById: async () => null, findSessionById: async () => null } };
 
-/** Timeouts and the like that were set on the API roles: a role that is taken, not logged in as, lacks them. */
-async function readRoleSettings(url: string): Promise<Record<string, Record<string, string>>> {
+/**
+ * What the API needs to know of the database beforehand: its schemas, and the timeouts and the like that were set on
+ * the API roles, which a role that is taken, not logged in as, would lack.
+ */
+async function readDatabase(
+  url: string,
+): Promise<{ roleSettings: Record<string, Record<string, string>>; allSchemas: string[] }> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
-    const rows = await sql<{ role: string; setting: string }[]>`
+    const schemas = await sql<{ name: string }[]>`
+      select nspname as name from pg_catalog.pg_namespace where nspname !~ '^(pg_|information_schema$)'
+    `;
+    const settings = await sql<{ role: string; setting: string }[]>`
       select rolname as role, unnest(rolconfig) as setting
       from pg_catalog.pg_roles
       where rolname in ('anon', 'authenticated', 'service_role')
     `;
-    const settings: Record<string, Record<string, string>> = {};
-    for (const { role, setting } of rows) {
+    const roleSettings: Record<string, Record<string, string>> = {};
+    for (const { role, setting } of settings) {
       const [name = "", ...value] = setting.split("=");
-      settings[role] = { ...settings[role], [name]: value.join("=") };
+      roleSettings[role] = { ...roleSettings[role], [name]: value.join("=") };
     }
-    return settings;
+    return { roleSettings, allSchemas: schemas.map(({ name }) => name) };
   } finally {
     await sql.end();
   }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
-import { parse } from "smol-toml";
+import { readSupabaseConfig } from "../supabase-config.ts";
 
 /** One folder of supabase/functions that is a function. */
 export interface FunctionSource {
@@ -17,7 +17,7 @@ export interface FunctionSource {
 export function findFunctions(projectDirectory: string): FunctionSource[] {
   const folder = join(projectDirectory, "supabase", "functions");
   if (!existsSync(folder)) return [];
-  const settings = functionSettings(projectDirectory);
+  const settings = readSupabaseConfig(projectDirectory).functions;
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && /^[A-Za-z0-9]/.test(entry.name))
     .map(({ name }) => ({ name, entrypoint: join(folder, name, "index.ts") }))
@@ -37,13 +37,4 @@ export function findFunctions(projectDirectory: string): FunctionSource[] {
 export function functionSecrets(projectDirectory: string): NodeJS.Dict<string> {
   const file = join(projectDirectory, "supabase", "functions", ".env");
   return existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
-}
-
-function functionSettings(
-  projectDirectory: string,
-): Record<string, { verify_jwt?: boolean; enabled?: boolean }> {
-  const file = join(projectDirectory, "supabase", "config.toml");
-  if (!existsSync(file)) return {};
-  const { functions } = parse(readFileSync(file, "utf8"));
-  return (functions ?? {}) as Record<string, { verify_jwt?: boolean; enabled?: boolean }>;
 }
