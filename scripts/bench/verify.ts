@@ -8,16 +8,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { denoExecutable } from "../local/functions/deno.ts";
-
-export type BenchRow = {
-  name: string;
-  value: number;
-  unit: string;
-  /** Against the yardstick named in `target`. */
-  ratio?: number;
-  target?: string;
-  met?: boolean;
-};
+import type { BenchRow } from "./report.ts";
 
 type Subject = "handler" | "sdk";
 type Measurement = { events: number; seconds: number };
@@ -103,5 +94,3 @@ async function rateOf(workers: readonly Worker[], subject: Subject, milliseconds
   const measured = await Promise.all(workers.map((worker) => worker.measure(subject, milliseconds)));
   return measured.reduce((sum, { events, seconds }) => sum + events / seconds, 0);
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.table(await benchVerification());

@@ -1,0 +1,152 @@
+/**
+ * What the database does with an event, beside the least it could do: store the same payload in a bare table.
+ * The subjects take turns in short rounds on one server, so that whatever else the machine does hits both.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import type Stripe from "stripe";
+import { applyMigrations } from "../local/migrations.ts";
+import { startPostgres } from "../local/postgres/server.ts";
+import { billingEvents } from "./events.ts";
+import type { BenchRow } from "./report.ts";
+
+const ROUNDS = 40;
+const ROUND_EVENTS = 70;
+// Plans and pages are warm before time counts.
+const WARM_UP_EVENTS = 70;
+const LEAST_SHARE_OF_BARE = 0.45;
+const LEAST_GAIN_OF_DUPLICATE = 5;
+const LEAST_SHARE_OF_DISTINCT = 0.7;
+
+type Subject = (event: Stripe.Event) => Promise<unknown>;
+
+/** Takes about a minute, with a server of its own (fsync on) in a temporary directory. */
+export async function benchDatabase(): Promise<BenchRow[]> {
+  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
+  const server = await startPostgres({ directory });
+  try {
+    await applyMigrations(server.url);
+    const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+    try {
+      await sql`create table public.bare_payloads (id text primary key, payload jsonb not null)`;
+      return [
+        ...(await receiveAgainstBare(sql)),
+        ...(await duplicateAgainstNew(sql)),
+        ...(await hotCustomer(sql)),
+      ];
+    } finally {
+      await sql.end();
+    }
+  } finally {
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function receiveAgainstBare(sql: postgres.Sql): Promise<BenchRow[]> {
+  const [bare, received] = await inTurns(
+    [
+      billingEvents("bare"),
+      (event) => sql`insert into public.bare_payloads values (${event.id}, ${json(sql, event)})`,
+    ],
+    [billingEvents("full"), receive(sql)],
+  );
+  await expectAllProcessed(sql);
+  const ratio = received / bare;
+  return [
+    { name: "bare single-row insert of the payload", value: bare, unit: "rows/s" },
+    {
+      name: "receive + project",
+      value: received,
+      unit: "events/s",
+      ratio,
+      target: `at least ${LEAST_SHARE_OF_BARE} of bare inserts`,
+      met: ratio >= LEAST_SHARE_OF_BARE,
+    },
+  ];
+}
+
+async function duplicateAgainstNew(sql: postgres.Sql): Promise<BenchRow[]> {
+  const [first, repeated] = await inTurns(
+    [billingEvents("new"), receive(sql)],
+    // The same ids as receiveAgainstBare delivered.
+    [billingEvents("full"), receive(sql)],
+  );
+  const [counted] = await sql<
+    { duplicates: number }[]
+  >`select count(*)::int as duplicates from billing.webhook_duplicates`;
+  if (counted?.duplicates !== ROUNDS * ROUND_EVENTS + WARM_UP_EVENTS)
+    throw new Error(`not all were duplicates: ${counted?.duplicates}`);
+  const ratio = repeated / first;
+  return [
+    {
+      name: "a duplicate",
+      value: repeated,
+      unit: "events/s",
+      ratio,
+      target: `at least ${LEAST_GAIN_OF_DUPLICATE} times a new event`,
+      met: ratio >= LEAST_GAIN_OF_DUPLICATE,
+    },
+  ];
+}
+
+async function hotCustomer(sql: postgres.Sql): Promise<BenchRow[]> {
+  const [distinct, hot] = await inTurns(
+    [billingEvents("distinct"), receive(sql)],
+    [billingEvents("hot", "one"), receive(sql)],
+  );
+  await expectAllProcessed(sql);
+  const ratio = hot / distinct;
+  return [
+    {
+      name: `${ROUNDS * ROUND_EVENTS} events of one customer`,
+      value: hot,
+      unit: "events/s",
+      ratio,
+      target: `at least ${LEAST_SHARE_OF_DISTINCT} of distinct customers`,
+      met: ratio >= LEAST_SHARE_OF_DISTINCT,
+    },
+  ];
+}
+
+/** Events per second of two subjects, each given its own events, taking turns. */
+async function inTurns(
+  a: [Iterator<Stripe.Event>, Subject],
+  b: [Iterator<Stripe.Event>, Subject],
+): Promise<[number, number]> {
+  const spent = [0, 0];
+  for (const [events, subject] of [a, b]) {
+    for (const event of take(events, WARM_UP_EVENTS)) await subject(event);
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, [events, subject]] of [a, b].entries()) {
+      const batch = take(events, ROUND_EVENTS);
+      const started = performance.now();
+      for (const event of batch) await subject(event);
+      spent[index] = (spent[index] ?? 0) + performance.now() - started;
+    }
+  }
+  const rate = (milliseconds: number | undefined) =>
+    (ROUNDS * ROUND_EVENTS * 1000) / (milliseconds ?? Number.NaN);
+  return [rate(spent[0]), rate(spent[1])];
+}
+
+function take(events: Iterator<Stripe.Event>, count: number): Stripe.Event[] {
+  return Array.from({ length: count }, () => events.next().value as Stripe.Event);
+}
+
+function receive(sql: postgres.Sql): Subject {
+  return (event) => sql`select billing.receive_event(${json(sql, event)})`;
+}
+
+function json(sql: postgres.Sql, event: Stripe.Event): postgres.Parameter {
+  return sql.json(event as unknown as postgres.JSONValue);
+}
+
+async function expectAllProcessed(sql: postgres.Sql): Promise<void> {
+  const failed =
+    await sql`select event_id, error ->> 'message' as message from billing.failed_webhooks limit 1`;
+  if (failed[0]) throw new Error(`bench event ${failed[0].event_id} was not projected: ${failed[0].message}`);
+}

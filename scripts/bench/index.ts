@@ -1,0 +1,36 @@
+/** `npm run bench`: every measured promise of the project, in one table. `-- verify database acknowledge` picks some. */
+import { Command } from "commander";
+import { benchAcknowledgement } from "./acknowledge.ts";
+import { benchDatabase } from "./database.ts";
+import { type BenchRow, benchTable } from "./report.ts";
+import { benchVerification } from "./verify.ts";
+
+const benches: Record<string, () => Promise<BenchRow[]>> = {
+  verify: benchVerification,
+  database: benchDatabase,
+  acknowledge: benchAcknowledgement,
+};
+
+const program = new Command("bench")
+  .description("Measures what the project promises of its speed, as ratios taken in one run on this machine.")
+  .argument("[names...]", `which to run: ${Object.keys(benches).join(", ")}; all by default`)
+  .parse();
+
+const names = program.args.length > 0 ? program.args : Object.keys(benches);
+const rows: BenchRow[] = [];
+for (const name of names) {
+  const bench = benches[name];
+  if (!bench) program.error(`no bench named ${name}; there are ${Object.keys(benches).join(", ")}`);
+  else {
+    console.error(`measuring ${name} …`);
+    rows.push(...(await bench()));
+  }
+}
+console.log(benchTable(rows));
+const missed = rows.filter((row) => row.met === false);
+if (missed.length > 0) {
+  console.log(
+    `${missed.length} target(s) missed. Anything else that runs on this machine counts against them.`,
+  );
+  process.exitCode = 1;
+}
