@@ -1,0 +1,49 @@
+-- What happened stays as it was written, whoever asks: also the owner of the tables.
+begin;
+select plan(15);
+
+select billing.receive_event('{
+  "id": "evt_1", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
+  "data": {"object": {"id": "cus_1", "object": "customer"}}
+}');
+select billing.receive_event(payload) from billing.webhook_events where id = 'evt_1';
+
+select isnt_empty($$ select from billing.audit_events $$, 'there is a fact to protect');
+select throws_ok(
+  $$ update billing.audit_events set actor = 'operator' $$,
+  'DU004', 'UPDATE on billing.audit_events refused: its rows are never changed or removed', 'an audit fact is not changed'
+);
+select throws_ok($$ delete from billing.audit_events $$, 'DU004', null, 'nor removed');
+select throws_ok($$ truncate billing.audit_events $$, 'DU004', null, 'nor are all of them');
+select throws_ok($$ update billing.audit_events set actor = 'operator' where false $$, 'DU004', null, 'not even none of them');
+
+select throws_ok($$ update billing.webhook_events set payload = '{}' $$, 'DU004', null, 'an event is not changed');
+select throws_ok($$ truncate billing.webhook_events cascade $$, 'DU004', null, 'nor are all of them removed');
+select throws_ok(
+  $$ insert into billing.webhook_events select * from billing.webhook_events on conflict (id) do update set type = 'other' $$,
+  'DU004', null, 'nor is it changed by way of a conflict'
+);
+select throws_ok($$ update billing.webhook_duplicates set received_at = now() $$, 'DU004', null, 'a repetition is not changed');
+select throws_ok($$ truncate billing.webhook_duplicates $$, 'DU004', null, 'nor are all of them removed');
+
+select is((select count(*) from billing.audit_events), 1::bigint, 'the fact is still there');
+select is((select payload ->> 'id' from billing.webhook_events), 'evt_1', 'and so is the event');
+
+-- Retention: an event past its time may go, and takes its repetitions with it; one that failed stays.
+select lives_ok($$ delete from billing.webhook_events where id = 'evt_1' $$, 'an old event may be removed');
+select is_empty($$ select from billing.webhook_duplicates $$, 'with its repetitions');
+create schema app;
+create function app.raise_an_error(p_event billing.webhook_events) returns void language plpgsql as $$
+begin
+  raise exception 'this handler always fails';
+end;
+$$;
+insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.raise_an_error');
+select billing.receive_event('{
+  "id": "evt_2", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
+  "data": {"object": {"id": "cus_2", "object": "customer"}}
+}');
+select throws_ok($$ delete from billing.webhook_events where id = 'evt_2' $$, '23503', null, 'but not one whose failure is kept');
+
+select * from finish();
+rollback;

@@ -1,0 +1,67 @@
+-- What a function may do is decided where it is written: it looks names up nowhere but where it says, runs with its
+-- caller's rights unless listed here, and is called by nobody it was not granted to.
+begin;
+select plan(9);
+
+create view pg_temp.our_functions as
+  select p.oid, p.oid::regprocedure::text as signature, p.prosecdef, p.proconfig, p.proacl, p.pronamespace::regnamespace::text as schema
+  from pg_proc as p
+  where p.pronamespace in ('billing'::regnamespace, 'billing_private'::regnamespace);
+
+select isnt_empty('select from pg_temp.our_functions', 'there are functions to look at');
+
+select is_empty(
+  $$ select signature from pg_temp.our_functions where not coalesce(proconfig, '{}') @> array['search_path=""'] $$,
+  'every function has an empty search_path'
+);
+
+select set_eq(
+  $$ select signature from pg_temp.our_functions where prosecdef $$,
+  array[
+    'billing.receive_event(jsonb,timestamp with time zone)',
+    'billing.replay_failed_webhook(text,timestamp with time zone)',
+    'billing.retry_failed_webhooks(timestamp with time zone,integer)',
+    'billing_private.tg_users__after_write()'
+  ],
+  'only the doors in and the trigger on auth.users run with their owner''s rights'
+);
+
+select is_empty(
+  $$ select signature from pg_temp.our_functions where has_function_privilege('public', oid, 'execute') $$,
+  'PUBLIC may execute nothing'
+);
+select is_empty(
+  $$ select signature from pg_temp.our_functions where has_function_privilege('anon', oid, 'execute') $$,
+  'anon may execute nothing'
+);
+select is_empty(
+  $$ select signature from pg_temp.our_functions where has_function_privilege('authenticated', oid, 'execute') $$,
+  'authenticated may execute nothing'
+);
+select set_eq(
+  $$ select signature from pg_temp.our_functions where has_function_privilege('service_role', oid, 'execute') $$,
+  array[
+    'billing.receive_event(jsonb,timestamp with time zone)',
+    'billing.replay_failed_webhook(text,timestamp with time zone)',
+    'billing.retry_failed_webhooks(timestamp with time zone,integer)'
+  ],
+  'service_role may execute the doors in and nothing else'
+);
+
+create function billing.added_later() returns integer language sql set search_path = '' as 'select 1';
+select is_empty(
+  $$
+    select role
+    from unnest(array['public', 'anon', 'authenticated', 'service_role']) as role
+    where has_function_privilege(role, 'billing.added_later()', 'execute')
+  $$,
+  'a function added later is called by nobody until it is granted'
+);
+
+select is_empty(
+  $$ select signature from pg_temp.our_functions as f where f.schema = 'billing' and f.signature like 'billing.tg\_%' $$,
+  'trigger functions are not in the exposed schema'
+);
+
+select * from finish();
+rollback;
