@@ -1,0 +1,53 @@
+import type { ReactNode } from "react";
+import { Section } from "react-email";
+import { light, radius, space, type as typeface } from "../theme.ts";
+import { ink } from "./paint.ts";
+import { useSurroundings } from "./setting.tsx";
+
+/** A label with what is known about it. Left out where that is nothing. */
+export type Fact = readonly [label: string, value: ReactNode | undefined];
+
+/** The facts of an email, one a line: a real table, read row by row by a screen reader and by plain text. */
+export function Facts({ facts }: { facts: readonly Fact[] }) {
+  const { start, end, before } = useSurroundings();
+  const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  if (known.length === 0) return null;
+  const cell = { ...typeface.detail, padding: `${space.fact} 0`, verticalAlign: "top" };
+  return (
+    <Section
+      className="on-panel"
+      tdClassName="panel"
+      style={{
+        backgroundColor: light.panel,
+        borderRadius: radius.panel,
+        borderCollapse: "separate",
+        margin: `${space.gap} 0 0`,
+        padding: "12px 18px",
+      }}
+    >
+      <table width="100%" cellPadding="0" cellSpacing="0">
+        <tbody>
+          {known.map(([label, value]) => (
+            <tr key={label}>
+              <th
+                scope="row"
+                {...ink("muted", { ...cell, textAlign: start, fontWeight: 400, ...before("16px") }, "fact")}
+              >
+                {label}
+              </th>
+              <td
+                {...ink(
+                  "text",
+                  { ...cell, textAlign: end, fontVariantNumeric: "tabular-nums" },
+                  "fact-value",
+                )}
+              >
+                {value}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Section>
+  );
+}

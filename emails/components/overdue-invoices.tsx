@@ -1,0 +1,73 @@
+import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
+import { owed } from "../overdue.ts";
+import { type Addressed, speak, type Voice } from "../voice.ts";
+import { Action, Alternative, TextLink } from "./action.tsx";
+import { Amounts } from "./amounts.tsx";
+import { Facts } from "./facts.tsx";
+
+/** What is owed: the facts of a single invoice, or a bill of several. */
+export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
+  const voice = speak(props);
+  const { words, money, date } = voice;
+  const { labels } = words.common;
+  const { amount, deadline } = owed(props);
+  const [single, ...others] = props.invoices;
+  const shared = [
+    [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
+    [labels.nextAttempt, props.nextPaymentAttempt ? date(props.nextPaymentAttempt) : undefined],
+    [labels.payBy, deadline?.date],
+  ] as const;
+  if (single && others.length === 0) {
+    return (
+      <Facts
+        facts={[
+          [labels.amount, amount],
+          [labels.plan, voice.product(single.productName)],
+          [labels.invoice, invoiceLink(single, voice)],
+          [labels.overdueSince, date(single.overdueSince)],
+          ...shared,
+        ]}
+      />
+    );
+  }
+  return (
+    <>
+      <Amounts
+        heads={[words.paymentFailed.several, labels.amount]}
+        lines={props.invoices.map((invoice) => ({
+          label: voice.product(invoice.productName),
+          detail: (
+            <>
+              {words.paymentFailed.since(date(invoice.overdueSince))}
+              {invoice.hostedInvoiceUrl || invoice.invoiceNumber ? " · " : ""}
+              {invoiceLink(invoice, voice)}
+            </>
+          ),
+          amount: money(invoice.amountDue, props.currency),
+        }))}
+        totals={[{ label: words.paymentFailed.total, amount }]}
+      />
+      <Facts facts={shared} />
+    </>
+  );
+}
+
+/** Pays the one invoice where Stripe has a page for it, else leads to where everything can be settled. */
+export function PayActions(props: Addressed<PaymentFailedProps>) {
+  const { words, billingUrl } = speak(props);
+  const { pay, review } = words.paymentFailed;
+  const [single, ...others] = props.invoices;
+  if (others.length > 0) return <Action href={billingUrl}>{review}</Action>;
+  if (!single?.hostedInvoiceUrl) return <Action href={billingUrl}>{words.common.updatePaymentMethod}</Action>;
+  return (
+    <>
+      <Action href={single.hostedInvoiceUrl}>{pay(owed(props).amount)}</Action>
+      <Alternative href={billingUrl}>{words.common.orUpdatePaymentMethod}</Alternative>
+    </>
+  );
+}
+
+function invoiceLink({ invoiceNumber, hostedInvoiceUrl }: OverdueInvoice, { words }: Voice) {
+  if (!hostedInvoiceUrl) return invoiceNumber || undefined;
+  return <TextLink href={hostedInvoiceUrl}>{invoiceNumber || words.common.viewInvoice}</TextLink>;
+}

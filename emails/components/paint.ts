@@ -1,0 +1,59 @@
+import type { CSSProperties } from "react";
+import type { Brand } from "../contract.ts";
+import { brandColors, dark, light, type Palette, type Tone } from "../theme.ts";
+
+type Ink = "text" | "muted" | "faint" | "critical" | "attention" | "positive";
+type Ground = "canvas" | "surface" | "panel" | `${Tone}Tint`;
+
+const inks: readonly Ink[] = ["text", "muted", "faint", "critical", "attention", "positive"];
+const grounds: readonly Ground[] = [
+  "canvas",
+  "surface",
+  "panel",
+  "neutralTint",
+  "criticalTint",
+  "attentionTint",
+  "positiveTint",
+];
+
+/** A text colour: inline for the light mode, with the class that the dark rules take hold of. */
+export function ink(
+  role: Ink,
+  style: CSSProperties = {},
+  ...classes: string[]
+): { className: string; style: CSSProperties } {
+  return { className: [`ink-${role}`, ...classes].join(" "), style: { color: light[role], ...style } };
+}
+
+/** The dark mode for clients that ask (Apple Mail, Outlook on phones): every colour set again by its class. */
+export function darkRules(brand: Brand, within = ""): string {
+  const { button, buttonText, buttonLine, link } = brandColors(brand.color, dark);
+  const rule = (selector: string, declarations: string) => `${within}${selector}{${declarations}}`;
+  const color = (role: keyof Palette) => `color:${dark[role]}!important`;
+  return [
+    ...inks.map((role) => rule(`.ink-${role}`, color(role))),
+    ...grounds.map((role) => rule(`.on-${role}`, `background-color:${dark[role]}!important`)),
+    rule(".edge", `border-color:${dark.line}!important`),
+    rule(".link", `color:${link}!important`),
+    rule(
+      ".button",
+      `background-color:${button}!important;color:${buttonText}!important;border-color:${buttonLine}!important`,
+    ),
+    // A dark logo on a transparent ground would vanish: it keeps a light plate to stand on.
+    rule(
+      ".logo",
+      "background-color:#ffffff!important;padding:8px 10px!important;border-radius:8px!important",
+    ),
+  ].join("");
+}
+
+/** Phones: less air around the card, a button as wide as the thumb's reach. */
+export const narrowRules = [
+  ".page{padding:20px 12px!important}",
+  ".card{padding:28px 20px!important}",
+  ".panel{padding:10px 12px!important}",
+  ".fact{font-size:13px!important;padding-right:8px!important}",
+  ".fact-value{font-size:13px!important}",
+  ".wide{display:block!important;text-align:center!important}",
+  ".figure{font-size:30px!important;line-height:36px!important}",
+].join("");

@@ -1,0 +1,247 @@
+/**
+ * What the emails are called, what each one needs to know, and what comes back. Types only: whoever enqueues
+ * an email writes these shapes into the outbox as JSON, and schemas.ts checks them when they come out again.
+ *
+ * Optional fields may be left out or null. Unknown fields are refused, so that a misspelt one is noticed.
+ */
+
+/** An integer in the currency's minor unit, exactly as Stripe sends it. A string where it may pass 2^53. */
+export type MinorUnits = number | string;
+
+/** A moment with its time zone: ISO 8601, or the way Postgres prints a timestamptz. */
+export type Timestamp = string;
+
+/** Whose emails these are. Comes from `billing.settings`; every template receives it. */
+export interface Brand {
+  appName: string;
+  /** The application's front page. */
+  appUrl: string;
+  /** Where a signed-in customer manages their plan and payment method. Without it, links lead to `appUrl`. */
+  billingUrl?: string | null;
+  /** A PNG of about 240 × 64 pixels. Without it, or where images are off, the name is shown as text. */
+  logoUrl?: string | null;
+  /** Six-digit hex, for buttons and links. Text on it is chosen to be readable; anything else is ignored. */
+  color?: string | null;
+  supportEmail?: string | null;
+  /** Shown at the foot of every email; lines are kept. */
+  postalAddress?: string | null;
+  /** IANA name in which dates are given; UTC without it. */
+  timeZone?: string | null;
+}
+
+/** Stripe's payment method, as little of it as a person needs to recognise it. */
+export interface PaymentMethod {
+  /** Stripe's `type`: card, sepa_debit, us_bank_account, link, paypal, … */
+  type: string;
+  /** Stripe's `card.brand`: visa, mastercard, amex, … */
+  brand?: string | null;
+  last4?: string | null;
+}
+
+/** A recurring price, as Stripe's `price.recurring` has it. */
+export interface Price {
+  amount: MinorUnits;
+  currency: string;
+  interval: "day" | "week" | "month" | "year";
+  intervalCount: number;
+}
+
+interface ToCustomer {
+  customerName?: string | null;
+}
+
+interface AboutProduct extends ToCustomer {
+  /** The product's name. Without it the application's name is used. */
+  productName?: string | null;
+}
+
+export interface TrialEndingProps extends AboutProduct {
+  trialEnd: Timestamp;
+  /** Whole days until then, at the time of sending. */
+  daysLeft: number;
+  /** Null where no single amount can be named (metered, tiered). */
+  price?: Price | null;
+  /** Null: the customer has none, and is asked for one. */
+  paymentMethod?: PaymentMethod | null;
+  /** The subscription is already set to end with the trial: nothing will be charged. */
+  leaving: boolean;
+}
+
+export interface TrialEndedWithoutCardProps extends AboutProduct {
+  trialEnd: Timestamp;
+  /** What Stripe's `trial_settings.end_behavior.missing_payment_method` did. */
+  outcome: "canceled" | "paused";
+  price?: Price | null;
+}
+
+/** An invoice that should have been paid. All invoices of one email share its currency. */
+export interface OverdueInvoice {
+  productName?: string | null;
+  /** Stripe's `invoice.number`. */
+  invoiceNumber?: string | null;
+  amountDue: MinorUnits;
+  /** First failed attempt for automatic collection, due date for `send_invoice`. */
+  overdueSince: Timestamp;
+  hostedInvoiceUrl?: string | null;
+  /** Decides between “the payment failed” and “the invoice is overdue”. Automatic without it. */
+  collectionMethod?: "charge_automatically" | "send_invoice" | null;
+}
+
+/** Shared by the three failure emails, which say the same facts in different words. */
+export interface PaymentFailedProps extends ToCustomer {
+  currency: string;
+  /** At least one; one email may cover everything a customer owes in a currency. */
+  invoices: OverdueInvoice[];
+  paymentMethod?: PaymentMethod | null;
+  /** Stripe's `decline_code`. Only those a customer can act on are explained; the rest stay unsaid. */
+  declineCode?: string | null;
+  /** Only when Stripe has one scheduled. */
+  nextPaymentAttempt?: Timestamp | null;
+  /** The earliest day on which something is taken away. Null: nothing will be. */
+  accessEndsAt?: Timestamp | null;
+  /** Whole days until `accessEndsAt`, at the time of sending. */
+  daysLeft?: number | null;
+  /** What happens on that day. */
+  endAction?: "cancel" | "pause" | null;
+  /** Everything keeps working until then. Say so only where it is true. */
+  accessContinues?: boolean | null;
+  /** The customer has canceled already: no word of losing access, whatever `accessEndsAt` says. */
+  leaving: boolean;
+}
+
+export interface PaymentActionRequiredProps extends AboutProduct {
+  amountDue: MinorUnits;
+  currency: string;
+  invoiceNumber?: string | null;
+  paymentMethod?: PaymentMethod | null;
+  /** Where Stripe lets the customer confirm. Without it the button leads to the billing page. */
+  hostedInvoiceUrl?: string | null;
+}
+
+export interface PaymentRecoveredProps extends AboutProduct {
+  amountPaid: MinorUnits;
+  currency: string;
+  paidAt: Timestamp;
+  invoiceNumber?: string | null;
+  paymentMethod?: PaymentMethod | null;
+  hostedInvoiceUrl?: string | null;
+  invoicePdf?: string | null;
+  /** The customer has canceled already: not told that the subscription goes on. */
+  leaving: boolean;
+}
+
+export interface SubscriptionCanceledProps extends AboutProduct {
+  /** at_period_end: it still runs until `endsAt`. The other two: it ended at `endsAt`. */
+  reason: "requested" | "at_period_end" | "nonpayment";
+  endsAt: Timestamp;
+  /** An invoice that stays payable after the end; null where nothing is owed any more. */
+  openInvoice?: { amountDue: MinorUnits; currency: string; hostedInvoiceUrl?: string | null } | null;
+}
+
+export interface SubscriptionPausedProps extends AboutProduct {
+  reason: "requested" | "missing_payment_method" | "nonpayment";
+  pausedAt: Timestamp;
+  /** Null: until the customer does something. */
+  resumesAt?: Timestamp | null;
+}
+
+export interface SubscriptionResumedProps extends AboutProduct {
+  resumedAt: Timestamp;
+  nextPaymentAt?: Timestamp | null;
+  price?: Price | null;
+  paymentMethod?: PaymentMethod | null;
+}
+
+export interface ReceiptLine {
+  description?: string | null;
+  quantity?: number | null;
+  /** Before discounts and exclusive tax, as Stripe's invoice line has it; negative for a credit. */
+  amount: MinorUnits;
+  periodStart?: Timestamp | null;
+  periodEnd?: Timestamp | null;
+}
+
+export interface PaymentReceiptProps extends AboutProduct {
+  currency: string;
+  invoiceNumber?: string | null;
+  paidAt: Timestamp;
+  /** The first 20 are shown; the rest are counted and left to the invoice. */
+  lines: ReceiptLine[];
+  /** How many lines the invoice has, where `lines` is not all of them. */
+  lineCount?: number | null;
+  subtotal: MinorUnits;
+  /** Positive amounts; they are shown as deductions. */
+  discounts?: { label?: string | null; amount: MinorUnits }[] | null;
+  /** `inclusive` taxes are contained in the amounts above and not added. */
+  taxes?: { label?: string | null; amount: MinorUnits; inclusive?: boolean | null }[] | null;
+  total: MinorUnits;
+  /** Customer balance used for this invoice, positive. */
+  creditApplied?: MinorUnits | null;
+  amountPaid: MinorUnits;
+  paymentMethod?: PaymentMethod | null;
+  hostedInvoiceUrl?: string | null;
+  invoicePdf?: string | null;
+}
+
+export interface RefundIssuedProps extends AboutProduct {
+  refundAmount: MinorUnits;
+  currency: string;
+  /** full: the whole payment is returned. */
+  scope: "full" | "partial";
+  /** What was paid, for a partial refund. */
+  paymentAmount?: MinorUnits | null;
+  issuedAt: Timestamp;
+  invoiceNumber?: string | null;
+  paymentMethod?: PaymentMethod | null;
+  /** Stripe's hosted invoice, or `charge.receipt_url`. */
+  receiptUrl?: string | null;
+}
+
+export interface CardExpiringProps extends AboutProduct {
+  paymentMethod: PaymentMethod;
+  /** 1 to 12. */
+  expMonth: number;
+  /** Four digits. */
+  expYear: number;
+  nextPaymentAt?: Timestamp | null;
+}
+
+/** Every email by its name. */
+export interface EmailProps {
+  "trial-ending": TrialEndingProps;
+  "trial-ended-without-card": TrialEndedWithoutCardProps;
+  "payment-failed-notice": PaymentFailedProps;
+  "payment-failed-urgent": PaymentFailedProps;
+  "payment-failed-final": PaymentFailedProps;
+  "payment-action-required": PaymentActionRequiredProps;
+  "payment-recovered": PaymentRecoveredProps;
+  "subscription-canceled": SubscriptionCanceledProps;
+  "subscription-paused": SubscriptionPausedProps;
+  "subscription-resumed": SubscriptionResumedProps;
+  "payment-receipt": PaymentReceiptProps;
+  "refund-issued": RefundIssuedProps;
+  "card-expiring": CardExpiringProps;
+}
+
+export type EmailName = keyof EmailProps;
+
+export interface RenderOptions {
+  brand: Brand;
+  /** Stripe's `customer.preferred_locales`, best first. English where none of them is spoken. */
+  locales?: readonly string[] | null;
+}
+
+export interface RenderedEmail {
+  subject: string;
+  /** A whole document, doctype included. */
+  html: string;
+  text: string;
+  /** The locale the email was written in: one of the customer's, or "en". */
+  locale: string;
+}
+
+/**
+ * unknown_template: no email of that name. invalid_props: `field` of the props is missing or wrong.
+ * invalid_brand: `field` of the brand is. All three stay wrong however often they are retried.
+ */
+export type EmailErrorCode = "unknown_template" | "invalid_props" | "invalid_brand";

@@ -1,0 +1,364 @@
+import type { Deadline, Language, Owed } from "./en.ts";
+
+const days = (count: number) => (count === 1 ? "1 Tag" : `${count} Tage`);
+const inDays = (count: number) => (count <= 0 ? "heute" : count === 1 ? "morgen" : `in ${count} Tagen`);
+const left = ({ days: count }: Deadline) =>
+  count === undefined || count < 1 ? "" : ` (noch ${days(count)})`;
+const subscription = ({ kind, product, app }: Owed) =>
+  kind === "several" ? `Ihre Abonnements bei ${app}` : `Ihr Abonnement „${product}“`;
+const ends = ({ kind }: Owed) => (kind === "several" ? "enden" : "endet");
+const pauses = ({ kind }: Owed) => (kind === "several" ? "pausieren" : "pausiert");
+const by = (method: string | undefined) => (method === undefined ? "" : ` über ${method}`);
+const methods = { card: "Karte", bankAccount: "Bankkonto", other: "Zahlungsmethode" };
+const yourMethods = { card: "Ihre Karte", bankAccount: "Ihr Bankkonto", other: "Ihre Zahlungsmethode" };
+const per = { day: "pro Tag", week: "pro Woche", month: "pro Monat", year: "pro Jahr" };
+const every = { day: "Tage", week: "Wochen", month: "Monate", year: "Jahre" };
+
+/** Every sentence of every email in German, formally addressed. */
+export const de: Language = {
+  code: "de",
+  direction: "ltr",
+
+  common: {
+    greeting: (name) => (name === undefined ? "Guten Tag," : `Guten Tag ${name},`),
+    price: ({ amount, interval, count }) =>
+      count === 1 ? `${amount} ${per[interval]}` : `${amount} alle ${count} ${every[interval]}`,
+    method: ({ name, kind, last4 }) =>
+      last4 === undefined
+        ? (name ?? yourMethods[kind])
+        : `${name ?? yourMethods[kind]} mit den Endziffern ${last4}`,
+    methodLabel: ({ name, kind, last4 }) =>
+      last4 === undefined ? (name ?? methods[kind]) : `${name ?? methods[kind]} •••• ${last4}`,
+    invoiceNumber: (number) => `Rechnung ${number}`,
+    viewInvoice: "Rechnung ansehen",
+    downloadPdf: "PDF herunterladen",
+    manageBilling: "Abrechnung verwalten",
+    updatePaymentMethod: "Zahlungsmethode ändern",
+    orUpdatePaymentMethod: "Oder ändern Sie Ihre Zahlungsmethode für diese und künftige Zahlungen",
+    labels: {
+      plan: "Tarif",
+      price: "Preis",
+      amount: "Betrag",
+      invoice: "Rechnung",
+      paymentMethod: "Zahlungsmethode",
+      card: "Karte",
+      expires: "Gültig bis",
+      overdueSince: "Offen seit",
+      nextAttempt: "Nächste Abbuchung",
+      payBy: "Bitte zahlen bis",
+      billedTo: "Rechnung an",
+      paidOn: "Bezahlt am",
+      trialEnds: "Endet am",
+      trialEnded: "Endete am",
+      endsOn: "Endet am",
+      endedOn: "Beendet am",
+      pausedOn: "Pausiert am",
+      resumesOn: "Läuft weiter ab",
+      resumedOn: "Fortgesetzt am",
+      nextPayment: "Nächste Zahlung",
+      refundedOn: "Erstattet am",
+      payment: "Ursprüngliche Zahlung",
+    },
+    footer: {
+      reason: (app) => `Sie erhalten diese E-Mail, weil sie Ihr Konto bei ${app} betrifft.`,
+      help: (address) => `Fragen? Schreiben Sie an ${address}.`,
+    },
+  },
+
+  trialEnding: {
+    status: "Testzeitraum endet",
+    subject: ({ product, count, date, leaving }) =>
+      `Ihr Testzeitraum für ${product} endet ${leaving ? `am ${date}` : inDays(count)}`,
+    title: (count) => `Ihr Testzeitraum endet ${inDays(count)}`,
+    preview: {
+      charged: (date, method) => `Ihr Abonnement beginnt am ${date} und wird über ${method} bezahlt.`,
+      missing: (date) => `Hinterlegen Sie bis zum ${date} eine Zahlungsmethode, dann geht es nahtlos weiter.`,
+      leaving: "Sie haben bereits gekündigt, es wird nichts abgebucht.",
+    },
+    body: {
+      charged: ({ product, date, method }) =>
+        `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}. Dann beginnt Ihr Abonnement, und wir buchen den Betrag über ${method} ab. Sie brauchen nichts zu tun.`,
+      missing: ({ product, date }) =>
+        `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und bei uns ist noch keine Zahlungsmethode hinterlegt. Wenn Sie bis dahin eine hinterlegen, geht Ihr Abonnement nahtlos weiter.`,
+      leaving: ({ product, date }) =>
+        `Ihr Testzeitraum für ${product} endet am ${date}. Da Sie gekündigt haben, wird er nicht verlängert und es wird nichts abgebucht.`,
+    },
+    note: {
+      charged:
+        "Möchten Sie nicht weitermachen? Dann kündigen Sie einfach vor diesem Tag, und es wird nichts abgebucht.",
+      missing: "Möchten Sie nicht weitermachen, brauchen Sie nichts zu tun.",
+      leaving:
+        "Haben Sie es sich anders überlegt? Auf Ihrer Abrechnungsseite können Sie die Kündigung bis dahin zurücknehmen.",
+    },
+    addPaymentMethod: "Zahlungsmethode hinterlegen",
+  },
+
+  trialEnded: {
+    status: "Testzeitraum beendet",
+    subject: (product) => `Ihr Testzeitraum für ${product} ist zu Ende`,
+    title: "Ihr Testzeitraum ist zu Ende",
+    preview: "Es wurde nichts abgebucht. Mit einer Zahlungsmethode können Sie weitermachen.",
+    body: {
+      canceled: ({ product, date }) =>
+        `Ihr Testzeitraum für ${product} endete am ${date}. Da keine Zahlungsmethode hinterlegt war, haben wir das Abonnement beendet. Es wurde nichts abgebucht.`,
+      paused: ({ product, date }) =>
+        `Ihr Testzeitraum für ${product} endete am ${date}. Da keine Zahlungsmethode hinterlegt war, pausiert Ihr Abonnement. Es wurde nichts abgebucht.`,
+    },
+    note: {
+      canceled:
+        "Wenn Sie weitermachen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit ein Abonnement abschließen.",
+      paused: "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
+    },
+    action: { canceled: "Abonnement abschließen", paused: "Zahlungsmethode hinterlegen" },
+  },
+
+  paymentFailed: {
+    pay: (amount) => `${amount} bezahlen`,
+    review: "Ansehen und bezahlen",
+    several: "Was noch offen ist",
+    total: "Summe",
+    since: (date) => `offen seit ${date}`,
+    leaving: "Ihr Abonnement ist bereits gekündigt, und dabei bleibt es. Hier geht es um die Zeit davor.",
+    continues: "Bis dahin läuft alles wie gewohnt weiter.",
+    nextAttempt: (date) =>
+      `Am ${date} versuchen wir die Abbuchung noch einmal. Sie brauchen aber nicht darauf zu warten.`,
+    declines: {
+      expired: "Die Karte ist abgelaufen.",
+      funds: "Laut Bank war das Konto nicht ausreichend gedeckt.",
+      limit: "Laut Bank war das Limit der Karte erreicht.",
+      details: "Die Bank hat die Kartendaten nicht erkannt.",
+      authentication: "Die Bank möchte, dass Sie die Zahlung bestätigen.",
+      temporary: "Die Bank hat eine vorübergehende Störung gemeldet, die sich oft von selbst erledigt.",
+    },
+    notice: {
+      status: (kind) => (kind === "invoice" ? "Rechnung fällig" : "Zahlung fehlgeschlagen"),
+      subject: ({ kind, amount, product, app }) =>
+        ({
+          payment: `Ihre Zahlung von ${amount} für ${product} ist fehlgeschlagen`,
+          invoice: `Ihre Rechnung über ${amount} für ${product} ist fällig`,
+          several: `Offene Zahlungen an ${app}: ${amount}`,
+        })[kind],
+      title: (kind) =>
+        ({
+          payment: "Ihre Zahlung ist fehlgeschlagen",
+          invoice: "Ihre Rechnung ist fällig",
+          several: "Einige Zahlungen sind offen",
+        })[kind],
+      preview: "Das kommt vor und ist meist in einer Minute erledigt.",
+      body: ({ kind, amount, product, method }) =>
+        ({
+          payment: `Wir wollten ${amount} für ${product}${by(method)} abbuchen. Das hat leider nicht geklappt.`,
+          invoice: `Die Rechnung über ${amount} für ${product} ist fällig, und wir haben noch keinen Zahlungseingang gesehen. Falls Sie gerade bezahlt haben, betrachten Sie diese E-Mail bitte als erledigt.`,
+          several: `Die folgenden Zahlungen, zusammen ${amount}, sind fehlgeschlagen oder noch nicht bei uns eingegangen.`,
+        })[kind],
+      deadline: (owed) =>
+        `Damit ${subscription(owed)} weiterläuft, bezahlen Sie bitte bis zum ${owed.deadline.date}${left(owed.deadline)}.`,
+    },
+    urgent: {
+      status: "Erinnerung",
+      subject: ({ kind, amount, product, app }) =>
+        `Erinnerung: ${amount} ${kind === "several" ? `an ${app}` : `für ${product}`} noch nicht bezahlt`,
+      title: (amount) => `${amount} sind noch offen`,
+      preview: ({ deadline }) =>
+        deadline === undefined
+          ? "Bitte nehmen Sie sich einen Moment Zeit dafür."
+          : `Bitte bezahlen Sie bis zum ${deadline.date}, damit Ihr Abonnement weiterläuft.`,
+      body: ({ kind, amount, product, method }) =>
+        ({
+          payment: `Die Zahlung von ${amount} für ${product} ist noch offen. ${method === undefined ? "Wir konnten sie bisher nicht einziehen." : `Die Abbuchung über ${method} hat bisher nicht geklappt.`}`,
+          invoice: `Die Rechnung über ${amount} für ${product} ist überfällig und noch offen.`,
+          several: `Die folgenden Zahlungen, zusammen ${amount}, sind noch offen.`,
+        })[kind],
+      deadline: (owed) =>
+        `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.date}${left(owed.deadline)}.`,
+      note: "Meistens hilft eine neue Karte oder ein kurzer Anruf bei der Bank.",
+    },
+    final: {
+      status: "Letzte Erinnerung",
+      subject: (owed) =>
+        owed.deadline === undefined
+          ? `Letzte Erinnerung: ${owed.amount} ${owed.kind === "several" ? `an ${owed.app}` : `für ${owed.product}`} noch offen`
+          : `${subscription(owed)} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.date}`,
+      title: (owed) => {
+        if (owed.deadline === undefined) return `Letzte Erinnerung: ${owed.amount} sind offen`;
+        const whose = owed.kind === "several" ? "Ihre Abonnements" : "Ihr Abonnement";
+        return `${whose} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.date}`;
+      },
+      preview: ({ amount, deadline }) =>
+        deadline?.days === undefined || deadline.days < 1
+          ? `Mit einer Zahlung von ${amount} ist alles erledigt.`
+          : `Mit einer Zahlung von ${amount} ${inDays(deadline.days) === "morgen" ? "bis morgen" : `innerhalb von ${deadline.days} Tagen`} läuft es weiter.`,
+      body: ({ kind, amount, product, method }) =>
+        ({
+          payment: `Wir konnten ${amount} für ${product} bisher nicht${by(method)} abbuchen.`,
+          invoice: `Die Rechnung über ${amount} für ${product} ist noch offen.`,
+          several: `Die folgenden Zahlungen, zusammen ${amount}, sind noch offen.`,
+        })[kind],
+      deadline: (owed) => {
+        const { kind, deadline } = owed;
+        const { date, days: count, action } = deadline;
+        const when = count === undefined ? `am ${date}` : `am ${date} (${inDays(count)})`;
+        const it = kind === "several" ? "sie" : "es";
+        const whose = subscription(owed);
+        return action === "pause"
+          ? `Ohne Zahlung ${pauses(owed)} ${whose} ${when}. Wenn Sie ${it} weiter nutzen möchten, bezahlen Sie bitte vorher.`
+          : `Ohne Zahlung beenden wir ${whose} ${when}. Wenn Sie ${it} behalten möchten, bezahlen Sie bitte vorher.`;
+      },
+      note: (address) =>
+        `Dies ist unsere letzte Erinnerung dazu. Stimmt etwas nicht, oder brauchen Sie mehr Zeit? ${address === undefined ? "Dann melden Sie sich bitte bei uns." : `Schreiben Sie an ${address}, wir finden eine Lösung.`}`,
+    },
+  },
+
+  paymentActionRequired: {
+    status: "Bestätigung nötig",
+    subject: (amount, product) => `Bitte bestätigen Sie Ihre Zahlung von ${amount} für ${product}`,
+    title: "Ihre Bank bittet um eine Bestätigung",
+    preview: "Sobald Sie bestätigt haben, wird die Zahlung ausgeführt.",
+    body: ({ amount, product, method }) =>
+      `Ihre Bank möchte sichergehen, dass die Zahlung von ${amount} für ${product}${by(method)} von Ihnen kommt. Sobald Sie das bestätigt haben, wird sie ausgeführt.`,
+    action: "Zahlung bestätigen",
+    note: "Die Bestätigung erfolgt auf einer sicheren Seite, die Sie zu Ihrer Bank führt. Nach Ihrem Banking-Passwort fragen wir nie.",
+  },
+
+  paymentRecovered: {
+    status: "Zahlung eingegangen",
+    subject: (amount, product) => `Danke, Ihre Zahlung von ${amount} für ${product} ist da`,
+    title: "Ihre Zahlung ist da",
+    preview: "Damit ist alles erledigt. Sie brauchen nichts weiter zu tun.",
+    body: (amount, product) =>
+      `Vielen Dank. Ihre Zahlung von ${amount} für ${product} ist eingegangen, und es ist nichts mehr offen.`,
+    continues:
+      "Ihr Abonnement läuft weiter wie bisher. Unsere früheren E-Mails zu dieser Zahlung haben sich erledigt.",
+    leaving: "Unsere früheren E-Mails zu dieser Zahlung haben sich erledigt.",
+  },
+
+  subscriptionCanceled: {
+    status: {
+      requested: "Abonnement gekündigt",
+      at_period_end: "Abonnement gekündigt",
+      nonpayment: "Abonnement beendet",
+    },
+    subject: {
+      requested: (product) => `Ihr Abonnement „${product}“ ist gekündigt`,
+      at_period_end: (product, date) => `Ihr Abonnement „${product}“ ist gekündigt und endet am ${date}`,
+      nonpayment: (product) => `Ihr Abonnement „${product}“ wurde mangels Zahlung beendet`,
+    },
+    title: {
+      requested: "Ihr Abonnement ist gekündigt",
+      at_period_end: (date) => `Ihr Abonnement endet am ${date}`,
+      nonpayment: "Ihr Abonnement ist beendet",
+    },
+    preview: {
+      requested: "Das ist Ihre Bestätigung. Sie brauchen nichts weiter zu tun.",
+      at_period_end: (date) => `Bis zum ${date} können Sie alles weiter nutzen.`,
+      nonpayment: "Sie können jederzeit zurückkommen.",
+    },
+    body: {
+      requested: (product, date) =>
+        `Wir bestätigen die Kündigung Ihres Abonnements „${product}“. Es endete am ${date} und wird nicht verlängert.`,
+      at_period_end: (product, date) =>
+        `Wir bestätigen die Kündigung Ihres Abonnements „${product}“. Es bleibt bis zum ${date} aktiv, so wie es bezahlt ist, und verlängert sich danach nicht.`,
+      nonpayment: (product, date) =>
+        `Wir haben Sie erinnert, aber für Ihr Abonnement „${product}“ ist keine Zahlung eingegangen. Es endete deshalb am ${date} und wird nicht verlängert.`,
+    },
+    openInvoice: (amount) => `Eine Rechnung über ${amount} ist noch offen und kann online bezahlt werden.`,
+    note: {
+      requested: "Danke, dass Sie bei uns waren. Sie können jederzeit zurückkommen.",
+      at_period_end:
+        "Haben Sie es sich anders überlegt? Bis dahin können Sie Ihr Abonnement auf Ihrer Abrechnungsseite mit einem Klick behalten.",
+      nonpayment:
+        "Wenn Sie zurückkommen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit neu abonnieren.",
+    },
+    action: {
+      requested: "Neu abonnieren",
+      at_period_end: "Abonnement behalten",
+      nonpayment: "Neu abonnieren",
+    },
+    payOpenInvoice: "Offene Rechnung bezahlen",
+  },
+
+  subscriptionPaused: {
+    status: "Abonnement pausiert",
+    subject: (product) => `Ihr Abonnement „${product}“ pausiert`,
+    title: "Ihr Abonnement pausiert",
+    preview: {
+      until: (date) => `Ab dem ${date} läuft es weiter.`,
+      open: "Wann es weitergeht, bestimmen Sie.",
+    },
+    body: {
+      requested: (product, date) =>
+        `Ihr Abonnement „${product}“ pausiert seit dem ${date}. In dieser Zeit wird nichts abgebucht.`,
+      missing_payment_method: (product, date) =>
+        `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil keine Zahlungsmethode dafür hinterlegt ist. In dieser Zeit wird nichts abgebucht.`,
+      nonpayment: (product, date) =>
+        `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil noch eine Zahlung offen ist.`,
+    },
+    until: (date) => `Ab dem ${date} läuft es automatisch weiter.`,
+    note: {
+      requested: "Auf Ihrer Abrechnungsseite können Sie es jederzeit früher fortsetzen.",
+      missing_payment_method:
+        "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
+      nonpayment: "Sobald die offene Zahlung beglichen ist, läuft es weiter.",
+    },
+    action: {
+      requested: "Abonnement verwalten",
+      missing_payment_method: "Zahlungsmethode hinterlegen",
+      nonpayment: "Zahlung begleichen",
+    },
+  },
+
+  subscriptionResumed: {
+    status: "Abonnement fortgesetzt",
+    subject: (product) => `Ihr Abonnement „${product}“ ist wieder aktiv`,
+    title: "Willkommen zurück",
+    preview: "Ihr Abonnement ist wieder aktiv.",
+    body: (product, date) =>
+      `Ihr Abonnement „${product}“ ist seit dem ${date} wieder aktiv. Alles ist noch da, wo Sie es verlassen haben.`,
+  },
+
+  paymentReceipt: {
+    status: "Zahlungsbeleg",
+    subject: ({ app, amount }) => `Ihr Zahlungsbeleg von ${app}: ${amount}`,
+    title: (app) => `Zahlungsbeleg von ${app}`,
+    preview: (amount, date) => `Wir haben am ${date} ${amount} erhalten. Vielen Dank.`,
+    paidOn: (date) => `Bezahlt am ${date}`,
+    thanks: "Vielen Dank für Ihre Zahlung.",
+    quantity: (description, quantity) => `${description} × ${quantity}`,
+    moreLines: (count) => `Und ${count} weitere auf der Rechnung`,
+    item: "Position",
+    amount: "Betrag",
+    subtotal: "Zwischensumme",
+    discount: "Rabatt",
+    tax: "Steuer",
+    taxIncluded: (label) => `Enthält ${label}`,
+    total: "Gesamt",
+    creditApplied: "Verrechnetes Guthaben",
+    amountPaid: "Bezahlter Betrag",
+  },
+
+  refundIssued: {
+    status: "Erstattung",
+    subject: (amount, app) => `Ihre Erstattung von ${app} über ${amount}`,
+    title: (amount) => `Wir haben Ihnen ${amount} erstattet`,
+    preview: "Das Geld ist meist innerhalb von 5 bis 10 Werktagen da.",
+    body: {
+      full: (amount, product) => `Wir haben Ihre Zahlung von ${amount} für ${product} vollständig erstattet.`,
+      partial: (amount, product, paid) =>
+        `Wir haben ${amount} Ihrer Zahlung${paid === undefined ? "" : ` von ${paid}`} für ${product} erstattet.`,
+    },
+    timing: (method) =>
+      `Das Geld geht ${method === undefined ? "auf dem Weg zurück, auf dem Sie bezahlt haben" : `über ${method} an Sie zurück`}. Es ist meist innerhalb von 5 bis 10 Werktagen da; wann Sie es sehen, hängt von Ihrer Bank ab. Bei Karten kann statt einer neuen Buchung auch die ursprüngliche Zahlung verschwinden.`,
+    viewReceipt: "Einzelheiten ansehen",
+  },
+
+  cardExpiring: {
+    status: "Karte läuft ab",
+    subject: ({ label, expires }) => `Ihre Karte läuft im ${expires} ab: ${label}`,
+    title: "Ihre Karte läuft bald ab",
+    preview: "Hinterlegen Sie die neue Karte, dann geht es ohne Unterbrechung weiter.",
+    body: ({ method, expires, product }) =>
+      `Sie bezahlen ${product} über ${method}. Diese Karte gilt nur noch bis Ende ${expires}. Wenn Sie schon eine neue haben, hinterlegen Sie sie bitte, damit nichts unterbrochen wird.`,
+    nextPayment: (date) => `Die nächste Zahlung steht am ${date} an.`,
+    note: "Manche Banken geben uns die neuen Kartendaten von selbst weiter. Dann brauchen Sie nichts zu tun.",
+  },
+};

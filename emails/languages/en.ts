@@ -1,0 +1,436 @@
+/**
+ * Every sentence of every email in English. A language is an object of this shape: what is missing in it is a
+ * compile error. Names, amounts and dates arrive ready to be set; sentences say what is, and threaten nobody.
+ */
+
+/** What is overdue: one payment that failed, one invoice past its date, or more than one thing. */
+export type Overdue = "payment" | "invoice" | "several";
+
+/** What happens if nothing is paid. */
+export interface Deadline {
+  date: string;
+  /** Whole days until then; undefined where it is not known. */
+  days: number | undefined;
+  action: "cancel" | "pause";
+}
+
+/** What a payment method is, where it has no name of its own. */
+export type MethodKind = "card" | "bankAccount" | "other";
+
+export interface Owed {
+  kind: Overdue;
+  /** The sum owed, with its currency. */
+  amount: string;
+  product: string;
+  app: string;
+  /** Undefined where nothing will be taken away, also because the customer is leaving anyway. */
+  deadline: Deadline | undefined;
+}
+
+const days = (count: number) => (count === 1 ? "1 day" : `${count} days`);
+const inDays = (count: number) => (count <= 0 ? "today" : count === 1 ? "tomorrow" : `in ${days(count)}`);
+const subscription = ({ kind, product, app }: Owed) =>
+  kind === "several" ? `your ${app} subscriptions` : `your ${product} subscription`;
+const left = ({ days: count }: Deadline) =>
+  count === undefined || count < 1 ? "" : ` (${days(count)} left)`;
+const methods = { card: "card", bankAccount: "bank account", other: "payment method" };
+const intervals = { day: "day", week: "week", month: "month", year: "year" };
+
+export const en = {
+  /** BCP 47, as short as it may be: formats follow the customer’s own region where Stripe knows it. */
+  code: "en",
+  direction: "ltr" as "ltr" | "rtl",
+
+  common: {
+    greeting: (name: string | undefined) => (name === undefined ? "Hi," : `Hi ${name},`),
+    price: ({
+      amount,
+      interval,
+      count,
+    }: {
+      amount: string;
+      interval: keyof typeof intervals;
+      count: number;
+    }) =>
+      count === 1
+        ? `${amount} per ${intervals[interval]}`
+        : `${amount} every ${count} ${intervals[interval]}s`,
+    /** A payment method within a sentence; `name` is a brand or a wallet, where Stripe tells it. */
+    method: ({
+      name,
+      kind,
+      last4,
+    }: {
+      name: string | undefined;
+      kind: MethodKind;
+      last4: string | undefined;
+    }) => (last4 === undefined ? (name ?? methods[kind]) : `${name ?? methods[kind]} ending in ${last4}`),
+    /** The same standing by itself, in a table. */
+    methodLabel: ({
+      name,
+      kind,
+      last4,
+    }: {
+      name: string | undefined;
+      kind: MethodKind;
+      last4: string | undefined;
+    }) => {
+      const label = name ?? `${methods[kind].charAt(0).toUpperCase()}${methods[kind].slice(1)}`;
+      return last4 === undefined ? label : `${label} •••• ${last4}`;
+    },
+    invoiceNumber: (number: string) => `Invoice ${number}`,
+    viewInvoice: "View invoice",
+    downloadPdf: "Download PDF",
+    manageBilling: "Manage billing",
+    updatePaymentMethod: "Update payment method",
+    orUpdatePaymentMethod: "Or update your payment method for this and future payments",
+    labels: {
+      plan: "Plan",
+      price: "Price",
+      amount: "Amount",
+      invoice: "Invoice",
+      paymentMethod: "Payment method",
+      card: "Card",
+      expires: "Expires",
+      overdueSince: "Unpaid since",
+      nextAttempt: "Next automatic attempt",
+      payBy: "Please pay by",
+      billedTo: "Billed to",
+      paidOn: "Paid on",
+      trialEnds: "Trial ends",
+      trialEnded: "Trial ended",
+      endsOn: "Ends on",
+      endedOn: "Ended on",
+      pausedOn: "Paused on",
+      resumesOn: "Resumes on",
+      resumedOn: "Resumed on",
+      nextPayment: "Next payment",
+      refundedOn: "Refunded on",
+      payment: "Original payment",
+    },
+    footer: {
+      reason: (app: string) => `You’re receiving this email because it concerns your ${app} account.`,
+      help: (address: string) => `Questions? Write to ${address}.`,
+    },
+  },
+
+  trialEnding: {
+    status: "Trial ending",
+    subject: ({
+      product,
+      count,
+      date,
+      leaving,
+    }: {
+      product: string;
+      count: number;
+      date: string;
+      leaving: boolean;
+    }) => (leaving ? `Your ${product} trial ends on ${date}` : `Your ${product} trial ends ${inDays(count)}`),
+    title: (count: number) => `Your trial ends ${inDays(count)}`,
+    preview: {
+      charged: (date: string, method: string) =>
+        `Your subscription starts on ${date}, paid with your ${method}.`,
+      missing: (date: string) => `Add a payment method before ${date} to keep going without a break.`,
+      leaving: "You have already canceled, so you won’t be charged.",
+    },
+    body: {
+      charged: ({ product, date, method }: { product: string; date: string; method: string }) =>
+        `We hope you’re enjoying ${product}. Your trial ends on ${date}. Your subscription starts then, and we’ll charge your ${method}. There is nothing you need to do.`,
+      missing: ({ product, date }: { product: string; date: string }) =>
+        `We hope you’re enjoying ${product}. Your trial ends on ${date}, and we don’t have a payment method for you yet. Add one before then and your subscription carries on without a break.`,
+      leaving: ({ product, date }: { product: string; date: string }) =>
+        `Your ${product} trial ends on ${date}. As you have canceled, it won’t be renewed and you won’t be charged.`,
+    },
+    note: {
+      charged: "If you’d rather not continue, you can cancel any time before that date and won’t be charged.",
+      missing: "If you’d rather not continue, there is nothing you need to do.",
+      leaving: "Changed your mind? Until then you can undo this on your billing page.",
+    },
+    addPaymentMethod: "Add payment method",
+  },
+
+  trialEnded: {
+    status: "Trial ended",
+    subject: (product: string) => `Your ${product} trial has ended`,
+    title: "Your trial has ended",
+    preview: "Nothing was charged. Add a payment method if you’d like to continue.",
+    body: {
+      canceled: ({ product, date }: { product: string; date: string }) =>
+        `Your ${product} trial ended on ${date}. As there was no payment method, your subscription has been canceled. Nothing was charged.`,
+      paused: ({ product, date }: { product: string; date: string }) =>
+        `Your ${product} trial ended on ${date}. As there was no payment method, your subscription is paused. Nothing was charged.`,
+    },
+    note: {
+      canceled: "If you’d like to continue, you can subscribe on your billing page at any time.",
+      paused: "Add a payment method, and your subscription continues where it left off.",
+    },
+    action: { canceled: "Subscribe", paused: "Add payment method" },
+  },
+
+  paymentFailed: {
+    pay: (amount: string) => `Pay ${amount}`,
+    review: "Review and pay",
+    several: "What is unpaid",
+    total: "Total",
+    since: (date: string) => `unpaid since ${date}`,
+    leaving:
+      "Your subscription is already set to end, and that stays as it is. This is only about the time before that.",
+    continues: "Everything keeps working in the meantime.",
+    nextAttempt: (date: string) =>
+      `We’ll try again by ourselves on ${date}. You don’t have to wait for that.`,
+    /** Only what the customer can act on; a lost or blocked card is for the bank to tell. */
+    declines: {
+      expired: "The card has expired.",
+      funds: "The bank reported that there wasn’t enough money available.",
+      limit: "The bank reported that the card’s limit was reached.",
+      details: "The bank didn’t recognise the card details.",
+      authentication: "The bank wants you to confirm the payment.",
+      temporary: "The bank reported a temporary problem, which often passes by itself.",
+    },
+    notice: {
+      status: (kind: Overdue): string => (kind === "invoice" ? "Invoice overdue" : "Payment failed"),
+      subject: ({ kind, amount, product, app }: Owed) =>
+        ({
+          payment: `Your payment of ${amount} for ${product} didn’t go through`,
+          invoice: `Your invoice of ${amount} for ${product} is due`,
+          several: `Open payments to ${app}: ${amount}`,
+        })[kind],
+      title: (kind: Overdue) =>
+        ({
+          payment: "Your payment didn’t go through",
+          invoice: "Your invoice is due",
+          several: "Some of your payments are open",
+        })[kind],
+      preview: "This happens, and it usually takes a minute to put right.",
+      body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
+        ({
+          payment: `We tried to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}, and it didn’t work.`,
+          invoice: `The invoice over ${amount} for ${product} has reached its due date, and we haven’t seen a payment yet. If you have just paid, please ignore this email.`,
+          several: `The payments below, ${amount} in all, didn’t go through or haven’t reached us yet.`,
+        })[kind],
+      deadline: (owed: Owed & { deadline: Deadline }) =>
+        `To keep ${subscription(owed)}, please pay by ${owed.deadline.date}${left(owed.deadline)}.`,
+    },
+    urgent: {
+      status: "Reminder",
+      subject: ({ kind, amount, product, app }: Owed) =>
+        kind === "several"
+          ? `Reminder: ${amount} to ${app} is still unpaid`
+          : `Reminder: ${amount} for ${product} is still unpaid`,
+      title: (amount: string) => `${amount} is still unpaid`,
+      preview: ({ deadline }: Owed) =>
+        deadline === undefined
+          ? "Please take a moment to settle it."
+          : `Please pay by ${deadline.date} to keep your subscription.`,
+      body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
+        ({
+          payment: `The payment of ${amount} for ${product} is still open. ${method === undefined ? "We have not been able to collect it." : `Charging your ${method} hasn’t worked so far.`}`,
+          invoice: `The invoice over ${amount} for ${product} is past its due date and still open.`,
+          several: `The payments below, ${amount} in all, are still open.`,
+        })[kind],
+      deadline: (owed: Owed & { deadline: Deadline }) =>
+        owed.deadline.action === "pause"
+          ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.date}${left(owed.deadline)}.`
+          : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.date}${left(owed.deadline)}.`,
+      note: "A new card, or a short call to the bank, usually solves this.",
+    },
+    final: {
+      status: "Final notice",
+      subject: (owed: Owed) => {
+        const { kind, amount, product, app, deadline } = owed;
+        const what = kind === "several" ? app : product;
+        if (deadline === undefined) return `Final reminder: ${amount} for ${what} is unpaid`;
+        const whose = kind === "several" ? `Your ${app} subscriptions` : `Your ${product} subscription`;
+        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.date}`;
+        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.date}`;
+      },
+      title: ({ amount, deadline, kind }: Owed) => {
+        if (deadline === undefined) return `Our final reminder: ${amount} is unpaid`;
+        const whose = kind === "several" ? "Your subscriptions" : "Your subscription";
+        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.date}`;
+        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.date}`;
+      },
+      preview: ({ amount, deadline }: Owed) =>
+        deadline?.days === undefined || deadline.days < 1
+          ? `A payment of ${amount} is all it takes to settle this.`
+          : `A payment of ${amount} within ${days(deadline.days)} keeps it going.`,
+      body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
+        ({
+          payment: `We still haven’t been able to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}.`,
+          invoice: `The invoice over ${amount} for ${product} is still open.`,
+          several: `The payments below, ${amount} in all, are still open.`,
+        })[kind],
+      deadline: (owed: Owed & { deadline: Deadline }) => {
+        const { kind, deadline } = owed;
+        const { date, days: count, action } = deadline;
+        const when = count === undefined ? date : `${date} (${inDays(count)})`;
+        const it = kind === "several" ? "them" : "it";
+        const whose = subscription(owed);
+        return action === "pause"
+          ? `Without a payment, ${whose} will be paused on ${when}. If you want to keep using ${it}, now is the time to pay.`
+          : `Without a payment, we will cancel ${whose} on ${when}. If you want to keep ${it}, now is the time to pay.`;
+      },
+      note: (address: string | undefined) =>
+        `This is the last reminder we send about this. Is something wrong, or do you need more time? ${address === undefined ? "Just get in touch with us." : `Write to ${address}, and we’ll find a way.`}`,
+    },
+  },
+
+  paymentActionRequired: {
+    status: "Confirmation needed",
+    subject: (amount: string, product: string) => `Please confirm your payment of ${amount} for ${product}`,
+    title: "Your bank asks you to confirm a payment",
+    preview: "The payment goes through as soon as you have confirmed it.",
+    body: ({ amount, product, method }: { amount: string; product: string; method: string | undefined }) =>
+      `Your bank wants to be sure that the payment of ${amount} for ${product}${method === undefined ? "" : ` with your ${method}`} comes from you. It goes through as soon as you have confirmed it.`,
+    action: "Confirm payment",
+    note: "You confirm on a secure page that leads to your bank. We never ask for your banking password.",
+  },
+
+  paymentRecovered: {
+    status: "Payment received",
+    subject: (amount: string, product: string) =>
+      `Thank you, your payment of ${amount} for ${product} arrived`,
+    title: "Your payment arrived",
+    preview: "Everything is settled. There is nothing else to do.",
+    body: (amount: string, product: string) =>
+      `Thank you. Your payment of ${amount} for ${product} has arrived, and nothing is overdue any more.`,
+    continues:
+      "Your subscription continues as before, and you can ignore our earlier emails about this payment.",
+    leaving: "You can ignore our earlier emails about this payment.",
+  },
+
+  subscriptionCanceled: {
+    status: {
+      requested: "Subscription canceled",
+      at_period_end: "Subscription canceled",
+      nonpayment: "Subscription ended",
+    },
+    subject: {
+      requested: (product: string) => `Your ${product} subscription has been canceled`,
+      at_period_end: (product: string, date: string) =>
+        `Your ${product} subscription is canceled and ends on ${date}`,
+      nonpayment: (product: string) => `Your ${product} subscription has ended, as it was not paid`,
+    },
+    title: {
+      requested: "Your subscription has been canceled",
+      at_period_end: (date: string) => `Your subscription ends on ${date}`,
+      nonpayment: "Your subscription has ended",
+    },
+    preview: {
+      requested: "This is your confirmation. There is nothing else to do.",
+      at_period_end: (date: string) => `You can use everything until ${date}.`,
+      nonpayment: "You are welcome back at any time.",
+    },
+    body: {
+      requested: (product: string, date: string) =>
+        `This confirms that your ${product} subscription has been canceled. It ended on ${date} and won’t be renewed.`,
+      at_period_end: (product: string, date: string) =>
+        `This confirms that your ${product} subscription has been canceled. It stays active until ${date}, as paid for, and won’t be renewed after that.`,
+      nonpayment: (product: string, date: string) =>
+        `We reminded you, but no payment arrived for your ${product} subscription. It ended on ${date} and won’t be renewed.`,
+    },
+    openInvoice: (amount: string) => `An invoice over ${amount} is still open and can be paid online.`,
+    note: {
+      requested: "Thank you for having been with us. You are welcome back at any time.",
+      at_period_end:
+        "Changed your mind? Until then you can keep your subscription with one click on your billing page.",
+      nonpayment: "If you’d like to come back, you can subscribe again on your billing page at any time.",
+    },
+    action: {
+      requested: "Subscribe again",
+      at_period_end: "Keep my subscription",
+      nonpayment: "Subscribe again",
+    },
+    payOpenInvoice: "Pay open invoice",
+  },
+
+  subscriptionPaused: {
+    status: "Subscription paused",
+    subject: (product: string) => `Your ${product} subscription is paused`,
+    title: "Your subscription is paused",
+    preview: {
+      until: (date: string) => `It continues on ${date}.`,
+      open: "You decide when it continues.",
+    },
+    body: {
+      requested: (product: string, date: string) =>
+        `Your ${product} subscription has been paused since ${date}. While it is paused, you won’t be charged.`,
+      missing_payment_method: (product: string, date: string) =>
+        `Your ${product} subscription has been paused since ${date}, because there is no payment method for it. While it is paused, you won’t be charged.`,
+      nonpayment: (product: string, date: string) =>
+        `Your ${product} subscription has been paused since ${date}, because a payment is still open.`,
+    },
+    until: (date: string) => `It continues by itself on ${date}.`,
+    note: {
+      requested: "You can continue earlier on your billing page at any time.",
+      missing_payment_method: "Add a payment method, and it continues where it left off.",
+      nonpayment: "It continues as soon as the open payment is settled.",
+    },
+    action: {
+      requested: "Manage subscription",
+      missing_payment_method: "Add payment method",
+      nonpayment: "Settle payment",
+    },
+  },
+
+  subscriptionResumed: {
+    status: "Subscription resumed",
+    subject: (product: string) => `Your ${product} subscription is active again`,
+    title: "Welcome back",
+    preview: "Your subscription is active again.",
+    body: (product: string, date: string) =>
+      `Your ${product} subscription has been active again since ${date}. Everything is where you left it.`,
+  },
+
+  paymentReceipt: {
+    status: "Receipt",
+    subject: ({ app, amount }: { app: string; amount: string }) => `Your receipt from ${app}: ${amount}`,
+    title: (app: string) => `Receipt from ${app}`,
+    preview: (amount: string, date: string) => `We received ${amount} on ${date}. Thank you.`,
+    paidOn: (date: string) => `Paid on ${date}`,
+    thanks: "Thank you for your payment.",
+    quantity: (description: string, quantity: string) => `${description} × ${quantity}`,
+    moreLines: (count: string) => `And ${count} more on the invoice`,
+    item: "Item",
+    amount: "Amount",
+    subtotal: "Subtotal",
+    discount: "Discount",
+    tax: "Tax",
+    taxIncluded: (label: string) => `Includes ${label}`,
+    total: "Total",
+    creditApplied: "Credit used",
+    amountPaid: "Amount paid",
+  },
+
+  refundIssued: {
+    status: "Refund",
+    subject: (amount: string, app: string) => `Your refund of ${amount} from ${app}`,
+    title: (amount: string) => `We have refunded ${amount}`,
+    preview: "It usually arrives within 5 to 10 business days.",
+    body: {
+      full: (amount: string, product: string) =>
+        `We have refunded your payment of ${amount} for ${product} in full.`,
+      partial: (amount: string, product: string, paid: string | undefined) =>
+        `We have refunded ${amount} of your payment${paid === undefined ? "" : ` of ${paid}`} for ${product}.`,
+    },
+    timing: (method: string | undefined) =>
+      `The money goes back to ${method === undefined ? "the payment method you used" : `your ${method}`}. It usually arrives within 5 to 10 business days; how soon it shows depends on your bank. On a card it may appear as a reversal of the original payment instead of a new entry.`,
+    viewReceipt: "View details",
+  },
+
+  cardExpiring: {
+    status: "Card expiring",
+    subject: ({ method, expires }: { method: string; label: string; expires: string }) =>
+      `Your ${method} expires in ${expires}`,
+    title: "Your card is about to expire",
+    preview: "Add its successor now, and nothing is interrupted.",
+    body: ({ method, expires, product }: { method: string; expires: string; product: string }) =>
+      `The ${method} that pays for ${product} is valid until the end of ${expires}. If you already have its successor, please add it so that nothing is interrupted.`,
+    nextPayment: (date: string) => `The next payment is due on ${date}.`,
+    note: "Some banks pass the new details on by themselves. Then there is nothing for you to do.",
+  },
+};
+
+/** What a language has to bring. */
+export type Language = typeof en;

@@ -1,0 +1,57 @@
+import type { PaymentFailedProps } from "./contract.ts";
+import { sumOf } from "./format.ts";
+import type { Language, Owed } from "./languages/en.ts";
+import { type Addressed, speak } from "./voice.ts";
+
+/** What the sentences of the three failure emails are made of. */
+export function owed(props: Addressed<PaymentFailedProps>): Owed {
+  const { money, product, date } = speak(props);
+  const [first, ...others] = props.invoices;
+  const single = first?.collectionMethod === "send_invoice" ? "invoice" : "payment";
+  const atStake = !props.leaving && props.accessEndsAt;
+  return {
+    kind: others.length > 0 ? "several" : single,
+    amount: money(sumOf(props.invoices.map(({ amountDue }) => amountDue)), props.currency),
+    product: product(first?.productName),
+    app: props.brand.appName,
+    deadline: atStake
+      ? { date: date(atStake), days: props.daysLeft ?? undefined, action: props.endAction ?? "cancel" }
+      : undefined,
+  };
+}
+
+/**
+ * What the bank said, where saying it helps. Stripe asks not to tell customers of the other codes: a lost,
+ * stolen or blocked card looks to them like any declined one (https://docs.stripe.com/declines/codes).
+ */
+export function explainDecline(
+  code: string | null | undefined,
+  declines: Language["paymentFailed"]["declines"],
+): string | undefined {
+  switch (code) {
+    case "expired_card":
+      return declines.expired;
+    case "insufficient_funds":
+      return declines.funds;
+    case "card_velocity_exceeded":
+    case "withdrawal_count_limit_exceeded":
+      return declines.limit;
+    case "incorrect_number":
+    case "invalid_number":
+    case "incorrect_cvc":
+    case "invalid_cvc":
+    case "incorrect_zip":
+    case "invalid_expiry_month":
+    case "invalid_expiry_year":
+      return declines.details;
+    case "authentication_required":
+      return declines.authentication;
+    case "processing_error":
+    case "try_again_later":
+    case "issuer_not_available":
+    case "reenter_transaction":
+      return declines.temporary;
+    default:
+      return undefined;
+  }
+}

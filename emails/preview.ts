@@ -1,0 +1,18 @@
+import type { Brand } from "./contract.ts";
+import type { Setting } from "./voice.ts";
+
+/** The made-up company whose emails the preview and the pictures show. */
+export const previewBrand: Brand = {
+  appName: "Northlight",
+  appUrl: "https://northlight.example",
+  billingUrl: "https://northlight.example/settings/billing",
+  color: "#3538cd",
+  supportEmail: "billing@northlight.example",
+  postalAddress: "Northlight Ltd, 12 Harbour Street, Dublin, Ireland",
+};
+
+export const previewInvoiceUrl = "https://invoice.stripe.com/i/acct_example/test_example";
+export const previewInvoicePdf = `${previewInvoiceUrl}/pdf`;
+
+/** Spread into each template's PreviewProps. Set `locale` to "de" to read them all in German. */
+export const previewSetting: Setting = { brand: previewBrand, locale: "en" };

@@ -1,0 +1,58 @@
+import { Action } from "./components/action.tsx";
+import { Facts } from "./components/facts.tsx";
+import { Layout } from "./components/layout.tsx";
+import { Note, Paragraph, sentences } from "./components/text.tsx";
+import type { SubscriptionPausedProps } from "./contract.ts";
+import { nameInSubject } from "./names.ts";
+import { previewSetting } from "./preview.ts";
+import { type Addressed, speak } from "./voice.ts";
+
+/** “Your Pro subscription is paused” */
+export function subject(props: Addressed<SubscriptionPausedProps>): string {
+  const { words, product } = speak(props);
+  return words.subscriptionPaused.subject(nameInSubject(product(props.productName)));
+}
+
+/** A subscription rests: why, until when, and what makes it go on. */
+export default function SubscriptionPaused(props: Addressed<SubscriptionPausedProps>) {
+  const { words, product: nameOf, date, ...voice } = speak(props);
+  const { status, title, preview, body, until, note, action } = words.subscriptionPaused;
+  const { labels } = words.common;
+  const { reason } = props;
+  const product = nameOf(props.productName);
+  const resumes = props.resumesAt ? date(props.resumesAt) : undefined;
+  const paused = date(props.pausedAt);
+  return (
+    <Layout
+      {...props}
+      subject={subject(props)}
+      preview={resumes === undefined ? preview.open : preview.until(resumes)}
+      status={status}
+      tone={reason === "requested" ? "neutral" : "attention"}
+      title={title}
+    >
+      <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
+      <Paragraph>
+        {sentences(body[reason](product, paused), resumes === undefined ? null : until(resumes))}
+      </Paragraph>
+      <Action href={voice.billingUrl}>{action[reason]}</Action>
+      <Facts
+        facts={[
+          [labels.plan, product],
+          [labels.pausedOn, paused],
+          [labels.resumesOn, resumes],
+        ]}
+      />
+      <Note>{note[reason]}</Note>
+    </Layout>
+  );
+}
+
+SubscriptionPaused.PreviewProps = {
+  ...previewSetting,
+  customerName: "Ada",
+  productName: "Studio",
+  reason: "requested",
+  pausedAt: "2026-11-23T09:00:00Z",
+  resumesAt: "2027-01-01T00:00:00Z",
+} satisfies Addressed<SubscriptionPausedProps>;

@@ -1,0 +1,101 @@
+import type { EmailName, EmailProps, ReceiptLine } from "./contract.ts";
+import { previewInvoiceUrl } from "./preview.ts";
+
+/** What sets a variant apart from the template's PreviewProps. */
+type Variants = { readonly [Name in EmailName]: Readonly<Record<string, Partial<EmailProps[Name]>>> };
+
+const overdueInvoices: EmailProps["payment-failed-notice"]["invoices"] = [
+  {
+    productName: "Studio",
+    invoiceNumber: "NL-0042",
+    amountDue: 14700,
+    overdueSince: "2026-11-23T09:00:00Z",
+    hostedInvoiceUrl: previewInvoiceUrl,
+  },
+  {
+    productName: "Archive",
+    invoiceNumber: "NL-0051",
+    amountDue: 1900,
+    overdueSince: "2026-11-25T09:00:00Z",
+    hostedInvoiceUrl: `${previewInvoiceUrl}_2`,
+    collectionMethod: "send_invoice",
+  },
+];
+const several = { invoices: overdueInvoices };
+const leaving = { leaving: true, accessEndsAt: null, daysLeft: null };
+const sentInvoice = {
+  invoices: overdueInvoices.slice(1),
+  paymentMethod: null,
+  declineCode: null,
+  nextPaymentAttempt: null,
+};
+
+const line = (index: number): ReceiptLine => ({ description: `Workspace ${index + 1}`, amount: 500 });
+
+/**
+ * Every way a template can turn out, beside the one its preview shows: pictured by the screenshot script and
+ * held to the rules by the tests. Not part of what the functions carry.
+ */
+export const variants: Variants = {
+  "trial-ending": {
+    "no-payment-method": { paymentMethod: null },
+    leaving: { leaving: true },
+    tomorrow: { daysLeft: 1, trialEnd: "2026-11-24T09:00:00Z", price: null },
+  },
+  "trial-ended-without-card": { canceled: { outcome: "canceled" } },
+  "payment-failed-notice": {
+    several,
+    leaving,
+    "sent-invoice": sentInvoice,
+    bare: { paymentMethod: null, ...leaving, leaving: false },
+  },
+  "payment-failed-urgent": { several, leaving, "sent-invoice": sentInvoice, pause: { endAction: "pause" } },
+  "payment-failed-final": {
+    several,
+    leaving,
+    "sent-invoice": sentInvoice,
+    pause: { endAction: "pause", daysLeft: 1 },
+  },
+  "payment-action-required": { "without-invoice-page": { hostedInvoiceUrl: null, paymentMethod: null } },
+  "payment-recovered": { leaving: { leaving: true, invoicePdf: null } },
+  "subscription-canceled": {
+    requested: { reason: "requested" },
+    "at-period-end": { reason: "at_period_end" },
+    "open-invoice": {
+      openInvoice: { amountDue: 4900, currency: "eur", hostedInvoiceUrl: previewInvoiceUrl },
+    },
+  },
+  "subscription-paused": {
+    "without-payment-method": { reason: "missing_payment_method", resumesAt: null },
+    nonpayment: { reason: "nonpayment", resumesAt: null },
+  },
+  "subscription-resumed": { bare: { price: null, nextPaymentAt: null, paymentMethod: null } },
+  "payment-receipt": {
+    plain: {
+      lines: [{ description: "Studio, monthly", amount: 4900 }],
+      subtotal: 4900,
+      discounts: null,
+      taxes: [{ label: "VAT 23%", amount: 916, inclusive: true }],
+      total: 4900,
+      creditApplied: 1000,
+      amountPaid: 3900,
+      invoicePdf: null,
+    },
+    "many-lines-jpy": {
+      currency: "jpy",
+      lines: Array.from({ length: 25 }, (_, index) => line(index)),
+      lineCount: 140,
+      subtotal: 70000,
+      discounts: null,
+      taxes: [{ label: null, amount: 7000 }],
+      total: 77000,
+      amountPaid: 77000,
+      hostedInvoiceUrl: null,
+      invoicePdf: null,
+    },
+  },
+  "refund-issued": {
+    partial: { scope: "partial", refundAmount: 1250, paymentMethod: null, receiptUrl: null },
+  },
+  "card-expiring": { bare: { nextPaymentAt: null, paymentMethod: { type: "card", last4: "0004" } } },
+};

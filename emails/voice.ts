@@ -1,0 +1,56 @@
+import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "./contract.ts";
+import { formatDate, formatMoney, formatMonth, formatPeriod } from "./format.ts";
+import { type Language, languageOf } from "./languages/index.ts";
+import { describeMethod } from "./payment-method.ts";
+
+/** Who speaks, and to whom: handed to every template beside its own props. */
+export interface Setting {
+  brand: Brand;
+  /** As `chooseLocale` returns it. */
+  locale: string;
+}
+
+/** What a template receives: its own props, and the setting. */
+export type Addressed<Props> = Props & Setting;
+
+/** A language with its formats, ready to write an email. */
+export interface Voice {
+  words: Language;
+  money(amount: MinorUnits, currency: string): string;
+  date(at: Timestamp): string;
+  period(from: Timestamp, to: Timestamp): string;
+  /** The month a card is valid to the end of. */
+  month(card: { expMonth: number; expYear: number }): string;
+  number(value: number): string;
+  price(price: Price): string;
+  /** A payment method within a sentence; undefined where there is none to name. */
+  method(method: PaymentMethod | null | undefined): string | undefined;
+  /** A payment method by itself. */
+  methodLabel(method: PaymentMethod | null | undefined): string | undefined;
+  greeting(name: string | null | undefined): string;
+  /** The product's name, or the application's where the product has none. */
+  product(name: string | null | undefined): string;
+  /** The application's billing page, or its front page. */
+  billingUrl: string;
+}
+
+/** The voice in which an email is written: language and formats of the locale, names of the brand. */
+export function speak({ brand, locale }: Setting): Voice {
+  const words = languageOf(locale);
+  const money = (amount: MinorUnits, currency: string) => formatMoney(amount, currency, locale);
+  return {
+    words,
+    money,
+    date: (at) => formatDate(at, locale, brand.timeZone),
+    period: (from, to) => formatPeriod(from, to, locale, brand.timeZone),
+    month: (card) => formatMonth(card.expYear, card.expMonth, locale),
+    number: (value) => new Intl.NumberFormat(locale).format(value),
+    price: ({ amount, currency, interval, intervalCount }) =>
+      words.common.price({ amount: money(amount, currency), interval, count: intervalCount }),
+    method: (method) => (method ? words.common.method(describeMethod(method)) : undefined),
+    methodLabel: (method) => (method ? words.common.methodLabel(describeMethod(method)) : undefined),
+    greeting: (name) => words.common.greeting(name || undefined),
+    product: (name) => name || brand.appName,
+    billingUrl: brand.billingUrl ?? brand.appUrl,
+  };
+}
