@@ -1,0 +1,71 @@
+import { change, emit } from "../core/events.ts";
+import type { Subscription } from "../core/wire.ts";
+import { recordEffect, timeOf, type World } from "../core/world.ts";
+import { resourceMissing } from "../http/errors.ts";
+import { refreshEntitlements } from "./entitlements.ts";
+import { scheduleSubscription } from "./schedule.ts";
+
+export interface CancelOptions {
+  comment?: string | null;
+  feedback?: NonNullable<Subscription["cancellation_details"]>["feedback"];
+}
+
+/** Cancel at once, at somebody's request. Stripe no longer knows a subscription that is canceled already. */
+export function cancelSubscription(world: World, subscription: Subscription, options: CancelOptions): void {
+  if (["canceled", "incomplete_expired"].includes(subscription.status)) {
+    throw resourceMissing("subscription", subscription.id);
+  }
+  subscription.cancellation_details = {
+    comment: options.comment ?? subscription.cancellation_details?.comment ?? null,
+    feedback: options.feedback ?? subscription.cancellation_details?.feedback ?? null,
+    feedback_option: null,
+    reason: "cancellation_requested",
+  };
+  endSubscription(world, subscription, "cancellation_requested");
+}
+
+/** The subscription is over. Its open invoices stay open, and are no longer collected. */
+export function endSubscription(
+  world: World,
+  subscription: Subscription,
+  reason: NonNullable<NonNullable<Subscription["cancellation_details"]>["reason"]>,
+): void {
+  const now = timeOf(world, subscription);
+  subscription.status = "canceled";
+  subscription.canceled_at ??= now;
+  subscription.ended_at = now;
+  subscription.pause_collection = null;
+  subscription.pending_update = null;
+  subscription.cancellation_details = {
+    comment: subscription.cancellation_details?.comment ?? null,
+    feedback: subscription.cancellation_details?.feedback ?? null,
+    feedback_option: null,
+    reason,
+  };
+  for (const kind of ["subscription.unpause", "subscription.pending_update"]) {
+    world.jobs.set(kind, subscription.id, subscription.test_clock, null);
+  }
+  scheduleSubscription(world, subscription);
+  recordEffect(world, "subscription.canceled", subscription, null, reason);
+  emit(world, "customer.subscription.deleted", subscription);
+  stopInvoices(world, subscription);
+  refreshEntitlements(world, subscription.customer);
+}
+
+function stopInvoices(world: World, subscription: Subscription): void {
+  const open = world.store.where(
+    "invoice",
+    (it) =>
+      it.parent?.subscription_details?.subscription === subscription.id &&
+      (it.status === "open" || it.status === "draft"),
+  );
+  for (const invoice of open) {
+    world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, null);
+    world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, null);
+    change(world, "invoice.updated", invoice, (it) => {
+      it.auto_advance = false;
+      it.automatically_finalizes_at = null;
+      it.next_payment_attempt = null;
+    });
+  }
+}

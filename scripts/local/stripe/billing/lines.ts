@@ -1,0 +1,144 @@
+import { newId } from "../core/ids.ts";
+import type { InvoiceItem, InvoiceLine, Price, Subscription, SubscriptionItem } from "../core/wire.ts";
+import type { World } from "../core/world.ts";
+
+export interface Period {
+  start: number;
+  end: number;
+}
+
+/** What a price comes to for a quantity, in the currency's smallest unit. */
+export function amountOf(price: Price, quantity: number): number {
+  return Math.round(Number(price.unit_amount_decimal ?? price.unit_amount ?? 0) * quantity);
+}
+
+function productName(world: World, price: Price): string {
+  return world.store.get("product", price.product)?.name ?? price.nickname ?? "Subscription";
+}
+
+function shownAmount(price: Price): string {
+  const cents = price.unit_amount ?? 0;
+  const shown = new Intl.NumberFormat("en-US", { style: "currency", currency: price.currency });
+  const digits = shown.resolvedOptions().maximumFractionDigits ?? 2;
+  return shown.format(cents / 10 ** digits);
+}
+
+function emptyLine(invoice: string | null, currency: string): InvoiceLine {
+  return {
+    id: newId("il"),
+    object: "line_item",
+    amount: 0,
+    currency,
+    description: null,
+    discount_amounts: [],
+    discountable: true,
+    discounts: [],
+    invoice,
+    livemode: false,
+    metadata: {},
+    parent: null,
+    period: { start: 0, end: 0 },
+    pretax_credit_amounts: [],
+    pricing: null,
+    quantity: 1,
+    quantity_decimal: "1",
+    subscription: null,
+    subtotal: 0,
+    taxes: [],
+  };
+}
+
+/** The line of a subscription's item for one period; nothing is asked for a trial. */
+export function subscriptionLine(
+  world: World,
+  subscription: Subscription,
+  item: SubscriptionItem,
+  period: Period,
+  share = 1,
+): InvoiceLine {
+  const { price, quantity = 1 } = item;
+  const trial = subscription.status === "trialing";
+  const amount = trial ? 0 : Math.round(amountOf(price, quantity) * share);
+  const name = productName(world, price);
+  const every = price.recurring?.interval_count === 1 ? "" : `${price.recurring?.interval_count ?? 1} `;
+  const interval = `${every}${price.recurring?.interval ?? "month"}`;
+  return {
+    ...emptyLine(null, price.currency),
+    amount,
+    subtotal: amount,
+    description: trial
+      ? `Trial period for ${name}`
+      : `${quantity} × ${name} (at ${shownAmount(price)} / ${interval})`,
+    metadata: { ...subscription.metadata },
+    parent: {
+      invoice_item_details: null,
+      subscription_item_details: {
+        invoice_item: null,
+        proration: false,
+        proration_details: { credited_items: null },
+        subscription: subscription.id,
+        subscription_item: item.id,
+      },
+      type: "subscription_item_details",
+    },
+    period,
+    pricing: {
+      price_details: { price: price.id, product: price.product },
+      type: "price_details",
+      unit_amount_decimal: trial ? "0" : price.unit_amount_decimal,
+    },
+    quantity,
+    quantity_decimal: String(quantity),
+    subscription: subscription.id,
+  };
+}
+
+/** The line of an invoice item. */
+export function itemLine(item: InvoiceItem): InvoiceLine {
+  const subscription = item.parent?.subscription_details?.subscription ?? null;
+  const subscriptionItem = item.parent?.subscription_details?.subscription_item;
+  return {
+    ...emptyLine(null, item.currency),
+    amount: item.amount,
+    subtotal: item.amount,
+    description: item.description,
+    discountable: item.discountable,
+    metadata: { ...item.metadata },
+    parent: subscriptionItem
+      ? {
+          invoice_item_details: null,
+          subscription_item_details: {
+            invoice_item: item.id,
+            proration: item.proration,
+            proration_details: { credited_items: null },
+            subscription,
+            subscription_item: subscriptionItem,
+          },
+          type: "subscription_item_details",
+        }
+      : {
+          invoice_item_details: {
+            invoice_item: item.id,
+            proration: item.proration,
+            proration_details: { credited_items: null },
+            subscription,
+          },
+          subscription_item_details: null,
+          type: "invoice_item_details",
+        },
+    period: item.period,
+    pricing: item.pricing,
+    quantity: item.quantity,
+    quantity_decimal: item.quantity_decimal,
+    subscription,
+  };
+}
+
+/** The id of the invoice item a line came from. */
+export function invoiceItemOf(line: InvoiceLine): string | null {
+  return (
+    line.parent?.invoice_item_details?.invoice_item ??
+    line.parent?.subscription_item_details?.invoice_item ??
+    null
+  );
+}

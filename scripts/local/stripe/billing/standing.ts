@@ -1,0 +1,88 @@
+import { change, emit } from "../core/events.ts";
+import type { Customer, Invoice, Subscription } from "../core/wire.ts";
+import { timeOf, type World } from "../core/world.ts";
+import { endSubscription } from "./cancellation.ts";
+import { applyPendingUpdate } from "./pending.ts";
+import { scheduleSubscription } from "./schedule.ts";
+
+function customerFor(world: World, invoice: Invoice): Customer | undefined {
+  return invoice.customer ? world.store.get("customer", invoice.customer) : undefined;
+}
+
+function subscriptionFor(world: World, invoice: Invoice): Subscription | undefined {
+  const id = invoice.parent?.subscription_details?.subscription;
+  return id ? world.store.get("subscription", id) : undefined;
+}
+
+function setDelinquent(world: World, customer: Customer | undefined, delinquent: boolean): void {
+  if (!customer) return;
+  change(world, "customer.updated", customer, (it) => {
+    it.delinquent = delinquent;
+  });
+}
+
+/** What a trial or a first payment leaves a subscription as. */
+export function runningStatus(world: World, subscription: Subscription): "trialing" | "active" {
+  const now = timeOf(world, subscription);
+  return subscription.trial_end !== null && subscription.trial_end > now ? "trialing" : "active";
+}
+
+/** An invoice was paid, voided or written off: its subscription may be in good standing again. */
+export function afterInvoice(world: World, invoice: Invoice): void {
+  const subscription = subscriptionFor(world, invoice);
+  if (invoice.status === "paid") setDelinquent(world, customerFor(world, invoice), false);
+  if (!subscription) return;
+  if (invoice.status === "paid" && subscription.pending_update)
+    applyPendingUpdate(world, subscription, invoice);
+  if (subscription.latest_invoice !== invoice.id) return;
+  const paid = invoice.status === "paid";
+  if (subscription.status === "incomplete" && paid) activate(world, subscription, invoice);
+  else if (subscription.status === "past_due") setStatus(world, subscription, "active");
+  else if (subscription.status === "unpaid" && paid) setStatus(world, subscription, "active");
+  else if (subscription.status === "paused" && paid && invoice.amount_due > 0)
+    finishResuming(world, subscription);
+}
+
+function activate(world: World, subscription: Subscription, invoice: Invoice): void {
+  const intent = world.store.where("invoice_payment", (it) => it.invoice === invoice.id)[0]?.payment
+    .payment_intent;
+  const method = world.store.get("payment_intent", intent ?? "")?.payment_method ?? null;
+  change(world, "customer.subscription.updated", subscription, (it) => {
+    it.status = runningStatus(world, it);
+    // `save_default_payment_method: on_subscription` keeps the card the first payment was made with.
+    if (it.payment_settings?.save_default_payment_method === "on_subscription" && method) {
+      it.default_payment_method = method;
+    }
+  });
+  scheduleSubscription(world, subscription);
+}
+
+function setStatus(world: World, subscription: Subscription, status: Subscription["status"]): void {
+  change(world, "customer.subscription.updated", subscription, (it) => {
+    it.status = status;
+  });
+  scheduleSubscription(world, subscription);
+}
+
+/** The invoice that a resumed subscription waited for is paid. */
+function finishResuming(world: World, subscription: Subscription): void {
+  setStatus(world, subscription, "active");
+  emit(world, "customer.subscription.resumed", subscription);
+}
+
+/**
+ * An attempt to collect an invoice failed.
+ * @param last Stripe has no attempts left
+ */
+export function afterFailedAttempt(world: World, invoice: Invoice, last: boolean): void {
+  const subscription = subscriptionFor(world, invoice);
+  setDelinquent(world, customerFor(world, invoice), true);
+  if (!subscription) return;
+  const first = invoice.billing_reason === "subscription_create";
+  if (["active", "trialing"].includes(subscription.status) && !first)
+    setStatus(world, subscription, "past_due");
+  if (!last || subscription.status !== "past_due") return;
+  const { afterRetries } = world.settings;
+  if (afterRetries === "cancel") endSubscription(world, subscription, "payment_failed");
+  else if (afterRetries === "unpaid") setStatus(world, subscription, "unpaid");
+}

@@ -1,0 +1,284 @@
+import { emit } from "../core/events.ts";
+import { newId } from "../core/ids.ts";
+import type { Customer, Discount, Invoice, Subscription } from "../core/wire.ts";
+import { recordEffect, timeOf, type World } from "../core/world.ts";
+import { invalidRequest, resourceMissing } from "../http/errors.ts";
+import { mergedMetadata, type Params } from "../http/params.ts";
+import { paymentMethodFor } from "../payments/instruments.ts";
+import { createSetupIntent } from "../payments/setups.ts";
+import { attemptError, finalizeAndCollect, paymentMethodOf } from "./collection.ts";
+import { draftFor } from "./cycle.ts";
+import { discountsFrom } from "./discounts.ts";
+import { refreshEntitlements } from "./entitlements.ts";
+import { createInvoiceItem } from "./invoiceitems.ts";
+import { finalizeInvoice } from "./invoices.ts";
+import { checkItemsAgree, newItem, periodFrom, taxRatesFrom } from "./items.ts";
+import { nextBoundary, periodBoundary } from "./periods.ts";
+import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
+
+export const paymentBehaviours = [
+  "allow_incomplete",
+  "default_incomplete",
+  "error_if_incomplete",
+  "pending_if_incomplete",
+] as const;
+export type PaymentBehaviour = (typeof paymentBehaviours)[number];
+
+/** When a trial that the parameters ask for ends; null for none. */
+export function trialEndFrom(params: Params, now: number): number | null {
+  const end = params.time("trial_end");
+  const days = params.integer("trial_period_days");
+  if (end != null && days != null) {
+    throw invalidRequest("You cannot specify both `trial_end` and `trial_period_days`.", {
+      param: "trial_end",
+    });
+  }
+  if (end === "now") return null;
+  if (end != null) {
+    if (end <= now) {
+      throw invalidRequest("Invalid timestamp: must be an integer Unix timestamp in the future.", {
+        param: "trial_end",
+      });
+    }
+    return end;
+  }
+  return days == null || days === 0 ? null : now + days * 86_400;
+}
+
+/** A payment method of the subscription's customer. */
+export function ownMethod(world: World, customer: Customer, id: string, param: string): string {
+  const method = paymentMethodFor(world, id, param, customer);
+  if (method.customer !== customer.id) {
+    throw invalidRequest(
+      `The customer does not have a payment method with the ID ${id}. The payment method must be attached to the customer.`,
+      { code: "resource_missing", param },
+    );
+  }
+  return method.id;
+}
+
+function trialSettingsFrom(params: Params): Subscription["trial_settings"] {
+  const behaviour = params
+    .child("trial_settings")
+    ?.child("end_behavior")
+    ?.choice("missing_payment_method", ["cancel", "create_invoice", "pause"]);
+  return {
+    end_behavior: { billing_cycle_anchor: null, missing_payment_method: behaviour ?? "create_invoice" },
+  };
+}
+
+function paymentSettingsFrom(params: Params): Subscription["payment_settings"] {
+  const settings = params.child("payment_settings");
+  return {
+    payment_method_options: null,
+    payment_method_types: settings?.strings("payment_method_types") ?? null,
+    save_default_payment_method:
+      settings?.choice("save_default_payment_method", ["off", "on_subscription"]) ?? "off",
+  };
+}
+
+function blankSubscription(
+  world: World,
+  customer: Customer,
+  params: Params,
+): Subscription & { object: "subscription" } {
+  const now = timeOf(world, customer);
+  const id = newId("sub");
+  const trialEnd = trialEndFrom(params, now);
+  const anchor = params.integer("billing_cycle_anchor") ?? trialEnd ?? now;
+  if (anchor < now) {
+    throw invalidRequest("`billing_cycle_anchor` cannot be in the past.", { param: "billing_cycle_anchor" });
+  }
+  const period = periodFrom(now, anchor, trialEnd);
+  const items = (params.children("items") ?? []).map((item) => newItem(world, { id }, item, period, now));
+  const { currency } = checkItemsAgree(items);
+  const method = params.text("default_payment_method");
+  const collection = params.choice("collection_method", ["charge_automatically", "send_invoice"]);
+  return {
+    id,
+    object: "subscription",
+    application: null,
+    application_fee_percent: null,
+    automatic_tax: { disabled_reason: null, enabled: false, liability: null },
+    billing_cycle_anchor: anchor,
+    billing_cycle_anchor_config: null,
+    billing_mode: { flexible: null, type: "classic" },
+    billing_schedules: [],
+    billing_thresholds: null,
+    cancel_at: params.integer("cancel_at") ?? null,
+    cancel_at_period_end: false,
+    canceled_at: null,
+    cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
+    collection_method: collection ?? "charge_automatically",
+    created: now,
+    currency,
+    customer: customer.id,
+    customer_account: null,
+    days_until_due: params.integer("days_until_due") ?? null,
+    default_payment_method: method ? ownMethod(world, customer, method, "default_payment_method") : null,
+    default_source: params.text("default_source") ?? null,
+    default_tax_rates: taxRatesFrom(world, params.strings("default_tax_rates"), "default_tax_rates"),
+    description: params.text("description") ?? null,
+    discounts: [],
+    ended_at: null,
+    invoice_settings: {
+      account_tax_ids: null,
+      custom_fields: null,
+      description: null,
+      footer: null,
+      issuer: { type: "self" },
+    },
+    items: { object: "list", data: items, has_more: false, url: `/v1/subscription_items?subscription=${id}` },
+    latest_invoice: null,
+    livemode: false,
+    managed_payments: null,
+    metadata: mergedMetadata({}, params.hash("metadata")),
+    next_pending_invoice_item_invoice: null,
+    on_behalf_of: null,
+    pause_collection: null,
+    payment_settings: paymentSettingsFrom(params),
+    pending_invoice_item_interval: null,
+    pending_setup_intent: null,
+    pending_update: null,
+    schedule: null,
+    start_date: now,
+    status: trialEnd === null ? "active" : "trialing",
+    test_clock: customer.test_clock ?? null,
+    transfer_data: null,
+    trial_end: trialEnd,
+    trial_settings: trialSettingsFrom(params),
+    trial_start: trialEnd === null ? null : now,
+  };
+}
+
+/** The part of a full period that a first, shorter one is charged for. */
+function firstShare(subscription: Subscription, prorate: boolean): number {
+  const { billing_cycle_anchor: anchor, created } = subscription;
+  if (subscription.trial_end !== null || anchor <= created) return 1;
+  if (!prorate) return 0;
+  const { interval } = checkItemsAgree(subscription.items.data);
+  const previous = periodBoundary(anchor, interval, -1);
+  if (previous <= created) return (anchor - created) / (anchor - previous);
+  return (anchor - created) / (nextBoundary(created, interval, created) - created);
+}
+
+function addInvoiceItems(world: World, customer: Customer, subscription: Subscription, params: Params): void {
+  for (const item of params.children("add_invoice_items") ?? []) {
+    createInvoiceItem(world, customer, item, { subscription: subscription.id });
+  }
+}
+
+/** Leave no trace of a subscription whose first payment had to succeed. */
+function withdraw(world: World, subscription: Subscription, discounts: Discount[]): void {
+  if (subscription.latest_invoice) world.store.delete("invoice", subscription.latest_invoice);
+  world.store.delete("subscription", subscription.id);
+  for (const discount of discounts) world.store.delete("discount", discount.id);
+}
+
+/** Start a subscription: its first invoice is made, and paid as `payment_behavior` says. */
+export function createSubscription(world: World, customer: Customer, params: Params): Subscription {
+  const behaviour = params.choice("payment_behavior", paymentBehaviours) ?? "allow_incomplete";
+  const prorate = params.text("proration_behavior") !== "none";
+  const subscription = world.store.insert<"subscription">(blankSubscription(world, customer, params));
+  const discounts = discountsFrom(world, params, customer, subscription) ?? [];
+  subscription.discounts = discounts.map((discount) => discount.id);
+  if (params.boolean("cancel_at_period_end")) leaveAtPeriodEnd(world, subscription, true);
+  const manual = subscription.collection_method === "send_invoice";
+  if (manual && subscription.days_until_due === null) {
+    withdraw(world, subscription, discounts);
+    throw invalidRequest(
+      "You must pass either `days_until_due` or `due_date` when `collection_method` is `send_invoice`.",
+      { param: "days_until_due" },
+    );
+  }
+  world.events.begin();
+  addInvoiceItems(world, customer, subscription, params);
+  const share = firstShare(subscription, prorate);
+  const first = draftFor(world, subscription, {
+    billingReason: "subscription_create",
+    finalizesAt: manual && share > 0 ? timeOf(world, customer) + world.settings.draftSeconds : null,
+    autoAdvance: behaviour !== "default_incomplete",
+    share,
+    period: { start: subscription.created, end: subscription.created },
+  });
+  const refusal = manual && first.total > 0 ? null : startFirstPayment(world, subscription, first, behaviour);
+  if (refusal) {
+    world.events.discard();
+    withdraw(world, subscription, discounts);
+    throw refusal;
+  }
+  askForCard(world, subscription, first);
+  recordEffect(world, "subscription.created", subscription, null, subscription.status);
+  emit(world, "customer.subscription.created", subscription);
+  world.events.commit();
+  scheduleSubscription(world, subscription);
+  refreshEntitlements(world, customer.id);
+  return subscription;
+}
+
+function startFirstPayment(
+  world: World,
+  subscription: Subscription,
+  invoice: Invoice,
+  behaviour: PaymentBehaviour,
+): Error | null {
+  if (invoice.amount_due === 0) {
+    finalizeInvoice(world, invoice);
+    return null;
+  }
+  if (behaviour === "default_incomplete") {
+    subscription.status = "incomplete";
+    finalizeInvoice(world, invoice);
+    return null;
+  }
+  if (paymentMethodOf(world, invoice) === null) {
+    return invalidRequest(
+      "This customer has no attached payment source or default payment method. Please consider adding a default payment method. For more information, visit https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority.",
+      { code: "resource_missing" },
+    );
+  }
+  const outcome = finalizeAndCollect(world, invoice);
+  if (outcome?.kind === "succeeded") return null;
+  // Until the first payment Stripe does not try again by itself.
+  world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, null);
+  invoice.next_payment_attempt = null;
+  if (behaviour === "error_if_incomplete") return attemptError(world, invoice, outcome);
+  subscription.status = "incomplete";
+  return null;
+}
+
+/** A trial without a card gets a SetupIntent to collect one with. */
+function askForCard(world: World, subscription: Subscription, invoice: Invoice): void {
+  const wanted =
+    subscription.status === "trialing" && subscription.collection_method === "charge_automatically";
+  if (!wanted || paymentMethodOf(world, invoice) !== null) return;
+  const setup = createSetupIntent(world, { customer: subscription.customer, usage: "off_session" });
+  subscription.pending_setup_intent = setup.id;
+}
+
+/** Let a subscription run out with its period, or not after all. */
+export function leaveAtPeriodEnd(world: World, subscription: Subscription, leave: boolean): void {
+  if (leave === subscription.cancel_at_period_end) return;
+  subscription.cancel_at_period_end = leave;
+  subscription.cancel_at = leave ? periodEnd(subscription) : null;
+  subscription.canceled_at = leave ? timeOf(world, subscription) : null;
+  subscription.cancellation_details = {
+    comment: null,
+    feedback: null,
+    feedback_option: null,
+    reason: leave ? "cancellation_requested" : null,
+  };
+}
+
+/** The subscription of a path or a parameter. */
+export function findSubscription(world: World, id: string, param = "id"): Subscription {
+  const subscription = world.store.get("subscription", id);
+  if (!subscription) throw resourceMissing("subscription", id, param);
+  return subscription;
+}
+
+/** The part of the current period that is still ahead, from 0 to 1. */
+export function remainingShare(subscription: Subscription, at: number): number {
+  const [start, end] = [periodStart(subscription), periodEnd(subscription)];
+  return end <= start ? 0 : Math.max(0, Math.min(1, (end - at) / (end - start)));
+}

@@ -1,0 +1,199 @@
+import { priceFrom } from "../billing/catalogue.ts";
+import { amountOf } from "../billing/lines.ts";
+import { emit } from "../core/events.ts";
+import { newId, randomToken } from "../core/ids.ts";
+import type { CheckoutSession, Customer, LineItem } from "../core/wire.ts";
+import { timeOf, type World } from "../core/world.ts";
+import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
+import type { FormHash } from "../http/form.ts";
+import { mergedMetadata, type Params } from "../http/params.ts";
+
+const daySeconds = 86_400;
+
+function lineItemsFrom(world: World, params: Params): LineItem[] {
+  return (params.children("line_items") ?? []).map((entry) => {
+    const price = priceFrom(world, entry);
+    const quantity = entry.integer("quantity") ?? 1;
+    const amount = amountOf(price, quantity);
+    return {
+      id: newId("li"),
+      object: "item",
+      adjustable_quantity: null,
+      amount_discount: 0,
+      amount_subtotal: amount,
+      amount_tax: 0,
+      amount_total: amount,
+      currency: price.currency,
+      description: world.store.get("product", price.product)?.name ?? null,
+      metadata: {},
+      price: structuredClone(price),
+      quantity,
+    };
+  });
+}
+
+/** A hash of parameters as it was given, to be used when the session is completed. */
+function kept(params: Params, name: string): FormHash {
+  const value = params.raw(name);
+  return typeof value === "object" && !Array.isArray(value) ? value : {};
+}
+
+function modeOf(params: Params, items: LineItem[]): "payment" | "setup" | "subscription" {
+  const mode = params.choice("mode", ["payment", "setup", "subscription"] as const);
+  if (!mode) throw missingParam("mode");
+  if (mode !== "setup" && items.length === 0) throw missingParam("line_items");
+  const recurring = items.some((item) => item.price?.recurring);
+  if (mode === "subscription" && !recurring) {
+    throw invalidRequest("You must provide at least one recurring price in `subscription` mode.", {
+      param: "line_items",
+    });
+  }
+  if (mode === "payment" && recurring) {
+    throw invalidRequest(
+      "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use only one-time prices.",
+      { param: "mode" },
+    );
+  }
+  return mode;
+}
+
+function customerFrom(world: World, params: Params): Customer | null {
+  const id = params.text("customer");
+  if (!id) return null;
+  const customer = world.store.get("customer", id);
+  if (!customer) throw resourceMissing("customer", id, "customer");
+  return customer;
+}
+
+function totalsOf(items: LineItem[], trial: boolean): { subtotal: number; total: number } {
+  const subtotal = items
+    .filter((item) => !(trial && item.price?.recurring))
+    .reduce((sum, item) => sum + item.amount_subtotal, 0);
+  return { subtotal, total: subtotal };
+}
+
+/** A new session; the buyer goes to its `url`. */
+export function createSession(world: World, params: Params): CheckoutSession {
+  const items = lineItemsFrom(world, params);
+  const mode = modeOf(params, items);
+  const customer = customerFrom(world, params);
+  const now = timeOf(world, customer);
+  const id = `cs_test_${randomToken(58)}`;
+  const embedded = params.text("ui_mode") && params.text("ui_mode") !== "hosted_page";
+  if (!embedded && !params.text("success_url")) throw missingParam("success_url");
+  const subscription = kept(params, "subscription_data");
+  const trial = "trial_period_days" in subscription || "trial_end" in subscription;
+  const { subtotal, total } = totalsOf(items, trial);
+  world.store.hidden.sessions.set(id, {
+    lineItems: items,
+    subscription: {
+      ...subscription,
+      ...(params.has("discounts") ? { discounts: params.raw("discounts") ?? "" } : {}),
+    },
+    payment: kept(params, "payment_intent_data"),
+    setup: kept(params, "setup_intent_data"),
+  });
+  const session = world.store.insert<"checkout.session">({
+    id,
+    object: "checkout.session",
+    adaptive_pricing: null,
+    after_expiration: null,
+    allow_promotion_codes: params.boolean("allow_promotion_codes") ?? null,
+    allowed_payment_method_types: null,
+    amount_subtotal: mode === "setup" ? null : subtotal,
+    amount_total: mode === "setup" ? null : total,
+    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
+    billing_address_collection: params.choice("billing_address_collection", ["auto", "required"]) ?? null,
+    cancel_url: params.text("cancel_url") ?? null,
+    client_reference_id: params.text("client_reference_id") ?? null,
+    client_secret: embedded ? `${id}_secret_${randomToken(24)}` : null,
+    collected_information: { business_name: null, individual_name: null, shipping_details: null },
+    consent: null,
+    consent_collection: null,
+    created: now,
+    currency: params.text("currency") ?? items[0]?.currency ?? null,
+    currency_conversion: null,
+    custom_fields: [],
+    custom_text: {
+      after_submit: null,
+      shipping_address: null,
+      submit: null,
+      terms_of_service_acceptance: null,
+    },
+    customer: customer?.id ?? null,
+    customer_account: null,
+    customer_creation:
+      mode === "payment" && !customer
+        ? (params.choice("customer_creation", ["always", "if_required"]) ?? "if_required")
+        : customer
+          ? null
+          : "always",
+    customer_details: null,
+    customer_email: params.text("customer_email") ?? null,
+    discounts: [],
+    expires_at: params.integer("expires_at") ?? now + daySeconds,
+    integration_identifier: null,
+    invoice: null,
+    invoice_creation: null,
+    livemode: false,
+    locale: null,
+    managed_payments: null,
+    metadata: mergedMetadata({}, params.hash("metadata")),
+    mode,
+    origin_context: null,
+    payment_intent: null,
+    payment_link: null,
+    payment_method_collection:
+      mode === "subscription"
+        ? (params.choice("payment_method_collection", ["always", "if_required"]) ?? "always")
+        : "if_required",
+    payment_method_configuration_details: null,
+    payment_method_options: {},
+    payment_method_types: params.strings("payment_method_types") ?? ["card"],
+    payment_status:
+      mode === "setup" || (mode === "subscription" && total === 0) ? "no_payment_required" : "unpaid",
+    permissions: null,
+    recovered_from: null,
+    return_url: params.text("return_url") ?? undefined,
+    saved_payment_method_options: null,
+    setup_intent: null,
+    shipping_address_collection: null,
+    shipping_cost: null,
+    shipping_options: [],
+    status: "open",
+    submit_type: params.choice("submit_type", ["auto", "book", "donate", "pay", "subscribe"]) ?? null,
+    subscription: null,
+    success_url: params.text("success_url") ?? null,
+    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
+    ui_mode: embedded ? "embedded_page" : "hosted_page",
+    url: embedded ? null : `${world.publicUrl}/c/pay/${id}`,
+    wallet_options: null,
+  });
+  world.jobs.set("session.expire", id, customer?.test_clock ?? null, session.expires_at);
+  return session;
+}
+
+/** The buyer never came, or the merchant gave up on them. */
+export function expireSession(world: World, session: CheckoutSession): void {
+  if (session.status !== "open") {
+    throw invalidRequest(
+      `Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of ${session.status}.`,
+    );
+  }
+  session.status = "expired";
+  session.url = null;
+  world.jobs.set("session.expire", session.id, null, null);
+  emit(world, "checkout.session.expired", session);
+}
+
+/** The line items of a session. */
+export function sessionLines(world: World, id: string): LineItem[] {
+  return world.store.hidden.sessions.get(id)?.lineItems ?? [];
+}
+
+/** The session of a path. */
+export function findSession(world: World, id: string): CheckoutSession {
+  const session = world.store.get("checkout.session", id);
+  if (!session) throw resourceMissing("checkout.session", id);
+  return session;
+}

@@ -1,0 +1,133 @@
+import { previousAttributes } from "./changes.ts";
+import { newId } from "./ids.ts";
+import type { EventType, JsonObject, StripeEvent } from "./wire.ts";
+import { type Clocked, timeOf, type World } from "./world.ts";
+
+/** Stripe's event list goes back this far. */
+const retentionSeconds = 30 * 24 * 3600;
+
+/** An event with what Stripe does not show: when it was really made, and who has yet to get it. */
+export interface LoggedEvent {
+  event: StripeEvent;
+  seq: number;
+  /** Real seconds. */
+  recordedAt: number;
+}
+
+/** Every event of the account, in the order they happened; tells its listener of each new one. */
+export class EventLog {
+  private entries: LoggedEvent[] = [];
+  private readonly byId = new Map<string, LoggedEvent>();
+  private seq = 0;
+  /** Set by the webhook sender; returns to how many endpoints the event will go. */
+  onEvent: (event: StripeEvent) => number = () => 0;
+
+  private buffer: [StripeEvent, number][] | null = null;
+
+  /** Keep events back until it is sure that they happened. */
+  begin(): void {
+    this.buffer = [];
+  }
+
+  commit(): void {
+    const kept = this.buffer ?? [];
+    this.buffer = null;
+    for (const [event, recordedAt] of kept) this.append(event, recordedAt);
+  }
+
+  discard(): void {
+    this.buffer = null;
+  }
+
+  append(event: StripeEvent, recordedAt: number): void {
+    if (this.buffer) {
+      this.buffer.push([event, recordedAt]);
+      return;
+    }
+    this.seq += 1;
+    const entry = { event, seq: this.seq, recordedAt };
+    this.entries.push(entry);
+    this.byId.set(event.id, entry);
+    event.pending_webhooks = this.onEvent(event);
+  }
+
+  get(id: string): StripeEvent | undefined {
+    return this.byId.get(id)?.event;
+  }
+
+  /** Newest first, no older than 30 days. */
+  recent(now: number): LoggedEvent[] {
+    return this.entries
+      .filter((entry) => entry.recordedAt > now - retentionSeconds)
+      .sort((left, right) => right.event.created - left.event.created || right.seq - left.seq);
+  }
+
+  /** In the order they happened. */
+  all(): StripeEvent[] {
+    return this.entries.map((entry) => entry.event);
+  }
+
+  dump(now: number): LoggedEvent[] {
+    return this.entries.filter((entry) => entry.recordedAt > now - retentionSeconds);
+  }
+
+  restore(entries: LoggedEvent[]): void {
+    this.entries = entries;
+    for (const entry of entries) {
+      this.byId.set(entry.event.id, entry);
+      this.seq = Math.max(this.seq, entry.seq);
+    }
+  }
+}
+
+/** A copy that nothing shares with the original, as JSON would carry it. */
+export function jsonCopy(object: object): JsonObject {
+  return JSON.parse(JSON.stringify(object)) as JsonObject;
+}
+
+/**
+ * Say that something happened.
+ * @param object what `data.object` shows, as it is at this moment
+ * @param subject whose clock stamps the event, where the object itself does not say
+ */
+export function emit(
+  world: World,
+  type: EventType,
+  object: object,
+  subject: Clocked | null = object as Clocked,
+  previous?: JsonObject,
+): void {
+  const event: StripeEvent = {
+    id: newId("evt"),
+    object: "event",
+    api_version: world.apiVersion,
+    created: timeOf(world, subject),
+    data: { object: jsonCopy(object), ...(previous ? { previous_attributes: previous } : {}) },
+    livemode: false,
+    pending_webhooks: 0,
+    request: {
+      id: world.request?.id ?? null,
+      idempotency_key: world.request?.idempotencyKey ?? null,
+    },
+    type,
+  };
+  world.events.append(event, world.wallSeconds());
+}
+
+/**
+ * Change an object and send the `*.updated` event with its previous attributes; no event if nothing changed.
+ * @returns whether anything changed
+ */
+export function change<T extends object>(
+  world: World,
+  type: EventType,
+  object: T,
+  apply: (object: T) => void,
+  subject: Clocked | null = object as Clocked,
+): boolean {
+  const before = jsonCopy(object);
+  apply(object);
+  const previous = previousAttributes(before, jsonCopy(object));
+  if (previous) emit(world, type, object, subject, previous);
+  return previous !== undefined;
+}

@@ -1,0 +1,22 @@
+/** What an account's dashboard would decide, and what tests may want to hurry. */
+export interface Settings {
+  /** Days from one failed automatic attempt to the next; after the last, `afterRetries` happens. */
+  retryDays: number[];
+  /** What becomes of a subscription whose invoice has used up its attempts. */
+  afterRetries: "past_due" | "cancel" | "unpaid";
+  /** Seconds a renewal's invoice stays a draft. */
+  draftSeconds: number;
+  /** Days before a renewal that `invoice.upcoming` is sent. */
+  upcomingDays: number;
+  /** Seconds until a bank debit succeeds or fails. */
+  debitSeconds: number;
+}
+
+/** Stripe's defaults, as far as they are known: up to 8 attempts within two weeks, then left past due. */
+export const defaultSettings: Settings = {
+  retryDays: [1, 2, 2, 2, 2, 2, 3],
+  afterRetries: "past_due",
+  draftSeconds: 3600,
+  upcomingDays: 7,
+  debitSeconds: 1,
+};

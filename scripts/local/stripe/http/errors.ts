@@ -1,0 +1,85 @@
+import type { JsonObject } from "../core/wire.ts";
+
+/** The parts of Stripe's error object that say more than its type and message. */
+export interface ErrorDetails {
+  code?: string;
+  param?: string;
+  decline_code?: string;
+  charge?: string;
+  payment_intent?: JsonObject;
+  payment_method?: JsonObject;
+  setup_intent?: JsonObject;
+}
+
+/** An answer other than 2xx, in the shape of https://docs.stripe.com/api/errors. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly type: string;
+  readonly details: ErrorDetails;
+
+  constructor(status: number, type: string, message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.type = type;
+    this.details = details;
+  }
+
+  /** The JSON body. `doc_url` is where Stripe explains the code. */
+  body(requestId: string): { error: JsonObject } {
+    const { code } = this.details;
+    return {
+      error: {
+        ...this.details,
+        ...(code ? { doc_url: `https://stripe.com/docs/error-codes/${code.replaceAll("_", "-")}` } : {}),
+        message: this.message,
+        request_log_url: `https://dashboard.stripe.com/test/logs/${requestId}`,
+        type: this.type,
+      },
+    };
+  }
+}
+
+/** 400: the request itself is wrong. */
+export function invalidRequest(message: string, details: ErrorDetails = {}): ApiError {
+  return new ApiError(400, "invalid_request_error", message, details);
+}
+
+/** A required parameter is absent. */
+export function missingParam(param: string): ApiError {
+  return invalidRequest(`Missing required param: ${param}.`, { code: "parameter_missing", param });
+}
+
+/**
+ * An id names nothing.
+ * @param param where the id came from; an id in the path (`id`) is a 404, one in a parameter a 400, as at Stripe
+ */
+export function resourceMissing(what: string, id: string, param = "id"): ApiError {
+  const status = param === "id" ? 404 : 400;
+  const details = { code: "resource_missing", param };
+  return new ApiError(status, "invalid_request_error", `No such ${what}: '${id}'`, details);
+}
+
+/** 402: the card network, or the bank behind it, said no. */
+export function cardError(message: string, details: ErrorDetails): ApiError {
+  return new ApiError(402, "card_error", message, details);
+}
+
+/** 401: no key, or one that is not accepted here. */
+export function authenticationError(message: string): ApiError {
+  return new ApiError(401, "invalid_request_error", message);
+}
+
+/** An idempotency key came back with other parameters (400), or while its first request still runs (409). */
+export function idempotencyError(status: 400 | 409, message: string, code?: string): ApiError {
+  return new ApiError(status, "idempotency_error", message, code ? { code } : {});
+}
+
+/** 404 for a method and path Stripe, or this server, does not have. */
+export function unknownRoute(method: string, path: string): ApiError {
+  return new ApiError(
+    404,
+    "invalid_request_error",
+    `Unrecognized request URL (${method}: ${path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/.`,
+  );
+}

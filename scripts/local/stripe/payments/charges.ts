@@ -1,0 +1,242 @@
+import { change, emit } from "../core/events.ts";
+import { newId, randomToken } from "../core/ids.ts";
+import type { Card, Charge, PaymentMethod } from "../core/wire.ts";
+import { recordEffect, timeOf, type World } from "../core/world.ts";
+import { invalidRequest } from "../http/errors.ts";
+import { createBalanceTransaction, feeOf } from "./balance.ts";
+import { type DeclineName, declines } from "./declines.ts";
+import { openDispute } from "./disputes.ts";
+import { behaviourFor, emptyBillingDetails } from "./instruments.ts";
+
+export interface ChargeRequest {
+  /** In the currency's smallest unit. */
+  amount: number;
+  currency: string;
+  customer: string | null;
+  instrument: PaymentMethod | Card;
+  paymentIntent: string | null;
+  capture: boolean;
+  description: string | null;
+  metadata: Record<string, string>;
+  receiptEmail: string | null;
+  shipping: Charge["shipping"];
+  threeDSecure: boolean;
+}
+
+function detailsOf(
+  instrument: PaymentMethod | Card,
+  request: ChargeRequest,
+): Charge["payment_method_details"] {
+  if (instrument.object === "payment_method" && instrument.sepa_debit) {
+    return { sepa_debit: { ...instrument.sepa_debit, mandate: null }, type: "sepa_debit" };
+  }
+  const card = instrument.object === "card" ? instrument : instrument.card;
+  const brand = card?.brand ?? "visa";
+  return {
+    card: {
+      amount_authorized: request.amount,
+      authorization_code: randomToken(6).toUpperCase(),
+      brand,
+      checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: "pass" },
+      country: card?.country ?? "US",
+      electronic_commerce_indicator: request.threeDSecure ? "05" : null,
+      exp_month: card?.exp_month ?? 12,
+      exp_year: card?.exp_year ?? 2030,
+      extended_authorization: { status: "disabled" },
+      fingerprint: card?.fingerprint ?? null,
+      funding: card?.funding ?? "credit",
+      incremental_authorization: { status: "unavailable" },
+      installments: null,
+      last4: card?.last4 ?? "4242",
+      mandate: null,
+      moto: null,
+      multicapture: { status: "unavailable" },
+      network: brand,
+      network_token: { used: false },
+      network_transaction_id: randomToken(15),
+      overcapture: { maximum_amount_capturable: request.amount, status: "unavailable" },
+      regulated_status: "unregulated",
+      three_d_secure: request.threeDSecure
+        ? {
+            authentication_flow: "challenge",
+            electronic_commerce_indicator: "05",
+            exemption_indicator: null,
+            result: "authenticated",
+            result_reason: null,
+            transaction_id: randomToken(24),
+            version: "2.2.0",
+          }
+        : null,
+      transaction_link_id: null,
+      wallet: null,
+    },
+    type: "card",
+  };
+}
+
+function newCharge(world: World, request: ChargeRequest): Charge & { object: "charge" } {
+  const { amount, currency, customer, instrument, description, metadata } = request;
+  const id = newId("ch");
+  const billing = instrument.object === "payment_method" ? instrument.billing_details : emptyBillingDetails;
+  return {
+    id,
+    object: "charge",
+    amount,
+    amount_captured: 0,
+    amount_refunded: 0,
+    application: null,
+    application_fee: null,
+    application_fee_amount: null,
+    balance_transaction: null,
+    billing_details: structuredClone(billing),
+    calculated_statement_descriptor: "DUEBASE LOCAL",
+    captured: false,
+    created: timeOf(world, { customer }),
+    currency,
+    customer,
+    description,
+    disputed: false,
+    failure_balance_transaction: null,
+    failure_code: null,
+    failure_message: null,
+    fraud_details: {},
+    livemode: false,
+    metadata: { ...metadata },
+    on_behalf_of: null,
+    outcome: {
+      advice_code: null,
+      network_advice_code: null,
+      network_decline_code: null,
+      network_status: "approved_by_network",
+      reason: null,
+      risk_level: "normal",
+      risk_score: 7,
+      seller_message: "Payment complete.",
+      type: "authorized",
+    },
+    paid: false,
+    payment_intent: request.paymentIntent,
+    payment_method: instrument.id,
+    payment_method_details: detailsOf(instrument, request),
+    receipt_email: request.receiptEmail,
+    receipt_number: null,
+    receipt_url: null,
+    refunded: false,
+    review: null,
+    shipping: request.shipping,
+    source: null,
+    source_transfer: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: "pending",
+    transfer_data: null,
+    transfer_group: null,
+  };
+}
+
+/** Money is taken (or, without capture, held). */
+export function succeededCharge(world: World, request: ChargeRequest): Charge {
+  const charge = world.store.insert<"charge">({
+    ...newCharge(world, request),
+    paid: true,
+    status: "succeeded",
+  });
+  charge.receipt_url = `${world.publicUrl}/receipts/${charge.id}`;
+  recordEffect(world, request.capture ? "charge.succeeded" : "charge.authorized", charge, charge.amount);
+  if (request.capture) takeMoney(world, charge, charge.amount);
+  emit(world, "charge.succeeded", charge);
+  const { dispute } = behaviourFor(world, request.instrument.id);
+  if (dispute) openDispute(world, charge, dispute);
+  return charge;
+}
+
+function takeMoney(world: World, charge: Charge, amount: number): void {
+  charge.captured = true;
+  charge.amount_captured = amount;
+  charge.balance_transaction = createBalanceTransaction(world, {
+    amount,
+    fee: feeOf(amount),
+    currency: charge.currency,
+    source: charge.id,
+    type: "charge",
+    subject: charge,
+  }).id;
+}
+
+/** The bank refuses. */
+export function failedCharge(world: World, request: ChargeRequest, decline: DeclineName): Charge {
+  const { code, message, network, decline_code: declineCode } = declines[decline];
+  const charge = world.store.insert<"charge">({ ...newCharge(world, request), status: "failed" });
+  markFailed(charge, code, message, declineCode ?? code, network ?? null);
+  recordEffect(world, "charge.failed", charge, charge.amount, declineCode ?? code);
+  emit(world, "charge.failed", charge);
+  return charge;
+}
+
+function markFailed(
+  charge: Charge,
+  code: string,
+  message: string,
+  reason: string,
+  network: string | null,
+): void {
+  charge.status = "failed";
+  charge.paid = false;
+  charge.failure_code = code;
+  charge.failure_message = message;
+  charge.outcome = {
+    advice_code: reason === "insufficient_funds" ? "try_again_later" : null,
+    network_advice_code: null,
+    network_decline_code: network,
+    network_status: "declined_by_network",
+    reason,
+    risk_level: "normal",
+    risk_score: 20,
+    seller_message: `The bank returned the decline code \`${reason}\`.`,
+    type: "issuer_declined",
+  };
+}
+
+/** A bank debit that will be decided later. */
+export function pendingCharge(world: World, request: ChargeRequest): Charge {
+  const charge = world.store.insert<"charge">({ ...newCharge(world, request), captured: true });
+  charge.amount_captured = charge.amount;
+  emit(world, "charge.pending", charge);
+  return charge;
+}
+
+/** A pending debit is decided. */
+export function settleCharge(world: World, charge: Charge, succeeded: boolean): void {
+  if (succeeded) {
+    charge.status = "succeeded";
+    charge.paid = true;
+    takeMoney(world, charge, charge.amount);
+    recordEffect(world, "charge.succeeded", charge, charge.amount);
+    emit(world, "charge.succeeded", charge);
+    return;
+  }
+  const { code, message } = declines.debit_failed;
+  charge.captured = false;
+  charge.amount_captured = 0;
+  markFailed(charge, code, message, "generic_decline", null);
+  recordEffect(world, "charge.failed", charge, charge.amount, code);
+  emit(world, "charge.failed", charge);
+}
+
+/**
+ * Take money that was held.
+ * @param amount in the smallest unit; the rest is let go
+ */
+export function captureCharge(world: World, charge: Charge, amount: number): void {
+  if (charge.captured) {
+    throw invalidRequest(`Charge ${charge.id} has already been captured.`, {
+      code: "charge_already_captured",
+    });
+  }
+  change(world, "charge.updated", charge, (it) => {
+    takeMoney(world, it, amount);
+    it.amount_refunded = it.amount - amount;
+  });
+  recordEffect(world, "charge.captured", charge, amount);
+  emit(world, "charge.captured", charge);
+}

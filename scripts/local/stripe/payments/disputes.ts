@@ -1,0 +1,165 @@
+import { change, emit } from "../core/events.ts";
+import { newId } from "../core/ids.ts";
+import type { Charge, Dispute } from "../core/wire.ts";
+import { recordEffect, timeOf, type World } from "../core/world.ts";
+import { invalidRequest } from "../http/errors.ts";
+import { createBalanceTransaction } from "./balance.ts";
+import type { CardBehaviour } from "./cards.ts";
+
+const disputeFee = 1500;
+const evidenceDays = 7;
+
+const noEvidence: Dispute["evidence"] = {
+  access_activity_log: null,
+  billing_address: null,
+  cancellation_policy: null,
+  cancellation_policy_disclosure: null,
+  cancellation_rebuttal: null,
+  customer_communication: null,
+  customer_email_address: null,
+  customer_name: null,
+  customer_purchase_ip: null,
+  customer_signature: null,
+  duplicate_charge_documentation: null,
+  duplicate_charge_explanation: null,
+  duplicate_charge_id: null,
+  enhanced_evidence: {},
+  product_description: null,
+  receipt: null,
+  refund_policy: null,
+  refund_policy_disclosure: null,
+  refund_refusal_explanation: null,
+  service_date: null,
+  service_documentation: null,
+  shipping_address: null,
+  shipping_carrier: null,
+  shipping_date: null,
+  shipping_documentation: null,
+  shipping_tracking_number: null,
+  uncategorized_file: null,
+  uncategorized_text: null,
+};
+
+const reasonCodes = { fraudulent: "10.4", product_not_received: "13.1", inquiry: "10.4" };
+
+/** The cardholder goes to their bank about a charge. An inquiry takes no money; the others do, at once. */
+export function openDispute(
+  world: World,
+  charge: Charge,
+  kind: NonNullable<CardBehaviour["dispute"]>,
+): Dispute {
+  const inquiry = kind === "inquiry";
+  const now = timeOf(world, charge);
+  const dispute = world.store.insert<"dispute">({
+    id: newId("du"),
+    object: "dispute",
+    amount: charge.amount,
+    balance_transactions: [],
+    charge: charge.id,
+    created: now,
+    currency: charge.currency,
+    enhanced_eligibility_types: [],
+    evidence: { ...noEvidence, customer_email_address: charge.billing_details.email },
+    evidence_details: {
+      due_by: now + evidenceDays * 86_400,
+      enhanced_eligibility: {},
+      has_evidence: false,
+      past_due: false,
+      submission_count: 0,
+      submission_method: "not_submitted",
+    },
+    intended_submission_method: null,
+    is_charge_refundable: inquiry,
+    livemode: false,
+    metadata: {},
+    payment_intent: charge.payment_intent,
+    payment_method_details: {
+      card: {
+        brand: charge.payment_method_details?.card?.brand ?? "visa",
+        case_type: inquiry ? "inquiry" : "chargeback",
+        network: charge.payment_method_details?.card?.brand ?? "visa",
+        network_reason_code: reasonCodes[kind],
+      },
+      type: "card",
+    },
+    reason: kind === "inquiry" ? "fraudulent" : kind,
+    status: inquiry ? "warning_needs_response" : "needs_response",
+  });
+  charge.disputed = true;
+  recordEffect(
+    world,
+    "dispute.created",
+    { ...dispute, customer: charge.customer },
+    dispute.amount,
+    dispute.reason,
+  );
+  emit(world, "charge.dispute.created", dispute, charge);
+  emit(world, "charge.updated", charge, charge, { disputed: false });
+  if (!inquiry) {
+    moveMoney(world, dispute, charge, -dispute.amount, disputeFee);
+    emit(world, "charge.dispute.funds_withdrawn", dispute, charge);
+  }
+  return dispute;
+}
+
+function moveMoney(world: World, dispute: Dispute, charge: Charge, amount: number, fee: number): void {
+  const transaction = createBalanceTransaction(world, {
+    amount,
+    fee,
+    currency: dispute.currency,
+    source: dispute.id,
+    type: "adjustment",
+    subject: charge,
+  });
+  dispute.balance_transactions.push(transaction);
+}
+
+/** The bank decides, or the merchant gives in. */
+export function closeDispute(world: World, dispute: Dispute, won: boolean): Dispute {
+  if (["won", "lost", "warning_closed"].includes(dispute.status)) {
+    throw invalidRequest("This dispute is already closed");
+  }
+  const charge = world.store.get("charge", dispute.charge);
+  const inquiry = dispute.status.startsWith("warning_");
+  const previous = { status: dispute.status };
+  dispute.status = inquiry ? "warning_closed" : won ? "won" : "lost";
+  recordEffect(
+    world,
+    "dispute.closed",
+    { ...dispute, customer: charge?.customer ?? null },
+    null,
+    dispute.status,
+  );
+  emit(world, "charge.dispute.closed", dispute, charge ?? null, previous);
+  if (won && !inquiry && charge) {
+    moveMoney(world, dispute, charge, dispute.amount, 0);
+    emit(world, "charge.dispute.funds_reinstated", dispute, charge);
+  }
+  return dispute;
+}
+
+/** New metadata or evidence. Submitted evidence of `winning_evidence` or `losing_evidence` decides the case, as in Stripe's test mode. */
+export function updateDispute(
+  world: World,
+  dispute: Dispute,
+  apply: (dispute: Dispute) => void,
+  submitted: boolean,
+): Dispute {
+  const charge = world.store.get("charge", dispute.charge) ?? null;
+  change(
+    world,
+    "charge.dispute.updated",
+    dispute,
+    (it) => {
+      apply(it);
+      if (!submitted) return;
+      it.evidence_details.has_evidence = true;
+      it.evidence_details.submission_count += 1;
+      it.status = it.status.startsWith("warning_") ? "warning_under_review" : "under_review";
+    },
+    charge,
+  );
+  const text = submitted ? dispute.evidence.uncategorized_text : null;
+  if (text === "winning_evidence") return closeDispute(world, dispute, true);
+  return text === "losing_evidence" ? closeDispute(world, dispute, false) : dispute;
+}

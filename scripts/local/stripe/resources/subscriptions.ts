@@ -1,0 +1,161 @@
+import { cancelSubscription } from "../billing/cancellation.ts";
+import { finalizeAndCollect } from "../billing/collection.ts";
+import { customerOf } from "../billing/customers.ts";
+import { draftFor } from "../billing/cycle.ts";
+import { pendingItems } from "../billing/invoices.ts";
+import { ownerOf } from "../billing/items.ts";
+import { creditUnused } from "../billing/proration.ts";
+import { pauseSubscription, resumeSubscription } from "../billing/renewal.ts";
+import { periodStart } from "../billing/schedule.ts";
+import { createSubscription, findSubscription } from "../billing/subscriptions.ts";
+import { updateSubscription } from "../billing/updates.ts";
+import type { Subscription } from "../core/wire.ts";
+import { timeOf } from "../core/world.ts";
+import { resourceMissing } from "../http/errors.ts";
+import type { FormHash } from "../http/form.ts";
+import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { Params } from "../http/params.ts";
+import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+
+const feedbacks = [
+  "customer_service",
+  "low_quality",
+  "missing_features",
+  "other",
+  "switched_service",
+  "too_complex",
+  "too_expensive",
+  "unused",
+] as const;
+
+function cancel(call: Call): Subscription {
+  const { world, params } = call;
+  const subscription = findSubscription(world, idOf(call));
+  if (["canceled", "incomplete_expired"].includes(subscription.status)) {
+    throw resourceMissing("subscription", subscription.id);
+  }
+  const details = params.child("cancellation_details");
+  const now = timeOf(world, subscription);
+  if (params.boolean("prorate") && subscription.status === "active") {
+    creditUnused(world, subscription, subscription.items.data, now);
+  }
+  const invoiceNow = params.boolean("invoice_now") ?? false;
+  const owed = pendingItems(world, subscription.customer, subscription.id).length > 0;
+  const period = { start: periodStart(subscription), end: now };
+  const invoice =
+    invoiceNow && owed
+      ? draftFor(world, subscription, {
+          billingReason: "subscription_update",
+          finalizesAt: null,
+          pendingOnly: true,
+          period,
+        })
+      : null;
+  cancelSubscription(world, subscription, {
+    comment: details?.text("comment"),
+    feedback: details?.choice("feedback", feedbacks),
+  });
+  if (invoice) finalizeAndCollect(world, invoice);
+  return subscription;
+}
+
+function list({ world, params }: Call): object {
+  const customer = params.text("customer");
+  const price = params.text("price");
+  const status = params.text("status");
+  const clock = params.text("test_clock");
+  const collection = params.text("collection_method");
+  const created = timeFilter(params, "created");
+  const over = ["canceled", "incomplete_expired"];
+  const found = world.store.where(
+    "subscription",
+    (it) =>
+      (!customer || it.customer === customer) &&
+      (!price || it.items.data.some((item) => item.price.id === price)) &&
+      (!clock || it.test_clock === clock) &&
+      (!collection || it.collection_method === collection) &&
+      (status === "all" ||
+        (status === "ended"
+          ? over.includes(it.status)
+          : status
+            ? it.status === status
+            : it.status !== "canceled")) &&
+      created(it.created),
+  );
+  return pageOf(newestFirst(found), params, "/v1/subscriptions");
+}
+
+export const subscriptionRoutes: Route[] = [
+  post("/v1/subscriptions", ({ world, params }) => {
+    const customer = customerOf(world, params.required("customer"), "customer");
+    return createSubscription(world, customer, params);
+  }),
+  get("/v1/subscriptions", list),
+  get("/v1/subscriptions/:id", (call) => findSubscription(call.world, idOf(call))),
+  post("/v1/subscriptions/:id", (call) =>
+    updateSubscription(call.world, findSubscription(call.world, idOf(call)), call.params),
+  ),
+  del("/v1/subscriptions/:id", cancel),
+  post("/v1/subscriptions/:id/resume", (call) => {
+    const subscription = findSubscription(call.world, idOf(call));
+    const anchor = call.params.choice("billing_cycle_anchor", ["now", "unchanged"]) ?? "now";
+    resumeSubscription(call.world, subscription, anchor === "now");
+    return subscription;
+  }),
+  post("/v1/subscriptions/:id/pause", (call) => {
+    const subscription = findSubscription(call.world, idOf(call));
+    pauseSubscription(call.world, subscription, "pause_requested");
+    return subscription;
+  }),
+];
+
+/** Turn a call about one item into the update of its subscription. */
+function updateItem(call: Call, id: string, entry: FormHash): void {
+  const { subscription } = ownerOf(call.world, id);
+  const { params } = call;
+  const shared: FormHash = {};
+  for (const name of ["payment_behavior", "proration_behavior", "proration_date"]) {
+    const value = params.text(name);
+    if (value) shared[name] = value;
+  }
+  updateSubscription(call.world, subscription, new Params({ ...shared, items: [{ id, ...entry }] }));
+}
+
+function entryFrom(params: Params): FormHash {
+  const entry: FormHash = {};
+  for (const name of ["price", "plan", "quantity"]) {
+    const value = params.text(name);
+    if (value) entry[name] = value;
+  }
+  const metadata = params.hash("metadata");
+  if (metadata) entry.metadata = metadata;
+  return entry;
+}
+
+export const subscriptionItemRoutes: Route[] = [
+  get("/v1/subscription_items", ({ world, params }) => {
+    const subscription = findSubscription(world, params.required("subscription"), "subscription");
+    return pageOf([...subscription.items.data], params, "/v1/subscription_items");
+  }),
+  post("/v1/subscription_items", (call) => {
+    const { world, params } = call;
+    const subscription = findSubscription(world, params.required("subscription"), "subscription");
+    const known = new Set(subscription.items.data.map((item) => item.id));
+    const shared: FormHash = {};
+    for (const name of ["payment_behavior", "proration_behavior", "proration_date"]) {
+      const value = params.text(name);
+      if (value) shared[name] = value;
+    }
+    updateSubscription(world, subscription, new Params({ ...shared, items: [entryFrom(params)] }));
+    return subscription.items.data.find((item) => !known.has(item.id)) ?? {};
+  }),
+  get("/v1/subscription_items/:id", (call) => ownerOf(call.world, idOf(call)).item),
+  post("/v1/subscription_items/:id", (call) => {
+    updateItem(call, idOf(call), entryFrom(call.params));
+    return ownerOf(call.world, idOf(call)).item;
+  }),
+  del("/v1/subscription_items/:id", (call) => {
+    updateItem(call, idOf(call), { deleted: "true" });
+    return { id: idOf(call), object: "subscription_item", deleted: true };
+  }),
+];

@@ -1,0 +1,90 @@
+import { paymentsOf } from "./billing/invoices.ts";
+import { sessionLines } from "./checkout/sessions.ts";
+import type { Includable } from "./http/expand.ts";
+import { newestFirst } from "./http/list.ts";
+import type { Route } from "./http/route.ts";
+import { accountRoutes, eventRoutes, webhookEndpointRoutes } from "./resources/account.ts";
+import { planRoutes, priceRoutes, productRoutes } from "./resources/catalogue.ts";
+import { balanceRoutes, chargeRoutes, disputeRoutes, refundRoutes } from "./resources/charges.ts";
+import { checkoutRoutes } from "./resources/checkout.ts";
+import { customerRoutes } from "./resources/customers.ts";
+import { entitlementRoutes } from "./resources/entitlements.ts";
+import { paymentIntentRoutes, setupIntentRoutes } from "./resources/intents.ts";
+import { invoiceItemRoutes, invoicePaymentRoutes, invoiceRoutes } from "./resources/invoices.ts";
+import { paymentMethodRoutes } from "./resources/payment-methods.ts";
+import { portalRoutes } from "./resources/portal.ts";
+import { couponRoutes, promotionCodeRoutes, taxRateRoutes } from "./resources/promotions.ts";
+import { sourceRoutes } from "./resources/sources.ts";
+import { subscriptionItemRoutes, subscriptionRoutes } from "./resources/subscriptions.ts";
+import { duebaseHelperRoutes, testClockRoutes } from "./resources/test-helpers.ts";
+
+/** Every path this server knows. */
+export const routes: Route[] = [
+  ...accountRoutes,
+  ...balanceRoutes,
+  ...chargeRoutes,
+  ...checkoutRoutes,
+  ...couponRoutes,
+  ...customerRoutes,
+  ...disputeRoutes,
+  ...duebaseHelperRoutes,
+  ...entitlementRoutes,
+  ...eventRoutes,
+  ...invoiceItemRoutes,
+  ...invoicePaymentRoutes,
+  ...invoiceRoutes,
+  ...paymentIntentRoutes,
+  ...paymentMethodRoutes,
+  ...planRoutes,
+  ...portalRoutes,
+  ...priceRoutes,
+  ...productRoutes,
+  ...promotionCodeRoutes,
+  ...refundRoutes,
+  ...setupIntentRoutes,
+  ...sourceRoutes,
+  ...subscriptionItemRoutes,
+  ...subscriptionRoutes,
+  ...taxRateRoutes,
+  ...testClockRoutes,
+  ...webhookEndpointRoutes,
+];
+
+function listOf<T extends { created?: number }>(found: T[], url: string): object {
+  const data = newestFirst(found);
+  return { object: "list", data: data.slice(0, 10), has_more: data.length > 10, url };
+}
+
+/** Fields Stripe leaves out unless `expand[]` asks for them. */
+export const includable: Includable = {
+  "charge.refunds": (world, { id }) =>
+    listOf(
+      world.store.where("refund", (it) => it.charge === id),
+      `/v1/charges/${String(id)}/refunds`,
+    ),
+  "checkout.session.line_items": (world, { id }) => ({
+    object: "list",
+    data: sessionLines(world, String(id)),
+    has_more: false,
+    url: `/v1/checkout/sessions/${String(id)}/line_items`,
+  }),
+  "customer.sources": (world, { id }) =>
+    listOf(
+      world.store.where("card", (it) => it.customer === id).map((it) => ({ ...it, created: 0 })),
+      `/v1/customers/${String(id)}/sources`,
+    ),
+  "customer.subscriptions": (world, { id }) =>
+    listOf(
+      world.store.where("subscription", (it) => it.customer === id && it.status !== "canceled"),
+      `/v1/customers/${String(id)}/subscriptions`,
+    ),
+  "invoice.confirmation_secret": (world, { id }) => {
+    const intent = world.store.get(
+      "payment_intent",
+      paymentsOf(world, String(id))[0]?.payment.payment_intent ?? "",
+    );
+    return intent ? { client_secret: intent.client_secret, type: "payment_intent" } : null;
+  },
+  "invoice.payments": (world, { id }) =>
+    listOf(paymentsOf(world, String(id)).reverse(), `/v1/invoice_payments?invoice=${String(id)}`),
+};

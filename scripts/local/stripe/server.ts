@@ -1,0 +1,252 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { serve } from "@hono/node-server";
+import Stripe from "stripe";
+import { createApp } from "./app.ts";
+import { noteLateFailure } from "./billing/collection.ts";
+import { markPaid } from "./billing/invoices.ts";
+import { runDue } from "./billing/timeline.ts";
+import { afterSessionPayment } from "./checkout/completion.ts";
+import { EventLog, emit, type LoggedEvent } from "./core/events.ts";
+import { type Job, Jobs } from "./core/jobs.ts";
+import { Ledger } from "./core/ledger.ts";
+import { defaultSettings, type Settings } from "./core/settings.ts";
+import { Snapshot } from "./core/snapshot.ts";
+import { Store, type StoreDump } from "./core/store.ts";
+import type { Invoice, PaymentIntent } from "./core/wire.ts";
+import type { World } from "./core/world.ts";
+import { Faults } from "./http/faults.ts";
+import { IdempotencyKeys, type StoredAnswer } from "./http/idempotency.ts";
+import { Params } from "./http/params.ts";
+import { createEndpoint } from "./resources/account.ts";
+import { includable, routes } from "./routes.ts";
+import { type DeliveryOptions, Webhooks } from "./webhooks/delivery.ts";
+
+export interface LocalStripeOptions {
+  /** 0 takes a free one. */
+  port: number;
+  /** 127.0.0.1 where absent. */
+  hostname?: string;
+  /** Keeps everything across restarts; in memory only where absent. */
+  stateFile?: string;
+  /** The one secret key that is accepted; any `sk_test_…` where absent. */
+  apiKey?: string;
+  /** Real time, for whatever lives under no test clock. */
+  now?: () => Date;
+  log?: (line: string) => void;
+  /** Endpoints that get every event, with secrets known beforehand. */
+  webhooks?: { url: string; secret: string }[];
+  delivery?: Partial<DeliveryOptions>;
+  settings?: Partial<Settings>;
+}
+
+export interface LocalStripe {
+  url: string;
+  port: number;
+  /** What was asked and what was done, in order. */
+  ledger: Ledger;
+  /** What is to go wrong. */
+  faults: Faults;
+  /** How events travel: hold, release, drop, resend. */
+  webhooks: Webhooks;
+  idempotency: IdempotencyKeys;
+  world: World;
+  /** Do what is due in real time now, instead of within a second. */
+  tick(): void;
+  /** Resolves when no clock is moving and no delivery is queued, under way or waiting for its retry. */
+  settled(): Promise<void>;
+  /** Stop, after writing the state file. */
+  close(): Promise<void>;
+}
+
+interface State {
+  store: StoreDump;
+  events: LoggedEvent[];
+  jobs: Job[];
+  secrets: [string, string][];
+  idempotency: StoredAnswer[];
+  webhooks: ReturnType<Webhooks["dump"]>;
+}
+
+/** How often real time is looked at, in milliseconds. */
+const tickMilliseconds = 500;
+
+function invoiceFor(world: World, intent: PaymentIntent): Invoice | undefined {
+  const payment = world.store.where("invoice_payment", (it) => it.payment.payment_intent === intent.id)[0];
+  return payment ? world.store.get("invoice", payment.invoice) : undefined;
+}
+
+function createWorld(options: LocalStripeOptions): World {
+  const now = options.now ?? (() => new Date());
+  return {
+    store: new Store(),
+    jobs: new Jobs(),
+    events: new EventLog(),
+    ledger: new Ledger(),
+    settings: { ...defaultSettings, ...options.settings },
+    apiVersion: Stripe.API_VERSION,
+    secrets: new Map(),
+    publicUrl: "",
+    request: null,
+    moments: new Map(),
+    wallSeconds: () => Math.floor(now().getTime() / 1000),
+    advance: () => {},
+    reactions: {
+      intentSucceeded(world, intent) {
+        const invoice = invoiceFor(world, intent);
+        if (invoice) markPaid(world, invoice);
+        afterSessionPayment(world, intent, true);
+      },
+      intentFailed(world, intent) {
+        const invoice = invoiceFor(world, intent);
+        if (invoice) noteLateFailure(world, invoice);
+        afterSessionPayment(world, intent, false);
+      },
+      setupSucceeded() {},
+    },
+  };
+}
+
+function addAccount(world: World): void {
+  if (world.store.count("account") > 0) return;
+  world.store.insert<"account">({
+    id: "acct_1LocalDuebaseExample",
+    object: "account",
+    business_type: "company",
+    charges_enabled: true,
+    country: "US",
+    created: world.wallSeconds(),
+    default_currency: "usd",
+    details_submitted: true,
+    email: "billing@example.com",
+    metadata: {},
+    payouts_enabled: true,
+    type: "standard",
+  });
+}
+
+function addEndpoints(world: World, webhooks: { url: string; secret: string }[]): void {
+  for (const { url, secret } of webhooks) {
+    const known = world.store.where("webhook_endpoint", (it) => it.url === url)[0];
+    if (known) world.secrets.set(known.id, secret);
+    else createEndpoint(world, new Params({ url, enabled_events: ["*"] }), secret);
+  }
+}
+
+/**
+ * Start a Stripe of one's own: test mode only, on this machine only.
+ * @throws if the port is taken, or the state file is not one of ours
+ */
+export async function startLocalStripe(options: LocalStripeOptions): Promise<LocalStripe> {
+  const world = createWorld(options);
+  const idempotency = new IdempotencyKeys();
+  const faults = new Faults();
+  let snapshot: Snapshot | null = null;
+  const save = (): void => snapshot?.schedule();
+  const webhooks = new Webhooks(world, options.delivery ?? {}, save);
+
+  const collect = (): State => ({
+    store: world.store.dump(),
+    events: world.events.dump(world.wallSeconds()),
+    jobs: world.jobs.dump(),
+    secrets: [...world.secrets],
+    idempotency: idempotency.dump(),
+    webhooks: webhooks.dump(),
+  });
+  if (options.stateFile) {
+    snapshot = new Snapshot(options.stateFile, collect);
+    const state = snapshot.read<State>();
+    if (state) {
+      world.store.restore(state.store);
+      world.events.restore(state.events);
+      world.jobs.restore(state.jobs);
+      for (const [id, secret] of state.secrets) world.secrets.set(id, secret);
+      idempotency.restore(state.idempotency);
+      webhooks.restore(state.webhooks);
+    }
+  }
+  addAccount(world);
+  addEndpoints(world, options.webhooks ?? []);
+
+  let advancing = 0;
+  let waiting: (() => void)[] = [];
+  const finishAdvance = (id: string, target: number): void => {
+    advancing -= 1;
+    runDue(world, id, target);
+    world.moments.delete(id);
+    const clock = world.store.get("test_helpers.test_clock", id);
+    if (clock) {
+      clock.status = "ready";
+      clock.status_details = {};
+      emit(world, "test_helpers.test_clock.ready", clock);
+    }
+    save();
+    if (advancing > 0) return;
+    for (const resolve of waiting) resolve();
+    waiting = [];
+  };
+  world.advance = (id, target) => {
+    advancing += 1;
+    setImmediate(() => finishAdvance(id, target));
+  };
+  // A clock that was moving when the last run ended goes on.
+  for (const clock of world.store.where("test_helpers.test_clock", (it) => it.status === "advancing")) {
+    world.advance(clock.id, clock.status_details.advancing?.target_frozen_time ?? clock.frozen_time);
+  }
+
+  const tick = (): void => {
+    if (runDue(world, "") > 0) save();
+  };
+  const afterRequest = (): void => {
+    for (const clock of world.jobs.takeTouched()) {
+      if (!world.moments.has(clock)) runDue(world, clock);
+    }
+    save();
+  };
+
+  const app = createApp({
+    world,
+    routes,
+    includable,
+    idempotency,
+    faults,
+    apiKey: options.apiKey ?? null,
+    onChange: afterRequest,
+    log: options.log ?? (() => {}),
+  });
+  const hostname = options.hostname ?? "127.0.0.1";
+  const server = await new Promise<Server>((resolve, reject) => {
+    const started = serve({ fetch: app.fetch, hostname, port: options.port }, () =>
+      resolve(started),
+    ) as Server;
+    started.once("error", reject);
+  });
+  const { port } = server.address() as AddressInfo;
+  world.publicUrl = `http://${hostname}:${port}`;
+  const timer = setInterval(tick, tickMilliseconds);
+  timer.unref();
+
+  return {
+    url: world.publicUrl,
+    port,
+    ledger: world.ledger,
+    faults,
+    webhooks,
+    idempotency,
+    world,
+    tick,
+    async settled() {
+      if (advancing > 0) await new Promise<void>((resolve) => waiting.push(resolve));
+      await webhooks.drained();
+    },
+    async close() {
+      clearInterval(timer);
+      await webhooks.close();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+      await snapshot?.flush();
+    },
+  };
+}
