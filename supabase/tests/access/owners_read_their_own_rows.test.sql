@@ -18,60 +18,70 @@ select 'pi_' || id, id, 1, 1, 0, 'eur', 'succeeded', '{}' from billing.customers
 insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)
 values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
 
-create function pg_temp.sign_in(p_user text) returns void language sql as $$
-  select set_config('request.jwt.claims', json_build_object('sub', p_user, 'role', 'authenticated')::text, true);
+-- Runs a query as the Data API does for a caller; the assertions themselves stay with the test's own role.
+create function pg_temp.asked_by(p_role text, p_user text, p_query text) returns setof text language plpgsql as $$
+begin
+  perform set_config('request.jwt.claims', json_strip_nulls(json_build_object('sub', p_user, 'role', p_role))::text, true);
+  perform set_config('role', p_role, true);
+  return query execute p_query;
+  perform set_config('role', 'none', true);
+end;
+$$;
+create function pg_temp.owner(p_query text) returns setof text language sql as $$
+  select pg_temp.asked_by('authenticated', '00000000-0000-4000-8000-00000000000a', p_query);
+$$;
+create function pg_temp.other(p_query text) returns setof text language sql as $$
+  select pg_temp.asked_by('authenticated', '00000000-0000-4000-8000-00000000000b', p_query);
+$$;
+create function pg_temp.newcomer(p_query text) returns setof text language sql as $$
+  select pg_temp.asked_by('authenticated', '00000000-0000-4000-8000-00000000000c', p_query);
+$$;
+create function pg_temp.refused(p_by text, p_query text, p_what text) returns text language sql as $$
+  select throws_ok(format('select pg_temp.%s(%L)', p_by, p_query), '42501', null, p_what);
 $$;
 
--- The owner.
-select pg_temp.sign_in('00000000-0000-4000-8000-00000000000a');
-set local role authenticated;
-select results_eq('select id from billing.customers', array['cus_a'], 'an owner sees the own customer');
-select results_eq('select id from billing.subscriptions', array['sub_cus_a'], 'its subscriptions');
-select results_eq('select id from billing.subscription_items', array['si_sub_cus_a'], 'their items');
-select results_eq('select id from billing.invoices', array['in_cus_a'], 'its invoices');
-select results_eq('select id from billing.payments', array['pi_cus_a'], 'its payments');
-select throws_ok($$ update billing.subscriptions set status = 'active' $$, '42501', null, 'and changes nothing');
-select throws_ok($$ insert into billing.payments (id) values ('pi_x') $$, '42501', null, 'adds nothing');
-select throws_ok('delete from billing.invoices', '42501', null, 'removes nothing');
-select throws_ok('select from billing.webhook_events', '42501', null, 'the events are not for users');
-select throws_ok('select from billing.audit_events', '42501', null, 'nor is the audit trail');
-select throws_ok('select from billing.settings', '42501', null, 'nor are the settings');
-select throws_ok('select from billing.outbox', '42501', null, 'nor what is owed');
-select throws_ok('select from billing.products', '42501', null, 'nor the catalogue');
-select throws_ok('select from billing_private.customer_claims', '42501', null, 'and the internals are closed');
-select throws_ok($$ select billing.receive_event('{}') $$, '42501', null, 'a user brings no events');
-select throws_ok($$ select billing.replay_failed_webhook('evt_1') $$, '42501', null, 'and replays none');
-select throws_ok($$ select billing.retry_failed_webhooks() $$, '42501', null, 'nor retries them');
-reset role;
+select set_eq($$ select pg_temp.owner('select id from billing.customers') $$, array['cus_a'], 'an owner sees the own customer');
+select set_eq($$ select pg_temp.owner('select id from billing.subscriptions') $$, array['sub_cus_a'], 'its subscriptions');
+select set_eq($$ select pg_temp.owner('select id from billing.subscription_items') $$, array['si_sub_cus_a'], 'their items');
+select set_eq($$ select pg_temp.owner('select id from billing.invoices') $$, array['in_cus_a'], 'its invoices');
+select set_eq($$ select pg_temp.owner('select id from billing.payments') $$, array['pi_cus_a'], 'its payments');
 
--- Another user, and one without any customer.
-select pg_temp.sign_in('00000000-0000-4000-8000-00000000000b');
-set local role authenticated;
-select results_eq('select id from billing.invoices', array['in_cus_b'], 'another user sees the other rows');
-select is_empty($$ select from billing.payments where customer = 'cus_a' $$, 'and none of the owner''s');
-reset role;
-select pg_temp.sign_in('00000000-0000-4000-8000-00000000000c');
-set local role authenticated;
-select is_empty('select from billing.customers', 'a user without a customer sees none');
-select is_empty('select from billing.invoices', 'not even an invoice without a customer');
-select is_empty('select from billing.payments', 'nor a guest''s payment');
-reset role;
+select pg_temp.refused('owner', 'update billing.subscriptions set status = ''active'' returning id', 'and changes nothing');
+select pg_temp.refused('owner', 'insert into billing.payments (id) values (''pi_x'') returning id', 'adds nothing');
+select pg_temp.refused('owner', 'delete from billing.invoices returning id', 'removes nothing');
+select pg_temp.refused('owner', 'select id from billing.webhook_events', 'the events are not for users');
+select pg_temp.refused('owner', 'select action from billing.audit_events', 'nor is the audit trail');
+select pg_temp.refused('owner', 'select app_name from billing.settings', 'nor are the settings');
+select pg_temp.refused('owner', 'select kind from billing.outbox', 'nor what is owed');
+select pg_temp.refused('owner', 'select id from billing.products', 'nor the catalogue');
+select pg_temp.refused('owner', 'select source from billing_private.customer_claims', 'and the internals are closed');
+select pg_temp.refused('owner', 'select billing.receive_event(''{}'')', 'a user brings no events');
+select pg_temp.refused('owner', 'select billing.replay_failed_webhook(''evt_1'')', 'replays none');
+select pg_temp.refused('owner', 'select billing.retry_failed_webhooks()::text', 'and retries none');
 
--- Somebody whose token names no user, and anon.
-select set_config('request.jwt.claims', '{"role": "authenticated"}', true);
-set local role authenticated;
-select is_empty('select from billing.customers', 'a token without a user shows nothing, not even what belongs to nobody');
-reset role;
-set local role anon;
-select throws_ok('select from billing.customers', '42501', null, 'anon sees nothing');
-select throws_ok($$ select billing.receive_event('{}') $$, '42501', null, 'and calls nothing');
-reset role;
+select set_eq($$ select pg_temp.other('select id from billing.invoices') $$, array['in_cus_b'], 'another user sees the other rows');
+select is_empty(
+  $$ select pg_temp.other('select id from billing.payments where customer = ''cus_a''') $$, 'and none of the owner''s'
+);
+select is_empty($$ select pg_temp.newcomer('select id from billing.customers') $$, 'a user without a customer sees none');
+select is_empty($$ select pg_temp.newcomer('select id from billing.invoices') $$, 'not even an invoice without a customer');
+select is_empty($$ select pg_temp.newcomer('select id from billing.payments') $$, 'nor a guest''s payment');
+select is_empty(
+  $$ select pg_temp.asked_by('authenticated', null, 'select id from billing.customers') $$,
+  'a token without a user shows nothing, not even what belongs to nobody'
+);
 
--- service_role.
-set local role service_role;
-select is((select count(*) from billing.customers), 3::bigint, 'service_role sees all');
-select throws_ok($$ update billing.customers set user_id = null where id = 'cus_a' $$, '42501', null, 'and changes nothing but through the functions');
-reset role;
+select throws_ok($$ select pg_temp.asked_by('anon', null, 'select id from billing.customers') $$, '42501', null, 'anon sees nothing');
+select throws_ok($$ select pg_temp.asked_by('anon', null, 'select billing.receive_event(''{}'')') $$, '42501', null, 'and calls nothing');
+
+select set_eq(
+  $$ select pg_temp.asked_by('service_role', null, 'select id from billing.customers') $$, array['cus_a', 'cus_b', 'cus_nobody'],
+  'service_role sees all'
+);
+select throws_ok(
+  $$ select pg_temp.asked_by('service_role', null, 'update billing.customers set user_id = null where id = ''cus_a'' returning id') $$,
+  '42501', null, 'and changes nothing but through the functions'
+);
 
 select * from finish();
 rollback;
