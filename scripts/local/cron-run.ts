@@ -1,4 +1,5 @@
-import postgres from "postgres";
+import type postgres from "postgres";
+import { openSql } from "./sql.ts";
 
 /** A row of cron.job, as far as running it needs it. */
 export interface CronJob {
@@ -53,10 +54,9 @@ async function execute(
   job: CronJob,
   runid: string,
 ): Promise<Pick<CronRun, "status" | "return_message">> {
-  const session = postgres(urlFor("supabase_admin", job.database), {
-    max: 1,
-    onnotice: () => {},
-    connection: { application_name: "pg_cron", search_path: '"$user", public' },
+  const session = openSql(urlFor("supabase_admin", job.database), 1, {
+    application_name: "pg_cron",
+    search_path: '"$user", public',
   });
   try {
     await become(session, job.username);

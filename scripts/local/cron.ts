@@ -1,7 +1,8 @@
-import postgres from "postgres";
+import type postgres from "postgres";
 import { type CronJob, type CronRun, runJob } from "./cron-run.ts";
 import { readSchedule } from "./cron-schedule.ts";
 import type { LineLog } from "./log.ts";
+import { openSql } from "./sql.ts";
 
 /** What the scheduler is started with. */
 export interface CronOptions {
@@ -33,7 +34,7 @@ const interval = 500;
  * a job never runs beside itself, and the wait of an interval begins when its job was first seen.
  */
 export function startCron({ urlFor, log, now = () => new Date() }: CronOptions): CronScheduler {
-  const sql = postgres(urlFor("supabase_admin"), { max: 4, onnotice: () => {} });
+  const sql = openSql(urlFor("supabase_admin"), 4);
   const lastMinute = new Map<string, number>();
   const lastInterval = new Map<string, number>();
   const running = new Map<string, Promise<unknown>>();

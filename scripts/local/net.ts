@@ -1,5 +1,6 @@
-import postgres from "postgres";
+import type postgres from "postgres";
 import type { LineLog } from "./log.ts";
+import { openSql } from "./sql.ts";
 
 /** A row of net.http_request_queue. */
 interface QueuedRequest {
@@ -36,7 +37,7 @@ const pollEvery = 1_000;
  * before it is sent: what is in flight when this process dies is lost, and nothing is ever sent twice.
  */
 export function startNet(url: string, log: LineLog): NetWorker {
-  const sql = postgres(url, { max: 2, onnotice: () => {} });
+  const sql = openSql(url, 2);
   let stopped = false;
   let sending: Promise<void> | undefined;
   let again = false;

@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import type { RequestListener } from "node:http";
 import { join } from "node:path";
 import getPort from "get-port";
-import postgres from "postgres";
 import { openApi } from "./api/data-api.ts";
 import { type CronScheduler, startCron } from "./cron.ts";
 import type { CronRun } from "./cron-run.ts";
@@ -18,6 +17,7 @@ import { startNet } from "./net.ts";
 import { takeOwnership } from "./owner.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/server.ts";
 import { projectRoot } from "./project.ts";
+import { openSql } from "./sql.ts";
 import { removeStatus, type StackStatus, writeStatus } from "./status.ts";
 import { type LocalStripe, startLocalStripe } from "./stripe-while-missing.ts";
 import { readSupabaseConfig } from "./supabase-config.ts";
@@ -188,7 +188,7 @@ const starting: RequestListener = (_request, response) => {
 
 /** Whether no migration has ever been applied. */
 async function isEmpty(database: LocalPostgres): Promise<boolean> {
-  const sql = postgres(database.adminUrl, { max: 1, onnotice: () => {} });
+  const sql = openSql(database.adminUrl);
   const [table] = await sql`select to_regclass('supabase_migrations.schema_migrations') is null as missing`;
   await sql.end();
   return table?.missing === true;
@@ -198,7 +198,7 @@ async function isEmpty(database: LocalPostgres): Promise<boolean> {
 async function seed(url: string, projectDirectory: string): Promise<void> {
   const file = join(projectDirectory, "supabase", "seed.sql");
   if (!existsSync(file)) return;
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const sql = openSql(url);
   try {
     await sql.unsafe(await readFile(file, "utf8"));
   } finally {

@@ -1,6 +1,6 @@
 import { App } from "@supabase/lite";
-import postgres from "postgres";
 import { localKeys } from "../keys.ts";
+import { openSql } from "../sql.ts";
 import { openConnection } from "./connection.ts";
 import { followSchemaChanges } from "./schema-changes.ts";
 
@@ -111,7 +111,7 @@ const noSessions = { repo: { findUserById: async () => null, findSessionById: as
 async function readDatabase(
   url: string,
 ): Promise<{ roleSettings: Record<string, Record<string, string>>; allSchemas: string[] }> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const sql = openSql(url);
   try {
     const schemas = await sql<{ name: string }[]>`
       select nspname as name from pg_catalog.pg_namespace where nspname !~ '^(pg_|information_schema$)'

@@ -1,5 +1,5 @@
 import type { PostgresConnection } from "@supabase/lite/postgres";
-import postgres from "postgres";
+import { openSql } from "../sql.ts";
 
 /**
  * Forgets the cached schema whenever the database says it has changed, as PostgREST does: the platform's event
@@ -11,7 +11,7 @@ export async function followSchemaChanges(
   url: string,
   connection: PostgresConnection,
 ): Promise<() => Promise<void>> {
-  const listener = postgres(url, { max: 1, onnotice: () => {} });
+  const listener = openSql(url);
   await listener.listen(
     "pgrst",
     () => void connection.clearSchemaCache(),

@@ -2,7 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getAuthSchemaSql } from "@supabase/lite";
-import postgres from "postgres";
+import { openSql } from "../sql.ts";
 
 const folder = dirname(fileURLToPath(import.meta.url));
 
@@ -16,7 +16,7 @@ const beforeAuthTables = "03-auth.sql";
  * @param url connection string of the superuser, `supabase_admin`
  */
 export async function installPlatform(url: string): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connection: { client_min_messages: "error" } });
+  const sql = openSql(url, 1, { client_min_messages: "error" });
   try {
     const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
     for (const file of files) {
