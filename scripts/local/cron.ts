@@ -31,19 +31,25 @@ const interval = 500;
 
 /**
  * Starts jobs of the pg_cron stand-in. As with pg_cron, minutes that pass while nobody looks are not made up for,
- * a job never runs beside itself, and the wait of an interval begins when its job was first seen.
+ * a job that is due while it runs starts anew when it has ended, and the wait of an interval begins when its job was
+ * first seen.
  */
 export function startCron({ urlFor, log, now = () => new Date() }: CronOptions): CronScheduler {
   const sql = openSql(urlFor("supabase_admin"), 4);
   const lastMinute = new Map<string, number>();
   const lastInterval = new Map<string, number>();
   const running = new Map<string, Promise<unknown>>();
-  let looking: Promise<void> | undefined;
+  const dueAgain = new Set<string>();
+  let looking: Promise<void> = Promise.resolve();
+  let idle = true;
   let stopped = false;
   const startedIn = minuteOf(now());
 
   function start(job: CronJob): void {
-    if (running.has(job.jobid)) return;
+    if (running.has(job.jobid)) {
+      dueAgain.add(job.jobid);
+      return;
+    }
     const run = runJob(sql, urlFor, job)
       .then(({ status, return_message }) => {
         if (status === "failed") log.write(`${job.jobname ?? job.jobid} failed: ${return_message}`);
@@ -51,7 +57,10 @@ export function startCron({ urlFor, log, now = () => new Date() }: CronOptions):
       .catch((error: Error) => {
         if (!stopped) log.write(`${job.jobname ?? job.jobid}: ${error.message}`);
       })
-      .finally(() => running.delete(job.jobid));
+      .finally(() => {
+        running.delete(job.jobid);
+        if (dueAgain.delete(job.jobid) && !stopped) start(job);
+      });
     running.set(job.jobid, run);
   }
 
@@ -81,16 +90,20 @@ export function startCron({ urlFor, log, now = () => new Date() }: CronOptions):
   }
 
   function tick(): Promise<void> {
-    // The database may be down for a moment; the next look finds it again.
-    looking ??= look()
+    idle = false;
+    looking = looking
+      .then(look)
+      // The database may be down for a moment; the next look finds it again.
       .catch(() => {})
       .finally(() => {
-        looking = undefined;
+        idle = true;
       });
     return looking;
   }
 
-  const timer = setInterval(() => void tick(), interval);
+  const timer = setInterval(() => {
+    if (idle) void tick();
+  }, interval);
   return {
     async run(wanted) {
       const job = (await activeJobs(sql, wanted))[0];
