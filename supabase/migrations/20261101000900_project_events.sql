@@ -123,7 +123,6 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  is_locked boolean;
   error_state text;
   error_message text;
   error_detail text;
@@ -134,9 +133,10 @@ begin
     return 'processed';
   end if;
   begin
-    is_locked := billing_private.lock_customer(p_event);
-    -- One statement for all handlers: what one of them writes, the next ones read.
-    execute 'select ' || p_handlers using p_event;
+    if billing_private.lock_customer(p_event) then
+      -- One statement for all handlers: what one of them writes, the next ones read.
+      execute 'select ' || p_handlers using p_event;
+    end if;
     return 'processed';
   -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
   exception when query_canceled or assert_failure or others then

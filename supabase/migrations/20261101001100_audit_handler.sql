@@ -42,12 +42,13 @@ as $$
 declare
   previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
   detail jsonb := billing_private.audit_facts(p_event.payload #> '{data,object}');
-  is_new boolean;
 begin
   if jsonb_typeof(previous) = 'object' then
     detail := detail || jsonb_build_object('previous', billing_private.audit_facts(previous));
   end if;
-  is_new := billing_private.audit(p_event.type, 'stripe', p_event.object_id, p_event.customer_id, detail, p_event.created, p_event.id);
+  if not billing_private.audit(p_event.type, 'stripe', p_event.object_id, p_event.customer_id, detail, p_event.created, p_event.id) then
+    return; -- it is on record already
+  end if;
 end;
 $$;
 

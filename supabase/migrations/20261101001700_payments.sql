@@ -201,8 +201,6 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  is_saved boolean;
 begin
   if p_payment_id is null or p_invoice_id is null then
     return; -- paid out of band, or from the customer's balance
@@ -220,7 +218,9 @@ begin
       amount_received = greatest(s.amount_received, excluded.amount_received),
       status = coalesce(s.status, excluded.status),
       created = least(s.created, excluded.created);
-  is_saved := billing_private.save_payment(p_payment_id);
+  if not billing_private.save_payment(p_payment_id) then
+    return; -- no source knows of money yet
+  end if;
 end;
 $$;
 
@@ -234,7 +234,6 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
-  is_saved boolean;
 begin
   if o is null then
     return;
@@ -276,7 +275,9 @@ begin
       description = excluded.description,
       metadata = excluded.metadata,
       canceled_at = excluded.canceled_at;
-  is_saved := billing_private.save_payment(p_event.object_id);
+  if not billing_private.save_payment(p_event.object_id) then
+    return; -- no source knows of money yet
+  end if;
 end;
 $$;
 
@@ -291,7 +292,6 @@ declare
   o constant jsonb := billing_private.accept_object(p_event);
   paid_with constant jsonb := coalesce(nullif(o #> '{payment_method_details,card}', 'null'), o -> 'source');
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
-  is_saved boolean;
 begin
   if o is null then
     return;
@@ -339,7 +339,9 @@ begin
       receipt_url = excluded.receipt_url,
       description = excluded.description,
       metadata = excluded.metadata;
-  is_saved := billing_private.save_payment(paid);
+  if not billing_private.save_payment(paid) then
+    return; -- no source knows of money yet
+  end if;
 end;
 $$;
 
