@@ -3,8 +3,8 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
 import type { CardExpiringProps } from "./contract.ts";
-import { previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewSetting } from "./preview/setting.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your Visa ending in 4242 expires in December 2026” */
 export function subject(props: Addressed<CardExpiringProps>): string {

@@ -1,3 +1,3 @@
 export type * from "./contract.ts";
-export { EmailError } from "./errors.ts";
-export { emailNames, isEmailName, renderEmail, renderStoredEmail } from "./render.ts";
+export { EmailError } from "./rendering/errors.ts";
+export { emailNames, isEmailName, renderEmail, renderStoredEmail } from "./rendering/render.ts";

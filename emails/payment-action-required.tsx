@@ -3,9 +3,9 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Note, Paragraph } from "./components/text.tsx";
 import type { PaymentActionRequiredProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { previewInvoiceUrl, previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Please confirm your payment of €49.00 for Pro” */
 export function subject(props: Addressed<PaymentActionRequiredProps>): string {

@@ -2,10 +2,10 @@ import { Layout } from "./components/layout.tsx";
 import { OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
 import type { PaymentFailedProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { explainDecline, owed } from "./overdue.ts";
-import { previewInvoiceUrl, previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { explainDecline, owed } from "./rendering/overdue.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your payment of €49.00 for Pro didn’t go through” */
 export function subject(props: Addressed<PaymentFailedProps>): string {

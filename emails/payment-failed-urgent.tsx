@@ -2,10 +2,10 @@ import { Layout } from "./components/layout.tsx";
 import { OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
 import type { PaymentFailedProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { explainDecline, owed } from "./overdue.ts";
 import PaymentFailedNotice from "./payment-failed-notice.tsx";
-import { type Addressed, speak } from "./voice.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { explainDecline, owed } from "./rendering/overdue.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Reminder: €49.00 for Pro is still unpaid” */
 export function subject(props: Addressed<PaymentFailedProps>): string {

@@ -4,8 +4,8 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Figure, Note } from "./components/text.tsx";
 import type { MinorUnits, PaymentReceiptProps, ReceiptLine } from "./contract.ts";
-import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview.ts";
-import { type Addressed, speak, type Voice } from "./voice.ts";
+import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { type Addressed, speak, type Voice } from "./rendering/voice.ts";
 
 /** Gmail cuts an email off at 102 KB: a long bill is left to the invoice. */
 const linesShown = 20;

@@ -3,9 +3,9 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Paragraph } from "./components/text.tsx";
 import type { PaymentRecoveredProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Thank you, your payment of €49.00 for Pro arrived” */
 export function subject(props: Addressed<PaymentRecoveredProps>): string {

@@ -3,8 +3,8 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Paragraph } from "./components/text.tsx";
 import type { RefundIssuedProps } from "./contract.ts";
-import { previewInvoiceUrl, previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your refund of €49.00 from Acme” */
 export function subject(props: Addressed<RefundIssuedProps>): string {

@@ -3,9 +3,9 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Note, Paragraph } from "./components/text.tsx";
 import type { SubscriptionCanceledProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewSetting } from "./preview/setting.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your Pro subscription has been canceled” */
 export function subject(props: Addressed<SubscriptionCanceledProps>): string {

@@ -3,9 +3,9 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Paragraph } from "./components/text.tsx";
 import type { SubscriptionResumedProps } from "./contract.ts";
-import { nameInSubject } from "./names.ts";
-import { previewSetting } from "./preview.ts";
-import { type Addressed, speak } from "./voice.ts";
+import { previewSetting } from "./preview/setting.ts";
+import { nameInSubject } from "./rendering/names.ts";
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your Pro subscription is active again” */
 export function subject(props: Addressed<SubscriptionResumedProps>): string {

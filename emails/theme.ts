@@ -1,5 +1,5 @@
 import type { CSSProperties } from "react";
-import { contrastRatio, isHexColor, readableOn, shadeFor } from "./contrast.ts";
+import { contrastRatio, isHexColor, readableOn, shadeFor } from "./rendering/contrast.ts";
 
 /** Every colour of an email, once for each mode. Tests hold each text to 4.5:1 on what it stands on. */
 export interface Palette {

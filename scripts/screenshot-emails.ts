@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { renderStoredEmail } from "../emails/index.ts";
-import { type Specimen, specimens } from "../emails/specimens.ts";
+import { type Specimen, specimens } from "../emails/preview/specimens.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 

@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
 import { Body, Container, Head, Html, Img, Link, Preview, Section, Text } from "react-email";
 import { languageOf } from "../languages/index.ts";
+import type { Setting } from "../rendering/voice.ts";
 import { light, radius, space, type Tone, type as typeface, width } from "../theme.ts";
-import type { Setting } from "../voice.ts";
 import { darkRules, ink, narrowRules } from "./paint.ts";
 import { SurroundingsProvider, surroundings } from "./setting.tsx";
 import { Status, Title } from "./text.tsx";

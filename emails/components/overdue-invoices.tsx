@@ -1,6 +1,6 @@
 import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
-import { owed } from "../overdue.ts";
-import { type Addressed, speak, type Voice } from "../voice.ts";
+import { owed } from "../rendering/overdue.ts";
+import { type Addressed, speak, type Voice } from "../rendering/voice.ts";
 import { Action, Alternative, TextLink } from "./action.tsx";
 import { Amounts } from "./amounts.tsx";
 import { Facts } from "./facts.tsx";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Brand, EmailName, EmailProps } from "./contract.ts";
+import type { Brand, EmailName, EmailProps } from "../contract.ts";
 import { parseTimestamp } from "./format.ts";
 import { checkLink } from "./links.ts";
 import { cleanName } from "./names.ts";
@@ -8,6 +8,9 @@ import { cleanName } from "./names.ts";
  * What may come out of the outbox. Names leave here bounded and on one line, links checked, timestamps in one
  * spelling; an unknown field is refused, because it is a misspelt one more often than a harmless one.
  */
+
+// Compiling a schema at run time costs more than the few checks a mail needs, and some runtimes forbid it.
+z.config({ jitless: true });
 
 /** Nobody's bill, but some attacker's: more than this is refused instead of laid out. */
 const most = { invoices: 50, lines: 1000, parts: 20 };

@@ -1,4 +1,4 @@
-import type { EmailErrorCode } from "./contract.ts";
+import type { EmailErrorCode } from "../contract.ts";
 
 /** An email that cannot be rendered. `template` and `field` say where; retrying the same input cannot help. */
 export class EmailError extends Error {

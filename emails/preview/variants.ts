@@ -1,5 +1,5 @@
-import type { EmailName, EmailProps, ReceiptLine } from "./contract.ts";
-import { previewInvoiceUrl } from "./preview.ts";
+import type { EmailName, EmailProps, ReceiptLine } from "../contract.ts";
+import { previewInvoiceUrl } from "./setting.ts";
 
 /** What sets a variant apart from the template's PreviewProps. */
 type Variants = { readonly [Name in EmailName]: Readonly<Record<string, Partial<EmailProps[Name]>>> };

@@ -1,9 +1,9 @@
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import type * as z from "zod";
-import type { EmailErrorCode, EmailName, EmailProps, RenderedEmail, RenderOptions } from "./contract.ts";
+import type { EmailErrorCode, EmailName, EmailProps, RenderedEmail, RenderOptions } from "../contract.ts";
+import { chooseLocale } from "../languages/index.ts";
 import { EmailError } from "./errors.ts";
-import { chooseLocale } from "./languages/index.ts";
 import { shorten } from "./names.ts";
 import { toPlainText } from "./plain-text.ts";
 import { brandSchema, schemas } from "./schemas.ts";

@@ -1,5 +1,5 @@
-import type { PaymentMethod } from "./contract.ts";
-import type { MethodKind } from "./languages/en.ts";
+import type { PaymentMethod } from "../contract.ts";
+import type { MethodKind } from "../languages/en.ts";
 
 /** Names that are the same in every language, by Stripe's `card.brand` and `payment_method.type`. */
 const brandNames: Record<string, string> = {

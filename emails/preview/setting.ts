@@ -1,5 +1,5 @@
-import type { Brand } from "./contract.ts";
-import type { Setting } from "./voice.ts";
+import type { Brand } from "../contract.ts";
+import type { Setting } from "../rendering/voice.ts";
 
 /** The made-up company whose emails the preview and the pictures show. */
 export const previewBrand: Brand = {

@@ -1,18 +1,18 @@
 import type { ReactElement } from "react";
-import CardExpiring, { subject as cardExpiring } from "./card-expiring.tsx";
-import type { EmailName, EmailProps } from "./contract.ts";
-import PaymentActionRequired, { subject as paymentActionRequired } from "./payment-action-required.tsx";
-import PaymentFailedFinal, { subject as paymentFailedFinal } from "./payment-failed-final.tsx";
-import PaymentFailedNotice, { subject as paymentFailedNotice } from "./payment-failed-notice.tsx";
-import PaymentFailedUrgent, { subject as paymentFailedUrgent } from "./payment-failed-urgent.tsx";
-import PaymentReceipt, { subject as paymentReceipt } from "./payment-receipt.tsx";
-import PaymentRecovered, { subject as paymentRecovered } from "./payment-recovered.tsx";
-import RefundIssued, { subject as refundIssued } from "./refund-issued.tsx";
-import SubscriptionCanceled, { subject as subscriptionCanceled } from "./subscription-canceled.tsx";
-import SubscriptionPaused, { subject as subscriptionPaused } from "./subscription-paused.tsx";
-import SubscriptionResumed, { subject as subscriptionResumed } from "./subscription-resumed.tsx";
-import TrialEndedWithoutCard, { subject as trialEndedWithoutCard } from "./trial-ended-without-card.tsx";
-import TrialEnding, { subject as trialEnding } from "./trial-ending.tsx";
+import CardExpiring, { subject as cardExpiring } from "../card-expiring.tsx";
+import type { EmailName, EmailProps } from "../contract.ts";
+import PaymentActionRequired, { subject as paymentActionRequired } from "../payment-action-required.tsx";
+import PaymentFailedFinal, { subject as paymentFailedFinal } from "../payment-failed-final.tsx";
+import PaymentFailedNotice, { subject as paymentFailedNotice } from "../payment-failed-notice.tsx";
+import PaymentFailedUrgent, { subject as paymentFailedUrgent } from "../payment-failed-urgent.tsx";
+import PaymentReceipt, { subject as paymentReceipt } from "../payment-receipt.tsx";
+import PaymentRecovered, { subject as paymentRecovered } from "../payment-recovered.tsx";
+import RefundIssued, { subject as refundIssued } from "../refund-issued.tsx";
+import SubscriptionCanceled, { subject as subscriptionCanceled } from "../subscription-canceled.tsx";
+import SubscriptionPaused, { subject as subscriptionPaused } from "../subscription-paused.tsx";
+import SubscriptionResumed, { subject as subscriptionResumed } from "../subscription-resumed.tsx";
+import TrialEndedWithoutCard, { subject as trialEndedWithoutCard } from "../trial-ended-without-card.tsx";
+import TrialEnding, { subject as trialEnding } from "../trial-ending.tsx";
 import type { Addressed } from "./voice.ts";
 
 /** A template: what it draws, and the subject it goes out under. */

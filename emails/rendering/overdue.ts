@@ -1,6 +1,6 @@
-import type { PaymentFailedProps } from "./contract.ts";
+import type { PaymentFailedProps } from "../contract.ts";
+import type { Language, Owed } from "../languages/en.ts";
 import { sumOf } from "./format.ts";
-import type { Language, Owed } from "./languages/en.ts";
 import { type Addressed, speak } from "./voice.ts";
 
 /** What the sentences of the three failure emails are made of. */

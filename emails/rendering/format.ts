@@ -1,4 +1,4 @@
-import type { MinorUnits, Timestamp } from "./contract.ts";
+import type { MinorUnits, Timestamp } from "../contract.ts";
 
 /**
  * How many decimals Stripe's amounts carry, and how many of them people expect to read. Taken from

@@ -1,6 +1,6 @@
-import type { Brand, EmailName } from "./contract.ts";
-import { emailNames } from "./render.ts";
-import { templates } from "./templates.ts";
+import type { Brand, EmailName } from "../contract.ts";
+import { emailNames } from "../rendering/render.ts";
+import { templates } from "../rendering/templates.ts";
 import { variants } from "./variants.ts";
 
 /** One way an email can turn out, ready for `renderStoredEmail`. */

@@ -1,6 +1,6 @@
-import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "./contract.ts";
+import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "../contract.ts";
+import { type Language, languageOf } from "../languages/index.ts";
 import { formatDate, formatMoney, formatMonth, formatPeriod } from "./format.ts";
-import { type Language, languageOf } from "./languages/index.ts";
 import { describeMethod } from "./payment-method.ts";
 
 /** Who speaks, and to whom: handed to every template beside its own props. */
