@@ -115,7 +115,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   const { world, idempotency } = parts;
   const id = `req_${randomToken(14)}`;
   const key = method === "POST" ? (context.req.header("idempotency-key") ?? null) : null;
-  const body = method === "POST" ? await context.req.text() : "";
+  const body = method === "GET" ? "" : await context.req.text();
   const query = new URL(context.req.url).search.slice(1);
   const entry = world.ledger.recordRequest({
     id,

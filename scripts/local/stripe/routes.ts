@@ -3,14 +3,15 @@ import { sessionLines } from "./checkout/sessions.ts";
 import type { Includable } from "./http/expand.ts";
 import { newestFirst } from "./http/list.ts";
 import type { Route } from "./http/route.ts";
-import { accountRoutes, eventRoutes, webhookEndpointRoutes } from "./resources/account.ts";
+import { accountRoutes, eventRetryRoute, eventRoutes, webhookEndpointRoutes } from "./resources/account.ts";
 import { planRoutes, priceRoutes, productRoutes } from "./resources/catalogue.ts";
 import { balanceRoutes, chargeRoutes, disputeRoutes, refundRoutes } from "./resources/charges.ts";
 import { checkoutRoutes } from "./resources/checkout.ts";
 import { customerRoutes } from "./resources/customers.ts";
 import { entitlementRoutes } from "./resources/entitlements.ts";
 import { paymentIntentRoutes, setupIntentRoutes } from "./resources/intents.ts";
-import { invoiceItemRoutes, invoicePaymentRoutes, invoiceRoutes } from "./resources/invoices.ts";
+import { invoiceItemRoutes } from "./resources/invoice-items.ts";
+import { invoicePaymentRoutes, invoiceRoutes } from "./resources/invoices.ts";
 import { paymentMethodRoutes } from "./resources/payment-methods.ts";
 import { portalRoutes } from "./resources/portal.ts";
 import { couponRoutes, promotionCodeRoutes, taxRateRoutes } from "./resources/promotions.ts";
@@ -29,6 +30,7 @@ export const routes: Route[] = [
   ...disputeRoutes,
   ...duebaseHelperRoutes,
   ...entitlementRoutes,
+  eventRetryRoute,
   ...eventRoutes,
   ...invoiceItemRoutes,
   ...invoicePaymentRoutes,

@@ -50,7 +50,8 @@ export interface LocalStripe {
   /** How events travel: hold, release, drop, resend. */
   webhooks: Webhooks;
   idempotency: IdempotencyKeys;
-  world: World;
+  /** Every event, in the order they happened. */
+  events: EventLog;
   /** Do what is due in real time now, instead of within a second. */
   tick(): void;
   /** Resolves when no clock is moving and no delivery is queued, under way or waiting for its retry. */
@@ -90,6 +91,7 @@ function createWorld(options: LocalStripeOptions): World {
     request: null,
     moments: new Map(),
     wallSeconds: () => Math.floor(now().getTime() / 1000),
+    resend: () => {},
     advance: () => {},
     reactions: {
       intentSucceeded(world, intent) {
@@ -144,6 +146,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
   let snapshot: Snapshot | null = null;
   const save = (): void => snapshot?.schedule();
   const webhooks = new Webhooks(world, options.delivery ?? {}, save);
+  world.resend = (event, endpoint) => webhooks.resend(event, endpoint);
 
   const collect = (): State => ({
     store: world.store.dump(),
@@ -233,7 +236,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     faults,
     webhooks,
     idempotency,
-    world,
+    events: world.events,
     tick,
     async settled() {
       if (advancing > 0) await new Promise<void>((resolve) => waiting.push(resolve));

@@ -2,14 +2,14 @@ import { change, emit } from "../core/events.ts";
 import type { Invoice, PaymentIntent, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { type ApiError, cardError, invalidRequest } from "../http/errors.ts";
-import { confirmIntent, declinedError, type Outcome } from "../payments/intents.ts";
+import { confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
+import { subscriptionOf } from "./drafts.ts";
 import {
   finalizeInvoice,
   markPaid,
   markUncollectible,
   openPayment,
   sendInvoice,
-  subscriptionOf,
   voidInvoice,
 } from "./invoices.ts";
 import { afterFailedAttempt } from "./standing.ts";
@@ -33,6 +33,8 @@ export interface Attempt {
   automatic: boolean;
   paymentMethod?: string | null;
   offSession: boolean;
+  /** The customer sits before the page: a question of 3-D Secure is asked, not counted as a failure. */
+  present?: boolean;
 }
 
 function intentOf(world: World, invoice: Invoice): PaymentIntent | undefined {
@@ -62,6 +64,10 @@ export function attemptPayment(world: World, invoice: Invoice, attempt: Attempt)
           waitForCustomer: true,
         });
   if (outcome?.kind === "succeeded" || outcome?.kind === "processing") return outcome;
+  if (outcome?.kind === "requires_action" && attempt.present) {
+    emit(world, "invoice.payment_action_required", invoice);
+    return outcome;
+  }
   noteFailure(world, invoice, attempt, outcome);
   return outcome;
 }

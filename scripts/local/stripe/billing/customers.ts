@@ -14,6 +14,7 @@ export function customerOf(world: World, id: string, param = "id"): Customer {
   return customer;
 }
 
+/** A postal address. */
 export function addressFrom(params: Params | null | undefined): Customer["address"] {
   if (!params) return null;
   const part = (name: string): string | null => params.text(name) ?? null;
@@ -24,6 +25,16 @@ export function addressFrom(params: Params | null | undefined): Customer["addres
     line2: part("line2"),
     postal_code: part("postal_code"),
     state: part("state"),
+  };
+}
+
+/** Where to send goods. */
+export function shippingFrom(params: Params | null | undefined): Customer["shipping"] {
+  if (!params) return null;
+  return {
+    address: addressFrom(params.child("address")) ?? undefined,
+    name: params.required("name"),
+    phone: params.text("phone") ?? null,
   };
 }
 
@@ -39,14 +50,7 @@ export function applyCustomer(
     if (value !== undefined) customer[name] = value;
   }
   if (params.has("address")) customer.address = addressFrom(params.child("address"));
-  const shipping = params.child("shipping");
-  if (shipping !== undefined) {
-    customer.shipping = shipping && {
-      address: addressFrom(shipping.child("address")) ?? undefined,
-      name: shipping.required("name"),
-      phone: shipping.text("phone") ?? null,
-    };
-  }
+  if (params.has("shipping")) customer.shipping = shippingFrom(params.child("shipping"));
   customer.balance = params.integer("balance") ?? customer.balance;
   customer.preferred_locales = params.strings("preferred_locales") ?? customer.preferred_locales;
   customer.tax_exempt = params.choice("tax_exempt", ["none", "exempt", "reverse"]) ?? customer.tax_exempt;

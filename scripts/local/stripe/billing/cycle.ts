@@ -1,7 +1,7 @@
 import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { resourceMissing } from "../http/errors.ts";
-import { createDraft, type DraftRequest, pendingItems } from "./invoices.ts";
+import { createDraft, type DraftRequest, pendingItems } from "./drafts.ts";
 import { itemLine, subscriptionLine } from "./lines.ts";
 
 /** The customer of a subscription. */

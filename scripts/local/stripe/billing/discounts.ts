@@ -138,8 +138,8 @@ export function useUp(
 ): void {
   for (const discount of discounts) {
     const coupon = discount.source.coupon ? world.store.get("coupon", discount.source.coupon) : undefined;
-    if (coupon?.duration !== "once" || !subscription) continue;
+    if (coupon?.duration !== "once") continue;
     discount.end = at;
-    subscription.discounts = subscription.discounts.filter((id) => id !== discount.id);
+    if (subscription) subscription.discounts = subscription.discounts.filter((id) => id !== discount.id);
   }
 }

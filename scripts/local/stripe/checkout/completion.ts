@@ -1,5 +1,5 @@
 import { attemptError, attemptPayment, paymentMethodOf } from "../billing/collection.ts";
-import { createCustomer } from "../billing/customers.ts";
+import { createCustomer, shippingFrom } from "../billing/customers.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
 import { emit } from "../core/events.ts";
 import type { Card, CheckoutSession, Customer, PaymentIntent, PaymentMethod } from "../core/wire.ts";
@@ -7,14 +7,9 @@ import type { World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { Params } from "../http/params.ts";
+import { authenticateIntent, confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
 import { attach, paymentMethodFor } from "../payments/instruments.ts";
-import {
-  authenticateIntent,
-  confirmIntent,
-  createIntent,
-  declinedError,
-  type Outcome,
-} from "../payments/intents.ts";
+import { createIntent } from "../payments/intents.ts";
 import { authenticateSetup, confirmSetup, createSetupIntent } from "../payments/setups.ts";
 import { sessionLines } from "./sessions.ts";
 
@@ -108,6 +103,7 @@ function subscribe(
     automatic: false,
     paymentMethod: method ?? paymentMethodOf(world, invoice),
     offSession: false,
+    present: true,
   });
   if (outcome === null || outcome.kind === "declined") throw attemptError(world, invoice, outcome);
   const payment = world.store.where("invoice_payment", (it) => it.invoice === invoice.id)[0];
@@ -136,7 +132,7 @@ function pay(
       paymentMethodTypes: session.payment_method_types,
       receiptEmail: data.text("receipt_email") ?? null,
       setupFutureUsage: data.choice("setup_future_usage", ["off_session", "on_session"]) ?? null,
-      shipping: null,
+      shipping: shippingFrom(data.child("shipping")),
     });
   session.payment_intent = intent.id;
   const outcome = confirmIntent(world, intent, method, { offSession: false });

@@ -32,10 +32,15 @@ function lineItemsFrom(world: World, params: Params): LineItem[] {
   });
 }
 
-/** A hash of parameters as it was given, to be used when the session is completed. */
-function kept(params: Params, name: string): FormHash {
-  const value = params.raw(name);
-  return typeof value === "object" && !Array.isArray(value) ? value : {};
+/** Discounts are for the subscription the session makes. */
+function discountsOf(params: Params): FormHash {
+  const discounts = params.children("discounts") ?? [];
+  if (discounts.length === 0) return {};
+  const wanted = discounts.map((discount): FormHash => {
+    const coupon = discount.text("coupon");
+    return coupon ? { coupon } : { promotion_code: discount.required("promotion_code") };
+  });
+  return { discounts: wanted };
 }
 
 function modeOf(params: Params, items: LineItem[]): "payment" | "setup" | "subscription" {
@@ -81,17 +86,17 @@ export function createSession(world: World, params: Params): CheckoutSession {
   const id = `cs_test_${randomToken(58)}`;
   const embedded = params.text("ui_mode") && params.text("ui_mode") !== "hosted_page";
   if (!embedded && !params.text("success_url")) throw missingParam("success_url");
-  const subscription = kept(params, "subscription_data");
+  const subscription = params.kept("subscription_data");
   const trial = "trial_period_days" in subscription || "trial_end" in subscription;
   const { subtotal, total } = totalsOf(items, trial);
   world.store.hidden.sessions.set(id, {
     lineItems: items,
     subscription: {
       ...subscription,
-      ...(params.has("discounts") ? { discounts: params.raw("discounts") ?? "" } : {}),
+      ...discountsOf(params),
     },
-    payment: kept(params, "payment_intent_data"),
-    setup: kept(params, "setup_intent_data"),
+    payment: params.kept("payment_intent_data"),
+    setup: params.kept("setup_intent_data"),
   });
   const session = world.store.insert<"checkout.session">({
     id,

@@ -38,6 +38,8 @@ export interface World {
   readonly moments: Map<string, number>;
   /** Real time, in seconds. */
   wallSeconds(): number;
+  /** Send an event once more: to one endpoint, or to all that want it. */
+  resend(event: string, endpoint: string | null): void;
   /** Move a test clock to a time, after the call that asked for it is answered. */
   advance(clock: string, target: number): void;
 }

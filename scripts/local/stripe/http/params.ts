@@ -31,6 +31,20 @@ export class Params {
     return this.raw(name) !== undefined;
   }
 
+  /** A hash as it was given, to be read later. */
+  kept(name: string): FormHash {
+    const value = this.raw(name);
+    if (value === undefined || typeof value === "string" || Array.isArray(value)) return {};
+    this.markAll(value, this.nameOf(name));
+    return value;
+  }
+
+  private markAll(value: FormValue, name: string): void {
+    this.seen.add(name);
+    if (typeof value === "string") return;
+    for (const [key, inner] of Object.entries(value)) this.markAll(inner, `${name}[${key}]`);
+  }
+
   text(name: string): string | null | undefined {
     const value = this.raw(name);
     if (value === undefined) return undefined;

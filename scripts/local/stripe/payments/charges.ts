@@ -143,8 +143,13 @@ export function succeededCharge(world: World, request: ChargeRequest): Charge {
   });
   charge.receipt_url = `${world.publicUrl}/receipts/${charge.id}`;
   recordEffect(world, request.capture ? "charge.succeeded" : "charge.authorized", charge, charge.amount);
-  if (request.capture) takeMoney(world, charge, charge.amount);
+  if (request.capture) {
+    charge.captured = true;
+    charge.amount_captured = charge.amount;
+  }
   emit(world, "charge.succeeded", charge);
+  // The balance follows a moment later, with an event of its own.
+  if (request.capture) change(world, "charge.updated", charge, (it) => takeMoney(world, it, it.amount));
   const { dispute } = behaviourFor(world, request.instrument.id);
   if (dispute) openDispute(world, charge, dispute);
   return charge;

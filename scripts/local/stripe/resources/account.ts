@@ -115,6 +115,14 @@ export const eventRoutes: Route[] = [
   }),
 ];
 
+/** `stripe events resend`. */
+export const eventRetryRoute: Route = post("/v1/events/:id/retry", (call) => {
+  const event = call.world.events.get(idOf(call));
+  if (!event) throw resourceMissing("event", idOf(call));
+  call.world.resend(event.id, call.params.text("webhook_endpoint") ?? null);
+  return event;
+});
+
 export const accountRoutes: Route[] = [
   get("/v1/account", ({ world }) => world.store.all("account")[0] ?? {}),
   get("/v1/accounts/:id", (call) => {

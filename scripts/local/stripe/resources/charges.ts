@@ -1,4 +1,4 @@
-import { addressFrom, customerOf } from "../billing/customers.ts";
+import { customerOf, shippingFrom } from "../billing/customers.ts";
 import { change } from "../core/events.ts";
 import type { Charge, Dispute, Refund } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
@@ -38,7 +38,6 @@ function createCharge(world: World, params: Params): Charge {
   const source =
     params.text("source") ?? owner?.default_source ?? owner?.invoice_settings.default_payment_method;
   if (!source) throw missingParam("source");
-  const shipping = params.child("shipping");
   const request: ChargeRequest = {
     amount,
     currency: params.required("currency").toLowerCase(),
@@ -49,12 +48,7 @@ function createCharge(world: World, params: Params): Charge {
     description: params.text("description") ?? null,
     metadata: mergedMetadata({}, params.hash("metadata")),
     receiptEmail: params.text("receipt_email") ?? null,
-    shipping: shipping
-      ? {
-          address: addressFrom(shipping.child("address")) ?? undefined,
-          name: shipping.text("name") ?? undefined,
-        }
-      : null,
+    shipping: shippingFrom(params.child("shipping")),
     threeDSecure: false,
   };
   const behaviour = behaviourFor(world, request.instrument.id);

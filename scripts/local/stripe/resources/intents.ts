@@ -1,18 +1,13 @@
-import { addressFrom, customerOf } from "../billing/customers.ts";
+import { customerOf, shippingFrom } from "../billing/customers.ts";
 import type { PaymentIntent, SetupIntent } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { get, idOf, post, type Route } from "../http/route.ts";
+import { confirmIntent, declinedError } from "../payments/confirmation.ts";
 import { createSepaDebit, paymentMethodFor } from "../payments/instruments.ts";
-import {
-  cancelIntent,
-  captureIntent,
-  confirmIntent,
-  createIntent,
-  declinedError,
-} from "../payments/intents.ts";
+import { cancelIntent, captureIntent, createIntent } from "../payments/intents.ts";
 import { cancelSetup, confirmSetup, createSetupIntent } from "../payments/setups.ts";
 
 function intentOf(world: World, id: string): PaymentIntent {
@@ -54,7 +49,10 @@ function confirm(world: World, intent: PaymentIntent, params: Params): PaymentIn
     offSession: params.boolean("off_session") ?? false,
     returnUrl: params.text("return_url") ?? null,
   });
-  if (outcome.kind === "declined") throw declinedError(intent, outcome);
+  if (outcome.kind === "declined") {
+    world.reactions.intentFailed(world, intent);
+    throw declinedError(intent, outcome);
+  }
   if (outcome.kind === "requires_action" && params.boolean("error_on_requires_action")) {
     throw invalidRequest("This payment required an authentication action to complete.", {
       code: "authentication_required",
@@ -66,7 +64,6 @@ function confirm(world: World, intent: PaymentIntent, params: Params): PaymentIn
 function create(world: World, params: Params): PaymentIntent {
   const customer = params.text("customer");
   if (customer) customerOf(world, customer, "customer");
-  const shipping = params.child("shipping");
   const intent = createIntent(world, {
     amount: amountFrom(params),
     currency: params.required("currency").toLowerCase(),
@@ -78,12 +75,7 @@ function create(world: World, params: Params): PaymentIntent {
     paymentMethodTypes: params.strings("payment_method_types") ?? ["card"],
     receiptEmail: params.text("receipt_email") ?? null,
     setupFutureUsage: params.choice("setup_future_usage", ["off_session", "on_session"]) ?? null,
-    shipping: shipping
-      ? {
-          address: addressFrom(shipping.child("address")) ?? undefined,
-          name: shipping.text("name") ?? undefined,
-        }
-      : null,
+    shipping: shippingFrom(params.child("shipping")),
   });
   if (params.boolean("confirm")) return confirm(world, intent, params);
   const method = methodFrom(world, params, intent);

@@ -1,23 +1,13 @@
 import { payInvoice } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
-import { createInvoiceItem } from "../billing/invoiceitems.ts";
-import {
-  blankInvoice,
-  createDraft,
-  deleteDraft,
-  finalizeInvoice,
-  markUncollectible,
-  pendingItems,
-  recompute,
-  sendInvoice,
-  voidInvoice,
-} from "../billing/invoices.ts";
+import { blankInvoice, createDraft, deleteDraft, pendingItems } from "../billing/drafts.ts";
+import { finalizeInvoice, markUncollectible, sendInvoice, voidInvoice } from "../billing/invoices.ts";
 import { taxRatesFrom } from "../billing/items.ts";
-import { invoiceItemOf, itemLine } from "../billing/lines.ts";
+import { itemLine } from "../billing/lines.ts";
 import { previewRenewal } from "../billing/renewal.ts";
 import { findSubscription } from "../billing/subscriptions.ts";
-import { change, emit } from "../core/events.ts";
-import type { Invoice, InvoiceItem } from "../core/wire.ts";
+import { change } from "../core/events.ts";
+import type { Invoice } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
@@ -163,6 +153,14 @@ function preview({ world, params }: Call): Invoice {
   return invoice;
 }
 
+/** Stripe goes on by itself, after it has answered. */
+function collectSoon(world: World, invoice: Invoice): void {
+  if (invoice.status !== "open" || invoice.collection_method !== "charge_automatically") return;
+  const now = timeOf(world, invoice);
+  invoice.next_payment_attempt = now;
+  world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, now);
+}
+
 export const invoiceRoutes: Route[] = [
   post("/v1/invoices", create),
   get("/v1/invoices", list),
@@ -179,6 +177,7 @@ export const invoiceRoutes: Route[] = [
     const advance = call.params.boolean("auto_advance");
     if (advance !== undefined) invoice.auto_advance = advance;
     finalizeInvoice(call.world, invoice);
+    if (invoice.auto_advance) collectSoon(call.world, invoice);
     return invoice;
   }),
   post("/v1/invoices/:id/pay", (call) => {
@@ -203,90 +202,6 @@ export const invoiceRoutes: Route[] = [
     const invoice = invoiceOf(call.world, idOf(call));
     markUncollectible(call.world, invoice);
     return invoice;
-  }),
-];
-
-function itemOf(world: World, id: string): InvoiceItem {
-  const item = world.store.get("invoiceitem", id);
-  if (!item) throw resourceMissing("invoiceitem", id);
-  return item;
-}
-
-/** The draft an item lies on, kept in step with the item. */
-function refreshDraft(world: World, item: InvoiceItem, gone: boolean): void {
-  const invoice = item.invoice ? world.store.get("invoice", item.invoice) : undefined;
-  if (invoice?.status !== "draft") return;
-  const others = invoice.lines.data.filter((line) => invoiceItemOf(line) !== item.id);
-  const line = { ...itemLine(item), invoice: invoice.id };
-  change(world, "invoice.updated", invoice, (it) => {
-    it.lines.data = gone ? others : [...others, line];
-    recompute(world, it);
-  });
-}
-
-function refuseIfFrozen(world: World, item: InvoiceItem): void {
-  const invoice = item.invoice ? world.store.get("invoice", item.invoice) : undefined;
-  if (invoice && invoice.status !== "draft") {
-    throw invalidRequest("This invoice item is on an invoice that is no longer editable.", {
-      code: "invoice_not_editable",
-    });
-  }
-}
-
-export const invoiceItemRoutes: Route[] = [
-  post("/v1/invoiceitems", ({ world, params }) => {
-    const customer = customerOf(world, params.required("customer"), "customer");
-    const invoiceId = params.text("invoice");
-    const invoice = invoiceId ? invoiceOf(world, invoiceId, "invoice") : null;
-    if (invoice && invoice.status !== "draft") {
-      throw invalidRequest("You can only add invoice items to draft invoices.", {
-        code: "invoice_not_editable",
-      });
-    }
-    const item = createInvoiceItem(world, customer, params, {
-      subscription: params.text("subscription") ?? null,
-      invoice: invoice?.id ?? null,
-    });
-    refreshDraft(world, item, false);
-    return item;
-  }),
-  get("/v1/invoiceitems", ({ world, params }) => {
-    const customer = params.text("customer");
-    const invoice = params.text("invoice");
-    const pending = params.boolean("pending");
-    const found = world.store.where(
-      "invoiceitem",
-      (it) =>
-        (!customer || it.customer === customer) &&
-        (!invoice || it.invoice === invoice) &&
-        (pending === undefined || pending === (it.invoice === null)),
-    );
-    const byDate = found.map((item) => ({ item, id: item.id, created: item.date }));
-    return pageOf(
-      newestFirst(byDate).map(({ item }) => item),
-      params,
-      "/v1/invoiceitems",
-    );
-  }),
-  get("/v1/invoiceitems/:id", (call) => itemOf(call.world, idOf(call))),
-  post("/v1/invoiceitems/:id", (call) => {
-    const item = itemOf(call.world, idOf(call));
-    refuseIfFrozen(call.world, item);
-    item.amount = call.params.integer("amount") ?? item.amount;
-    item.net_amount = item.amount;
-    const description = call.params.text("description");
-    if (description !== undefined) item.description = description;
-    item.metadata = mergedMetadata(item.metadata, call.params.hash("metadata"));
-    refreshDraft(call.world, item, false);
-    return item;
-  }),
-  del("/v1/invoiceitems/:id", (call) => {
-    const item = itemOf(call.world, idOf(call));
-    refuseIfFrozen(call.world, item);
-    refreshDraft(call.world, item, true);
-    const tombstone = call.world.store.delete("invoiceitem", item.id);
-    emit(call.world, "invoiceitem.deleted", item);
-    return tombstone;
   }),
 ];
 

@@ -2,7 +2,7 @@ import { cancelSubscription } from "../billing/cancellation.ts";
 import { finalizeAndCollect } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
 import { draftFor } from "../billing/cycle.ts";
-import { pendingItems } from "../billing/invoices.ts";
+import { pendingItems } from "../billing/drafts.ts";
 import { ownerOf } from "../billing/items.ts";
 import { creditUnused } from "../billing/proration.ts";
 import { pauseSubscription, resumeSubscription } from "../billing/renewal.ts";

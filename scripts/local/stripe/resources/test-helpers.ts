@@ -5,9 +5,9 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { authenticateIntent } from "../payments/confirmation.ts";
 import { isDeclineName } from "../payments/declines.ts";
 import { closeDispute } from "../payments/disputes.ts";
-import { authenticateIntent } from "../payments/intents.ts";
 import { authenticateSetup } from "../payments/setups.ts";
 
 function clockOf(world: World, id: string): TestClock {

@@ -82,6 +82,7 @@ export class Webhooks {
   private readonly undelivered = new Map<string, Set<string>>();
   private waiting: (() => void)[] = [];
   private closed = false;
+  private readonly aborting = new AbortController();
 
   constructor(world: World, options: Partial<DeliveryOptions>, onSettled: () => void) {
     this.world = world;
@@ -144,12 +145,14 @@ export class Webhooks {
   }
 
   /** Send an event once more, as `stripe events resend` does. */
-  resend(eventId: string): void {
+  resend(eventId: string, endpointId: string | null = null): void {
     const event = this.world.events.get(eventId);
     if (!event) throw new Error(`no event ${eventId}`);
-    for (const endpoint of this.world.store.where("webhook_endpoint", (it) => wants(it, event.type))) {
-      this.enqueue({ eventId, endpointId: endpoint.id, attempts: 0 });
-    }
+    const endpoints = this.world.store.where(
+      "webhook_endpoint",
+      (it) => wants(it, event.type) && (endpointId === null || it.id === endpointId),
+    );
+    for (const endpoint of endpoints) this.enqueue({ eventId, endpointId: endpoint.id, attempts: 0 });
   }
 
   /** True once every endpoint has answered 2xx; undefined where none wanted it. */
@@ -202,7 +205,10 @@ export class Webhooks {
           "stripe-signature": signatureHeader(payload, secret, Math.floor(Date.now() / 1000)),
         },
         body: payload,
-        signal: AbortSignal.timeout(this.options.timeoutMilliseconds),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(this.options.timeoutMilliseconds),
+          this.aborting.signal,
+        ]),
       });
       await response.arrayBuffer();
       return response.status;
@@ -221,7 +227,11 @@ export class Webhooks {
 
   private retry(delivery: Delivery): void {
     const wait = this.options.retryMilliseconds[delivery.attempts - 1];
-    if (wait === undefined || this.closed) return;
+    if (this.closed) {
+      this.queue.push(delivery);
+      return;
+    }
+    if (wait === undefined) return;
     const timer = setTimeout(() => {
       this.retries.delete(delivery);
       this.queue.push(delivery);
@@ -251,6 +261,8 @@ export class Webhooks {
   /** Stop; what is not delivered is in the dump. */
   async close(): Promise<void> {
     this.closed = true;
+    // What was cut off is delivered again after a restart, as at Stripe: at least once.
+    this.aborting.abort();
     for (const timer of this.retries.values()) clearTimeout(timer);
     while (this.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     for (const resolve of this.waiting.splice(0)) resolve();

@@ -1,0 +1,182 @@
+import { emit } from "../core/events.ts";
+import { newId } from "../core/ids.ts";
+import type { Customer, Invoice, InvoiceItem, InvoiceLine, Subscription, TaxRate } from "../core/wire.ts";
+import { timeOf, type World } from "../core/world.ts";
+import { invalidRequest, resourceMissing } from "../http/errors.ts";
+import { discountsAt } from "./discounts.ts";
+import { invoiceItemOf } from "./lines.ts";
+import { computeTotals } from "./totals.ts";
+
+export interface DraftRequest {
+  customer: Customer;
+  subscription: Subscription | null;
+  billingReason: Invoice["billing_reason"];
+  lines: InvoiceLine[];
+  currency: string;
+  collectionMethod: Invoice["collection_method"];
+  /** Days from finalization to the due date; only for `send_invoice`. */
+  daysUntilDue: number | null;
+  dueDate?: number | null;
+  autoAdvance: boolean;
+  /** When the draft becomes final by itself. */
+  finalizesAt: number | null;
+  period: { start: number; end: number };
+  defaultPaymentMethod?: string | null;
+  defaultTaxRates?: TaxRate[];
+  description?: string | null;
+  footer?: string | null;
+  metadata?: Record<string, string>;
+}
+
+/** What an invoice looks like before anything has happened to it; not yet stored. */
+export function blankInvoice(world: World, request: DraftRequest): Invoice & { object: "invoice" } {
+  const { customer, subscription } = request;
+  const id = newId("in");
+  const now = timeOf(world, customer);
+  for (const line of request.lines) line.invoice = id;
+  const invoice: Invoice & { object: "invoice" } = {
+    id,
+    object: "invoice",
+    account_country: "US",
+    account_name: "Duebase local",
+    account_tax_ids: null,
+    amount_due: 0,
+    amount_overpaid: 0,
+    amount_paid: 0,
+    amount_paid_off_stripe: 0,
+    amount_remaining: 0,
+    amount_shipping: 0,
+    application: null,
+    attempt_count: 0,
+    attempted: false,
+    auto_advance: request.autoAdvance,
+    automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
+    automatically_finalizes_at: request.autoAdvance ? request.finalizesAt : null,
+    billing_reason: request.billingReason,
+    collection_method: request.collectionMethod,
+    created: now,
+    currency: request.currency,
+    custom_fields: null,
+    customer: customer.id,
+    customer_account: null,
+    customer_address: customer.address ?? null,
+    customer_email: customer.email,
+    customer_name: customer.name ?? null,
+    customer_phone: customer.phone ?? null,
+    customer_shipping: customer.shipping,
+    customer_tax_exempt: customer.tax_exempt ?? "none",
+    customer_tax_ids: [],
+    default_payment_method: request.defaultPaymentMethod ?? null,
+    default_source: null,
+    default_tax_rates: request.defaultTaxRates ?? [],
+    description: request.description ?? null,
+    discounts: [],
+    due_date: request.dueDate ?? (request.daysUntilDue === null ? null : now + request.daysUntilDue * 86_400),
+    effective_at: null,
+    ending_balance: null,
+    footer: request.footer ?? null,
+    from_invoice: null,
+    hosted_invoice_url: null,
+    invoice_pdf: null,
+    issuer: { type: "self" },
+    last_finalization_error: null,
+    latest_revision: null,
+    lines: { object: "list", data: request.lines, has_more: false, url: `/v1/invoices/${id}/lines` },
+    livemode: false,
+    metadata: request.metadata ?? {},
+    next_payment_attempt:
+      request.autoAdvance && request.collectionMethod === "charge_automatically" ? request.finalizesAt : null,
+    number: null,
+    on_behalf_of: null,
+    parent: subscription
+      ? {
+          quote_details: null,
+          subscription_details: { metadata: { ...subscription.metadata }, subscription: subscription.id },
+          type: "subscription_details",
+        }
+      : null,
+    payment_settings: { default_mandate: null, payment_method_options: null, payment_method_types: null },
+    period_end: request.period.end,
+    period_start: request.period.start,
+    post_payment_credit_notes_amount: 0,
+    pre_payment_credit_notes_amount: 0,
+    receipt_number: null,
+    rendering: null,
+    shipping_cost: null,
+    shipping_details: null,
+    starting_balance: 0,
+    statement_descriptor: null,
+    status: "draft",
+    status_transitions: { finalized_at: null, marked_uncollectible_at: null, paid_at: null, voided_at: null },
+    subtotal: 0,
+    subtotal_excluding_tax: null,
+    test_clock: customer.test_clock ?? null,
+    total: 0,
+    total_discount_amounts: [],
+    total_excluding_tax: null,
+    total_pretax_credit_amounts: [],
+    total_taxes: [],
+    webhooks_delivered_at: null,
+  };
+  recompute(world, invoice);
+  return invoice;
+}
+
+/** The subscription an invoice is for. */
+export function subscriptionOf(world: World, invoice: Invoice): Subscription | undefined {
+  const id = invoice.parent?.subscription_details?.subscription;
+  return id ? world.store.get("subscription", id) : undefined;
+}
+
+/** The customer an invoice is for. */
+export function customerOfInvoice(world: World, invoice: Invoice): Customer {
+  const customer = invoice.customer ? world.store.get("customer", invoice.customer) : undefined;
+  if (!customer) throw resourceMissing("customer", invoice.customer ?? "", "customer");
+  return customer;
+}
+
+/** Work out a draft's totals anew after its lines changed. */
+export function recompute(world: World, invoice: Invoice): void {
+  const customer = customerOfInvoice(world, invoice);
+  const subscription = subscriptionOf(world, invoice) ?? null;
+  const discounts = discountsAt(world, customer, subscription, timeOf(world, customer));
+  computeTotals(world, invoice, discounts, invoice.default_tax_rates, customer.balance);
+}
+
+/** Store a new draft; the invoice items on it are taken. */
+export function createDraft(world: World, request: DraftRequest): Invoice {
+  const invoice = world.store.insert<"invoice">(blankInvoice(world, request));
+  claimItems(world, invoice);
+  request.customer.currency ??= request.currency;
+  if (request.subscription) request.subscription.latest_invoice = invoice.id;
+  if (request.autoAdvance)
+    world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, request.finalizesAt);
+  emit(world, "invoice.created", invoice);
+  return invoice;
+}
+
+function claimItems(world: World, invoice: Invoice): void {
+  for (const line of invoice.lines.data) {
+    const item = world.store.get("invoiceitem", invoiceItemOf(line) ?? "");
+    if (item) item.invoice = invoice.id;
+  }
+}
+
+/** A customer's invoice items that wait for their next invoice. */
+export function pendingItems(world: World, customer: string, subscription: string | null): InvoiceItem[] {
+  return world.store.where("invoiceitem", (item) => {
+    const owner = item.parent?.subscription_details?.subscription ?? null;
+    return item.customer === customer && item.invoice === null && (owner === null || owner === subscription);
+  });
+}
+
+/** A draft can be thrown away; its items wait for another invoice. */
+export function deleteDraft(world: World, invoice: Invoice): object {
+  if (invoice.status !== "draft") {
+    throw invalidRequest("You can only delete draft invoices.", { code: "invoice_not_editable" });
+  }
+  world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, null);
+  for (const item of world.store.where("invoiceitem", (it) => it.invoice === invoice.id)) item.invoice = null;
+  emit(world, "invoice.deleted", invoice);
+  return world.store.delete("invoice", invoice.id);
+}
