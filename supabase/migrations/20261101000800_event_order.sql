@@ -98,6 +98,8 @@ as $$
       -- Only what is projected may speak: an event nobody handles must not matter when another one arrives.
       and exists (select from billing.event_handlers as h where h.event_type = e.type and h.enabled)
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
+      -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
+      and e.payload #> '{data,object,deleted}' is distinct from 'true'
   ),
   highest as (
     select r.* from received as r where r.rank = (select max(rank) from received)
