@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -14,9 +14,10 @@ export interface StackProject {
   remove(): Promise<void>;
 }
 
-/** Makes one from the given files. Its path is short and world-readable: a database server may be lent to another user. */
+/** Makes one from the given files. World-readable, since root lends the database server to another user. */
 export async function makeStackProject(files: Record<string, string>): Promise<StackProject> {
   const directory = await mkdtemp(join(tmpdir(), "duebase-stack-"));
+  await chmod(directory, 0o755);
   const project: StackProject = {
     directory,
     stackDirectory: join(directory, ".stack"),

@@ -1,0 +1,235 @@
+import { API_VERSIONS, type ApiVersion, inShapeOf, type PaymentLinks } from "../old-shapes.ts";
+import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
+import type { Random } from "./random.ts";
+
+/** One thing that happens to the database: Stripe reports an event, or a user signs up. */
+export type Happening = { kind: "event"; event: StripeEvent } | { kind: "signUp"; userId: string };
+
+/** What is said about a customer's user: by which kind of object, when. */
+export interface Claim {
+  customer: string;
+  source: "checkout_session" | "customer" | "subscription";
+  user: string;
+  at: number;
+}
+
+const TERMINAL = ["succeeded", "canceled", "paid", "void", "uncollectible", "incomplete_expired", "open"];
+
+/**
+ * A Stripe account that keeps objects, changes them as it is told and reports every change as Stripe does: in whole
+ * seconds, in the shape of the API version it has at the time. It remembers what is true, which no event needs to.
+ */
+export class Account {
+  /** Part of every id, so that many histories and many deliveries of one can share a database. */
+  readonly tag: string;
+  readonly random: Random;
+  readonly happenings: Happening[] = [];
+  readonly users: string[] = [];
+  /** Newest state of every object, deleted ones included. */
+  readonly objects = new Map<string, StripeObject>();
+  /** Second of the last event of an object that tells its state. */
+  readonly lastTold = new Map<string, number>();
+  readonly deletedAt = new Map<string, number>();
+  /** First failure reported for an invoice. */
+  readonly firstFailure = new Map<string, number>();
+  /** Invoice of a payment, once some event said so. */
+  readonly toldInvoiceOf = new Map<string, string>();
+  readonly claims: Claim[] = [];
+  /** `object second` where the events need not tell the order; what is not here must never be asked for. */
+  readonly mayBeUnclear = new Set<string>();
+  /** `object second` where no reader of the events could tell the order. */
+  readonly isUnclear = new Set<string>();
+  now: number;
+  version: ApiVersion;
+
+  readonly #paymentOfInvoice = new Map<string, { payment_intent: string | null; charge: string | null }>();
+  readonly #invoiceOfPayment = new Map<string, string>();
+  readonly #seconds = new Map<string, Second>();
+  readonly #links: PaymentLinks = {
+    ofInvoice: (invoice) => this.#paymentOfInvoice.get(invoice),
+    ofPayment: (payment) => this.#invoiceOfPayment.get(payment),
+  };
+
+  constructor(tag: string, random: Random) {
+    this.tag = tag;
+    this.random = random;
+    this.now = 1_780_000_000 + random.int(0, 10_000_000);
+    this.version = random.pick(API_VERSIONS);
+  }
+
+  id(kind: string): string {
+    return `${kind}_${this.tag}x${this.random.token(10)}`;
+  }
+
+  /** Lets time pass: often none, so that many things happen within one second. */
+  pass(): void {
+    if (this.random.chance(0.5)) return;
+    this.now += this.random.pick([1, 1, 2, 60, 3600, 86_400, 7 * 86_400]);
+  }
+
+  /** From here on payloads come in another version's shape. */
+  upgrade(): void {
+    const later = API_VERSIONS.filter((version) => version > this.version);
+    if (later.length > 0) this.version = this.random.pick(later);
+  }
+
+  /** An object as it is now. */
+  get<T = StripeObject>(id: string): T {
+    const object = this.objects.get(id);
+    if (!object) throw new Error(`no object ${id}`);
+    return object as T;
+  }
+
+  /** Keeps a new object and reports it, in the order of the types given. */
+  create(object: { id: string; object: string }, ...types: string[]): void {
+    this.objects.set(object.id, structuredClone(object) as StripeObject);
+    for (const type of types) this.#report(type, object.id);
+  }
+
+  /**
+   * Changes an object. Reported by `<kind>.updated` with previous_attributes where `updated` names that type, and by
+   * the further types, which Stripe sends in the same second in no particular order.
+   */
+  change(id: string, patch: object, updated: string | null, ...further: string[]): void {
+    const before = this.get(id);
+    const after = { ...before, ...structuredClone(patch) } as StripeObject;
+    this.objects.set(id, after);
+    const reports = [...further.map((type) => ({ type, with: undefined as StripeObject | undefined }))];
+    if (updated) reports.push({ type: updated, with: before });
+    for (const report of this.random.shuffled(reports)) this.#report(report.type, id, report.with);
+  }
+
+  /** Reports an object once more as it is. */
+  tell(id: string, type: string): void {
+    this.#report(type, id);
+  }
+
+  /** Deletes an object; reported with its last state, or as a stub that has none. */
+  remove(id: string, type: string, patch: object, asStub: boolean): void {
+    const kept = asStub ? this.get(id) : ({ ...this.get(id), ...patch } as StripeObject);
+    this.objects.set(id, kept);
+    this.deletedAt.set(id, this.now);
+    if (asStub) this.#push(type, { id, object: kept.object, deleted: true });
+    else this.#report(type, id);
+  }
+
+  /** Sets an attribute to another value and back within this second: nobody can tell which came last. */
+  flip(id: string, there: object, back: object, updated: string): void {
+    this.change(id, there, updated);
+    this.change(id, back, updated);
+    this.isUnclear.add(`${id} ${this.now}`);
+  }
+
+  /** Records which payment an invoice has; older shapes say so at once, newer ones when it is paid. */
+  linkPayment(invoice: string, payment: { payment_intent: string | null; charge: string | null }): void {
+    this.#paymentOfInvoice.set(invoice, payment);
+    if (payment.payment_intent) this.#invoiceOfPayment.set(payment.payment_intent, invoice);
+    else if (payment.charge) this.#invoiceOfPayment.set(payment.charge, invoice);
+  }
+
+  paymentOf(invoice: string): { payment_intent: string | null; charge: string | null } | undefined {
+    return this.#paymentOfInvoice.get(invoice);
+  }
+
+  /** A user's id; `signsUp` says whether there ever is such a user. */
+  newUser(signsUp: boolean): string {
+    const id = `${this.tag}-0000-4000-8000-${String(this.users.length + (signsUp ? 0 : 500)).padStart(12, "0")}`;
+    if (signsUp) this.users.push(id);
+    return id;
+  }
+
+  #report(type: string, id: string, before?: StripeObject): void {
+    const state = this.get(id);
+    const object = inShapeOf(this.version, state, this.#links);
+    if (!object) return;
+    const was = before && inShapeOf(this.version, before, this.#links);
+    this.#noteOrder(id, state, type, before);
+    this.lastTold.set(id, this.now);
+    this.#noteFacts(type, object);
+    this.#push(type, object, was ? previousAttributes(was, object) : undefined);
+  }
+
+  #push(type: string, object: StripeObject, previous?: Record<string, unknown>): void {
+    const event = stripeEvent({
+      id: this.id("evt"),
+      type,
+      created: this.now,
+      api_version: this.version,
+      object,
+      previous,
+    });
+    this.happenings.push({ kind: "event", event });
+  }
+
+  /** Remembers the states an object had within this second, and whether the events still tell which was last. */
+  #noteOrder(id: string, state: StripeObject, type: string, before?: StripeObject): void {
+    const name = `${id} ${this.now}`;
+    const second = this.#seconds.get(name) ?? { known: new Set(), last: undefined, versions: new Set() };
+    this.#seconds.set(name, second);
+    second.versions.add(this.version);
+    this.isUnclear.delete(name);
+
+    const changed = before && previousAttributes(before, state);
+    const returns =
+      changed && [...second.known].some((one) => one !== before && returnsTo(one, state, changed));
+    const isUntold =
+      !before &&
+      second.last !== undefined &&
+      second.last !== state &&
+      !TERMINAL.includes(String(state.status));
+    if (returns || isUntold || second.versions.size > 1) this.mayBeUnclear.add(name);
+
+    if (before) second.known.add(before);
+    second.known.add(state);
+    // A creation is known to come first, so it leaves nothing to be told.
+    if (!type.endsWith(".created")) second.last = state;
+  }
+
+  /** Notes what an event tells beside its object's state. `object` is in the shape it is sent in. */
+  #noteFacts(type: string, object: StripeObject): void {
+    const id = object.id ?? "";
+    if (type === "invoice.payment_failed" && !this.firstFailure.has(id)) this.firstFailure.set(id, this.now);
+    if (object.object === "payment_intent" && typeof object.invoice === "string")
+      this.toldInvoiceOf.set(id, object.invoice);
+    if (object.object === "charge" && typeof object.invoice === "string")
+      this.toldInvoiceOf.set((object.payment_intent as string | null) ?? id, object.invoice);
+    if (object.object === "invoice_payment") {
+      const payment = object.payment as { payment_intent?: string; charge?: string };
+      this.toldInvoiceOf.set(payment.payment_intent ?? payment.charge ?? "", object.invoice as string);
+    }
+    const user = (object.metadata as Record<string, string> | undefined)?.user_id;
+    if (user && (type === "customer.created" || type === "customer.updated"))
+      this.claims.push({ customer: id, source: "customer", user, at: this.now });
+    if (user && (type === "customer.subscription.created" || type === "customer.subscription.updated"))
+      this.claims.push({ customer: object.customer as string, source: "subscription", user, at: this.now });
+    if (type === "checkout.session.completed" && object.customer) {
+      const named = (object.client_reference_id as string | null) || user;
+      if (named)
+        this.claims.push({
+          customer: object.customer as string,
+          source: "checkout_session",
+          user: named,
+          at: this.now,
+        });
+    }
+  }
+}
+
+/** What happened to an object within a second. */
+interface Second {
+  /** Its states, and the ones before each change. */
+  known: Set<StripeObject>;
+  last: StripeObject | undefined;
+  versions: Set<ApiVersion>;
+}
+
+/** Whether a state has one of its changed attributes as it was at an earlier time. */
+function returnsTo(earlier: unknown, state: unknown, changed: unknown): boolean {
+  if (!isRecord(earlier) || !isRecord(state) || !isRecord(changed))
+    return JSON.stringify(earlier ?? null) === JSON.stringify(state ?? null);
+  return Object.keys(changed).some((key) => returnsTo(earlier[key], state[key], changed[key]));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,52 @@
+import { price, product } from "../stripe/catalogue.ts";
+import type { Price } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+
+/** A product with a price, as a dashboard makes them: within one second. */
+export function addPlan(account: Account): string {
+  const { random, now } = account;
+  const productId = account.id("prod");
+  const priceId = account.id("price");
+  account.create(
+    product({ id: productId, created: now, name: `Plan ${random.token(3)}` }),
+    "product.created",
+  );
+  account.create(
+    price({
+      id: priceId,
+      created: now,
+      product: productId,
+      unit_amount: random.pick([0, 900, 2900, 123_456]),
+    }),
+    "price.created",
+  );
+  if (random.chance(0.5))
+    account.change(productId, { default_price: priceId, updated: now }, "product.updated");
+  return priceId;
+}
+
+/** Something about a product or its price changes. */
+export function editPlan(account: Account, priceId: string): void {
+  const { random } = account;
+  const { product: productId, metadata } = account.get<Price>(priceId);
+  const edits: (() => void)[] = [
+    () =>
+      account.change(productId, { name: `Plan ${random.token(3)}`, updated: account.now }, "product.updated"),
+    () => account.change(productId, { active: random.chance(0.5) }, "product.updated"),
+    () => account.change(priceId, { nickname: random.token(4) }, "price.updated"),
+    () => account.change(priceId, { metadata: { ...metadata, seats: random.token(2) } }, "price.updated"),
+    () => account.flip(priceId, { active: false }, { active: true }, "price.updated"),
+  ];
+  if (!account.deletedAt.has(priceId) && !account.deletedAt.has(productId)) random.pick(edits)();
+}
+
+/** Price, then product, are deleted; sometimes a moment after an edit. */
+export function removePlan(account: Account, priceId: string): void {
+  const { random } = account;
+  const { product: productId } = account.get<Price>(priceId);
+  if (account.deletedAt.has(priceId)) return;
+  if (random.chance(0.3)) account.change(priceId, { nickname: "going" }, "price.updated");
+  account.remove(priceId, "price.deleted", { active: false }, random.chance(0.5));
+  if (random.chance(0.5)) account.pass();
+  account.remove(productId, "product.deleted", { active: false }, random.chance(0.5));
+}

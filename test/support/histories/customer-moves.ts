@@ -1,0 +1,96 @@
+import { checkoutSession, customer } from "../stripe/customers.ts";
+import type { Customer } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+
+/** Who a customer or session may say its user is: somebody, nobody (yet), or nonsense. */
+function someUser(account: Account): string {
+  const { random } = account;
+  const known = account.users.length > 0 ? random.pick(account.users) : account.newUser(false);
+  return random.pick([known, known, known.toUpperCase(), account.newUser(false), "not-a-user"]);
+}
+
+/** A new customer. */
+export function addCustomer(account: Account): string {
+  const { random } = account;
+  const id = account.id("cus");
+  account.create(
+    customer({
+      id,
+      created: account.now,
+      email: `${random.token(6)}@example.com`,
+      name: `Customer ${random.token(3)}`,
+      metadata: random.chance(0.3) ? { user_id: someUser(account) } : {},
+      preferred_locales: random.chance(0.3) ? ["de", "en"] : [],
+    }),
+    "customer.created",
+  );
+  return id;
+}
+
+/** Something about a customer changes, once or several times within a second. */
+export function editCustomer(account: Account, id: string): void {
+  const { random } = account;
+  const edit = (patch: Partial<Customer>) => account.change(id, patch, "customer.updated");
+  const now = account.get<Customer>(id);
+  const edits: (() => void)[] = [
+    () => edit({ email: `${random.token(6)}@example.com` }),
+    () => edit({ balance: random.int(-5000, 5000) }),
+    () => edit({ delinquent: !now.delinquent }),
+    () => edit({ metadata: { ...now.metadata, note: random.token(4) } }),
+    () =>
+      edit({ metadata: Object.fromEntries(Object.entries(now.metadata).filter(([key]) => key !== "note")) }),
+    () =>
+      edit({
+        invoice_settings: { ...now.invoice_settings, default_payment_method: account.id("pm") },
+        currency: "eur",
+      }),
+    () => {
+      for (const name of random.shuffled(["Ada", "Bo", "Cleo", "Dan"]).slice(0, random.int(2, 4)))
+        edit({ name });
+    },
+    () => account.flip(id, { balance: now.balance + 100 }, { balance: now.balance }, "customer.updated"),
+    () =>
+      account.flip(
+        id,
+        { metadata: { ...now.metadata, tried: "1" } },
+        { metadata: now.metadata },
+        "customer.updated",
+      ),
+  ];
+  random.pick(edits)();
+}
+
+/** A customer says, or says anew, whose it is. */
+export function claimCustomer(account: Account, id: string): void {
+  const { metadata } = account.get<Customer>(id);
+  account.change(id, { metadata: { ...metadata, user_id: someUser(account) } }, "customer.updated");
+}
+
+/** A completed checkout, with or without its user's id. */
+export function completeCheckout(account: Account, customerId: string, subscription: string | null): void {
+  const { random } = account;
+  const values = random.pick([
+    { client_reference_id: someUser(account) },
+    { client_reference_id: someUser(account), metadata: { user_id: someUser(account) } },
+    { metadata: { user_id: someUser(account) } },
+    {},
+  ]);
+  account.create(
+    checkoutSession({
+      id: account.id("cs_test"),
+      created: account.now,
+      customer: customerId,
+      subscription,
+      mode: subscription ? "subscription" : "setup",
+      ...values,
+    }),
+    "checkout.session.completed",
+  );
+}
+
+/** A customer is deleted; sometimes in the second of a last change. */
+export function removeCustomer(account: Account, id: string): void {
+  const { random } = account;
+  if (random.chance(0.4)) editCustomer(account, id);
+  account.remove(id, "customer.deleted", { default_source: null }, random.chance(0.6));
+}

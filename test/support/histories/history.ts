@@ -1,0 +1,103 @@
+import { Account } from "./account.ts";
+import { addPlan, editPlan, removePlan } from "./catalogue-moves.ts";
+import {
+  addCustomer,
+  claimCustomer,
+  completeCheckout,
+  editCustomer,
+  removeCustomer,
+} from "./customer-moves.ts";
+import { draftInvoice, moveInvoice } from "./invoice-moves.ts";
+import { chargeAlone, payOnce } from "./payment-moves.ts";
+import { Random } from "./random.ts";
+import { cancel, moveSubscription, subscribe } from "./subscription-moves.ts";
+
+/** Tag of histories as they are made; a delivery replaces it by one of its own. */
+export const NO_TAG = "feedface";
+
+/**
+ * Makes one account's history from a seed: some dozens of events about a handful of objects, many in one second.
+ * The same seed makes the same history.
+ */
+export function makeHistory(seed: number): Account {
+  const random = new Random(seed);
+  const account = new Account(NO_TAG, random);
+  const prices: string[] = [];
+  const customers: string[] = [];
+  const subscriptions: string[] = [];
+  const invoices: string[] = [];
+  const waiting = Array.from({ length: random.int(0, 2) }, () => account.newUser(true));
+
+  const signUp = () => {
+    const userId = waiting.pop();
+    if (userId) account.happenings.push({ kind: "signUp", userId });
+  };
+  const present = () => customers.filter((id) => !account.deletedAt.has(id));
+  const plan = () => prices.push(addPlan(account));
+  const join = () => customers.push(addCustomer(account));
+  const start = () => {
+    const customer = random.pick(present());
+    const id = subscribe(account, customer, prices);
+    subscriptions.push(id);
+    invoices.push(...invoicesOf(account).filter((invoice) => !invoices.includes(invoice)));
+    if (random.chance(0.6)) completeCheckout(account, customer, id);
+  };
+  const leave = () => {
+    const customer = random.pick(present());
+    for (const id of subscriptions)
+      if (account.get(id).customer === customer && account.get(id).status !== "canceled") cancel(account, id);
+    removeCustomer(account, customer);
+  };
+
+  plan();
+  join();
+  for (let move = random.int(8, 22); move > 0; move--) {
+    account.pass();
+    if (random.chance(0.03)) account.upgrade();
+    const moves: [weight: number, move: () => unknown, isPossible: boolean][] = [
+      [2, signUp, waiting.length > 0],
+      [1, plan, prices.length < 3],
+      [1, () => editPlan(account, random.pick(prices)), true],
+      [0.4, () => removePlan(account, random.pick(prices)), prices.length > 1],
+      [1, join, customers.length < 2],
+      [3, () => editCustomer(account, random.pick(present())), present().length > 0],
+      [1, () => claimCustomer(account, random.pick(present())), present().length > 0],
+      [0.5, () => completeCheckout(account, random.pick(present()), null), present().length > 0],
+      [3, start, present().length > 0 && subscriptions.length < 2],
+      [
+        5,
+        () => push(invoices, moveSubscription(account, random.pick(subscriptions), prices)),
+        subscriptions.length > 0,
+      ],
+      [1, () => invoices.push(draftInvoice(account, random.pick(present()))), present().length > 0],
+      [5, () => moveInvoice(account, random.pick(invoices)), invoices.length > 0],
+      [1, () => payOnce(account, present()[0] ?? null), true],
+      [0.5, () => payOnce(account, null), true],
+      [0.5, () => chargeAlone(account, present()[0] ?? null), true],
+      [0.4, leave, present().length > 0],
+    ];
+    pickWeighted(
+      random,
+      moves.filter(([, , isPossible]) => isPossible),
+    )();
+  }
+  while (waiting.length > 0) signUp();
+  return account;
+}
+
+function invoicesOf(account: Account): string[] {
+  return [...account.objects.values()].filter(({ object }) => object === "invoice").map(({ id }) => id ?? "");
+}
+
+function push(invoices: string[], made: string | null): void {
+  if (made) invoices.push(made);
+}
+
+function pickWeighted(random: Random, moves: [number, () => unknown, boolean][]): () => unknown {
+  let point = random.next() * moves.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, move] of moves) {
+    point -= weight;
+    if (point < 0) return move;
+  }
+  throw new Error("no move is possible");
+}

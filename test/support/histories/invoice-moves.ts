@@ -1,0 +1,205 @@
+import { invoice, invoicePayment } from "../stripe/invoices.ts";
+import type { Invoice, Subscription } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-moves.ts";
+
+/** A draft for what a subscription owes, or a one-time one. */
+export function draftInvoice(account: Account, customer: string, subscriptionId?: string): string {
+  const { random } = account;
+  const id = account.id("in");
+  const billed = subscriptionId ? account.get<Subscription>(subscriptionId) : undefined;
+  const isTrial = billed?.status === "trialing";
+  account.create(
+    invoice({
+      id,
+      created: account.now,
+      customer,
+      subscription: subscriptionId,
+      items: isTrial ? [] : billed?.items.data,
+      tax: random.chance(0.3) ? random.int(1, 900) : 0,
+      collection_method: billed?.collection_method ?? random.pick(["charge_automatically", "send_invoice"]),
+      ...(billed ? {} : { subtotal: 5000, total: 5000, amount_due: 5000, amount_remaining: 5000 }),
+    }),
+    "invoice.created",
+  );
+  if (billed) account.change(billed.id, { latest_invoice: id }, "customer.subscription.updated");
+  return id;
+}
+
+/** What may happen to an invoice next, by its status. */
+export function moveInvoice(account: Account, id: string): void {
+  const { random } = account;
+  const now = account.get<Invoice>(id);
+  const moves = account.deletedAt.has(id) ? [] : movesOf[String(now.status)];
+  if (moves && moves.length > 0) random.pick(moves)(account, id);
+}
+
+const movesOf: Record<string, ((account: Account, id: string) => void)[]> = {
+  draft: [editInvoice, finalize, finalize, finalize, deleteDraft],
+  open: [pay, pay, pay, fail, fail, remind, editInvoice, writeOff, makeVoid],
+  uncollectible: [pay, makeVoid, editInvoice],
+  paid: [editInvoice, refundInvoice],
+};
+
+function editInvoice(account: Account, id: string): void {
+  const { random } = account;
+  const { metadata } = account.get<Invoice>(id);
+  const edits: (() => void)[] = [
+    () => account.change(id, { metadata: { ...metadata, po: random.token(4) } }, "invoice.updated"),
+    () =>
+      account.change(id, { auto_advance: random.chance(0.5), description: "Thank you" }, "invoice.updated"),
+    () => account.flip(id, { metadata: { ...metadata, tried: "1" } }, { metadata }, "invoice.updated"),
+  ];
+  random.pick(edits)();
+}
+
+function transitions(account: Account, id: string, patch: Partial<Invoice["status_transitions"]>) {
+  return { ...account.get<Invoice>(id).status_transitions, ...patch };
+}
+
+export function finalize(account: Account, id: string): void {
+  const { now, random } = account;
+  const draft = account.get<Invoice>(id);
+  const isSent = draft.collection_method === "send_invoice";
+  if (draft.amount_due > 0 && !isSent) {
+    const payment = {
+      amount: draft.amount_due,
+      customer: draft.customer,
+      invoice: id,
+      description: "Subscription",
+    };
+    startPayment(account, payment);
+  }
+  account.change(
+    id,
+    {
+      status: "open",
+      number: `EX-${random.int(1000, 9999)}`,
+      hosted_invoice_url: `https://invoice.example.com/i/${id}`,
+      invoice_pdf: `https://invoice.example.com/i/${id}/pdf`,
+      effective_at: now,
+      due_date: isSent ? now + 14 * 86_400 : null,
+      status_transitions: transitions(account, id, { finalized_at: now }),
+    },
+    "invoice.updated",
+    "invoice.finalized",
+    ...(isSent ? ["invoice.sent"] : []),
+  );
+  if (draft.amount_due === 0) settle(account, id);
+}
+
+/** The invoice becomes paid, with the events Stripe sends for it in one second. */
+function settle(account: Account, id: string): void {
+  const open = account.get<Invoice>(id);
+  account.change(
+    id,
+    {
+      status: "paid",
+      amount_paid: open.amount_due,
+      amount_remaining: 0,
+      attempted: true,
+      attempt_count: open.attempt_count + (open.amount_due > 0 ? 1 : 0),
+      auto_advance: false,
+      next_payment_attempt: null,
+      status_transitions: transitions(account, id, { paid_at: account.now }),
+    },
+    "invoice.updated",
+    ...account.random.shuffled(["invoice.paid", "invoice.payment_succeeded"]),
+  );
+}
+
+function subscriptionOf(account: Account, id: string): Subscription | undefined {
+  const subscription = account.get<Invoice>(id).parent?.subscription_details?.subscription;
+  return subscription ? account.get<Subscription>(subscription) : undefined;
+}
+
+export function pay(account: Account, id: string): void {
+  const open = account.get<Invoice>(id);
+  const intent =
+    account.paymentOf(id)?.payment_intent ??
+    startPayment(account, { amount: open.amount_due, customer: open.customer, invoice: id });
+  const paidBy = succeed(account, intent);
+  account.linkPayment(id, { payment_intent: intent, charge: paidBy });
+  const settlement = [
+    () => settle(account, id),
+    () =>
+      account.create(
+        invoicePayment({
+          id: account.id("inpay"),
+          created: account.now,
+          invoice: id,
+          amount: open.amount_due,
+          payment: { type: "payment_intent", payment_intent: intent },
+        }),
+        "invoice_payment.paid",
+      ),
+  ];
+  for (const step of account.random.shuffled(settlement)) step();
+  const billed = subscriptionOf(account, id);
+  if (billed && ["incomplete", "past_due", "unpaid"].includes(billed.status))
+    account.change(billed.id, { status: "active" }, "customer.subscription.updated");
+}
+
+function fail(account: Account, id: string): void {
+  const { random } = account;
+  const open = account.get<Invoice>(id);
+  const intent = account.paymentOf(id)?.payment_intent;
+  if (!intent) {
+    remind(account, id);
+    return;
+  }
+  const needsAction = random.chance(0.3);
+  if (needsAction) requireAction(account, intent);
+  else failAttempt(account, intent);
+  account.change(
+    id,
+    {
+      attempt_count: open.attempt_count + 1,
+      attempted: true,
+      next_payment_attempt: random.chance(0.7) ? account.now + 3 * 86_400 : null,
+    },
+    "invoice.updated",
+    "invoice.payment_failed",
+    ...(needsAction ? ["invoice.payment_action_required"] : []),
+  );
+  const billed = subscriptionOf(account, id);
+  if (billed && billed.status === "active")
+    account.change(
+      billed.id,
+      { status: random.pick(["past_due", "past_due", "unpaid"]) },
+      "customer.subscription.updated",
+    );
+}
+
+function remind(account: Account, id: string): void {
+  const isSent = account.get<Invoice>(id).collection_method === "send_invoice";
+  account.tell(id, isSent ? account.random.pick(["invoice.sent", "invoice.overdue"]) : "invoice.sent");
+}
+
+function writeOff(account: Account, id: string): void {
+  const patch = {
+    status: "uncollectible",
+    auto_advance: false,
+    status_transitions: transitions(account, id, { marked_uncollectible_at: account.now }),
+  };
+  account.change(id, patch, "invoice.updated", "invoice.marked_uncollectible");
+}
+
+function makeVoid(account: Account, id: string): void {
+  const patch = {
+    status: "void",
+    auto_advance: false,
+    amount_remaining: 0,
+    status_transitions: transitions(account, id, { voided_at: account.now }),
+  };
+  account.change(id, patch, "invoice.updated", "invoice.voided");
+}
+
+function deleteDraft(account: Account, id: string): void {
+  account.remove(id, "invoice.deleted", {}, account.random.chance(0.4));
+}
+
+function refundInvoice(account: Account, id: string): void {
+  const paidBy = account.paymentOf(id)?.charge;
+  if (paidBy) refund(account, paidBy);
+}

@@ -1,0 +1,78 @@
+import type { Sql } from "postgres";
+import { retag } from "./delivery.ts";
+import { NO_TAG } from "./history.ts";
+
+/** Every compared table's rows as text, sorted, with ids as the history was made. */
+export type State = Map<string, string[]>;
+
+/** Tables that tell of arrival and not of billing, or that no event writes to. */
+const NOT_STATE = ["outbox", "webhook_duplicates", "failed_webhooks", "settings", "event_handlers", "emails"];
+/** Of the internal tables, those that decide what later events do. */
+const PRIVATE_STATE = ["customer_claims", "payment_sources", "object_versions"];
+/** Columns that say when or as which number a row came. */
+const ARRIVAL = ["received_at", "recorded_at", "id"];
+/** Facts about who was there when something arrived. */
+const ARRIVAL_FACTS = ["customer.linked", "customer.unlinked", "customer.user_unknown"];
+
+interface Table {
+  name: string;
+  schema: string;
+  columns: string[];
+}
+
+/** The tables whose content must not depend on the order of arrival: all there are, less the ones named above. */
+export async function stateTables(sql: Sql): Promise<Table[]> {
+  return await sql<Table[]>`
+    select c.table_name as name, c.table_schema as schema,
+      array_agg(c.column_name::text order by c.ordinal_position) filter (where
+        not (c.column_name = any (${ARRIVAL}) and c.data_type <> 'text') and c.column_name <> 'payload'
+      ) as columns
+    from information_schema.columns as c
+    join information_schema.tables as t using (table_schema, table_name)
+    where t.table_type = 'BASE TABLE'
+      and (
+        c.table_schema = 'billing' and c.table_name <> all (${NOT_STATE})
+        or c.table_schema = 'billing_private' and c.table_name = any (${PRIVATE_STATE})
+      )
+    group by c.table_schema, c.table_name
+    order by c.table_schema, c.table_name
+  `;
+}
+
+/** Reads what the deliveries led to, by tag. */
+export async function readStates(sql: Sql): Promise<Map<string, State>> {
+  const states = new Map<string, State>();
+  for (const { schema, name, columns } of await stateTables(sql)) {
+    const rows = await sql.begin(async (transaction) => {
+      await transaction`set local timezone = 'UTC'`;
+      return await transaction<{ tag: string; content: string }[]>`
+        select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
+        from (select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}) as t
+        ${name === "audit_events" ? transaction`where t.action <> all (${ARRIVAL_FACTS})` : transaction``}
+      `;
+    });
+    for (const { tag, content } of rows) {
+      const state: State = states.get(tag) ?? new Map();
+      states.set(tag, state);
+      const kept = state.get(name) ?? [];
+      state.set(name, kept);
+      kept.push(retag(content, tag, NO_TAG));
+    }
+  }
+  for (const state of states.values()) for (const rows of state.values()) rows.sort();
+  return states;
+}
+
+/** Rows that are in one state and not in the other, a line each; nothing where they are equal. */
+export function difference(expected: State | undefined, actual: State | undefined): string[] {
+  const lines: string[] = [];
+  for (const table of new Set([...(expected?.keys() ?? []), ...(actual?.keys() ?? [])])) {
+    const wanted = expected?.get(table) ?? [];
+    const found = actual?.get(table) ?? [];
+    const [wantedSet, foundSet] = [new Set(wanted), new Set(found)];
+    lines.push(...wanted.filter((row) => !foundSet.has(row)).map((row) => `- ${table} ${row}`));
+    lines.push(...found.filter((row) => !wantedSet.has(row)).map((row) => `+ ${table} ${row}`));
+    if (wanted.length !== found.length) lines.push(`${table}: ${wanted.length} rows became ${found.length}`);
+  }
+  return lines;
+}

@@ -1,0 +1,201 @@
+import { planOf } from "../stripe/catalogue.ts";
+import { subscription, subscriptionItem } from "../stripe/subscriptions.ts";
+import type { Price, Subscription, SubscriptionItem } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+import { draftInvoice, finalize, pay } from "./invoice-moves.ts";
+
+const MONTH = 30 * 86_400;
+
+function newItem(
+  account: Account,
+  subscriptionId: string,
+  price: string,
+  start: number,
+  end: number,
+): SubscriptionItem {
+  return subscriptionItem({
+    id: account.id("si"),
+    created: account.now,
+    subscription: subscriptionId,
+    price: account.get<Price>(price),
+    quantity: account.random.int(1, 5),
+    current_period_start: start,
+    current_period_end: end,
+  });
+}
+
+/** A new subscription, started on trial, by its first invoice, or against an invoice that is sent. */
+export function subscribe(account: Account, customer: string, prices: string[]): string {
+  const { random, now } = account;
+  const id = account.id("sub");
+  const start = random.pick(["trialing", "incomplete", "active"] as const);
+  const end = now + (start === "trialing" ? 14 * 86_400 : MONTH);
+  const items = random
+    .shuffled(prices)
+    .slice(0, random.int(1, 2))
+    .map((price) => newItem(account, id, price, now, end));
+  account.create(
+    subscription({
+      id,
+      created: now,
+      customer,
+      items,
+      status: start,
+      collection_method: start === "active" ? "send_invoice" : "charge_automatically",
+      days_until_due: start === "active" ? 14 : null,
+      metadata: random.chance(0.2) ? { user_id: account.users[0] ?? account.newUser(false) } : {},
+      ...(start === "trialing" ? { trial_start: now, trial_end: end } : {}),
+    }),
+    "customer.subscription.created",
+  );
+  const first = draftInvoice(account, customer, id);
+  if (start !== "active" || random.chance(0.5)) finalize(account, first);
+  if (start === "incomplete" && account.get(first).status === "open" && random.chance(0.6))
+    pay(account, first);
+  return id;
+}
+
+/** What may happen to a subscription next, by its status. Returns an invoice where one was made. */
+export function moveSubscription(account: Account, id: string, prices: string[]): string | null {
+  const { random } = account;
+  const now = account.get<Subscription>(id);
+  const move = (status: string, ...types: string[]) => {
+    account.change(id, { status }, "customer.subscription.updated", ...types);
+    return null;
+  };
+  switch (now.status) {
+    case "canceled":
+      return random.chance(0.3) ? editAfterTheEnd(account, id) : null;
+    case "incomplete":
+      return random.chance(0.3) ? move("incomplete_expired") : null;
+    case "incomplete_expired":
+      return null;
+    case "trialing":
+      return random.pick([
+        () => warn(account, id),
+        () => renew(account, id),
+        () => move("paused", "customer.subscription.paused"),
+        () => edit(account, id, prices),
+        () => cancel(account, id),
+      ])();
+    case "paused":
+      return random.chance(0.7) ? move("active", "customer.subscription.resumed") : cancel(account, id);
+    default:
+      return random.pick([
+        () => edit(account, id, prices),
+        () => edit(account, id, prices),
+        () => edit(account, id, prices),
+        () => renew(account, id),
+        () => cancel(account, id),
+      ])();
+  }
+}
+
+function warn(account: Account, id: string): null {
+  account.tell(id, "customer.subscription.trial_will_end");
+  return null;
+}
+
+/** The next period begins, and is billed in the same second. */
+function renew(account: Account, id: string): string {
+  const now = account.get<Subscription>(id);
+  const start = now.items.data[0]?.current_period_end ?? account.now;
+  account.now = Math.max(account.now, start);
+  const data = now.items.data.map((item) => ({
+    ...item,
+    current_period_start: start,
+    current_period_end: start + MONTH,
+  }));
+  const patch = { items: { ...now.items, data }, status: now.status === "trialing" ? "active" : now.status };
+  account.change(id, patch, "customer.subscription.updated");
+  return draftInvoice(account, now.customer, id);
+}
+
+function edit(account: Account, id: string, prices: string[]): null {
+  const { random } = account;
+  const now = account.get<Subscription>(id);
+  const set = (patch: object, ...further: string[]) =>
+    account.change(id, patch, "customer.subscription.updated", ...further);
+  const items = (data: SubscriptionItem[]) => set({ items: { ...now.items, data } });
+  const [first, ...others] = now.items.data;
+  if (!first) return null;
+  const swapped = account.get<Price>(random.pick(prices));
+  const pending = {
+    billing_cycle_anchor: null,
+    expires_at: account.now + 86_400,
+    subscription_items: null,
+    trial_end: null,
+  };
+  const edits: (() => void)[] = [
+    () => items([{ ...first, price: swapped, plan: planOf(swapped) }, ...others]),
+    () => items([{ ...first, quantity: (first.quantity ?? 1) + 1 }, ...others]),
+    () =>
+      items([
+        ...now.items.data,
+        newItem(account, id, swapped.id, first.current_period_start, first.current_period_end),
+      ]),
+    () =>
+      items(
+        others.length > 0 ? others : now.items.data.map((item) => ({ ...item, metadata: { kept: "1" } })),
+      ),
+    () =>
+      items([
+        newItem(account, id, swapped.id, first.current_period_start, first.current_period_end),
+        ...others,
+      ]),
+    () =>
+      set({
+        pause_collection: now.pause_collection ? null : { behavior: "void", resumes_at: account.now + MONTH },
+      }),
+    () => set(leaving(account, now, !now.cancel_at_period_end)),
+    () =>
+      account.flip(
+        id,
+        leaving(account, now, true),
+        leaving(account, now, false),
+        "customer.subscription.updated",
+      ),
+    () => set({ metadata: { ...now.metadata, note: random.token(3) } }),
+    () => set({ default_payment_method: account.id("pm") }),
+    () => set({ pending_update: pending }),
+    () => set({ pending_update: null }, "customer.subscription.pending_update_applied"),
+    () => set({ pending_update: null }, "customer.subscription.pending_update_expired"),
+  ];
+  random.pick(edits)();
+  return null;
+}
+
+function leaving(account: Account, now: Subscription, leaves: boolean) {
+  return {
+    cancel_at_period_end: leaves,
+    cancel_at: leaves ? (now.items.data[0]?.current_period_end ?? null) : null,
+    canceled_at: leaves ? account.now : null,
+  };
+}
+
+/** Ends a subscription at once. */
+export function cancel(account: Account, id: string): null {
+  const now = account.get<Subscription>(id);
+  account.remove(
+    id,
+    "customer.subscription.deleted",
+    {
+      status: "canceled",
+      canceled_at: account.now,
+      ended_at: account.now,
+      cancellation_details: { ...now.cancellation_details, reason: "cancellation_requested" },
+    },
+    false,
+  );
+  return null;
+}
+
+function editAfterTheEnd(account: Account, id: string): null {
+  const { metadata } = account.get<Subscription>(id);
+  account.change(
+    id,
+    { metadata: { ...metadata, closed: account.random.token(3) } },
+    "customer.subscription.updated",
+  );
+  return null;
+}

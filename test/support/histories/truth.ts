@@ -1,0 +1,304 @@
+import type { StripeObject } from "../stripe/events.ts";
+import type {
+  Charge,
+  Customer,
+  Invoice,
+  InvoicePayment,
+  PaymentIntent,
+  Price,
+  Product,
+  Subscription,
+} from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+
+/** A table row as `to_jsonb` shows it in UTC. */
+export type Row = Record<string, unknown>;
+
+/** A row that must be there, and the Stripe objects whose events tell it. */
+export interface ExpectedRow {
+  table: string;
+  row: Row;
+  toldBy: string[];
+}
+
+/**
+ * The rows an account's objects amount to, computed from what is true and not from any event: a second reading of
+ * the contract, to hold the database against.
+ */
+export function truthOf(account: Account): ExpectedRow[] {
+  const expected: ExpectedRow[] = [];
+  for (const [id, object] of account.objects) {
+    if (!account.lastTold.has(id) && !account.deletedAt.has(id)) continue;
+    const deletedAt = time(account.deletedAt.get(id));
+    const add = (table: string, row: Row, ...toldBy: string[]) =>
+      expected.push({ table, row, toldBy: [id, ...toldBy] });
+    switch (object.object) {
+      case "customer":
+        add("customers", {
+          ...customerRow(object as unknown as Customer),
+          user_id: userOf(account, id),
+          deleted_at: deletedAt,
+        });
+        break;
+      case "product":
+        add("products", productRow(object as unknown as Product, deletedAt));
+        break;
+      case "price":
+        add("prices", priceRow(object as unknown as Price, deletedAt));
+        break;
+      case "subscription": {
+        const subscription = object as unknown as Subscription;
+        add("subscriptions", subscriptionRow(subscription));
+        for (const item of subscription.items.data) add("subscription_items", itemRow(item));
+        break;
+      }
+      case "invoice":
+        add("invoices", {
+          ...invoiceRow(object as unknown as Invoice),
+          first_payment_failed_at: time(account.firstFailure.get(id)),
+          deleted_at: deletedAt,
+        });
+        break;
+      case "invoice_payment":
+        add("invoice_payments", invoicePaymentRow(object as unknown as InvoicePayment));
+        break;
+      case "payment_intent": {
+        const charges = chargesOf(account, id);
+        add(
+          "payments",
+          intentRow(account, object as unknown as PaymentIntent, charges),
+          ...charges.map((one) => one.id),
+        );
+        break;
+      }
+      case "charge":
+        if (object.payment_intent === null) add("payments", chargeRow(account, object as unknown as Charge));
+    }
+  }
+  return expected;
+}
+
+function time(seconds: number | null | undefined): string | null {
+  return typeof seconds === "number"
+    ? new Date(seconds * 1000).toISOString().replace(".000Z", "+00:00")
+    : null;
+}
+
+/** The first source, in the order of the contract, whose newest word names somebody who signed up. */
+function userOf(account: Account, customer: string): string | null {
+  for (const source of ["checkout_session", "customer", "subscription"]) {
+    const newest = account.claims
+      .filter((claim) => claim.customer === customer && claim.source === source)
+      .at(-1);
+    const user = newest?.user.toLowerCase();
+    if (user && account.users.includes(user)) return user;
+  }
+  return null;
+}
+
+function customerRow(c: Customer): Row {
+  return {
+    id: c.id,
+    email: c.email,
+    name: c.name,
+    preferred_locales: c.preferred_locales,
+    currency: c.currency,
+    balance: c.balance,
+    delinquent: c.delinquent,
+    default_payment_method: c.invoice_settings.default_payment_method,
+    metadata: c.metadata,
+    livemode: c.livemode,
+    created: time(c.created),
+  };
+}
+
+function productRow(p: Product, deletedAt: string | null): Row {
+  return {
+    id: p.id,
+    name: p.name,
+    description: p.description,
+    active: p.active && deletedAt === null,
+    default_price: p.default_price,
+    metadata: p.metadata,
+    livemode: p.livemode,
+    created: time(p.created),
+    updated: time(p.updated),
+    deleted_at: deletedAt,
+  };
+}
+
+function priceRow(p: Price, deletedAt: string | null): Row {
+  return {
+    id: p.id,
+    product: p.product,
+    active: p.active && deletedAt === null,
+    currency: p.currency,
+    unit_amount: p.unit_amount,
+    unit_amount_decimal: p.unit_amount,
+    type: p.type,
+    billing_scheme: p.billing_scheme,
+    nickname: p.nickname,
+    lookup_key: p.lookup_key,
+    tax_behavior: p.tax_behavior,
+    metadata: p.metadata,
+    livemode: p.livemode,
+    created: time(p.created),
+    deleted_at: deletedAt,
+  };
+}
+
+function subscriptionRow(s: Subscription): Row {
+  return {
+    id: s.id,
+    customer: s.customer,
+    status: s.status,
+    currency: s.currency,
+    collection_method: s.collection_method,
+    current_period_start: time(s.items.data[0]?.current_period_start),
+    current_period_end: time(s.items.data[0]?.current_period_end),
+    trial_start: time(s.trial_start),
+    trial_end: time(s.trial_end),
+    cancel_at: time(s.cancel_at),
+    cancel_at_period_end: s.cancel_at_period_end,
+    canceled_at: time(s.canceled_at),
+    cancellation_details: s.cancellation_details,
+    ended_at: time(s.ended_at),
+    start_date: time(s.start_date),
+    billing_cycle_anchor: time(s.billing_cycle_anchor),
+    days_until_due: s.days_until_due,
+    default_payment_method: s.default_payment_method,
+    latest_invoice: s.latest_invoice,
+    pause_collection: s.pause_collection,
+    pending_update: s.pending_update,
+    metadata: s.metadata,
+    livemode: s.livemode,
+    created: time(s.created),
+  };
+}
+
+function itemRow(item: Subscription["items"]["data"][number]): Row {
+  return {
+    id: item.id,
+    subscription: item.subscription,
+    price: item.price.id,
+    product: item.price.product,
+    quantity: item.quantity,
+    current_period_start: time(item.current_period_start),
+    current_period_end: time(item.current_period_end),
+    metadata: item.metadata,
+    created: time(item.created),
+  };
+}
+
+function invoiceRow(i: Invoice): Row {
+  return {
+    id: i.id,
+    customer: i.customer,
+    subscription: i.parent?.subscription_details?.subscription ?? null,
+    number: i.number,
+    status: i.status,
+    collection_method: i.collection_method,
+    billing_reason: i.billing_reason,
+    currency: i.currency,
+    subtotal: i.subtotal,
+    discount: 0,
+    tax: (i.total_taxes ?? []).reduce((sum, { amount }) => sum + amount, 0),
+    total: i.total,
+    amount_due: i.amount_due,
+    amount_paid: i.amount_paid,
+    amount_remaining: i.amount_remaining,
+    attempt_count: i.attempt_count,
+    attempted: i.attempted,
+    auto_advance: i.auto_advance,
+    next_payment_attempt: time(i.next_payment_attempt),
+    due_date: time(i.due_date),
+    period_start: time(i.period_start),
+    period_end: time(i.period_end),
+    finalized_at: time(i.status_transitions.finalized_at),
+    paid_at: time(i.status_transitions.paid_at),
+    voided_at: time(i.status_transitions.voided_at),
+    marked_uncollectible_at: time(i.status_transitions.marked_uncollectible_at),
+    default_payment_method: i.default_payment_method,
+    hosted_invoice_url: i.hosted_invoice_url,
+    invoice_pdf: i.invoice_pdf,
+    metadata: i.metadata,
+    livemode: i.livemode,
+    created: time(i.created),
+  };
+}
+
+function invoicePaymentRow(p: InvoicePayment): Row {
+  return {
+    id: p.id,
+    invoice: p.invoice,
+    payment_intent: p.payment.payment_intent ?? null,
+    charge: p.payment.charge ?? null,
+    amount_paid: p.amount_paid,
+    amount_requested: p.amount_requested,
+    currency: p.currency,
+    status: p.status,
+    is_default: p.is_default,
+    paid_at: time(p.status_transitions.paid_at),
+    livemode: p.livemode,
+    created: time(p.created),
+  };
+}
+
+/** Charges of a PaymentIntent, oldest first. */
+function chargesOf(account: Account, intent: string): Charge[] {
+  return [...account.objects.values()]
+    .filter((object: StripeObject) => object.object === "charge" && object.payment_intent === intent)
+    .map((object) => object as unknown as Charge);
+}
+
+function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): Row {
+  const best = charges.find(({ status }) => status === "succeeded") ?? charges.at(-1);
+  const error = intent.last_payment_error;
+  return {
+    id: intent.id,
+    customer: intent.customer,
+    invoice_id: account.toldInvoiceOf.get(intent.id) ?? null,
+    amount: intent.amount,
+    amount_received: intent.amount_received,
+    amount_refunded: best?.amount_refunded ?? 0,
+    currency: intent.currency,
+    status: intent.status,
+    payment_method: intent.payment_method ?? best?.payment_method ?? null,
+    latest_charge: best?.id ?? null,
+    card_brand: best ? "visa" : null,
+    card_last4: best ? "4242" : null,
+    failure_code: error?.decline_code ?? null,
+    failure_message: error?.message ?? null,
+    receipt_url: best?.receipt_url ?? null,
+    description: intent.description,
+    metadata: intent.metadata,
+    livemode: intent.livemode,
+    created: time(intent.created),
+    canceled_at: time(intent.canceled_at),
+  };
+}
+
+function chargeRow(account: Account, charge: Charge): Row {
+  return {
+    id: charge.id,
+    customer: charge.customer,
+    invoice_id: account.toldInvoiceOf.get(charge.id) ?? null,
+    amount: charge.amount,
+    amount_received: charge.amount_captured,
+    amount_refunded: charge.amount_refunded,
+    currency: charge.currency,
+    status: charge.status,
+    payment_method: charge.payment_method,
+    latest_charge: charge.id,
+    card_brand: "visa",
+    card_last4: "4242",
+    failure_code: null,
+    failure_message: null,
+    receipt_url: charge.receipt_url,
+    description: charge.description,
+    metadata: charge.metadata,
+    livemode: charge.livemode,
+    created: time(charge.created),
+    canceled_at: null,
+  };
+}

@@ -1,0 +1,166 @@
+import type { Charge, PaymentIntent } from "./wire.ts";
+
+/** A PaymentIntent that waits for a payment method, in the newest API version's shape. */
+export function paymentIntent(
+  values: Partial<PaymentIntent> & { id: string; created: number; amount: number },
+): PaymentIntent {
+  return {
+    object: "payment_intent",
+    allowed_payment_method_types: null,
+    amount_capturable: 0,
+    amount_details: { tip: {} },
+    amount_received: 0,
+    application: null,
+    application_fee_amount: null,
+    automatic_payment_methods: null,
+    canceled_at: null,
+    cancellation_reason: null,
+    capture_method: "automatic",
+    client_secret: `${values.id}_secret_example`,
+    confirmation_method: "automatic",
+    currency: "eur",
+    customer: null,
+    customer_account: null,
+    description: null,
+    excluded_payment_method_types: null,
+    last_payment_error: null,
+    latest_charge: null,
+    livemode: false,
+    managed_payments: null,
+    metadata: {},
+    next_action: null,
+    on_behalf_of: null,
+    payment_method: null,
+    payment_method_configuration_details: null,
+    payment_method_options: {
+      card: { installments: null, mandate_options: null, network: null, request_three_d_secure: "automatic" },
+    },
+    payment_method_types: ["card"],
+    payment_record: null,
+    processing: null,
+    receipt_email: null,
+    review: null,
+    setup_future_usage: null,
+    shipping: null,
+    source: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: "requires_payment_method",
+    transfer_data: null,
+    transfer_group: null,
+    ...values,
+  };
+}
+
+/** What a PaymentIntent says of a declined card. */
+export function declined(
+  declineCode: string,
+  charge: string,
+): NonNullable<PaymentIntent["last_payment_error"]> {
+  return {
+    charge,
+    code: "card_declined",
+    decline_code: declineCode,
+    doc_url: "https://docs.stripe.com/error-codes/card-declined",
+    message: "Your card was declined.",
+    type: "card_error",
+  };
+}
+
+/** A card charge that succeeded, in the newest shape. */
+export function charge(values: Partial<Charge> & { id: string; created: number; amount: number }): Charge {
+  return {
+    object: "charge",
+    amount_captured: values.status === "failed" ? 0 : values.amount,
+    amount_refunded: 0,
+    application: null,
+    application_fee: null,
+    application_fee_amount: null,
+    balance_transaction: null,
+    billing_details: { address: null, email: null, name: null, phone: null, tax_id: null },
+    calculated_statement_descriptor: "EXAMPLE",
+    captured: values.status !== "failed",
+    currency: "eur",
+    customer: null,
+    description: null,
+    disputed: false,
+    failure_balance_transaction: null,
+    failure_code: null,
+    failure_message: null,
+    fraud_details: {},
+    livemode: false,
+    metadata: {},
+    on_behalf_of: null,
+    outcome: {
+      advice_code: null,
+      network_advice_code: null,
+      network_decline_code: null,
+      network_status: "approved_by_network",
+      reason: null,
+      risk_level: "normal",
+      seller_message: "Payment complete.",
+      type: "authorized",
+    },
+    paid: values.status !== "failed",
+    payment_intent: null,
+    payment_method: null,
+    payment_method_details: {
+      card: {
+        amount_authorized: values.amount,
+        authorization_code: null,
+        brand: "visa",
+        checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: "pass" },
+        country: "DE",
+        electronic_commerce_indicator: null,
+        exp_month: 8,
+        exp_year: 2031,
+        fingerprint: "exampleFingerprint",
+        funding: "credit",
+        installments: null,
+        last4: "4242",
+        mandate: null,
+        network: "visa",
+        network_transaction_id: null,
+        regulated_status: "unregulated",
+        three_d_secure: null,
+        transaction_link_id: null,
+        wallet: null,
+      },
+      type: "card",
+    },
+    receipt_email: null,
+    receipt_number: null,
+    receipt_url: null,
+    refunded: false,
+    review: null,
+    shipping: null,
+    source: null,
+    source_transfer: null,
+    statement_descriptor: null,
+    statement_descriptor_suffix: null,
+    status: "succeeded",
+    transfer_data: null,
+    transfer_group: null,
+    ...values,
+  };
+}
+
+/** What a declined charge says beside its status. */
+export function declinedOutcome(
+  declineCode: string,
+): Pick<Charge, "failure_code" | "failure_message" | "outcome"> {
+  return {
+    failure_code: "card_declined",
+    failure_message: "Your card was declined.",
+    outcome: {
+      advice_code: null,
+      network_advice_code: null,
+      network_decline_code: "05",
+      network_status: "declined_by_network",
+      reason: declineCode,
+      risk_level: "normal",
+      seller_message: `The bank returned the decline code \`${declineCode}\`.`,
+      type: "issuer_declined",
+    },
+  };
+}
