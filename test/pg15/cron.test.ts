@@ -1,0 +1,149 @@
+import { setTimeout as delay } from "node:timers/promises";
+import postgres, { type Sql } from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  type DebianPostgres,
+  debianPostgresMissing,
+  startDebianPostgres,
+} from "../support/debian-postgres.ts";
+
+const missing = debianPostgresMissing();
+
+/** pg_cron starts jobs at full minutes; a few seconds more for a machine that is busy. */
+const tickMs = 75_000;
+
+describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () => {
+  let server: DebianPostgres;
+  let sql: Sql;
+
+  beforeAll(async () => {
+    server = await startDebianPostgres();
+    sql = postgres(server.url, { max: 1, onnotice: () => {} });
+    await sql.unsafe(`
+      create schema app;
+      create table app.broken (customer_id text primary key);
+      create table app.welcomed (customer_id text primary key, times integer not null default 1);
+      create function app.welcome(p_event billing.webhook_events) returns void language plpgsql as $$
+      begin
+        insert into app.welcomed as w (customer_id) values (p_event.object_id)
+        on conflict (customer_id) do update set times = w.times + 1;
+        if exists (select from app.broken as b where b.customer_id = p_event.object_id) then
+          raise exception 'cannot welcome %', p_event.object_id;
+        end if;
+      end;
+      $$;
+      insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.welcome');
+      insert into app.broken values ('cus_early'), ('cus_late'), ('cus_mended'), ('cus_waiting');
+    `);
+    for (const name of ["early", "late", "mended", "waiting", "fine"]) await receive(name);
+  });
+  afterAll(async () => {
+    await sql?.end();
+    await server?.remove();
+  });
+
+  async function receive(name: string): Promise<void> {
+    const event = {
+      id: `evt_${name}`,
+      object: "event",
+      type: "customer.created",
+      created: 1_790_000_000,
+      livemode: false,
+      data: { object: { id: `cus_${name}`, object: "customer", email: `${name}@example.com` } },
+    };
+    await sql`select billing.receive_event(${sql.json(event)})`;
+  }
+
+  async function failures(): Promise<Record<string, string>> {
+    const rows = await sql<{ event_id: string; state: string }[]>`
+      select event_id, status || ' after ' || attempts as state from billing.failed_webhooks
+    `;
+    return Object.fromEntries(rows.map((row) => [row.event_id, row.state]));
+  }
+
+  test("keeps the events whose handler raised, and leaves the others alone", async () => {
+    const once = "retrying after 1";
+    expect(await failures()).toEqual({
+      evt_early: once,
+      evt_late: once,
+      evt_mended: once,
+      evt_waiting: once,
+    });
+    expect(await sql`select id from billing.customers`).toEqual([{ id: "cus_fine" }]);
+    expect(await sql`select customer_id, times from app.welcomed`).toEqual([
+      { customer_id: "cus_fine", times: 1 },
+    ]);
+  });
+
+  test("runs the retry by itself when a next attempt is due", { timeout: tickMs + 30_000 }, async () => {
+    // Two retries of one event have gone by, the cause of another is mended, and one's time has not come.
+    await sql`update billing.failed_webhooks set attempts = 3 where event_id = 'evt_late'`;
+    await sql`delete from app.broken where customer_id = 'cus_mended'`;
+    await sql`
+      update billing.failed_webhooks
+      set next_attempt_at = case event_id when 'evt_waiting' then now() + interval '1 hour' else now() end
+    `;
+    const deadline = Date.now() + tickMs;
+    while ((await failures()).evt_early === "retrying after 1") {
+      if (Date.now() > deadline) throw new Error(`no retry within ${tickMs} ms: ${await runs()}`);
+      await delay(200);
+    }
+    expect(await failures()).toEqual({
+      evt_early: "retrying after 2",
+      evt_late: "dead after 4",
+      evt_mended: "resolved after 1",
+      evt_waiting: "retrying after 1",
+    });
+    expect(await sql`select id from billing.customers order by id`).toEqual([
+      { id: "cus_fine" },
+      { id: "cus_mended" },
+    ]);
+    expect(await sql`select kind, status, payload->>'event_id' as event_id from billing.outbox`).toEqual([
+      { kind: "alert", status: "pending", event_id: "evt_late" },
+    ]);
+  });
+
+  test("records each run as done, by the owner of the tables", { timeout: 20_000 }, async () => {
+    const deadline = Date.now() + 15_000;
+    const ended = () => sql<{ command: string; username: string; status: string }[]>`
+      select distinct command, username, status from cron.job_run_details where end_time is not null
+    `;
+    while ((await ended()).length < 2 && Date.now() < deadline) await delay(200);
+    expect((await ended()).toSorted((a, b) => (a.command < b.command ? -1 : 1))).toEqual([
+      { command: "select billing.retry_failed_webhooks()", username: "postgres", status: "succeeded" },
+      {
+        command: "select billing_private.link_waiting_customers(now())",
+        username: "postgres",
+        status: "succeeded",
+      },
+    ]);
+  });
+
+  test("leaves the dead to a person: replay after a mend succeeds, and a second one changes nothing", async () => {
+    expect(await sql`select billing.replay_failed_webhook('evt_late') as outcome`).toEqual([
+      { outcome: "dead" },
+    ]);
+    await sql`delete from app.broken`;
+    expect(await sql`select billing.replay_failed_webhook('evt_late') as outcome`).toEqual([
+      { outcome: "processed" },
+    ]);
+    const state = () => sql`
+      select
+        (select jsonb_agg(f order by f.event_id) from billing.failed_webhooks as f) as failures,
+        (select jsonb_agg(c order by c.id) from billing.customers as c) as customers,
+        (select jsonb_agg(w order by w.customer_id) from app.welcomed as w) as welcomed,
+        (select jsonb_agg(o order by o.id) from billing.outbox as o) as outbox,
+        (select count(*) from billing.audit_events) as facts
+    `;
+    const before = await state();
+    expect((await failures()).evt_late).toBe("resolved after 5");
+    expect(await sql`select billing.replay_failed_webhook('evt_late') as outcome`).toEqual([
+      { outcome: "processed" },
+    ]);
+    expect(await state()).toEqual(before);
+  });
+
+  async function runs(): Promise<string> {
+    return JSON.stringify(await sql`select command, status, return_message from cron.job_run_details`);
+  }
+});
