@@ -2,6 +2,7 @@ import { createPostgresConnection, type PostgresConnection } from "@supabase/lit
 import { type Kysely, sql } from "kysely";
 import type { PostgresType } from "postgres";
 import { toPostgrestError } from "./errors.ts";
+import { Sessions } from "./sessions.ts";
 
 /** What a connection is opened with. */
 export interface ConnectionOptions {
@@ -88,6 +89,14 @@ export function openConnection(options: ConnectionOptions): PostgresConnection {
         "request.path": request.path,
         "request.headers": JSON.stringify(request.requestHeaders ?? {}),
       });
+    },
+  });
+  const { driver } = connection;
+  const [sessions, endDriver] = [new Sessions(driver, options.max), driver.end];
+  Object.assign(driver, {
+    reserve: () => sessions.reserve(),
+    end: async (how?: { timeout?: number }) => {
+      await Promise.all([sessions.end(how), endDriver(how)]);
     },
   });
   const { introspection } = options;
