@@ -43,6 +43,7 @@ begin
     when 'subscription incomplete' then 2
     when 'subscription canceled' then 5
     when 'subscription incomplete_expired' then 5
+    when 'charge pending' then 2
     when 'payment_intent succeeded' then 5
     when 'payment_intent canceled' then 5
     when 'checkout.session complete' then 5
