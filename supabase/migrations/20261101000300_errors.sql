@@ -15,7 +15,9 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU002', 'unknown_event', 'Look the id up in billing.webhook_events; an event that was never received cannot be replayed.'),
   ('DU003', 'event_is_quarantined', 'Correct livemode or stripe_account in billing.settings, then replay the event.'),
   ('DU004', 'append_only', 'This table is a record. Add a row that corrects the earlier one.'),
-  ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.webhook_events) returning void.');
+  ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.webhook_events) returning void.'),
+  ('DU006', 'unknown_effect', 'Look the id up in billing.outbox; what was delivered long ago has been removed.'),
+  ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void

@@ -1,6 +1,6 @@
 -- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
 -- transaction that decided it, so that the decision and the debt commit together.
--- Written by: projection. Read by: the deliver function.
+-- Written by: projection. Performed by: the deliver function (see deliver_outbox).
 
 create table billing.outbox (
   id bigint generated always as identity primary key,
@@ -13,6 +13,7 @@ create table billing.outbox (
   created_at timestamptz not null,
   locked_until timestamptz,
   claim_id uuid,
+  locked_by text,
   last_error jsonb,
   finished_at timestamptz,
   constraint an_effect_is_owed_once unique (dedupe_key),
@@ -21,20 +22,28 @@ create table billing.outbox (
   constraint attempts_are_not_negative check (attempts >= 0),
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
   constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
-);
+)
+-- Each row dies twice on its way, at claim and at completion, and finished rows pile up: with the usual share of
+-- the table as threshold, vacuum would come later and later while claims wade through what is dead.
+with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_analyze_scale_factor = 0.02);
 
 comment on table billing.outbox is
   'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, alert), each owed once.';
 comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. alert: tell the operator.';
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
-comment on column billing.outbox.attempts is 'How many times it has been tried.';
+comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
 comment on column billing.outbox.run_after is 'Not before this time (UTC).';
 comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';
-comment on column billing.outbox.last_error is 'Why the last attempt did not succeed.';
+comment on column billing.outbox.locked_by is 'The worker that holds or held it, for people who look.';
+comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
 
-create index outbox_due on billing.outbox (run_after, id) where status in ('pending', 'claimed');
+-- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished
+-- rows are not in it, so that a claim costs the same however many there are.
+create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id) where status in ('pending', 'claimed');
+-- For retention: rows finish about in the order they lie in.
+create index outbox_finished on billing.outbox using brin (finished_at);
 
 alter table billing.outbox enable row level security;
 

@@ -41,7 +41,12 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
     expect(version?.major).toBe(15);
     expect(server.standIns).not.toContain("pg_cron");
     const jobs = await sql`select jobname from cron.job order by jobname`;
-    expect(jobs.map((row) => row.jobname)).toEqual(["duebase-link", "duebase-retry"]);
+    expect(jobs.map((row) => row.jobname)).toEqual([
+      "duebase-deliver",
+      "duebase-link",
+      "duebase-purge-outbox",
+      "duebase-retry",
+    ]);
   });
 
   test("keeps every promise of supabase/tests", async () => {

@@ -316,6 +316,28 @@ export type Database = {
         };
         Relationships: [];
       };
+      job_problems: {
+        Row: {
+          job: string;
+          last_seen: string;
+          problem: string;
+          since: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          job: string;
+          last_seen: string;
+          problem: string;
+          since: string;
+        };
+        Update: {
+          job?: string;
+          last_seen?: string;
+          problem?: string;
+          since?: string;
+        };
+        Relationships: [];
+      };
       outbox: {
         Row: {
           attempts: number;
@@ -326,6 +348,7 @@ export type Database = {
           id: number;
           kind: string;
           last_error: Json | null;
+          locked_by: string | null;
           locked_until: string | null;
           payload: NonNullable<Json>;
           run_after: string;
@@ -341,6 +364,7 @@ export type Database = {
           id?: never;
           kind: string;
           last_error?: Json | null;
+          locked_by?: string | null;
           locked_until?: string | null;
           payload?: NonNullable<Json>;
           run_after: string;
@@ -355,6 +379,7 @@ export type Database = {
           id?: never;
           kind?: string;
           last_error?: Json | null;
+          locked_by?: string | null;
           locked_until?: string | null;
           payload?: NonNullable<Json>;
           run_after?: string;
@@ -749,8 +774,49 @@ export type Database = {
       [_ in never]: never;
     };
     Functions: {
+      claim_outbox: {
+        Args: { p_kinds?: string[]; p_lease?: string; p_limit?: number; p_now?: string; p_worker: string };
+        Returns: {
+          attempts: number;
+          claim_id: string | null;
+          created_at: string;
+          dedupe_key: string;
+          finished_at: string | null;
+          id: number;
+          kind: string;
+          last_error: Json | null;
+          locked_by: string | null;
+          locked_until: string | null;
+          payload: NonNullable<Json>;
+          run_after: string;
+          status: string;
+        }[];
+        SetofOptions: {
+          from: "*";
+          to: "outbox";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
+      complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
+      fail_outbox: {
+        Args: {
+          p_claim_id: string;
+          p_error: Json;
+          p_id: number;
+          p_is_final?: boolean;
+          p_now?: string;
+          p_retry_after?: string;
+        };
+        Returns: string;
+      };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
+      release_outbox: {
+        Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
+        Returns: number;
+      };
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
+      replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
       retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
     };
     Enums: {

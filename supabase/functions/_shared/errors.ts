@@ -10,6 +10,8 @@ export const DATABASE_REFUSALS = {
   DU003: { code: "event_is_quarantined", status: 409 },
   DU004: { code: "append_only", status: 409 },
   DU005: { code: "unknown_handler", status: 400 },
+  DU006: { code: "unknown_effect", status: 404 },
+  DU007: { code: "invalid_claim", status: 400 },
 } as const;
 
 /** Facts about a failure that are safe to log: never text taken from a request or from a row. */

@@ -21,7 +21,11 @@ select results_eq(
 );
 select results_eq(
   $$ select c.sqlstate, c.name from billing_private.error_codes as c order by 1 $$,
-  $$ values ('DU001', 'invalid_event'), ('DU002', 'unknown_event'), ('DU003', 'event_is_quarantined'), ('DU004', 'append_only'), ('DU005', 'unknown_handler') $$,
+  $$
+    values
+      ('DU001', 'invalid_event'), ('DU002', 'unknown_event'), ('DU003', 'event_is_quarantined'), ('DU004', 'append_only'),
+      ('DU005', 'unknown_handler'), ('DU006', 'unknown_effect'), ('DU007', 'invalid_claim')
+  $$,
   'the errors are these: functions/_shared/errors.ts mirrors them'
 );
 select throws_ok(

@@ -18,12 +18,17 @@ select is_empty(
 select set_eq(
   $$ select signature from pg_temp.our_functions where prosecdef $$,
   array[
+    'billing.claim_outbox(text,integer,interval,text[],timestamp with time zone)',
+    'billing.complete_outbox(bigint,uuid,timestamp with time zone)',
+    'billing.fail_outbox(bigint,uuid,jsonb,interval,boolean,timestamp with time zone)',
+    'billing.release_outbox(bigint[],uuid,interval,timestamp with time zone)',
+    'billing.replay_outbox(bigint,timestamp with time zone)',
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)',
     'billing_private.tg_users__after_write()'
   ],
-  'only the doors in and the trigger on auth.users run with their owner''s rights'
+  'only the doors in and out and the trigger on auth.users run with their owner''s rights'
 );
 
 select is_empty(
@@ -41,11 +46,16 @@ select is_empty(
 select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('service_role', oid, 'execute') $$,
   array[
+    'billing.claim_outbox(text,integer,interval,text[],timestamp with time zone)',
+    'billing.complete_outbox(bigint,uuid,timestamp with time zone)',
+    'billing.fail_outbox(bigint,uuid,jsonb,interval,boolean,timestamp with time zone)',
+    'billing.release_outbox(bigint[],uuid,interval,timestamp with time zone)',
+    'billing.replay_outbox(bigint,timestamp with time zone)',
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)'
   ],
-  'service_role may execute the doors in and nothing else'
+  'service_role may execute the doors in and out and nothing else'
 );
 
 create function billing.added_later() returns integer language sql set search_path = '' as 'select 1';

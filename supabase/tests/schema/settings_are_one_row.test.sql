@@ -14,7 +14,11 @@ select lives_ok($$ update billing.settings set app_url = 'https://example.com', 
 
 select set_eq(
   $$ select jobname, schedule, username, active from cron.job where jobname like 'duebase-%' $$,
-  $$ values ('duebase-retry', '* * * * *', 'postgres', true), ('duebase-link', '* * * * *', 'postgres', true) $$,
+  $$
+    values
+      ('duebase-retry', '* * * * *', 'postgres', true), ('duebase-link', '* * * * *', 'postgres', true),
+      ('duebase-deliver', '* * * * *', 'postgres', true), ('duebase-purge-outbox', '17 * * * *', 'postgres', true)
+  $$,
   'what runs by the clock is scheduled'
 );
 select is(

@@ -1,0 +1,254 @@
+-- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
+-- each thing it says names its claim, so that a worker that lost its lease changes nothing.
+-- Reads and writes: outbox. Called by: the deliver function, through the Data API.
+
+create function billing_private.max_attempts()
+returns integer
+language sql
+immutable parallel safe
+set search_path = ''
+as $$ select 15 $$;
+
+comment on function billing_private.max_attempts is
+  'Tries an effect gets before it is dead. With delivery_delay they span about eight hours.';
+
+create function billing_private.delivery_delay(p_attempts integer)
+returns interval
+language sql
+volatile
+set search_path = ''
+as $$
+  select least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
+$$;
+
+comment on function billing_private.delivery_delay is
+  'Time from the nth failed try to the next: 30 seconds, doubled each time up to an hour, and up to a fifth more so that failures of one cause spread out.';
+
+create function billing_private.alert(p_cause text, p_detail jsonb, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.enqueue(
+    'alert',
+    format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"')),
+    jsonb_build_object('cause', p_cause) || p_detail,
+    p_now
+  );
+$$;
+
+comment on function billing_private.alert is
+  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest.';
+
+create function billing_private.mourn(p_effect billing.outbox, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- An alert that cannot be delivered cannot be told of by an alert.
+  if p_effect.kind <> 'alert' then
+    perform billing_private.alert(
+      'dead_effect',
+      jsonb_build_object(
+        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'dedupe_key', p_effect.dedupe_key, 'error', p_effect.last_error ->> 'message'
+      ),
+      p_now
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.mourn is 'Owes the alert that an effect is dead.';
+
+create function billing.claim_outbox(
+  p_worker text,
+  p_limit integer default 50,
+  p_lease interval default '2 minutes',
+  p_kinds text[] default null,
+  p_now timestamptz default now()
+)
+returns setof billing.outbox
+language plpgsql
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  fresh_claim constant uuid := gen_random_uuid();
+  exhausted constant integer := billing_private.max_attempts();
+  worker_lost constant jsonb := jsonb_build_object('code', 'worker_lost', 'message', 'the worker of the last try never reported back');
+  effect billing.outbox;
+begin
+  if coalesce(btrim(p_worker), '') = ''
+    or p_limit is null or p_limit not between 1 and 500
+    or p_lease is null or p_lease not between interval '5 seconds' and interval '1 hour'
+  then
+    perform billing_private.raise_error(
+      'DU007', format('worker %L cannot claim %s rows for %s', p_worker, coalesce(p_limit::text, 'null'), coalesce(p_lease::text, 'null'))
+    );
+  end if;
+
+  for effect in
+    with due as (
+      select o.id
+      from billing.outbox as o
+      where o.status in ('pending', 'claimed')
+        and coalesce(o.locked_until, o.run_after) <= p_now
+        and (p_kinds is null or o.kind = any (p_kinds))
+      order by coalesce(o.locked_until, o.run_after), o.id
+      limit p_limit
+      for update skip locked
+    ),
+    taken as (
+      update billing.outbox as o
+      set
+        status = case when o.attempts < exhausted then 'claimed' else 'dead' end,
+        attempts = least(o.attempts + 1, exhausted),
+        claim_id = case when o.attempts < exhausted then fresh_claim end,
+        locked_until = case when o.attempts < exhausted then p_now + p_lease end,
+        locked_by = p_worker,
+        last_error = case when o.attempts < exhausted then o.last_error else worker_lost end,
+        finished_at = case when o.attempts >= exhausted then p_now end
+      from due
+      where o.id = due.id
+      returning o.*
+    )
+    select t.* from taken as t order by t.run_after, t.id
+  loop
+    -- A row whose last try ended with its worker has nobody to report it: it dies here.
+    if effect.status = 'dead' then
+      perform billing_private.mourn(effect, p_now);
+    else
+      return next effect;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function billing.claim_outbox is
+  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too. p_kinds: only these, null for all. Rows another worker is claiming are skipped. Raises DU007.';
+
+create function billing.complete_outbox(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+begin
+  update billing.outbox as o
+  set status = 'delivered', claim_id = null, locked_until = null, last_error = null, finished_at = p_now
+  where o.id = p_id and o.claim_id = p_claim_id;
+  return found;
+end;
+$$;
+
+comment on function billing.complete_outbox is
+  'Records that a claimed effect was performed. False: the claim was lost, and nothing was changed.';
+
+create function billing.fail_outbox(
+  p_id bigint,
+  p_claim_id uuid,
+  p_error jsonb,
+  p_retry_after interval default null,
+  p_is_final boolean default false,
+  p_now timestamptz default now()
+)
+returns text
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  failed billing.outbox;
+begin
+  update billing.outbox as o
+  set
+    status = case when p_is_final or o.attempts >= billing_private.max_attempts() then 'dead' else 'pending' end,
+    claim_id = null,
+    locked_until = null,
+    last_error = p_error,
+    run_after = p_now + case
+      when p_retry_after is null then billing_private.delivery_delay(o.attempts)
+      -- No longer than a day, whatever the other side asks for.
+      else least(greatest(p_retry_after, interval '0'), interval '1 day') * (1 + random() / 20)
+    end,
+    finished_at = case when p_is_final or o.attempts >= billing_private.max_attempts() then p_now end
+  where o.id = p_id and o.claim_id = p_claim_id
+  returning * into failed;
+  if not found then
+    return 'lost';
+  end if;
+  if failed.status = 'dead' then
+    perform billing_private.mourn(failed, p_now);
+  end if;
+  return failed.status;
+end;
+$$;
+
+comment on function billing.fail_outbox is
+  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is owed. lost: the claim was lost, and nothing was changed.';
+
+create function billing.release_outbox(
+  p_ids bigint[],
+  p_claim_id uuid,
+  p_retry_after interval default null,
+  p_now timestamptz default now()
+)
+returns integer
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  released integer;
+begin
+  update billing.outbox as o
+  set
+    status = 'pending',
+    attempts = o.attempts - 1,
+    claim_id = null,
+    locked_until = null,
+    run_after = greatest(o.run_after, p_now + p_retry_after)
+  where o.id = any (p_ids) and o.claim_id = p_claim_id;
+  get diagnostics released = row_count;
+  return released;
+end;
+$$;
+
+comment on function billing.release_outbox is
+  'Hands back claimed effects that were not tried: due again at once in their old order, or after p_retry_after. Costs them no attempt. Returns how many; those of a lost claim are not among them.';
+
+create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  purged integer;
+begin
+  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
+  delete from billing.outbox as o
+  where o.id in (
+    select f.id
+    from billing.outbox as f
+    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
+    limit p_limit
+  );
+  get diagnostics purged = row_count;
+  return purged;
+end;
+$$;
+
+comment on function billing_private.purge_outbox is
+  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
+
+grant execute on function
+  billing.claim_outbox(text, integer, interval, text[], timestamptz),
+  billing.complete_outbox(bigint, uuid, timestamptz),
+  billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamptz),
+  billing.release_outbox(bigint[], uuid, interval, timestamptz)
+to service_role;

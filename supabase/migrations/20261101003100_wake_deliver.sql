@@ -1,0 +1,135 @@
+-- Wake: deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
+-- or late and nothing but time is: what is owed stands in the outbox.
+-- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
+
+create extension if not exists pg_net with schema extensions;
+
+create table billing.job_problems (
+  job text primary key,
+  problem text not null,
+  since timestamptz not null,
+  last_seen timestamptz not null
+);
+
+comment on table billing.job_problems is
+  'What keeps a scheduled job from its work right now, one row per job; empty when all is well. A row goes when its cause does.';
+comment on column billing.job_problems.job is 'What could not be done: the name of the function it would have called.';
+comment on column billing.job_problems.problem is 'What is missing, and where to put it.';
+comment on column billing.job_problems.since is 'When the job first could not do its work (UTC).';
+comment on column billing.job_problems.last_seen is 'When it last tried (UTC).';
+
+alter table billing.job_problems enable row level security;
+create policy service_role_reads on billing.job_problems for select to service_role using (true);
+grant select on billing.job_problems to service_role;
+
+create function billing_private.call_function(p_name text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  functions_url text;
+  secret text;
+begin
+  select
+    max(s.decrypted_secret) filter (where s.name = 'duebase_functions_url'),
+    max(s.decrypted_secret) filter (where s.name = 'duebase_cron_secret')
+  into functions_url, secret
+  from vault.decrypted_secrets as s
+  where s.name in ('duebase_functions_url', 'duebase_cron_secret');
+  if coalesce(btrim(functions_url), '') = '' then
+    return 'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name';
+  elsif coalesce(btrim(secret), '') = '' then
+    return 'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name';
+  end if;
+  -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
+  -- and works on afterwards.
+  perform net.http_post(
+    url => rtrim(btrim(functions_url), '/') || '/' || p_name,
+    body => '{}',
+    headers => jsonb_build_object('content-type', 'application/json', 'authorization', 'Bearer ' || btrim(secret)),
+    timeout_milliseconds => 2000
+  );
+  return null;
+end;
+$$;
+
+comment on function billing_private.call_function is
+  'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what is missing for a call to be possible.';
+
+create function billing_private.note_job(p_job text, p_problem text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_problem is null then
+    delete from billing.job_problems as j where j.job = p_job;
+  else
+    insert into billing.job_problems as j (job, problem, since, last_seen)
+    values (p_job, p_problem, p_now, p_now)
+    on conflict (job) do update set problem = excluded.problem, last_seen = excluded.last_seen;
+    raise notice 'duebase: %: %', p_job, p_problem;
+  end if;
+end;
+$$;
+
+comment on function billing_private.note_job is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
+
+create function billing_private.wake_deliver(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  problem text;
+begin
+  if not exists (
+    select
+    from billing.outbox as o
+    where o.status in ('pending', 'claimed') and coalesce(o.locked_until, o.run_after) <= p_now
+  ) then
+    return false;
+  end if;
+  problem := billing_private.call_function('deliver');
+  perform billing_private.note_job('deliver', problem, p_now);
+  return problem is null;
+end;
+$$;
+
+comment on function billing_private.wake_deliver is
+  'Calls deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+
+create function billing_private.tg_outbox__after_insert()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  transaction_id constant text := pg_current_xact_id()::text;
+begin
+  -- Once a transaction: the call goes out after commit and finds everything that was owed by then.
+  if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
+    and exists (select from owed as o where o.run_after <= clock_timestamp())
+  then
+    perform set_config('duebase.deliver_woken_in', transaction_id, true);
+    perform billing_private.call_function('deliver');
+  end if;
+  return null;
+-- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.
+exception when others then
+  raise warning 'duebase: deliver could not be woken: % (%)', sqlerrm, sqlstate;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_outbox__after_insert is
+  'Trigger function: wakes deliver for what was just owed. Never fails the transaction that owes it.';
+
+create trigger outbox_wakes_deliver
+  after insert on billing.outbox
+  referencing new table as owed
+  for each statement execute function billing_private.tg_outbox__after_insert();
+
+select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
+select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_private.purge_outbox(now())');

@@ -1,0 +1,34 @@
+-- Replay: a dead effect is tried again when a person says so.
+-- Writes: outbox, audit_events. Called by: operators.
+
+create function billing.replay_outbox(p_id bigint, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  effect billing.outbox;
+begin
+  select * into effect from billing.outbox as o where o.id = p_id for update;
+  if not found then
+    perform billing_private.raise_error('DU006', format('there is no effect %s', coalesce(p_id::text, 'null')));
+  end if;
+  if effect.status <> 'dead' then
+    return effect.status;
+  end if;
+  update billing.outbox as o
+  set status = 'pending', attempts = 0, run_after = p_now, finished_at = null
+  where o.id = p_id;
+  perform billing_private.audit(
+    'effect.replayed', 'operator', effect.dedupe_key, null, jsonb_build_object('outbox_id', p_id, 'kind', effect.kind), p_now
+  );
+  return 'pending';
+end;
+$$;
+
+comment on function billing.replay_outbox is
+  'Owes a dead effect again with all its tries, under the same key, after its cause was mended. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
+
+grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;

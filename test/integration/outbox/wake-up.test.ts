@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+beforeEach(async () => {
+  await database.sql`truncate billing.outbox`;
+  await database.sql`delete from net.http_request_queue`;
+  await database.sql`delete from vault.secrets where true`;
+});
+afterAll(() => database.drop());
+
+async function configure() {
+  await database.sql`select vault.create_secret('http://functions.test/functions/v1/', 'duebase_functions_url')`;
+  await database.sql`select vault.create_secret('cron-secret-example', 'duebase_cron_secret')`;
+}
+function calls() {
+  return database.sql`
+    select url, method, headers ->> 'authorization' as authorization, timeout_milliseconds as timeout
+    from net.http_request_queue
+  `;
+}
+async function tick(now = new Date()) {
+  const [row] = await database.sql`select billing_private.wake_deliver(${now}) as called`;
+  return row?.called as boolean;
+}
+
+describe("deliver is called", () => {
+  it("with the shared secret when something is owed, once a transaction", async () => {
+    await configure();
+    await database.sql.begin(async (sql) => {
+      await sql`select billing_private.enqueue('alert', 'alert:1', '{}', now())`;
+      await sql`select billing_private.enqueue('alert', 'alert:2', '{}', now())`;
+    });
+    expect(await calls()).toEqual([
+      {
+        url: "http://functions.test/functions/v1/deliver",
+        method: "POST",
+        authorization: "Bearer cron-secret-example",
+        timeout: 2000,
+      },
+    ]);
+    await database.sql`select billing_private.enqueue('alert', 'alert:3', '{}', now())`;
+    expect(await calls()).toHaveLength(2);
+  });
+
+  it("not for what is due later, owed already, or rolled back", async () => {
+    await configure();
+    await database.sql`select billing_private.enqueue('alert', 'alert:4', '{}', now(), now() + interval '1 hour')`;
+    await database.sql`select billing_private.enqueue('alert', 'alert:4', '{}', now())`;
+    await database.sql
+      .begin(async (sql) => {
+        await sql`select billing_private.enqueue('alert', 'alert:5', '{}', now())`;
+        throw new Error("rolled back");
+      })
+      .catch(() => {});
+    expect(await calls()).toEqual([]);
+  });
+
+  it("by the minute tick while something is due, and only then", async () => {
+    await configure();
+    await database.sql`select billing_private.enqueue('alert', 'alert:6', '{}', now(), now() + interval '1 hour')`;
+    expect(await tick()).toBe(false);
+    expect(await calls()).toEqual([]);
+    expect(await tick(new Date(Date.now() + 3_600_000 + 1000))).toBe(true);
+    expect(await calls()).toHaveLength(1);
+  });
+
+  it("by the tick for a lease that has ended", async () => {
+    await configure();
+    await database.sql`select billing_private.enqueue('alert', 'alert:7', '{}', now())`;
+    await database.sql`select from billing.claim_outbox('w', 10, '1 minute')`;
+    expect(await tick()).toBe(false);
+    expect(await tick(new Date(Date.now() + 61_000))).toBe(true);
+  });
+});
+
+describe("without its secrets in Vault", () => {
+  it("what is owed is kept, and job_problems says what is missing until it is there", async () => {
+    await database.sql`select billing_private.enqueue('alert', 'alert:8', '{}', now())`;
+    expect(await calls()).toEqual([]);
+    for (let times = 0; times < 2; times++) expect(await tick()).toBe(false);
+    const problems = await database.asService((sql) => sql`select job, problem from billing.job_problems`);
+    expect(problems).toEqual([{ job: "deliver", problem: expect.stringContaining("duebase_functions_url") }]);
+
+    await configure();
+    expect(await tick()).toBe(true);
+    expect(await database.sql`select * from billing.job_problems`).toEqual([]);
+  });
+
+  it("and without pg_net answering, the transaction that owes commits all the same", async () => {
+    await configure();
+    const admin = database.connect({ role: "supabase_admin" });
+    await admin`alter table net.http_request_queue rename to elsewhere`;
+    try {
+      await database.sql`select billing_private.enqueue('alert', 'alert:9', '{}', now())`;
+    } finally {
+      await admin`alter table net.elsewhere rename to http_request_queue`;
+    }
+    expect(await database.sql`select dedupe_key from billing.outbox`).toEqual([{ dedupe_key: "alert:9" }]);
+  });
+});
+
+it("both jobs are scheduled under their names", async () => {
+  const jobs =
+    await database.sql`select jobname, schedule from cron.job where jobname like 'duebase-%outbox' or jobname = 'duebase-deliver' order by 1`;
+  expect(jobs).toEqual([
+    { jobname: "duebase-deliver", schedule: "* * * * *" },
+    { jobname: "duebase-purge-outbox", schedule: "17 * * * *" },
+  ]);
+});
