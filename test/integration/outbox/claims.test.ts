@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { after, claim, noon, owe } from "./owed.ts";
+import { claim, noon, noonPlus, owe } from "./owed.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -14,15 +14,15 @@ afterAll(() => database.drop());
 describe("a claim", () => {
   it("takes what is due, earliest first, and leaves the rest", async () => {
     await owe(database.sql, "due", 5);
-    const claimed = await claim(database.sql, { now: after(2) });
+    const claimed = await claim(database.sql, { now: noonPlus(2) });
     expect(claimed.map((effect) => effect.dedupe_key)).toEqual(["due:0", "due:1", "due:2"]);
   });
 
   it("holds its rows against every other worker until the lease ends", async () => {
     await owe(database.sql, "leased", 3);
-    const [first] = await claim(database.sql, { now: after(60), lease: 120 });
-    expect(await claim(database.sql, { now: after(179) })).toEqual([]);
-    const again = await claim(database.sql, { now: after(180) });
+    const [first] = await claim(database.sql, { now: noonPlus(60), lease: 120 });
+    expect(await claim(database.sql, { now: noonPlus(179) })).toEqual([]);
+    const again = await claim(database.sql, { now: noonPlus(180) });
     expect(again).toHaveLength(3);
     expect(again[0]?.claim_id).not.toBe(first?.claim_id);
     expect(again[0]?.attempts).toBe(2);
@@ -32,7 +32,7 @@ describe("a claim", () => {
     await owe(database.sql, "a", 2, "email");
     await owe(database.sql, "b", 2, "refresh");
     const claimed = await database.sql`
-      select kind from billing.claim_outbox('test', 50, '2 minutes', ${["refresh"]}, ${after(60)})
+      select kind from billing.claim_outbox('test', 50, '2 minutes', ${["refresh"]}, ${noonPlus(60)})
     `;
     expect(claimed.map(({ kind }) => kind)).toEqual(["refresh", "refresh"]);
   });
@@ -75,8 +75,8 @@ describe("a claim", () => {
 describe("a worker that lost its lease", () => {
   it("comes back and changes nothing, whatever it says", async () => {
     await owe(database.sql, "lost", 1);
-    const [mine] = await claim(database.sql, { now: after(0), lease: 10 });
-    const [theirs] = await claim(database.sql, { now: after(60) });
+    const [mine] = await claim(database.sql, { now: noonPlus(0), lease: 10 });
+    const [theirs] = await claim(database.sql, { now: noonPlus(60) });
     if (!mine || !theirs) throw new Error("nothing was claimed");
     const before = await database.sql`select * from billing.outbox`;
 
@@ -96,9 +96,9 @@ describe("a worker that lost its lease", () => {
 
   it("whose lease ended unseen may still complete, as nobody else has begun", async () => {
     await owe(database.sql, "late", 1);
-    const [mine] = await claim(database.sql, { now: after(0), lease: 10 });
+    const [mine] = await claim(database.sql, { now: noonPlus(0), lease: 10 });
     const [done] = await database.sql`
-      select billing.complete_outbox(${mine?.id ?? 0}, ${mine?.claim_id ?? null}, ${after(500)}) as completed
+      select billing.complete_outbox(${mine?.id ?? 0}, ${mine?.claim_id ?? null}, ${noonPlus(500)}) as completed
     `;
     expect(done?.completed).toBe(true);
   });
@@ -106,8 +106,8 @@ describe("a worker that lost its lease", () => {
   it("at its last try leaves a dead row with the cause and an alert", async () => {
     await owe(database.sql, "gone", 1);
     await database.sql`update billing.outbox set attempts = billing_private.max_attempts() - 1`;
-    expect(await claim(database.sql, { now: after(0), lease: 10 })).toHaveLength(1);
-    expect(await claim(database.sql, { now: after(60) })).toEqual([]);
+    expect(await claim(database.sql, { now: noonPlus(0), lease: 10 })).toHaveLength(1);
+    expect(await claim(database.sql, { now: noonPlus(60) })).toEqual([]);
     const rows =
       await database.sql`select kind, status, last_error ->> 'code' as cause from billing.outbox order by id`;
     expect(rows).toEqual([
@@ -118,7 +118,7 @@ describe("a worker that lost its lease", () => {
 });
 
 describe("a failed try", () => {
-  async function failOnce(retryAfter: string | null, isFinal = false, now = after(60)) {
+  async function failOnce(retryAfter: string | null, isFinal = false, now = noonPlus(60)) {
     const [claimed] = await claim(database.sql, { now, limit: 1 });
     const [outcome] = await database.sql`
       select billing.fail_outbox(
@@ -136,7 +136,7 @@ describe("a failed try", () => {
 
   it("is tried again after a delay that doubles, with jitter, up to an hour", async () => {
     await owe(database.sql, "backoff", 1);
-    let now = after(0);
+    let now = noonPlus(0);
     const waits: number[] = [];
     for (let attempt = 1; attempt <= 9; attempt++) {
       const { id } = await failOnce(null, false, now);
@@ -153,10 +153,10 @@ describe("a failed try", () => {
   it("waits as long as the other side asked, and no longer than a day", async () => {
     await owe(database.sql, "asked", 1);
     const polite = await failOnce("90 seconds");
-    expect(await waitOf(polite.id, after(60))).toBeGreaterThanOrEqual(90);
-    expect(await waitOf(polite.id, after(60))).toBeLessThanOrEqual(95);
-    const absurd = await failOnce("400 days", false, after(3600));
-    expect(await waitOf(absurd.id, after(3600))).toBeLessThanOrEqual(86_400 * 1.05);
+    expect(await waitOf(polite.id, noonPlus(60))).toBeGreaterThanOrEqual(90);
+    expect(await waitOf(polite.id, noonPlus(60))).toBeLessThanOrEqual(95);
+    const absurd = await failOnce("400 days", false, noonPlus(3600));
+    expect(await waitOf(absurd.id, noonPlus(3600))).toBeLessThanOrEqual(86_400 * 1.05);
   });
 
   it("dies with its cause after the last attempt, and one alert an hour is owed", async () => {
@@ -185,12 +185,12 @@ describe("a failed try", () => {
 describe("what a worker hands back", () => {
   it("is due at once, in its old order, and has lost no attempt", async () => {
     await owe(database.sql, "back", 3);
-    const claimed = await claim(database.sql, { now: after(60) });
+    const claimed = await claim(database.sql, { now: noonPlus(60) });
     const [handed] = await database.sql`
       select billing.release_outbox(${claimed.map(({ id }) => id)}::bigint[], ${claimed[0]?.claim_id ?? null}) as released
     `;
     expect(handed?.released).toBe(3);
-    const again = await claim(database.sql, { now: after(60) });
+    const again = await claim(database.sql, { now: noonPlus(60) });
     expect(again.map(({ dedupe_key, attempts }) => [dedupe_key, attempts])).toEqual([
       ["back:0", 1],
       ["back:1", 1],
@@ -200,12 +200,12 @@ describe("what a worker hands back", () => {
 
   it("may be put off", async () => {
     await owe(database.sql, "later", 1);
-    const [claimed] = await claim(database.sql, { now: after(60) });
+    const [claimed] = await claim(database.sql, { now: noonPlus(60) });
     await database.sql`
-      select billing.release_outbox(array[${claimed?.id ?? 0}::bigint], ${claimed?.claim_id ?? null}, '30 seconds', ${after(60)})
+      select billing.release_outbox(array[${claimed?.id ?? 0}::bigint], ${claimed?.claim_id ?? null}, '30 seconds', ${noonPlus(60)})
     `;
-    expect(await claim(database.sql, { now: after(89) })).toEqual([]);
-    expect(await claim(database.sql, { now: after(90) })).toHaveLength(1);
+    expect(await claim(database.sql, { now: noonPlus(89) })).toEqual([]);
+    expect(await claim(database.sql, { now: noonPlus(90) })).toHaveLength(1);
   });
 });
 
@@ -216,10 +216,10 @@ describe("a dead effect", () => {
     const id = claimed?.id ?? "0";
     await database.sql`select billing.fail_outbox(${id}, ${claimed?.claim_id ?? null}, '{}', null, true, ${noon})`;
     for (let times = 0; times < 2; times++) {
-      const [answer] = await database.sql`select billing.replay_outbox(${id}, ${after(5)}) as status`;
+      const [answer] = await database.sql`select billing.replay_outbox(${id}, ${noonPlus(5)}) as status`;
       expect(answer?.status).toBe("pending");
     }
-    const again = (await claim(database.sql, { now: after(5) })).find(({ kind }) => kind !== "alert");
+    const again = (await claim(database.sql, { now: noonPlus(5) })).find(({ kind }) => kind !== "alert");
     expect(again).toMatchObject({ id, attempts: 1, dedupe_key: "revived:0" });
     const audited =
       await database.sql`select subject_id from billing.audit_events where action = 'effect.replayed'`;
@@ -241,9 +241,9 @@ it("what finished long ago is removed, the dead are kept", async () => {
   await database.sql`
     update billing.outbox
     set status = (array['delivered', 'canceled', 'dead', 'delivered'])[1 + split_part(dedupe_key, ':', 2)::int],
-        finished_at = case when dedupe_key = 'old:3' then ${after(0)}::timestamptz else ${after(0)}::timestamptz - interval '91 days' end
+        finished_at = case when dedupe_key = 'old:3' then ${noonPlus(0)}::timestamptz else ${noonPlus(0)}::timestamptz - interval '91 days' end
   `;
-  const [purged] = await database.sql`select billing_private.purge_outbox(${after(0)}) as rows`;
+  const [purged] = await database.sql`select billing_private.purge_outbox(${noonPlus(0)}) as rows`;
   expect(purged?.rows).toBe(2);
   const left = await database.sql`select status from billing.outbox order by id`;
   expect(left).toEqual([{ status: "dead" }, { status: "delivered" }]);
@@ -259,7 +259,7 @@ it("a claim among a hundred thousand finished rows goes through the index of wha
   const plan = await database.sql`
     explain (format text)
     select o.id from billing.outbox as o
-    where o.status in ('pending', 'claimed') and coalesce(o.locked_until, o.run_after) <= ${after(60)}
+    where o.status in ('pending', 'claimed') and coalesce(o.locked_until, o.run_after) <= ${noonPlus(60)}
     order by coalesce(o.locked_until, o.run_after), o.id limit 50 for update skip locked
   `;
   const text = plan.map((line) => line["QUERY PLAN"]).join("\n");

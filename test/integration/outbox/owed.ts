@@ -15,7 +15,7 @@ export interface Claimed {
 export const noon = new Date("2026-11-01T12:00:00Z");
 
 /** So many seconds after noon. */
-export function after(seconds: number): Date {
+export function noonPlus(seconds: number): Date {
   return new Date(noon.getTime() + seconds * 1000);
 }
 
@@ -30,7 +30,7 @@ export async function owe(sql: Sql, key: string, count: number, kind = "stripe")
 /** Claims as a worker does. */
 export async function claim(
   sql: Sql,
-  { limit = 50, now = after(3600), lease = 120, worker = "test" } = {},
+  { limit = 50, now = noonPlus(3600), lease = 120, worker = "test" } = {},
 ): Promise<Claimed[]> {
   return sql<Claimed[]>`
     select * from billing.claim_outbox(${worker}, ${limit}, make_interval(secs => ${lease}), null, ${now})
