@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { keeper } from "./local/keeper.ts";
 import { StackIsRunning } from "./local/owner.ts";
-import { defaultStackDirectory } from "./local/project.ts";
+import { defaultStackDirectory, projectRoot } from "./local/project.ts";
 import { defaultPorts, type Stack, startStack } from "./local/stack.ts";
 import { printStatus } from "./local/status-table.ts";
 
@@ -17,6 +17,7 @@ function portNumber(text: string): number {
 const command = new Command("npm run dev --")
   .description("Starts the local stack and keeps it up until Ctrl-C.")
   .option("--dir <path>", "where database, logs and status.json are kept", defaultStackDirectory)
+  .option("--project <path>", "the folder that holds supabase/", projectRoot)
   .option("--port <number>", "of the API; another is used when taken", portNumber, defaultPorts.api)
   .option("--db-port <number>", "of PostgreSQL", portNumber, defaultPorts.db)
   .option("--studio-port <number>", "of Studio", portNumber, defaultPorts.studio)
@@ -24,6 +25,7 @@ const command = new Command("npm run dev --")
   .parse();
 const options = command.opts<{
   dir: string;
+  project: string;
   port: number;
   dbPort: number;
   studioPort: number;
@@ -63,6 +65,7 @@ process.on("uncaughtException", (error) => {
 const startedAt = performance.now();
 try {
   stack = await startStack({
+    projectDirectory: resolve(options.project),
     directory: resolve(options.dir),
     ports: {
       api: options.port,

@@ -91,7 +91,9 @@ async function become(session: postgres.Sql, role: string): Promise<void> {
   }
 }
 
+/** What libpq would say of a statement: its rows, or its command tag. */
 function describe({ command, count, columns }: postgres.RowList<postgres.Row[]>): string {
   if (columns) return `${count} row${count === 1 ? "" : "s"}`;
-  return count === null || count === undefined || Number.isNaN(count) ? command : `${command} ${count}`;
+  if (typeof count !== "number" || Number.isNaN(count)) return command;
+  return command === "INSERT" ? `INSERT 0 ${count}` : `${command} ${count}`;
 }

@@ -45,6 +45,13 @@ export class EdgeFunctions {
     return this.#processes.get(name);
   }
 
+  /** Ends one as a crash would; it is started again. Resolves once the process is gone. */
+  async kill(name: string): Promise<void> {
+    const one = this.#processes.get(name);
+    if (!one) throw new Error(`there is no function ${name}`);
+    await one.kill();
+  }
+
   /** Waits until all serve; names those that do not within `timeout` milliseconds. */
   async ready(timeout: number): Promise<string[]> {
     const late = await Promise.all(
