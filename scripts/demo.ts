@@ -1,0 +1,135 @@
+/** `npm run demo`: the product doing its job, on a local stack of its own, with the clock turned. */
+import { join } from "node:path";
+import { Command } from "commander";
+import { Listr } from "listr2";
+import pc from "picocolors";
+import { answersLine, duplicateStorm, forgedWebhook } from "./demo/abuse.ts";
+import { type Abuse, checkEverything, holds } from "./demo/checks.ts";
+import { checksList, invoicesTable, timelineTable } from "./demo/report.ts";
+import { acts, type Cast, newCast } from "./demo/story.ts";
+import { enter } from "./demo/world.ts";
+import { resetStack, stopStack } from "./local/lifecycle.ts";
+import { defaultStackDirectory } from "./local/project.ts";
+import { type Stack, startStack } from "./local/stack.ts";
+import { printStatus } from "./local/status-table.ts";
+
+const { keep } = new Command("npm run demo --")
+  .description(
+    "Plays a subscriber through four months on a local stack and checks what the database says of it.",
+  )
+  .option("--keep", "leave the stack up at the end, to look around in Studio, until Ctrl-C")
+  .parse()
+  .opts<{ keep?: boolean }>();
+
+// Apart from `npm run dev`, whose data it must not touch.
+const directory = join(defaultStackDirectory, "demo");
+let stack: Stack | undefined;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, async () => {
+    await stack?.stop();
+    process.exit(process.exitCode ?? (keep ? 0 : 130));
+  });
+}
+
+try {
+  await run();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  if (!keep || process.exitCode) await stack?.stop();
+}
+if (!keep) process.exit();
+
+async function run(): Promise<void> {
+  const startedAt = performance.now();
+  let cast: Cast | undefined;
+  const abuse: Partial<Abuse> = {};
+  const playing = (): Cast => {
+    if (!cast) throw new Error("the stack is not up");
+    return cast;
+  };
+
+  await new Listr(
+    [
+      {
+        title: "Start the local stack: PostgreSQL, Data API, Auth, Studio, Edge Functions, a local Stripe",
+        task: async (_context, task) => {
+          await stopStack(directory);
+          await resetStack(directory);
+          stack = await startStack({
+            directory,
+            watch: false,
+            onStep: (step) => {
+              task.output = step;
+            },
+          });
+          cast = newCast(enter(stack));
+        },
+      },
+      ...acts.map((act) => ({
+        title: act.title,
+        task: async (_context: unknown, task: { title: string }) => {
+          task.title = `${act.title} ${pc.dim(`→ ${await act.play(playing())}`)}`;
+        },
+      })),
+      {
+        title: "The last event is delivered 500 times more",
+        task: async (_context, task) => {
+          abuse.stormedEvent = await lastCancellation(playing());
+          abuse.storm = await duplicateStorm(playing(), abuse.stormedEvent);
+          task.title = `${task.title} ${pc.dim(`→ answered ${answersLine(abuse.storm)}`)}`;
+        },
+      },
+      {
+        title: "Somebody forges an event that makes the subscription active again",
+        task: async (_context, task) => {
+          abuse.forgedEvent = "evt_forged_example";
+          abuse.forged = await forgedWebhook(playing(), abuse.forgedEvent);
+          task.title = `${task.title} ${pc.dim(`→ answered ${answersLine(abuse.forged)}`)}`;
+        },
+      },
+    ],
+    { renderer: process.stdout.isTTY ? "default" : "simple", rendererOptions: { collapseSubtasks: false } },
+  ).run();
+
+  console.log(`\n${pc.bold("What happened")}, as billing.audit_events tells it`);
+  console.log(await timelineTable(playing()));
+  console.log(`\n${pc.bold("What Ada sees")}, signed in, through the Data API`);
+  console.log(await invoicesTable(playing()));
+
+  const checks = await checkEverything(playing(), abuse as Abuse);
+  console.log(`\n${pc.bold("Checked")} against the local Stripe's own books`);
+  console.log(checksList(checks));
+  await playing().world.close();
+
+  const broken = checks.filter((check) => !holds(check)).length;
+  const time = `${((performance.now() - startedAt) / 1000).toFixed(0)} s`;
+  if (broken > 0) {
+    console.log(pc.red(`\n${broken} of ${checks.length} checks failed.`));
+    process.exitCode = 1;
+  } else {
+    console.log(pc.green(`\nAll ${checks.length} checks hold.`), pc.dim(time));
+  }
+  if (keep && stack && !process.exitCode) {
+    console.log(`\n${pc.bold("Look around")}: open Studio, choose the schema ${pc.bold("billing")}, and start with
+  webhook_events   every event, as Stripe sent it
+  subscriptions    what they made of it; invoices and payments likewise
+  audit_events     who did what, when
+Ctrl-C stops the stack.`);
+    printStatus(stack.status);
+  } else if (!process.exitCode) {
+    console.log(`
+To look at the tables in Studio: ${pc.bold("npm run demo -- --keep")}
+To have a stack of your own:     ${pc.bold("npm run dev")}`);
+  }
+}
+
+async function lastCancellation({ world, subscription }: Cast): Promise<string> {
+  const [event] = await world.sql<{ id: string }[]>`
+    select id from billing.webhook_events
+    where type = 'customer.subscription.deleted' and object_id = ${subscription}`;
+  if (!event) throw new Error("the cancellation did not arrive");
+  return event.id;
+}

@@ -1,0 +1,138 @@
+import type { SupabaseClient } from "@supabase/supabase-js";
+import type { Answers } from "./abuse.ts";
+import type { Cast } from "./story.ts";
+
+/** One thing that must hold, and what was found. */
+export interface Check {
+  promise: string;
+  expected: string;
+  found: string;
+}
+
+/** What happened besides the story. */
+export interface Abuse {
+  stormedEvent: string;
+  storm: Answers;
+  forgedEvent: string;
+  forged: Answers;
+}
+
+/** Holds the database against what the local Stripe knows of the same months, and against what each visitor may see. */
+export async function checkEverything(cast: Cast, abuse: Abuse): Promise<Check[]> {
+  return [
+    ...(await checkEvents(cast)),
+    ...(await checkState(cast)),
+    ...(await checkMoney(cast)),
+    ...(await checkAbuse(cast, abuse)),
+    ...(await checkAccess(cast)),
+  ];
+}
+
+async function checkEvents({ world }: Cast): Promise<Check[]> {
+  const stripes = await ids(world.stripe.events.list({ limit: 100 }));
+  const stored = await world.sql<
+    { id: string }[]
+  >`select id from billing.webhook_events order by id collate "C"`;
+  const [failed] = await world.sql<
+    { count: number }[]
+  >`select count(*)::int as count from billing.failed_webhooks`;
+  return [
+    check("every event of Stripe's is stored, once", stripes.length, stored.length),
+    check("… and the same ones", stripes.join(), stored.map((row) => row.id).join()),
+    check("no projection failed", 0, failed?.count),
+  ];
+}
+
+async function checkState({ world, subscription, customer, adaId }: Cast): Promise<Check[]> {
+  const theirs = await world.stripe.subscriptions.retrieve(subscription);
+  const [ours] = await world.sql<{ status: string; canceled_at: Date | null }[]>`
+    select status, canceled_at from billing.subscriptions where id = ${subscription}`;
+  const [owner] = await world.sql<{ user_id: string | null }[]>`
+    select user_id from billing.customers where id = ${customer}`;
+  return [
+    check("the subscription has Stripe's status", theirs.status, ours?.status),
+    check("… and ended when Stripe says", theirs.canceled_at, seconds(ours?.canceled_at)),
+    check("the customer is linked to Ada", adaId, owner?.user_id),
+  ];
+}
+
+async function checkMoney({ world, subscription }: Cast): Promise<Check[]> {
+  const invoices = await world.stripe.invoices.list({ subscription, limit: 100 });
+  const line = (id: string | undefined, status: string | null, paid: number | string) =>
+    `${id} ${status} ${paid}`;
+  const theirs = invoices.data.map((it) => line(it.id, it.status, it.amount_paid)).sort();
+  const rows = await world.sql<{ id: string; status: string; amount_paid: string }[]>`
+    select id, status, amount_paid::text from billing.invoices where subscription = ${subscription}`;
+  const taken = world.stack.stripe.ledger
+    .effectsWhere({ kind: "charge.succeeded" })
+    .reduce((sum, effect) => sum + (effect.amount ?? 0), 0);
+  const [received] = await world.sql<{ sum: string; unlinked: number }[]>`
+    select coalesce(sum(amount_received), 0)::text as sum, count(*) filter (where invoice_id is null)::int as unlinked
+    from billing.payments where status = 'succeeded'`;
+  return [
+    check(
+      "every invoice has Stripe's status and amount",
+      theirs,
+      rows.map((it) => line(it.id, it.status, it.amount_paid)).sort(),
+    ),
+    check("payments add up to what Stripe took, in cents", taken, received?.sum),
+    check("every payment knows its invoice", 0, received?.unlinked),
+  ];
+}
+
+async function checkAbuse({ world }: Cast, abuse: Abuse): Promise<Check[]> {
+  const [storm] = await world.sql<{ stored: number; duplicates: number; audited: number }[]>`
+    select
+      (select count(*)::int from billing.webhook_events where id = ${abuse.stormedEvent}) as stored,
+      (select count(*)::int from billing.webhook_duplicates where event_id = ${abuse.stormedEvent}) as duplicates,
+      (select count(*)::int from billing.audit_events where event_id = ${abuse.stormedEvent}) as audited`;
+  const [forged] = await world.sql<{ count: number }[]>`
+    select count(*)::int as count from billing.webhook_events where id = ${abuse.forgedEvent}`;
+  return [
+    check("the storm was answered 200 every time", abuse.storm.sent, abuse.storm.byStatus.get(200)),
+    check("… stored as one event", 1, storm?.stored),
+    check("… counted as duplicates", abuse.storm.sent, storm?.duplicates),
+    check("… and did what it does once", 1, storm?.audited),
+    check("the forged webhook was refused", 1, abuse.forged.byStatus.get(400)),
+    check("… and is nowhere", 0, forged?.count),
+  ];
+}
+
+async function checkAccess({ world, ada, grace, subscription }: Cast): Promise<Check[]> {
+  const invoices = await world.stripe.invoices.list({ subscription, limit: 100 });
+  const stranger = world.browser();
+  return [
+    check("Ada reads her invoices", invoices.data.length, await readable(ada)),
+    check("Grace reads none of them", 0, await readable(grace)),
+    check(
+      "who is not signed in is refused",
+      "permission denied for schema billing",
+      await readable(stranger),
+    ),
+  ];
+}
+
+/** How many invoices a browser can read, or why it cannot. */
+async function readable(browser: SupabaseClient): Promise<number | string> {
+  const { data, error } = await browser.schema("billing").from("invoices").select("id");
+  return error ? error.message : data.length;
+}
+
+async function ids(list: AsyncIterable<{ id: string }>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { id } of list) found.push(id);
+  return found.sort();
+}
+
+function seconds(at: Date | null | undefined): number | null {
+  return at ? at.getTime() / 1000 : null;
+}
+
+function check(promise: string, expected: unknown, found: unknown): Check {
+  return { promise, expected: String(expected), found: String(found) };
+}
+
+/** Whether it holds. */
+export function holds({ expected, found }: Check): boolean {
+  return expected === found;
+}

@@ -1,0 +1,69 @@
+import Table from "cli-table3";
+import pc from "picocolors";
+import { type Check, holds } from "./checks.ts";
+import { date, money } from "./format.ts";
+import type { Cast } from "./story.ts";
+
+/** No line between the rows: what is read downwards is not cut. */
+const compact = {
+  style: { head: [], border: ["dim"] },
+  chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
+};
+
+/** What happened and when, as the audit trail tells it. */
+export async function timelineTable({ world, customer }: Cast): Promise<string> {
+  const rows = await world.sql<{ occurred_at: Date; action: string; detail: Record<string, unknown> }[]>`
+    select occurred_at, action, detail from billing.audit_events
+    where customer_id = ${customer} and actor = 'stripe'
+    order by occurred_at, id`;
+  const table = new Table({
+    head: ["when", "what Stripe said", "in short"],
+    style: { head: [], border: ["dim"] },
+  });
+  for (const row of rows) table.push([date(row.occurred_at), row.action, inShort(row.detail)]);
+  return table.toString();
+}
+
+function inShort(detail: Record<string, unknown>): string {
+  const words: string[] = [];
+  if (typeof detail.status === "string") words.push(detail.status);
+  const amount = detail.amount_paid || detail.amount_due || detail.amount;
+  if (typeof amount === "number" && typeof detail.currency === "string")
+    words.push(money(amount, detail.currency));
+  return words.join(", ");
+}
+
+/** What the signed-in subscriber reads through the Data API, by her own token. */
+export async function invoicesTable({ ada }: Cast): Promise<string> {
+  const { data, error } = await ada
+    .schema("billing")
+    .from("invoices")
+    .select("number, status, total, currency, created, paid_at")
+    .order("created");
+  if (error) return `Ada cannot read her invoices: ${error.message}`;
+  const table = new Table({
+    head: ["invoice", "of", "total", "status", "paid"],
+    style: { head: [], border: ["dim"] },
+  });
+  for (const row of data) {
+    table.push([
+      row.number ?? "–",
+      date(row.created),
+      money(row.total, row.currency),
+      row.status,
+      date(row.paid_at),
+    ]);
+  }
+  return table.toString();
+}
+
+/** Each check with its mark; those that do not hold say what was expected and what was found. */
+export function checksList(checks: Check[]): string {
+  return checks
+    .map((check) =>
+      holds(check)
+        ? `${pc.green("✓")} ${check.promise}`
+        : `${pc.red("✗")} ${check.promise}: expected ${check.expected}, found ${check.found}`,
+    )
+    .join("\n");
+}
