@@ -18,7 +18,7 @@ export async function timelineTable({ world, customer }: Cast): Promise<string> 
     order by occurred_at, id`;
   const table = new Table({
     head: ["when", "what Stripe said", "in short"],
-    style: { head: [], border: ["dim"] },
+    ...compact,
   });
   for (const row of rows) table.push([date(row.occurred_at), row.action, inShort(row.detail)]);
   return table.toString();
@@ -43,7 +43,7 @@ export async function invoicesTable({ ada }: Cast): Promise<string> {
   if (error) return `Ada cannot read her invoices: ${error.message}`;
   const table = new Table({
     head: ["invoice", "of", "total", "status", "paid"],
-    style: { head: [], border: ["dim"] },
+    ...compact,
   });
   for (const row of data) {
     table.push([
