@@ -60,10 +60,7 @@ function listOf<T extends { created?: number }>(found: T[], url: string): object
 /** Fields Stripe leaves out unless `expand[]` asks for them. */
 export const includable: Includable = {
   "charge.refunds": (world, { id }) =>
-    listOf(
-      world.store.where("refund", (it) => it.charge === id),
-      `/v1/charges/${String(id)}/refunds`,
-    ),
+    listOf(world.store.related("refund", "charge", String(id)), `/v1/charges/${String(id)}/refunds`),
   "checkout.session.line_items": (world, { id }) => ({
     object: "list",
     data: sessionLines(world, String(id)),
@@ -77,7 +74,7 @@ export const includable: Includable = {
     ),
   "customer.subscriptions": (world, { id }) =>
     listOf(
-      world.store.where("subscription", (it) => it.customer === id && it.status !== "canceled"),
+      world.store.related("subscription", "customer", String(id)).filter((it) => it.status !== "canceled"),
       `/v1/customers/${String(id)}/subscriptions`,
     ),
   "invoice.confirmation_secret": (world, { id }) => {

@@ -73,7 +73,7 @@ interface State {
 const tickMilliseconds = 500;
 
 function invoiceFor(world: World, intent: PaymentIntent): Invoice | undefined {
-  const payment = world.store.where("invoice_payment", (it) => it.payment.payment_intent === intent.id)[0];
+  const payment = world.store.related("invoice_payment", "payment_intent", intent.id)[0];
   return payment ? world.store.get("invoice", payment.invoice) : undefined;
 }
 

@@ -53,12 +53,9 @@ export function endSubscription(
 }
 
 function stopInvoices(world: World, subscription: Subscription): void {
-  const open = world.store.where(
-    "invoice",
-    (it) =>
-      it.parent?.subscription_details?.subscription === subscription.id &&
-      (it.status === "open" || it.status === "draft"),
-  );
+  const open = world.store
+    .related("invoice", "subscription", subscription.id)
+    .filter((it) => it.status === "open" || it.status === "draft");
   for (const invoice of open) {
     world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, null);
     world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, null);

@@ -164,9 +164,9 @@ function claimItems(world: World, invoice: Invoice): void {
 
 /** A customer's invoice items that wait for their next invoice. */
 export function pendingItems(world: World, customer: string, subscription: string | null): InvoiceItem[] {
-  return world.store.where("invoiceitem", (item) => {
+  return world.store.related("invoiceitem", "customer", customer).filter((item) => {
     const owner = item.parent?.subscription_details?.subscription ?? null;
-    return item.customer === customer && item.invoice === null && (owner === null || owner === subscription);
+    return item.invoice === null && (owner === null || owner === subscription);
   });
 }
 
@@ -176,7 +176,9 @@ export function deleteDraft(world: World, invoice: Invoice): object {
     throw invalidRequest("You can only delete draft invoices.", { code: "invoice_not_editable" });
   }
   world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, null);
-  for (const item of world.store.where("invoiceitem", (it) => it.invoice === invoice.id)) item.invoice = null;
+  for (const item of world.store.related("invoiceitem", "customer", invoice.customer ?? "")) {
+    if (item.invoice === invoice.id) item.invoice = null;
+  }
   emit(world, "invoice.deleted", invoice);
   return world.store.delete("invoice", invoice.id);
 }

@@ -16,10 +16,9 @@ export function entitlementsOf(world: World, customer: string): ActiveEntitlemen
 function featuresOf(world: World, customer: string): Set<string> {
   const features = new Set<string>();
   if (world.store.count("product_feature") === 0) return features;
-  const subscriptions = world.store.where(
-    "subscription",
-    (it) => it.customer === customer && entitled.has(it.status),
-  );
+  const subscriptions = world.store
+    .related("subscription", "customer", customer)
+    .filter((it) => entitled.has(it.status));
   for (const subscription of subscriptions) {
     for (const item of subscription.items.data) {
       for (const link of world.store.all("product_feature")) {

@@ -88,8 +88,10 @@ export function createInvoiceItem(
 ): InvoiceItem {
   const price = priceOf(world, params);
   const quantity = params.integer("quantity") ?? 1;
+  const unit = params.number("unit_amount_decimal");
   const amount =
-    params.integer("amount") ?? (price ? amountOf(price, quantity) : params.integer("unit_amount"));
+    params.integer("amount") ??
+    (price ? amountOf(price, quantity) : unit == null ? undefined : Math.round(unit * quantity));
   if (amount == null) throw missingParam("amount");
   const currency = price?.currency ?? params.text("currency") ?? customer.currency;
   if (!currency) throw missingParam("currency");

@@ -83,7 +83,7 @@ function preparePayment(world: World, invoice: Invoice): void {
 
 /** The payments of an invoice, newest first. */
 export function paymentsOf(world: World, invoice: string): InvoicePayment[] {
-  return world.store.where("invoice_payment", (it) => it.invoice === invoice).reverse();
+  return world.store.related("invoice_payment", "invoice", invoice).reverse();
 }
 
 /** The payment that is still to be made. */

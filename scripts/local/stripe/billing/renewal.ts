@@ -1,14 +1,13 @@
 import { change, emit } from "../core/events.ts";
 import type { Invoice, Subscription } from "../core/wire.ts";
-import { recordEffect, timeOf, type World } from "../core/world.ts";
-import { invalidRequest } from "../http/errors.ts";
+import { timeOf, type World } from "../core/world.ts";
 import { endSubscription } from "./cancellation.ts";
 import { finalizeAndCollect } from "./collection.ts";
 import { cycleRequest, draftFor, subscriber } from "./cycle.ts";
 import { blankInvoice } from "./drafts.ts";
-import { refreshEntitlements } from "./entitlements.ts";
 import { voidInvoice } from "./invoices.ts";
 import { intervalOf, periodFrom, restartPeriod } from "./items.ts";
+import { pauseSubscription } from "./pausing.ts";
 import { nextBoundary } from "./periods.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
 
@@ -46,25 +45,6 @@ function stopsWithoutCard(world: World, subscription: Subscription): boolean {
   if (behaviour !== "pause") return false;
   pauseSubscription(world, subscription, "trial_end_without_payment_method");
   return true;
-}
-
-/** No more periods, and no access, until it is resumed. */
-export function pauseSubscription(
-  world: World,
-  subscription: Subscription,
-  why: "pause_requested" | "trial_end_without_payment_method",
-): void {
-  const now = timeOf(world, subscription);
-  change(world, "customer.subscription.updated", subscription, (it) => {
-    it.status = "paused";
-    it.status_details = {
-      paused: { subscription: { type: why }, transitioned_at: now, type: "subscription" },
-    };
-  });
-  recordEffect(world, "subscription.paused", subscription, null, why);
-  emit(world, "customer.subscription.paused", subscription);
-  scheduleSubscription(world, subscription);
-  refreshEntitlements(world, subscription.customer);
 }
 
 /** A period is over: the subscription ends, or renews with a draft that becomes final about an hour later. */
@@ -109,46 +89,6 @@ export function endTrial(world: World, subscription: Subscription): void {
   });
   scheduleSubscription(world, subscription);
   if (invoice) finalizeAndCollect(world, invoice);
-}
-
-/** Start a paused subscription again; a new period begins, and is to be paid first. */
-export function resumeSubscription(world: World, subscription: Subscription, anchorNow: boolean): void {
-  if (subscription.status !== "paused") {
-    throw invalidRequest("Only subscriptions with a status of `paused` can be resumed.");
-  }
-  const now = timeOf(world, subscription);
-  if (anchorNow || periodEnd(subscription) <= now) restartPeriod(subscription, now);
-  else {
-    change(world, "customer.subscription.updated", subscription, (it) => {
-      it.status = "active";
-    });
-    finishResume(world, subscription);
-    return;
-  }
-  const invoice = draftFor(world, subscription, { billingReason: "subscription_update", finalizesAt: null });
-  finalizeAndCollect(world, invoice);
-  if (statusOf(invoice) !== "paid") return;
-  if (statusOfSubscription(subscription) === "paused") {
-    change(world, "customer.subscription.updated", subscription, (it) => {
-      it.status = "active";
-    });
-  }
-  finishResume(world, subscription);
-}
-
-function statusOf(invoice: Invoice): Invoice["status"] {
-  return invoice.status;
-}
-
-function statusOfSubscription(subscription: Subscription): Subscription["status"] {
-  return subscription.status;
-}
-
-function finishResume(world: World, subscription: Subscription): void {
-  recordEffect(world, "subscription.resumed", subscription, null);
-  emit(world, "customer.subscription.resumed", subscription);
-  scheduleSubscription(world, subscription);
-  refreshEntitlements(world, subscription.customer);
 }
 
 /** The first payment did not come within a day. */

@@ -1,7 +1,8 @@
-import { change, emit } from "../core/events.ts";
+import { change } from "../core/events.ts";
 import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { endSubscription } from "./cancellation.ts";
+import { finishResume } from "./pausing.ts";
 import { applyPendingUpdate } from "./pending.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
@@ -40,12 +41,11 @@ export function afterInvoice(world: World, invoice: Invoice): void {
   else if (subscription.status === "past_due") setStatus(world, subscription, "active");
   else if (subscription.status === "unpaid" && paid) setStatus(world, subscription, "active");
   else if (subscription.status === "paused" && paid && invoice.amount_due > 0)
-    finishResuming(world, subscription);
+    finishResume(world, subscription);
 }
 
 function activate(world: World, subscription: Subscription, invoice: Invoice): void {
-  const intent = world.store.where("invoice_payment", (it) => it.invoice === invoice.id)[0]?.payment
-    .payment_intent;
+  const intent = world.store.related("invoice_payment", "invoice", invoice.id)[0]?.payment.payment_intent;
   const method = world.store.get("payment_intent", intent ?? "")?.payment_method ?? null;
   change(world, "customer.subscription.updated", subscription, (it) => {
     it.status = runningStatus(world, it);
@@ -64,12 +64,6 @@ function setStatus(world: World, subscription: Subscription, status: Subscriptio
   scheduleSubscription(world, subscription);
 }
 
-/** The invoice that a resumed subscription waited for is paid. */
-function finishResuming(world: World, subscription: Subscription): void {
-  setStatus(world, subscription, "active");
-  emit(world, "customer.subscription.resumed", subscription);
-}
-
 /**
  * An attempt to collect an invoice failed.
  * @param last Stripe has no attempts left
@@ -78,7 +72,10 @@ export function afterFailedAttempt(world: World, invoice: Invoice, last: boolean
   const subscription = subscriptionFor(world, invoice);
   setDelinquent(world, customerFor(world, invoice), true);
   if (!subscription) return;
-  const first = invoice.billing_reason === "subscription_create";
+  // A first payment that fails makes the subscription incomplete instead; see createSubscription.
+  const first =
+    invoice.billing_reason === "subscription_create" &&
+    subscription.collection_method === "charge_automatically";
   if (["active", "trialing"].includes(subscription.status) && !first)
     setStatus(world, subscription, "past_due");
   if (!last || subscription.status !== "past_due") return;

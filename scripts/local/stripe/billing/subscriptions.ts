@@ -1,6 +1,6 @@
 import { emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
-import type { Customer, Discount, Invoice, Subscription } from "../core/wire.ts";
+import type { Customer, Discount, Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
@@ -57,6 +57,14 @@ export function ownMethod(world: World, customer: Customer, id: string, param: s
   return method.id;
 }
 
+/** When to cancel: a time, or the end of the earliest or the latest of the items' periods. */
+export function cancelAtFrom(params: Params, items: SubscriptionItem[]): number | null | undefined {
+  const ends = items.map((item) => item.current_period_end);
+  if (params.raw("cancel_at") === "min_period_end") return Math.min(...ends);
+  if (params.raw("cancel_at") === "max_period_end") return Math.max(...ends);
+  return params.integer("cancel_at");
+}
+
 function trialSettingsFrom(params: Params): Subscription["trial_settings"] {
   const behaviour = params
     .child("trial_settings")
@@ -105,7 +113,7 @@ function blankSubscription(
     billing_mode: { flexible: null, type: "classic" },
     billing_schedules: [],
     billing_thresholds: null,
-    cancel_at: params.integer("cancel_at") ?? null,
+    cancel_at: cancelAtFrom(params, items) ?? null,
     cancel_at_period_end: false,
     canceled_at: null,
     cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },

@@ -14,7 +14,13 @@ import { holdUpdate } from "./pending.ts";
 import { creditUnused, prorate } from "./proration.ts";
 import { endTrial } from "./renewal.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
-import { leaveAtPeriodEnd, ownMethod, type PaymentBehaviour, paymentBehaviours } from "./subscriptions.ts";
+import {
+  cancelAtFrom,
+  leaveAtPeriodEnd,
+  ownMethod,
+  type PaymentBehaviour,
+  paymentBehaviours,
+} from "./subscriptions.ts";
 
 const prorationBehaviours = ["create_prorations", "always_invoice", "none"] as const;
 
@@ -79,7 +85,7 @@ function applyPlain(world: World, subscription: Subscription, params: Params): v
 function applyLeaving(world: World, subscription: Subscription, params: Params): void {
   const leave = params.boolean("cancel_at_period_end");
   if (leave !== undefined) leaveAtPeriodEnd(world, subscription, leave);
-  const cancelAt = params.integer("cancel_at");
+  const cancelAt = cancelAtFrom(params, subscription.items.data);
   if (cancelAt !== undefined) {
     subscription.cancel_at = cancelAt;
     subscription.canceled_at = cancelAt === null ? null : timeOf(world, subscription);

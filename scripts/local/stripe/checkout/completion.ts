@@ -106,7 +106,7 @@ function subscribe(
     present: true,
   });
   if (outcome === null || outcome.kind === "declined") throw attemptError(world, invoice, outcome);
-  const payment = world.store.where("invoice_payment", (it) => it.invoice === invoice.id)[0];
+  const payment = world.store.related("invoice_payment", "invoice", invoice.id)[0];
   const intent = world.store.get("payment_intent", payment?.payment.payment_intent ?? "");
   if (intent) answer(world, intent, outcome, buyer);
 }
@@ -135,6 +135,7 @@ function pay(
       shipping: shippingFrom(data.child("shipping")),
     });
   session.payment_intent = intent.id;
+  world.store.hidden.intentSessions.set(intent.id, session.id);
   const outcome = confirmIntent(world, intent, method, { offSession: false });
   if (outcome.kind === "declined") throw declinedError(intent, outcome);
   answer(world, intent, outcome, buyer);
@@ -207,7 +208,7 @@ export function completeSession(world: World, session: CheckoutSession, buyer: B
 
 /** A debit that a completed session waited for is decided. */
 export function afterSessionPayment(world: World, intent: PaymentIntent, succeeded: boolean): void {
-  const session = world.store.where("checkout.session", (it) => it.payment_intent === intent.id)[0];
+  const session = world.store.get("checkout.session", world.store.hidden.intentSessions.get(intent.id) ?? "");
   if (session?.status !== "complete" || session.payment_status === "paid") return;
   if (succeeded) session.payment_status = "paid";
   emit(

@@ -1,4 +1,5 @@
 import type { FormHash } from "../http/form.ts";
+import { type Indexed, type IndexedField, Indexes } from "./indexes.ts";
 import type * as wire from "./wire.ts";
 
 /** Stripe's objects by their `object` name. Objects inside others (items, lines) live in their parent. */
@@ -64,6 +65,8 @@ export interface Hidden {
   featureProducts: Map<string, string>;
   /** What a subscription was already told of: the end of a trial, the renewal ahead (both in seconds). */
   notices: Map<string, { trial?: number; upcoming?: number }>;
+  /** Checkout session of a PaymentIntent. */
+  intentSessions: Map<string, string>;
   /** Customer of an active entitlement. */
   entitlementCustomers: Map<string, string>;
 }
@@ -82,12 +85,14 @@ export interface SessionPlan {
 /** All of one account's objects, in memory. */
 export class Store {
   private readonly tables = new Map<string, Map<string, { id: string; object: string }>>();
+  private readonly indexes = new Indexes();
   readonly tombstones = new Map<string, Tombstone>();
   readonly hidden: Hidden = {
     instruments: new Map(),
     sessions: new Map(),
     featureProducts: new Map(),
     notices: new Map(),
+    intentSessions: new Map(),
     entitlementCustomers: new Map(),
   };
 
@@ -102,6 +107,7 @@ export class Store {
 
   insert<N extends TableName>(object: Tables[N] & { object: N }): Tables[N] & { object: N } {
     this.table(object.object).set(object.id, object);
+    this.indexes.add(object);
     return object;
   }
 
@@ -124,11 +130,23 @@ export class Store {
     return found;
   }
 
+  /** The objects of a kind that name another one in a field, oldest first; quick however many there are. */
+  related<N extends Indexed>(name: N, field: IndexedField<N>, value: string): Tables[N][] {
+    const found: Tables[N][] = [];
+    for (const id of this.indexes.find(name, field, value)) {
+      const object = this.get(name, id);
+      if (object) found.push(object);
+    }
+    return found;
+  }
+
   count(name: TableName): number {
     return this.table(name).size;
   }
 
   delete(name: TableName, id: string): Tombstone {
+    const object = this.table(name).get(id);
+    if (object) this.indexes.remove(object);
     this.table(name).delete(id);
     const tombstone: Tombstone = { id, object: name, deleted: true };
     this.tombstones.set(id, tombstone);
@@ -157,7 +175,10 @@ export class Store {
 
   restore(dump: StoreDump): void {
     for (const [name, objects] of Object.entries(dump.tables)) {
-      for (const object of objects) this.table(name).set(object.id, object);
+      for (const object of objects) {
+        this.table(name).set(object.id, object);
+        this.indexes.add(object);
+      }
     }
     for (const tombstone of dump.tombstones) this.tombstones.set(tombstone.id, tombstone);
     for (const [name, map] of Object.entries(this.hidden) as [string, Map<string, unknown>][]) {

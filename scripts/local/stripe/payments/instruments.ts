@@ -176,10 +176,9 @@ export function detach(world: World, paymentMethod: PaymentMethod): void {
       it.invoice_settings.default_payment_method = null;
     });
   }
-  const subscriptions = world.store.where(
-    "subscription",
-    (it) => it.default_payment_method === paymentMethod.id && it.status !== "canceled",
-  );
+  const subscriptions = world.store
+    .related("subscription", "customer", customer.id)
+    .filter((it) => it.default_payment_method === paymentMethod.id && it.status !== "canceled");
   for (const subscription of subscriptions) {
     change(world, "customer.subscription.updated", subscription, (it) => {
       it.default_payment_method = null;

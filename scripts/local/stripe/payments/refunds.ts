@@ -29,7 +29,7 @@ export function refundCharge(
   }
   if (
     charge.disputed &&
-    world.store.where("dispute", (it) => it.charge === charge.id && !it.is_charge_refundable)[0]
+    world.store.related("dispute", "charge", charge.id).some((it) => !it.is_charge_refundable)
   ) {
     throw invalidRequest(`Charge ${charge.id} has been charged back; cannot issue a refund.`, {
       code: "charge_disputed",

@@ -3,6 +3,7 @@ import { applyCustomer, createCustomer, customerOf } from "../billing/customers.
 import { redeem, removeDiscount } from "../billing/discounts.ts";
 import { change, emit } from "../core/events.ts";
 import type { Customer } from "../core/wire.ts";
+import { resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
 
@@ -64,5 +65,11 @@ export const customerRoutes: Route[] = [
       (it) => it.customer === customer.id && (!type || it.type === type),
     );
     return pageOf(newestFirst(found), call.params, `/v1/customers/${customer.id}/payment_methods`);
+  }),
+  get("/v1/customers/:id/payment_methods/:method", (call) => {
+    const customer = customerOf(call.world, idOf(call));
+    const method = call.world.store.get("payment_method", call.path.method ?? "");
+    if (method?.customer !== customer.id) throw resourceMissing("PaymentMethod", call.path.method ?? "");
+    return method;
   }),
 ];

@@ -81,6 +81,11 @@ export const entitlementRoutes: Route[] = [
     const found = call.world.store.where("product_feature", (it) => products.get(it.id) === idOf(call));
     return pageOf(found.reverse(), call.params, `/v1/products/${idOf(call)}/features`);
   }),
+  get("/v1/products/:id/features/:feature", (call) => {
+    const link = call.world.store.get("product_feature", call.path.feature ?? "");
+    if (!link) throw resourceMissing("product_feature", call.path.feature ?? "");
+    return link;
+  }),
   del("/v1/products/:id/features/:feature", (call) => {
     const link = call.world.store.get("product_feature", call.path.feature ?? "");
     if (!link) throw resourceMissing("product_feature", call.path.feature ?? "");

@@ -4,14 +4,16 @@ import { customerOf } from "../billing/customers.ts";
 import { draftFor } from "../billing/cycle.ts";
 import { pendingItems } from "../billing/drafts.ts";
 import { ownerOf } from "../billing/items.ts";
+import { pauseSubscription } from "../billing/pausing.ts";
 import { creditUnused } from "../billing/proration.ts";
-import { pauseSubscription, resumeSubscription } from "../billing/renewal.ts";
+import { resumeSubscription } from "../billing/resumption.ts";
 import { periodStart } from "../billing/schedule.ts";
 import { createSubscription, findSubscription } from "../billing/subscriptions.ts";
 import { updateSubscription } from "../billing/updates.ts";
+import { change, emit } from "../core/events.ts";
 import type { Subscription } from "../core/wire.ts";
 import { timeOf } from "../core/world.ts";
-import { resourceMissing } from "../http/errors.ts";
+import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { Params } from "../http/params.ts";
@@ -85,7 +87,20 @@ function list({ world, params }: Call): object {
   return pageOf(newestFirst(found), params, "/v1/subscriptions");
 }
 
+function dropDiscounts(call: Call): object {
+  const { world } = call;
+  const subscription = findSubscription(world, idOf(call));
+  const discount = world.store.get("discount", subscription.discounts[0] ?? "");
+  if (!discount) throw resourceMissing("discount", idOf(call));
+  change(world, "customer.subscription.updated", subscription, (it) => {
+    it.discounts = [];
+  });
+  emit(world, "customer.discount.deleted", discount, subscription);
+  return { ...discount, deleted: true };
+}
+
 export const subscriptionRoutes: Route[] = [
+  del("/v1/subscriptions/:id/discount", dropDiscounts),
   post("/v1/subscriptions", ({ world, params }) => {
     const customer = customerOf(world, params.required("customer"), "customer");
     return createSubscription(world, customer, params);
@@ -98,12 +113,28 @@ export const subscriptionRoutes: Route[] = [
   del("/v1/subscriptions/:id", cancel),
   post("/v1/subscriptions/:id/resume", (call) => {
     const subscription = findSubscription(call.world, idOf(call));
-    const anchor = call.params.choice("billing_cycle_anchor", ["now", "unchanged"]) ?? "now";
-    resumeSubscription(call.world, subscription, anchor === "now");
+    const { params } = call;
+    const anchors = ["now", "unchanged"] as const;
+    // A word before, a hash with a type since.
+    const anchor =
+      typeof params.raw("billing_cycle_anchor") === "string"
+        ? params.choice("billing_cycle_anchor", anchors)
+        : params.child("billing_cycle_anchor")?.choice("type", anchors);
+    resumeSubscription(call.world, subscription, {
+      anchorNow: anchor !== "unchanged",
+      onSuccess: params.text("payment_behavior") === "resume_on_payment_success",
+    });
     return subscription;
   }),
   post("/v1/subscriptions/:id/pause", (call) => {
     const subscription = findSubscription(call.world, idOf(call));
+    if (!["active", "trialing", "past_due"].includes(subscription.status)) {
+      throw invalidRequest(`A subscription with a status of ${subscription.status} cannot be paused.`);
+    }
+    const credits = call.params.child("bill_for")?.child("unused_time_from")?.text("type") !== "none";
+    if (credits && subscription.status === "active") {
+      creditUnused(call.world, subscription, subscription.items.data, timeOf(call.world, subscription));
+    }
     pauseSubscription(call.world, subscription, "pause_requested");
     return subscription;
   }),
