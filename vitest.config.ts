@@ -5,7 +5,12 @@ import { defineConfig } from "vitest/config";
  * file (test/support/database.ts); `stack` starts what it needs by itself; `unit` needs nothing.
  */
 const UNIT = ["test/unit/**/*.test.ts"];
-const STACK = ["test/integration/stack*.test.ts", "test/local-stripe/**/*.test.ts", "test/pg15/**/*.test.ts"];
+const STACK = [
+  "test/integration/stack*.test.ts",
+  "test/local-stripe/**/*.test.ts",
+  "test/local-inbox/**/*.test.ts",
+  "test/pg15/**/*.test.ts",
+];
 
 export default defineConfig({
   test: {
