@@ -1,0 +1,44 @@
+import { invalidField } from "./errors.ts";
+
+const defaultLimit = 20;
+const largestLimit = 100;
+
+/** A list as Resend gives it, newest first, with cursors (https://resend.com/docs/api-reference/pagination). */
+export interface Page<T> {
+  object: "list";
+  has_more: boolean;
+  data: T[];
+}
+
+function limitOf(query: URLSearchParams): number {
+  const given = query.get("limit");
+  if (given === null) return defaultLimit;
+  const limit = Number(given);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= largestLimit) return limit;
+  throw invalidField(`The \`limit\` must be a number from 1 to ${largestLimit}, not '${given}'.`);
+}
+
+/**
+ * The part of a list that a query asks for.
+ *
+ * @param newestFirst the whole list
+ * @throws {ResendError} 422 for a limit out of range, both cursors at once, or a cursor that names nothing
+ */
+export function pageOf<T extends { id: string }>(newestFirst: T[], query: URLSearchParams): Page<T> {
+  const limit = limitOf(query);
+  const [after, before] = [query.get("after"), query.get("before")];
+  if (after !== null && before !== null) {
+    throw invalidField("`after` and `before` exclude each other.");
+  }
+  const cursor = after ?? before;
+  const at = cursor === null ? -1 : newestFirst.findIndex((entry) => entry.id === cursor);
+  if (cursor !== null && at === -1) {
+    throw invalidField(`There is nothing with the id '${cursor}' in this list.`, "invalid_parameter");
+  }
+  if (before !== null) {
+    const start = Math.max(0, at - limit);
+    return { object: "list", has_more: start > 0, data: newestFirst.slice(start, at) };
+  }
+  const end = at + 1 + limit;
+  return { object: "list", has_more: end < newestFirst.length, data: newestFirst.slice(at + 1, end) };
+}

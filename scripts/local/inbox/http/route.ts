@@ -1,0 +1,21 @@
+/** A request, once it has been let in. */
+export interface ApiRequest {
+  /** Names it in the ledger. */
+  id: string;
+  path: Record<string, string>;
+  query: URLSearchParams;
+  body: string;
+  idempotencyKey: string | null;
+  header(name: string): string | undefined;
+  /** Notes fields of the payload that nobody reads. */
+  ignore(fields: string[]): void;
+}
+
+/** Does what a request asks for and returns what the answer shows; throws a `ResendError` where it cannot. */
+export type Handler = (request: ApiRequest) => object;
+
+export interface Route {
+  method: "GET" | "POST" | "DELETE";
+  path: string;
+  handle: Handler;
+}
