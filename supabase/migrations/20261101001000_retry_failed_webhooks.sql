@@ -9,12 +9,19 @@ set search_path = ''
 as $$
 declare
   event billing.webhook_events;
-  route record;
+  reason text;
   outcome text;
 begin
   select * into event from billing.webhook_events as e where e.id = p_event_id;
-  route := billing_private.route_event(event);
-  outcome := billing_private.project_event(event, route.handlers, p_now);
+  reason := billing_private.quarantine_reason(event);
+  if reason is not null then
+    -- It failed before settings said so: what may not come in by the front door may not come in by this one.
+    update billing.failed_webhooks as f
+    set status = 'quarantined', next_attempt_at = null, error = jsonb_build_object('message', reason)
+    where f.event_id = p_event_id;
+    return 'quarantined';
+  end if;
+  outcome := billing_private.project_event(event, p_now);
   if outcome = 'processed' then
     update billing.failed_webhooks as f
     set status = 'resolved', next_attempt_at = null, resolved_at = p_now
@@ -25,7 +32,7 @@ end;
 $$;
 
 comment on function billing_private.retry_projection is
-  'Projects a failed event again. Returns processed (and the failure is resolved), retrying or dead.';
+  'Projects a failed event again. Returns processed (and the failure is resolved), retrying, dead, or quarantined where settings now say that it does not belong here.';
 
 create function billing.retry_failed_webhooks(p_now timestamptz default now(), p_limit integer default 100)
 returns integer
@@ -55,7 +62,7 @@ end;
 $$;
 
 comment on function billing.retry_failed_webhooks is
-  'Projects again the failed events whose next attempt is due at p_now, at most p_limit, each on its own: one that fails again delays nobody. Returns how many were tried.';
+  'Projects again the failed events whose next attempt is due at p_now, at most p_limit, each on its own: one that fails again undoes no other. Their customers'' turns are taken until the caller commits. Returns how many were tried.';
 
 create function billing.replay_failed_webhook(event_id text, p_now timestamptz default now())
 returns text
@@ -67,7 +74,7 @@ as $$
 declare
   event billing.webhook_events;
   failure_status text;
-  route record;
+  reason text;
 begin
   select * into event from billing.webhook_events as e where e.id = replay_failed_webhook.event_id;
   if not found then
@@ -83,9 +90,9 @@ begin
     return 'processed';
   end if;
 
-  route := billing_private.route_event(event);
-  if route.quarantine_reason is not null then
-    perform billing_private.raise_error('DU003', format('event %s stays quarantined: %s', event.id, route.quarantine_reason));
+  reason := billing_private.quarantine_reason(event);
+  if reason is not null then
+    perform billing_private.raise_error('DU003', format('event %s stays quarantined: %s', event.id, reason));
   end if;
   perform billing_private.audit(
     'webhook.replayed', 'operator', event.object_id, event.customer_id, jsonb_build_object('event_id', event.id), p_now

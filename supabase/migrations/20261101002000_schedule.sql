@@ -2,5 +2,11 @@
 
 create extension if not exists pg_cron with schema pg_catalog;
 
-select cron.schedule('duebase-retry', '* * * * *', 'select billing.retry_failed_webhooks()');
+-- Each event commits by itself: however long this takes, no customer waits for another one's event, and two runs that
+-- meet the same customers in another order cannot wait for each other.
+select cron.schedule(
+  'duebase-retry',
+  '* * * * *',
+  'do $$ begin while billing.retry_failed_webhooks(now(), 1) > 0 loop commit; end loop; end $$'
+);
 select cron.schedule('duebase-link', '* * * * *', 'select billing_private.link_waiting_customers(now())');
