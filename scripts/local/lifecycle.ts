@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ownerOf } from "./owner.ts";
-import { endLeftover, removePostgresData } from "./postgres/server.ts";
+import { endLeftover, removePostgresData } from "./postgres/place.ts";
 import { endProcess } from "./processes.ts";
 import { removeStatus } from "./status.ts";
 

@@ -19,7 +19,7 @@ import { type LocalPostgres, startPostgres } from "./postgres/server.ts";
 import { projectRoot } from "./project.ts";
 import { openSql } from "./sql.ts";
 import { removeStatus, type StackStatus, writeStatus } from "./status.ts";
-import { type LocalStripe, startLocalStripe } from "./stripe-while-missing.ts";
+import { type LocalStripe, startLocalStripe } from "./stripe/server.ts";
 import { readSupabaseConfig } from "./supabase-config.ts";
 
 /** The ports a stack prefers; where one is taken it uses another. */
@@ -104,8 +104,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     step("Stripe");
     const stripe = await startLocalStripe({
       port: await getPort({ port: ports.stripe, host: "127.0.0.1" }),
-      apiKey: localKeys.stripeSecretKey,
       stateFile: join(directory, "stripe.json"),
+      log: (line) => logs.of("stripe").write(line),
       webhooks: [{ url: `${api.url}/functions/v1/stripe-webhook`, secret: localKeys.stripeWebhookSecret }],
     });
     closers.push(() => stripe.close());

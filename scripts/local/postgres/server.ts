@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { installPlatform } from "../platform/install.ts";
-import { canReach, serverAccount } from "./account.ts";
+import { serverAccount } from "./account.ts";
 import { embeddedBuild, type PostgresBuild } from "./binaries.ts";
 import { Cluster } from "./cluster.ts";
-import { endLeftoverServer } from "./leftover.ts";
+import { placeFor } from "./place.ts";
 import { prepareRuntime } from "./runtime.ts";
+
+export { removePostgresData } from "./place.ts";
 
 /** How a database server is started. */
 export interface PostgresOptions {
@@ -55,9 +55,7 @@ const careless = { fsync: "off", full_page_writes: "off" };
 /** Starts a PostgreSQL server with Supabase's platform around it and no migrations applied. */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const account = serverAccount();
-  await mkdir(options.directory, { recursive: true });
-  const directory = canReach(account, options.directory) ? options.directory : elsewhere(options.directory);
-  await mkdir(directory, { recursive: true, mode: 0o755 });
+  const directory = await placeFor(options.directory, account);
   const logFile = join(directory, "server.log");
   const runtime = await prepareRuntime(options.build ?? embeddedBuild(), join(directory, "runtime"), account);
   const cluster = new Cluster({
@@ -91,22 +89,4 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     stop: () => cluster.stop(),
     stopImmediate: () => cluster.stopImmediate(),
   };
-}
-
-/** Ends what a killed stack may have left running of the server it kept in `directory`. */
-export async function endLeftover(directory: string): Promise<void> {
-  for (const place of [directory, elsewhere(directory)]) await endLeftoverServer(join(place, "data"));
-}
-
-/** Removes what a stopped server kept in `directory`. */
-export async function removePostgresData(directory: string): Promise<void> {
-  for (const place of [directory, elsewhere(directory)]) await rm(place, { recursive: true, force: true });
-}
-
-/**
- * Root's own home is closed to the user the server is lent to. A stack kept there has its database in a place
- * that user can reach, named after the directory it stands for.
- */
-function elsewhere(directory: string): string {
-  return join("/var/tmp", `duebase-${createHash("sha256").update(directory).digest("hex").slice(0, 16)}`);
 }
