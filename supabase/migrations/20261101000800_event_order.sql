@@ -92,7 +92,8 @@ as $$
       e.id,
       e.payload #> '{data,object}' as object,
       nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
-      billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank
+      -- A deletion that comes with the last state is one terminal state among others: which came last, its edits tell.
+      least(billing_private.event_rank(e.type, e.payload #> '{data,object}'), 5) as rank
     from billing.webhook_events as e
     where e.object_id = p_object_id
       and e.created = p_created
@@ -198,7 +199,7 @@ begin
 
   if shown.rank = 9 then
     -- Nothing brings a deleted object back. A canceled subscription may still have its metadata edited.
-    if p_rank < 5 or p_event.created < shown.as_of or (p_event.created = shown.as_of and shown.as_of = shown.deleted_at) then
+    if p_rank < 5 or p_event.created < shown.as_of then
       return;
     end if;
   elsif p_event.created < shown.as_of then
@@ -251,18 +252,27 @@ as $$
 declare
   -- A deletion comes with the whole last state, or as {id, object, deleted: true} which has none.
   has_state constant boolean := p_incoming -> 'deleted' is distinct from 'true';
+  is_outlived boolean := p_shown.rank = 5 and p_shown.as_of > p_event.created;
+  latest record;
 begin
   if p_shown.rank = 9 then
     return;
   end if;
   deleted_at := p_event.created;
   object := p_incoming;
+  if has_state and p_shown.rank = 5 and p_shown.as_of = p_event.created then
+    select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
+    if not latest.is_certain then
+      perform billing_private.ask_stripe(p_event);
+    end if;
+    is_outlived := latest.event_id = p_shown.event_id;
+  end if;
 
   if not has_state then
     insert into billing_private.object_versions as v (object_id, deleted_at)
     values (p_event.object_id, p_event.created)
     on conflict (object_id) do update set deleted_at = excluded.deleted_at;
-  elsif p_shown.rank = 5 and p_shown.as_of > p_event.created then
+  elsif is_outlived then
     -- Its terminal state was edited after the deletion and arrived before it.
     object := null;
     update billing_private.object_versions as v set rank = 9, deleted_at = p_event.created where v.object_id = p_event.object_id;
