@@ -1,0 +1,107 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Sql } from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { after, customerEvent, failureOf, minutes, retry } from "./handlers.ts";
+
+// Real ones: a lock that is held, a deadlock, a row that changed under a snapshot.
+
+const start = new Date("2026-11-01T12:00:00Z");
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.sql.unsafe(`
+    create schema app;
+    create table app.counters (name text primary key, value integer not null default 0);
+    insert into app.counters (name) values ('first'), ('second'), ('snapshot');
+    create function app.lock_both(p_event billing.webhook_events) returns void language plpgsql as $$
+    begin
+      if p_event.object_id = 'cus_deadlocked' then
+        update app.counters set value = value + 1 where name = 'first';
+        update app.counters set value = value + 1 where name = 'second';
+      elsif p_event.object_id = 'cus_overtaken' then
+        update app.counters set value = value + 1 where name = 'snapshot';
+      end if;
+    end;
+    $$;
+    insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.lock_both');
+  `);
+});
+afterAll(() => database.drop());
+
+/** Waits until some session of this database waits for a lock. */
+async function untilSomebodyWaits(): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const [row] = await database.sql`
+      select count(*)::int as waiting
+      from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'
+    `;
+    if (row?.waiting > 0) return;
+    if (Date.now() > deadline) throw new Error("nobody waits for a lock");
+    await delay(10);
+  }
+}
+
+/** A transaction that stays open until it is told to end. */
+async function hold(session: Sql, work: string): Promise<() => Promise<void>> {
+  await session.unsafe(`begin; ${work}`);
+  return async () => {
+    await session.unsafe("rollback");
+  };
+}
+
+async function expectLostRace(event: string, sqlstate: string): Promise<void> {
+  const failure = await failureOf(database, event);
+  expect(failure).toMatchObject({ status: "retrying", attempts: 0, error: { sqlstate } });
+  expect(failure?.next_attempt_at?.getTime()).toBeGreaterThanOrEqual(after(start, minutes(1)).getTime());
+  expect(failure?.next_attempt_at?.getTime()).toBeLessThanOrEqual(after(start, minutes(1.2)).getTime());
+  await retry(database, after(start, minutes(2)));
+  expect(await failureOf(database, event)).toMatchObject({ status: "resolved", attempts: 0 });
+}
+
+test("a customer whose turn does not come within three seconds: kept, retried, not counted", async () => {
+  // Another projection of the same customer that does not end: its session is idle in transaction.
+  const other = database.connect();
+  const event = customerEvent("waiting");
+  const release = await hold(
+    other,
+    `select billing.receive_event('${JSON.stringify({ ...event, id: "evt_before_it" })}', '${start.toISOString()}')`,
+  );
+  const begun = performance.now();
+  expect(await database.receive(event, start)).toBe("failed");
+  const waited = performance.now() - begun;
+  expect(waited).toBeGreaterThan(2_900);
+  expect(waited, "well within the API's 8 s").toBeLessThan(6_000);
+  await release();
+  await expectLostRace("evt_waiting", "55P03");
+});
+
+test("a deadlock in which the projection is the victim: kept, retried, not counted", async () => {
+  const other = database.connect();
+  // The one who waited first finds the deadlock; the other is told to look for one only much later.
+  const release = await hold(
+    other,
+    "set local deadlock_timeout = '20s'; update app.counters set value = value + 1 where name = 'second'",
+  );
+  const receiving = database.receive(customerEvent("deadlocked"), start);
+  await untilSomebodyWaits();
+  await other.unsafe("update app.counters set value = value + 1 where name = 'first'");
+  expect(await receiving).toBe("failed");
+  await release();
+  await expectLostRace("evt_deadlocked", "40P01");
+});
+
+test("a serialization failure: kept, retried, not counted", async () => {
+  const session = database.connect();
+  await session.unsafe("begin isolation level repeatable read; select from app.counters");
+  await database.sql`update app.counters set value = value + 1 where name = 'snapshot'`;
+  const payload = session.json(customerEvent("overtaken"));
+  expect(await session`select billing.receive_event(${payload}, ${start}) as outcome`).toEqual([
+    { outcome: "failed" },
+  ]);
+  await session.unsafe("commit");
+  await expectLostRace("evt_overtaken", "40001");
+});
