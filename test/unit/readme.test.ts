@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+
+const root = new URL("../../", import.meta.url);
+const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
+
+function migration(name: string): string {
+  const file = readdirSync(new URL("supabase/migrations/", root)).find((it) => it.endsWith(`_${name}.sql`));
+  if (!file) throw new Error(`no migration named ${name}`);
+  return read(`supabase/migrations/${file}`);
+}
+
+const handled = new Set(
+  migration("event_handlers")
+    .match(/'[a-z_]+(?:\.[a-z_]+)+'/g)
+    ?.map((it) => it.slice(1, -1)),
+);
+const types = [...handled].filter((name) => !name.startsWith("billing"));
+
+test("the README's table names every handled event type and no other", () => {
+  const table = read("README.md").split("## Events")[1]?.split("\n## ")[0] ?? "";
+  const rows = table.split("\n").filter((line) => line.startsWith("| `"));
+  const named = rows
+    .flatMap((row) => row.split("|")[1]?.match(/`[^`]+`/g) ?? [])
+    .map((it) => it.slice(1, -1));
+  expect(types.length).toBeGreaterThan(40);
+  expect(named.sort()).toEqual(types.sort());
+});
+
+test("the README names every SQLSTATE of the database once, in the database's own README", () => {
+  const raised = [...migration("errors").matchAll(/^ {2}\('(DU\d{3})'/gm)].map((it) => it[1]);
+  const explained =
+    read("supabase/README.md")
+      .match(/^\| `DU\d{3}`/gm)
+      ?.map((it) => it.slice(3, -1)) ?? [];
+  expect(raised.length).toBeGreaterThan(0);
+  expect(explained).toEqual(raised);
+});
+
+test("every command the README tells exists", () => {
+  const scripts = Object.keys(
+    (JSON.parse(read("package.json")) as { scripts: Record<string, string> }).scripts,
+  );
+  const told = [
+    ...read("README.md").matchAll(/npm (?:run )?(dev|stack|demo|test|check|bench|types|email)\b/g),
+  ].map((it) => it[1]);
+  expect(told.length).toBeGreaterThan(0);
+  for (const name of told) expect(scripts).toContain(name);
+});
