@@ -22,6 +22,11 @@ function setupOf(world: World, id: string): SetupIntent {
   return setup;
 }
 
+/** Newer versions ask for `allowed_payment_method_types`; the CLI still sends the older name. */
+function methodTypesFrom(params: Params): string[] {
+  return params.strings("allowed_payment_method_types") ?? params.strings("payment_method_types") ?? ["card"];
+}
+
 function amountFrom(params: Params): number {
   const amount = params.integer("amount");
   if (amount == null) throw missingParam("amount");
@@ -72,7 +77,7 @@ function create(world: World, params: Params): PaymentIntent {
     confirmationMethod: params.choice("confirmation_method", ["automatic", "manual"]) ?? "automatic",
     description: params.text("description") ?? null,
     metadata: mergedMetadata({}, params.hash("metadata")),
-    paymentMethodTypes: params.strings("payment_method_types") ?? ["card"],
+    paymentMethodTypes: methodTypesFrom(params),
     receiptEmail: params.text("receipt_email") ?? null,
     setupFutureUsage: params.choice("setup_future_usage", ["off_session", "on_session"]) ?? null,
     shipping: shippingFrom(params.child("shipping")),
@@ -151,7 +156,7 @@ export const setupIntentRoutes: Route[] = [
       usage: params.choice("usage", ["off_session", "on_session"]) ?? "off_session",
       description: params.text("description") ?? null,
       metadata: mergedMetadata({}, params.hash("metadata")),
-      paymentMethodTypes: params.strings("payment_method_types") ?? ["card"],
+      paymentMethodTypes: methodTypesFrom(params),
     });
     const method = methodFrom(world, params, setup);
     if (params.boolean("confirm")) confirmSetup(world, setup, method);
