@@ -21,6 +21,7 @@ const command = new Command("npm run dev --")
   .option("--port <number>", "of the API; another is used when taken", portNumber, defaultPorts.api)
   .option("--db-port <number>", "of PostgreSQL", portNumber, defaultPorts.db)
   .option("--studio-port <number>", "of Studio", portNumber, defaultPorts.studio)
+  .option("--inbox-port <number>", "of the inbox", portNumber, defaultPorts.inbox)
   .option("--stripe-port <number>", "of the local Stripe", portNumber, defaultPorts.stripe)
   .parse();
 const options = command.opts<{
@@ -29,6 +30,7 @@ const options = command.opts<{
   port: number;
   dbPort: number;
   studioPort: number;
+  inboxPort: number;
   stripePort: number;
 }>();
 
@@ -71,6 +73,7 @@ try {
       api: options.port,
       db: options.dbPort,
       studio: options.studioPort,
+      inbox: options.inboxPort,
       stripe: options.stripePort,
     },
     show: console.log,

@@ -8,5 +8,10 @@ export const localKeys = {
   /** Signs the access tokens of users. */
   jwtSecret: "duebase-local-example-jwt-secret-of-at-least-32-characters",
   stripeSecretKey: "sk_test_duebase_local_example",
+  resendApiKey: "re_duebase_local_example",
+  /** Base64 of a sentence that says it is none. */
+  resendWebhookSecret: `whsec_${Buffer.from("duebase local example, not a secret").toString("base64")}`,
+  /** Lets the database's cron jobs call functions that are for nobody else. */
+  cronSecret: "duebase_local_example_cron_secret",
   stripeWebhookSecret: "whsec_duebase_local_example",
 };

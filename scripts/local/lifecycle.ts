@@ -24,10 +24,10 @@ export async function stopStack(directory: string): Promise<boolean> {
   return owner !== undefined;
 }
 
-/** Removes a stack's data: database, local Stripe and logs. Deno's cache stays. It must not be running. */
+/** Removes a stack's data: database, local Stripe, inbox and logs. Deno's cache stays. It must not be running. */
 export async function resetStack(directory: string): Promise<void> {
   await removePostgresData(postgresIn(directory));
-  for (const entry of ["stripe.json", "status.json", "owner.json", "logs"]) {
+  for (const entry of ["stripe.json", "inbox.json", "status.json", "owner.json", "logs"]) {
     await rm(join(directory, entry), { recursive: true, force: true });
   }
 }

@@ -5,13 +5,21 @@ import type { AddressInfo } from "node:net";
 export interface Listening {
   port: number;
   url: string;
+  /** From now on answers requests with `handler`; until the first call they are told to come again. */
+  serve(handler: RequestListener): void;
   /** Stops listening and cuts the connections that are left. */
   close(): Promise<void>;
 }
 
-/** Serves on `preferred`, or on a free port when that one is taken. */
-export async function listen(handler: RequestListener, preferred: number): Promise<Listening> {
-  const server = createServer(handler);
+const starting: RequestListener = (_request, response) => {
+  response.writeHead(503, { "content-type": "application/json", "retry-after": "1" });
+  response.end(JSON.stringify({ message: "the local stack is starting" }));
+};
+
+/** Takes port `preferred`, or a free one when that is taken. */
+export async function listen(preferred: number): Promise<Listening> {
+  let current = starting;
+  const server = createServer((request, response) => current(request, response));
   await bind(server, preferred).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
     return bind(server, 0);
@@ -20,6 +28,9 @@ export async function listen(handler: RequestListener, preferred: number): Promi
   return {
     port,
     url: `http://127.0.0.1:${port}`,
+    serve(handler) {
+      current = handler;
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,29 +1,27 @@
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import type { RequestListener } from "node:http";
 import { join } from "node:path";
 import getPort from "get-port";
 import { openApi } from "./api/data-api.ts";
+import { Closers } from "./closers.ts";
 import { type CronScheduler, startCron } from "./cron.ts";
 import type { CronRun } from "./cron-run.ts";
 import { EdgeFunctions } from "./functions/edge-functions.ts";
 import { functionEnvironment } from "./functions/environment.ts";
 import { apiGateway, studioGateway } from "./gateway.ts";
+import { type Inbox, startInbox } from "./inbox/server.ts";
 import { localKeys } from "./keys.ts";
 import { listen } from "./listen.ts";
-import { openLogs } from "./log.ts";
-import { applyMigrations } from "./migrations.ts";
+import { type Logs, openLogs } from "./log.ts";
 import { startNet } from "./net.ts";
 import { takeOwnership } from "./owner.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/server.ts";
 import { projectRoot } from "./project.ts";
-import { openSql } from "./sql.ts";
+import { prepareProjectDatabase } from "./project-database.ts";
 import { removeStatus, type StackStatus, writeStatus } from "./status.ts";
 import { type LocalStripe, startLocalStripe } from "./stripe/server.ts";
 import { readSupabaseConfig } from "./supabase-config.ts";
 
 /** The ports a stack prefers; where one is taken it uses another. */
-export const defaultPorts = { api: 54321, db: 54322, studio: 54323, stripe: 12111 };
+export const defaultPorts = { api: 54321, db: 54322, studio: 54323, inbox: 54324, stripe: 12111 };
 
 /** How a stack is started. Everything has a default that suits `npm run dev`. */
 export interface StackOptions {
@@ -52,6 +50,7 @@ export interface Stack {
   postgres: LocalPostgres;
   functions: EdgeFunctions;
   stripe: LocalStripe;
+  inbox: Inbox;
   /** The stand-in's scheduler; undefined where the server has the real pg_cron. */
   cron: CronScheduler | undefined;
   /** Runs one cron job now, by name or id, whatever its schedule says. */
@@ -61,7 +60,7 @@ export interface Stack {
 }
 
 /**
- * Starts a whole local stack: database, Data API, Auth, Studio, functions, local Stripe.
+ * Starts a whole local stack: database, Data API, Auth, Studio, functions, local Stripe, inbox.
  *
  * @throws StackIsRunning when one runs in that directory already. Whatever had been started by the time of an
  * error is ended before it is thrown.
@@ -71,19 +70,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   const directory = options.directory ?? join(projectDirectory, ".stack");
   const ports = { ...defaultPorts, ...options.ports };
   const step = options.onStep ?? (() => {});
-  const closers: (() => void | Promise<void>)[] = [];
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= (async () => {
-      for (const close of closers.reverse()) await close();
-    })();
-    return stopping;
-  };
-
-  closers.push(takeOwnership(directory));
+  const closers = new Closers();
+  closers.add("ownership", takeOwnership(directory));
   try {
     const logs = openLogs(join(directory, "logs"), options.show);
-    closers.push(() => logs.close());
+    closers.add("logs", () => logs.close());
 
     step("database");
     const database = await startPostgres({
@@ -91,30 +82,38 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       port: ports.db,
       fsync: options.fsync,
     });
-    closers.push(() => database.stop());
+    closers.add("database", () => database.stop());
 
     // The origins are bound before their parts are there, so that the parts can be told where the others will be.
-    let serveApi: RequestListener = starting;
-    let serveStudio: RequestListener = starting;
-    const api = await listen((request, response) => serveApi(request, response), ports.api);
-    closers.push(() => api.close());
-    const studio = await listen((request, response) => serveStudio(request, response), ports.studio);
-    closers.push(() => studio.close());
+    const api = await listen(ports.api);
+    closers.add("API", () => api.close());
+    const studio = await listen(ports.studio);
+    closers.add("Studio", () => studio.close());
+    const functionsUrl = `${api.url}/functions/v1`;
 
-    step("Stripe");
+    step("Stripe and the inbox");
     const stripe = await startLocalStripe({
       port: await getPort({ port: ports.stripe, host: "127.0.0.1" }),
       stateFile: join(directory, "stripe.json"),
       log: (line) => logs.of("stripe").write(line),
-      webhooks: [{ url: `${api.url}/functions/v1/stripe-webhook`, secret: localKeys.stripeWebhookSecret }],
+      webhooks: [{ url: `${functionsUrl}/stripe-webhook`, secret: localKeys.stripeWebhookSecret }],
     });
-    closers.push(() => stripe.close());
+    closers.add("Stripe", () => stripe.close());
+    const inbox = await startInbox({
+      port: await getPort({ port: ports.inbox, host: "127.0.0.1" }),
+      stateFile: join(directory, "inbox.json"),
+      log: (line) => logs.of("inbox").write(line),
+      webhooks: [{ url: `${functionsUrl}/resend-webhook` }],
+      webhookSecret: localKeys.resendWebhookSecret,
+    });
+    closers.add("inbox", () => inbox.close());
 
     const status: StackStatus = {
       API_URL: api.url,
-      FUNCTIONS_URL: `${api.url}/functions/v1`,
+      FUNCTIONS_URL: functionsUrl,
       DB_URL: database.url,
       STUDIO_URL: studio.url,
+      INBOX_URL: inbox.url,
       STRIPE_API_URL: stripe.url,
       PUBLISHABLE_KEY: localKeys.publishable,
       SECRET_KEY: localKeys.secret,
@@ -127,81 +126,57 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       {
         projectDirectory,
         denoDirectory: join(directory, "deno"),
-        env: { ...functionEnvironment(status, projectDirectory), ...options.functionEnv },
+        env: {
+          ...functionEnvironment(status, inbox.apiUrl, projectDirectory),
+          ...options.functionEnv,
+        },
       },
       logs,
     );
     functions.start({ watch: options.watch ?? true });
-    closers.push(() => functions.stop());
+    closers.add("functions", () => functions.stop());
 
     step("migrations");
-    const isNew = await isEmpty(database);
-    const migrations = await applyMigrations(database.url, projectDirectory);
-    for (const line of migrations.split("\n")) if (/^Applying/.test(line)) logs.of("migrations").write(line);
-    if (isNew) await seed(database.url, projectDirectory);
+    await prepareProjectDatabase(database, projectDirectory, functionsUrl, logs.of("migrations"));
 
     step("Data API, Auth and Studio");
-    const supabase = await openApi({
-      urlFor: database.urlFor,
-      ...readSupabaseConfig(projectDirectory),
-    });
-    closers.push(() => supabase.close());
-    serveApi = apiGateway(supabase, functions);
-    serveStudio = studioGateway(supabase.studio);
+    const supabase = await openApi({ urlFor: database.urlFor, ...readSupabaseConfig(projectDirectory) });
+    closers.add("Data API", () => supabase.close());
+    api.serve(apiGateway(supabase, functions));
+    studio.serve(studioGateway(supabase.studio));
 
-    const cron = database.standIns.includes("pg_cron")
-      ? startCron({ urlFor: database.urlFor, log: logs.of("cron"), now: options.now })
-      : undefined;
-    if (cron) closers.push(() => cron.stop());
-    if (database.standIns.includes("pg_net")) {
-      const net = startNet(database.adminUrl, logs.of("net"));
-      closers.push(() => net.stop());
-    }
-
-    const late = await functions.ready(20_000);
-    for (const name of late) logs.of(name).write("does not serve yet; see above");
+    const jobs = startJobs(database, logs, closers, options.now);
+    for (const name of await functions.ready(20_000)) logs.of(name).write("does not serve yet; see above");
 
     await writeStatus(directory, status);
-    closers.push(() => removeStatus(directory));
-    return {
-      status,
-      postgres: database,
-      functions,
-      stripe,
-      cron,
-      async runCronJob(job) {
-        if (!cron) throw new Error("this server has the real pg_cron, which runs its jobs itself");
-        return cron.run(job);
-      },
-      stop,
-    };
+    closers.add("status.json", () => removeStatus(directory));
+    return { status, postgres: database, functions, stripe, inbox, ...jobs, stop: () => closers.close() };
   } catch (error) {
-    await stop();
+    await closers.close();
     throw error;
   }
 }
 
-const starting: RequestListener = (_request, response) => {
-  response.writeHead(503, { "content-type": "application/json", "retry-after": "1" });
-  response.end(JSON.stringify({ message: "the local stack is starting" }));
-};
-
-/** Whether no migration has ever been applied. */
-async function isEmpty(database: LocalPostgres): Promise<boolean> {
-  const sql = openSql(database.adminUrl);
-  const [table] = await sql`select to_regclass('supabase_migrations.schema_migrations') is null as missing`;
-  await sql.end();
-  return table?.missing === true;
-}
-
-/** A new database gets supabase/seed.sql once, after its first migrations, as with `supabase start`. */
-async function seed(url: string, projectDirectory: string): Promise<void> {
-  const file = join(projectDirectory, "supabase", "seed.sql");
-  if (!existsSync(file)) return;
-  const sql = openSql(url);
-  try {
-    await sql.unsafe(await readFile(file, "utf8"));
-  } finally {
-    await sql.end();
+/** Starts what stands in for the server's own background workers, where it has none. */
+function startJobs(
+  database: LocalPostgres,
+  logs: Logs,
+  closers: Closers,
+  now?: () => Date,
+): Pick<Stack, "cron" | "runCronJob"> {
+  if (database.standIns.includes("pg_net")) {
+    const net = startNet(database.adminUrl, logs.of("net"));
+    closers.add("net", () => net.stop());
   }
+  const cron = database.standIns.includes("pg_cron")
+    ? startCron({ urlFor: database.urlFor, log: logs.of("cron"), now })
+    : undefined;
+  closers.add("cron", () => cron?.stop());
+  return {
+    cron,
+    async runCronJob(job) {
+      if (!cron) throw new Error("this server has the real pg_cron, which runs its jobs itself");
+      return cron.run(job);
+    },
+  };
 }

@@ -52,6 +52,8 @@ async function startDev(): Promise<StackStatus> {
       "0",
       "--studio-port",
       "0",
+      "--inbox-port",
+      "0",
       "--stripe-port",
       "0",
     ),

@@ -60,7 +60,7 @@ const files = {
   "supabase/functions/guarded/index.ts": "Deno.serve(() => new Response('inside'));",
 };
 
-const anyPorts = { api: 0, db: 0, studio: 0, stripe: 0 };
+const anyPorts = { api: 0, db: 0, studio: 0, inbox: 0, stripe: 0 };
 
 let project: StackProject;
 let stack: Stack;
@@ -90,6 +90,7 @@ test("status.json says where everything is, with the names of supabase status", 
     "API_URL",
     "DB_URL",
     "FUNCTIONS_URL",
+    "INBOX_URL",
     "OWNER_PID",
     "PUBLISHABLE_KEY",
     "SECRET_KEY",
@@ -196,6 +197,16 @@ describe("database and Data API", () => {
       return_message: "INSERT 0 1",
     });
     await expect(stack.runCronJob("nobody")).rejects.toThrow("there is no cron job nobody");
+  });
+
+  test("Vault knows where the functions are and the secret that cron jobs show them", async () => {
+    const sql = postgres(stack.status.DB_URL, { max: 1 });
+    const secrets = await sql`select name, decrypted_secret from vault.decrypted_secrets order by name`;
+    await sql.end();
+    expect(secrets).toEqual([
+      { name: "duebase_cron_secret", decrypted_secret: expect.stringMatching(/./) },
+      { name: "duebase_functions_url", decrypted_secret: stack.status.FUNCTIONS_URL },
+    ]);
   });
 
   test("Studio's page, its assets and its tables are served, also those the API roles may not see", async () => {
@@ -322,10 +333,18 @@ test("two stacks run side by side, each on ports of its own where the wanted one
     db: stack.postgres.port,
     studio: Number(new URL(stack.status.STUDIO_URL).port),
     stripe: Number(new URL(stack.status.STRIPE_API_URL).port),
+    inbox: stack.inbox.port,
   };
   const second = await startStack({ projectDirectory: other.directory, ports: wanted, fsync: false });
   try {
-    for (const key of ["API_URL", "DB_URL", "STUDIO_URL", "STRIPE_API_URL", "FUNCTIONS_URL"] as const) {
+    for (const key of [
+      "API_URL",
+      "DB_URL",
+      "STUDIO_URL",
+      "INBOX_URL",
+      "STRIPE_API_URL",
+      "FUNCTIONS_URL",
+    ] as const) {
       expect(second.status[key]).not.toBe(stack.status[key]);
     }
     expect((await fetch(`${second.status.FUNCTIONS_URL}/hello`)).status).toBe(200);
@@ -356,7 +375,7 @@ test("stop leaves no process and no listening port, and status.json goes", async
   const ending = await makeStackProject(files);
   const brief = await startStack({ projectDirectory: ending.directory, ports: anyPorts, fsync: false });
   const pids = [brief.postgres.pid, brief.functions.get("hello")?.pid, brief.functions.get("guarded")?.pid];
-  const urls = [brief.status.API_URL, brief.status.STUDIO_URL, brief.status.STRIPE_API_URL];
+  const urls = [brief.status.API_URL, brief.status.STUDIO_URL, brief.status.STRIPE_API_URL, brief.inbox.url];
   const ports = [brief.postgres.port, ...urls.map((url) => Number(new URL(url).port))];
   await brief.stop();
   for (const pid of pids) expect(pid && isAlive(pid)).toBe(false);

@@ -6,7 +6,11 @@ import { functionSecrets } from "./project.ts";
  * The environment of a function: the names the platform sets by itself, the project's own secrets with the values
  * they have locally, and over all that what the developer keeps in supabase/functions/.env.
  */
-export function functionEnvironment(status: StackStatus, projectDirectory: string): Record<string, string> {
+export function functionEnvironment(
+  status: StackStatus,
+  resendUrl: string,
+  projectDirectory: string,
+): Record<string, string> {
   const { API_URL, DB_URL, PUBLISHABLE_KEY, SECRET_KEY } = status;
   const secrets = Object.entries(functionSecrets(projectDirectory)).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
@@ -22,6 +26,10 @@ export function functionEnvironment(status: StackStatus, projectDirectory: strin
     STRIPE_WEBHOOK_SECRET: status.STRIPE_WEBHOOK_SECRET,
     STRIPE_SECRET_KEY: localKeys.stripeSecretKey,
     STRIPE_API_URL: status.STRIPE_API_URL,
+    RESEND_API_KEY: localKeys.resendApiKey,
+    RESEND_BASE_URL: resendUrl,
+    RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
+    DUEBASE_CRON_SECRET: localKeys.cronSecret,
     DUEBASE_LOCAL_STACK: "1",
     ...Object.fromEntries(secrets),
   };

@@ -1,0 +1,60 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { localKeys } from "./keys.ts";
+import type { LineLog } from "./log.ts";
+import { applyMigrations } from "./migrations.ts";
+import type { LocalPostgres } from "./postgres/server.ts";
+import { openSql } from "./sql.ts";
+
+/**
+ * Brings a database to where the project wants it: migrations by the CLI, the secrets a hosted project is told by
+ * hand, and supabase/seed.sql once, after the first migrations, as `supabase start` does.
+ */
+export async function prepareProjectDatabase(
+  database: LocalPostgres,
+  projectDirectory: string,
+  functionsUrl: string,
+  log: LineLog,
+): Promise<void> {
+  const isNew = await isEmpty(database.adminUrl);
+  const output = await applyMigrations(database.url, projectDirectory);
+  for (const line of output.split("\n")) if (line.startsWith("Applying")) log.write(line);
+  await storeSecrets(database.url, {
+    duebase_functions_url: functionsUrl,
+    duebase_cron_secret: localKeys.cronSecret,
+  });
+  const seed = join(projectDirectory, "supabase", "seed.sql");
+  if (isNew && existsSync(seed)) await execute(database.url, await readFile(seed, "utf8"));
+}
+
+/** Whether no migration has ever been applied. */
+async function isEmpty(url: string): Promise<boolean> {
+  const sql = openSql(url);
+  const [table] = await sql`select to_regclass('supabase_migrations.schema_migrations') is null as missing`;
+  await sql.end();
+  return table?.missing === true;
+}
+
+/** New or anew: an address may be another one on the next start. */
+async function storeSecrets(url: string, secrets: Record<string, string>): Promise<void> {
+  const sql = openSql(url);
+  try {
+    for (const [name, secret] of Object.entries(secrets)) {
+      const [known] = await sql<{ id: string }[]>`select id from vault.secrets where name = ${name}`;
+      if (known) await sql`select vault.update_secret(${known.id}, ${secret})`;
+      else await sql`select vault.create_secret(${secret}, ${name}, 'Set by the local stack')`;
+    }
+  } finally {
+    await sql.end();
+  }
+}
+
+async function execute(url: string, statements: string): Promise<void> {
+  const sql = openSql(url);
+  try {
+    await sql.unsafe(statements);
+  } finally {
+    await sql.end();
+  }
+}
