@@ -1,0 +1,40 @@
+/** Who may read a table or call a function. Nobody may write to a table: that is not a matter of which one. */
+export type Audience =
+  /** A signed-in user, but only rows of the own customer; and service_role. */
+  | "owner"
+  /** The project's own functions and operators, as service_role. */
+  | "service"
+  /** Only the owner of the tables, from within functions. */
+  | "nobody";
+
+/** Every table and view of schema `billing`. Everything in `billing_private` is for nobody. */
+export const tables: Record<string, Audience> = {
+  "billing.audit_events": "service",
+  "billing.customers": "owner",
+  "billing.event_handlers": "service",
+  "billing.failed_webhooks": "service",
+  "billing.invoice_payments": "service",
+  "billing.invoices": "owner",
+  "billing.job_problems": "service",
+  "billing.outbox": "service",
+  "billing.payments": "owner",
+  "billing.prices": "service",
+  "billing.products": "service",
+  "billing.settings": "service",
+  "billing.subscription_items": "owner",
+  "billing.subscriptions": "owner",
+  "billing.webhook_duplicates": "service",
+  "billing.webhook_events": "service",
+};
+
+/** Every function of schema `billing`, by name and the types of its arguments. */
+export const functions: Record<string, Audience> = {
+  "billing.claim_outbox(text, integer, interval, text[], timestamp with time zone)": "service",
+  "billing.complete_outbox(bigint, uuid, timestamp with time zone)": "service",
+  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
+  "billing.receive_event(jsonb, timestamp with time zone)": "service",
+  "billing.release_outbox(bigint[], uuid, interval, timestamp with time zone)": "service",
+  "billing.replay_failed_webhook(text, timestamp with time zone)": "service",
+  "billing.replay_outbox(bigint, timestamp with time zone)": "service",
+  "billing.retry_failed_webhooks(timestamp with time zone, integer)": "service",
+};
