@@ -13,7 +13,7 @@ export interface Claim {
   at: number;
 }
 
-const TERMINAL = ["succeeded", "canceled", "paid", "void", "uncollectible", "incomplete_expired", "open"];
+const LATE = ["succeeded", "canceled", "paid", "void", "uncollectible", "incomplete_expired", "open"];
 
 /**
  * A Stripe account that keeps objects, changes them as it is told and reports every change as Stripe does: in whole
@@ -172,11 +172,9 @@ export class Account {
     const changed = before && previousAttributes(before, state);
     const returns =
       changed && [...second.known].some((one) => one !== before && returnsTo(one, state, changed));
-    const isUntold =
-      !before &&
-      second.last !== undefined &&
-      second.last !== state &&
-      !TERMINAL.includes(String(state.status));
+    // Without previous_attributes only a status that comes late in the object's life tells what was last.
+    const isToldByStatus = second.last?.status !== state.status && LATE.includes(String(state.status));
+    const isUntold = !before && second.last !== undefined && second.last !== state && !isToldByStatus;
     if (returns || isUntold || second.versions.size > 1) this.mayBeUnclear.add(name);
 
     if (before) second.known.add(before);

@@ -70,7 +70,7 @@ export function makeHistory(seed: number): Account {
         subscriptions.length > 0,
       ],
       [1, () => invoices.push(draftInvoice(account, random.pick(present()))), present().length > 0],
-      [5, () => moveInvoice(account, random.pick(invoices)), invoices.length > 0],
+      [8, () => moveInvoice(account, random.pick(invoices)), invoices.length > 0],
       [1, () => payOnce(account, present()[0] ?? null), true],
       [0.5, () => payOnce(account, null), true],
       [0.5, () => chargeAlone(account, present()[0] ?? null), true],

@@ -36,7 +36,7 @@ export function moveInvoice(account: Account, id: string): void {
 
 const movesOf: Record<string, ((account: Account, id: string) => void)[]> = {
   draft: [editInvoice, finalize, finalize, finalize, deleteDraft],
-  open: [pay, pay, pay, fail, fail, remind, editInvoice, writeOff, makeVoid],
+  open: [pay, pay, fail, fail, fail, fail, remind, editInvoice, writeOff, makeVoid],
   uncollectible: [pay, makeVoid, editInvoice],
   paid: [editInvoice, refundInvoice],
 };

@@ -39,8 +39,8 @@ export async function stateTables(sql: Sql): Promise<Table[]> {
   `;
 }
 
-/** Reads what the deliveries led to, by tag. */
-export async function readStates(sql: Sql): Promise<Map<string, State>> {
+/** Reads what the deliveries led to, by tag; of the tags given, or of all. */
+export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string, State>> {
   const states = new Map<string, State>();
   for (const { schema, name, columns } of await stateTables(sql)) {
     const rows = await sql.begin(async (transaction) => {
@@ -48,7 +48,8 @@ export async function readStates(sql: Sql): Promise<Map<string, State>> {
       return await transaction<{ tag: string; content: string }[]>`
         select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
         from (select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}) as t
-        ${name === "audit_events" ? transaction`where t.action <> all (${ARRIVAL_FACTS})` : transaction``}
+        where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
+        ${name === "audit_events" ? transaction`and t.action <> all (${ARRIVAL_FACTS})` : transaction``}
       `;
     });
     for (const { tag, content } of rows) {

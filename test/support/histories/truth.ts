@@ -14,7 +14,7 @@ import type { Account } from "./account.ts";
 /** A table row as `to_jsonb` shows it in UTC. */
 export type Row = Record<string, unknown>;
 
-/** A row that must be there, and the Stripe objects whose events tell it. */
+/** A row that must be there (what is undefined in it is not known), and the Stripe objects whose events tell it. */
 export interface ExpectedRow {
   table: string;
   row: Row;
@@ -84,14 +84,16 @@ function time(seconds: number | null | undefined): string | null {
     : null;
 }
 
-/** The first source, in the order of the contract, whose newest word names somebody who signed up. */
-function userOf(account: Account, customer: string): string | null {
+/**
+ * The first source, in the order of the contract, whose newest word names somebody who signed up. Undefined where a
+ * source says two things in one second: then the contract says only that it is always the same one.
+ */
+function userOf(account: Account, customer: string): string | null | undefined {
   for (const source of ["checkout_session", "customer", "subscription"]) {
-    const newest = account.claims
-      .filter((claim) => claim.customer === customer && claim.source === source)
-      .at(-1);
-    const user = newest?.user.toLowerCase();
-    if (user && account.users.includes(user)) return user;
+    const said = account.claims.filter((claim) => claim.customer === customer && claim.source === source);
+    const newest = said.filter(({ at }) => at === said.at(-1)?.at).map(({ user }) => user.toLowerCase());
+    if (new Set(newest).size > 1) return undefined;
+    if (newest[0] && account.users.includes(newest[0])) return newest[0];
   }
   return null;
 }
@@ -252,7 +254,10 @@ function chargesOf(account: Account, intent: string): Charge[] {
 }
 
 function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): Row {
-  const best = charges.find(({ status }) => status === "succeeded") ?? charges.at(-1);
+  const paid = charges.find(({ status }) => status === "succeeded");
+  const best = paid ?? charges.at(-1);
+  // Which of two charges that failed in the same second was the last one, nothing tells but their ids.
+  const isClear = paid || charges.at(-2)?.created !== best?.created;
   const error = intent.last_payment_error;
   return {
     id: intent.id,
@@ -263,8 +268,12 @@ function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): 
     amount_refunded: best?.amount_refunded ?? 0,
     currency: intent.currency,
     status: intent.status,
-    payment_method: intent.payment_method ?? best?.payment_method ?? null,
-    latest_charge: best?.id ?? null,
+    ...(isClear
+      ? {
+          payment_method: intent.payment_method ?? best?.payment_method ?? null,
+          latest_charge: best?.id ?? null,
+        }
+      : {}),
     card_brand: best ? "visa" : null,
     card_last4: best ? "4242" : null,
     failure_code: error?.decline_code ?? null,

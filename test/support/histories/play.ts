@@ -1,0 +1,118 @@
+import type { TestDatabase } from "../database.ts";
+import type { Account, Happening } from "./account.ts";
+import {
+  deliverInParallel,
+  deliverInSequence,
+  retag,
+  runMinutelyJobs,
+  storm,
+  type Tally,
+} from "./delivery.ts";
+import { makeHistory, NO_TAG } from "./history.ts";
+import { Random } from "./random.ts";
+import { readStates, type State } from "./state.ts";
+
+/** One history and the orders it is delivered in; the first is the true one, without repetition. */
+export interface Played {
+  seed: number;
+  account: Account;
+  orders: Happening[][];
+}
+
+/** What came of delivering many histories in several orders each. A run is the number of an order. */
+export interface Play {
+  histories: Played[];
+  /** The last run, delivered over several connections at once. */
+  parallelRun: number;
+  tally: Tally;
+  stateOf(run: number, history: number): State | undefined;
+  /** `object second` of every read of Stripe that is owed. */
+  askedOf(run: number, history: number): Set<string>;
+}
+
+/** The tag of one delivery of one history: eight hexadecimal digits. */
+const tagOf = (run: number, history: number) =>
+  `d${run.toString(16)}${history.toString(16).padStart(6, "0")}`;
+
+/**
+ * Makes `count` histories from consecutive seeds and delivers each in order once, in `shuffles` random orders with
+ * repetitions one by one, and in one more over `connections` connections at once; all into one database, under ids
+ * of their own.
+ */
+export async function play(
+  database: TestDatabase,
+  options: { seed: number; count: number; shuffles: number; connections: number },
+): Promise<Play> {
+  const histories = Array.from({ length: options.count }, (_, index): Played => {
+    const account = makeHistory(options.seed + index);
+    const random = new Random((options.seed + index) ^ 0x5bd1e995);
+    const storms = Array.from({ length: options.shuffles + 1 }, () => storm(random, account.happenings));
+    return { seed: options.seed + index, account, orders: [account.happenings, ...storms] };
+  });
+  const parallelRun = options.shuffles + 1;
+  const deliveries = histories.map(({ orders }, history) =>
+    orders.map((happenings, run) => ({ tag: tagOf(run, history), happenings })),
+  );
+
+  const watch = stopwatch();
+  const tallies: Tally[] = [];
+  const oneByOne = deliveries.flatMap((runs) => runs.slice(0, parallelRun));
+  const lanes = [0, 1].map(async (lane) => {
+    const sql = database.connect();
+    for (let next = lane; next < oneByOne.length; next += 2) {
+      const delivery = oneByOne[next];
+      if (delivery) tallies.push(await deliverInSequence(sql, delivery));
+    }
+  });
+  await Promise.all(lanes);
+  watch.lap("one by one");
+  const connections = Array.from({ length: options.connections }, () => database.connect());
+  const atOnce = deliveries.flatMap((runs) => runs.slice(parallelRun));
+  tallies.push(await deliverInParallel(connections, atOnce));
+  watch.lap(`${options.connections} at once`);
+  await runMinutelyJobs(database.sql);
+  const states = await readStates(database.sql);
+  const asked = await readAsked(database);
+  watch.lap("read back");
+
+  const tally: Tally = {};
+  for (const one of tallies)
+    for (const [outcome, times] of Object.entries(one) as [keyof Tally, number][])
+      tally[outcome] = (tally[outcome] ?? 0) + times;
+  console.log(
+    `${options.count} histories, ${JSON.stringify(tally)}; seconds: ${watch.laps.join(", ")}; replay: DUEBASE_SEED=${options.seed} DUEBASE_HISTORIES=${options.count}`,
+  );
+  return {
+    histories,
+    parallelRun,
+    tally,
+    stateOf: (run, history) => states.get(tagOf(run, history)),
+    askedOf: (run, history) => asked.get(tagOf(run, history)) ?? new Set(),
+  };
+}
+
+async function readAsked(database: TestDatabase): Promise<Map<string, Set<string>>> {
+  const rows = await database.sql<{ key: string }[]>`
+    select dedupe_key as key from billing.outbox where kind = 'refresh' and status = 'pending'
+  `;
+  const asked = new Map<string, Set<string>>();
+  for (const { key } of rows) {
+    const [, id = "", second] = key.split(":");
+    const tag = /_([0-9a-f]{8})x/.exec(id)?.[1] ?? "";
+    const seconds = asked.get(tag) ?? new Set();
+    asked.set(tag, seconds.add(`${retag(id, tag, NO_TAG)} ${second}`));
+  }
+  return asked;
+}
+
+function stopwatch() {
+  const laps: string[] = [];
+  let from = performance.now();
+  return {
+    laps,
+    lap(name: string) {
+      laps.push(`${name} ${((performance.now() - from) / 1000).toFixed(1)}`);
+      from = performance.now();
+    },
+  };
+}

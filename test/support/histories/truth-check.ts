@@ -1,0 +1,60 @@
+import { isDeepStrictEqual } from "node:util";
+import type { Account } from "./account.ts";
+import type { State } from "./state.ts";
+import { type Row, truthOf } from "./truth.ts";
+
+/** Tables of which every row is one object of the account, so that a row too many is an untruth as well. */
+const MIRRORED = [
+  "customers",
+  "products",
+  "prices",
+  "subscriptions",
+  "subscription_items",
+  "invoices",
+  "invoice_payments",
+  "payments",
+];
+
+/**
+ * What the database shows and is not so, a line each: except where it has asked Stripe about an object's last second,
+ * because then it does not claim to know.
+ */
+export function untruths(account: Account, state: State | undefined, asked: Set<string>): string[] {
+  const lines: string[] = [];
+  const hasAsked = (ids: string[]) => ids.some((id) => asked.has(`${id} ${account.lastTold.get(id)}`));
+  const truth = truthOf(account);
+  for (const table of MIRRORED) {
+    const shown = new Map(
+      (state?.get(table) ?? []).map((text) => JSON.parse(text) as Row).map((row) => [row.id, row]),
+    );
+    for (const { row, toldBy } of truth.filter((expected) => expected.table === table)) {
+      const found = shown.get(row.id);
+      shown.delete(row.id);
+      if (hasAsked(toldBy)) continue;
+      if (!found) lines.push(`${table} ${row.id} is missing`);
+      else
+        for (const column of Object.keys(row))
+          if (
+            row[column] !== undefined &&
+            !isDeepStrictEqual(withoutNulls(row[column]), withoutNulls(found[column]))
+          )
+            lines.push(
+              `${table} ${row.id} ${column}: ${JSON.stringify(found[column])} instead of ${JSON.stringify(row[column])}`,
+            );
+    }
+    for (const [id, row] of shown)
+      if (!hasAsked([String(row.subscription ?? id)])) lines.push(`${table} ${id} should not be there`);
+  }
+  return lines;
+}
+
+/** A document less its null fields: an absent field and a null one say the same, and API versions differ in which. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== "object" || value === null) return value ?? null;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, field]) => field !== null && field !== undefined)
+      .map(([key, field]) => [key, withoutNulls(field)]),
+  );
+}
