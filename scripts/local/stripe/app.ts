@@ -10,6 +10,8 @@ import { decodeForm, type FormHash } from "./http/form.ts";
 import type { IdempotencyKeys } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
 import type { Handler, Route } from "./http/route.ts";
+import { addHostedPages } from "./pages/hosted.ts";
+import { addPortalPages } from "./pages/portal.ts";
 
 type Env = { Bindings: HttpBindings };
 
@@ -99,6 +101,8 @@ function perform(
 /** The whole API as one Hono application. */
 export function createApp(parts: AppParts): Hono<Env> {
   const app = new Hono<Env>();
+  addHostedPages(app, parts);
+  addPortalPages(app, parts);
   for (const route of parts.routes) {
     app.on(route.method, route.path, (context) => serve(parts, context, route.handler));
   }

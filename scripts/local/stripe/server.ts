@@ -225,7 +225,8 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     started.once("error", reject);
   });
   const { port } = server.address() as AddressInfo;
-  world.publicUrl = `http://${hostname}:${port}`;
+  // What listens everywhere is reached here.
+  world.publicUrl = `http://${hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${port}`;
   const timer = setInterval(tick, tickMilliseconds);
   timer.unref();
 

@@ -25,6 +25,8 @@ export interface Received {
 export interface Endpoint {
   url: string;
   received: Received[];
+  /** What signatures are verified with. */
+  secret: string;
   answer: (event: Stripe.Event, attempt: number) => number;
   types(): string[];
   close(): Promise<void>;
@@ -43,7 +45,7 @@ export async function startEndpoint(): Promise<Endpoint> {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await read(request);
     const signature = String(request.headers["stripe-signature"]);
-    const event = Stripe.webhooks.constructEvent(body, signature, webhookSecret);
+    const event = Stripe.webhooks.constructEvent(body, signature, endpoint.secret);
     received.push({ event, signature });
     const attempt = received.filter((it) => it.event.id === event.id).length;
     response.writeHead(endpoint.answer(event, attempt)).end();
@@ -56,6 +58,7 @@ export async function startEndpoint(): Promise<Endpoint> {
   const endpoint: Endpoint = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
     received,
+    secret: webhookSecret,
     answer: () => 200,
     types: () => received.map((it) => it.event.type),
     async close() {

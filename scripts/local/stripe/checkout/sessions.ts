@@ -158,6 +158,9 @@ export function createSession(world: World, params: Params): CheckoutSession {
     payment_status:
       mode === "setup" || (mode === "subscription" && total === 0) ? "no_payment_required" : "unpaid",
     permissions: null,
+    phone_number_collection: {
+      enabled: params.child("phone_number_collection")?.boolean("enabled") ?? false,
+    },
     recovered_from: null,
     return_url: params.text("return_url") ?? undefined,
     saved_payment_method_options: null,

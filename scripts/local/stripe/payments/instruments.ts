@@ -119,7 +119,7 @@ export function behaviourFor(world: World, id: string): CardBehaviour {
   const { outcome } = instrument;
   if (outcome === undefined) return behaviourOf(instrument.number);
   if (isDeclineName(outcome)) return { declinedLater: outcome };
-  return outcome === "authentication_required_always" ? { authentication: "always" } : {};
+  return outcome === "authenticate" ? { authentication: "always" } : {};
 }
 
 export function isSetUp(world: World, id: string): boolean {

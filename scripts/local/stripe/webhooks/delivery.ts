@@ -1,5 +1,6 @@
 import type { StripeEvent, WebhookEndpoint } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
+import { Queue } from "./queue.ts";
 import { signatureHeader } from "./signature.ts";
 
 /** An event on its way to one endpoint. */
@@ -73,8 +74,8 @@ export class Webhooks {
   options: DeliveryOptions;
   private readonly world: World;
   private readonly onSettled: () => void;
-  private queue: Delivery[] = [];
-  private heldBack: Delivery[] = [];
+  private readonly queue = new Queue<Delivery>();
+  private readonly heldBack = new Queue<Delivery>();
   private holding = false;
   private dropping: { matches: (event: StripeEvent) => boolean; times: number }[] = [];
   private inFlight = 0;
@@ -116,21 +117,22 @@ export class Webhooks {
   /** Keep new events back until `release`. */
   hold(): void {
     this.holding = true;
-    this.heldBack.push(...this.queue.splice(0));
+    for (const delivery of this.queue.drain()) this.heldBack.push(delivery);
   }
 
   /** Events kept back, in the order they happened. */
   get held(): StripeEvent[] {
-    return this.heldBack.flatMap((delivery) => this.world.events.get(delivery.eventId) ?? []);
+    return [...this.heldBack].flatMap((delivery) => this.world.events.get(delivery.eventId) ?? []);
   }
 
   /** Send what was kept back, in this or another order, once or several times each. */
   release({ shuffle, copies = 1 }: ReleaseOptions = {}): void {
     this.holding = false;
     const all = this.heldBack
-      .splice(0)
+      .drain()
       .flatMap((delivery) => Array.from({ length: copies }, () => ({ ...delivery })));
-    this.queue.push(...(shuffle === undefined ? all : shuffled(all, shuffle)));
+    const ordered = shuffle === undefined ? all : shuffled(all, shuffle);
+    for (const delivery of ordered) this.queue.push(delivery);
     this.pump();
   }
 
@@ -277,7 +279,7 @@ export class Webhooks {
 
   restore(dump: { deliveries: Delivery[]; undelivered: [string, string[]][] }): void {
     for (const [event, endpoints] of dump.undelivered) this.undelivered.set(event, new Set(endpoints));
-    this.queue.push(...dump.deliveries);
+    for (const delivery of dump.deliveries) this.queue.push(delivery);
     setImmediate(() => this.pump());
   }
 }

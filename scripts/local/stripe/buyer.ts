@@ -1,0 +1,92 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type Stripe from "stripe";
+
+/**
+ * What people, banks and clocks do, through a stripe-node client of the local Stripe.
+ * These paths exist at the local Stripe only, except the test clock's.
+ */
+
+const helpers = "/v1/test_helpers/duebase";
+
+/** What a buyer types into the checkout page. */
+export interface BuyerInput {
+  /** `pm_card_visa` where absent; a payment method's id, another `pm_card_…`, or a test card's number. */
+  paymentMethod?: string;
+  email?: string;
+  name?: string;
+  /** The answer to 3-D Secure, if it is asked for; `leave` walks away and leaves the session open. */
+  authenticate?: "succeed" | "fail" | "leave";
+}
+
+/**
+ * Fill in a checkout session's page and press the button.
+ * @throws the card error the page would show; the session is then still open
+ */
+export async function completeCheckout(
+  stripe: Stripe,
+  session: string,
+  buyer: BuyerInput = {},
+): Promise<Stripe.Checkout.Session> {
+  const { paymentMethod, ...rest } = buyer;
+  const params = { ...rest, ...(paymentMethod ? { payment_method: paymentMethod } : {}) };
+  await stripe.rawRequest("POST", `${helpers}/checkout/sessions/${session}/complete`, params);
+  return stripe.checkout.sessions.retrieve(session);
+}
+
+/** Pass, or fail, the 3-D Secure a PaymentIntent waits for. */
+export async function authenticatePayment(
+  stripe: Stripe,
+  intent: string,
+  outcome: "succeed" | "fail" = "succeed",
+): Promise<Stripe.PaymentIntent> {
+  await stripe.rawRequest("POST", `${helpers}/payment_intents/${intent}/authenticate`, { outcome });
+  return stripe.paymentIntents.retrieve(intent);
+}
+
+/** Pass, or fail, the 3-D Secure a SetupIntent waits for. */
+export async function authenticateSetup(
+  stripe: Stripe,
+  setup: string,
+  outcome: "succeed" | "fail" = "succeed",
+): Promise<Stripe.SetupIntent> {
+  await stripe.rawRequest("POST", `${helpers}/setup_intents/${setup}/authenticate`, { outcome });
+  return stripe.setupIntents.retrieve(setup);
+}
+
+/**
+ * Make a saved card fail, or work again, from its next charge on.
+ * @param outcome `succeed`, `authenticate` (3-D Secure each time), or a decline such as `insufficient_funds`
+ */
+export async function setCardOutcome(stripe: Stripe, paymentMethod: string, outcome: string): Promise<void> {
+  await stripe.rawRequest("POST", `${helpers}/payment_methods/${paymentMethod}/behave`, { outcome });
+}
+
+/** The card network tells Stripe that a card was replaced: `payment_method.automatically_updated`. */
+export async function replaceCard(
+  stripe: Stripe,
+  paymentMethod: string,
+  card: { exp_month?: number; exp_year?: number; last4?: string } = {},
+): Promise<void> {
+  await stripe.rawRequest("POST", `${helpers}/payment_methods/${paymentMethod}/automatically_update`, card);
+}
+
+/** The bank decides a dispute. */
+export async function decideDispute(stripe: Stripe, dispute: string, outcome: "won" | "lost"): Promise<void> {
+  await stripe.rawRequest("POST", `${helpers}/disputes/${dispute}/decide`, { outcome });
+}
+
+/**
+ * Move a test clock forwards and wait until it is ready.
+ * @param to seconds
+ * @param limit milliseconds to wait
+ */
+export async function advanceClock(stripe: Stripe, clock: string, to: number, limit = 60_000): Promise<void> {
+  await stripe.testHelpers.testClocks.advance(clock, { frozen_time: to });
+  const deadline = Date.now() + limit;
+  for (;;) {
+    const { status } = await stripe.testHelpers.testClocks.retrieve(clock);
+    if (status === "ready") return;
+    if (Date.now() > deadline) throw new Error(`test clock ${clock} is ${status} after ${limit} ms`);
+    await wait(10);
+  }
+}
