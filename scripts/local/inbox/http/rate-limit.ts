@@ -8,21 +8,26 @@ const windowMilliseconds = 1000;
 
 /**
  * Counts requests in windows of one second of real time, each opened by the first request after the last one, and
- * says so in the headers Resend has (https://resend.com/docs/api-reference/introduction). Real time, because a
- * clock that a test holds still would never open the next window.
+ * says so in the headers Resend has (https://resend.com/docs/api-reference/introduction).
  */
 export class RateLimit {
   private readonly perSecond: number;
+  private readonly elapsed: () => number;
   private openedAt = Number.NEGATIVE_INFINITY;
   private used = 0;
 
-  /** @param perSecond requests a second; Infinity sets no limit and sends no headers */
-  constructor(perSecond: number) {
+  /**
+   * @param perSecond requests a second; Infinity sets no limit and sends no headers
+   * @param elapsed milliseconds that only go forward
+   */
+  constructor(perSecond: number, elapsed: () => number = () => performance.now()) {
     this.perSecond = perSecond;
+    this.elapsed = elapsed;
   }
 
   /** Count one request. */
-  take(at: number = performance.now()): Allowance {
+  take(): Allowance {
+    const at = this.elapsed();
     if (this.perSecond === Number.POSITIVE_INFINITY) return { allowed: true, headers: {} };
     if (at - this.openedAt >= windowMilliseconds) {
       this.openedAt = at;

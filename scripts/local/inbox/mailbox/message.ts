@@ -7,6 +7,8 @@ function resendHeaders(email: StoredEmail): Record<string, string> {
   const tags = Object.entries(tagsOf(email)).map(([name, value]) => `${name}=${value}`);
   return {
     "X-Resend-Email-Id": email.shown.id,
+    // The page tells ages by the real clock, and the Date header not at all.
+    "X-Resend-Created-At": email.shown.created_at,
     ...(tags.length > 0 ? { "X-Resend-Tags": tags.join("; ") } : {}),
   };
 }
