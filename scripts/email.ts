@@ -30,8 +30,15 @@ const preview = spawn(process.execPath, [program, "dev", "--dir", "emails", "--p
   cwd: root,
   // A group of its own, so that the Next.js server it starts is ended with it.
   detached: true,
-  stdio: ["ignore", "inherit", "inherit"],
+  stdio: ["ignore", "pipe", "inherit"],
   env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" },
+});
+
+preview.stdout.pipe(process.stdout);
+// Asked before it says so, it answers, but prints an error of its own as well.
+const ready = new Promise<void>((resolve) => {
+  preview.stdout.on("data", (chunk: Buffer) => chunk.includes("Ready in") && resolve());
+  preview.on("exit", () => resolve());
 });
 
 let ending = false;
@@ -63,6 +70,7 @@ else if (!ending) {
 /** Whether the preview came up; false once it has ended or taken too long. */
 async function answers(): Promise<boolean> {
   const deadline = Date.now() + patience;
+  await Promise.race([ready, wait(patience / 4, undefined, { ref: false })]);
   while (!gone && !ending && Date.now() < deadline) {
     const response = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
     if (response?.ok) return true;

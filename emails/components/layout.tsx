@@ -45,7 +45,14 @@ export function Layout({ brand, locale, subject, preview, status, tone, title, c
         >
           <Preview useTitleTag={false}>{preview}</Preview>
           <Section className="on-canvas" tdClassName="page" style={{ padding: `${space.page} 16px` }}>
-            <Container style={{ maxWidth: `${width}px`, textAlign: around.start }}>
+            <Container
+              style={{
+                maxWidth: `${width}px`,
+                textAlign: around.start,
+                // A name without a single space must not widen the email.
+                wordBreak: "break-word",
+              }}
+            >
               <Masthead brand={brand} />
               <Section
                 className="on-surface edge"
@@ -56,8 +63,6 @@ export function Layout({ brand, locale, subject, preview, status, tone, title, c
                   borderRadius: radius.card,
                   borderCollapse: "separate",
                   padding: space.card,
-                  // A name without a single space must not widen the card.
-                  wordBreak: "break-word",
                 }}
               >
                 <Status tone={tone}>{status}</Status>
@@ -102,7 +107,7 @@ function Masthead({ brand }: Pick<Setting, "brand">) {
 
 function Footer({ brand, locale }: Setting) {
   const { footer, manageBilling } = languageOf(locale).common;
-  const small = ink("faint", { ...typeface.small, margin: "0 0 8px", wordBreak: "break-word" });
+  const small = ink("faint", { ...typeface.small, margin: "0 0 8px" });
   const link = { ...ink("faint", { textDecoration: "underline" }), target: "_blank" };
   return (
     <Section style={{ padding: "24px 4px 0" }}>

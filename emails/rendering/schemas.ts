@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Brand, EmailName, EmailProps } from "../contract.ts";
+import type { Brand, EmailName, EmailProps, MinorUnits } from "../contract.ts";
 import { parseTimestamp } from "./format.ts";
 import { checkLink } from "./links.ts";
 import { cleanName } from "./names.ts";
@@ -31,8 +31,8 @@ const link = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: checked.problem });
   return z.NEVER;
 });
-const amount = z.union(
-  [z.int(), z.string().regex(/^-?\d{1,19}$/)],
+const amount = z.custom<MinorUnits>(
+  (value) => Number.isSafeInteger(value) || (typeof value === "string" && /^-?\d{1,19}$/.test(value)),
   "not an integer in the currency's minor unit (a number, or a string of digits)",
 );
 const wholeDays = z.int().min(0, "fewer than no days").max(3660, "more than ten years");

@@ -1,0 +1,147 @@
+import { describe, expect, test } from "vitest";
+import type { EmailName } from "../../../emails/contract.ts";
+import { chooseLocale, languageOf, languages } from "../../../emails/languages/index.ts";
+import { render } from "./rendered.ts";
+
+describe("the language of an email", () => {
+  test.each([
+    [["de"], "de"],
+    [["de-AT", "en"], "de-AT"],
+    [["fr", "de-CH", "en"], "de-CH"],
+    [["fr", "ja"], "en"],
+    [["en-GB"], "en-GB"],
+    [["de_DE"], "de-DE"],
+    [["DE-at"], "de-AT"],
+    [["de-u-ca-buddhist"], "de"],
+    [["", "??", "not a locale", "de"], "de"],
+    [[], "en"],
+    [null, "en"],
+    [undefined, "en"],
+  ])("for a customer who prefers %j is %s", (preferred, locale) => {
+    expect(chooseLocale(preferred)).toBe(locale);
+  });
+
+  test("keeps the customer's region in dates and amounts", () => {
+    const at = (locale: string) => render("payment-recovered", {}, locale).text;
+    expect(at("en")).toContain("Paid on: November 28, 2026");
+    expect(at("en-GB")).toContain("Paid on: 28 November 2026");
+    expect(at("de")).toContain("Betrag: 49,00 €");
+    expect(at("de-AT")).toContain("Betrag: € 49,00");
+  });
+
+  test("is English in full where the customer's is not spoken, dates included", () => {
+    expect(render("payment-recovered", {}, "ja").html).toBe(render("payment-recovered", {}, "en").html);
+  });
+
+  test("is known by a code that Intl knows as well", () => {
+    for (const { code } of languages) {
+      expect(Intl.getCanonicalLocales(code)).toEqual([code]);
+      expect(languageOf(code).code).toBe(code);
+    }
+  });
+});
+
+test("every language says every sentence in its own words", () => {
+  const [english, ...others] = languages;
+  const sentences = (value: unknown, path = ""): [string, unknown][] =>
+    typeof value === "object" && value !== null
+      ? Object.entries(value).flatMap(([key, inner]) => sentences(inner, `${path}.${key}`))
+      : [[path, value]];
+  const originals = sentences(english);
+  for (const language of others) {
+    const own = new Map(sentences(language));
+    expect([...own.keys()]).toEqual(originals.map(([path]) => path));
+    for (const [path, original] of originals) {
+      // A short word may be the same by chance; a sentence is not.
+      if (typeof original === "string" && original.includes(" "))
+        expect(own.get(path), path).not.toBe(original);
+    }
+  }
+});
+
+const failures = ["payment-failed-notice", "payment-failed-urgent", "payment-failed-final"] as const;
+const losing =
+  /\bend(s|et)? on\b|cancel|paused|to keep|keep it|endet (am|Ihr)|beenden|pausiert|weiterläuft|läuft es weiter/i;
+
+describe.each(["en", "de"])("the failure emails in %s", (locale) => {
+  test("each say it in their own words", () => {
+    const said = failures.map((name) => render(name, {}, locale));
+    const common = render("payment-recovered", {}, locale).text.split("\n\n");
+    const paragraphs = said.map(({ text }) =>
+      text
+        .split("\n\n")
+        .filter((part) => !part.includes("http") && !part.includes("\n") && !common.includes(part)),
+    );
+    expect(paragraphs.every((parts) => parts.length >= 4)).toBe(true);
+    expect(new Set(paragraphs.flat()).size).toBe(paragraphs.flat().length);
+    expect(new Set(said.map(({ subject }) => subject)).size).toBe(failures.length);
+  });
+
+  test.each(failures)("%s names the amount, the card, the day and the days left", (name) => {
+    const { text, html } = render(name, { daysLeft: 6 }, locale);
+    expect(text).toContain(locale === "de" ? "49,00 €" : "€49.00");
+    expect(text).toMatch(/Visa (ending in|mit den Endziffern) 4242|Visa •••• 4242/);
+    expect(text).toContain(locale === "de" ? "3. Dezember 2026" : "December 3, 2026");
+    expect(html).toMatch(/6 (days|Tage)/);
+  });
+
+  test.each(failures)("%s names the next attempt only when Stripe has one", (name) => {
+    const label = languageOf(locale).common.labels.nextAttempt;
+    expect(render(name, { nextPaymentAttempt: "2026-11-26T09:00:00Z" }, locale).text).toContain(label);
+    const without = render(name, { nextPaymentAttempt: null }, locale).text;
+    expect(without).not.toContain(label);
+    expect(without).not.toMatch(/November 26|26\. November/);
+  });
+
+  test.each(failures)("%s says nothing of losing access to whom nothing is taken from", (name) => {
+    const threatened = render(name, {}, locale);
+    expect(`${threatened.subject} ${threatened.text}`).toMatch(losing);
+    const spared = [
+      { leaving: true },
+      { leaving: true, accessEndsAt: null, daysLeft: null },
+      { leaving: false, accessEndsAt: null, daysLeft: null },
+    ];
+    for (const changes of spared) {
+      const { subject, text, html } = render(name, changes, locale);
+      const preview = html.match(/<div style="display:none[^>]*>([^<]+)</)?.[1];
+      const said = [subject, preview, text].join("\n").replace(languageOf(locale).paymentFailed.leaving, "");
+      expect(said).not.toMatch(losing);
+      expect(said).not.toMatch(/December|Dezember/);
+    }
+  });
+
+  test.each(failures)("%s says paused where the subscription will be paused", (name) => {
+    const { text } = render(name, { endAction: "pause" }, locale);
+    if (name !== "payment-failed-notice") expect(text).toMatch(/paused|pausiert/);
+    expect(text).not.toMatch(/cancel|beenden/);
+  });
+
+  test.each(failures)("%s keeps what the bank said of a lost card to itself", (name) => {
+    const generic = render(name, { declineCode: "generic_decline" }, locale).html;
+    for (const declineCode of ["lost_card", "stolen_card", "fraudulent", "pickup_card", null]) {
+      expect(render(name, { declineCode }, locale).html).toBe(generic);
+    }
+  });
+});
+
+const linked: [EmailName, object, string][] = [
+  ["payment-receipt", { hostedInvoiceUrl: null, invoicePdf: null }, "invoice.stripe.com"],
+  ["payment-recovered", { hostedInvoiceUrl: null, invoicePdf: null }, "invoice.stripe.com"],
+  ["payment-action-required", { hostedInvoiceUrl: null }, "invoice.stripe.com"],
+  ["refund-issued", { receiptUrl: null }, "invoice.stripe.com"],
+];
+
+test.each(linked)("%s leaves out the links Stripe has not given", (name, without, host) => {
+  expect(render(name).html).toContain(host);
+  const { html, text } = render(name, without);
+  expect(html).not.toContain(host);
+  expect(html).not.toMatch(/href=""/);
+  expect(text).not.toMatch(/View invoice|Download PDF|View details/);
+});
+
+test("a failure email without an invoice page leads to the billing page", () => {
+  const invoices = [{ amountDue: 4900, overdueSince: "2026-11-23T09:00:00Z" }];
+  const { text } = render("payment-failed-notice", { invoices });
+  expect(text).toContain("Update payment method: https://northlight.example/settings/billing");
+  expect(text).not.toContain("Pay €49.00");
+});

@@ -1,0 +1,105 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { emailNames } from "../../../emails/index.ts";
+import { previewOf } from "./rendered.ts";
+
+const run = promisify(execFile);
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
+const module = join(root, "supabase", "functions", "_shared", "emails.gen.js");
+const deno = join(root, "node_modules", ".bin", "deno");
+
+/** What the script below prints. */
+interface Report {
+  firstMs: number;
+  laterMs: number[];
+  subjects: Record<string, string>;
+  bytes: Record<string, number>;
+}
+
+/** Renders everything once, then a hundred times, and says how long it took; the first includes loading. */
+const script = (samples: string) => `
+const samples = ${samples};
+const start = performance.now();
+const { renderStoredEmail } = await import(${JSON.stringify(pathToFileURL(module).href)});
+const report = { firstMs: 0, laterMs: [], subjects: {}, bytes: {} };
+for (const { template, props, brand } of samples) {
+  const { subject, html } = renderStoredEmail(template, props, { brand, locales: ["de"] });
+  if (report.firstMs === 0) report.firstMs = performance.now() - start;
+  report.subjects[template] = subject;
+  report.bytes[template] = new TextEncoder().encode(html).length;
+}
+for (let index = 0; index < 100; index++) {
+  const { template, props, brand } = samples[index % samples.length];
+  const begin = performance.now();
+  renderStoredEmail(template, props, { brand, locales: ["de"] });
+  report.laterMs.push(performance.now() - begin);
+}
+console.log(JSON.stringify(report));
+`;
+
+describe("the built module", () => {
+  let folder: string;
+  let file: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "duebase-emails-"));
+    file = join(folder, "render.mjs");
+    const samples = emailNames.map((template) => ({ template, ...previewOf(template) }));
+    await writeFile(file, script(JSON.stringify(samples)));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test("is what emails/ builds to", { timeout: 60_000 }, async () => {
+    const build = join(root, "scripts", "build-emails.ts");
+    const { stderr } = await run(process.execPath, ["--import", "tsx", build, "--check"], {
+      cwd: root,
+    }).catch((error: { stderr: string }) => error);
+    expect(stderr).not.toContain("Run: npx tsx scripts/build-emails.ts");
+  });
+
+  test("is smaller than 700 kB and asks for no other module", async () => {
+    const code = await readFile(module, "utf8");
+    expect(Buffer.byteLength(code)).toBeLessThan(700_000);
+    expect(code).not.toMatch(/(^|[;}\n])import[\s{*"']|\bimport\(|\brequire\(|from\s*["'](react|node:)/);
+    expect(code).not.toContain("process.env");
+  });
+
+  test("renders every email in Deno without any permission, soon enough", { timeout: 60_000 }, async () => {
+    const read = `--allow-read=${dirname(module)},${folder}`;
+    // The best of a few starts: a busy machine only makes it slower.
+    const reports: Report[] = [];
+    for (let start = 0; start < 8; start++) {
+      const { stdout } = await run(deno, ["run", "--no-config", "--no-lock", "--no-prompt", read, file], {
+        timeout: 30_000,
+        env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+      });
+      reports.push(JSON.parse(stdout));
+      const [first, later] = best(reports);
+      if (first < 300 && later < 15) break;
+    }
+    const [first, later] = best(reports);
+    console.log(`emails in Deno: first render ${first.toFixed(0)} ms, later ones ${later.toFixed(1)} ms`);
+    expect(Object.keys(reports[0]?.subjects ?? {})).toEqual(emailNames);
+    expect(first).toBeLessThan(300);
+    expect(later).toBeLessThan(15);
+  });
+
+  test("says the same in Node", { timeout: 60_000 }, async () => {
+    const { stdout } = await run(process.execPath, [file], { timeout: 30_000 });
+    const report: Report = JSON.parse(stdout);
+    expect(report.subjects["payment-recovered"]).toBe("Danke, Ihre Zahlung von 49,00 € für Studio ist da");
+    expect(Math.max(...Object.values(report.bytes))).toBeLessThan(102 * 1024);
+  });
+});
+
+/** The quickest first render, and the quickest median of the later ones, in milliseconds. */
+function best(reports: readonly Report[]): [first: number, later: number] {
+  const median = ({ laterMs }: Report) =>
+    [...laterMs].sort((a, b) => a - b)[laterMs.length >> 1] ?? Number.NaN;
+  return [Math.min(...reports.map(({ firstMs }) => firstMs)), Math.min(...reports.map(median))];
+}
