@@ -18,7 +18,6 @@ begin
     'amount_total', p_object -> 'amount_total',
     'unit_amount', p_object -> 'unit_amount',
     'currency', p_object -> 'currency',
-    'quantity', p_object -> 'quantity',
     'active', p_object -> 'active',
     'attempt_count', p_object -> 'attempt_count',
     'billing_reason', p_object -> 'billing_reason',
