@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { lstat, mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, lstat, mkdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type Account, canReach } from "./account.ts";
 import { endLeftoverServer } from "./leftover.ts";
 
@@ -15,6 +15,10 @@ function elsewhere(directory: string): string {
 /** Makes and names the directory in which a server keeps what was to be kept in `directory`. */
 export async function placeFor(directory: string, account: Account | undefined): Promise<string> {
   await mkdir(directory, { recursive: true });
+  if (account && canReach(account, dirname(directory))) {
+    // Nothing in here is secret but the data directory, which PostgreSQL itself keeps closed.
+    await chmod(directory, (await lstat(directory)).mode | 0o011);
+  }
   const place = canReach(account, directory) ? directory : elsewhere(directory);
   await mkdir(place, { recursive: true, mode: 0o755 });
   const found = await lstat(place);
