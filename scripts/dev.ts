@@ -77,6 +77,10 @@ try {
       stripe: options.stripePort,
     },
     show: console.log,
+    onFailure(what) {
+      console.error(what);
+      void end(1);
+    },
     onStep: (step) => console.log(pc.dim(`starting ${step}`)),
   });
 } catch (error) {

@@ -1,10 +1,9 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { runProgram } from "./program.ts";
 import { projectRoot } from "./project.ts";
 
 /** The Supabase CLI refused or failed; `output` is all it said. */
@@ -35,33 +34,32 @@ function supabaseCli(): string {
  */
 export async function applyMigrations(url: string, projectDirectory = projectRoot): Promise<string> {
   if (!existsSync(join(projectDirectory, "supabase", "migrations"))) return "";
-  // The CLI keeps notes about its last use in the home directory; ours go to one that is thrown away.
-  const home = await mkdtemp(join(tmpdir(), "duebase-cli-"));
+  // The CLI keeps notes beside what it reads and in the home directory. It is shown the migrations in a place that is
+  // thrown away afterwards, so that neither the project nor the home is written to.
+  const place = await mkdtemp(join(tmpdir(), "duebase-cli-"));
   try {
-    const cli = spawn(
+    await mkdir(join(place, "supabase"));
+    for (const name of ["migrations", "config.toml"]) {
+      const source = join(projectDirectory, "supabase", name);
+      if (existsSync(source)) await symlink(source, join(place, "supabase", name));
+    }
+    const { code, output } = await runProgram(
       process.execPath,
-      [supabaseCli(), "migration", "up", `--remote=${url}`, "--yes", `--workdir=${projectDirectory}`],
+      [supabaseCli(), "migration", "up", `--remote=${url}`, "--yes", `--workdir=${place}`],
       {
-        cwd: projectDirectory,
+        cwd: place,
         env: {
           ...process.env,
-          HOME: home,
+          HOME: place,
           DO_NOT_TRACK: "1",
           SUPABASE_TELEMETRY_DISABLED: "1",
           NO_COLOR: "1",
         },
-        stdio: ["ignore", "pipe", "pipe"],
       },
     );
-    let output = "";
-    for (const stream of [cli.stdout, cli.stderr])
-      stream.on("data", (chunk) => {
-        output += chunk;
-      });
-    const [code] = (await once(cli, "close")) as [number | null];
     if (code !== 0) throw new MigrationFailed(code, output);
     return output;
   } finally {
-    await rm(home, { recursive: true, force: true });
+    await rm(place, { recursive: true, force: true });
   }
 }

@@ -38,6 +38,8 @@ export interface StackOptions {
   show?: (line: string) => void;
   /** Told of each step of the start. */
   onStep?: (step: string) => void;
+  /** Told what happened when a part ends that cannot be replaced. The stack is to be stopped then. */
+  onFailure?: (what: string) => void;
   /** The clock that cron jobs go by. */
   now?: () => Date;
   /** Further environment of the functions. */
@@ -81,6 +83,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       directory: join(directory, "postgres"),
       port: ports.db,
       fsync: options.fsync,
+      onEnd: () =>
+        options.onFailure?.("the database server has ended; its log is .stack/postgres/server.log"),
     });
     closers.add("database", () => database.stop());
 

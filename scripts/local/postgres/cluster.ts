@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import getPort from "get-port";
 import { keeper } from "../keeper.ts";
 import { endProcess } from "../processes.ts";
+import { runProgram } from "../program.ts";
 import type { Account } from "./account.ts";
 import { endLeftoverServer } from "./leftover.ts";
 import type { Runtime } from "./runtime.ts";
@@ -23,6 +24,8 @@ export interface ClusterOptions {
   /** initdb's arguments for the locale; they differ between major versions. */
   locale: string[];
   settings: Record<string, string>;
+  /** Called when the server ends without having been asked to. */
+  onEnd?: () => void;
 }
 
 const superuser = "supabase_admin";
@@ -106,7 +109,7 @@ export class Cluster {
       await chown(fresh, account.uid, account.gid);
       await chown(passwordFile, account.uid, account.gid);
     }
-    const initdb = spawn(
+    const { code, output } = await runProgram(
       runtime.initdb,
       [
         `--pgdata=${fresh}`,
@@ -118,16 +121,8 @@ export class Cluster {
         "--no-instructions",
         ...locale,
       ],
-      { uid: account?.uid, gid: account?.gid, cwd: directory, stdio: ["ignore", "pipe", "pipe"] },
+      { uid: account?.uid, gid: account?.gid, cwd: directory },
     );
-    if (initdb.pid) keeper().keep(initdb.pid, "TERM");
-    let output = "";
-    for (const stream of [initdb.stdout, initdb.stderr])
-      stream.on("data", (chunk) => {
-        output += chunk;
-      });
-    const [code] = (await once(initdb, "close")) as [number | null];
-    if (initdb.pid) keeper().release(initdb.pid);
     await rm(passwordFile, { force: true });
     if (code !== 0) throw new Error(`initdb failed (exit code ${code}):\n${output}`);
     await rename(fresh, this.dataDirectory);
@@ -161,6 +156,7 @@ export class Cluster {
     while (server.exitCode === null && server.signalCode === null && server.pid !== undefined) {
       if (await this.#isReady(server.pid)) {
         this.#server = server;
+        server.once("exit", () => this.#noteEnd(server));
         return;
       }
       if (Date.now() > deadline) server.kill("SIGKILL");
@@ -168,6 +164,13 @@ export class Cluster {
     }
     if (server.pid) keeper().release(server.pid);
     throw new ServerDidNotStart((await readFile(logFile)).subarray(logStart).toString());
+  }
+
+  #noteEnd(server: ChildProcess): void {
+    if (this.#server !== server) return;
+    this.#server = undefined;
+    if (server.pid) keeper().release(server.pid);
+    this.#options.onEnd?.();
   }
 
   /** The server says so itself in its pid file, whose eighth line turns to `ready`. */

@@ -22,6 +22,8 @@ export interface PostgresOptions {
   build?: PostgresBuild;
   /** initdb's locale arguments, where the build needs others. */
   locale?: string[];
+  /** Called when the server ends without having been asked to. */
+  onEnd?: () => void;
 }
 
 /** A running database server that looks like a Supabase project's. */
@@ -65,6 +67,7 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
     logFile,
     port: options.port,
     locale: options.locale ?? builtinLocale,
+    onEnd: options.onEnd,
     settings: { ...(options.fsync === false ? careless : {}), ...options.settings },
   });
   await cluster.start();
