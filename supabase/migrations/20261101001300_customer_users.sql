@@ -56,10 +56,9 @@ begin
     select u.id
     into named
     from billing.customers as c
-    join auth.users as u on u.email = lower(c.email)
-    where c.id = p_customer_id and u.email_confirmed_at is not null
-    order by u.created_at, u.id
-    limit 1;
+    -- Single sign-on users may share an address, so theirs says nothing; Auth indexes, and keeps unique, the others'.
+    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user
+    where c.id = p_customer_id and u.email_confirmed_at is not null;
   end if;
   return named;
 end;
