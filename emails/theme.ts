@@ -76,7 +76,7 @@ export function brandColors(color: string | null | undefined, palette: Palette):
   return {
     button,
     buttonText: readableOn(button),
-    buttonLine: standsOut ? button : shadeFor(button, palette.surface, 3),
+    buttonLine: standsOut ? button : shadeFor(button, palette.surface, 2),
     // Links also stand on the canvas (footer) and the panel (facts): readable on the worst of the three.
     link: [palette.surface, palette.panel, palette.canvas].reduce(
       (shade, background) => shadeFor(shade, background, 4.5),

@@ -39,10 +39,11 @@ export function darkRules(brand: Brand, within = ""): string {
       ".button",
       `background-color:${button}!important;color:${buttonText}!important;border-color:${buttonLine}!important`,
     ),
-    // A dark logo on a transparent ground would vanish: it keeps a light plate to stand on.
+    // A dark logo on a transparent ground would vanish: it keeps a light plate to stand on, and so does the
+    // name that is shown where images are off.
     rule(
       ".logo",
-      "background-color:#ffffff!important;padding:8px 10px!important;border-radius:8px!important",
+      `background-color:${light.surface}!important;color:${light.text}!important;padding:8px 10px!important;border-radius:8px!important`,
     ),
   ].join("");
 }

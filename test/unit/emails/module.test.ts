@@ -16,29 +16,35 @@ const deno = join(root, "node_modules", ".bin", "deno");
 /** What the script below prints. */
 interface Report {
   firstMs: number;
-  laterMs: number[];
+  laterMs: number;
   subjects: Record<string, string>;
   bytes: Record<string, number>;
 }
 
-/** Renders everything once, then a hundred times, and says how long it took; the first includes loading. */
+/**
+ * Renders everything once, then a hundred times, and says how long it took: the first with all the loading, a later
+ * one on average. Counted is the time the process computes, which is what the platform limits; the clock on the
+ * wall would measure what else the machine is doing.
+ */
 const script = (samples: string) => `
+import process from "node:process";
 const samples = ${samples};
-const start = performance.now();
+const computed = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
+const start = computed();
 const { renderStoredEmail } = await import(${JSON.stringify(pathToFileURL(module).href)});
-const report = { firstMs: 0, laterMs: [], subjects: {}, bytes: {} };
+const report = { firstMs: 0, laterMs: 0, subjects: {}, bytes: {} };
 for (const { template, props, brand } of samples) {
   const { subject, html } = renderStoredEmail(template, props, { brand, locales: ["de"] });
-  if (report.firstMs === 0) report.firstMs = performance.now() - start;
+  if (report.firstMs === 0) report.firstMs = computed() - start;
   report.subjects[template] = subject;
   report.bytes[template] = new TextEncoder().encode(html).length;
 }
+const begin = computed();
 for (let index = 0; index < 100; index++) {
   const { template, props, brand } = samples[index % samples.length];
-  const begin = performance.now();
   renderStoredEmail(template, props, { brand, locales: ["de"] });
-  report.laterMs.push(performance.now() - begin);
 }
+report.laterMs = (computed() - begin) / 100;
 console.log(JSON.stringify(report));
 `;
 
@@ -71,22 +77,16 @@ describe("the built module", () => {
 
   test("renders every email in Deno without any permission, soon enough", { timeout: 60_000 }, async () => {
     const read = `--allow-read=${dirname(module)},${folder}`;
-    // The best of a few starts: a busy machine only makes it slower.
-    const reports: Report[] = [];
-    for (let start = 0; start < 8; start++) {
-      const { stdout } = await run(deno, ["run", "--no-config", "--no-lock", "--no-prompt", read, file], {
-        timeout: 30_000,
-        env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
-      });
-      reports.push(JSON.parse(stdout));
-      const [first, later] = best(reports);
-      if (first < 300 && later < 15) break;
-    }
-    const [first, later] = best(reports);
-    console.log(`emails in Deno: first render ${first.toFixed(0)} ms, later ones ${later.toFixed(1)} ms`);
-    expect(Object.keys(reports[0]?.subjects ?? {})).toEqual(emailNames);
-    expect(first).toBeLessThan(300);
-    expect(later).toBeLessThan(15);
+    const { stdout } = await run(deno, ["run", "--no-config", "--no-lock", "--no-prompt", read, file], {
+      timeout: 50_000,
+      env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
+    });
+    const { firstMs, laterMs, subjects }: Report = JSON.parse(stdout);
+    console.log(`emails in Deno: first render ${firstMs.toFixed(0)} ms, later ones ${laterMs.toFixed(1)} ms`);
+    expect(Object.keys(subjects)).toEqual(emailNames);
+    expect(firstMs).toBeGreaterThan(0);
+    expect(firstMs).toBeLessThan(300);
+    expect(laterMs).toBeLessThan(15);
   });
 
   test("says the same in Node", { timeout: 60_000 }, async () => {
@@ -96,10 +96,3 @@ describe("the built module", () => {
     expect(Math.max(...Object.values(report.bytes))).toBeLessThan(102 * 1024);
   });
 });
-
-/** The quickest first render, and the quickest median of the later ones, in milliseconds. */
-function best(reports: readonly Report[]): [first: number, later: number] {
-  const median = ({ laterMs }: Report) =>
-    [...laterMs].sort((a, b) => a - b)[laterMs.length >> 1] ?? Number.NaN;
-  return [Math.min(...reports.map(({ firstMs }) => firstMs)), Math.min(...reports.map(median))];
-}

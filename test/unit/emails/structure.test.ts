@@ -134,6 +134,8 @@ test("says who writes where images are off", () => {
   expect(logo?.attributes).toMatchObject({ src: logoUrl, alt: brand.appName });
   expect(logo?.attributes.style).toContain("color:");
   expect(others).toEqual([]);
+  // Dark logos get a light plate in the dark, and the name on it must not be light as well.
+  expect(html).toMatch(/\.logo\{background-color:#ffffff!important;color:#1b1b1a!important/);
 });
 
 test("a receipt of a thousand lines is not cut off either", () => {
