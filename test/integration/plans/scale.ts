@@ -1,0 +1,86 @@
+import type { TestDatabase } from "../../support/database.ts";
+
+/** Customers in the database; the other tables hold a few rows for each. */
+export const customers = 25_000;
+
+/** A user id as the synthetic rows have it. */
+export const userOf = (number: number): string =>
+  `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+
+/**
+ * Fills a database with synthetic rows, in the proportions of one that has been in use for years: nearly everything
+ * is done, little is due. 200,000 events, and from 25,000 to 200,000
+ * rows in the other large tables.
+ */
+export async function fillAtScale(database: TestDatabase): Promise<void> {
+  const admin = database.connect({ role: "supabase_admin" });
+  await admin.unsafe(`
+    -- Rows as they are after projection, so nothing is projected while they are written.
+    set session_replication_role = replica;
+
+    insert into auth.users (id, email, email_confirmed_at)
+    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', now()
+    from generate_series(1, ${customers}) as n;
+
+    insert into billing.customers (id, user_id, email, created)
+    select 'cus_' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', to_timestamp(1700000000 + n)
+    from generate_series(1, ${customers}) as n;
+
+    insert into billing_private.customer_claims (customer_id, source, claimed_user, as_of, event_id, is_waiting)
+    select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'evt_' || n, n % 5000 = 0
+    from generate_series(1, ${customers}) as n;
+
+    insert into billing.products (id, name) select 'prod_' || n, 'Plan ' || n from generate_series(1, 2000) as n;
+    insert into billing.prices (id, product) select 'price_' || n, 'prod_' || n % 2000 from generate_series(1, 20000) as n;
+
+    insert into billing.subscriptions (id, customer, status, cancel_at_period_end, created)
+    select 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'active', false, to_timestamp(1700000000 + n)
+    from generate_series(1, 50000) as n;
+    insert into billing.subscription_items (id, subscription, price, product)
+    select 'si_' || n, 'sub_' || n, 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;
+
+    insert into billing.invoices (id, customer, subscription, status, currency, total, created)
+    select 'in_' || n, 'cus_' || (n % ${customers} + 1), 'sub_' || (n % 50000 + 1), 'paid', 'eur', 900, to_timestamp(1700000000 + n)
+    from generate_series(1, 100000) as n;
+    insert into billing.invoice_payments (id, invoice, payment_intent, status)
+    select 'inpay_' || n, 'in_' || n, 'pi_' || n, 'paid' from generate_series(1, 100000) as n;
+    insert into billing.payments (id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status, metadata, created)
+    select 'pi_' || n, 'cus_' || (n % ${customers} + 1), 'in_' || n, 900, 900, 0, 'eur', 'succeeded', '{}', to_timestamp(1700000000 + n)
+    from generate_series(1, 100000) as n;
+    insert into billing_private.payment_sources (payment_id, kind, object_id, amount, currency, status, created)
+    select 'pi_' || n, kind, case kind when 'charge' then 'ch_' else 'pi_' end || n, 900, 'eur', 'succeeded', to_timestamp(1700000000 + n)
+    from generate_series(1, 100000) as n, unnest(array['payment_intent', 'charge']) as kind;
+
+    insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, payload, received_at)
+    select
+      'evt_' || n, 'invoice.updated', false, to_timestamp(1700000000 + n / 4), 'in_' || n / 4, 'cus_' || (n / 4 % ${customers} + 1),
+      jsonb_build_object(
+        'id', 'evt_' || n, 'object', 'event', 'type', 'invoice.updated', 'created', 1700000000 + n / 4, 'livemode', false,
+        'data', jsonb_build_object('object', jsonb_build_object('id', 'in_' || n / 4, 'object', 'invoice', 'status', 'open'))
+      ),
+      to_timestamp(1700000000 + n)
+    from generate_series(1, 200000) as n;
+    insert into billing.webhook_duplicates (event_id, received_at)
+    select 'evt_' || n, to_timestamp(1700000000 + n) from generate_series(1, 25000) as n;
+    insert into billing_private.object_versions (object_id, as_of, event_id, rank)
+    select 'in_' || n, to_timestamp(1700000000 + n), 'evt_' || n * 4, 3 from generate_series(1, 100000) as n;
+    insert into billing.audit_events (occurred_at, recorded_at, action, actor, subject_id, customer_id, event_id)
+    select to_timestamp(1700000000 + n), to_timestamp(1700000000 + n), 'invoice.paid', 'stripe', 'in_' || n, 'cus_' || (n % ${customers} + 1), 'evt_' || n
+    from generate_series(1, 100000) as n;
+
+    -- One in a thousand is still to be done.
+    insert into billing.failed_webhooks (event_id, status, attempts, error, first_failed_at, last_failed_at, next_attempt_at, resolved_at)
+    select
+      'evt_' || n, case n % 1000 when 0 then 'retrying' else 'resolved' end, 1, '{}', to_timestamp(1700000000), to_timestamp(1700000000),
+      case n % 1000 when 0 then to_timestamp(1700000060) end, case n % 1000 when 0 then null else to_timestamp(1700000060) end
+    from generate_series(1, 50000) as n;
+    insert into billing.outbox (kind, dedupe_key, status, run_after, created_at, finished_at)
+    select
+      'email', 'email:' || n, case n % 1000 when 0 then 'pending' else 'delivered' end, to_timestamp(1700000000 + n),
+      to_timestamp(1700000000 + n), case n % 1000 when 0 then null else to_timestamp(1700000000 + n) end
+    from generate_series(1, 100000) as n;
+
+    set session_replication_role = origin;
+  `);
+  await admin.unsafe("analyze");
+}

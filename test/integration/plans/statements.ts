@@ -1,0 +1,234 @@
+import { userOf } from "./scale.ts";
+
+/** A statement that must stay fast however many rows there are. */
+export interface Statement {
+  what: string;
+  sql: string;
+  /** Whom it runs as; the owner of the tables unless said otherwise. */
+  as?: { role: string; userId?: string };
+  /** Indexes it is the reason for. */
+  uses?: string[];
+}
+
+const receive = (type: string, object: object, changes: object = {}): string => {
+  const event = {
+    id: `evt_plan_${type}`,
+    object: "event",
+    type,
+    created: 1_800_000_000,
+    livemode: false,
+    data: { object },
+    ...changes,
+  };
+  return `select billing.receive_event('${JSON.stringify(event)}')`;
+};
+
+const owner = { role: "authenticated", userId: userOf(4711) };
+
+/** What happens with every event, every minute, and every page a user opens. */
+export const hotStatements: Statement[] = [
+  {
+    what: "an event repeated",
+    sql: receive("invoice.updated", { id: "in_4711", object: "invoice" }, { id: "evt_4711" }),
+    uses: ["webhook_events_pkey"],
+  },
+  {
+    what: "a customer's event",
+    sql: receive("customer.updated", {
+      id: "cus_4711",
+      object: "customer",
+      metadata: { user_id: userOf(4711) },
+    }),
+    uses: ["object_versions_pkey", "customers_pkey", "customer_claims_pkey"],
+  },
+  {
+    what: "a subscription's event",
+    sql: receive("customer.subscription.updated", {
+      id: "sub_4711",
+      object: "subscription",
+      customer: "cus_4711",
+      status: "active",
+      items: { data: [{ id: "si_4711", price: { id: "price_1", product: "prod_1" } }] },
+    }),
+    uses: ["subscriptions_pkey", "subscription_items_by_subscription"],
+  },
+  {
+    what: "an invoice's event, one of several in its second",
+    sql: receive(
+      "invoice.updated",
+      { id: "in_4711", object: "invoice", status: "open" },
+      { created: 1_700_004_711 },
+    ),
+    uses: ["webhook_events_by_object"],
+  },
+  {
+    what: "an invoice that is paid",
+    sql: receive("invoice.paid", {
+      id: "in_4711",
+      object: "invoice",
+      customer: "cus_4711",
+      status: "paid",
+      currency: "eur",
+      amount_paid: 900,
+      payment_intent: "pi_4711",
+    }),
+    uses: ["payment_sources_pkey", "payments_pkey", "invoices_pkey"],
+  },
+  {
+    what: "an invoice payment's event",
+    sql: receive("invoice_payment.paid", {
+      id: "inpay_4711",
+      object: "invoice_payment",
+      invoice: "in_4711",
+      status: "paid",
+      amount_paid: 900,
+      currency: "eur",
+      payment: { type: "payment_intent", payment_intent: "pi_4711" },
+    }),
+    uses: ["invoice_payments_pkey"],
+  },
+  {
+    what: "a charge's event",
+    sql: receive("charge.succeeded", {
+      id: "ch_4711",
+      object: "charge",
+      customer: "cus_4711",
+      payment_intent: "pi_4711",
+      amount: 900,
+      currency: "eur",
+      status: "succeeded",
+    }),
+  },
+  {
+    what: "a checkout that names its user",
+    sql: receive("checkout.session.completed", {
+      id: "cs_1",
+      object: "checkout.session",
+      customer: "cus_4711",
+      client_reference_id: userOf(4712),
+    }),
+  },
+  {
+    what: "a new user, by id and by email",
+    sql: `
+      update billing.settings set link_customers_by_email = true;
+      delete from auth.users where id = '${userOf(4711)}';
+      insert into auth.users (id, email, email_confirmed_at) values ('${userOf(9_999_999)}', '4711@example.com', now());
+    `,
+    uses: ["customer_claims_by_user", "customers_by_email"],
+  },
+  {
+    what: "a user who leaves",
+    sql: `delete from auth.users where id = '${userOf(4711)}'`,
+    uses: ["customers_by_user"],
+  },
+  {
+    what: "the retry, every minute",
+    sql: "select billing.retry_failed_webhooks(now(), 1)",
+    uses: ["failed_webhooks_due"],
+  },
+  {
+    what: "a replay",
+    sql: "select billing.replay_failed_webhook('evt_1000')",
+    uses: ["failed_webhooks_pkey"],
+  },
+  {
+    what: "claims that wait for their user, every minute",
+    sql: "select billing_private.link_waiting_customers(now())",
+    uses: ["customer_claims_waiting"],
+  },
+  {
+    what: "what the outbox owes now",
+    sql: "select count(*) from billing.claim_outbox('worker', 50)",
+    uses: ["outbox_due"],
+  },
+  {
+    what: "whether the outbox owes anything, every minute",
+    sql: "select billing_private.wake_deliver(now())",
+  },
+  {
+    what: "what the outbox may forget",
+    sql: "select billing_private.purge_outbox(to_timestamp(1700000000), 100)",
+    uses: ["outbox_finished"],
+  },
+  { what: "an owner's customer", sql: "select * from billing.customers", as: owner },
+  {
+    what: "an owner's subscriptions",
+    sql: "select * from billing.subscriptions",
+    as: owner,
+    uses: ["subscriptions_by_customer"],
+  },
+  { what: "an owner's subscription items", sql: "select * from billing.subscription_items", as: owner },
+  {
+    what: "an owner's invoices, newest first",
+    sql: "select * from billing.invoices order by created desc limit 20",
+    as: owner,
+    uses: ["invoices_by_customer"],
+  },
+  {
+    what: "an owner's payments, newest first",
+    sql: "select * from billing.payments order by created desc limit 20",
+    as: owner,
+    uses: ["payments_by_customer"],
+  },
+  { what: "one invoice of an owner", sql: "select * from billing.invoices where id = 'in_4710'", as: owner },
+];
+
+/** What an operator asks in Studio, and what a report does. */
+export const lookups: Statement[] = [
+  {
+    what: "what happened to an object",
+    sql: "select * from billing.audit_events where subject_id = 'in_4711' order by occurred_at",
+    uses: ["audit_events_by_subject"],
+  },
+  {
+    what: "what happened to a customer",
+    sql: "select * from billing.audit_events where customer_id = 'cus_4711' order by occurred_at",
+    uses: ["audit_events_by_customer"],
+  },
+  {
+    what: "the events of a customer",
+    sql: "select * from billing.webhook_events where customer_id = 'cus_4711' order by created",
+    uses: ["webhook_events_by_customer"],
+  },
+  {
+    what: "the events of the last hour",
+    sql: "select count(*) from billing.webhook_events where received_at > to_timestamp(1700196400)",
+    uses: ["webhook_events_by_arrival"],
+  },
+  {
+    what: "an event past its retention, with its repetitions",
+    sql: "delete from billing.webhook_events where id = 'evt_150001'",
+    uses: ["webhook_duplicates_by_event"],
+  },
+  {
+    what: "the prices of a product",
+    sql: "select * from billing.prices where product = 'prod_11'",
+    uses: ["prices_by_product"],
+  },
+  {
+    what: "who pays a price",
+    sql: "select * from billing.subscription_items where price = 'price_11'",
+    uses: ["subscription_items_by_price"],
+  },
+  {
+    what: "the invoices of a subscription",
+    sql: "select * from billing.invoices where subscription = 'sub_4711'",
+    uses: ["invoices_by_subscription"],
+  },
+  {
+    what: "what paid an invoice",
+    sql: "select * from billing.invoice_payments where invoice = 'in_4711'",
+    uses: ["invoice_payments_by_invoice"],
+  },
+  {
+    what: "what a payment paid",
+    sql: "select * from billing.invoice_payments where payment_intent = 'pi_4711'",
+    uses: ["invoice_payments_by_payment_intent"],
+  },
+  {
+    what: "the payments of an invoice",
+    sql: "select * from billing.payments where invoice_id = 'in_4711'",
+    uses: ["payments_by_invoice"],
+  },
+];
