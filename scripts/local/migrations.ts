@@ -53,6 +53,7 @@ export async function applyMigrations(url: string, projectDirectory = projectRoo
           HOME: place,
           DO_NOT_TRACK: "1",
           SUPABASE_TELEMETRY_DISABLED: "1",
+          SUPABASE_NO_UPDATE_NOTIFIER: "1",
           NO_COLOR: "1",
         },
       },
