@@ -59,17 +59,16 @@ select is_empty(
   $$,
   'every table has a primary key'
 );
-select set_eq(
+select is_empty(
   $$
-    select format('%s -> %s', conrelid::regclass, confrelid::regclass)
+    select conrelid::regclass, confrelid::regclass
     from pg_constraint
-    where contype = 'f' and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
+    where contype = 'f'
+      and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
+      and (conrelid::regclass::text, confrelid::regclass::text) not in (
+        ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events')
+      )
   $$,
-  array[
-    'billing.customers -> auth.users',
-    'billing.failed_webhooks -> billing.webhook_events',
-    'billing.webhook_duplicates -> billing.webhook_events'
-  ],
   'no foreign key binds a mirrored Stripe object: parents arrive after children'
 );
 select is_empty(

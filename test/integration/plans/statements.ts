@@ -197,8 +197,13 @@ export const lookups: Statement[] = [
     uses: ["webhook_events_by_arrival"],
   },
   {
-    what: "an event past its retention, with its repetitions",
+    what: "an event past its retention",
     sql: "delete from billing.webhook_events where id = 'evt_150001'",
+    uses: ["webhook_events_pkey"],
+  },
+  {
+    what: "how often an event was repeated",
+    sql: "select count(*) from billing.webhook_duplicates where event_id = 'evt_4711'",
     uses: ["webhook_duplicates_by_event"],
   },
   {
