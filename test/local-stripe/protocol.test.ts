@@ -79,6 +79,54 @@ describe("errors", () => {
   });
 });
 
+describe("a refused call", () => {
+  test("changes nothing, not even what was right in it", async () => {
+    const { stripe } = harness;
+    const customer = await stripe.customers.create({ name: "Before" });
+    const wrong = { name: "After", invoice_settings: { default_payment_method: "pm_none" } };
+    expect(await errorOf(stripe.customers.update(customer.id, wrong))).toMatchObject({ statusCode: 400 });
+    expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ name: "Before" });
+  });
+
+  test("leaves no objects and no events, and the next call is heard again", async () => {
+    const { stripe, local } = harness;
+    const price = await harness.monthlyPrice();
+    const { clock, customer } = await harness.customerOnClock();
+    await stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
+    await harness.advance(clock, clock.frozen_time + 40 * 86_400);
+    const before = local.events.all().length;
+    const discounts = [{ coupon: "no-such-coupon" }];
+    const items = [{ price: price.id }];
+    const refused = stripe.subscriptions.create({ customer: customer.id, items, discounts });
+    expect(await errorOf(refused)).toMatchObject({ code: "resource_missing" });
+    expect(local.events.all().length).toBe(before);
+    expect((await stripe.subscriptions.list({ customer: customer.id })).data).toHaveLength(1);
+    expect((await stripe.invoices.list({ customer: customer.id })).data).toHaveLength(2);
+    await stripe.customers.update(customer.id, { name: "Heard" });
+    expect(local.events.all().length).toBe(before + 1);
+  });
+
+  test("of a payment keeps the attempt and its events", async () => {
+    const { stripe, local } = harness;
+    const price = await harness.monthlyPrice();
+    const { customer } = await harness.customerOnClock("pm_card_chargeCustomerFail");
+    const before = local.events.all().length;
+    await errorOf(
+      stripe.subscriptions.create({
+        customer: customer.id,
+        items: [{ price: price.id }],
+        payment_behavior: "error_if_incomplete",
+      }),
+    );
+    expect(harness.happened().slice(before)).toEqual([
+      "payment_intent.created",
+      "charge.failed",
+      "payment_intent.payment_failed",
+    ]);
+    expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ delinquent: false });
+  });
+});
+
 describe("forms", () => {
   test("brackets make hashes and lists, however they are numbered", async () => {
     const response = await raw("/v1/products", {
@@ -211,9 +259,10 @@ describe("idempotency keys", () => {
     const { stripe, local } = harness;
     const options = { idempotencyKey: "key-decline" };
     const charge = { amount: 500, currency: "usd", confirm: true, payment_method: "pm_card_chargeDeclined" };
+    const before = local.ledger.count({ kind: "charge.failed" });
     await errorOf(stripe.paymentIntents.create(charge, options));
     await errorOf(stripe.paymentIntents.create(charge, options));
-    expect(local.ledger.count({ kind: "charge.failed" })).toBe(1);
+    expect(local.ledger.count({ kind: "charge.failed" })).toBe(before + 1);
     const missing = { idempotencyKey: "key-missing" };
     await errorOf(stripe.customers.update("cus_later", { name: "x" }, missing));
     expect(local.ledger.requestsWhere({ idempotencyKey: "key-missing", replayed: true })).toHaveLength(0);

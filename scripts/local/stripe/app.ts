@@ -2,7 +2,8 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { randomToken } from "./core/ids.ts";
 import type { LedgerRequest } from "./core/ledger.ts";
-import type { World } from "./core/world.ts";
+import { transact } from "./core/transaction.ts";
+import type { CurrentRequest, World } from "./core/world.ts";
 import { ApiError, authenticationError, unknownRoute } from "./http/errors.ts";
 import { expanded, type Includable } from "./http/expand.ts";
 import type { FaultAction, Faults } from "./http/faults.ts";
@@ -79,10 +80,10 @@ function perform(
   handler: Handler,
   params: Params,
   path: Record<string, string>,
-  id: string,
+  request: CurrentRequest,
 ): Answer {
   try {
-    const answer = handler({ world: parts.world, params, path });
+    const answer = transact(parts.world, request, () => handler({ world: parts.world, params, path }));
     const body = expanded(parts.world, parts.includable, answer, params.strings("expand"));
     return { status: 200, body: JSON.stringify(body, null, 2), errorCode: null };
   } catch (error) {
@@ -94,7 +95,7 @@ function perform(
         ? error
         : new ApiError(500, "api_error", `Local Stripe failed: ${String(error)}`);
     const errorCode = known.details.code ?? known.type;
-    return { status: known.status, body: JSON.stringify(known.body(id), null, 2), errorCode };
+    return { status: known.status, body: JSON.stringify(known.body(request.id), null, 2), errorCode };
   }
 }
 
@@ -172,9 +173,10 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   else {
     const given: FormHash = { ...decodeForm(query), ...decodeForm(body) };
     const params = new Params(given);
-    world.request = { id, idempotencyKey: key };
-    answer = perform(parts, handler, params, context.req.param() as Record<string, string>, id);
-    world.request = null;
+    answer = perform(parts, handler, params, context.req.param() as Record<string, string>, {
+      id,
+      idempotencyKey: key,
+    });
     if (answer.status === 200) entry.ignored = params.unread();
     if (entry.ignored.length > 0) parts.log(`${method} ${path} ignored ${entry.ignored.join(", ")}`);
     if (fault?.kind === "error-after-effect") answer = faultAnswer(fault, id);

@@ -1,7 +1,7 @@
 import { change, emit } from "../core/events.ts";
 import type { Invoice, PaymentIntent, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
-import { type ApiError, cardError, invalidRequest } from "../http/errors.ts";
+import { type ApiError, afterEffects, cardError, invalidRequest } from "../http/errors.ts";
 import { confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
 import { subscriptionOf } from "./drafts.ts";
 import {
@@ -73,7 +73,11 @@ export function attemptPayment(world: World, invoice: Invoice, attempt: Attempt)
 }
 
 function noteFailure(world: World, invoice: Invoice, attempt: Attempt, outcome: Outcome | null): void {
-  const retrying = invoice.auto_advance === true && invoice.collection_method === "charge_automatically";
+  // A subscription's first invoice is not tried again by itself: the subscription is incomplete instead.
+  const retrying =
+    invoice.auto_advance === true &&
+    invoice.collection_method === "charge_automatically" &&
+    invoice.billing_reason !== "subscription_create";
   const attempts = invoice.attempt_count + (attempt.automatic ? 1 : 0);
   const planned = attempt.automatic ? nextAttempt(world, invoice, attempts) : invoice.next_payment_attempt;
   change(world, "invoice.updated", invoice, (it) => {
@@ -148,7 +152,7 @@ export function payInvoice(world: World, invoice: Invoice, options: PayOptions):
   const { paymentMethod, offSession } = options;
   const outcome = attemptPayment(world, invoice, { automatic: false, paymentMethod, offSession });
   if (outcome === null || outcome.kind === "declined" || outcome.kind === "requires_action") {
-    throw attemptError(world, invoice, outcome);
+    throw afterEffects(attemptError(world, invoice, outcome));
   }
   return invoice;
 }

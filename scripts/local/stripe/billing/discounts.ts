@@ -1,4 +1,4 @@
-import { emit } from "../core/events.ts";
+import { change, emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import type { Coupon, Customer, Discount, PromotionCode, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
@@ -135,11 +135,18 @@ export function useUp(
   discounts: Discount[],
   subscription: Subscription | null,
   at: number,
+  announced: boolean,
 ): void {
   for (const discount of discounts) {
     const coupon = discount.source.coupon ? world.store.get("coupon", discount.source.coupon) : undefined;
     if (coupon?.duration !== "once") continue;
     discount.end = at;
-    if (subscription) subscription.discounts = subscription.discounts.filter((id) => id !== discount.id);
+    if (!subscription?.discounts.includes(discount.id)) continue;
+    const drop = (it: Subscription): void => {
+      it.discounts = it.discounts.filter((id) => id !== discount.id);
+    };
+    // Before the subscription has been announced, nobody has seen it with the discount.
+    if (announced) change(world, "customer.subscription.updated", subscription, drop);
+    else drop(subscription);
   }
 }

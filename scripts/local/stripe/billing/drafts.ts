@@ -1,4 +1,4 @@
-import { emit } from "../core/events.ts";
+import { change, emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import type { Customer, Invoice, InvoiceItem, InvoiceLine, Subscription, TaxRate } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
@@ -147,7 +147,9 @@ export function recompute(world: World, invoice: Invoice): void {
 export function createDraft(world: World, request: DraftRequest): Invoice {
   const invoice = world.store.insert<"invoice">(blankInvoice(world, request));
   claimItems(world, invoice);
-  request.customer.currency ??= request.currency;
+  change(world, "customer.updated", request.customer, (it) => {
+    it.currency ??= request.currency;
+  });
   if (request.subscription) request.subscription.latest_invoice = invoice.id;
   if (request.autoAdvance)
     world.jobs.set("invoice.finalize", invoice.id, invoice.test_clock, request.finalizesAt);

@@ -22,7 +22,8 @@ export function finalizeInvoice(world: World, invoice: Invoice): void {
   change(world, "invoice.updated", invoice, (it) => {
     recompute(world, it);
     const discounts = it.discounts.flatMap((id) => world.store.get("discount", id) ?? []);
-    useUp(world, discounts, subscription, now);
+    const announced = it.billing_reason !== "subscription_create" || it.created !== now;
+    useUp(world, discounts, subscription, now, announced);
     const sequence = customer.next_invoice_sequence ?? 1;
     it.number = `${customer.invoice_prefix ?? "LOCAL"}-${String(sequence).padStart(4, "0")}`;
     customer.next_invoice_sequence = sequence + 1;

@@ -99,6 +99,14 @@ export function restartPeriod(subscription: Subscription, now: number): void {
   }
 }
 
+/** Where later periods are counted from: once a word, a hash with a type since. */
+export function anchorFrom(params: Params): "now" | "unchanged" | undefined {
+  const anchors = ["now", "unchanged"] as const;
+  return typeof params.raw("billing_cycle_anchor") === "string"
+    ? params.choice("billing_cycle_anchor", anchors)
+    : params.child("billing_cycle_anchor")?.choice("type", anchors);
+}
+
 /** The subscription an item belongs to. */
 export function ownerOf(
   world: World,

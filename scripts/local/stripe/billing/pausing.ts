@@ -23,12 +23,14 @@ export function pauseSubscription(
   refreshEntitlements(world, subscription.customer);
 }
 
+export function makeActive(subscription: Subscription): void {
+  subscription.status = "active";
+  delete subscription.status_details;
+}
+
 /** A paused subscription is active again. */
 export function finishResume(world: World, subscription: Subscription): void {
-  change(world, "customer.subscription.updated", subscription, (it) => {
-    it.status = "active";
-    it.status_details = undefined;
-  });
+  change(world, "customer.subscription.updated", subscription, makeActive);
   recordEffect(world, "subscription.resumed", subscription, null);
   emit(world, "customer.subscription.resumed", subscription);
   scheduleSubscription(world, subscription);

@@ -75,11 +75,11 @@ export function renew(world: World, subscription: Subscription): void {
 export function endTrial(world: World, subscription: Subscription): void {
   const now = timeOf(world, subscription);
   const covered = { start: periodStart(subscription), end: now };
-  subscription.trial_end = now;
   if (stopsWithoutCard(world, subscription)) return;
   let invoice: Invoice | undefined;
   change(world, "customer.subscription.updated", subscription, (it) => {
     it.status = "active";
+    it.trial_end = now;
     restartPeriod(it, now);
     invoice = draftFor(world, it, {
       billingReason: "subscription_update",

@@ -1,10 +1,11 @@
-import type { Subscription } from "../core/wire.ts";
+import { change } from "../core/events.ts";
+import type { Invoice, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
 import { finalizeAndCollect } from "./collection.ts";
 import { draftFor } from "./cycle.ts";
 import { restartPeriod } from "./items.ts";
-import { finishResume } from "./pausing.ts";
+import { finishResume, makeActive } from "./pausing.ts";
 import { periodEnd } from "./schedule.ts";
 
 export interface ResumeOptions {
@@ -21,10 +22,14 @@ export function resumeSubscription(world: World, subscription: Subscription, opt
   }
   const now = timeOf(world, subscription);
   const restarts = options.anchorNow || periodEnd(subscription) <= now;
-  if (restarts) restartPeriod(subscription, now);
-  const invoice = restarts
-    ? draftFor(world, subscription, { billingReason: "subscription_update", finalizesAt: null })
-    : null;
+  let invoice: Invoice | undefined;
+  change(world, "customer.subscription.updated", subscription, (it) => {
+    if (restarts) {
+      restartPeriod(it, now);
+      invoice = draftFor(world, it, { billingReason: "subscription_update", finalizesAt: null });
+    }
+    if (!invoice || !options.onSuccess) makeActive(it);
+  });
   if (!invoice || !options.onSuccess) finishResume(world, subscription);
   if (invoice) finalizeAndCollect(world, invoice);
 }

@@ -1,6 +1,7 @@
 import { emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
-import type { Customer, Discount, Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
+import { savepoint } from "../core/transaction.ts";
+import type { Customer, Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
@@ -102,6 +103,12 @@ function blankSubscription(
   const { currency } = checkItemsAgree(items);
   const method = params.text("default_payment_method");
   const collection = params.choice("collection_method", ["charge_automatically", "send_invoice"]);
+  if (collection === "send_invoice" && params.integer("days_until_due") == null) {
+    throw invalidRequest(
+      "You must pass either `days_until_due` or `due_date` when `collection_method` is `send_invoice`.",
+      { param: "days_until_due" },
+    );
+  }
   return {
     id,
     object: "subscription",
@@ -176,32 +183,17 @@ function addInvoiceItems(world: World, customer: Customer, subscription: Subscri
   }
 }
 
-/** Leave no trace of a subscription whose first payment had to succeed. */
-function withdraw(world: World, subscription: Subscription, discounts: Discount[]): void {
-  if (subscription.latest_invoice) world.store.delete("invoice", subscription.latest_invoice);
-  world.store.delete("subscription", subscription.id);
-  for (const discount of discounts) world.store.delete("discount", discount.id);
-}
-
 /** Start a subscription: its first invoice is made, and paid as `payment_behavior` says. */
 export function createSubscription(world: World, customer: Customer, params: Params): Subscription {
   const behaviour = params.choice("payment_behavior", paymentBehaviours) ?? "allow_incomplete";
-  const prorate = params.text("proration_behavior") !== "none";
+  const undo = savepoint(world, customer);
   const subscription = world.store.insert<"subscription">(blankSubscription(world, customer, params));
   const discounts = discountsFrom(world, params, customer, subscription) ?? [];
   subscription.discounts = discounts.map((discount) => discount.id);
   if (params.boolean("cancel_at_period_end")) leaveAtPeriodEnd(world, subscription, true);
-  const manual = subscription.collection_method === "send_invoice";
-  if (manual && subscription.days_until_due === null) {
-    withdraw(world, subscription, discounts);
-    throw invalidRequest(
-      "You must pass either `days_until_due` or `due_date` when `collection_method` is `send_invoice`.",
-      { param: "days_until_due" },
-    );
-  }
-  world.events.begin();
   addInvoiceItems(world, customer, subscription, params);
-  const share = firstShare(subscription, prorate);
+  const share = firstShare(subscription, params.text("proration_behavior") !== "none");
+  const manual = subscription.collection_method === "send_invoice";
   const first = draftFor(world, subscription, {
     billingReason: "subscription_create",
     finalizesAt: manual && share > 0 ? timeOf(world, customer) + world.settings.draftSeconds : null,
@@ -211,14 +203,12 @@ export function createSubscription(world: World, customer: Customer, params: Par
   });
   const refusal = manual && first.total > 0 ? null : startFirstPayment(world, subscription, first, behaviour);
   if (refusal) {
-    world.events.discard();
-    withdraw(world, subscription, discounts);
+    undo();
     throw refusal;
   }
   askForCard(world, subscription, first);
   recordEffect(world, "subscription.created", subscription, null, subscription.status);
   emit(world, "customer.subscription.created", subscription);
-  world.events.commit();
   scheduleSubscription(world, subscription);
   refreshEntitlements(world, customer.id);
   return subscription;
@@ -247,9 +237,6 @@ function startFirstPayment(
   }
   const outcome = finalizeAndCollect(world, invoice);
   if (outcome?.kind === "succeeded") return null;
-  // Until the first payment Stripe does not try again by itself.
-  world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, null);
-  invoice.next_payment_attempt = null;
   if (behaviour === "error_if_incomplete") return attemptError(world, invoice, outcome);
   subscription.status = "incomplete";
   return null;

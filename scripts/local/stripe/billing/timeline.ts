@@ -99,5 +99,6 @@ export function runDue(world: World, clock: string, until = timeAt(world, clock 
     perform(world, clock, job);
     count += 1;
   }
+  world.store.commit();
   return count;
 }

@@ -1,7 +1,8 @@
 import { change } from "../core/events.ts";
+import { savepoint } from "../core/transaction.ts";
 import type { Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
-import { invalidRequest, resourceMissing } from "../http/errors.ts";
+import { type ApiError, invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { planOf, priceFrom } from "./catalogue.ts";
 import { attemptError, finalizeAndCollect } from "./collection.ts";
@@ -9,7 +10,7 @@ import { draftFor, subscriber } from "./cycle.ts";
 import { discountsFrom } from "./discounts.ts";
 import { refreshEntitlements } from "./entitlements.ts";
 import { createInvoiceItem } from "./invoiceitems.ts";
-import { checkItemsAgree, newItem, restartPeriod, taxRatesFrom } from "./items.ts";
+import { anchorFrom, checkItemsAgree, newItem, restartPeriod, taxRatesFrom } from "./items.ts";
 import { holdUpdate } from "./pending.ts";
 import { creditUnused, prorate } from "./proration.ts";
 import { endTrial } from "./renewal.ts";
@@ -172,7 +173,7 @@ export function changeItems(world: World, subscription: Subscription, request: I
 
 function itemChangeFrom(params: Params): ItemChange | null {
   const entries = params.children("items");
-  const anchorNow = params.text("billing_cycle_anchor") === "now";
+  const anchorNow = anchorFrom(params) === "now";
   const prorationBehaviour = params.choice("proration_behavior", prorationBehaviours) ?? "create_prorations";
   const paymentBehaviour = params.choice("payment_behavior", paymentBehaviours) ?? "allow_incomplete";
   const prorationDate = params.integer("proration_date") ?? null;
@@ -180,71 +181,69 @@ function itemChangeFrom(params: Params): ItemChange | null {
   return { entries: entries ?? [], anchorNow, prorationBehaviour, paymentBehaviour, prorationDate };
 }
 
-/** Collect what an update costs; a refusal is handled as `payment_behavior` says. */
+/**
+ * Collect what an update costs; a refusal is handled as `payment_behavior` says.
+ * @returns the refusal, if the update must not stand
+ */
 function settle(
   world: World,
   subscription: Subscription,
   invoice: Invoice,
   request: ItemChange,
   before: Subscription,
-): void {
-  if (request.paymentBehaviour === "default_incomplete") {
-    finalizeAndCollect(world, invoice);
-    return;
-  }
+): ApiError | null {
   const outcome = finalizeAndCollect(world, invoice);
   const refused = outcome?.kind === "declined" || outcome?.kind === "requires_action";
-  if (!refused) return;
-  if (request.paymentBehaviour === "error_if_incomplete") throw attemptError(world, invoice, outcome);
-  if (request.paymentBehaviour === "pending_if_incomplete") holdUpdate(world, subscription, before);
+  if (refused && request.paymentBehaviour === "error_if_incomplete")
+    return attemptError(world, invoice, outcome);
+  if (refused && request.paymentBehaviour === "pending_if_incomplete")
+    holdUpdate(world, subscription, before);
+  return null;
+}
+
+/** Everything the parameters ask for that takes effect before any payment. */
+function applyUpdate(
+  world: World,
+  subscription: Subscription,
+  params: Params,
+  request: ItemChange | null,
+): Invoice | null {
+  const over = ["canceled", "incomplete_expired"].includes(subscription.status);
+  if (over) {
+    subscription.metadata = mergedMetadata(subscription.metadata, params.hash("metadata"));
+    applyLeaving(world, subscription, params);
+    return null;
+  }
+  for (const item of params.children("add_invoice_items") ?? []) {
+    createInvoiceItem(world, subscriber(world, subscription), item, { subscription: subscription.id });
+  }
+  applyPlain(world, subscription, params);
+  const trialEnd = params.time("trial_end");
+  const invoice = request && changeItems(world, subscription, request);
+  if (typeof trialEnd === "number") startTrial(world, subscription, trialEnd);
+  return invoice;
 }
 
 /** `POST /v1/subscriptions/:id`. */
 export function updateSubscription(world: World, subscription: Subscription, params: Params): Subscription {
   refuseIfOver(subscription, params);
   const before = structuredClone(subscription);
+  const undo = savepoint(world, subscription, subscriber(world, subscription));
   const request = itemChangeFrom(params);
-  const trialEnd = params.time("trial_end");
   let invoice: Invoice | null = null;
-  world.events.begin();
-  try {
-    change(world, "customer.subscription.updated", subscription, (it) => {
-      if (!["canceled", "incomplete_expired"].includes(it.status)) {
-        for (const item of params.children("add_invoice_items") ?? []) {
-          createInvoiceItem(world, subscriber(world, it), item, { subscription: it.id });
-        }
-        applyPlain(world, it, params);
-      } else {
-        it.metadata = mergedMetadata(it.metadata, params.hash("metadata"));
-        applyLeaving(world, it, params);
-      }
-      if (request) invoice = changeItems(world, it, request);
-      if (typeof trialEnd === "number") startTrial(world, it, trialEnd);
-    });
-    if (invoice && request) settle(world, subscription, invoice, request, before);
-    world.events.commit();
-  } catch (error) {
-    world.events.discard();
-    restore(world, subscription, before, invoice);
-    throw error;
+  change(world, "customer.subscription.updated", subscription, (it) => {
+    invoice = applyUpdate(world, it, params, request);
+  });
+  const refusal = invoice && request ? settle(world, subscription, invoice, request, before) : null;
+  if (refusal) {
+    undo();
+    throw refusal;
   }
-  if (trialEnd === "now" && subscription.status === "trialing") endTrial(world, subscription);
+  if (params.time("trial_end") === "now" && subscription.status === "trialing") endTrial(world, subscription);
   recordEffect(world, "subscription.updated", subscription, null);
   scheduleSubscription(world, subscription);
   refreshEntitlements(world, subscription.customer);
   return subscription;
-}
-
-/** Undo an update that had to succeed and did not. */
-function restore(
-  world: World,
-  subscription: Subscription,
-  before: Subscription,
-  invoice: Invoice | null,
-): void {
-  Object.assign(subscription, before);
-  if (!invoice) return;
-  world.store.delete("invoice", (invoice as Invoice).id);
 }
 
 function startTrial(world: World, subscription: Subscription, end: number): void {

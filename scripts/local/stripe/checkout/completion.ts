@@ -4,7 +4,7 @@ import { createSubscription } from "../billing/subscriptions.ts";
 import { emit } from "../core/events.ts";
 import type { Card, CheckoutSession, Customer, PaymentIntent, PaymentMethod } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
-import { invalidRequest } from "../http/errors.ts";
+import { afterEffects, invalidRequest } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { Params } from "../http/params.ts";
 import { authenticateIntent, confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
@@ -59,9 +59,11 @@ function answer(world: World, intent: PaymentIntent, outcome: Outcome | null, bu
   if (outcome?.kind !== "requires_action" || buyer.authenticate === "leave") return outcome;
   authenticateIntent(world, intent, buyer.authenticate === "succeed");
   if (statusOf(intent) === "succeeded") return { kind: "succeeded" };
-  throw invalidRequest(intent.last_payment_error?.message ?? "The payment could not be authenticated.", {
-    code: intent.last_payment_error?.code ?? "payment_intent_authentication_failure",
-  });
+  throw afterEffects(
+    invalidRequest(intent.last_payment_error?.message ?? "The payment could not be authenticated.", {
+      code: intent.last_payment_error?.code ?? "payment_intent_authentication_failure",
+    }),
+  );
 }
 
 function statusOf(intent: PaymentIntent): PaymentIntent["status"] {
@@ -105,7 +107,8 @@ function subscribe(
     offSession: false,
     present: true,
   });
-  if (outcome === null || outcome.kind === "declined") throw attemptError(world, invoice, outcome);
+  if (outcome === null || outcome.kind === "declined")
+    throw afterEffects(attemptError(world, invoice, outcome));
   const payment = world.store.related("invoice_payment", "invoice", invoice.id)[0];
   const intent = world.store.get("payment_intent", payment?.payment.payment_intent ?? "");
   if (intent) answer(world, intent, outcome, buyer);

@@ -39,6 +39,18 @@ export class EventLog {
     this.buffer = null;
   }
 
+  /** A point to go back to. */
+  mark(): number {
+    return this.buffer?.length ?? 0;
+  }
+
+  /** Take back the events since a point, except those that happened all the same. */
+  rollback(mark: number, stands: (event: StripeEvent) => boolean): void {
+    if (!this.buffer) return;
+    const since = this.buffer.splice(mark);
+    this.buffer.push(...since.filter(([event]) => stands(event)));
+  }
+
   append(event: StripeEvent, recordedAt: number): void {
     if (this.buffer) {
       this.buffer.push([event, recordedAt]);
@@ -114,6 +126,12 @@ export function emit(
   world.events.append(event, world.wallSeconds());
 }
 
+/** Put an object back to what a copy of it says. */
+export function restore(object: object, copy: object): void {
+  for (const key of Object.keys(object)) if (!(key in copy)) Reflect.deleteProperty(object, key);
+  Object.assign(object, copy);
+}
+
 /**
  * Change an object and send the `*.updated` event with its previous attributes; no event if nothing changed.
  * @returns whether anything changed
@@ -126,7 +144,12 @@ export function change<T extends object>(
   subject: Clocked | null = object as Clocked,
 ): boolean {
   const before = jsonCopy(object);
-  apply(object);
+  try {
+    apply(object);
+  } catch (error) {
+    restore(object, before);
+    throw error;
+  }
   const previous = previousAttributes(before, jsonCopy(object));
   if (previous) emit(world, type, object, subject, previous);
   return previous !== undefined;

@@ -86,6 +86,7 @@ export interface SessionPlan {
 export class Store {
   private readonly tables = new Map<string, Map<string, { id: string; object: string }>>();
   private readonly indexes = new Indexes();
+  private journal: { name: string; id: string }[] = [];
   readonly tombstones = new Map<string, Tombstone>();
   readonly hidden: Hidden = {
     instruments: new Map(),
@@ -105,9 +106,30 @@ export class Store {
     return table;
   }
 
+  /** A point to go back to. */
+  mark(): number {
+    return this.journal.length;
+  }
+
+  /** Forget what was inserted since a point, except the kinds that stay. */
+  rollback(mark: number, stays: (name: string) => boolean = () => false): void {
+    for (const { name, id } of this.journal.splice(mark)) {
+      const object = this.table(name).get(id);
+      if (!object || stays(name)) continue;
+      this.indexes.remove(object);
+      this.table(name).delete(id);
+    }
+  }
+
+  /** What was inserted so far is there to stay. */
+  commit(): void {
+    this.journal = [];
+  }
+
   insert<N extends TableName>(object: Tables[N] & { object: N }): Tables[N] & { object: N } {
     this.table(object.object).set(object.id, object);
     this.indexes.add(object);
+    this.journal.push({ name: object.object, id: object.id });
     return object;
   }
 

@@ -16,6 +16,8 @@ export class ApiError extends Error {
   readonly status: number;
   readonly type: string;
   readonly details: ErrorDetails;
+  /** What was done before it was thrown stays done, as after a decline; otherwise the call leaves no trace. */
+  effectsStand: boolean;
 
   constructor(status: number, type: string, message: string, details: ErrorDetails = {}) {
     super(message);
@@ -23,6 +25,7 @@ export class ApiError extends Error {
     this.status = status;
     this.type = type;
     this.details = details;
+    this.effectsStand = type === "card_error";
   }
 
   /** The JSON body. `doc_url` is where Stripe explains the code. */
@@ -43,6 +46,12 @@ export class ApiError extends Error {
 /** 400: the request itself is wrong. */
 export function invalidRequest(message: string, details: ErrorDetails = {}): ApiError {
   return new ApiError(400, "invalid_request_error", message, details);
+}
+
+/** The same refusal, of a call that had done something by then which stays. */
+export function afterEffects(error: ApiError): ApiError {
+  error.effectsStand = true;
+  return error;
 }
 
 /** A required parameter is absent. */

@@ -4,6 +4,7 @@ import { payInvoice } from "../billing/collection.ts";
 import { completeSession } from "../checkout/completion.ts";
 import { sessionLines } from "../checkout/sessions.ts";
 import { randomToken } from "../core/ids.ts";
+import { transact } from "../core/transaction.ts";
 import type { CheckoutSession, Invoice } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { ApiError } from "../http/errors.ts";
@@ -20,15 +21,13 @@ export interface Pages {
 
 /** Do what a person asked for on a page; returns what went wrong in words, or null. */
 export function act({ world, onChange }: Pages, deed: () => void): string | null {
-  world.request = { id: `req_${randomToken(14)}`, idempotencyKey: null };
   try {
-    deed();
+    transact(world, { id: `req_${randomToken(14)}`, idempotencyKey: null }, deed);
     return null;
   } catch (error) {
     if (error instanceof ApiError) return error.message;
     throw error;
   } finally {
-    world.request = null;
     onChange();
   }
 }

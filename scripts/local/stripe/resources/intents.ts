@@ -1,7 +1,7 @@
 import { customerOf, shippingFrom } from "../billing/customers.ts";
 import type { PaymentIntent, SetupIntent } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
-import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
+import { afterEffects, invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { get, idOf, post, type Route } from "../http/route.ts";
@@ -59,9 +59,11 @@ function confirm(world: World, intent: PaymentIntent, params: Params): PaymentIn
     throw declinedError(intent, outcome);
   }
   if (outcome.kind === "requires_action" && params.boolean("error_on_requires_action")) {
-    throw invalidRequest("This payment required an authentication action to complete.", {
-      code: "authentication_required",
-    });
+    throw afterEffects(
+      invalidRequest("This payment required an authentication action to complete.", {
+        code: "authentication_required",
+      }),
+    );
   }
   return intent;
 }

@@ -157,7 +157,9 @@ function preview({ world, params }: Call): Invoice {
 function collectSoon(world: World, invoice: Invoice): void {
   if (invoice.status !== "open" || invoice.collection_method !== "charge_automatically") return;
   const now = timeOf(world, invoice);
-  invoice.next_payment_attempt = now;
+  change(world, "invoice.updated", invoice, (it) => {
+    it.next_payment_attempt = now;
+  });
   world.jobs.set("invoice.attempt", invoice.id, invoice.test_clock, now);
 }
 

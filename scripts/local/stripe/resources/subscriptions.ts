@@ -3,7 +3,7 @@ import { finalizeAndCollect } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
 import { draftFor } from "../billing/cycle.ts";
 import { pendingItems } from "../billing/drafts.ts";
-import { ownerOf } from "../billing/items.ts";
+import { anchorFrom, ownerOf } from "../billing/items.ts";
 import { pauseSubscription } from "../billing/pausing.ts";
 import { creditUnused } from "../billing/proration.ts";
 import { resumeSubscription } from "../billing/resumption.ts";
@@ -114,14 +114,8 @@ export const subscriptionRoutes: Route[] = [
   post("/v1/subscriptions/:id/resume", (call) => {
     const subscription = findSubscription(call.world, idOf(call));
     const { params } = call;
-    const anchors = ["now", "unchanged"] as const;
-    // A word before, a hash with a type since.
-    const anchor =
-      typeof params.raw("billing_cycle_anchor") === "string"
-        ? params.choice("billing_cycle_anchor", anchors)
-        : params.child("billing_cycle_anchor")?.choice("type", anchors);
     resumeSubscription(call.world, subscription, {
-      anchorNow: anchor !== "unchanged",
+      anchorNow: anchorFrom(params) !== "unchanged",
       onSuccess: params.text("payment_behavior") === "resume_on_payment_success",
     });
     return subscription;
