@@ -1,0 +1,206 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { deliver, deliverInEveryOrder, told } from "../../support/orders.ts";
+import { checkoutSession, customer } from "../../support/stripe/customers.ts";
+import type { StripeEvent } from "../../support/stripe/events.ts";
+import { subscription } from "../../support/stripe/subscriptions.ts";
+
+const NOW = 1_790_000_000;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+const ada = (metadata: Record<string, string> = {}, email: string | null = null) =>
+  customer({ id: "cus_ExampleAda", created: NOW, metadata, email });
+const said = {
+  byCustomer: (user: string, at = NOW) => told("customer.updated", at, ada({ user_id: user }), ada()),
+  bySubscription: (user: string, at = NOW) =>
+    told(
+      "customer.subscription.created",
+      at,
+      subscription({
+        id: "sub_ExampleTeam",
+        created: NOW,
+        customer: "cus_ExampleAda",
+        items: [],
+        metadata: { user_id: user },
+      }),
+    ),
+  byCheckout: (values: { client_reference_id?: string; metadata?: Record<string, string> }, at = NOW) =>
+    told(
+      "checkout.session.completed",
+      at,
+      checkoutSession({ id: "cs_test_ExampleTeam", created: NOW, customer: "cus_ExampleAda", ...values }),
+    ),
+};
+
+const userOf = async (name: string, where = database) =>
+  (await where.sql`select user_id from billing.customers where id = ${`cus_${name}Ada`}`)[0]?.user_id ?? null;
+const auditOf = async (name: string, action: string) =>
+  await database.sql`
+    select actor, detail from billing.audit_events where customer_id = ${`cus_${name}Ada`} and action = ${action}
+  `;
+
+describe("a customer's user", () => {
+  const sources: [string, (user: string) => StripeEvent][] = [
+    ["the checkout's client_reference_id", (user) => said.byCheckout({ client_reference_id: user })],
+    ["the checkout's metadata.user_id", (user) => said.byCheckout({ metadata: { user_id: user } })],
+    ["the customer's metadata.user_id", (user) => said.byCustomer(user)],
+    ["the subscription's metadata.user_id", (user) => said.bySubscription(user)],
+  ];
+
+  it.each(sources)("is named by %s, also in capitals", async (_source, say) => {
+    const user = await database.signUp();
+    expect(await userOf(await deliver(database, [say(user)]))).toBe(user);
+    expect(await userOf(await deliver(database, [say(` ${user.toUpperCase()} `)]))).toBe(user);
+  });
+
+  it.each(sources)("named by %s before signing up is linked at sign-up", async (_source, say) => {
+    const user = randomUUID();
+    const name = await deliver(database, [told("customer.created", NOW - 60, ada()), say(user)]);
+    expect(await userOf(name)).toBeNull();
+    await database.signUp({ id: user });
+    expect(await userOf(name)).toBe(user);
+    expect(await auditOf(name, "customer.linked")).toEqual([{ actor: "system", detail: { user_id: user } }]);
+  });
+
+  it("is known before the customer is: the link waits for the customer's own event", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [said.byCheckout({ client_reference_id: user })]);
+    expect(await userOf(name)).toBe(user);
+    await deliver(database, [told("customer.created", NOW, ada({}, "ada@example.com"))], name);
+    const [row] =
+      await database.sql`select user_id, email from billing.customers where id = ${`cus_${name}Ada`}`;
+    expect(row).toEqual({ user_id: user, email: "ada@example.com" });
+  });
+
+  it("is the checkout's rather than the customer's, and the customer's rather than the subscription's", async () => {
+    const [first, second, third] = [
+      await database.signUp(),
+      await database.signUp(),
+      await database.signUp(),
+    ];
+    const [checkout, own, plan] = [
+      said.byCheckout({ client_reference_id: first, metadata: { user_id: second } }),
+      said.byCustomer(second, NOW + 60),
+      said.bySubscription(third, NOW + 120),
+    ];
+    for (const name of await deliverInEveryOrder(database, [checkout, own, plan]))
+      expect(await userOf(name)).toBe(first);
+    for (const name of await deliverInEveryOrder(database, [own, plan]))
+      expect(await userOf(name)).toBe(second);
+  });
+
+  it("is the newest word of a source, whichever comes last", async () => {
+    const [old, current] = [await database.signUp(), await database.signUp()];
+    for (const name of await deliverInEveryOrder(database, [
+      said.byCustomer(old),
+      said.byCustomer(current, NOW + 1),
+    ]))
+      expect(await userOf(name)).toBe(current);
+  });
+
+  it("who does not exist is an audit fact and no error, and the next source is believed", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [
+      said.byCheckout({ client_reference_id: "team-42" }),
+      said.byCustomer(randomUUID()),
+      said.bySubscription(user),
+    ]);
+    expect(await userOf(name)).toBe(user);
+    const unknown = await auditOf(name, "customer.user_unknown");
+    expect(unknown.map(({ detail }) => detail.source).sort()).toEqual(["checkout_session", "customer"]);
+    expect(await database.sql`select event_id from billing.failed_webhooks`).toEqual([]);
+  });
+
+  it("may have several customers, each of them linked at sign-up", async () => {
+    const user = randomUUID();
+    const names = [
+      await deliver(database, [said.byCustomer(user)]),
+      await deliver(database, [said.byCustomer(user)]),
+    ];
+    await database.signUp({ id: user });
+    for (const name of names) expect(await userOf(name)).toBe(user);
+  });
+
+  it("who signs up in the very moment of the claim is linked by the next minute's run", async () => {
+    const user = randomUUID();
+    const [signUp] = [database.connect({ role: "supabase_auth_admin" })];
+    const name = await new Promise<string>((resolve, reject) => {
+      signUp
+        .begin(async (transaction) => {
+          await transaction`insert into auth.users (id, email) values (${user}, ${`${user}@example.com`})`;
+          // The claim is recorded while the sign-up is not committed: neither sees the other.
+          resolve(await deliver(database, [said.byCustomer(user)]));
+        })
+        .catch(reject);
+    });
+    await signUp.end();
+    expect(await userOf(name)).toBeNull();
+    await database.sql`select billing_private.link_waiting_customers(now())`;
+    expect(await userOf(name)).toBe(user);
+  });
+});
+
+describe("a user's email address", () => {
+  const nextEmail = () => `${randomUUID()}@example.com`;
+
+  it("links nobody as long as settings do not say so", async () => {
+    const email = nextEmail();
+    await database.signUp({ email });
+    expect(await userOf(await deliver(database, [told("customer.created", NOW, ada({}, email))]))).toBeNull();
+  });
+
+  describe("where settings allow it", () => {
+    let linking: TestDatabase;
+    beforeAll(async () => {
+      linking = await createTestDatabase();
+      await linking.sql`update billing.settings set link_customers_by_email = true where id`;
+    });
+    afterAll(() => linking.drop());
+    const customerWith = (email: string) => deliver(linking, [told("customer.created", NOW, ada({}, email))]);
+
+    it("links a customer, whoever came first and in whatever capitals", async () => {
+      const email = nextEmail();
+      const user = await linking.signUp({ email });
+      expect(await userOf(await customerWith(email.toUpperCase()), linking)).toBe(user);
+      const later = nextEmail();
+      const name = await customerWith(later);
+      const late = await linking.signUp({ email: later });
+      expect(await userOf(name, linking)).toBe(late);
+    });
+
+    it("links nobody before it is confirmed, and does when it is", async () => {
+      const email = nextEmail();
+      const user = await linking.signUp({ email, confirmed: false });
+      const name = await customerWith(email);
+      expect(await userOf(name, linking)).toBeNull();
+      await linking.connect({ role: "supabase_auth_admin" })`
+        update auth.users set email_confirmed_at = now() where id = ${user}
+      `;
+      expect(await userOf(name, linking)).toBe(user);
+    });
+
+    it("counts for less than what anybody said by id", async () => {
+      const email = nextEmail();
+      await linking.signUp({ email });
+      const named = await linking.signUp();
+      const name = await deliver(linking, [told("customer.created", NOW, ada({ user_id: named }, email))]);
+      expect(await userOf(name, linking)).toBe(named);
+    });
+
+    it("no longer links a customer whose address became another one", async () => {
+      const email = nextEmail();
+      const user = await linking.signUp({ email });
+      const name = await customerWith(email);
+      expect(await userOf(name, linking)).toBe(user);
+      const moved = told("customer.updated", NOW + 1, ada({}, nextEmail()), ada({}, email));
+      await deliver(linking, [moved], name);
+      expect(await userOf(name, linking)).toBeNull();
+    });
+  });
+});
