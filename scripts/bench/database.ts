@@ -46,20 +46,20 @@ export async function benchDatabase(): Promise<BenchRow[]> {
 }
 
 async function receiveAgainstBare(sql: postgres.Sql): Promise<BenchRow[]> {
-  const [bare, received] = await inTurns(
+  const [bare, received] = await inTurns([
     [
       billingEvents("bare"),
       (event) => sql`insert into public.bare_payloads values (${event.id}, ${json(sql, event)})`,
     ],
     [billingEvents("full"), receive(sql)],
-  );
+  ]);
   await expectAllProcessed(sql);
-  const ratio = received / bare;
+  const ratio = bare / received;
   return [
-    { name: "bare single-row insert of the payload", value: bare, unit: "rows/s" },
+    { name: "bare single-row insert of the payload", value: 1000 / bare, unit: "rows/s" },
     {
       name: "receive + project",
-      value: received,
+      value: 1000 / received,
       unit: "events/s",
       ratio,
       target: `at least ${LEAST_SHARE_OF_BARE} of bare inserts`,
@@ -68,41 +68,43 @@ async function receiveAgainstBare(sql: postgres.Sql): Promise<BenchRow[]> {
   ];
 }
 
+/** What the server spends on each: the time of a call less that of one which brings the same payload for nothing. */
 async function duplicateAgainstNew(sql: postgres.Sql): Promise<BenchRow[]> {
-  const [first, repeated] = await inTurns(
+  const [nothing, first, repeated] = await inTurns([
+    [billingEvents("idle"), (event) => sql`select ${json(sql, event)}::jsonb is null`],
     [billingEvents("new"), receive(sql)],
     // The same ids as receiveAgainstBare delivered.
     [billingEvents("full"), receive(sql)],
-  );
+  ]);
   const [counted] = await sql<
     { duplicates: number }[]
   >`select count(*)::int as duplicates from billing.webhook_duplicates`;
   if (counted?.duplicates !== ROUNDS * ROUND_EVENTS + WARM_UP_EVENTS)
     throw new Error(`not all were duplicates: ${counted?.duplicates}`);
-  const ratio = repeated / first;
+  const ratio = (first - nothing) / (repeated - nothing);
   return [
     {
       name: "a duplicate",
-      value: repeated,
+      value: 1000 / repeated,
       unit: "events/s",
       ratio,
-      target: `at least ${LEAST_GAIN_OF_DUPLICATE} times a new event`,
+      target: `at least ${LEAST_GAIN_OF_DUPLICATE} times cheaper than a new event`,
       met: ratio >= LEAST_GAIN_OF_DUPLICATE,
     },
   ];
 }
 
 async function hotCustomer(sql: postgres.Sql): Promise<BenchRow[]> {
-  const [distinct, hot] = await inTurns(
+  const [distinct, hot] = await inTurns([
     [billingEvents("distinct"), receive(sql)],
     [billingEvents("hot", "one"), receive(sql)],
-  );
+  ]);
   await expectAllProcessed(sql);
-  const ratio = hot / distinct;
+  const ratio = distinct / hot;
   return [
     {
       name: `${ROUNDS * ROUND_EVENTS} events of one customer`,
-      value: hot,
+      value: 1000 / hot,
       unit: "events/s",
       ratio,
       target: `at least ${LEAST_SHARE_OF_DISTINCT} of distinct customers`,
@@ -111,26 +113,25 @@ async function hotCustomer(sql: postgres.Sql): Promise<BenchRow[]> {
   ];
 }
 
-/** Events per second of two subjects, each given its own events, taking turns. */
-async function inTurns(
-  a: [Iterator<Stripe.Event>, Subject],
-  b: [Iterator<Stripe.Event>, Subject],
-): Promise<[number, number]> {
-  const spent = [0, 0];
-  for (const [events, subject] of [a, b]) {
+/** Milliseconds per event of each subject, which are given their own events and take turns. */
+async function inTurns<Subjects extends [Iterator<Stripe.Event>, Subject][]>(
+  subjects: [...Subjects],
+): Promise<{ [index in keyof Subjects]: number }> {
+  const spent = subjects.map(() => 0);
+  for (const [events, subject] of subjects) {
     for (const event of take(events, WARM_UP_EVENTS)) await subject(event);
   }
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [index, [events, subject]] of [a, b].entries()) {
+    for (const [index, [events, subject]] of subjects.entries()) {
       const batch = take(events, ROUND_EVENTS);
       const started = performance.now();
       for (const event of batch) await subject(event);
       spent[index] = (spent[index] ?? 0) + performance.now() - started;
     }
   }
-  const rate = (milliseconds: number | undefined) =>
-    (ROUNDS * ROUND_EVENTS * 1000) / (milliseconds ?? Number.NaN);
-  return [rate(spent[0]), rate(spent[1])];
+  return spent.map((milliseconds) => milliseconds / (ROUNDS * ROUND_EVENTS)) as {
+    [index in keyof Subjects]: number;
+  };
 }
 
 function take(events: Iterator<Stripe.Event>, count: number): Stripe.Event[] {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type Stripe from "stripe";
 
-const FIXTURES = fileURLToPath(new URL("../../test/fixtures/", import.meta.url));
+const FIXTURES = fileURLToPath(new URL("../../test/fixtures/events/", import.meta.url));
 const ID = /\b(evt|cus|sub|si|in|inpay|pi|ch|py|cs|pm|il|ii|txn|seti|req)_(?:test_)?[A-Za-z0-9_]+/g;
 // What the benches deliver: the events of a subscription's month that carry state.
 const TYPES = [
