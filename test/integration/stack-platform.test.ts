@@ -8,6 +8,7 @@ import {
   removePostgresData,
   startPostgres,
 } from "../../scripts/local/postgres/server.ts";
+import { eventually } from "../support/stack-project.ts";
 
 let directory: string;
 let server: LocalPostgres;
@@ -127,6 +128,19 @@ test("a new table is open to the API roles in public, and closed in a schema of 
     ).length;
   expect(await granted("public.open")).toBe(3);
   expect(await granted("own.closed")).toBe(0);
+});
+
+test("a change of the schema is announced to the Data API; a temporary table is none", async () => {
+  let announced = 0;
+  const listener = postgres(server.url, { max: 1, onnotice: () => {} });
+  await listener.listen("pgrst", () => announced++);
+  await sql.unsafe("create temp table passing (id int)");
+  await sql.unsafe("create table public.staying (id int)");
+  await eventually("the table is announced", () => announced > 0);
+  expect(announced).toBe(1);
+  await sql.unsafe("drop table public.staying");
+  await eventually("its end is announced", () => announced > 1);
+  await listener.end();
 });
 
 test("the publication for Realtime is there, empty, and postgres may add tables to it", async () => {

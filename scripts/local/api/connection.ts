@@ -2,6 +2,7 @@ import { createPostgresConnection, type PostgresConnection } from "@supabase/lit
 import { type Kysely, sql } from "kysely";
 import type { PostgresType } from "postgres";
 import { toPostgrestError } from "./errors.ts";
+import type { SchemaCache } from "./schema-cache.ts";
 import { Sessions } from "./sessions.ts";
 
 /** What a connection is opened with. */
@@ -9,8 +10,8 @@ export interface ConnectionOptions {
   url: string;
   /** At most this many sessions. */
   max: number;
-  /** Asked for the schema; the connection itself where absent. */
-  introspection?: PostgresConnection;
+  /** Knows the schema; the connection reads it itself where absent. */
+  schemaCache?: SchemaCache;
   /**
    * Whether a request takes the role of its key or token, as in the Data API. Studio does not: it stays who it
    * logged in as.
@@ -99,12 +100,8 @@ export function openConnection(options: ConnectionOptions): PostgresConnection {
       await Promise.all([sessions.end(how), endDriver(how)]);
     },
   });
-  const { introspection } = options;
-  if (introspection) {
-    Object.assign(connection, {
-      introspect: (request?: { useCache?: boolean }) => introspection.introspect(request),
-    });
-  }
+  const { schemaCache } = options;
+  if (schemaCache) Object.assign(connection, { introspect: async () => schemaCache.schema });
   return connection;
 }
 

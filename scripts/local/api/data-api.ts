@@ -2,7 +2,7 @@ import { App } from "@supabase/lite";
 import { localKeys } from "../keys.ts";
 import { openSql } from "../sql.ts";
 import { openConnection } from "./connection.ts";
-import { followSchemaChanges } from "./schema-changes.ts";
+import { SchemaCache } from "./schema-cache.ts";
 
 /** What the API is opened with. */
 export interface ApiOptions {
@@ -35,7 +35,8 @@ export async function openApi({ urlFor, schemas, maxRows, siteUrl }: ApiOptions)
   const { roleSettings, allSchemas } = await readDatabase(urlFor("supabase_admin"));
   // Only the superuser sees every schema; it is asked for nothing else.
   const introspection = openConnection({ url: urlFor("supabase_admin"), max: 1, takeCallersRole: false });
-  const shared = { introspection, roleSettings };
+  const schemaCache = await SchemaCache.open(urlFor("supabase_admin"), introspection);
+  const shared = { schemaCache, roleSettings };
   const authenticator = openConnection({
     ...shared,
     url: urlFor("authenticator"),
@@ -49,7 +50,6 @@ export async function openApi({ urlFor, schemas, maxRows, siteUrl }: ApiOptions)
     takeCallersRole: false,
   });
   const editor = openConnection({ ...shared, url: urlFor("postgres"), max: 2, takeCallersRole: false });
-  const stopFollowing = await followSchemaChanges(urlFor("supabase_admin"), introspection);
 
   const auth = {
     enabled: true,
@@ -84,7 +84,6 @@ export async function openApi({ urlFor, schemas, maxRows, siteUrl }: ApiOptions)
     studio: { enabled: true },
     options: { server: { admin: true } },
   });
-  await introspection.introspect();
 
   const serve = (app: Pick<App, "fetch">): Fetch => {
     return (request, peerAddress) => app.fetch(request, { peerAddress });
@@ -94,7 +93,7 @@ export async function openApi({ urlFor, schemas, maxRows, siteUrl }: ApiOptions)
     auth: serve(authApp),
     studio: serve(studioApp),
     async close() {
-      await stopFollowing();
+      await schemaCache.close();
       await Promise.all(
         [authenticator, authAdmin, editor, introspection].map(({ driver }) => driver.end({ timeout: 1 })),
       );

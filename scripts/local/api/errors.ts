@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { RelationNotFoundError } from "@supabase/lite";
 
 /** What a failed statement or a lost connection leaves, as the driver throws it. */
 interface DatabaseError extends Error {
@@ -42,6 +43,7 @@ const leftAlone = /^(PT|PGRST|42|22|21|23502|23503|23505|25006)/;
  * caller could not tell a timeout from a refusal of ours.
  */
 export function toPostgrestError(error: unknown): unknown {
+  if (error instanceof RelationNotFoundError) return terse(error, error.message);
   if (!(error instanceof Error) || typeof (error as DatabaseError).code !== "string") return error;
   const failure = error as DatabaseError;
   if (/^(E[A-Z]+|CONNECT(ION)?_[A-Z_]+)$/.test(failure.code)) {

@@ -37,12 +37,32 @@ begin
 end
 $$;
 
--- The Data API caches the schema; it reloads when told so on channel `pgrst`.
-create or replace function extensions.tell_data_api_to_reload() returns event_trigger
+-- The Data API caches the schema and reads it anew when told so on channel `pgrst`. Temporary tables, which a
+-- function may make on every call, and Auth's own are no change to it.
+create or replace function extensions.pgrst_ddl_watch() returns event_trigger
 language plpgsql
 as $$
 begin
-  notify pgrst, 'reload schema';
+  if exists (
+    select from pg_event_trigger_ddl_commands() as command
+    where coalesce(command.schema_name, '') not in ('pg_temp', 'auth')
+      and coalesce(command.object_identity, '') not like '% pg\_temp.%'
+  ) then
+    notify pgrst, 'reload schema';
+  end if;
+end
+$$;
+
+create or replace function extensions.pgrst_drop_watch() returns event_trigger
+language plpgsql
+as $$
+begin
+  if exists (
+    select from pg_event_trigger_dropped_objects() as dropped
+    where not dropped.is_temporary and coalesce(dropped.schema_name, '') <> 'auth'
+  ) then
+    notify pgrst, 'reload schema';
+  end if;
 end
 $$;
 
@@ -58,8 +78,8 @@ create event trigger issue_pg_net_access on ddl_command_end
 
 drop event trigger if exists pgrst_ddl_watch;
 create event trigger pgrst_ddl_watch on ddl_command_end
-  execute function extensions.tell_data_api_to_reload();
+  execute function extensions.pgrst_ddl_watch();
 
 drop event trigger if exists pgrst_drop_watch;
 create event trigger pgrst_drop_watch on sql_drop
-  execute function extensions.tell_data_api_to_reload();
+  execute function extensions.pgrst_drop_watch();
