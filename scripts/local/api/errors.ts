@@ -8,7 +8,7 @@ interface DatabaseError extends Error {
   hint?: string;
 }
 
-/** PostgREST's status for a SQLSTATE: the longest entry that the state begins with; 400 for all others. */
+/** PostgREST's status for a SQLSTATE: the first entry that the state begins with; 400 for all others. */
 const statuses: [string, number][] = [
   ["08", 503],
   ["09", 500],
@@ -25,6 +25,8 @@ const statuses: [string, number][] = [
   ["53", 503],
   ["54", 500],
   ["55", 500],
+  // The server is going down or coming up: PostgREST has no connection to answer with.
+  ["57P0", 503],
   ["57", 500],
   ["58", 500],
   ["F0", 500],
