@@ -1,5 +1,5 @@
 -- Settings: the one row an operator edits in Studio.
--- Read by: receiving (livemode, account), linking (email). Written by: people.
+-- Read by: receiving (livemode, account), linking (email), delivering (sender, brand). Written by: people.
 
 create table billing.settings (
   id boolean primary key default true,
@@ -8,9 +8,23 @@ create table billing.settings (
   livemode boolean not null default false,
   stripe_account text,
   link_customers_by_email boolean not null default false,
+  email_from text,
+  email_reply_to text,
+  emails_off text[] not null default '{}',
+  billing_url text,
+  logo_url text,
+  brand_color text,
+  support_email text,
+  postal_address text,
+  time_zone text,
   constraint settings_is_one_row check (id),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
-  constraint app_url_is_http check (app_url ~ '^https?://')
+  constraint app_url_is_http check (app_url ~ '^https?://'),
+  constraint emails_off_names_emails check (emails_off <@ array[
+    'trial-ending', 'trial-ended-without-card', 'payment-failed-notice', 'payment-failed-urgent', 'payment-failed-final',
+    'payment-action-required', 'payment-recovered', 'subscription-canceled', 'subscription-paused', 'subscription-resumed',
+    'payment-receipt', 'refund-issued', 'card-expiring'
+  ])
 );
 
 comment on table billing.settings is 'One row: how this project bills. Edit it in Studio; it takes effect with the next event.';
@@ -23,6 +37,15 @@ comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. Null: the EMAIL_FROM of the Edge Functions.';
+comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
+comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
+comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
+comment on column billing.settings.logo_url is 'PNG of about 240 × 64 pixels for the head of each email; null: the name.';
+comment on column billing.settings.brand_color is 'Buttons and links in emails, six-digit hex (#1a7f5a).';
+comment on column billing.settings.support_email is 'Where emails send people with questions.';
+comment on column billing.settings.postal_address is 'At the foot of each email; lines are kept.';
+comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;
 insert into billing.settings default values;

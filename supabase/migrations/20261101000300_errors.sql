@@ -17,7 +17,9 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU004', 'append_only', 'This table is a record. Add a row that corrects the earlier one.'),
   ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.webhook_events) returning void.'),
   ('DU006', 'unknown_effect', 'Look the id up in billing.outbox; what was delivered long ago has been removed.'),
-  ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.');
+  ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.'),
+  ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
+  ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void

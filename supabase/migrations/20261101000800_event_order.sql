@@ -209,8 +209,9 @@ begin
   if p_event.created > shown.as_of then
     select p_event.id as event_id, true as is_certain into latest;
   elsif shown.event_id is null then
-    -- Read from Stripe within this very second: before or after the event cannot be told, so read again.
-    perform billing_private.ask_stripe(p_event);
+    -- Read from Stripe within this very second: before or after the event cannot be told, so read again. The first
+    -- read may be done with, so this one has a key of its own.
+    perform billing_private.ask_stripe(p_event, p_event.id);
     return;
   else
     select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
@@ -288,18 +289,22 @@ $$;
 comment on function billing_private.bury is
   'Leaves the tombstone of a deleted object. It outlives every other event of the object, earlier or later.';
 
-create function billing_private.ask_stripe(p_event billing.webhook_events)
+create function billing_private.ask_stripe(p_event billing.webhook_events, p_again text default null)
 returns void
 language sql
 set search_path = ''
 as $$
   select billing_private.enqueue(
     'refresh',
-    format('refresh:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
-    jsonb_build_object('object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id),
-    p_event.received_at
+    concat_ws(':', 'refresh', p_event.object_id, extract(epoch from p_event.created)::bigint, p_again),
+    jsonb_strip_nulls(jsonb_build_object(
+      'object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id, 'account', p_event.account
+    )),
+    p_event.received_at,
+    -- An answer of the same second could again not be told from the events.
+    p_event.received_at + interval '3 seconds'
   );
 $$;
 
 comment on function billing_private.ask_stripe is
-  'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last.';
+  'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';

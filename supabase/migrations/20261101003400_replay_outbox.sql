@@ -1,5 +1,5 @@
 -- Replay: a dead effect is tried again when a person says so.
--- Writes: outbox, audit_events. Called by: operators.
+-- Writes: outbox, emails, audit_events. Called by: operators.
 
 create function billing.replay_outbox(p_id bigint, p_now timestamptz default now())
 returns text
@@ -21,6 +21,10 @@ begin
   update billing.outbox as o
   set status = 'pending', attempts = 0, run_after = p_now, finished_at = null
   where o.id = p_id;
+  -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so.
+  update billing.emails as e
+  set key_generation = e.key_generation + 1, unknown_since = null
+  where e.outbox_id = p_id and e.unknown_since < p_now - interval '23 hours';
   perform billing_private.audit(
     'effect.replayed', 'operator', effect.dedupe_key, null, jsonb_build_object('outbox_id', p_id, 'kind', effect.kind), p_now
   );
@@ -29,6 +33,6 @@ end;
 $$;
 
 comment on function billing.replay_outbox is
-  'Owes a dead effect again with all its tries, under the same key, after its cause was mended. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
+  'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was mended. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;

@@ -91,6 +91,82 @@ export type Database = {
         };
         Relationships: [];
       };
+      emails: {
+        Row: {
+          attempted_at: string | null;
+          created_at: string;
+          customer_id: string | null;
+          dedupe_key: string;
+          from_address: string;
+          html: string;
+          id: number;
+          key_generation: number;
+          locale: string;
+          outbox_id: number;
+          problem: string | null;
+          reply_to: string | null;
+          resend_id: string | null;
+          sent_at: string | null;
+          status: string;
+          status_at: string;
+          subject: string;
+          tag: string;
+          template: string;
+          text: string;
+          to_address: string;
+          unknown_since: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          attempted_at?: string | null;
+          created_at: string;
+          customer_id?: string | null;
+          dedupe_key: string;
+          from_address: string;
+          html: string;
+          id?: never;
+          key_generation?: number;
+          locale: string;
+          outbox_id: number;
+          problem?: string | null;
+          reply_to?: string | null;
+          resend_id?: string | null;
+          sent_at?: string | null;
+          status?: string;
+          status_at: string;
+          subject: string;
+          tag?: string;
+          template: string;
+          text: string;
+          to_address: string;
+          unknown_since?: string | null;
+        };
+        Update: {
+          attempted_at?: string | null;
+          created_at?: string;
+          customer_id?: string | null;
+          dedupe_key?: string;
+          from_address?: string;
+          html?: string;
+          id?: never;
+          key_generation?: number;
+          locale?: string;
+          outbox_id?: number;
+          problem?: string | null;
+          reply_to?: string | null;
+          resend_id?: string | null;
+          sent_at?: string | null;
+          status?: string;
+          status_at?: string;
+          subject?: string;
+          tag?: string;
+          template?: string;
+          text?: string;
+          to_address?: string;
+          unknown_since?: string | null;
+        };
+        Relationships: [];
+      };
       event_handlers: {
         Row: {
           description: string | null;
@@ -559,27 +635,54 @@ export type Database = {
         Row: {
           app_name: string;
           app_url: string;
+          billing_url: string | null;
+          brand_color: string | null;
+          email_from: string | null;
+          email_reply_to: string | null;
+          emails_off: string[];
           id: boolean;
           link_customers_by_email: boolean;
           livemode: boolean;
+          logo_url: string | null;
+          postal_address: string | null;
           stripe_account: string | null;
+          support_email: string | null;
+          time_zone: string | null;
         };
         ComputedFields: never;
         Insert: {
           app_name?: string;
           app_url?: string;
+          billing_url?: string | null;
+          brand_color?: string | null;
+          email_from?: string | null;
+          email_reply_to?: string | null;
+          emails_off?: string[];
           id?: boolean;
           link_customers_by_email?: boolean;
           livemode?: boolean;
+          logo_url?: string | null;
+          postal_address?: string | null;
           stripe_account?: string | null;
+          support_email?: string | null;
+          time_zone?: string | null;
         };
         Update: {
           app_name?: string;
           app_url?: string;
+          billing_url?: string | null;
+          brand_color?: string | null;
+          email_from?: string | null;
+          email_reply_to?: string | null;
+          emails_off?: string[];
           id?: boolean;
           link_customers_by_email?: boolean;
           livemode?: boolean;
+          logo_url?: string | null;
+          postal_address?: string | null;
           stripe_account?: string | null;
+          support_email?: string | null;
+          time_zone?: string | null;
         };
         Relationships: [];
       };
@@ -702,6 +805,36 @@ export type Database = {
         };
         Relationships: [];
       };
+      suppressed_addresses: {
+        Row: {
+          address: string;
+          email_id: number | null;
+          reason: string;
+          since: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          address: string;
+          email_id?: number | null;
+          reason: string;
+          since: string;
+        };
+        Update: {
+          address?: string;
+          email_id?: number | null;
+          reason?: string;
+          since?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "suppressed_addresses_email_id_fkey";
+            columns: ["email_id"];
+            isOneToOne: false;
+            referencedRelation: "emails";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       webhook_duplicates: {
         Row: {
           event_id: string;
@@ -719,15 +852,7 @@ export type Database = {
           id?: never;
           received_at?: string;
         };
-        Relationships: [
-          {
-            foreignKeyName: "webhook_duplicates_event_id_fkey";
-            columns: ["event_id"];
-            isOneToOne: false;
-            referencedRelation: "webhook_events";
-            referencedColumns: ["id"];
-          },
-        ];
+        Relationships: [];
       };
       webhook_events: {
         Row: {
@@ -774,6 +899,40 @@ export type Database = {
       [_ in never]: never;
     };
     Functions: {
+      apply_refresh: { Args: { object: Json; p_now?: string; p_read_at: string }; Returns: string };
+      begin_emails: {
+        Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
+        Returns: {
+          attempted_at: string | null;
+          created_at: string;
+          customer_id: string | null;
+          dedupe_key: string;
+          from_address: string;
+          html: string;
+          id: number;
+          key_generation: number;
+          locale: string;
+          outbox_id: number;
+          problem: string | null;
+          reply_to: string | null;
+          resend_id: string | null;
+          sent_at: string | null;
+          status: string;
+          status_at: string;
+          subject: string;
+          tag: string;
+          template: string;
+          text: string;
+          to_address: string;
+          unknown_since: string | null;
+        }[];
+        SetofOptions: {
+          from: "*";
+          to: "emails";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
       claim_outbox: {
         Args: { p_kinds?: string[]; p_lease?: string; p_limit?: number; p_now?: string; p_worker: string };
         Returns: {
@@ -799,6 +958,18 @@ export type Database = {
         };
       };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
+      fail_email: {
+        Args: {
+          p_claim_id: string;
+          p_error: Json;
+          p_id: number;
+          p_is_final?: boolean;
+          p_is_refusal: boolean;
+          p_now?: string;
+          p_retry_after?: string;
+        };
+        Returns: string;
+      };
       fail_outbox: {
         Args: {
           p_claim_id: string;
@@ -809,6 +980,14 @@ export type Database = {
           p_retry_after?: string;
         };
         Returns: string;
+      };
+      finish_email: {
+        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
+        Returns: boolean;
+      };
+      prepare_emails: {
+        Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
+        Returns: Json;
       };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       release_outbox: {

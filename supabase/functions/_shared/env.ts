@@ -9,6 +9,27 @@ export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
 /** What `stripe-webhook` needs. */
 export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
 
+/** What `deliver` needs. */
+export type DeliverEnvironment = ProjectEnvironment & {
+  /** Shared with cron through Vault. */
+  cronSecret: string;
+  resendApiKey: string;
+  resendUrl: string | undefined;
+  /** How often Resend may be asked; its limit is per team. Default 2. */
+  resendRequestsPerSecond: number;
+  stripeSecretKey: string;
+  stripeUrl: string | undefined;
+  /** Sender of mail where `billing.settings` names none, and of alerts. */
+  emailFrom: string | undefined;
+  alertEmail: string | undefined;
+  alertWebhookUrl: string | undefined;
+  /** Set by the local stack, which may bring a clock and stop the function where it likes. */
+  isLocal: boolean;
+};
+
+/** Locally, where no domain is verified and no mail leaves. */
+const LOCAL_SENDER = "Your app <billing@example.com>";
+
 /** Both name the same thing: the platform sets the first, projects from before 2026 only the last. */
 const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"];
 
@@ -27,6 +48,55 @@ export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
     throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
   }
   return { supabaseUrl, secretKey, webhookSecrets };
+}
+
+/**
+ * Reads what `deliver` needs: besides the project's own, `DUEBASE_CRON_SECRET`, `RESEND_API_KEY` and
+ * `STRIPE_SECRET_KEY`; and what it can do without. Stripe's and Resend's addresses are taken from
+ * `STRIPE_API_URL` and `RESEND_BASE_URL` where the local stack says so.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
+  const problems: string[] = [];
+  const supabaseUrl = attempt(problems, () => projectUrl(read));
+  const secretKey = attempt(problems, () => serviceKey(read));
+  const cronSecret = attempt(problems, () => required(read, "DUEBASE_CRON_SECRET"));
+  const resendApiKey = attempt(problems, () => required(read, "RESEND_API_KEY"));
+  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
+  const rate = attempt(problems, () => positiveNumber(read, "RESEND_REQUESTS_PER_SECOND", 2));
+  if (
+    supabaseUrl === undefined ||
+    secretKey === undefined ||
+    cronSecret === undefined ||
+    resendApiKey === undefined ||
+    stripeSecretKey === undefined ||
+    rate === undefined
+  ) {
+    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  }
+  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
+  return {
+    supabaseUrl,
+    secretKey,
+    cronSecret,
+    resendApiKey,
+    stripeSecretKey,
+    resendRequestsPerSecond: rate,
+    resendUrl: isLocal ? optional(read, "RESEND_BASE_URL") : undefined,
+    stripeUrl: isLocal ? optional(read, "STRIPE_API_URL") : undefined,
+    emailFrom: optional(read, "EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
+    alertEmail: optional(read, "ALERT_EMAIL"),
+    alertWebhookUrl: optional(read, "ALERT_WEBHOOK_URL"),
+    isLocal,
+  };
+}
+
+function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {
+  const value = optional(read, name);
+  if (value === undefined) return otherwise;
+  if (!(Number(value) > 0)) throw new ConfigurationError(`${name} is not a positive number.`);
+  return Number(value);
 }
 
 function projectUrl(read: ReadVariable): string {

@@ -12,6 +12,8 @@ export const DATABASE_REFUSALS = {
   DU005: { code: "unknown_handler", status: 400 },
   DU006: { code: "unknown_effect", status: 404 },
   DU007: { code: "invalid_claim", status: 400 },
+  DU008: { code: "invalid_object", status: 400 },
+  DU009: { code: "invalid_report", status: 400 },
 } as const;
 
 /** Facts about a failure that are safe to log: never text taken from a request or from a row. */
@@ -53,6 +55,15 @@ export class ConfigurationError extends DuebaseError {
 export class MethodNotAllowedError extends DuebaseError {
   constructor(allow: string) {
     super("method_not_allowed", 405, `Only ${allow} is accepted here.`, { headers: { allow } });
+  }
+}
+
+/** The caller did not show the secret that cron and the functions share. */
+export class UnauthorizedError extends DuebaseError {
+  constructor() {
+    super("unauthorized", 401, "The request does not carry the shared secret.", {
+      headers: { "www-authenticate": "Bearer" },
+    });
   }
 }
 

@@ -13,10 +13,18 @@ export type LogFields = Diagnostics & {
   type?: string;
   /** Stripe's customer id. */
   customer?: string;
+  /** Id in billing.outbox. */
+  effect?: number;
+  /** Of that effect: email, stripe, refresh, alert. */
+  kind?: string;
+  /** Which attempt it was. */
+  attempt?: number;
+  /** How many effects of a run came to which end. */
+  counts?: Record<string, number>;
   /** What became of it: the database's answer, or an error's code. */
   outcome: string;
-  /** HTTP status answered. */
-  status: number;
+  /** HTTP status answered, or got from the other side. */
+  status?: number;
   duration_ms: number;
   /** Class and place of an unexpected exception, without its message, which may quote its input. */
   exception?: string;

@@ -24,7 +24,8 @@ select results_eq(
   $$
     values
       ('DU001', 'invalid_event'), ('DU002', 'unknown_event'), ('DU003', 'event_is_quarantined'), ('DU004', 'append_only'),
-      ('DU005', 'unknown_handler'), ('DU006', 'unknown_effect'), ('DU007', 'invalid_claim')
+      ('DU005', 'unknown_handler'), ('DU006', 'unknown_effect'), ('DU007', 'invalid_claim'),
+      ('DU008', 'invalid_object'), ('DU009', 'invalid_report')
   $$,
   'the errors are these: functions/_shared/errors.ts mirrors them'
 );

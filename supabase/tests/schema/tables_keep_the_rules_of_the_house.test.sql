@@ -66,7 +66,8 @@ select is_empty(
     where contype = 'f'
       and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
       and (conrelid::regclass::text, confrelid::regclass::text) not in (
-        ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events')
+        ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events'),
+        ('billing.suppressed_addresses', 'billing.emails')
       )
   $$,
   'no foreign key binds a mirrored Stripe object: parents arrive after children'

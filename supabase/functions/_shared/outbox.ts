@@ -1,0 +1,100 @@
+import type { Database, Json } from "./database.gen.ts";
+import type { CallBilling } from "./database.ts";
+
+/** A claimed row of `billing.outbox`. */
+export type Effect = Database["billing"]["Tables"]["outbox"]["Row"] & { claim_id: string };
+/** A row of `billing.emails`. */
+export type KeptEmail = Database["billing"]["Tables"]["emails"]["Row"];
+
+/** What a claimed email needs next: to be written, or to be sent as it is kept. */
+export type EmailStep = {
+  id: number;
+  render?: { template: string; props: unknown; locales: string[] | null; brand: unknown };
+};
+export type WrittenEmail = { id: number; subject?: string; html?: string; text?: string; locale?: string };
+
+/** Why an attempt failed, as `last_error` keeps it. */
+export type EffectError = { code: string; message: string; status?: number };
+export type Failure = {
+  error: EffectError;
+  retryAfterSeconds?: number;
+  /** Trying again cannot help. */
+  final?: boolean;
+};
+
+export type OutboxSettings = {
+  /** Names this run, for people who look at the table. */
+  worker: string;
+  /** The sender of mail where settings name none. */
+  defaultSender?: string;
+  /** A clock that is not the database's: only the local stack has one. */
+  now?: string;
+};
+
+export type Outbox = ReturnType<typeof connectOutbox>;
+
+/** The functions of the database a worker speaks to, for one run. Each rejects as CallBilling does. */
+export function connectOutbox(callBilling: CallBilling, { worker, defaultSender, now }: OutboxSettings) {
+  const call: CallBilling = (name, args) => callBilling(name, args);
+  const json = (args: Record<string, unknown>) => JSON.stringify({ ...args, p_now: now });
+  const held = (effect: Effect) => ({ p_id: effect.id, p_claim_id: effect.claim_id });
+  const seconds = (value: number | undefined) => (value === undefined ? null : `${value} seconds`);
+
+  return {
+    async claim(limit: number, leaseSeconds: number, kinds: string[] | null): Promise<Effect[]> {
+      const rows = await call(
+        "claim_outbox",
+        json({ p_worker: worker, p_limit: limit, p_lease: `${leaseSeconds} seconds`, p_kinds: kinds }),
+      );
+      return rows as Effect[];
+    },
+    complete: (effect: Effect) => call("complete_outbox", json(held(effect))),
+    fail: (effect: Effect, { error, retryAfterSeconds, final }: Failure) =>
+      call(
+        "fail_outbox",
+        json({
+          ...held(effect),
+          p_error: error,
+          p_retry_after: seconds(retryAfterSeconds),
+          p_is_final: final ?? false,
+        }),
+      ),
+    release: (effects: readonly Effect[], afterSeconds?: number) =>
+      call(
+        "release_outbox",
+        json({
+          p_ids: effects.map(({ id }) => id),
+          p_claim_id: effects[0]?.claim_id,
+          p_retry_after: seconds(afterSeconds),
+        }),
+      ),
+    async prepareEmails(effects: readonly Effect[]): Promise<EmailStep[]> {
+      const steps: Json = await call(
+        "prepare_emails",
+        json({
+          p_ids: effects.map(({ id }) => id),
+          p_claim_id: effects[0]?.claim_id,
+          p_default_sender: defaultSender,
+        }),
+      );
+      return steps as unknown as EmailStep[];
+    },
+    beginEmails: (claimId: string, emails: readonly WrittenEmail[]): Promise<KeptEmail[]> =>
+      call("begin_emails", json({ p_claim_id: claimId, p_emails: emails, p_default_sender: defaultSender })),
+    finishEmail: (effect: Effect, resendId: string) =>
+      call("finish_email", json({ ...held(effect), p_resend_id: resendId })),
+    failEmail: (effect: Effect, isRefusal: boolean, { error, retryAfterSeconds, final }: Failure) =>
+      call(
+        "fail_email",
+        json({
+          ...held(effect),
+          p_error: error,
+          p_is_refusal: isRefusal,
+          p_retry_after: seconds(retryAfterSeconds),
+          p_is_final: final ?? false,
+        }),
+      ),
+    applyRefresh: (object: unknown, readAt: string) =>
+      call("apply_refresh", json({ object, p_read_at: readAt })),
+  };
+}

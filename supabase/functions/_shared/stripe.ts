@@ -1,0 +1,130 @@
+import type Stripe from "stripe";
+import { retryAfterSeconds } from "./retry-after.ts";
+
+/** The version answers are asked in; the database's readers know it and older ones. */
+export const STRIPE_VERSION = "2026-10-28.endive";
+
+/** What Stripe answered, and when by its own clock. */
+export type StripeAnswer = {
+  object: Record<string, unknown>;
+  /** Milliseconds since the epoch: the `date` header, whole seconds. Undefined where it has none. */
+  answeredAt: number | undefined;
+};
+
+/** Stripe said no, or said nothing. */
+export class StripeCallError extends Error {
+  override readonly name = "StripeCallError";
+  /** Stripe's error code or type, or ours: `no_answer`, `unreadable_answer`. */
+  readonly code: string;
+  /** HTTP status; undefined without an answer. */
+  readonly status: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(failure: { code: string; message: string; status?: number; retryAfterSeconds?: number }) {
+    super(failure.message);
+    this.code = failure.code;
+    this.status = failure.status;
+    this.retryAfterSeconds = failure.retryAfterSeconds;
+  }
+
+  /** Whether the same call may succeed later: no answer, a limit, a conflict, or a failure of Stripe's own. */
+  get isPassing(): boolean {
+    return this.status === undefined || [401, 403, 409, 424, 429].includes(this.status) || this.status >= 500;
+  }
+}
+
+export type StripeRequest = {
+  method: "GET" | "POST" | "DELETE";
+  /** With a leading `/v1/`. */
+  path: string;
+  /** Form fields in Stripe's spelling: `expand[]`, `metadata[duebase_case]`. */
+  params?: Record<string, string>;
+  idempotencyKey?: string;
+  /** Connected account (acct_…) to act for. */
+  account?: string;
+};
+
+/** Calls Stripe once; rejects with a StripeCallError. */
+export type CallStripe = (request: StripeRequest) => Promise<StripeAnswer>;
+
+export type StripeSettings = {
+  secretKey: string;
+  /** https://api.stripe.com unless a local stack stands in for it. */
+  baseUrl?: string;
+  timeoutMs?: number;
+  fetch?: typeof fetch;
+  now?: () => number;
+};
+
+const STRIPE_URL = "https://api.stripe.com";
+/** Stripe's slow calls, such as paying an invoice, take some seconds. */
+const TIMEOUT_MS = 20_000;
+
+/**
+ * Stripe's API over fetch. Not its SDK, which would retry behind the outbox's back and is larger than everything
+ * else a function carries.
+ */
+export function connectStripe(settings: StripeSettings): CallStripe {
+  const {
+    secretKey,
+    baseUrl = STRIPE_URL,
+    timeoutMs = TIMEOUT_MS,
+    fetch: send = fetch,
+    now = Date.now,
+  } = settings;
+  return async ({ method, path, params = {}, idempotencyKey, account }) => {
+    const form = new URLSearchParams(params).toString();
+    const query = method === "GET" && form !== "" ? `?${form}` : "";
+    let response: Response;
+    let text: string;
+    try {
+      response = await send(`${baseUrl}${path}${query}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${secretKey}`,
+          "stripe-version": STRIPE_VERSION,
+          ...(method === "GET" ? {} : { "content-type": "application/x-www-form-urlencoded" }),
+          ...(idempotencyKey ? { "idempotency-key": idempotencyKey } : {}),
+          ...(account ? { "stripe-account": account } : {}),
+        },
+        body: method === "GET" ? undefined : form,
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      text = await response.text();
+    } catch (error) {
+      const reason = error instanceof Error ? error.name : "network failure";
+      throw new StripeCallError({ code: "no_answer", message: `Stripe did not answer: ${reason}.` });
+    }
+    return readAnswer(response, text, now());
+  };
+}
+
+function readAnswer(response: Response, text: string, nowMs: number): StripeAnswer {
+  const { status, headers } = response;
+  const body = parse(text);
+  if (!response.ok) {
+    const error = body?.error as Partial<Stripe.StripeRawError> | undefined;
+    throw new StripeCallError({
+      code: error?.code ?? error?.type ?? `http_${status}`,
+      // Stripe's messages may quote what was sent: ids and amounts, never keys or card numbers.
+      message: (error?.message ?? `Stripe answered ${status}.`).slice(0, 500),
+      status,
+      retryAfterSeconds: retryAfterSeconds(headers, nowMs),
+    });
+  }
+  if (body === undefined) {
+    throw new StripeCallError({ code: "unreadable_answer", message: "Stripe's answer is not JSON." });
+  }
+  const date = Date.parse(headers.get("date") ?? "");
+  return { object: body, answeredAt: Number.isNaN(date) ? undefined : date };
+}
+
+function parse(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}

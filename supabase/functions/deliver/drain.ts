@@ -1,0 +1,109 @@
+import { describeError } from "../_shared/log.ts";
+import type { Effect } from "../_shared/outbox.ts";
+import { StripeCallError } from "../_shared/stripe.ts";
+import { type AlertMail, alert } from "./effects/alert.ts";
+import { deliverEmails } from "./effects/emails.ts";
+import { refresh } from "./effects/refresh.ts";
+import { callStripe } from "./effects/stripe-call.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Run } from "./run.ts";
+
+export type DrainSettings = {
+  alertMail: AlertMail | undefined;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+};
+
+/**
+ * Claims and performs effects until nothing is due or the run's budget is spent. An effect that fails is reported
+ * and the next one begun; only a database that cannot be reached ends the run, and the leases then end by themselves.
+ */
+export async function drain(run: Run, settings: DrainSettings): Promise<void> {
+  while (run.mayClaim) {
+    run.leaseBegins();
+    const kinds = run.maySend ? null : ["stripe", "refresh", "alert"];
+    const claimed = await run.outbox.claim(run.budget.claimLimit, run.budget.leaseSeconds, kinds);
+    await run.reach("claimed");
+    if (claimed.length === 0) return;
+    await deliverOthers(
+      claimed.filter(({ kind }) => kind !== "email"),
+      run,
+      settings,
+    );
+    await deliverEmails(
+      claimed.filter(({ kind }) => kind === "email"),
+      run,
+    );
+  }
+}
+
+async function deliverOthers(effects: readonly Effect[], run: Run, settings: DrainSettings): Promise<void> {
+  for (const [index, effect] of effects.entries()) {
+    if (!run.mayGoOn) {
+      const rest = effects.slice(index);
+      await run.outbox.release(rest);
+      run.counts.handed_back += rest.length;
+      return;
+    }
+    const startedAt = performance.now();
+    const outcome = await perform(effect, run, settings);
+    const ending = await reportOutcome(effect, outcome, run);
+    run.log(outcome.is === "failed" ? "warn" : "info", {
+      effect: effect.id,
+      kind: effect.kind,
+      attempt: effect.attempts,
+      outcome: outcome.is === "failed" ? outcome.error.code : ending,
+      status: outcome.is === "failed" ? outcome.error.status : undefined,
+      duration_ms: Math.round(performance.now() - startedAt),
+    });
+  }
+}
+
+async function perform(effect: Effect, run: Run, { alertMail, now }: DrainSettings): Promise<Outcome> {
+  try {
+    switch (effect.kind) {
+      case "refresh":
+        return await refresh(effect, run);
+      case "stripe":
+        return await callStripe(effect, run, now());
+      case "alert":
+        return await alert(effect, run, alertMail);
+      default:
+        return {
+          is: "failed",
+          final: true,
+          error: { code: "unknown_kind", message: `No kind ${effect.kind}.` },
+        };
+    }
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+function failureOf(error: unknown): Outcome {
+  if (error instanceof StripeCallError) {
+    const { code, message, status, retryAfterSeconds } = error;
+    return { is: "failed", error: { code, message, status }, retryAfterSeconds, final: !error.isPassing };
+  }
+  const { exception, sqlstate, reason } = describeError(error);
+  const message = reason ?? exception ?? sqlstate ?? "an unexpected failure";
+  return { is: "failed", error: { code: "failed", message } };
+}
+
+async function reportOutcome(effect: Effect, outcome: Outcome, run: Run): Promise<string> {
+  if (outcome.is === "delivered") {
+    const completed = await run.outbox.complete(effect);
+    await run.reach("effect_completed");
+    run.counts[completed ? "delivered" : "lost"] += 1;
+    return completed ? "delivered" : "lost";
+  }
+  if (outcome.is === "handed_back") {
+    await run.outbox.release([effect], outcome.afterSeconds);
+    run.counts.handed_back += 1;
+    return "handed_back";
+  }
+  const ending = await run.outbox.fail(effect, outcome);
+  await run.reach("effect_failed");
+  run.counts[ending === "dead" ? "dead" : ending === "lost" ? "lost" : "failed"] += 1;
+  return ending;
+}

@@ -1,0 +1,134 @@
+import type { Effect } from "../../_shared/outbox.ts";
+import { type StripeAnswer, StripeCallError, type StripeRequest } from "../../_shared/stripe.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Run } from "../run.ts";
+import { momentOfRead } from "./refresh.ts";
+
+/** What an outbox row of kind stripe says: one of the calls below, on the object `id`. */
+export type StripeCallPayload = {
+  call: string;
+  id: string;
+  /** Further form fields of the call, in Stripe's spelling. */
+  params?: Record<string, string>;
+  /** Metadata put on a subscription before it is canceled, so that Stripe's own record says why. */
+  mark?: Record<string, string>;
+  account?: string;
+};
+
+type Read = Record<string, unknown>;
+
+/** A call: where its object is read, when there is nothing left to do, and how it is made. */
+type Call = {
+  resource: string;
+  isDone: (object: Read) => boolean;
+  method: "POST" | "DELETE";
+  action?: string;
+  params?: Record<string, string>;
+};
+
+const ended = (status: unknown) => status === "canceled" || status === "incomplete_expired";
+const closed = (status: unknown) => status === "paid" || status === "void" || status === "uncollectible";
+
+/** Everything Duebase does at Stripe. */
+export const CALLS: Readonly<Record<string, Call>> = {
+  cancel_subscription: {
+    resource: "subscriptions",
+    isDone: ({ status }) => ended(status),
+    method: "DELETE",
+    params: { prorate: "false" },
+  },
+  pause_collection: {
+    resource: "subscriptions",
+    isDone: ({ status, pause_collection }) => ended(status) || Boolean(pause_collection),
+    method: "POST",
+  },
+  pay_invoice: {
+    resource: "invoices",
+    isDone: ({ status }) => closed(status),
+    method: "POST",
+    action: "pay",
+  },
+  void_invoice: {
+    resource: "invoices",
+    isDone: ({ status }) => status === "paid" || status === "void",
+    method: "POST",
+    action: "void",
+  },
+  mark_uncollectible: {
+    resource: "invoices",
+    isDone: ({ status }) => closed(status),
+    method: "POST",
+    action: "mark_uncollectible",
+  },
+};
+
+/** Stripe keeps a key for 24 hours at least; an hour less covers clocks and waiting. */
+const KEY_LIVES_MS = 23 * 3_600_000;
+
+/**
+ * Makes one call at Stripe and has Stripe's answer applied. A POST carries the dedupe key as its idempotency key.
+ * Where that key says nothing any more, because it may have lapsed or Stripe keeps a failure of its own under it,
+ * and for a DELETE, which has none, the object is read first and the call made only if it is still needed.
+ */
+export async function callStripe(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
+  const payload = effect.payload as unknown as StripeCallPayload;
+  const call = CALLS[payload.call];
+  if (call === undefined || typeof payload.id !== "string") {
+    const message = `There is no call ${payload.call} on ${payload.id}.`;
+    return { is: "failed", final: true, error: { code: "unknown_call", message } };
+  }
+  const path = `/v1/${call.resource}/${encodeURIComponent(payload.id)}`;
+  const readsFirst = call.method === "DELETE" || keySaysNothing(effect, nowMs);
+  if (readsFirst) {
+    const answer = await run.callStripe({ method: "GET", path, account: payload.account });
+    await run.reach("call_checked");
+    if (call.isDone(answer.object)) return applied(answer, run);
+  }
+  const key = readsFirst ? `${effect.dedupe_key}:${effect.attempts}` : effect.dedupe_key;
+  if (payload.mark) {
+    const params = Object.fromEntries(
+      Object.entries(payload.mark).map(([name, value]) => [`metadata[${name}]`, value]),
+    );
+    await run.callStripe({
+      method: "POST",
+      path,
+      params,
+      idempotencyKey: `${key}:mark`,
+      account: payload.account,
+    });
+  }
+  const answer = await make(run, {
+    method: call.method,
+    path: call.action ? `${path}/${call.action}` : path,
+    params: { ...call.params, ...payload.params },
+    idempotencyKey: call.method === "POST" ? key : undefined,
+    account: payload.account,
+  });
+  await run.reach("call_made");
+  return answer === undefined ? { is: "delivered" } : applied(answer, run);
+}
+
+function keySaysNothing(effect: Effect, nowMs: number): boolean {
+  if (effect.attempts === 1) return false;
+  const lastStatus = (effect.last_error as { status?: number } | null)?.status ?? 0;
+  return nowMs - Date.parse(effect.created_at) > KEY_LIVES_MS || lastStatus >= 500;
+}
+
+/** Undefined: Stripe's answer is a no that settles it. A card that is declined was asked; one already gone is gone. */
+async function make(run: Run, request: StripeRequest): Promise<StripeAnswer | undefined> {
+  try {
+    return await run.callStripe(request);
+  } catch (error) {
+    if (!(error instanceof StripeCallError)) throw error;
+    if (error.status === 402) return undefined;
+    if (request.method === "DELETE" && error.code === "resource_missing") return undefined;
+    throw error;
+  }
+}
+
+async function applied({ object, answeredAt }: StripeAnswer, run: Run): Promise<Outcome> {
+  // Stale or too soon is fine: Stripe's event tells the same.
+  await run.outbox.applyRefresh(object, momentOfRead(answeredAt));
+  await run.reach("answer_applied");
+  return { is: "delivered" };
+}

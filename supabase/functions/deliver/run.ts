@@ -1,0 +1,133 @@
+import type { ReachPoint } from "../_shared/crash-points.ts";
+import type { Logger } from "../_shared/log.ts";
+import type { Outbox } from "../_shared/outbox.ts";
+import type { SendMail } from "../_shared/resend.ts";
+import type { CallStripe } from "../_shared/stripe.ts";
+import type { PostAlert } from "./effects/alert.ts";
+
+/** What one run may spend. */
+export type Budget = {
+  /** Of wall clock, ms: under the minute after which the next tick comes. */
+  wallMs: number;
+  /** Of rendering, ms: most of the CPU time a run takes; the platform allows 2 s in all. */
+  renderMs: number;
+  /** Of a claim's lease, seconds. */
+  leaseSeconds: number;
+  /** Rows of one claim. */
+  claimLimit: number;
+  /** Least time between two requests to Resend, ms. */
+  sendIntervalMs: number;
+};
+
+export const DEFAULT_BUDGET: Budget = {
+  wallMs: 50_000,
+  renderMs: 1_000,
+  leaseSeconds: 120,
+  claimLimit: 25,
+  // Two a second, the smallest limit an account has had. https://resend.com/docs/api-reference/introduction
+  sendIntervalMs: 500,
+};
+
+/** The longest a single effect may take: no effect is begun with less of the lease left. */
+const LONGEST_EFFECT_MS = 45_000;
+/** After so many failures in a row that are not a mail's own, Resend is left alone until the next run. */
+const SENDING_STOPS_AFTER = 3;
+
+export type Ending = "delivered" | "failed" | "dead" | "handed_back" | "lost" | "set_aside";
+
+/** One run of deliver: what it works with, what it has spent, and what came of it. */
+export class Run {
+  readonly outbox: Outbox;
+  readonly sendMail: SendMail;
+  readonly callStripe: CallStripe;
+  readonly postAlert: PostAlert;
+  readonly reach: ReachPoint;
+  readonly log: Logger;
+  readonly budget: Budget;
+  readonly counts: Record<Ending, number> = {
+    delivered: 0,
+    failed: 0,
+    dead: 0,
+    handed_back: 0,
+    lost: 0,
+    set_aside: 0,
+  };
+  readonly #startedAt = performance.now();
+  #leaseEndsAt = 0;
+  #renderedMs = 0;
+  #lastSentAt = Number.NEGATIVE_INFINITY;
+  #unansweredSends = 0;
+  #sendingStopped = false;
+
+  constructor(parts: {
+    outbox: Outbox;
+    sendMail: SendMail;
+    callStripe: CallStripe;
+    postAlert: PostAlert;
+    reach: ReachPoint;
+    log: Logger;
+    budget: Budget;
+  }) {
+    this.outbox = parts.outbox;
+    this.sendMail = parts.sendMail;
+    this.callStripe = parts.callStripe;
+    this.postAlert = parts.postAlert;
+    this.reach = parts.reach;
+    this.log = parts.log;
+    this.budget = parts.budget;
+  }
+
+  /** Counted from before the claim was asked for, so that ours ends before the database's. */
+  leaseBegins(): void {
+    this.#leaseEndsAt = performance.now() + this.budget.leaseSeconds * 1000;
+  }
+
+  /** Whether there is time to begin another effect, of the run and of the lease. */
+  get mayGoOn(): boolean {
+    const now = performance.now();
+    const { wallMs, renderMs, leaseSeconds } = this.budget;
+    const effectMs = Math.min(LONGEST_EFFECT_MS, (leaseSeconds * 1000) / 2);
+    return (
+      now - this.#startedAt < wallMs && this.#renderedMs < renderMs && now + effectMs < this.#leaseEndsAt
+    );
+  }
+
+  /** The same before anything is claimed. */
+  get mayClaim(): boolean {
+    return (
+      performance.now() - this.#startedAt < this.budget.wallMs && this.#renderedMs < this.budget.renderMs
+    );
+  }
+
+  /** Runs synchronous work and counts its time against the CPU budget. */
+  render<T>(work: () => T): T {
+    const startedAt = performance.now();
+    try {
+      return work();
+    } finally {
+      this.#renderedMs += performance.now() - startedAt;
+    }
+  }
+
+  get maySend(): boolean {
+    return !this.#sendingStopped;
+  }
+
+  /** Resend is not to be asked again in this run. */
+  stopSending(): void {
+    this.#sendingStopped = true;
+  }
+
+  /** Waits until Resend may be asked again. */
+  async pace(): Promise<void> {
+    const wait = this.#lastSentAt + this.budget.sendIntervalMs - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    this.#lastSentAt = performance.now();
+  }
+
+  /** Keeps count of sends in a row that failed for reasons of Resend's own. */
+  sendAnswered(answered: boolean): void {
+    this.#unansweredSends = answered ? 0 : this.#unansweredSends + 1;
+    if (this.#unansweredSends >= SENDING_STOPS_AFTER) this.stopSending();
+  }
+}

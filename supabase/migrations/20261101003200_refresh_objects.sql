@@ -1,0 +1,138 @@
+-- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
+-- an event. A newer event beats it; it beats every older one.
+-- Reads: object_versions. Writes: billing state, through the handlers. Called by: the deliver function.
+
+create table billing_private.refresh_handlers (
+  object text not null,
+  handler text not null,
+  position integer not null,
+  primary key (object, handler)
+);
+
+comment on table billing_private.refresh_handlers is
+  'Which handlers keep the state of which kind of Stripe object: what an object read from Stripe is projected by.';
+comment on column billing_private.refresh_handlers.object is 'Stripe''s object field: subscription, invoice, …';
+comment on column billing_private.refresh_handlers.handler is 'As in billing.event_handlers; only handlers that keep state, none that records or tells an event.';
+comment on column billing_private.refresh_handlers.position is 'Smaller runs first.';
+
+alter table billing_private.refresh_handlers enable row level security;
+create policy nobody_reads on billing_private.refresh_handlers using (false);
+
+insert into billing_private.refresh_handlers (object, handler, position) values
+  ('customer', 'billing_private.project_customer', 10),
+  ('product', 'billing_private.project_product', 10),
+  ('price', 'billing_private.project_price', 10),
+  ('subscription', 'billing_private.project_subscription', 10),
+  ('invoice', 'billing_private.project_invoice', 10),
+  ('invoice', 'billing_private.link_invoice_payments', 20),
+  ('invoice_payment', 'billing_private.project_invoice_payment', 10),
+  ('payment_intent', 'billing_private.project_payment_intent', 10),
+  ('charge', 'billing_private.project_charge', 10);
+
+create function billing_private.read_as_event(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns billing.webhook_events
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  event billing.webhook_events;
+begin
+  -- No id: object_versions then shows that no event said so.
+  event.type := case when p_object -> 'deleted' = 'true' then 'duebase.deleted' else 'duebase.refreshed' end;
+  event.livemode := (p_object ->> 'livemode')::boolean;
+  event.created := date_trunc('second', p_read_at);
+  event.object_id := p_object ->> 'id';
+  event.customer_id := billing_private.event_customer(p_object, null);
+  event.payload := jsonb_build_object('data', jsonb_build_object('object', p_object));
+  event.received_at := p_now;
+  return event;
+end;
+$$;
+
+comment on function billing_private.read_as_event is
+  'An object read from Stripe, in the form handlers take: an event without an id, created in the second of the read.';
+
+create function billing_private.moment_of_test_clock(p_read billing.webhook_events)
+returns timestamptz
+language plpgsql
+set search_path = ''
+as $$
+declare
+  latest timestamptz;
+begin
+  update billing_private.object_versions as v
+  set as_of = v.as_of - interval '1 second'
+  where v.object_id = p_read.object_id and v.rank < 9 and v.as_of is not null
+  returning v.as_of + interval '1 second' into latest;
+  return coalesce(latest, to_timestamp((p_read.payload #>> '{data,object,created}')::double precision), p_read.created);
+end;
+$$;
+
+comment on function billing_private.moment_of_test_clock is
+  'Under a test clock events carry its time, which stands still and has nothing to do with ours. What is read now is the truth of the latest moment known: returns it, and steps what is shown back by a second so that the read counts as newer.';
+
+create function billing_private.order_refresh(p_read billing.webhook_events)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  shown billing_private.object_versions;
+begin
+  select * into shown from billing_private.object_versions as v where v.object_id = p_read.object_id for update;
+  if not found or shown.as_of is null or p_read.type = 'duebase.deleted' then
+    return 'applied';
+  elsif shown.rank = 9 or shown.as_of > p_read.created then
+    return 'stale';
+  end if;
+  return case when shown.as_of < p_read.created then 'applied' else 'undecided' end;
+end;
+$$;
+
+comment on function billing_private.order_refresh is
+  'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the very second of the read is.';
+
+create function billing.apply_refresh(object jsonb, p_read_at timestamptz, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+-- See project_event.
+set lock_timeout = '3s'
+as $$
+declare
+  incoming billing.webhook_events;
+  handlers text;
+  outcome text;
+begin
+  select string_agg(h.handler || '($1)', ', ' order by h.position, h.handler)
+  into handlers
+  from billing_private.refresh_handlers as h
+  where h.object = apply_refresh.object ->> 'object';
+  if handlers is null or coalesce(btrim(apply_refresh.object ->> 'id'), '') = '' or p_read_at is null then
+    perform billing_private.raise_error(
+      'DU008', format('cannot apply %s %s', coalesce(apply_refresh.object ->> 'object', 'nothing'), left(apply_refresh.object ->> 'id', 80))
+    );
+  end if;
+
+  incoming := billing_private.read_as_event(apply_refresh.object, p_read_at, p_now);
+  if not billing_private.lock_customer(incoming) then
+    return 'undecided';
+  end if;
+  if incoming.payload #>> '{data,object,test_clock}' is not null then
+    incoming.created := billing_private.moment_of_test_clock(incoming);
+  end if;
+  outcome := billing_private.order_refresh(incoming);
+  if outcome = 'applied' then
+    execute 'select ' || handlers using incoming;
+  end if;
+  return outcome;
+end;
+$$;
+
+comment on function billing.apply_refresh is
+  'Applies an object read from Stripe at p_read_at (Stripe''s clock), under its customer''s lock, through the handlers that keep its state. {id, object, deleted: true} leaves a tombstone. Returns applied; stale, something newer is shown; or undecided, read again a second later. Raises DU008.';
+
+grant execute on function billing.apply_refresh(jsonb, timestamptz, timestamptz) to service_role;

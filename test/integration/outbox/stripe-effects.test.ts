@@ -1,0 +1,191 @@
+import Stripe from "stripe";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type LocalStripe, startLocalStripe } from "../../../scripts/local/stripe/server.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { type DeliverParts, deliver } from "../../support/delivering.ts";
+
+const secretKey = "sk_test_example_stripe_effects";
+let database: TestDatabase;
+let local: LocalStripe;
+let stripe: Stripe;
+let parts: DeliverParts;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  local = await startLocalStripe({ port: 0, apiKey: secretKey });
+  const { hostname, port } = new URL(local.url);
+  stripe = new Stripe(secretKey, { host: hostname, port, protocol: "http", maxNetworkRetries: 0 });
+  parts = { database, stripe: { url: local.url, secretKey } };
+});
+beforeEach(async () => {
+  await database.sql`truncate billing.outbox`;
+  local.ledger.effects.length = 0;
+  local.ledger.requests.length = 0;
+});
+afterAll(async () => {
+  await local.close();
+  await database.drop();
+});
+
+async function owe(kind: string, key: string, payload: object, createdAt = new Date()) {
+  await database.sql`
+    select billing_private.enqueue(${kind}, ${key}, ${database.sql.json(payload as never)}, ${createdAt})
+  `;
+}
+async function outbox() {
+  return database.sql`
+    select status, attempts, last_error ->> 'code' as problem from billing.outbox where kind <> 'alert' order by id
+  `;
+}
+async function subscribe() {
+  const customer = await stripe.customers.create({
+    email: "ada@example.com",
+    payment_method: "pm_card_visa",
+    invoice_settings: { default_payment_method: "pm_card_visa" },
+  });
+  const product = await stripe.products.create({ name: "Pro" });
+  const price = await stripe.prices.create({
+    product: product.id,
+    currency: "eur",
+    unit_amount: 1900,
+    recurring: { interval: "month" },
+  });
+  return stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
+}
+const effects = (kind: string) => local.ledger.effects.filter((effect) => effect.kind === kind);
+const later = (seconds: number) => new Date(Date.now() + seconds * 1000);
+
+describe("a refresh", () => {
+  it("reads the object and shows what Stripe has", async () => {
+    const subscription = await subscribe();
+    await owe("refresh", "refresh:1", { object: "subscription", id: subscription.id });
+    expect((await deliver(parts)).counts.delivered).toBe(1);
+    const [shown] =
+      await database.sql`select status, customer from billing.subscriptions where id = ${subscription.id}`;
+    expect(shown).toEqual({ status: "active", customer: subscription.customer });
+  });
+
+  it("of a customer deleted at Stripe leaves a tombstone", async () => {
+    const customer = await stripe.customers.create({ email: "gone@example.com" });
+    await owe("refresh", "refresh:2", { object: "customer", id: customer.id });
+    await deliver(parts, later(60));
+    await stripe.customers.del(customer.id);
+    await owe("refresh", "refresh:3", { object: "customer", id: customer.id });
+    await deliver(parts, later(60));
+    const [shown] =
+      await database.sql`select email, deleted_at is not null as gone from billing.customers where id = ${customer.id}`;
+    expect(shown).toEqual({ email: "gone@example.com", gone: true });
+  });
+
+  it("of what Stripe never had is dead, and Stripe being down is not its fault", async () => {
+    await owe("refresh", "refresh:4", { object: "subscription", id: "sub_never" });
+    await deliver(parts);
+    expect(await outbox()).toMatchObject([{ status: "dead", problem: "resource_missing" }]);
+    await owe("refresh", "refresh:5", { object: "subscription", id: "sub_down" });
+    await deliver({ database });
+    expect((await outbox())[1]).toMatchObject({ status: "pending", attempts: 1, problem: "no_answer" });
+  });
+});
+
+describe("a call at Stripe", () => {
+  it("cancels a subscription once, marked with its reason, and shows Stripe's answer at once", async () => {
+    const { id } = await subscribe();
+    await owe("stripe", "cancel:1", { call: "cancel_subscription", id, mark: { duebase_case: "7" } });
+    await deliver(parts, later(60));
+    expect(effects("subscription.canceled")).toHaveLength(1);
+    const read = await stripe.subscriptions.retrieve(id);
+    expect(read).toMatchObject({ status: "canceled", metadata: { duebase_case: "7" } });
+    expect(local.ledger.requests.find(({ method }) => method === "DELETE")?.idempotencyKey).toBeNull();
+    expect(await outbox()).toMatchObject([{ status: "delivered" }]);
+  });
+
+  it("that somebody else has made already is delivered without being made", async () => {
+    const { id } = await subscribe();
+    await stripe.subscriptions.cancel(id);
+    local.ledger.requests.length = 0;
+    await owe("stripe", "cancel:2", { call: "cancel_subscription", id });
+    await deliver(parts, later(60));
+    expect(local.ledger.requests.map(({ method }) => method)).toEqual(["GET"]);
+    expect(await outbox()).toMatchObject([{ status: "delivered" }]);
+  });
+
+  it("whose answer was lost is made once: the same key, and what Stripe did is answered again", async () => {
+    const invoice = await openInvoice();
+    await owe("stripe", "void:1", { call: "void_invoice", id: invoice });
+    local.faults.add({ match: { path: /void$/ }, action: { kind: "reset-after-effect" } });
+    await deliver(parts, later(60));
+    expect(await outbox()).toMatchObject([{ status: "pending", problem: "no_answer" }]);
+    await deliver(parts, later(300));
+    expect(await outbox()).toMatchObject([{ status: "delivered", attempts: 2 }]);
+    expect(effects("invoice.voided")).toHaveLength(1);
+    const keys = local.ledger.requests
+      .filter(({ method }) => method === "POST")
+      .map(({ idempotencyKey }) => idempotencyKey);
+    expect(keys.slice(-2)).toEqual(["void:1", "void:1"]);
+  });
+
+  it("older than its key is read first, and made under a new key only if it is still needed", async () => {
+    for (const happened of [true, false]) {
+      const invoice = await openInvoice();
+      const key = `old:${happened}`;
+      await owe("stripe", key, { call: "void_invoice", id: invoice });
+      local.faults.add({
+        match: { path: /void$/ },
+        action: { kind: happened ? "reset-after-effect" : "reset" },
+      });
+      await deliver(parts, later(60));
+      local.ledger.requests.length = 0;
+      await deliver(parts, later(25 * 3600));
+      const asked = local.ledger.requests.map(({ method, idempotencyKey }) => [method, idempotencyKey]);
+      expect(asked).toEqual(
+        happened
+          ? [["GET", null]]
+          : [
+              ["GET", null],
+              ["POST", `${key}:2`],
+            ],
+      );
+      expect((await stripe.invoices.retrieve(invoice)).status).toBe("void");
+    }
+    expect(effects("invoice.voided")).toHaveLength(2);
+  });
+
+  it("that failed with a 500 Stripe keeps under the key is made under another", async () => {
+    const invoice = await openInvoice();
+    await owe("stripe", "stored:1", { call: "void_invoice", id: invoice });
+    local.faults.add({ match: { path: /void$/ }, action: { kind: "error", status: 500 } });
+    await deliver(parts, later(60));
+    await deliver(parts, later(300));
+    expect(await outbox()).toMatchObject([{ status: "delivered" }]);
+    const posts = local.ledger.requests.filter(
+      ({ method, path }) => method === "POST" && path.endsWith("void"),
+    );
+    expect(posts.map(({ idempotencyKey }) => idempotencyKey)).toEqual(["stored:1", "stored:1:2"]);
+    expect(effects("invoice.voided")).toHaveLength(1);
+  });
+
+  it("that is none of ours is dead at once", async () => {
+    await owe("stripe", "unknown:1", { call: "delete_everything", id: "acct_1" });
+    await deliver(parts, later(60));
+    expect(await outbox()).toMatchObject([{ status: "dead", problem: "unknown_call" }]);
+    expect(local.ledger.requests).toEqual([]);
+  });
+});
+
+async function openInvoice(): Promise<string> {
+  const customer = await stripe.customers.create({ email: "open@example.com" });
+  const invoice = await stripe.invoices.create({
+    customer: customer.id,
+    collection_method: "send_invoice",
+    days_until_due: 7,
+    auto_advance: false,
+  });
+  await stripe.invoiceItems.create({
+    customer: customer.id,
+    invoice: invoice.id ?? "",
+    amount: 500,
+    currency: "eur",
+  });
+  const open = await stripe.invoices.finalizeInvoice(invoice.id ?? "");
+  return open.id ?? "";
+}

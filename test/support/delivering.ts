@@ -1,0 +1,94 @@
+import { passThrough, type ReachPoint } from "../../supabase/functions/_shared/crash-points.ts";
+import type { CallBilling } from "../../supabase/functions/_shared/database.ts";
+import type { LogFields } from "../../supabase/functions/_shared/log.ts";
+import { connectOutbox } from "../../supabase/functions/_shared/outbox.ts";
+import { connectResend } from "../../supabase/functions/_shared/resend.ts";
+import { connectStripe } from "../../supabase/functions/_shared/stripe.ts";
+import { drain } from "../../supabase/functions/deliver/drain.ts";
+import type { AlertMail, PostAlert } from "../../supabase/functions/deliver/effects/alert.ts";
+import { type Budget, DEFAULT_BUDGET, type Ending, Run } from "../../supabase/functions/deliver/run.ts";
+import type { TestDatabase } from "./database.ts";
+
+/** What a test's deliver works with; what is left out is not there. */
+export interface DeliverParts {
+  database: TestDatabase;
+  /** Address and key of a stand-in for Resend. */
+  resend?: { url: string; apiKey?: string; timeoutMs?: number };
+  stripe?: { url: string; secretKey?: string };
+  postAlert?: PostAlert;
+  alertMail?: AlertMail;
+  /** Null: settings name no sender and neither does the environment. */
+  sender?: string | null;
+  budget?: Partial<Budget>;
+  reach?: ReachPoint;
+}
+
+/** What one run did. */
+export interface Delivered {
+  counts: Record<Ending, number>;
+  lines: LogFields[];
+}
+
+/** Nobody listens there: whoever is asked at this address does not answer. */
+const NOWHERE = "http://127.0.0.1:9";
+
+/**
+ * One run of deliver in this process: its own code, against the test's database as service_role and stand-ins for
+ * Resend and Stripe. `now` is the clock the database's functions go by.
+ */
+export async function deliver(parts: DeliverParts, now?: Date): Promise<Delivered> {
+  const lines: LogFields[] = [];
+  const run = new Run({
+    outbox: connectOutbox(callAsService(parts.database), {
+      worker: "test",
+      defaultSender: parts.sender === null ? undefined : (parts.sender ?? "Example <billing@example.com>"),
+      now: now?.toISOString(),
+    }),
+    sendMail: connectResend({
+      apiKey: parts.resend?.apiKey ?? "re_example",
+      baseUrl: parts.resend?.url ?? NOWHERE,
+      timeoutMs: parts.resend?.timeoutMs ?? 5_000,
+    }),
+    callStripe: connectStripe({
+      secretKey: parts.stripe?.secretKey ?? "sk_test_example",
+      baseUrl: parts.stripe?.url ?? NOWHERE,
+      timeoutMs: 5_000,
+    }),
+    postAlert: parts.postAlert,
+    reach: parts.reach ?? passThrough,
+    log: (_level, fields) => lines.push(fields),
+    // No machine renders as slowly as a busy one that tests; the bound has a test of its own.
+    budget: { ...DEFAULT_BUDGET, sendIntervalMs: 0, renderMs: 60_000, ...parts.budget },
+  });
+  await drain(run, { alertMail: parts.alertMail, now: () => now?.getTime() ?? Date.now() });
+  return { counts: run.counts, lines };
+}
+
+/** The Data API's part of the way: a function of schema billing, called by name with JSON, as service_role. */
+export function callAsService(database: TestDatabase): CallBilling {
+  return async (name, args) => {
+    const parameters = Object.entries(JSON.parse(args) as Record<string, unknown>)
+      .filter(([, value]) => value !== undefined && value !== null)
+      .map(([parameter, value]) => `${parameter} => ${literal(parameter, value)}`);
+    return database.asService(async (sql) => {
+      const rows = await sql.unsafe(
+        `select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`,
+      );
+      const answers = rows.map(({ answer }) => answer);
+      return (SETS.has(name) ? answers : answers[0]) as never;
+    });
+  };
+}
+
+const SETS = new Set(["claim_outbox", "begin_emails"]);
+const ARRAYS = new Set(["p_ids", "p_kinds"]);
+
+/** PostgREST reads JSON by the parameter's type: an array of Postgres is one there, jsonb stays JSON. */
+function literal(parameter: string, value: unknown): string {
+  const text = ARRAYS.has(parameter)
+    ? `{${(value as unknown[]).join(",")}}`
+    : typeof value === "object" || typeof value === "boolean"
+      ? JSON.stringify(value)
+      : String(value);
+  return `'${text.replaceAll("'", "''")}'`;
+}
