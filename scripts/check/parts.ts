@@ -27,7 +27,7 @@ export function parts(): Part[] {
     ...functionFolders().map((folder) => ({
       promise: `types of function ${folder}, under Deno`,
       program: "deno",
-      args: ["check", "--quiet", "--config", at(folder, "deno.json"), at(folder, "index.ts")],
+      args: ["check", "--quiet", "--frozen", "--config", at(folder, "deno.json"), at(folder, "index.ts")],
     })),
     {
       promise: "migrations are safe to run",
