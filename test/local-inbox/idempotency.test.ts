@@ -29,6 +29,14 @@ test("another body under the same key is a 409, be it one byte, and sends nothin
   expect(inbox.ledger.count()).toBe(1);
 });
 
+test("the same bytes sent to another path under the same key are another request", async () => {
+  const { inbox } = await startHarness();
+  const email = { from: "a@northlight.example", to: "b@example.com", subject: "Hello", text: "Hello" };
+  const headers = { "idempotency-key": "one" };
+  expect((await post(inbox, "/emails", email, headers)).status).toBe(200);
+  expect((await post(inbox, "/emails/batch", email, headers)).status).toBe(409);
+});
+
 test("a key lives 24 hours by the inbox's clock, then it is as good as new", async () => {
   const clock = clockAt();
   const { inbox, resend } = await startHarness({ now: clock.now });

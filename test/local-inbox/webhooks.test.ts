@@ -128,6 +128,7 @@ test("events can be kept back, and come out in an order and number that a seed f
   expect(got).toHaveLength(12);
   expect(new Set(got)).toEqual(new Set(inOrder));
   expect(got).not.toEqual(inOrder.flatMap((id) => [id, id]));
+  expect(inbox.webhooks.attempts.map(({ attempt }) => attempt)).toEqual(Array(12).fill(1));
 
   const order = (ids: string[], among: string[]) => ids.map((id) => among.indexOf(id));
   const again = await observed();

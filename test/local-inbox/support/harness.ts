@@ -92,7 +92,7 @@ export async function startEndpoint(): Promise<Endpoint> {
     }
   };
   const server = createServer((request, response) => {
-    void receive(request).then((status) => response.writeHead(status).end());
+    void receive(request).then((status) => response.writeHead(status, { location: endpoint.url }).end());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -113,7 +113,7 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
   const kept = key === null ? undefined : parts.keys.begin(key, entry.path, body, parts.now().getTime());
   let answer = kept?.body;
   try {
-    if (fault?.kind === "delay") await Promise.race([delay(fault.milliseconds), closed(parts.closing)]);
+    if (fault?.kind === "delay") await pause(fault.milliseconds, parts.closing);
     if (fault?.kind === "wait") await Promise.race([fault.until, closed(parts.closing)]);
     if (fault?.kind === "hang") return await hang(passage);
     if (parts.closing.aborted) return cut(passage);
@@ -184,6 +184,11 @@ async function hang(passage: Passage): Promise<Response> {
   });
   await Promise.race([left, closed(passage.parts.closing)]);
   return cut(passage);
+}
+
+/** Wait, but no longer than until the inbox closes: a timer that is left would keep the process alive. */
+async function pause(milliseconds: number, closing: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal: closing }).catch(() => {});
 }
 
 function closed(signal: AbortSignal): Promise<void> {
