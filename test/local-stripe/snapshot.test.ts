@@ -67,6 +67,44 @@ test("a restart keeps objects, clocks, keys and what was not delivered, and rene
   await endpoint.close();
 });
 
+test("a restart on other ports moves the endpoint it was given, and the links in what it kept", async () => {
+  const stateFile = join(folder, "moved.json");
+  const [before, after] = [await startEndpoint(), await startEndpoint()];
+  const first = await startLocalStripe({
+    port: 0,
+    stateFile,
+    webhooks: [{ url: before.url, secret: webhookSecret }],
+  });
+  let stripe = clientOf(first);
+  const customer = await stripe.customers.create({});
+  await stripe.invoiceItems.create({ customer: customer.id, amount: 100, currency: "usd" });
+  const invoice = await stripe.invoices.create({
+    customer: customer.id,
+    pending_invoice_items_behavior: "include",
+  });
+  await stripe.invoices.finalizeInvoice(invoice.id);
+  await first.settled();
+  await first.close();
+  const sent = before.received.length;
+
+  const second = await startLocalStripe({
+    port: 0,
+    stateFile,
+    webhooks: [{ url: after.url, secret: webhookSecret }],
+  });
+  stripe = clientOf(second);
+  const endpoints = await stripe.webhookEndpoints.list();
+  expect(endpoints.data.map((it) => it.url)).toEqual([after.url]);
+  const kept = await stripe.invoices.retrieve(invoice.id);
+  expect(kept.hosted_invoice_url?.startsWith(second.url)).toBe(true);
+  await stripe.products.create({ name: "After" });
+  await second.settled();
+  expect(after.types()).toEqual(["product.created"]);
+  expect(before.received.length).toBe(sent);
+  await second.close();
+  await Promise.all([before.close(), after.close()]);
+});
+
 test("the file is written soon after a change, without waiting for a stop", async () => {
   const stateFile = join(folder, "soon.json");
   const local = await startLocalStripe({ port: 0, stateFile });

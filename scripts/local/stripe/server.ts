@@ -67,6 +67,8 @@ interface State {
   secrets: [string, string][];
   idempotency: StoredAnswer[];
   webhooks: ReturnType<Webhooks["dump"]>;
+  /** Where the server was reached; links in objects lead there. */
+  publicUrl: string;
 }
 
 /** How often real time is looked at, in milliseconds. */
@@ -127,12 +129,23 @@ function addAccount(world: World): void {
   });
 }
 
+/** Marks the endpoints that were named at the start, so that the next start knows them again. */
+const configured = { configured: "at start" };
+
+/** Have exactly these endpoints, besides those made through the API; their ports may have changed since. */
 function addEndpoints(world: World, webhooks: { url: string; secret: string }[]): void {
+  const known = world.store.where(
+    "webhook_endpoint",
+    (it) => it.metadata.configured === configured.configured,
+  );
   for (const { url, secret } of webhooks) {
-    const known = world.store.where("webhook_endpoint", (it) => it.url === url)[0];
-    if (known) world.secrets.set(known.id, secret);
-    else createEndpoint(world, new Params({ url, enabled_events: ["*"] }), secret);
+    const endpoint = known.shift();
+    if (endpoint) {
+      endpoint.url = url;
+      world.secrets.set(endpoint.id, secret);
+    } else createEndpoint(world, new Params({ url, enabled_events: ["*"], metadata: configured }), secret);
   }
+  for (const { id } of known) world.store.delete("webhook_endpoint", id);
 }
 
 /**
@@ -155,7 +168,9 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     secrets: [...world.secrets],
     idempotency: idempotency.dump(),
     webhooks: webhooks.dump(),
+    publicUrl: world.publicUrl,
   });
+  let formerUrl = "";
   if (options.stateFile) {
     snapshot = new Snapshot(options.stateFile, collect);
     const state = snapshot.read<State>();
@@ -166,6 +181,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
       for (const [id, secret] of state.secrets) world.secrets.set(id, secret);
       idempotency.restore(state.idempotency);
       webhooks.restore(state.webhooks);
+      formerUrl = state.publicUrl;
     }
   }
   addAccount(world);
@@ -227,6 +243,8 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
   const { port } = server.address() as AddressInfo;
   // What listens everywhere is reached here.
   world.publicUrl = `http://${hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${port}`;
+  if (formerUrl !== "" && formerUrl !== world.publicUrl)
+    world.store.rewrite(`${formerUrl}/`, `${world.publicUrl}/`);
   const timer = setInterval(tick, tickMilliseconds);
   timer.unref();
 

@@ -1,4 +1,5 @@
 import { newId } from "../core/ids.ts";
+import { money } from "../core/money.ts";
 import type { InvoiceItem, InvoiceLine, Price, Subscription, SubscriptionItem } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 
@@ -14,13 +15,6 @@ export function amountOf(price: Price, quantity: number): number {
 
 function productName(world: World, price: Price): string {
   return world.store.get("product", price.product)?.name ?? price.nickname ?? "Subscription";
-}
-
-function shownAmount(price: Price): string {
-  const cents = price.unit_amount ?? 0;
-  const shown = new Intl.NumberFormat("en-US", { style: "currency", currency: price.currency });
-  const digits = shown.resolvedOptions().maximumFractionDigits ?? 2;
-  return shown.format(cents / 10 ** digits);
 }
 
 function emptyLine(invoice: string | null, currency: string): InvoiceLine {
@@ -68,7 +62,7 @@ export function subscriptionLine(
     subtotal: amount,
     description: trial
       ? `Trial period for ${name}`
-      : `${quantity} × ${name} (at ${shownAmount(price)} / ${interval})`,
+      : `${quantity} × ${name} (at ${money(price.unit_amount ?? 0, price.currency)} / ${interval})`,
     metadata: { ...subscription.metadata },
     parent: {
       invoice_item_details: null,

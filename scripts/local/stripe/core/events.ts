@@ -109,12 +109,22 @@ export function emit(
   subject: Clocked | null = object as Clocked,
   previous?: JsonObject,
 ): void {
+  append(world, type, jsonCopy(object), subject, previous);
+}
+
+function append(
+  world: World,
+  type: EventType,
+  copy: JsonObject,
+  subject: Clocked | null,
+  previous: JsonObject | undefined,
+): void {
   const event: StripeEvent = {
     id: newId("evt"),
     object: "event",
     api_version: world.apiVersion,
     created: timeOf(world, subject),
-    data: { object: jsonCopy(object), ...(previous ? { previous_attributes: previous } : {}) },
+    data: { object: copy, ...(previous ? { previous_attributes: previous } : {}) },
     livemode: false,
     pending_webhooks: 0,
     request: {
@@ -150,7 +160,8 @@ export function change<T extends object>(
     restore(object, before);
     throw error;
   }
-  const previous = previousAttributes(before, jsonCopy(object));
-  if (previous) emit(world, type, object, subject, previous);
+  const after = jsonCopy(object);
+  const previous = previousAttributes(before, after);
+  if (previous) append(world, type, after, subject, previous);
   return previous !== undefined;
 }

@@ -184,6 +184,16 @@ export class Store {
     return this.tombstones.get(id);
   }
 
+  /** Replace a piece of text wherever it occurs, as when the server has moved to another port. */
+  rewrite(from: string, to: string): void {
+    for (const table of this.tables.values()) {
+      for (const object of table.values()) {
+        const text = JSON.stringify(object);
+        if (text.includes(from)) Object.assign(object, JSON.parse(text.replaceAll(from, to)));
+      }
+    }
+  }
+
   /** Everything as plain JSON, and back. */
   dump(): StoreDump {
     return {

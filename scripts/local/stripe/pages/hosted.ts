@@ -4,6 +4,7 @@ import { payInvoice } from "../billing/collection.ts";
 import { completeSession } from "../checkout/completion.ts";
 import { sessionLines } from "../checkout/sessions.ts";
 import { randomToken } from "../core/ids.ts";
+import { money } from "../core/money.ts";
 import { transact } from "../core/transaction.ts";
 import type { CheckoutSession, Invoice } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
@@ -11,7 +12,7 @@ import { ApiError } from "../http/errors.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { authenticateIntent } from "../payments/confirmation.ts";
 import { attach, createCard } from "../payments/instruments.ts";
-import { cardChoice, dayOf, errorNote, type Markup, money, page } from "./layout.ts";
+import { cardChoice, dayOf, errorNote, type Markup, page } from "./layout.ts";
 import { pdfOf } from "./pdf.ts";
 
 export interface Pages {
@@ -45,7 +46,7 @@ function checkoutPage(world: World, session: CheckoutSession, problem: string | 
   return page(
     "Check out",
     html`${errorNote(problem)}
-<table>${lines}<tr><td><b>Due today</b></td><td><b>${money(session.amount_total, session.currency)}</b></td></tr></table>
+<table>${lines}<tr><td><b>Due today</b></td><td><b>${money(session.amount_total ?? 0, session.currency ?? "usd")}</b></td></tr></table>
 <form method="post">
 <label>E-mail <input name="email" type="email" value="${email}" placeholder="ada@example.com"></label>
 ${cardChoice()}

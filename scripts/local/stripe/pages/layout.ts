@@ -39,13 +39,6 @@ ${body}
 </html>`;
 }
 
-/** An amount as people write it. */
-export function money(amount: number | null, currency: string | null): string {
-  const format = new Intl.NumberFormat("en-US", { style: "currency", currency: currency ?? "usd" });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format((amount ?? 0) / 10 ** digits);
-}
-
 /** A day, in UTC. */
 export function dayOf(seconds: number | null): string {
   if (seconds === null) return "—";

@@ -3,13 +3,14 @@ import { html } from "hono/html";
 import { periodEnd } from "../billing/schedule.ts";
 import { updateSubscription } from "../billing/updates.ts";
 import { change } from "../core/events.ts";
+import { money } from "../core/money.ts";
 import type { Customer, PortalSession, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { Params } from "../http/params.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { attach, createCard } from "../payments/instruments.ts";
 import { act, type Pages } from "./hosted.ts";
-import { cardChoice, dayOf, errorNote, type Markup, money, page } from "./layout.ts";
+import { cardChoice, dayOf, errorNote, type Markup, page } from "./layout.ts";
 
 /** A portal's link is good for this many seconds, as at Stripe. */
 const lifetimeSeconds = 300;

@@ -1,0 +1,13 @@
+const formats = new Map<string, Intl.NumberFormat>();
+
+/**
+ * An amount as people write it: `$20.00`, `¥500`.
+ * @param amount in the currency's smallest unit
+ */
+export function money(amount: number, currency: string): string {
+  // A format is slow to make, so each is made once.
+  const format = formats.get(currency) ?? new Intl.NumberFormat("en-US", { style: "currency", currency });
+  formats.set(currency, format);
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+  return format.format(amount / 10 ** digits);
+}
