@@ -4,6 +4,7 @@ import { openApi } from "./api/data-api.ts";
 import { Closers } from "./closers.ts";
 import { type CronScheduler, startCron } from "./cron.ts";
 import type { CronRun } from "./cron-run.ts";
+import { removeFormerEndpoints } from "./former-endpoints.ts";
 import { EdgeFunctions } from "./functions/edge-functions.ts";
 import { functionEnvironment } from "./functions/environment.ts";
 import { apiGateway, studioGateway } from "./gateway.ts";
@@ -94,15 +95,17 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const studio = await listen(ports.studio);
     closers.add("Studio", () => studio.close());
     const functionsUrl = `${api.url}/functions/v1`;
+    const webhookUrl = `${functionsUrl}/stripe-webhook`;
 
     step("Stripe and the inbox");
     const stripe = await startLocalStripe({
       port: await getPort({ port: ports.stripe, host: "127.0.0.1" }),
       stateFile: join(directory, "stripe.json"),
       log: (line) => logs.of("stripe").write(line),
-      webhooks: [{ url: `${functionsUrl}/stripe-webhook`, secret: localKeys.stripeWebhookSecret }],
+      webhooks: [{ url: webhookUrl, secret: localKeys.stripeWebhookSecret }],
     });
     closers.add("Stripe", () => stripe.close());
+    await removeFormerEndpoints(stripe.url, webhookUrl);
     const inbox = await startInbox({
       port: await getPort({ port: ports.inbox, host: "127.0.0.1" }),
       stateFile: join(directory, "inbox.json"),

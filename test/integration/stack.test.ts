@@ -371,7 +371,7 @@ test("a stack that cannot start ends what it had begun", async () => {
   await broken.remove();
 });
 
-test("stop leaves no process and no listening port, and status.json goes", async () => {
+test("stop leaves no process, no listening port and no status.json; the next start begins clean", async () => {
   const ending = await makeStackProject(files);
   const brief = await startStack({ projectDirectory: ending.directory, ports: anyPorts, fsync: false });
   const pids = [brief.postgres.pid, brief.functions.get("hello")?.pid, brief.functions.get("guarded")?.pid];

@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Account, canReach } from "./account.ts";
@@ -39,6 +39,7 @@ export async function prepareRuntime(
   await mkdir(share, { recursive: true });
   for (const program of ["initdb", "postgres"]) {
     await copyFile(join(build.prefix, build.bin, program), join(bin, program));
+    await chmod(join(bin, program), 0o755);
   }
 
   const place = canReach(account, build.prefix)
