@@ -47,10 +47,17 @@ export async function proxyToFunction(
     outgoing.writeHead(response.statusCode ?? 502, response.headers);
     response.pipe(outgoing);
     response.once("error", () => outgoing.destroy());
+    response.once("end", () => {
+      if (incoming.readableEnded) return;
+      // The function did not wait for the rest. Left unread, it would block the connection's next request.
+      incoming.unpipe(upstream);
+      incoming.resume();
+      upstream.destroy();
+    });
   });
-  upstream.once("error", () => {
-    if (outgoing.headersSent) outgoing.destroy();
-    else refuse(outgoing, 503, "WORKER_ERROR", "Function exited before it answered");
+  upstream.on("error", () => {
+    // Once it answers, an error is of the request's rest, which the function did not wait for.
+    if (!outgoing.headersSent) refuse(outgoing, 503, "WORKER_ERROR", "Function exited before it answered");
   });
   outgoing.once("close", () => {
     if (!outgoing.writableFinished) upstream.destroy();
