@@ -11,6 +11,7 @@ export type Audience =
 export const tables: Record<string, Audience> = {
   "billing.audit_events": "service",
   "billing.customers": "owner",
+  "billing.emails": "service",
   "billing.event_handlers": "service",
   "billing.failed_webhooks": "service",
   "billing.invoice_payments": "service",
@@ -23,15 +24,21 @@ export const tables: Record<string, Audience> = {
   "billing.settings": "service",
   "billing.subscription_items": "owner",
   "billing.subscriptions": "owner",
+  "billing.suppressed_addresses": "service",
   "billing.webhook_duplicates": "service",
   "billing.webhook_events": "service",
 };
 
 /** Every function of schema `billing`, by name and the types of its arguments. */
 export const functions: Record<string, Audience> = {
+  "billing.apply_refresh(jsonb, timestamp with time zone, timestamp with time zone)": "service",
+  "billing.begin_emails(uuid, jsonb, text, timestamp with time zone)": "service",
   "billing.claim_outbox(text, integer, interval, text[], timestamp with time zone)": "service",
   "billing.complete_outbox(bigint, uuid, timestamp with time zone)": "service",
+  "billing.fail_email(bigint, uuid, jsonb, boolean, interval, boolean, timestamp with time zone)": "service",
   "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
+  "billing.finish_email(bigint, uuid, text, timestamp with time zone)": "service",
+  "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.receive_event(jsonb, timestamp with time zone)": "service",
   "billing.release_outbox(bigint[], uuid, interval, timestamp with time zone)": "service",
   "billing.replay_failed_webhook(text, timestamp with time zone)": "service",
