@@ -1,0 +1,96 @@
+import type { Sql } from "postgres";
+import { expect } from "vitest";
+import { createTestDatabase } from "../support/database.ts";
+import { type Delivery, deliverInSequence, retag, runMinutelyJobs } from "../support/histories/delivery.ts";
+import { makeHistory, NO_TAG } from "../support/histories/history.ts";
+import { difference, readStates, type State } from "../support/histories/state.ts";
+import type { StripeEvent } from "../support/stripe/events.ts";
+import { projections } from "./effects.ts";
+import type { StripeSender } from "./stripe-sender.ts";
+
+/** What some accounts' subscribers make Stripe send. */
+export interface Burst {
+  /** Each account's history as it happened, under a tag of its own. */
+  histories: Delivery[];
+  /** The events of all of them, under their final ids, each history's in order. */
+  events: StripeEvent[];
+  /** Users who sign up in them. */
+  users: string[];
+}
+
+/** Some 200 events of about seven customers, in chains of subscriptions, invoices and payments; the same for a seed. */
+export function makeBurst(seed: number, accounts = 5): Burst {
+  const histories = Array.from({ length: accounts }, (_, index): Delivery => {
+    const tag = `${(seed % 0xffffff).toString(16).padStart(6, "0")}${index.toString(16).padStart(2, "0")}`;
+    return { tag, happenings: makeHistory(seed * accounts + index).happenings };
+  });
+  const events: StripeEvent[] = [];
+  const users: string[] = [];
+  for (const { tag, happenings } of histories) {
+    for (const one of happenings) {
+      if (one.kind === "signUp") users.push(retag(one.userId, NO_TAG, tag));
+      else events.push(JSON.parse(retag(JSON.stringify(one.event), NO_TAG, tag)) as StripeEvent);
+    }
+  }
+  return { histories, events, users };
+}
+
+/**
+ * What must hold after any fault, once every delivery has been acknowledged: what was answered 2xx is stored, each
+ * event is stored once and projected once, wholly or not at all, and then with the reason kept.
+ */
+export async function expectEachEventOnce(sql: Sql, sender: StripeSender, { events }: Burst): Promise<void> {
+  const ids = events.map(({ id }) => id);
+  const stored = await sql<{ id: string }[]>`select id from billing.webhook_events where id = any(${ids})`;
+  const kept = new Set(stored.map(({ id }) => id));
+  expect([...sender.acknowledged].filter((id) => !kept.has(id))).toEqual([]);
+  expect([...kept].toSorted()).toEqual(ids.toSorted());
+
+  const owed = await sql<{ event_id: string }[]>`
+    select event_id from billing.failed_webhooks where status <> 'resolved'
+  `;
+  const unprojected = new Set(owed.map(({ event_id }) => event_id));
+  const found = await projections(sql);
+  const wrong = ids.filter((id) => found[id] !== (unprojected.has(id) ? undefined : "begun done"));
+  expect(wrong.map((id) => [id, found[id]])).toEqual([]);
+}
+
+/** Fails with the rows that differ from what the same events leave when nothing fails and they come in order. */
+export async function expectCalmState(sql: Sql, burst: Burst): Promise<void> {
+  await retryWhatFailed(sql);
+  await runMinutelyJobs(sql);
+  const states = await readStates(
+    sql,
+    burst.histories.map(({ tag }) => tag),
+  );
+  const calm = await calmStates(burst);
+  for (const { tag } of burst.histories) {
+    expect(calm.get(tag)?.get("webhook_events")?.length).toBeGreaterThan(0);
+    expect(difference(calm.get(tag), states.get(tag))).toEqual([]);
+  }
+}
+
+/** Projects what lost a race and was put off, as the minute's tick does, until nothing is owed. */
+async function retryWhatFailed(sql: Sql): Promise<void> {
+  for (let tick = 1; tick <= 10; tick++) {
+    const [owed] = await sql<{ count: string }[]>`
+      select count(*) from billing.failed_webhooks where status in ('retrying', 'dead')
+    `;
+    if (owed?.count === "0") return;
+    await sql`select billing.retry_failed_webhooks(now() + make_interval(hours => ${tick}))`;
+  }
+  const left =
+    await sql`select event_id, status, error ->> 'message' as message from billing.failed_webhooks`;
+  throw new Error(`projections still fail: ${JSON.stringify(left)}`);
+}
+
+async function calmStates({ histories }: Burst): Promise<Map<string, State>> {
+  const calm = await createTestDatabase();
+  try {
+    for (const history of histories) await deliverInSequence(calm.sql, history);
+    await runMinutelyJobs(calm.sql);
+    return await readStates(calm.sql);
+  } finally {
+    await calm.drop();
+  }
+}
