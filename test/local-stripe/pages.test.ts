@@ -97,6 +97,13 @@ test("3-D Secure has a page that leads back", async () => {
   expect(await stripe.paymentIntents.retrieve(intent.id)).toMatchObject({ status: "succeeded" });
 });
 
+test("the address itself shows what happened last and which checkouts wait", async () => {
+  const session = await checkout();
+  const text = await (await fetch(harness.local.url)).text();
+  expect(text).toContain("price.created");
+  expect(text).toContain(String(session.url));
+});
+
 test("what customers call themselves is not markup", async () => {
   const product = await stripe.products.create({ name: "<script>alert(1)</script>" });
   const price = await stripe.prices.create({ product: product.id, currency: "usd", unit_amount: 100 });

@@ -12,6 +12,7 @@ import type { IdempotencyKeys } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
 import type { Handler, Route } from "./http/route.ts";
 import { addHostedPages } from "./pages/hosted.ts";
+import { addOverviewPage } from "./pages/overview.ts";
 import { addPortalPages } from "./pages/portal.ts";
 
 type Env = { Bindings: HttpBindings };
@@ -102,6 +103,7 @@ function perform(
 /** The whole API as one Hono application. */
 export function createApp(parts: AppParts): Hono<Env> {
   const app = new Hono<Env>();
+  addOverviewPage(app, parts);
   addHostedPages(app, parts);
   addPortalPages(app, parts);
   for (const route of parts.routes) {

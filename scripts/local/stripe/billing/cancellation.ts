@@ -1,7 +1,6 @@
 import { change, emit } from "../core/events.ts";
 import type { Subscription } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
-import { resourceMissing } from "../http/errors.ts";
 import { refreshEntitlements } from "./entitlements.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
@@ -10,11 +9,8 @@ export interface CancelOptions {
   feedback?: NonNullable<Subscription["cancellation_details"]>["feedback"];
 }
 
-/** Cancel at once, at somebody's request. Stripe no longer knows a subscription that is canceled already. */
+/** Cancel at once, at somebody's request. */
 export function cancelSubscription(world: World, subscription: Subscription, options: CancelOptions): void {
-  if (["canceled", "incomplete_expired"].includes(subscription.status)) {
-    throw resourceMissing("subscription", subscription.id);
-  }
   subscription.cancellation_details = {
     comment: options.comment ?? subscription.cancellation_details?.comment ?? null,
     feedback: options.feedback ?? subscription.cancellation_details?.feedback ?? null,

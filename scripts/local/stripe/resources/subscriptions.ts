@@ -33,6 +33,7 @@ const feedbacks = [
 function cancel(call: Call): Subscription {
   const { world, params } = call;
   const subscription = findSubscription(world, idOf(call));
+  // Stripe no longer knows a subscription that is canceled already.
   if (["canceled", "incomplete_expired"].includes(subscription.status)) {
     throw resourceMissing("subscription", subscription.id);
   }
