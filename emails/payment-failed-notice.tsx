@@ -16,10 +16,10 @@ export function subject(props: Addressed<PaymentFailedProps>): string {
 /** The first word about a failed payment: what happened, and how little it takes to put it right. */
 export default function PaymentFailedNotice(props: Addressed<PaymentFailedProps>) {
   const { words, date, ...voice } = speak(props);
-  const { notice, declines, leaving, continues, nextAttempt } = words.paymentFailed;
+  const { notice, leaving, continues, nextAttempt } = words.paymentFailed;
   const facts = owed(props);
   const { deadline } = facts;
-  const reason = explainDecline(props.declineCode, declines);
+  const reason = explainDecline(props);
   return (
     <Layout
       {...props}

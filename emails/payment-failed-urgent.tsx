@@ -16,10 +16,10 @@ export function subject(props: Addressed<PaymentFailedProps>): string {
 /** Some days later: still unpaid, until when there is time, and what usually helps. */
 export default function PaymentFailedUrgent(props: Addressed<PaymentFailedProps>) {
   const { words, date, ...voice } = speak(props);
-  const { urgent, declines, leaving, nextAttempt } = words.paymentFailed;
+  const { urgent, leaving, nextAttempt } = words.paymentFailed;
   const facts = owed(props);
   const { deadline } = facts;
-  const reason = explainDecline(props.declineCode, declines);
+  const reason = explainDecline(props);
   const isPayment = facts.kind === "payment";
   return (
     <Layout

@@ -90,8 +90,8 @@ const family = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetic
 /** Sizes and spaces. Everything drawn takes them from here. */
 export const type = {
   family,
-  title: { fontSize: "24px", lineHeight: "30px", fontWeight: 650, letterSpacing: "-0.015em" },
-  figure: { fontSize: "36px", lineHeight: "42px", fontWeight: 650, letterSpacing: "-0.025em" },
+  title: { fontSize: "24px", lineHeight: "30px", fontWeight: 600, letterSpacing: "-0.015em" },
+  figure: { fontSize: "36px", lineHeight: "42px", fontWeight: 600, letterSpacing: "-0.025em" },
   body: { fontSize: "16px", lineHeight: "25px" },
   detail: { fontSize: "14px", lineHeight: "21px" },
   small: { fontSize: "13px", lineHeight: "20px" },

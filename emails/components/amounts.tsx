@@ -97,7 +97,7 @@ function Line({ line, ruled, strong, tight, closing }: LineProps) {
     paddingTop: close && !ruled ? space.fact : space.row,
     paddingBottom: close && !closing ? space.fact : space.row,
     ...(ruled || strong ? { borderTop: hairline } : {}),
-    fontWeight: strong ? 650 : 400,
+    fontWeight: strong ? 600 : 400,
     verticalAlign: "top",
   };
   return (

@@ -3,7 +3,7 @@ import { Body, Container, Head, Html, Img, Link, Preview, Section, Text } from "
 import { languageOf } from "../languages/index.ts";
 import type { Setting } from "../rendering/voice.ts";
 import { light, radius, space, type Tone, type as typeface, width } from "../theme.ts";
-import { darkRules, ink, narrowRules } from "./paint.ts";
+import { darkRules, ink, narrowRules, outlookDark } from "./paint.ts";
 import { SurroundingsProvider, surroundings } from "./setting.tsx";
 import { Status, Title } from "./text.tsx";
 
@@ -35,7 +35,7 @@ export function Layout({ brand, locale, subject, preview, status, tone, title, c
           <style>{`:root{color-scheme:light dark;supported-color-schemes:light dark}`}</style>
           <style>{`@media (max-width:480px){${narrowRules}}`}</style>
           <style>{`@media (prefers-color-scheme:dark){${darkRules(brand)}}`}</style>
-          <style>{darkRules(brand, "[data-ogsc] ")}</style>
+          <style>{darkRules(brand, outlookDark)}</style>
         </Head>
         <Body
           lang={locale}
@@ -81,7 +81,7 @@ export function Layout({ brand, locale, subject, preview, status, tone, title, c
 function Masthead({ brand }: Pick<Setting, "brand">) {
   const name = ink("text", {
     ...typeface.body,
-    fontWeight: 650,
+    fontWeight: 600,
     letterSpacing: "-0.01em",
     textDecoration: "none",
   });

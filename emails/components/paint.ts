@@ -25,10 +25,14 @@ export function ink(
   return { className: [`ink-${role}`, ...classes].join(" "), style: { color: light[role], ...style } };
 }
 
-/** The dark mode for clients that ask (Apple Mail, Outlook on phones): every colour set again by its class. */
-export function darkRules(brand: Brand, within = ""): string {
+/** The attributes that Outlook on the web sets around an email whose colours it has changed. */
+export const outlookDark = ["[data-ogsc] ", "[data-ogsb] "];
+
+/** The dark mode: every colour set again by its class, wherever one of the selectors is around. */
+export function darkRules(brand: Brand, within: readonly string[] = [""]): string {
   const { button, buttonText, buttonLine, link } = brandColors(brand.color, dark);
-  const rule = (selector: string, declarations: string) => `${within}${selector}{${declarations}}`;
+  const rule = (selector: string, declarations: string) =>
+    `${within.map((outer) => outer + selector).join(",")}{${declarations}}`;
   const color = (role: keyof Palette) => `color:${dark[role]}!important`;
   return [
     ...inks.map((role) => rule(`.ink-${role}`, color(role))),

@@ -189,7 +189,7 @@ export const en = {
       temporary: "The bank reported a temporary problem, which often passes by itself.",
     },
     notice: {
-      status: (kind: Overdue): string => (kind === "invoice" ? "Invoice overdue" : "Payment failed"),
+      status: (kind: Overdue): string => (kind === "invoice" ? "Invoice due" : "Payment failed"),
       subject: ({ kind, amount, product, app }: Owed) =>
         ({
           payment: `Your payment of ${amount} for ${product} didn’t go through`,

@@ -1,5 +1,5 @@
 import type { PaymentFailedProps } from "../contract.ts";
-import type { Language, Owed } from "../languages/en.ts";
+import type { Owed } from "../languages/en.ts";
 import { sumOf } from "./format.ts";
 import { type Addressed, speak } from "./voice.ts";
 
@@ -24,11 +24,11 @@ export function owed(props: Addressed<PaymentFailedProps>): Owed {
  * What the bank said, where saying it helps. Stripe asks not to tell customers of the other codes: a lost,
  * stolen or blocked card looks to them like any declined one (https://docs.stripe.com/declines/codes).
  */
-export function explainDecline(
-  code: string | null | undefined,
-  declines: Language["paymentFailed"]["declines"],
-): string | undefined {
-  switch (code) {
+export function explainDecline(props: Addressed<PaymentFailedProps>): string | undefined {
+  // With several invoices nobody could tell which of them the bank spoke of.
+  if (owed(props).kind !== "payment") return undefined;
+  const { declines } = speak(props).words.paymentFailed;
+  switch (props.declineCode) {
     case "expired_card":
       return declines.expired;
     case "insufficient_funds":

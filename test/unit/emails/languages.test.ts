@@ -124,6 +124,15 @@ describe.each(["en", "de"])("the failure emails in %s", (locale) => {
   });
 });
 
+test("what the bank said is told where it explains the one payment that failed, and nowhere else", () => {
+  const declineCode = "expired_card";
+  const invoice = { amountDue: 4900, overdueSince: "2026-11-23T09:00:00Z" };
+  const said = (invoices: object[]) => render("payment-failed-notice", { declineCode, invoices }).text;
+  expect(said([invoice])).toContain("The card has expired.");
+  expect(said([invoice, invoice])).not.toContain("The card has expired.");
+  expect(said([{ ...invoice, collectionMethod: "send_invoice" }])).not.toContain("The card has expired.");
+});
+
 const linked: [EmailName, object, string][] = [
   ["payment-receipt", { hostedInvoiceUrl: null, invoicePdf: null }, "invoice.stripe.com"],
   ["payment-recovered", { hostedInvoiceUrl: null, invoicePdf: null }, "invoice.stripe.com"],
