@@ -236,4 +236,19 @@ export const lookups: Statement[] = [
     sql: "select * from billing.payments where invoice_id = 'in_4711'",
     uses: ["payments_by_invoice"],
   },
+  {
+    what: "the emails of a customer",
+    sql: "select id, subject from billing.emails where customer_id = 'cus_4711' order by created_at",
+    uses: ["emails_by_customer"],
+  },
+  {
+    what: "the emails to an address",
+    sql: "select id, subject from billing.emails where lower(to_address) = '4711@example.com'",
+    uses: ["emails_by_address"],
+  },
+  {
+    what: "an email past its retention",
+    sql: "delete from billing.emails where outbox_id = 30000",
+    uses: ["suppressed_addresses_by_email"],
+  },
 ];
