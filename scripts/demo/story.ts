@@ -1,5 +1,5 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
-import type Stripe from "stripe";
+import { advanceClock, completeCheckout, setCardOutcome } from "../local/stripe/buyer.ts";
 import { date, day, hour, money } from "./format.ts";
 import type { DemoWorld } from "./world.ts";
 
@@ -93,14 +93,7 @@ async function checkOut(cast: Cast): Promise<string> {
     subscription_data: { trial_period_days: trialDays },
     success_url: "http://localhost:3000/welcome",
   });
-  // What Ada does on Stripe's page; only the local Stripe can be told so.
-  const done = (await stripe.rawRequest(
-    "POST",
-    `/v1/test_helpers/duebase/checkout/sessions/${session.id}/complete`,
-    {
-      payment_method: "pm_card_visa",
-    },
-  )) as unknown as Stripe.Checkout.Session;
+  const done = await completeCheckout(stripe, session.id, { paymentMethod: "pm_card_visa" });
   if (typeof done.subscription !== "string") throw new Error(`checkout ${session.id} made no subscription`);
   const subscription = await stripe.subscriptions.retrieve(done.subscription);
 
@@ -132,13 +125,13 @@ async function renew(cast: Cast): Promise<string> {
 }
 
 async function fail(cast: Cast): Promise<string> {
-  await behave(cast, "insufficient_funds");
+  await setCardOutcome(cast.world.stripe, cast.card, "insufficient_funds");
   return renew(cast);
 }
 
 async function payAgain(cast: Cast): Promise<string> {
   await advance(cast, cast.now + 3 * day - hour);
-  await behave(cast, "succeed");
+  await setCardOutcome(cast.world.stripe, cast.card, "succeed");
   const { data } = await cast.world.stripe.invoices.list({ subscription: cast.subscription, status: "open" });
   const open = data[0];
   if (open?.id) await cast.world.stripe.invoices.pay(open.id);
@@ -152,15 +145,9 @@ async function leave(cast: Cast): Promise<string> {
   return subscriptionLine(cast);
 }
 
-async function behave(cast: Cast, outcome: string): Promise<void> {
-  await cast.world.stripe.rawRequest("POST", `/v1/test_helpers/duebase/payment_methods/${cast.card}/behave`, {
-    outcome,
-  });
-}
-
 /** Turns the clock, and waits until everything that happened meanwhile has arrived in the database. */
 async function advance(cast: Cast, to: number): Promise<void> {
-  await cast.world.stripe.testHelpers.testClocks.advance(cast.clock, { frozen_time: to });
+  await advanceClock(cast.world.stripe, cast.clock, to);
   cast.now = to;
   await settled(cast);
 }

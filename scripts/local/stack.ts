@@ -109,6 +109,8 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const inbox = await startInbox({
       port: await getPort({ port: ports.inbox, host: "127.0.0.1" }),
       stateFile: join(directory, "inbox.json"),
+      apiKey: localKeys.resendApiKey,
+      now: options.now,
       log: (line) => logs.of("inbox").write(line),
       webhooks: [{ url: `${functionsUrl}/resend-webhook` }],
       webhookSecret: localKeys.resendWebhookSecret,
