@@ -272,7 +272,9 @@ begin
   if not has_state then
     insert into billing_private.object_versions as v (object_id, deleted_at)
     values (p_event.object_id, p_event.created)
-    on conflict (object_id) do update set deleted_at = excluded.deleted_at;
+    -- A read that finds it gone is later than the event that told when.
+    on conflict (object_id) do update set deleted_at = least(v.deleted_at, excluded.deleted_at)
+    returning v.deleted_at into deleted_at;
   elsif is_outlived then
     -- Its terminal state was edited after the deletion and arrived before it.
     object := null;
