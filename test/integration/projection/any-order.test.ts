@@ -52,7 +52,17 @@ function isLastTold(account: Account, second: string): boolean {
   return account.lastTold.get(id) === Number(time);
 }
 
-describe("the histories", () => {
+/** Of what Stripe was asked, the objects it could say no more of than that they are deleted. */
+function gone(account: Account, asked: Set<string>): Set<string> {
+  return new Set([...asked].filter((second) => isGone(account, second.split(" ")[0] ?? "")));
+}
+
+function isGone(account: Account, id: string): boolean {
+  return account.deletedAt.has(id) && account.get(id).object !== "subscription";
+}
+
+// A handful of histories to replay need not have everything.
+describe.runIf(COUNT >= 100)("the histories", () => {
   it("have every event type that is handled, in every API version", async () => {
     const events = played.histories.flatMap(({ account }) =>
       account.happenings.flatMap((one) => (one.kind === "event" ? [one.event] : [])),
@@ -116,6 +126,15 @@ describe("what is shown", () => {
   it.each(EVERY_RUN)("is true at Stripe, or Stripe is asked (run %i)", (run) => {
     const wrong = played.histories.flatMap(({ seed, account }, history) =>
       untruths(account, played.stateOf(run, history), played.askedOf(run, history)).map(
+        (line) => `seed ${seed}: ${line}`,
+      ),
+    );
+    expect(wrong.slice(0, 20)).toEqual([]);
+  });
+
+  it.each(EVERY_RUN)("is all true at Stripe once Stripe has answered (run %i)", (run) => {
+    const wrong = played.histories.flatMap(({ seed, account }, history) =>
+      untruths(account, played.settledStateOf(run, history), gone(account, played.askedOf(run, history))).map(
         (line) => `seed ${seed}: ${line}`,
       ),
     );

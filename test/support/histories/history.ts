@@ -51,7 +51,7 @@ export function makeHistory(seed: number): Account {
 
   plan();
   join();
-  for (let move = random.int(8, 22); move > 0; move--) {
+  for (let move = random.int(8, 24); move > 0; move--) {
     account.pass();
     if (random.chance(0.03)) account.upgrade();
     const moves: [weight: number, move: () => unknown, isPossible: boolean][] = [

@@ -148,7 +148,7 @@ function fail(account: Account, id: string): void {
     remind(account, id);
     return;
   }
-  const needsAction = random.chance(0.3);
+  const needsAction = random.chance(0.5);
   if (needsAction) requireAction(account, intent);
   else failAttempt(account, intent);
   account.change(

@@ -28,6 +28,8 @@ export interface Play {
   stateOf(run: number, history: number): State | undefined;
   /** `object second` of every read of Stripe that is owed. */
   askedOf(run: number, history: number): Set<string>;
+  /** The state after Stripe has answered them all. */
+  settledStateOf(run: number, history: number): State | undefined;
 }
 
 /** The tag of one delivery of one history: eight hexadecimal digits. */
@@ -74,6 +76,9 @@ export async function play(
   const states = await readStates(database.sql);
   const asked = await readAsked(database);
   watch.lap("read back");
+  await answer(database, asked, (tag) => histories[Number.parseInt(tag.slice(2), 16)]?.account);
+  const settled = await readStates(database.sql);
+  watch.lap("settled");
 
   const tally: Tally = {};
   for (const one of tallies)
@@ -87,6 +92,7 @@ export async function play(
     parallelRun,
     tally,
     stateOf: (run, history) => states.get(tagOf(run, history)),
+    settledStateOf: (run, history) => settled.get(tagOf(run, history)),
     askedOf: (run, history) => asked.get(tagOf(run, history)) ?? new Set(),
   };
 }
@@ -103,6 +109,34 @@ async function readAsked(database: TestDatabase): Promise<Map<string, Set<string
     asked.set(tag, seconds.add(`${retag(id, tag, NO_TAG)} ${second}`));
   }
   return asked;
+}
+
+/** Does what is owed: gives the database every object it asked about as Stripe has it, a while after the last event. */
+async function answer(
+  database: TestDatabase,
+  asked: Map<string, Set<string>>,
+  accountOf: (tag: string) => Account | undefined,
+): Promise<void> {
+  const answers: { object: string; at: number }[] = [];
+  for (const [tag, seconds] of asked) {
+    const account = accountOf(tag);
+    if (!account) throw new Error(`no history has the tag ${tag}`);
+    for (const id of new Set([...seconds].map((second) => second.split(" ")[0] ?? ""))) {
+      const kept = account.get(id);
+      // Stripe keeps canceled subscriptions; of what else is deleted it knows no more than that.
+      const isGone = account.deletedAt.has(id) && kept.object !== "subscription";
+      const object = isGone ? { id, object: kept.object, deleted: true } : kept;
+      answers.push({ object: retag(JSON.stringify(object), NO_TAG, tag), at: account.now + 60 });
+    }
+  }
+  const outcomes = await database.sql<{ outcome: string; count: number }[]>`
+    select billing.apply_refresh(answer.object::jsonb, to_timestamp(answer.at)) as outcome, count(*)::integer as count
+    from jsonb_to_recordset(${JSON.stringify(answers)}::text::jsonb) as answer (object text, at double precision)
+    group by 1
+  `;
+  const unapplied = outcomes.filter(({ outcome }) => outcome !== "applied" && outcome !== "stale");
+  if (unapplied.length > 0)
+    throw new Error(`Stripe's answers were not applied: ${JSON.stringify(unapplied)}`);
 }
 
 function stopwatch() {

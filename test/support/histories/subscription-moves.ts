@@ -73,8 +73,10 @@ export function moveSubscription(account: Account, id: string, prices: string[])
     case "trialing":
       return random.pick([
         () => warn(account, id),
+        () => warn(account, id),
         () => renew(account, id),
-        () => move("paused", "customer.subscription.paused"),
+        () => pause(account, id),
+        () => pause(account, id),
         () => edit(account, id, prices),
         () => cancel(account, id),
       ])();
@@ -89,6 +91,34 @@ export function moveSubscription(account: Account, id: string, prices: string[])
         () => cancel(account, id),
       ])();
   }
+}
+
+/** A trial ends without a way to pay; sometimes one is given soon after. */
+function pause(account: Account, id: string): null {
+  account.change(id, { status: "paused" }, "customer.subscription.updated", "customer.subscription.paused");
+  if (account.random.chance(0.6)) {
+    account.pass();
+    account.change(
+      id,
+      { status: "active" },
+      "customer.subscription.updated",
+      "customer.subscription.resumed",
+    );
+  }
+  return null;
+}
+
+/** A change that waits for its payment, and what came of it. */
+function waitForUpdate(account: Account, id: string, end: string): void {
+  const pending_update = {
+    billing_cycle_anchor: null,
+    expires_at: account.now + 86_400,
+    subscription_items: null,
+    trial_end: null,
+  };
+  account.change(id, { pending_update }, "customer.subscription.updated");
+  account.pass();
+  account.change(id, { pending_update: null }, "customer.subscription.updated", end);
 }
 
 function warn(account: Account, id: string): null {
@@ -120,12 +150,6 @@ function edit(account: Account, id: string, prices: string[]): null {
   const [first, ...others] = now.items.data;
   if (!first) return null;
   const swapped = account.get<Price>(random.pick(prices));
-  const pending = {
-    billing_cycle_anchor: null,
-    expires_at: account.now + 86_400,
-    subscription_items: null,
-    trial_end: null,
-  };
   const edits: (() => void)[] = [
     () => items([{ ...first, price: swapped, plan: planOf(swapped) }, ...others]),
     () => items([{ ...first, quantity: (first.quantity ?? 1) + 1 }, ...others]),
@@ -157,9 +181,9 @@ function edit(account: Account, id: string, prices: string[]): null {
       ),
     () => set({ metadata: { ...now.metadata, note: random.token(3) } }),
     () => set({ default_payment_method: account.id("pm") }),
-    () => set({ pending_update: pending }),
-    () => set({ pending_update: null }, "customer.subscription.pending_update_applied"),
-    () => set({ pending_update: null }, "customer.subscription.pending_update_expired"),
+    ...["applied", "applied", "expired", "expired"].map(
+      (end) => () => waitForUpdate(account, id, `customer.subscription.pending_update_${end}`),
+    ),
   ];
   random.pick(edits)();
   return null;

@@ -30,17 +30,20 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
     for (const { row, toldBy } of truth.filter((expected) => expected.table === table)) {
       const found = shown.get(row.id);
       shown.delete(row.id);
-      if (hasAsked(toldBy)) continue;
-      if (!found) lines.push(`${table} ${row.id} is missing`);
-      else
-        for (const column of Object.keys(row))
-          if (
-            row[column] !== undefined &&
-            !isDeepStrictEqual(withoutNulls(row[column]), withoutNulls(found[column]))
-          )
-            lines.push(
-              `${table} ${row.id} ${column}: ${JSON.stringify(found[column])} instead of ${JSON.stringify(row[column])}`,
-            );
+      if (!found) {
+        if (!hasAsked(toldBy)) lines.push(`${table} ${row.id} is missing`);
+        continue;
+      }
+      // That something is deleted, and when, is never in doubt.
+      const known = hasAsked(toldBy) ? ["deleted_at"] : Object.keys(row);
+      for (const column of known)
+        if (
+          row[column] !== undefined &&
+          !isDeepStrictEqual(withoutNulls(row[column]), withoutNulls(found[column]))
+        )
+          lines.push(
+            `${table} ${row.id} ${column}: ${JSON.stringify(found[column])} instead of ${JSON.stringify(row[column])}`,
+          );
     }
     for (const [id, row] of shown)
       if (!hasAsked([String(row.subscription ?? id)])) lines.push(`${table} ${id} should not be there`);
