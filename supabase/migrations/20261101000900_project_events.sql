@@ -309,6 +309,9 @@ begin
     incoming := billing_private.read_event(event, p_now);
     insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
     if found then
+      if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
+      end if;
       return coalesce(
         (
           select case f.status when 'quarantined' then 'quarantined' else 'failed' end
@@ -321,8 +324,10 @@ begin
   end if;
 
   -- The event itself was flushed to disk before anybody could see it. A crash may cost this count, and nothing else,
-  -- so the answer need not wait for the disk once more.
-  perform set_config('synchronous_commit', 'off', true);
+  -- so the answer need not wait for the disk once more; unless the transaction has more to lose.
+  if pg_current_xact_id_if_assigned() is null then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
   insert into billing.webhook_duplicates (event_id, received_at) values (event ->> 'id', p_now);
   return 'duplicate';
 end;
