@@ -107,7 +107,7 @@ async function checkAccess({ world, ada, grace, subscription }: Cast): Promise<C
     check(
       "who is not signed in is refused",
       "permission denied for schema billing",
-      await readable(stranger),
+      await quietly(() => readable(stranger)),
     ),
   ];
 }
