@@ -94,6 +94,44 @@ $$;
 
 comment on function billing_private.email_brand is 'Whose emails these are, as the templates take it (emails/contract.ts, Brand).';
 
+create function billing_private.known_card(p_payload jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  kept_method text;
+  card jsonb;
+begin
+  select coalesce(s.default_payment_method, c.default_payment_method)
+  into kept_method
+  from billing.customers as c
+  left join billing.subscriptions as s on s.id = p_payload ->> 'subscription'
+  where c.id = p_payload ->> 'customer';
+
+  select jsonb_build_object('type', 'card', 'brand', y.card_brand, 'last4', y.card_last4)
+  into card
+  from billing.payments as y
+  where y.card_last4 is not null
+    and case
+      when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
+      when p_payload ? 'invoice' then y.invoice_id = p_payload ->> 'invoice'
+      else y.customer = p_payload ->> 'customer' and y.payment_method = kept_method
+    end
+  order by y.status = 'succeeded' desc, y.created desc
+  limit 1;
+  -- What is to be charged is not known, only that there is something.
+  if card is null and kept_method is not null and not p_payload ?| array['payment', 'invoice'] then
+    card := jsonb_build_object('type', 'other');
+  end if;
+  return card;
+end;
+$$;
+
+comment on function billing_private.known_card is
+  'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none.';
+
 create function billing_private.fill_email_props(p_payload jsonb)
 returns jsonb
 language plpgsql
@@ -102,10 +140,12 @@ set search_path = ''
 as $$
 declare
   props constant jsonb := p_payload -> 'props';
-  found_props jsonb;
+  filled jsonb;
 begin
-  select jsonb_build_object(
-    'customerName', (select nullif(btrim(c.name), '') from billing.customers as c where c.id = p_payload ->> 'customer'),
+  filled := jsonb_build_object(
+    'customerName', (
+      select nullif(btrim(c.name), '') from billing.customers as c where c.id = p_payload ->> 'customer'
+    ),
     'productName', (
       select p.name
       from billing.subscription_items as i
@@ -113,24 +153,35 @@ begin
       where i.subscription = p_payload ->> 'subscription'
       order by i.created, i.id
       limit 1
-    ),
-    'paymentMethod', (
-      select jsonb_build_object('type', 'card', 'brand', y.card_brand, 'last4', y.card_last4)
-      from billing.payments as y
-      where (y.id = p_payload ->> 'payment' or y.invoice_id = p_payload ->> 'invoice') and y.card_last4 is not null
-      order by y.status = 'succeeded' desc, y.created desc
-      limit 1
     )
-  )
-  into found_props;
+  );
+  if props -> 'paymentMethod' = 'null' then
+    filled := filled || jsonb_build_object('paymentMethod', billing_private.known_card(p_payload));
+  end if;
+  if p_payload ? 'payment' then
+    filled := filled || coalesce(
+      (
+        select jsonb_build_object(
+          'scope', case when (props ->> 'refundAmount')::bigint >= y.amount_received then 'full' else 'partial' end,
+          'paymentAmount', y.amount_received,
+          'receiptUrl', y.receipt_url,
+          'invoiceNumber', i.number
+        )
+        from billing.payments as y
+        left join billing.invoices as i on i.id = y.invoice_id
+        where y.id = p_payload ->> 'payment'
+      ),
+      jsonb_build_object('scope', 'partial')
+    );
+  end if;
   return props || coalesce(
-    (select jsonb_object_agg(f.key, f.value) from jsonb_each(found_props) as f where props -> f.key = 'null'), '{}'
+    (select jsonb_object_agg(f.key, f.value) from jsonb_each(filled) as f where props -> f.key = 'null'), '{}'
   );
 end;
 $$;
 
 comment on function billing_private.fill_email_props is
-  'The props of an email with the names that were not at hand when it was owed: whatever is null of customerName, productName and paymentMethod, as known by now.';
+  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now.';
 
 create function billing_private.skip_email(p_effect billing.outbox, p_reason text, p_now timestamptz)
 returns void
@@ -160,7 +211,14 @@ as $$
 declare
   customer billing.customers;
 begin
-  select * into customer from billing.customers as c where c.id = p_effect.payload ->> 'customer';
+  select *
+  into customer
+  from billing.customers as c
+  where c.id = coalesce(
+    p_effect.payload ->> 'customer',
+    -- A refund names the payment, and only that.
+    (select y.customer from billing.payments as y where y.id = p_effect.payload ->> 'payment')
+  );
   address := coalesce(nullif(btrim(customer.email), ''), nullif(btrim(p_effect.payload ->> 'to'), ''));
   locales := customer.preferred_locales;
   obstacle := case

@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { deliver } from "../../support/delivering.ts";
+import { fixture, loadFixtures, renamedFixture } from "../../support/fixtures.ts";
+import type { StripeEvent } from "../../support/stripe/events.ts";
+
+const databases: TestDatabase[] = [];
+let inbox: Inbox;
+beforeAll(async () => {
+  inbox = await startInbox({ port: 0, mailbox: false, ratePerSecond: Number.POSITIVE_INFINITY });
+});
+afterAll(async () => {
+  await inbox.close();
+  for (const database of databases) await database.drop();
+});
+async function newDatabase(): Promise<TestDatabase> {
+  const database = await createTestDatabase();
+  databases.push(database);
+  return database;
+}
+
+const secondsAfter = (event: StripeEvent, seconds: number) => new Date((event.created + seconds) * 1000);
+async function receive(database: TestDatabase, event: StripeEvent, late = 2) {
+  return database.receive(event, secondsAfter(event, late));
+}
+/** Every mail owed, as template and fact. */
+async function owed(database: TestDatabase): Promise<string[]> {
+  const rows = await database.sql<{ mail: string }[]>`
+    select (payload ->> 'template') || ' ' || dedupe_key as mail from billing.outbox
+    where kind = 'email' and status <> 'canceled' order by id
+  `;
+  return rows.map(({ mail }) => mail);
+}
+function changed(type: string, name: string, object: object, event: Partial<StripeEvent> = {}): StripeEvent {
+  const renamed = renamedFixture(fixture(type), name);
+  return {
+    ...renamed,
+    ...event,
+    data: { ...renamed.data, object: { ...renamed.data.object, ...object } },
+  } as StripeEvent;
+}
+
+const STORY = [
+  "trial-ending trial-ending:sub_ExampleTeam:1789635600",
+  "payment-failed-notice payment-failed:in_ExampleFirst",
+  "payment-action-required action-required:in_ExampleFirst:2",
+  "payment-receipt receipt:in_ExampleFirst",
+  "refund-issued refund:re_ExampleFirst",
+  "trial-ended-without-card paused:sub_ExampleAddon:1791190800",
+  "subscription-resumed resumed:sub_ExampleAddon:1791363600",
+  "subscription-canceled canceled:sub_ExampleTeam:1794301200",
+];
+
+describe("the fixtures' story", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await newDatabase();
+  });
+
+  it("owes each mail in the transaction of the state it tells of, and every one of them can be rendered and sent", async () => {
+    // Her address is known before her story begins.
+    await receive(database, fixture("customer.updated"));
+    for (const event of loadFixtures()) {
+      await receive(database, event);
+      await deliver({ database, resend: { url: inbox.apiUrl } }, secondsAfter(event, 5));
+    }
+    const dead =
+      await database.sql`select last_error from billing.outbox where kind = 'email' and status = 'dead'`;
+    expect(dead).toEqual([]);
+    expect(await owed(database)).toEqual(STORY);
+    const subjects = inbox.emails().map(({ subject }) => subject);
+    expect(subjects).toMatchSnapshot();
+  });
+
+  it("told again, by repetition and by replay, owes nothing more", async () => {
+    const before = await owed(database);
+    for (const event of loadFixtures()) {
+      expect(await receive(database, event, 3600)).toBe("duplicate");
+      await database.sql`select billing_private.retry_projection(${event.id}, ${secondsAfter(event, 7200)})`;
+    }
+    expect(await owed(database)).toEqual(before);
+  });
+
+  it("told backwards owes the facts, and no news that is none any more", async () => {
+    const backwards = await newDatabase();
+    for (const event of loadFixtures().reverse()) await receive(backwards, event);
+    const mails = await owed(backwards);
+    expect(mails).toEqual(
+      expect.arrayContaining([
+        "payment-receipt receipt:in_ExampleFirst",
+        "refund-issued refund:re_ExampleFirst",
+      ]),
+    );
+    for (const stale of ["paused:", "trial-ending:", "payment-failed:", "action-required:"]) {
+      expect(
+        mails.filter((mail) => mail.includes(` ${stale}`)),
+        stale,
+      ).toEqual([]);
+    }
+    for (const mail of mails) expect(STORY).toContain(mail);
+  });
+});
+
+describe("a receipt", () => {
+  it("is owed once for the two events that tell of it", async () => {
+    const database = await newDatabase();
+    await receive(database, fixture("invoice.paid"));
+    await receive(database, fixture("invoice.payment_succeeded"));
+    const mails = (await owed(database)).filter((mail) => mail.startsWith("payment-receipt"));
+    expect(new Set(mails).size).toBe(mails.length);
+    expect(mails).toContain("payment-receipt receipt:in_ExampleFirst");
+  });
+
+  it("is not owed for an invoice that cost nothing", async () => {
+    const database = await newDatabase();
+    await receive(database, changed("invoice.paid", "Free", { amount_paid: 0, amount_due: 0, total: 0 }));
+    expect(await owed(database)).toEqual([]);
+  });
+
+  it("goes to the invoice's address where the customer's own event has not come yet", async () => {
+    const database = await newDatabase();
+    inbox.ledger.clear();
+    await receive(database, changed("invoice.paid", "Early", { customer_email: "early@example.com" }));
+    await deliver({ database, resend: { url: inbox.apiUrl } }, secondsAfter(fixture("invoice.paid"), 5));
+    expect(inbox.ledger.mails[0]?.to).toEqual(["early@example.com"]);
+  });
+
+  it("is not owed while receipts are switched off, nor for news of last week, which the audit trail tells", async () => {
+    const database = await newDatabase();
+    await database.sql`update billing.settings set emails_off = '{payment-receipt}' where id`;
+    await receive(database, renamedFixture(fixture("invoice.paid"), "Off"));
+    await database.sql`update billing.settings set emails_off = '{}' where id`;
+    await receive(database, renamedFixture(fixture("invoice.paid"), "Late"), 8 * 86_400);
+    expect(await owed(database)).toEqual([]);
+    const audited =
+      await database.sql`select subject_id, detail ->> 'reason' as reason from billing.audit_events where action = 'email.skipped'`;
+    expect(audited).toEqual([{ subject_id: "receipt:in_LateFirst", reason: "too_late" }]);
+  });
+});
+
+describe("a failed payment", () => {
+  it("that needs the customer's confirmation asks for that, and says nothing else", async () => {
+    for (const order of [1, -1]) {
+      const database = await newDatabase();
+      const created = 1_789_900_000;
+      const events = ["invoice.payment_failed", "invoice.payment_action_required"].map((type) =>
+        changed(type, "Both", { status: "open", attempt_count: 1 }, { created }),
+      );
+      for (const event of order === 1 ? events : events.reverse()) await receive(database, event);
+      expect(await owed(database)).toEqual(["payment-action-required action-required:in_BothFirst:1"]);
+    }
+  });
+
+  it("of a first invoice is left to the checkout, and of a paid one is no news", async () => {
+    const database = await newDatabase();
+    await receive(
+      database,
+      changed("invoice.payment_failed", "New", { billing_reason: "subscription_create" }),
+    );
+    await receive(database, renamedFixture(fixture("invoice.paid"), "Paid"));
+    await receive(database, renamedFixture(fixture("invoice.payment_failed"), "Paid"));
+    expect((await owed(database)).filter((mail) => mail.startsWith("payment-failed"))).toEqual([]);
+  });
+});
+
+describe("a cancellation", () => {
+  const end = 1_795_000_000;
+  const deletion = (name: string, object: object) =>
+    changed("customer.subscription.deleted", name, { ended_at: end, ...object }, { created: end });
+
+  it("announced for the end of the period is not told again when it comes", async () => {
+    const database = await newDatabase();
+    const announced = changed("customer.subscription.updated", "Leaving", {
+      status: "active",
+      cancel_at_period_end: true,
+      cancel_at: end,
+      ended_at: null,
+    });
+    announced.data.previous_attributes = { cancel_at_period_end: false, cancel_at: null };
+    await receive(database, announced);
+    await receive(database, deletion("Leaving", { cancel_at_period_end: true }));
+    expect(await owed(database)).toEqual([`subscription-canceled canceled:sub_LeavingTeam:${end}`]);
+    const [row] =
+      await database.sql`select payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email'`;
+    expect(row?.reason).toBe("at_period_end");
+  });
+
+  it.each([
+    [
+      "by the customer",
+      { cancellation_details: { reason: "cancellation_requested" } },
+      "subscription-canceled",
+      "requested",
+    ],
+    [
+      "for non-payment",
+      { cancellation_details: { reason: "payment_failed" } },
+      "subscription-canceled",
+      "nonpayment",
+    ],
+    [
+      "because a trial ran out without a card",
+      {
+        trial_end: end,
+        trial_settings: { end_behavior: { missing_payment_method: "cancel" } },
+        default_payment_method: null,
+      },
+      "trial-ended-without-card",
+      null,
+    ],
+  ])("%s says so", async (_how, object, template, reason) => {
+    const database = await newDatabase();
+    await receive(database, deletion("Gone", object));
+    const rows =
+      await database.sql`select payload ->> 'template' as template, payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email'`;
+    expect(rows).toEqual([{ template, reason }]);
+  });
+});
