@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { applyMigrations } from "../../scripts/local/migrations.ts";
 import { projectRoot } from "../../scripts/local/project.ts";
 import {
   type DebianPostgres,
@@ -47,6 +50,26 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
       "duebase-purge-outbox",
       "duebase-retry",
     ]);
+  });
+
+  test("undoes a migration that fails half way, so that it can be run again", async () => {
+    const project = await mkdtemp(join(tmpdir(), "duebase-half-"));
+    await mkdir(join(project, "supabase", "migrations"), { recursive: true });
+    await writeFile(
+      join(project, "supabase", "migrations", "20260101000000_half.sql"),
+      "create table public.half (id bigint primary key);\nselect 1 / 0;\n",
+    );
+    await sql`create database half`;
+    const half = postgres(server.urlFor("postgres", "half"), { max: 1, onnotice: () => {} });
+    try {
+      await expect(applyMigrations(server.urlFor("postgres", "half"), project)).rejects.toThrow(
+        "division by zero",
+      );
+      expect(await half`select to_regclass('public.half') as found`).toEqual([{ found: null }]);
+    } finally {
+      await half.end();
+      await rm(project, { recursive: true });
+    }
   });
 
   test("keeps every promise of supabase/tests", async () => {
