@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { customerEvent, failureOf } from "./handlers.ts";
+import { customerEvent, failureOf, untilSomebodyWaits } from "./handlers.ts";
 
 // event_handlers is edited while events come in: in Studio, by a migration of the application, by two people at once.
 
@@ -63,7 +63,7 @@ test("two edits at the same time both count", async () => {
   const [first, second] = [database.connect(), database.connect()];
   await first.unsafe(`begin; ${add("app.two")}`);
   const waiting = second.unsafe(add("app.three")).execute();
-  // The second may have to wait for the first, but not the other way round.
+  await untilSomebodyWaits(database);
   await first.unsafe("commit");
   await waiting;
   const event = customerEvent("both");

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { TransactionSql } from "postgres";
 import type { TestDatabase } from "../../support/database.ts";
 
@@ -104,6 +105,21 @@ export async function replay(
       sql<{ outcome: string }[]>`select billing.replay_failed_webhook(${event}, ${now}) as outcome`,
   );
   return row?.outcome;
+}
+
+/** Waits until some session of the database waits for a lock. */
+export async function untilSomebodyWaits(database: TestDatabase): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const [row] = await database.sql`
+      select count(*)::int as waiting
+      from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'
+    `;
+    if (row?.waiting > 0) return;
+    if (Date.now() > deadline) throw new Error("nobody waits for a lock");
+    await delay(10);
+  }
 }
 
 export const minutes = (count: number): number => count * 60_000;

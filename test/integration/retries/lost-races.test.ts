@@ -1,8 +1,7 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { Sql } from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { after, customerEvent, failureOf, minutes, retry } from "./handlers.ts";
+import { after, customerEvent, failureOf, minutes, retry, untilSomebodyWaits } from "./handlers.ts";
 
 // Real ones: a lock that is held, a deadlock, a row that changed under a snapshot.
 
@@ -29,21 +28,6 @@ beforeAll(async () => {
   `);
 });
 afterAll(() => database.drop());
-
-/** Waits until some session of this database waits for a lock. */
-async function untilSomebodyWaits(): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const [row] = await database.sql`
-      select count(*)::int as waiting
-      from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'
-    `;
-    if (row?.waiting > 0) return;
-    if (Date.now() > deadline) throw new Error("nobody waits for a lock");
-    await delay(10);
-  }
-}
 
 /** A transaction that stays open until it is told to end. */
 async function hold(session: Sql, work: string): Promise<() => Promise<void>> {
@@ -87,7 +71,7 @@ test("a deadlock in which the projection is the victim: kept, retried, not count
     "set local deadlock_timeout = '20s'; update app.counters set value = value + 1 where name = 'second'",
   );
   const receiving = database.receive(customerEvent("deadlocked"), start);
-  await untilSomebodyWaits();
+  await untilSomebodyWaits(database);
   await other.unsafe("update app.counters set value = value + 1 where name = 'first'");
   expect(await receiving).toBe("failed");
   await release();
