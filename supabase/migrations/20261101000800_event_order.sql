@@ -223,10 +223,11 @@ begin
     end if;
   end if;
 
-  select e.payload #> '{data,object}', shown.deleted_at
-  into object, deleted_at
-  from billing.webhook_events as e
-  where e.id = latest.event_id;
+  deleted_at := shown.deleted_at;
+  object := p_incoming;
+  if latest.event_id <> p_event.id then
+    select e.payload #> '{data,object}' into object from billing.webhook_events as e where e.id = latest.event_id;
+  end if;
 
   update billing_private.object_versions as v
   set

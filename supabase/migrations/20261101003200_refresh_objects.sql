@@ -83,7 +83,10 @@ begin
   select * into shown from billing_private.object_versions as v where v.object_id = p_read.object_id for update;
   if not found or shown.as_of is null or p_read.type = 'duebase.deleted' then
     return 'applied';
-  elsif shown.rank = 9 or shown.as_of > p_read.created then
+  elsif shown.as_of > p_read.created then
+    return 'stale';
+  -- Nothing brings a deleted object back. A canceled subscription can still be read, and have been edited since.
+  elsif shown.rank = 9 and billing_private.event_rank(p_read.type, p_read.payload #> '{data,object}') < 5 then
     return 'stale';
   end if;
   return case when shown.as_of < p_read.created then 'applied' else 'undecided' end;
