@@ -158,21 +158,13 @@ begin
   if props -> 'paymentMethod' = 'null' then
     filled := filled || jsonb_build_object('paymentMethod', billing_private.known_card(p_payload));
   end if;
-  if p_payload ? 'payment' then
-    filled := filled || coalesce(
-      (
-        select jsonb_build_object(
-          'scope', case when (props ->> 'refundAmount')::bigint >= y.amount_received then 'full' else 'partial' end,
-          'paymentAmount', y.amount_received,
-          'receiptUrl', y.receipt_url,
-          'invoiceNumber', i.number
-        )
-        from billing.payments as y
-        left join billing.invoices as i on i.id = y.invoice_id
-        where y.id = p_payload ->> 'payment'
-      ),
-      jsonb_build_object('scope', 'partial')
-    );
+  if props -> 'invoiceNumber' = 'null' then
+    filled := filled || jsonb_build_object('invoiceNumber', (
+      select i.number
+      from billing.payments as y
+      join billing.invoices as i on i.id = y.invoice_id
+      where y.id = p_payload ->> 'payment'
+    ));
   end if;
   return props || coalesce(
     (select jsonb_object_agg(f.key, f.value) from jsonb_each(filled) as f where props -> f.key = 'null'), '{}'
@@ -211,18 +203,15 @@ as $$
 declare
   customer billing.customers;
 begin
-  select *
-  into customer
-  from billing.customers as c
-  where c.id = coalesce(
-    p_effect.payload ->> 'customer',
-    -- A refund names the payment, and only that.
-    (select y.customer from billing.payments as y where y.id = p_effect.payload ->> 'payment')
-  );
+  select * into customer from billing.customers as c where c.id = p_effect.payload ->> 'customer';
   address := coalesce(nullif(btrim(customer.email), ''), nullif(btrim(p_effect.payload ->> 'to'), ''));
   locales := customer.preferred_locales;
   obstacle := case
     when p_effect.payload ->> 'template' = any ((select s.emails_off from billing.settings as s)::text[]) then 'switched_off'
+    -- A test clock may stand anywhere.
+    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '7 days'
+      and (select s.livemode from billing.settings as s)
+    then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
     when address is null and customer.created is null then 'customer_unknown'
     when address is null then 'no_address'
@@ -232,7 +221,7 @@ end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or what speaks against it: switched_off, customer_deleted, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_unknown (not heard of yet), no_address, address_suppressed.';
 
 create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
 returns jsonb

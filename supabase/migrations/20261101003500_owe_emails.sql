@@ -12,24 +12,18 @@ as $$
 begin
   if p_template = any ((select s.emails_off from billing.settings as s)::text[]) then
     return;
-  elsif p_event.created < p_event.received_at - interval '7 days' then
-    perform billing_private.audit(
-      'email.skipped', 'system', p_fact, p_event.customer_id,
-      jsonb_build_object('template', p_template, 'reason', 'too_late'), p_event.created, p_event.id
-    );
-    return;
   end if;
   perform billing_private.enqueue(
     'email', p_fact,
-    jsonb_build_object('template', p_template, 'customer', p_event.customer_id) || jsonb_strip_nulls(p_about)
-      || jsonb_build_object('props', p_props),
+    jsonb_build_object('template', p_template, 'customer', p_event.customer_id, 'happened_at', p_event.created)
+      || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
     p_event.received_at
   );
 end;
 $$;
 
 comment on function billing_private.owe_email is
-  'Owes one email about a fact, unless its kind is switched off or the news is a week old. p_about: invoice, subscription, payment it is about, and an address (to) in case the customer has none. Props that are null are filled in when it is written.';
+  'Owes one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, and an address (to) in case the customer has none. Props that are null are filled in when it is written.';
 
 create function billing_private.unix_time(p_seconds jsonb)
 returns timestamptz
@@ -411,26 +405,33 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
+  refunded constant bigint := (o ->> 'amount_refunded')::bigint;
+  refunded_before constant bigint := (p_event.payload #>> '{data,previous_attributes,amount_refunded}')::bigint;
 begin
-  if o ->> 'status' is distinct from 'succeeded' then
+  -- What this refund returned is the step the charge's sum took; without the sum before, that is not known.
+  if coalesce(refunded <= refunded_before, true) then
     return;
   end if;
   perform billing_private.owe_email(
-    p_event, 'refund-issued', 'refund:' || p_event.object_id,
+    p_event, 'refund-issued', format('refund:%s:%s', p_event.object_id, refunded),
     jsonb_build_object(
-      'payment', coalesce(billing_private.stripe_id(o -> 'payment_intent'), billing_private.stripe_id(o -> 'charge'))
+      'payment', coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id),
+      'to', nullif(o #>> '{billing_details,email}', '')
     ),
     jsonb_build_object(
-      'customerName', null, 'paymentMethod', null, 'scope', null, 'paymentAmount', null, 'receiptUrl', null, 'invoiceNumber', null,
-      'refundAmount', (o ->> 'amount')::bigint,
+      'customerName', null, 'paymentMethod', null, 'invoiceNumber', null,
+      'refundAmount', refunded - refunded_before,
       'currency', o ->> 'currency',
-      'issuedAt', coalesce(billing_private.unix_time(o -> 'created'), p_event.created)
+      'scope', case when refunded - refunded_before >= (o ->> 'amount')::bigint then 'full' else 'partial' end,
+      'paymentAmount', (o ->> 'amount')::bigint,
+      'issuedAt', p_event.created,
+      'receiptUrl', o ->> 'receipt_url'
     )
   );
 end;
 $$;
 
-comment on function billing_private.owe_refund_email is 'Handler: refund.created and updated, once the refund has succeeded.';
+comment on function billing_private.owe_refund_email is 'Handler: charge.refunded, once per refund.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending'),
@@ -442,7 +443,4 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed'),
   ('invoice.payment_failed', 'billing_private.owe_failure_notice', 40, 'email: first notice of a failed payment'),
-  ('refund.created', 'billing_private.owe_refund_email', 40, 'email: refund'),
-  ('refund.updated', 'billing_private.owe_refund_email', 40, 'email: refund'),
-  ('refund.created', 'billing_private.record_audit_event', 50, 'audit trail'),
-  ('refund.updated', 'billing_private.record_audit_event', 50, 'audit trail');
+  ('charge.refunded', 'billing_private.owe_refund_email', 40, 'email: refund');

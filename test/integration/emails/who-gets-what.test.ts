@@ -46,7 +46,7 @@ const STORY = [
   "payment-failed-notice payment-failed:in_ExampleFirst",
   "payment-action-required action-required:in_ExampleFirst:2",
   "payment-receipt receipt:in_ExampleFirst",
-  "refund-issued refund:re_ExampleFirst",
+  "refund-issued refund:ch_ExampleFirst:2900",
   "trial-ended-without-card paused:sub_ExampleAddon:1791190800",
   "subscription-resumed resumed:sub_ExampleAddon:1791363600",
   "subscription-canceled canceled:sub_ExampleTeam:1794301200",
@@ -89,7 +89,7 @@ describe("the fixtures' story", () => {
     expect(mails).toEqual(
       expect.arrayContaining([
         "payment-receipt receipt:in_ExampleFirst",
-        "refund-issued refund:re_ExampleFirst",
+        "refund-issued refund:ch_ExampleFirst:2900",
       ]),
     );
     for (const stale of ["paused:", "trial-ending:", "payment-failed:", "action-required:"]) {
@@ -130,8 +130,12 @@ describe("a receipt", () => {
     const database = await newDatabase();
     await database.sql`update billing.settings set emails_off = '{payment-receipt}' where id`;
     await receive(database, renamedFixture(fixture("invoice.paid"), "Off"));
-    await database.sql`update billing.settings set emails_off = '{}' where id`;
-    await receive(database, renamedFixture(fixture("invoice.paid"), "Late"), 8 * 86_400);
+    await database.sql`update billing.settings set emails_off = '{}', livemode = true where id`;
+    await receive(database, changed("invoice.paid", "Late", {}, { livemode: true }), 8 * 86_400);
+    await deliver(
+      { database, resend: { url: inbox.apiUrl } },
+      new Date((fixture("invoice.paid").created + 8 * 86_400 + 5) * 1000),
+    );
     expect(await owed(database)).toEqual([]);
     const audited =
       await database.sql`select subject_id, detail ->> 'reason' as reason from billing.audit_events where action = 'email.skipped'`;
