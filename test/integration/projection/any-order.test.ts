@@ -46,10 +46,10 @@ async function expectOneState(run: number): Promise<void> {
   );
 }
 
-/** Whether an object's last event is of this second. */
+/** Whether an object's last event is of this second, and nobody has read the object since. */
 function isLastTold(account: Account, second: string): boolean {
   const [id = "", time] = second.split(" ");
-  return account.lastTold.get(id) === Number(time);
+  return account.lastTold.get(id) === Number(time) && !((account.readAt.get(id) ?? 0) > Number(time));
 }
 
 /** Of what Stripe was asked, the objects it could say no more of than that they are deleted. */

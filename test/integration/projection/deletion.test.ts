@@ -1,6 +1,7 @@
+import type { JSONValue } from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
+import { deliver, deliverInEveryOrder, newName, readsOwed, told } from "../../support/orders.ts";
 import { product } from "../../support/stripe/catalogue.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import { invoice } from "../../support/stripe/invoices.ts";
@@ -14,6 +15,13 @@ beforeAll(async () => {
   database = await createTestDatabase();
 });
 afterAll(() => database.drop());
+
+/** Applies an object as it was read from Stripe at a time. */
+async function read(object: object, at: number): Promise<void> {
+  await database.asService(
+    (sql) => sql`select billing.apply_refresh(${sql.json(object as JSONValue)}, to_timestamp(${at}))`,
+  );
+}
 
 const ada = customer({ id: "cus_ExampleAda", created: NOW, name: "Ada" });
 const stub = { id: ada.id, object: "customer", deleted: true };
@@ -87,6 +95,22 @@ describe("a deleted object", () => {
   });
 });
 
+describe("a read that finds an object gone", () => {
+  it("does not move the time of a deletion that was told, and is itself enough", async () => {
+    const created = told("customer.created", NOW, ada);
+    const named = newName();
+    await deliver(database, [created, told("customer.deleted", NOW + 9, stub)], named);
+    await read({ ...stub, id: `cus_${named}Ada` }, NOW + 60);
+    expect(await customerOf(named)).toEqual({ name: "Ada", deleted_at: time(NOW + 9) });
+
+    const other = await deliver(database, [created]);
+    await read({ ...stub, id: `cus_${other}Ada` }, NOW + 60);
+    expect(await customerOf(other)).toEqual({ name: "Ada", deleted_at: time(NOW + 60) });
+    await deliver(database, [told("customer.deleted", NOW + 9, stub)], other);
+    expect(await customerOf(other)).toEqual({ name: "Ada", deleted_at: time(NOW + 9) });
+  });
+});
+
 describe("a canceled subscription", () => {
   const plan = subscription({ id: "sub_ExamplePlan", created: NOW, customer: ada.id, items: [] });
   const canceled = { ...plan, status: "canceled" as const, ended_at: NOW + 9 };
@@ -135,5 +159,17 @@ describe("a canceled subscription", () => {
       expect(await readsOwed(database, `sub_${name}Plan`)).toHaveLength(1);
     }
     expect(shown.size).toBe(1);
+  });
+
+  it("shows what is read of it later, whether the read or its end comes first", async () => {
+    const ended = told("customer.subscription.deleted", NOW + 9, canceled);
+    for (const isReadFirst of [true, false]) {
+      const name = newName();
+      const now = { ...noted, id: `sub_${name}Plan`, customer: `cus_${name}Ada` };
+      if (isReadFirst) await read(now, NOW + 60);
+      await deliver(database, [ended], name);
+      if (!isReadFirst) await read(now, NOW + 60);
+      expect(await subscriptionOf(name)).toEqual({ status: "canceled", metadata: { reason: "moved" } });
+    }
   });
 });

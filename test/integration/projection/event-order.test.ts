@@ -25,7 +25,8 @@ const statusOf = async (table: string, id: string) =>
 const auditOf = async (name: string) =>
   (
     await database.sql<{ action: string }[]>`
-      select action from billing.audit_events where event_id like ${`evt_${name}%`} order by action
+      select action from billing.audit_events
+      where actor = 'stripe' and event_id like ${`evt_${name}%`} order by action
     `
   ).map(({ action }) => action);
 

@@ -16,25 +16,16 @@ const sent = files.map((file, index) => {
   return { file, event: { ...event, id: `evt_foreign_${index}` } };
 });
 
-/** Which sample object an event type is about; the rest of a type's name is what happened to it. */
-const KINDS = [
-  "customer.subscription",
-  "customer",
-  "product",
-  "price",
-  "invoice",
-  "invoice_payment",
-  "payment_intent",
-  "charge",
-  "checkout.session",
-];
+/** Objects whose name is not the event type's less its last word. */
+const OTHER_NAMES: Record<string, string> = {
+  "customer.subscription": "subscription",
+  "charge.dispute": "dispute",
+};
 
 function samplesOf(type: string, samples: Record<string, StripeObject>): StripeObject[] {
-  const kind = KINDS.find((candidate) => type.startsWith(`${candidate}.`)) ?? "";
+  const kind = type.slice(0, type.lastIndexOf("."));
   const stub = type.endsWith(".deleted") ? samples[`deleted_${kind}`] : undefined;
-  return [samples[kind.replace("customer.subscription", "subscription")], stub].filter(
-    (one) => one !== undefined,
-  );
+  return [samples[OTHER_NAMES[kind] ?? kind], stub].filter((one) => one !== undefined);
 }
 
 describe.skipIf(!isThere)("payloads from elsewhere", () => {

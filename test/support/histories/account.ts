@@ -2,8 +2,11 @@ import { API_VERSIONS, type ApiVersion, inShapeOf, type PaymentLinks } from "../
 import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
 import type { Random } from "./random.ts";
 
-/** One thing that happens to the database: Stripe reports an event, or a user signs up. */
-export type Happening = { kind: "event"; event: StripeEvent } | { kind: "signUp"; userId: string };
+/** One thing that happens to the database: Stripe reports an event, an object is read from Stripe, a user signs up. */
+export type Happening =
+  | { kind: "event"; event: StripeEvent }
+  | { kind: "read"; object: StripeObject; at: number }
+  | { kind: "signUp"; userId: string };
 
 /** What is said about a customer's user: by which kind of object, when. */
 export interface Claim {
@@ -13,6 +16,19 @@ export interface Claim {
   at: number;
 }
 
+/** Kinds of objects whose state is kept, so that reading one can settle it. */
+const READABLE = [
+  "customer",
+  "product",
+  "price",
+  "subscription",
+  "invoice",
+  "invoice_payment",
+  "payment_intent",
+  "charge",
+];
+
+/** Statuses an object has when no earlier one can follow. */
 const LATE = ["succeeded", "canceled", "paid", "void", "uncollectible", "incomplete_expired", "open"];
 
 /**
@@ -30,6 +46,8 @@ export class Account {
   /** Second of the last event of an object that tells its state. */
   readonly lastTold = new Map<string, number>();
   readonly deletedAt = new Map<string, number>();
+  /** When an object was last read from Stripe. */
+  readonly readAt = new Map<string, number>();
   /** First failure reported for an invoice. */
   readonly firstFailure = new Map<string, number>();
   /** Invoice of a payment, once some event said so. */
@@ -64,7 +82,18 @@ export class Account {
   /** Lets time pass: often none, so that many things happen within one second. */
   pass(): void {
     if (this.random.chance(0.5)) return;
+    const before = this.now;
     this.now += this.random.pick([1, 1, 2, 60, 3600, 86_400, 7 * 86_400]);
+    // A read is of a second without events, as a read that met one would be repeated.
+    if (this.now > before + 1 && this.objects.size > 0 && this.random.chance(0.2))
+      this.#read(this.random.pick([...this.objects.keys()]), before + 1);
+  }
+
+  /** An object as Stripe answers when it is asked: what is deleted it knows no more of, but for subscriptions. */
+  asAnswered(id: string): StripeObject {
+    const kept = this.get(id);
+    const isGone = this.deletedAt.has(id) && kept.object !== "subscription";
+    return isGone ? { id, object: kept.object, deleted: true } : structuredClone(kept);
   }
 
   /** From here on payloads come in another version's shape. */
@@ -114,9 +143,10 @@ export class Account {
   }
 
   /** Sets an attribute to another value and back within this second: nobody can tell which came last. */
-  flip(id: string, there: object, back: object, updated: string): void {
+  flip(id: string, there: object, updated: string): void {
+    const before = this.get(id);
     this.change(id, there, updated);
-    this.change(id, back, updated);
+    this.change(id, Object.fromEntries(Object.keys(there).map((key) => [key, before[key]])), updated);
     this.isUnclear.add(`${id} ${this.now}`);
   }
 
@@ -136,6 +166,12 @@ export class Account {
     const id = `${this.tag}-0000-4000-8000-${String(this.users.length + (signsUp ? 0 : 500)).padStart(12, "0")}`;
     if (signsUp) this.users.push(id);
     return id;
+  }
+
+  #read(id: string, at: number): void {
+    if (!READABLE.includes(this.get(id).object) || !this.lastTold.has(id)) return;
+    this.happenings.push({ kind: "read", object: this.asAnswered(id), at });
+    this.readAt.set(id, at);
   }
 
   #report(type: string, id: string, before?: StripeObject): void {

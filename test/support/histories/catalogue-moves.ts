@@ -28,14 +28,14 @@ export function addPlan(account: Account): string {
 /** Something about a product or its price changes. */
 export function editPlan(account: Account, priceId: string): void {
   const { random } = account;
-  const { product: productId, metadata } = account.get<Price>(priceId);
+  const { product: productId, metadata, active } = account.get<Price>(priceId);
   const edits: (() => void)[] = [
     () =>
       account.change(productId, { name: `Plan ${random.token(3)}`, updated: account.now }, "product.updated"),
     () => account.change(productId, { active: random.chance(0.5) }, "product.updated"),
     () => account.change(priceId, { nickname: random.token(4) }, "price.updated"),
     () => account.change(priceId, { metadata: { ...metadata, seats: random.token(2) } }, "price.updated"),
-    () => account.flip(priceId, { active: false }, { active: true }, "price.updated"),
+    () => account.flip(priceId, { active: !active }, "price.updated"),
   ];
   if (!account.deletedAt.has(priceId) && !account.deletedAt.has(productId)) random.pick(edits)();
 }

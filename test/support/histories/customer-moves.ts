@@ -48,14 +48,8 @@ export function editCustomer(account: Account, id: string): void {
       for (const name of random.shuffled(["Ada", "Bo", "Cleo", "Dan"]).slice(0, random.int(2, 4)))
         edit({ name });
     },
-    () => account.flip(id, { balance: now.balance + 100 }, { balance: now.balance }, "customer.updated"),
-    () =>
-      account.flip(
-        id,
-        { metadata: { ...now.metadata, tried: "1" } },
-        { metadata: now.metadata },
-        "customer.updated",
-      ),
+    () => account.flip(id, { balance: now.balance + 100 }, "customer.updated"),
+    () => account.flip(id, { metadata: { ...now.metadata, tried: "1" } }, "customer.updated"),
   ];
   random.pick(edits)();
 }

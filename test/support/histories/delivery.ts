@@ -46,7 +46,7 @@ export async function deliverInSequence(sql: Sql, { tag, happenings }: Delivery)
       events.push(JSON.stringify(happening.event));
     } else {
       await send();
-      await signUp(sql, retag(happening.userId, NO_TAG, tag));
+      await happen(sql, happening, tag);
     }
   }
   await send();
@@ -63,8 +63,8 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
       const lane = turn++ % connections.length;
       const sql = connections[lane] as Sql;
       queues[lane]?.push(async () => {
-        if (happening.kind === "signUp") {
-          await signUp(sql, retag(happening.userId, NO_TAG, tag));
+        if (happening.kind !== "event") {
+          await happen(sql, happening, tag);
           return;
         }
         const text = retag(JSON.stringify(happening.event), NO_TAG, tag);
@@ -88,7 +88,17 @@ export async function runMinutelyJobs(sql: Sql): Promise<void> {
   await sql`select billing_private.link_waiting_customers(now(), 1000000)`;
 }
 
-async function signUp(sql: Sql, id: string): Promise<void> {
+async function happen(
+  sql: Sql,
+  happening: Exclude<Happening, { kind: "event" }>,
+  tag: string,
+): Promise<void> {
+  if (happening.kind === "read") {
+    const object = retag(JSON.stringify(happening.object), NO_TAG, tag);
+    await sql`select billing.apply_refresh(${object}::text::jsonb, to_timestamp(${happening.at}))`;
+    return;
+  }
+  const id = retag(happening.userId, NO_TAG, tag);
   await sql`
     insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
     values (${id}, 'authenticated', 'authenticated', ${`${id}@example.com`}, now(), now(), now())

@@ -48,7 +48,7 @@ function editInvoice(account: Account, id: string): void {
     () => account.change(id, { metadata: { ...metadata, po: random.token(4) } }, "invoice.updated"),
     () =>
       account.change(id, { auto_advance: random.chance(0.5), description: "Thank you" }, "invoice.updated"),
-    () => account.flip(id, { metadata: { ...metadata, tried: "1" } }, { metadata }, "invoice.updated"),
+    () => account.flip(id, { metadata: { ...metadata, tried: "1" } }, "invoice.updated"),
   ];
   random.pick(edits)();
 }

@@ -1,4 +1,4 @@
-import { charge, declined, declinedOutcome, paymentIntent } from "../stripe/payments.ts";
+import { charge, declined, declinedOutcome, refund as newRefund, paymentIntent } from "../stripe/payments.ts";
 import type { Charge, PaymentIntent } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
@@ -102,18 +102,29 @@ export function succeed(account: Account, intentId: string): string {
   return paid.id;
 }
 
-/** Part or all of a charge goes back. */
+/** Part or all of a charge goes back, at once or after a while. */
 export function refund(account: Account, chargeId: string): void {
   const current = account.get<Charge>(chargeId);
   const open = current.amount - current.amount_refunded;
   if (current.status !== "succeeded" || open === 0) return;
   const back = account.random.chance(0.5) ? open : Math.ceil(open / 2);
+  const id = account.id("re");
+  const isSlow = account.random.chance(0.3);
+  const given = {
+    id,
+    created: account.now,
+    amount: back,
+    charge: chargeId,
+    payment_intent: current.payment_intent,
+  };
+  account.create(newRefund({ ...given, status: isSlow ? "pending" : "succeeded" }), "refund.created");
   const refunded = current.amount_refunded + back;
   account.change(
     chargeId,
     { amount_refunded: refunded, refunded: refunded === current.amount },
     account.random.pick(["charge.refunded", "charge.refunded", "charge.updated"]),
   );
+  if (isSlow) account.change(id, { status: "succeeded" }, "refund.updated");
 }
 
 /** A payment of its own, with everything that can happen to one. */

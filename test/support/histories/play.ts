@@ -122,10 +122,7 @@ async function answer(
     const account = accountOf(tag);
     if (!account) throw new Error(`no history has the tag ${tag}`);
     for (const id of new Set([...seconds].map((second) => second.split(" ")[0] ?? ""))) {
-      const kept = account.get(id);
-      // Stripe keeps canceled subscriptions; of what else is deleted it knows no more than that.
-      const isGone = account.deletedAt.has(id) && kept.object !== "subscription";
-      const object = isGone ? { id, object: kept.object, deleted: true } : kept;
+      const object = account.asAnswered(id);
       answers.push({ object: retag(JSON.stringify(object), NO_TAG, tag), at: account.now + 60 });
     }
   }

@@ -11,8 +11,8 @@ const NOT_STATE = ["outbox", "webhook_duplicates", "failed_webhooks", "settings"
 const PRIVATE_STATE = ["customer_claims", "payment_sources", "object_versions"];
 /** Columns that say when or as which number a row came. */
 const ARRIVAL = ["received_at", "recorded_at", "id"];
-/** Facts about who was there when something arrived. */
-const ARRIVAL_FACTS = ["customer.linked", "customer.unlinked", "customer.user_unknown"];
+/** Whose facts are told by events; the database's own tell of what it did when one arrived. */
+const FACTS_OF = "stripe";
 
 interface Table {
   name: string;
@@ -49,7 +49,7 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
         select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
         from (select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}) as t
         where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
-        ${name === "audit_events" ? transaction`and t.action <> all (${ARRIVAL_FACTS})` : transaction``}
+        ${name === "audit_events" ? transaction`and t.actor = ${FACTS_OF}` : transaction``}
       `;
     });
     for (const { tag, content } of rows) {

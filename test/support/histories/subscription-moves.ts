@@ -172,13 +172,7 @@ function edit(account: Account, id: string, prices: string[]): null {
         pause_collection: now.pause_collection ? null : { behavior: "void", resumes_at: account.now + MONTH },
       }),
     () => set(leaving(account, now, !now.cancel_at_period_end)),
-    () =>
-      account.flip(
-        id,
-        leaving(account, now, true),
-        leaving(account, now, false),
-        "customer.subscription.updated",
-      ),
+    () => account.flip(id, leaving(account, now, !now.cancel_at_period_end), "customer.subscription.updated"),
     () => set({ metadata: { ...now.metadata, note: random.token(3) } }),
     () => set({ default_payment_method: account.id("pm") }),
     ...["applied", "applied", "expired", "expired"].map(
@@ -216,10 +210,8 @@ export function cancel(account: Account, id: string): null {
 
 function editAfterTheEnd(account: Account, id: string): null {
   const { metadata } = account.get<Subscription>(id);
-  account.change(
-    id,
-    { metadata: { ...metadata, closed: account.random.token(3) } },
-    "customer.subscription.updated",
-  );
+  const closed = { metadata: { ...metadata, closed: account.random.token(3) } };
+  if (account.random.chance(0.3)) account.flip(id, closed, "customer.subscription.updated");
+  else account.change(id, closed, "customer.subscription.updated");
   return null;
 }

@@ -1,4 +1,4 @@
-import type { Charge, PaymentIntent } from "./wire.ts";
+import type { Charge, PaymentIntent, Refund } from "./wire.ts";
 
 /** A PaymentIntent that waits for a payment method, in the newest API version's shape. */
 export function paymentIntent(
@@ -162,5 +162,27 @@ export function declinedOutcome(
       seller_message: `The bank returned the decline code \`${declineCode}\`.`,
       type: "issuer_declined",
     },
+  };
+}
+
+/** A refund that went through, in the newest shape. */
+export function refund(
+  values: Partial<Refund> & { id: string; created: number; amount: number; charge: string },
+): Refund {
+  return {
+    object: "refund",
+    balance_transaction: null,
+    currency: "eur",
+    customer: null,
+    customer_account: null,
+    metadata: {},
+    payment_intent: null,
+    payment_method: null,
+    reason: "requested_by_customer",
+    receipt_number: null,
+    source_transfer_reversal: null,
+    status: "succeeded",
+    transfer_reversal: null,
+    ...values,
   };
 }

@@ -29,6 +29,7 @@ export type PaymentIntent = AsSent<Stripe.PaymentIntent>;
 export type Plan = AsSent<Stripe.Plan>;
 export type Price = AsSent<Stripe.Price>;
 export type Product = AsSent<Stripe.Product>;
+export type Refund = AsSent<Stripe.Refund>;
 export type Subscription = AsSent<Stripe.Subscription>;
 export type SubscriptionItem = AsSent<Stripe.SubscriptionItem>;
 
