@@ -80,7 +80,7 @@ async function execute(
 /** Turns a superuser's session into one of `role`, with the settings a login of that role would have. */
 async function become(session: postgres.Sql, role: string): Promise<void> {
   const [found] = await session<{ rolcanlogin: boolean; rolconfig: string[] | null }[]>`
-    select rolcanlogin, rolconfig from pg_catalog.pg_roles where rolname = ${role}
+    select rolcanlogin, to_json(rolconfig) as rolconfig from pg_catalog.pg_roles where rolname = ${role}
   `;
   if (!found) throw new Error(`role "${role}" does not exist`);
   if (!found.rolcanlogin) throw new Error(`role "${role}" is not permitted to log in`);

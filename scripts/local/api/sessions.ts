@@ -27,6 +27,7 @@ export class Sessions {
   readonly #idle: Client[] = [];
   readonly #clients = new Set<Client>();
   readonly #waiting: ((client: Client) => void)[] = [];
+  #knowsTypes = false;
 
   /**
    * @param driver whose options each session is opened with
@@ -40,7 +41,11 @@ export class Sessions {
   async reserve(): Promise<Session> {
     const client = await this.#acquire();
     return {
-      unsafe: (query, parameters) => ask(client, query, parameters),
+      unsafe: async (query, parameters) => {
+        const result = await ask(client, query, parameters);
+        this.#knowsTypes = true;
+        return result;
+      },
       release: () => this.#release(client),
     };
   }
@@ -64,10 +69,15 @@ export class Sessions {
   }
 
   #open(): Client {
-    // Options the driver has read once it takes as they are: it opens its own listening client in the same way.
-    const options = { ...this.#options, max: 1, onclose: () => this.#lose(client) } as unknown as Options<
-      Record<string, PostgresType>
-    >;
+    // Options the driver has read once it takes as they are: it opens its own listening client in the same way. With
+    // them goes what the first session learnt of array types. Were each to ask for them anew, one that is lost
+    // meanwhile would end the process: nobody catches that error.
+    const options = {
+      ...this.#options,
+      max: 1,
+      fetch_types: !this.#knowsTypes,
+      onclose: () => this.#lose(client),
+    } as unknown as Options<Record<string, PostgresType>>;
     const client: Client = { sql: postgres(options), isLost: false, abandon: () => {} };
     this.#clients.add(client);
     return client;
