@@ -102,6 +102,23 @@ it("Postgres crashed twice in a burst: 503 meanwhile, served again without help,
   await expectCalmState(faulty.sql, burst);
 });
 
+it("an event acknowledged in the moment before Postgres crashes is there afterwards, with what it led to", {
+  timeout: 60_000,
+}, async () => {
+  for (let crash = 1; crash <= 2; crash++) {
+    const event = invoicePaid(`durable${crash}`);
+    expect(await sender.post(asDelivered(event))).toMatchObject({ status: 200, outcome: "processed" });
+    await faulty.stack.postgres.stopImmediate();
+    await faulty.stack.postgres.start();
+    const [row] = await faulty.sql`
+      select
+        (select count(*)::integer from billing.webhook_events where id = ${event.id}) as events,
+        (select count(*)::integer from billing.invoices where id = ${event.data.object.id ?? ""}) as invoices
+    `;
+    expect(row).toEqual({ events: 1, invoices: 1 });
+  }
+});
+
 it.each(Array.from({ length: RUNS }, (_, run) => SEED + run))(
   "whatever fails, and whenever, the tables end as if nothing had (DUEBASE_SEED=%i)",
   { timeout: 120_000 },
