@@ -362,6 +362,8 @@ security definer
 set search_path = ''
 as $$
 begin
+  -- In the order in which a report takes the two rows.
+  perform from billing.emails as e where e.outbox_id = p_id for update;
   if not billing.complete_outbox(p_id, p_claim_id, p_now) then
     return false;
   end if;
@@ -396,8 +398,16 @@ security definer
 set search_path = ''
 as $$
 declare
-  outcome constant text := billing.fail_outbox(p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now);
+  email_status text;
+  outcome text;
 begin
+  -- Resend's report may be quicker than its answer, or come where none did: then the mail has left. A report that
+  -- comes in this moment waits here, and finds the effect as it is left below.
+  select e.status into email_status from billing.emails as e where e.outbox_id = p_id for update;
+  if email_status <> 'pending' then
+    return case when billing.complete_outbox(p_id, p_claim_id, p_now) then 'delivered' else 'lost' end;
+  end if;
+  outcome := billing.fail_outbox(p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now);
   -- A refusal says that this attempt sent nothing; what an earlier one did stays unknown.
   if outcome <> 'lost' and p_is_refusal then
     update billing.emails as e
@@ -409,7 +419,7 @@ end;
 $$;
 
 comment on function billing.fail_email is
-  'fail_outbox for an email. p_is_refusal: Resend said that it did not take the mail; otherwise nobody knows.';
+  'fail_outbox for an email; delivered where a report has told meanwhile that it left. p_is_refusal: Resend said that it did not take the mail; otherwise nobody knows.';
 
 grant execute on function
   billing.prepare_emails(bigint[], uuid, text, timestamptz),

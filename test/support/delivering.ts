@@ -1,5 +1,7 @@
+import postgres from "postgres";
 import { passThrough, type ReachPoint } from "../../supabase/functions/_shared/crash-points.ts";
 import type { CallBilling } from "../../supabase/functions/_shared/database.ts";
+import { DatabaseRefusal } from "../../supabase/functions/_shared/errors.ts";
 import type { LogFields } from "../../supabase/functions/_shared/log.ts";
 import { connectOutbox } from "../../supabase/functions/_shared/outbox.ts";
 import { connectResend } from "../../supabase/functions/_shared/resend.ts";
@@ -70,12 +72,16 @@ export function callAsService(database: TestDatabase): CallBilling {
     const parameters = Object.entries(JSON.parse(args) as Record<string, unknown>)
       .filter(([, value]) => value !== undefined && value !== null)
       .map(([parameter, value]) => `${parameter} => ${literal(parameter, value)}`);
-    return database.asService(async (sql) => {
+    const asked = database.asService(async (sql) => {
       const rows = await sql.unsafe(
         `select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`,
       );
       const answers = rows.map(({ answer }) => answer);
       return (SETS.has(name) ? answers : answers[0]) as never;
+    });
+    return asked.catch((error: unknown) => {
+      if (!(error instanceof postgres.PostgresError) || !error.code.startsWith("DU")) throw error;
+      throw new DatabaseRefusal(error.code, error.message, error.hint ?? "", { sqlstate: error.code });
     });
   };
 }

@@ -631,6 +631,42 @@ export type Database = {
         };
         Relationships: [];
       };
+      resend_events: {
+        Row: {
+          created_at: string;
+          email_id: number | null;
+          id: string;
+          received_at: string;
+          resend_id: string;
+          type: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          created_at: string;
+          email_id?: number | null;
+          id: string;
+          received_at: string;
+          resend_id: string;
+          type: string;
+        };
+        Update: {
+          created_at?: string;
+          email_id?: number | null;
+          id?: string;
+          received_at?: string;
+          resend_id?: string;
+          type?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "resend_events_email_id_fkey";
+            columns: ["email_id"];
+            isOneToOne: false;
+            referencedRelation: "emails";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       settings: {
         Row: {
           app_name: string;
@@ -989,6 +1025,7 @@ export type Database = {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
       };
+      receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };

@@ -6,7 +6,7 @@ export type ReadVariable = (name: string) => string | undefined;
 /** What every function needs to reach the project's own Data API. */
 export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
 
-/** What `stripe-webhook` needs. */
+/** What `stripe-webhook` and `resend-webhook` need. */
 export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
 
 /** What `deliver` needs. */
@@ -40,10 +40,23 @@ const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABA
  * @throws ConfigurationError naming every variable that is missing, blank or unreadable, never a value.
  */
 export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
+  return webhookEnvironment(read, "STRIPE_WEBHOOK_SECRET");
+}
+
+/**
+ * The same for Resend's webhooks, whose secrets are in `RESEND_WEBHOOK_SECRET`.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
+  return webhookEnvironment(read, "RESEND_WEBHOOK_SECRET");
+}
+
+function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
   const problems: string[] = [];
   const supabaseUrl = attempt(problems, () => projectUrl(read));
   const secretKey = attempt(problems, () => serviceKey(read));
-  const webhookSecrets = attempt(problems, () => secretList(read, "STRIPE_WEBHOOK_SECRET"));
+  const webhookSecrets = attempt(problems, () => secretList(read, secretName));
   if (supabaseUrl === undefined || secretKey === undefined || webhookSecrets === undefined) {
     throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
   }

@@ -28,6 +28,7 @@ select set_eq(
     'billing.begin_emails(uuid,jsonb,text,timestamp with time zone)',
     'billing.finish_email(bigint,uuid,text,timestamp with time zone)',
     'billing.fail_email(bigint,uuid,jsonb,boolean,interval,boolean,timestamp with time zone)',
+    'billing.receive_email_report(text,jsonb,timestamp with time zone)',
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)',
@@ -61,6 +62,7 @@ select set_eq(
     'billing.begin_emails(uuid,jsonb,text,timestamp with time zone)',
     'billing.finish_email(bigint,uuid,text,timestamp with time zone)',
     'billing.fail_email(bigint,uuid,jsonb,boolean,interval,boolean,timestamp with time zone)',
+    'billing.receive_email_report(text,jsonb,timestamp with time zone)',
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)'

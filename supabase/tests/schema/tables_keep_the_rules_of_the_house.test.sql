@@ -67,7 +67,7 @@ select is_empty(
       and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
       and (conrelid::regclass::text, confrelid::regclass::text) not in (
         ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events'),
-        ('billing.suppressed_addresses', 'billing.emails')
+        ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails')
       )
   $$,
   'no foreign key binds a mirrored Stripe object: parents arrive after children'

@@ -25,7 +25,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   clock = noon;
   await database.sql`truncate billing.outbox`;
-  await database.sql`truncate billing.suppressed_addresses, billing.emails`;
+  await database.sql`truncate billing.suppressed_addresses, billing.resend_events, billing.emails`;
   await database.sql`delete from billing.customers where true`;
   await database.sql`update billing.settings set emails_off = '{}', email_from = null, email_reply_to = null where id`;
   await database.sql`

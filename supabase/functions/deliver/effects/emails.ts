@@ -1,7 +1,7 @@
 import { EmailError, renderStoredEmail } from "../../_shared/emails.gen.js";
 import type { Effect, EmailStep, KeptEmail, WrittenEmail } from "../../_shared/outbox.ts";
 import type { Mail } from "../../_shared/resend.ts";
-import type { Run } from "../run.ts";
+import type { Ending, Run } from "../run.ts";
 
 type Brand = Parameters<typeof renderStoredEmail>[2]["brand"];
 
@@ -79,7 +79,7 @@ async function deliverEmail(effect: Effect, step: EmailStep, run: Run): Promise<
   const failure = { error: { code, message, status }, retryAfterSeconds, final };
   const ending = await run.outbox.failEmail(effect, result.is === "refused", failure);
   await run.reach("effect_failed");
-  run.counts[ending === "dead" ? "dead" : ending === "lost" ? "lost" : "failed"] += 1;
+  run.counts[ending === "pending" ? "failed" : (ending as Ending)] += 1;
   return retryAfterSeconds;
 }
 
