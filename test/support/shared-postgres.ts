@@ -21,6 +21,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     directory,
     fsync: false,
     settings: { max_connections: "200", shared_buffers: "128MB", autovacuum: "off" },
+  }).catch(async (error) => {
+    await removePostgresData(directory);
+    throw error;
   });
   const teardown = async () => {
     await server.stopImmediate();
