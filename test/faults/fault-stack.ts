@@ -45,6 +45,7 @@ export async function startFaultStack(options: Pick<StackOptions, "functionEnv">
     throw error;
   });
   const sql = postgres(stack.status.DB_URL, { max: 2, onnotice: () => {}, backoff: () => 0.1 });
+  await keepDeliverAsleep(stack);
   return {
     stack,
     webhookUrl: `${stack.status.FUNCTIONS_URL}/stripe-webhook`,
@@ -79,4 +80,11 @@ export async function startFaultStack(options: Pick<StackOptions, "functionEnv">
       vi.restoreAllMocks();
     },
   };
+}
+
+/** The objects of these events are at no Stripe: whoever went and read them there would find them deleted. */
+async function keepDeliverAsleep(stack: Stack): Promise<void> {
+  const admin = postgres(stack.postgres.adminUrl, { max: 1, onnotice: () => {} });
+  await admin`delete from vault.secrets where name = 'duebase_functions_url'`;
+  await admin.end();
 }

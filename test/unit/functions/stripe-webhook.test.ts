@@ -10,7 +10,7 @@ import { delivery, exampleEvent, NOW_MS, NOW_SECONDS, SECRET, signatureOf } from
 const CANARY = "canary-4242424242424242";
 const SECRET_KEY = "sb_secret_example_canary";
 /** Short, so that a database which never answers costs the test little. */
-const TIMEOUT_MS = 150;
+const TIMEOUT_MS = 1_500;
 
 let dataApi: FakeDataApi;
 let logged: string[];

@@ -19,8 +19,11 @@ const RESOURCES: Record<string, { path: string; expand?: string }> = {
   "checkout.session": { path: "checkout/sessions" },
 };
 
-/** Of these, one that is missing was deleted; the others stay at Stripe for ever. */
-const DELETABLE = new Set(["customer", "product", "price", "invoice"]);
+/**
+ * Of these, one that is missing was deleted. The others stay at Stripe for ever, a deleted customer as a stub that says
+ * so: where one of them is missing, the key is another account's, and nothing may be concluded.
+ */
+const DELETABLE = new Set(["product", "price", "invoice"]);
 
 const READS = 3;
 const BETWEEN_READS_MS = 1_100;
