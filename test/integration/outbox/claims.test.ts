@@ -250,7 +250,10 @@ it("what finished long ago is removed, the dead are kept", async () => {
 });
 
 it("a claim among a hundred thousand finished rows goes through the index of what is due", async () => {
-  await owe(database.sql, "due", 3);
+  await database.sql`
+    insert into billing.outbox (kind, dedupe_key, run_after, created_at)
+    select 'alert', 'due:' || n, ${noon}, ${noon} from generate_series(1, 5000) as n
+  `;
   await database.sql`
     insert into billing.outbox (kind, dedupe_key, status, run_after, created_at, finished_at)
     select 'alert', 'finished:' || n, 'delivered', ${noon}, ${noon}, ${noon} from generate_series(1, 100000) as n
