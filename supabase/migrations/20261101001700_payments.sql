@@ -93,7 +93,7 @@ begin
     select *
     from billing_private.payment_sources as s
     where s.payment_id = p_payment_id
-    order by s.status = 'succeeded', s.created, s.object_id collate "C"
+    order by s.status is not distinct from 'succeeded', s.created, s.object_id collate "C"
   loop
     case source.kind
       when 'payment_intent' then intent := source;
