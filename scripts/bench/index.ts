@@ -2,12 +2,14 @@
 import { Command } from "commander";
 import { benchAcknowledgement } from "./acknowledge.ts";
 import { benchDatabase } from "./database.ts";
+import { benchOutbox } from "./outbox.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchVerification } from "./verify.ts";
 
 const benches: Record<string, () => Promise<BenchRow[]>> = {
   verify: benchVerification,
   database: benchDatabase,
+  outbox: benchOutbox,
   acknowledge: benchAcknowledgement,
 };
 

@@ -73,6 +73,8 @@ language plpgsql
 -- Definer: service_role writes no table itself, see receive_event.
 security definer
 set search_path = ''
+-- What statistics say of a queue is of another moment: empty when it was looked at, full when it is claimed.
+set enable_seqscan = off
 as $$
 declare
   fresh_claim constant uuid := gen_random_uuid();
@@ -135,6 +137,8 @@ language plpgsql
 -- Definer: see claim_outbox.
 security definer
 set search_path = ''
+-- See claim_outbox.
+set enable_seqscan = off
 as $$
 begin
   update billing.outbox as o
@@ -160,6 +164,8 @@ language plpgsql
 -- Definer: see claim_outbox.
 security definer
 set search_path = ''
+-- See claim_outbox.
+set enable_seqscan = off
 as $$
 declare
   failed billing.outbox;
@@ -202,6 +208,8 @@ language plpgsql
 -- Definer: see claim_outbox.
 security definer
 set search_path = ''
+-- See claim_outbox.
+set enable_seqscan = off
 as $$
 declare
   released integer;

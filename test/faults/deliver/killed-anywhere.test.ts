@@ -1,0 +1,162 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
+
+/** How often each point is tried; more with DUEBASE_CRASH_RUNS, the same again with DUEBASE_SEED. */
+const RUNS = Number(process.env.DUEBASE_CRASH_RUNS ?? 1);
+const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
+
+let faults: DeliverStack;
+let slack: Server;
+let posts = 0;
+
+beforeAll(async () => {
+  slack = createServer((request, response) => {
+    request.resume();
+    posts += 1;
+    response.end("ok");
+  });
+  await new Promise<void>((resolve) => slack.listen(0, "127.0.0.1", resolve));
+  faults = await startDeliverStack({
+    ALERT_EMAIL: "ops@example.com",
+    ALERT_WEBHOOK_URL: `http://127.0.0.1:${(slack.address() as AddressInfo).port}/`,
+  });
+  console.log(`killed anywhere: DUEBASE_SEED=${SEED} DUEBASE_CRASH_RUNS=${RUNS}`);
+});
+afterAll(async () => {
+  await faults?.close();
+  slack?.close();
+});
+
+/** A generator of numbers from 0 to 1 that a seed repeats. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** How often a run comes by a point. */
+function timesOf(point: CrashPoint, owed: Owed): number {
+  if (point === "effect_completed") return 4;
+  if (point === "call_made" || point === "answer_applied") return 2;
+  return point.startsWith("email_") ? owed.addresses.length : 1;
+}
+
+/** What one run owes, and what must have left by its end. */
+interface Owed {
+  addresses: string[];
+  canceled: string[];
+  refreshed: string[];
+}
+
+async function owe(name: string, random: () => number): Promise<Owed> {
+  const now = new Date();
+  const enqueue = (kind: string, key: string, payload: object) =>
+    faults.sql`select billing_private.enqueue(${kind}, ${key}, ${faults.sql.json(payload as never)}, ${now})`;
+  const owed: Owed = { addresses: [], canceled: [], refreshed: [] };
+  for (let mail = 0; mail < 1 + Math.floor(random() * 4); mail++) {
+    const address = `${name}-${mail}@example.com`;
+    const customer = `cus_${name}${mail}`;
+    await faults.sql`insert into billing.customers (id, email, created) values (${customer}, ${address}, ${now})`;
+    await enqueue("email", `mail:${name}:${mail}`, {
+      template: "subscription-paused",
+      customer,
+      props: { reason: "requested", pausedAt: now.toISOString() },
+    });
+    owed.addresses.push(address);
+  }
+  const { id } = await subscribe();
+  await enqueue("stripe", `cancel:${name}`, { call: "cancel_subscription", id });
+  owed.canceled.push(id);
+  const invoice = await openInvoice();
+  await enqueue("stripe", `void:${name}`, { call: "void_invoice", id: invoice });
+  const customer = await faults.stripe.customers.create({ email: `${name}-read@example.com` });
+  await enqueue("refresh", `read:${name}`, { object: "customer", id: customer.id });
+  owed.refreshed.push(customer.id);
+  // One that can never succeed, so that failing is among what is interrupted.
+  await enqueue("refresh", `nothing:${name}`, { object: "subscription", id: `sub_${name}` });
+  await enqueue("alert", `alert:${name}`, { cause: "dead_webhook", event_id: name });
+  return owed;
+}
+
+async function subscribe() {
+  const customer = await faults.stripe.customers.create({
+    payment_method: "pm_card_visa",
+    invoice_settings: { default_payment_method: "pm_card_visa" },
+  });
+  const product = await faults.stripe.products.create({ name: "Pro" });
+  const price = await faults.stripe.prices.create({
+    product: product.id,
+    currency: "eur",
+    unit_amount: 1900,
+    recurring: { interval: "month" },
+  });
+  return faults.stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
+}
+
+async function openInvoice(): Promise<string> {
+  const customer = await faults.stripe.customers.create({ email: "open@example.com" });
+  const { id = "" } = await faults.stripe.invoices.create({
+    customer: customer.id,
+    collection_method: "send_invoice",
+    days_until_due: 7,
+    auto_advance: false,
+  });
+  await faults.stripe.invoiceItems.create({
+    customer: customer.id,
+    invoice: id,
+    amount: 500,
+    currency: "eur",
+  });
+  await faults.stripe.invoices.finalizeInvoice(id);
+  return id;
+}
+
+const runs = CRASH_POINTS.flatMap((point) => Array.from({ length: RUNS }, (_, run) => ({ point, run })));
+const reached = new Set<CrashPoint>();
+
+it.each(runs)(
+  "killed when $point, run $run: each effect once, and nothing is owed any more",
+  { timeout: 60_000 },
+  async ({ point, run }) => {
+    const random = seeded(SEED + run * 1000 + CRASH_POINTS.indexOf(point));
+    const name = `${point.replaceAll("_", "")}${run}`;
+    await faults.stack.stripe.settled();
+    const owed = await owe(name, random);
+    const now = new Date(Date.now() + 60_000);
+    const nth = 1 + Math.floor(random() * timesOf(point, owed));
+    if (await faults.killAt(point, { nth, now })) reached.add(point);
+    await faults.drain(now);
+
+    for (const address of owed.addresses) expect(faults.inbox.ledger.count({ to: address }), address).toBe(1);
+    for (const id of owed.canceled) {
+      expect(faults.stack.stripe.ledger.count({ kind: "subscription.canceled", object: id })).toBe(1);
+    }
+    for (const id of owed.refreshed) {
+      expect(
+        await faults.sql`select id from billing.customers where id = ${id} and email is not null`,
+      ).toHaveLength(1);
+    }
+    const finished = await faults.sql`
+    select split_part(dedupe_key, ':', 1) as what, status, count(*)::int from billing.outbox
+    where dedupe_key like ${`%:${name}%`} group by 1, 2 order by 1, 2
+  `;
+    expect(finished.map(({ what, status }) => `${what} ${status}`)).toEqual([
+      "alert delivered",
+      "cancel delivered",
+      "mail delivered",
+      "nothing dead",
+      "read delivered",
+      "void delivered",
+    ]);
+  },
+);
+
+it("every crash point was reached", () => {
+  expect(CRASH_POINTS.filter((point) => !reached.has(point))).toEqual([]);
+  expect(posts).toBeGreaterThan(0);
+});
