@@ -88,6 +88,9 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     from generate_series(1, 50000) as n;
     insert into billing.suppressed_addresses (address, reason, since, email_id)
     select n || '@example.com', 'bounced', to_timestamp(1700000000), n from generate_series(1, 20000) as n;
+    insert into billing.resend_events (id, type, resend_id, email_id, created_at, received_at)
+    select 'msg_' || n, 'email.delivered', 're_' || n, n, to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
+    from generate_series(1, 25000) as n;
 
     set session_replication_role = origin;
   `);

@@ -249,6 +249,11 @@ export const lookups: Statement[] = [
   {
     what: "an email past its retention",
     sql: "delete from billing.emails where outbox_id = 30000",
-    uses: ["suppressed_addresses_by_email"],
+    uses: ["suppressed_addresses_by_email", "resend_events_by_email"],
+  },
+  {
+    what: "what Resend reported in the last hour",
+    sql: "select count(*) from billing.resend_events where received_at > to_timestamp(1700021400)",
+    uses: ["resend_events_by_arrival"],
   },
 ];
