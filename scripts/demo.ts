@@ -1,5 +1,5 @@
 /** `npm run demo`: the product doing its job, on a local stack of its own, with the clock turned. */
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { Command } from "commander";
 import { Listr } from "listr2";
 import pc from "picocolors";
@@ -54,7 +54,8 @@ async function run(): Promise<void> {
   await new Listr(
     [
       {
-        title: "Start the local stack: PostgreSQL, Data API, Auth, Studio, Edge Functions, a local Stripe",
+        title:
+          "Start the local stack: PostgreSQL, Data API, Auth, Studio, Edge Functions, a local Stripe, an inbox",
         task: async (_context, task) => {
           await stopStack(directory);
           await resetStack(directory);
@@ -94,13 +95,13 @@ async function run(): Promise<void> {
     { renderer: process.stdout.isTTY ? "default" : "simple", rendererOptions: { collapseSubtasks: false } },
   ).run();
 
-  console.log(`\n${pc.bold("What happened")}, as billing.audit_events tells it`);
+  console.log(`\n${pc.bold("What happened")}, as billing.audit_events and billing.emails tell it`);
   console.log(await timelineTable(playing()));
   console.log(`\n${pc.bold("What Ada sees")}, signed in, through the Data API`);
   console.log(await invoicesTable(playing()));
 
   const checks = await checkEverything(playing(), abuse as Abuse);
-  console.log(`\n${pc.bold("Checked")} against the local Stripe's own books`);
+  console.log(`\n${pc.bold("Checked")} against the books of the local Stripe and of the inbox`);
   console.log(checksList(checks));
   await playing().world.close();
 
@@ -116,13 +117,16 @@ async function run(): Promise<void> {
     console.log(`\n${pc.bold("Look around")}: open Studio, choose the schema ${pc.bold("billing")}, and start with
   webhook_events   every event, as Stripe sent it
   subscriptions    what they made of it; invoices and payments likewise
+  emails           what was written to whom; outbox is what was owed
   audit_events     who did what, when
 Ctrl-C stops the stack.`);
     printStatus(stack.status);
-  } else if (!process.exitCode) {
+    console.log(`Every mail, as it arrived: ${pc.bold(stack.status.INBOX_URL)}`);
+  } else if (stack && !process.exitCode) {
     console.log(`
 To look at the tables in Studio: ${pc.bold("npm run demo -- --keep")}
-To have a stack of your own:     ${pc.bold("npm run dev")}`);
+To have a stack of your own:     ${pc.bold("npm run dev")}
+To read the mails afterwards:    ${pc.bold(`npm run dev -- --dir ${relative(process.cwd(), directory)}`)}, then ${pc.bold(stack.status.INBOX_URL)}`);
   }
 }
 

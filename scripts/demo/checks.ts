@@ -1,6 +1,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Answers } from "./abuse.ts";
-import type { Cast } from "./story.ts";
+import { checkMails } from "./mail.ts";
+import { type Cast, mailsOfTheStory } from "./story.ts";
 
 /** One thing that must hold, and what was found. */
 export interface Check {
@@ -17,12 +18,13 @@ export interface Abuse {
   forged: Answers;
 }
 
-/** Holds the database against what the local Stripe knows of the same months, and against what each visitor may see. */
+/** Holds the database against what the local Stripe and the inbox know of the same months, and against what each visitor may see. */
 export async function checkEverything(cast: Cast, abuse: Abuse): Promise<Check[]> {
   return [
     ...(await checkEvents(cast)),
     ...(await checkState(cast)),
     ...(await checkMoney(cast)),
+    ...(await checkMails(cast.world, mailsOfTheStory)),
     ...(await checkAbuse(cast, abuse)),
     ...(await checkAccess(cast)),
   ];

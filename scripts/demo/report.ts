@@ -2,6 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import { type Check, holds } from "./checks.ts";
 import { date, money } from "./format.ts";
+import { mails } from "./mail.ts";
 import type { Cast } from "./story.ts";
 
 /** No line between the rows: what is read downwards is not cut. */
@@ -10,17 +11,27 @@ const compact = {
   chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
 };
 
-/** What happened and when, as the audit trail tells it. */
+/** What happened and when, as the audit trail tells it, and the mails that told of it. */
 export async function timelineTable({ world, customer }: Cast): Promise<string> {
   const rows = await world.sql<{ occurred_at: Date; action: string; detail: Record<string, unknown> }[]>`
     select occurred_at, action, detail from billing.audit_events
     where customer_id = ${customer} and actor = 'stripe'
     order by occurred_at, id`;
+  const happened = rows.map(({ occurred_at, action, detail }) => ({
+    at: occurred_at,
+    cells: [date(occurred_at), action, inShort(detail)],
+  }));
+  const told = (await mails(world, customer)).map(({ at, subject, status }) => ({
+    at,
+    cells: [date(at), pc.cyan(`✉ ${subject}`), status],
+  }));
   const table = new Table({
-    head: ["when", "what Stripe said", "in short"],
+    head: ["when", "what Stripe said, and what Ada was told", "in short"],
     ...compact,
   });
-  for (const row of rows) table.push([date(row.occurred_at), row.action, inShort(row.detail)]);
+  // A mail comes after whatever it tells of.
+  const lines = [...happened, ...told].sort((a, b) => a.at.getTime() - b.at.getTime());
+  table.push(...lines.map(({ cells }) => cells));
   return table.toString();
 }
 

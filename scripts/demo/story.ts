@@ -1,6 +1,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { advanceClock, completeCheckout, setCardOutcome } from "../local/stripe/buyer.ts";
 import { date, day, hour, money } from "./format.ts";
+import { mailsDelivered } from "./mail.ts";
 import type { DemoWorld } from "./world.ts";
 
 /** Everybody and everything in the story, filled in as it goes. */
@@ -145,6 +146,16 @@ async function leave(cast: Cast): Promise<string> {
   return subscriptionLine(cast);
 }
 
+/** The mails all of this causes, in its order. */
+export const mailsOfTheStory: readonly string[] = [
+  "trial-ending ada@example.com",
+  "payment-receipt ada@example.com",
+  "payment-receipt ada@example.com",
+  "payment-failed-notice ada@example.com",
+  "payment-receipt ada@example.com",
+  "subscription-canceled ada@example.com",
+];
+
 /** Turns the clock, and waits until everything that happened meanwhile has arrived in the database. */
 async function advance(cast: Cast, to: number): Promise<void> {
   await advanceClock(cast.world.stripe, cast.clock, to);
@@ -154,6 +165,7 @@ async function advance(cast: Cast, to: number): Promise<void> {
 
 async function settled(cast: Cast): Promise<void> {
   await cast.world.stack.stripe.settled();
+  await mailsDelivered(cast.world);
 }
 
 async function periodEnd(cast: Cast): Promise<number> {
