@@ -12,6 +12,7 @@ create table billing.settings (
   email_reply_to text,
   emails_off text[] not null default '{}',
   billing_url text,
+  checkout_prices text[],
   logo_url text,
   brand_color text,
   support_email text,
@@ -41,6 +42,7 @@ comment on column billing.settings.email_from is 'Sender of all mail, such as Ex
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
+comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
 comment on column billing.settings.logo_url is 'PNG of about 240 × 64 pixels for the head of each email; null: the name.';
 comment on column billing.settings.brand_color is 'Buttons and links in emails, six-digit hex (#1a7f5a).';
 comment on column billing.settings.support_email is 'Where emails send people with questions.';

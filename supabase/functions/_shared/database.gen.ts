@@ -673,6 +673,7 @@ export type Database = {
           app_url: string;
           billing_url: string | null;
           brand_color: string | null;
+          checkout_prices: string[] | null;
           email_from: string | null;
           email_reply_to: string | null;
           emails_off: string[];
@@ -691,6 +692,7 @@ export type Database = {
           app_url?: string;
           billing_url?: string | null;
           brand_color?: string | null;
+          checkout_prices?: string[] | null;
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
@@ -708,6 +710,7 @@ export type Database = {
           app_url?: string;
           billing_url?: string | null;
           brand_color?: string | null;
+          checkout_prices?: string[] | null;
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
@@ -1017,14 +1020,17 @@ export type Database = {
         };
         Returns: string;
       };
+      find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
       finish_email: {
         Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
         Returns: boolean;
       };
+      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
       };
+      read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       release_outbox: {

@@ -80,7 +80,7 @@ export function connectDatabase(settings: DatabaseSettings): CallBilling {
  * A secret key goes into `apikey` alone: it is no JWT, and PostgREST refuses it as a bearer token. A JWT
  * of `service_role` goes into both. https://supabase.com/docs/guides/functions/auth-headers
  */
-function keyHeaders(key: string): Record<string, string> {
+export function keyHeaders(key: string): Record<string, string> {
   return key.startsWith("sb_") ? { apikey: key } : { apikey: key, authorization: `Bearer ${key}` };
 }
 

@@ -27,6 +27,12 @@ export type DeliverEnvironment = ProjectEnvironment & {
   isLocal: boolean;
 };
 
+/** What `billing-portal` and `checkout` need. */
+export type SessionEnvironment = ProjectEnvironment & {
+  stripeSecretKey: string;
+  stripeUrl: string | undefined;
+};
+
 /** Locally, where no domain is verified and no mail leaves. */
 const LOCAL_SENDER = "Your app <billing@example.com>";
 
@@ -103,6 +109,25 @@ export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
     alertWebhookUrl: optional(read, "ALERT_WEBHOOK_URL"),
     isLocal,
   };
+}
+
+/**
+ * Reads what `billing-portal` and `checkout` need: besides the project's own, `STRIPE_SECRET_KEY`. Stripe's address
+ * is taken from `STRIPE_API_URL` where the local stack says so.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readSessionEnvironment(read: ReadVariable): SessionEnvironment {
+  const problems: string[] = [];
+  const supabaseUrl = attempt(problems, () => projectUrl(read));
+  const secretKey = attempt(problems, () => serviceKey(read));
+  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
+  if (supabaseUrl === undefined || secretKey === undefined || stripeSecretKey === undefined) {
+    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  }
+  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
+  const stripeUrl = isLocal ? optional(read, "STRIPE_API_URL") : undefined;
+  return { supabaseUrl, secretKey, stripeSecretKey, stripeUrl };
 }
 
 function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {

@@ -67,6 +67,47 @@ export class UnauthorizedError extends DuebaseError {
   }
 }
 
+/** The caller is no signed-in user: no access token, or one that Auth does not (or no longer) vouch for. */
+export class NotSignedInError extends DuebaseError {
+  constructor(diagnostics: Diagnostics = {}) {
+    super("not_signed_in", 401, "Sign in first: the request carries no valid access token of a user.", {
+      headers: { "www-authenticate": "Bearer" },
+      diagnostics,
+    });
+  }
+}
+
+/** A browser asked from a page that is not the application's. */
+export class OriginNotAllowedError extends DuebaseError {
+  constructor() {
+    super("origin_not_allowed", 403, "Pages of this origin may not call here.", {
+      diagnostics: {
+        reason: "The origin is neither that of app_url nor that of billing_url in billing.settings.",
+      },
+    });
+  }
+}
+
+/** What a signed-in user asked for cannot be: `code` says why, `message` says what to do. */
+export class SessionRefusedError extends DuebaseError {
+  constructor(
+    code:
+      | "invalid_request"
+      | "invalid_url"
+      | "no_customer"
+      | "unknown_subscription"
+      | "unknown_price"
+      | "already_subscribed"
+      | "idempotency_conflict"
+      | "stripe_refused",
+    status: 400 | 404 | 409,
+    message: string,
+    diagnostics: Diagnostics = {},
+  ) {
+    super(code, status, message, { diagnostics });
+  }
+}
+
 export class PayloadTooLargeError extends DuebaseError {
   constructor(limitBytes: number) {
     super("payload_too_large", 413, `The body is larger than ${limitBytes} bytes.`);
@@ -143,6 +184,26 @@ export class DatabaseUnavailableError extends DuebaseError {
 export class DatabaseMisconfiguredError extends DuebaseError {
   constructor(diagnostics: Diagnostics) {
     super("database_misconfigured", 503, NOT_STORED, {
+      headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+      diagnostics,
+    });
+  }
+}
+
+/** Auth or Stripe did not answer, or asks to be left alone for a while: passes by itself. */
+export class UpstreamUnavailableError extends DuebaseError {
+  constructor(upstream: "auth" | "stripe", diagnostics: Diagnostics, retryAfterSeconds?: number) {
+    super(`${upstream}_unavailable`, 503, "This is not possible right now. Please try again.", {
+      headers: { "retry-after": String(Math.ceil(retryAfterSeconds ?? RETRY_AFTER_SECONDS)) },
+      diagnostics,
+    });
+  }
+}
+
+/** Auth or Stripe answered, but not as to a set-up project: somebody has to put something right. */
+export class UpstreamMisconfiguredError extends DuebaseError {
+  constructor(upstream: "auth" | "stripe" | "settings", diagnostics: Diagnostics) {
+    super(`${upstream}_misconfigured`, 503, "This is not set up yet. Please try again later.", {
       headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
       diagnostics,
     });

@@ -13,6 +13,8 @@ export type LogFields = Diagnostics & {
   type?: string;
   /** Stripe's customer id. */
   customer?: string;
+  /** The application's user: an id of auth.users. */
+  user?: string;
   /** Id in billing.outbox. */
   effect?: number;
   /** Of that effect: email, stripe, refresh, alert. */

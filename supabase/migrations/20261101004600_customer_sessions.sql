@@ -1,0 +1,121 @@
+-- Customer sessions: what billing-portal and checkout need to know before they ask Stripe for a page to send a
+-- signed-in user to.
+-- Reads: settings, customers, subscriptions, subscription_items, products, prices. Writes: nothing.
+-- Called by: the billing-portal and checkout functions, with the id of a user whose token Auth has vouched for.
+
+create function billing.read_app_addresses()
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object('app_url', s.app_url, 'billing_url', s.billing_url)
+    from billing.settings as s
+  );
+end;
+$$;
+
+comment on function billing.read_app_addresses is
+  'app_url and billing_url of settings: the origins that may call from a browser, and that Stripe''s pages may lead back to.';
+
+create function billing_private.customer_of_user(p_user_id uuid, p_subscription text default null)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select c.id
+    from billing.settings as t
+    -- A database that changed from test to live keeps its old customers, whom the other key does not know.
+    join billing.customers as c on coalesce(c.livemode, t.livemode) = t.livemode
+    left join billing.subscriptions as s on s.customer = c.id
+    where c.user_id = p_user_id
+      and c.deleted_at is null
+      and (p_subscription is null or s.id = p_subscription)
+    group by c.id
+    order by
+      bool_or(s.status in ('past_due', 'unpaid')) is true desc,
+      bool_or(s.status in ('active', 'trialing', 'paused')) is true desc,
+      c.created desc nulls last,
+      c.id
+    limit 1
+  );
+end;
+$$;
+
+comment on function billing_private.customer_of_user is
+  'The customer a user is. Of several: the one whose subscription is overdue, as that is what the user has come for; else one with a running subscription; else the newest. With p_subscription: the one that has it. Null: none.';
+
+create function billing.find_portal_customer(p_user_id uuid, p_subscription text default null)
+returns jsonb
+language plpgsql
+stable
+-- Definer: see receive_event. Only service_role may call it: p_user_id is taken at its word.
+security definer
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object(
+      'customer', billing_private.customer_of_user(p_user_id, p_subscription),
+      'account', s.stripe_account
+    )
+    from billing.settings as s
+  );
+end;
+$$;
+
+comment on function billing.find_portal_customer is
+  'For billing-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
+
+create function billing.prepare_checkout(p_user_id uuid, p_price text)
+returns jsonb
+language plpgsql
+stable
+-- Definer: see find_portal_customer.
+security definer
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object(
+      'customer', billing_private.customer_of_user(p_user_id),
+      'account', s.stripe_account,
+      'price', (
+        select jsonb_build_object('type', p.type, 'usage_type', p.recurring ->> 'usage_type')
+        from billing.prices as p
+        left join billing.products as d on d.id = p.product
+        where p.id = p_price
+          and p.active
+          and d.active is distinct from false
+          and coalesce(p.livemode, s.livemode) = s.livemode
+          and (s.checkout_prices is null or p.id = any (s.checkout_prices))
+      ),
+      'subscribed', exists (
+        select
+        from billing.customers as c
+        join billing.subscriptions as b on b.customer = c.id
+        join billing.subscription_items as i on i.subscription = b.id
+        where c.user_id = p_user_id
+          and coalesce(c.livemode, s.livemode) = s.livemode
+          and i.price = p_price
+          and b.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
+      )
+    )
+    from billing.settings as s
+  );
+end;
+$$;
+
+comment on function billing.prepare_checkout is
+  'For checkout: {customer, account, price: {type, usage_type}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; subscribed: the user has a subscription to this very price.';
+
+grant execute on function
+  billing.read_app_addresses(),
+  billing.find_portal_customer(uuid, text),
+  billing.prepare_checkout(uuid, text)
+to service_role;
