@@ -29,8 +29,8 @@ export function appOrigins({ app_url, billing_url }: AppAddresses): [string, ...
 /** Where somebody goes back to when nothing was said. */
 export function homeOf(addresses: AppAddresses): string {
   const [origin] = appOrigins(addresses);
-  const home = addresses.billing_url ?? addresses.app_url;
-  return parse(home)?.origin === origin ? home : origin;
+  const home = parse(addresses.billing_url ?? addresses.app_url);
+  return home?.origin === origin ? home.href : origin;
 }
 
 /**

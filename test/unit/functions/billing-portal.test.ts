@@ -37,7 +37,7 @@ describe("billing-portal, asked by a signed-in user", () => {
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(asked).toEqual([[USER_ID, undefined]]);
     expect(around.stripeCalls).toMatchObject([
-      { path: "/v1/billing_portal/sessions", form: { customer: "cus_1", return_url: APP } },
+      { path: "/v1/billing_portal/sessions", form: { customer: "cus_1", return_url: `${APP}/` } },
     ]);
   });
 

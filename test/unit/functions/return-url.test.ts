@@ -96,7 +96,7 @@ describe("the application's origins", () => {
   it("are two where the billing page is elsewhere, and paths lead to the billing page", () => {
     expect(appOrigins(addresses)).toEqual(["https://billing.example.com", "https://app.example.com"]);
     expect(homeOf(addresses)).toBe("https://billing.example.com/account");
-    expect(homeOf({ ...addresses, billing_url: null })).toBe("https://app.example.com");
+    expect(homeOf({ ...addresses, billing_url: null })).toBe("https://app.example.com/");
     expect(homeOf({ ...addresses, billing_url: "http://billing.example.com" })).toBe(
       "https://app.example.com",
     );
