@@ -2,14 +2,16 @@
 -- What is said is kept apart from what follows from it, because either side may come first: the customer may be
 -- unknown when a checkout names its user, and the user may sign up after both.
 -- Reads: checkout, customer and subscription events, auth.users. Writes: customer_claims, customers.user_id.
+-- Called by: projection; reads of Stripe; sign-ups and deletions in auth.users; cron.
 
 create table billing_private.customer_claims (
   customer_id text not null,
   source text not null,
   claimed_user text not null,
   as_of timestamptz not null,
-  event_id text not null,
+  object_id text not null,
   is_waiting boolean not null,
+  is_disputed boolean not null default false,
   primary key (customer_id, source),
   constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription'))
 );
@@ -17,7 +19,9 @@ create table billing_private.customer_claims (
 comment on table billing_private.customer_claims is
   'The newest word of each source on which user a customer is. checkout_session: client_reference_id or metadata.user_id; customer, subscription: metadata.user_id.';
 comment on column billing_private.customer_claims.claimed_user is 'As it was said, in lower case; it may be no user, or not yet.';
+comment on column billing_private.customer_claims.object_id is 'The object that said so: the session, the customer itself, the subscription.';
 comment on column billing_private.customer_claims.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
+comment on column billing_private.customer_claims.is_disputed is 'The source named different users within that one second: each further word of that second is weighed against all of them.';
 
 create index customer_claims_by_user on billing_private.customer_claims (claimed_user);
 create index customer_claims_waiting on billing_private.customer_claims (customer_id) where is_waiting;
@@ -96,57 +100,227 @@ $$;
 
 comment on function billing_private.link_customer is 'Gives a customer the user that is named for it, as soon as that user exists. Audited when it changes.';
 
-create function billing_private.claim_customer(
-  p_event billing.webhook_events, p_customer_id text, p_source text, p_user text
+create function billing_private.named_user(p_object jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return nullif(lower(btrim(coalesce(
+    case when p_object ->> 'object' = 'checkout.session' then nullif(btrim(p_object ->> 'client_reference_id'), '') end,
+    p_object #>> '{metadata,user_id}'
+  ))), '');
+end;
+$$;
+
+comment on function billing_private.named_user is
+  'The user an object names, as it is written there but in lower case: a checkout session''s client_reference_id, else metadata.user_id; null where it names none.';
+
+create function billing_private.claim_of_second(
+  p_customer_id text, p_source text, p_created timestamptz,
+  out claimed_user text, out object_id text, out is_certain boolean
 )
+language sql
+stable
+set search_path = ''
+as $$
+  with said as (
+    select
+      e.id,
+      e.object_id,
+      e.payload #> '{data,object}' as object,
+      nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
+      billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
+      billing_private.named_user(e.payload #> '{data,object}') as named
+    from billing.webhook_events as e
+    join billing.event_handlers as h
+      on h.event_type = e.type
+      and h.enabled
+      and h.handler = 'billing_private.link_from_' || split_part(p_source, '_', 1)
+    where e.customer_id = p_customer_id
+      and e.created = p_created
+      and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
+  ),
+  -- As latest_of_second has it: a higher rank comes later, and so does an update that lists a state as its previous one.
+  judged as (
+    select
+      s.*,
+      exists (
+        select
+        from said as later
+        where later.object_id = s.object_id
+          and later.id <> s.id
+          and (
+            later.rank > s.rank
+            or later.rank = s.rank
+            and later.previous is not null
+            and later.object <> s.object
+            and billing_private.attributes_match(s.object, later.previous)
+          )
+      ) as is_superseded
+    from said as s
+    where s.named is not null
+  ),
+  contenders as (
+    select * from judged where not is_superseded
+    union all
+    select * from judged where not exists (select from judged where not is_superseded)
+  )
+  select
+    c.named,
+    c.object_id,
+    not exists (select from contenders as d where d.object_id = c.object_id and d.named <> c.named)
+  from contenders as c
+  order by c.id collate "C" desc
+  limit 1;
+$$;
+
+comment on function billing_private.claim_of_second is
+  'Of what one source said of a customer''s user in one second, the word that holds: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
+
+create function billing_private.settle_claim(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  claimed constant text := lower(btrim(p_user));
-  is_user boolean;
+  word constant record := billing_private.claim_of_second(p_customer_id, p_source, p_event.created);
+  was_disputed boolean;
 begin
-  if p_customer_id is null or coalesce(claimed, '') = '' then
-    return;
+  select c.is_disputed
+  into was_disputed
+  from billing_private.customer_claims as c
+  where c.customer_id = p_customer_id and c.source = p_source;
+  update billing_private.customer_claims as c
+  set
+    claimed_user = word.claimed_user,
+    object_id = word.object_id,
+    is_waiting = billing_private.could_sign_up(word.claimed_user),
+    is_disputed = true
+  where c.customer_id = p_customer_id and c.source = p_source;
+  -- A session names its user for good: reading it again would tell nothing new.
+  if not word.is_certain and p_source <> 'checkout_session' then
+    -- What was asked before may be answered already, so this read has a key of its own.
+    perform billing_private.ask_stripe(p_event, case when was_disputed then p_event.id end);
   end if;
-  is_user := exists (select from auth.users as u where u.id = billing_private.as_uuid(claimed));
-  insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, event_id, is_waiting)
-  values (
-    p_customer_id, p_source, claimed, p_event.created, p_event.id,
-    not is_user and billing_private.as_uuid(claimed) is not null
-  )
+end;
+$$;
+
+comment on function billing_private.settle_claim is
+  'Two words of one source in one second: keeps the one that holds, and owes a read from Stripe where the events do not tell.';
+
+create function billing_private.could_sign_up(p_user text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  claimed_id constant uuid := billing_private.as_uuid(p_user);
+begin
+  return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
+end;
+$$;
+
+comment on function billing_private.could_sign_up is 'Whether a claimed user may yet come to be: it reads as a user''s id, and there is no such user.';
+
+create function billing_private.claim_customer(p_event billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  claimed constant text := billing_private.named_user(p_event.payload #> '{data,object}');
+  held billing_private.customer_claims;
+begin
+  insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
+  values (p_customer_id, p_source, claimed, p_event.created, p_event.object_id, billing_private.could_sign_up(claimed))
   on conflict (customer_id, source) do update
     set
       claimed_user = excluded.claimed_user,
       as_of = excluded.as_of,
-      event_id = excluded.event_id,
-      is_waiting = excluded.is_waiting
-    where (excluded.as_of, excluded.event_id collate "C") > (c.as_of, c.event_id collate "C");
+      object_id = excluded.object_id,
+      is_waiting = excluded.is_waiting,
+      is_disputed = false
+    where excluded.as_of > c.as_of
+      -- The same word of another object: of the two, the same one whichever comes first.
+      or excluded.as_of = c.as_of
+      and excluded.claimed_user = c.claimed_user
+      and not c.is_disputed
+      and excluded.object_id collate "C" > c.object_id collate "C";
+  if not found then
+    select * into held from billing_private.customer_claims as c where c.customer_id = p_customer_id and c.source = p_source;
+    if held.as_of = p_event.created and (held.is_disputed or held.claimed_user <> claimed) then
+      perform billing_private.settle_claim(p_event, p_customer_id, p_source);
+    end if;
+  end if;
 
-  if not is_user then
+  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(claimed)) then
+    -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
     perform billing_private.audit(
       'customer.user_unknown', 'system', p_customer_id, p_customer_id,
-      jsonb_build_object('source', p_source, 'claimed_user', left(claimed, 100)), p_event.created, p_event.id
+      jsonb_build_object('source', p_source, 'claimed_user', billing_private.as_uuid(claimed)), p_event.created, p_event.id
     );
+  end if;
+end;
+$$;
+
+comment on function billing_private.claim_customer is
+  'Records who an event says a customer is, newest word of the source first. An id that is no user is an audit fact, not an error.';
+
+create function billing_private.reread_claim(p_read billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  claimed constant text := billing_private.named_user(p_read.payload #> '{data,object}');
+begin
+  -- A read tells what an object says, not since when: it corrects that object's own word, and keeps its place among
+  -- what other objects said.
+  insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
+  values (
+    p_customer_id, p_source, claimed,
+    -- Before all that events can say.
+    coalesce(to_timestamp((p_read.payload #>> '{data,object,created}')::double precision - 1), p_read.created),
+    p_read.object_id, billing_private.could_sign_up(claimed)
+  )
+  on conflict (customer_id, source) do update
+    set claimed_user = excluded.claimed_user, is_waiting = excluded.is_waiting
+    where c.object_id = excluded.object_id;
+end;
+$$;
+
+comment on function billing_private.reread_claim is 'Records who an object read from Stripe says a customer is, unless another object has said so since.';
+
+create function billing_private.link_by_claim(p_event billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_customer_id is null or billing_private.named_user(p_event.payload #> '{data,object}') is null then
+    return;
+  elsif p_event.id is null then
+    perform billing_private.reread_claim(p_event, p_customer_id, p_source);
+  else
+    perform billing_private.claim_customer(p_event, p_customer_id, p_source);
   end if;
   perform billing_private.link_customer(p_customer_id, p_event.received_at);
 end;
 $$;
 
-comment on function billing_private.claim_customer is
-  'Records who a source says a customer is, newest word of the source first, and links. An id that is no user is an audit fact, not an error.';
+comment on function billing_private.link_by_claim is 'Records the user an event or a read names for a customer, if any, and links.';
 
 create function billing_private.link_from_customer(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  claimed constant text := p_event.payload #>> '{data,object,metadata,user_id}';
 begin
-  if coalesce(btrim(claimed), '') <> '' then
-    perform billing_private.claim_customer(p_event, p_event.object_id, 'customer', claimed);
+  if billing_private.named_user(p_event.payload #> '{data,object}') is not null then
+    perform billing_private.link_by_claim(p_event, p_event.object_id, 'customer');
   else
     perform billing_private.link_customer(p_event.object_id, p_event.received_at);
   end if;
@@ -161,9 +335,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.claim_customer(
-    p_event, p_event.customer_id, 'subscription', p_event.payload #>> '{data,object,metadata,user_id}'
-  );
+  perform billing_private.link_by_claim(p_event, p_event.customer_id, 'subscription');
 end;
 $$;
 
@@ -174,83 +346,9 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  session constant jsonb := p_event.payload #> '{data,object}';
 begin
-  perform billing_private.claim_customer(
-    p_event,
-    p_event.customer_id,
-    'checkout_session',
-    coalesce(nullif(session ->> 'client_reference_id', ''), session #>> '{metadata,user_id}')
-  );
+  perform billing_private.link_by_claim(p_event, p_event.customer_id, 'checkout_session');
 end;
 $$;
 
 comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: client_reference_id, else metadata.user_id.';
-
-create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  waiting record;
-  linked integer := 0;
-begin
-  for waiting in
-    select c.customer_id, c.source
-    from billing_private.customer_claims as c
-    join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
-    where c.is_waiting
-    limit p_limit
-  loop
-    update billing_private.customer_claims as c
-    set is_waiting = false
-    where c.customer_id = waiting.customer_id and c.source = waiting.source;
-    perform billing_private.link_customer(waiting.customer_id, p_now);
-    linked := linked + 1;
-  end loop;
-  return linked;
-end;
-$$;
-
-comment on function billing_private.link_waiting_customers is
-  'Links customers whose user was created in the very moment the claim was recorded, when neither transaction could see the other. Run by cron every minute. Returns how many.';
-
-create function billing_private.tg_users__after_write()
-returns trigger
-language plpgsql
--- Definer: sign-ups run as Supabase Auth's role, which has no business in billing.
-security definer
-set search_path = ''
-as $$
-declare
-  known record;
-begin
-  for known in
-    select c.customer_id as id
-    from billing_private.customer_claims as c
-    where c.claimed_user = new.id::text
-    union
-    select c.id
-    from billing.customers as c
-    where new.email_confirmed_at is not null
-      and lower(c.email) = lower(new.email)
-      and (select s.link_customers_by_email from billing.settings as s)
-  loop
-    perform billing_private.link_customer(known.id, now());
-  end loop;
-  return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
-exception when others then
-  raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
-  return null;
-end;
-$$;
-
-comment on function billing_private.tg_users__after_write is
-  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed.';
-
-create trigger duebase_links_customers
-  after insert or update of email, email_confirmed_at on auth.users
-  for each row execute function billing_private.tg_users__after_write();

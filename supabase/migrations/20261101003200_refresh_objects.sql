@@ -20,9 +20,11 @@ create policy nobody_reads on billing_private.refresh_handlers using (false);
 
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('customer', 'billing_private.project_customer', 10),
+  ('customer', 'billing_private.link_from_customer', 20),
   ('product', 'billing_private.project_product', 10),
   ('price', 'billing_private.project_price', 10),
   ('subscription', 'billing_private.project_subscription', 10),
+  ('subscription', 'billing_private.link_from_subscription', 20),
   ('invoice', 'billing_private.project_invoice', 10),
   ('invoice', 'billing_private.link_invoice_payments', 20),
   ('invoice_payment', 'billing_private.project_invoice_payment', 10),

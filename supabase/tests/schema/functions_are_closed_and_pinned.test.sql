@@ -32,7 +32,7 @@ select set_eq(
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)',
-    'billing_private.tg_users__after_write()'
+    'billing_private.tg_users__after_write()', 'billing_private.tg_users__on_delete()'
   ],
   'only the doors in and out and the trigger on auth.users run with their owner''s rights'
 );

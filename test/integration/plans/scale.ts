@@ -26,8 +26,8 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'cus_' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', to_timestamp(1700000000 + n)
     from generate_series(1, ${customers}) as n;
 
-    insert into billing_private.customer_claims (customer_id, source, claimed_user, as_of, event_id, is_waiting)
-    select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'evt_' || n, n % 5000 = 0
+    insert into billing_private.customer_claims (customer_id, source, claimed_user, as_of, object_id, is_waiting)
+    select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'cus_' || n, n % 5000 = 0
     from generate_series(1, ${customers}) as n;
 
     insert into billing.products (id, name) select 'prod_' || n, 'Plan ' || n from generate_series(1, 2000) as n;

@@ -138,6 +138,13 @@ export const hotStatements: Statement[] = [
     uses: ["customer_claims_waiting"],
   },
   {
+    what: "addresses whose sign-up was missed, every minute where linking by email is on",
+    sql: `
+      update billing.settings set link_customers_by_email = true where id;
+      select billing_private.link_waiting_customers(now());
+    `,
+  },
+  {
     what: "what the outbox owes now",
     sql: "select count(*) from billing.claim_outbox('worker', 50)",
     uses: ["outbox_due"],

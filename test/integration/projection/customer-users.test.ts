@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { deliver, deliverInEveryOrder, told } from "../../support/orders.ts";
+import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { subscription } from "../../support/stripe/subscriptions.ts";
@@ -40,6 +40,8 @@ const said = {
 
 const userOf = async (name: string, where = database) =>
   (await where.sql`select user_id from billing.customers where id = ${`cus_${name}Ada`}`)[0]?.user_id ?? null;
+const leave = async (user: string, where = database) =>
+  await where.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${user}`;
 const auditOf = async (name: string, action: string) =>
   await database.sql`
     select actor, detail from billing.audit_events where customer_id = ${`cus_${name}Ada`} and action = ${action}
@@ -102,6 +104,110 @@ describe("a customer's user", () => {
       said.byCustomer(current, NOW + 1),
     ]))
       expect(await userOf(name)).toBe(current);
+  });
+
+  it("is the word that came last within a second, as far as the events tell", async () => {
+    const [old, current] = [await database.signUp(), await database.signUp()];
+    const first = told("customer.created", NOW, ada({ user_id: old }));
+    const second = told("customer.updated", NOW, ada({ user_id: current }), ada({ user_id: old }));
+    // Ids say nothing: each order once with the later event having the greater one, once the smaller.
+    for (const [one, two] of [
+      [first, second],
+      [
+        { ...first, id: "evt_ExampleZZ" },
+        { ...second, id: "evt_ExampleAA" },
+      ],
+    ] as const)
+      for (const name of await deliverInEveryOrder(database, [one, two])) {
+        expect(await userOf(name)).toBe(current);
+        expect(await readsOwed(database, `cus_${name}Ada`)).toEqual([]);
+      }
+  });
+
+  it("is asked of Stripe where a second's events do not tell, and is what Stripe answers", async () => {
+    const [one, two] = [await database.signUp(), await database.signUp()];
+    const events = [said.byCustomer(one), said.byCustomer(two)];
+    for (const name of await deliverInEveryOrder(database, events)) {
+      const [, chosen] = events.map(({ id }) => id).sort();
+      expect(await userOf(name)).toBe(chosen === events[1]?.id ? two : one);
+      const id = `cus_${name}Ada`;
+      expect(await readsOwed(database, id)).toEqual([
+        { key: `refresh:${id}:${NOW}`, payload: { object: "customer", id } },
+      ]);
+      for (const [later, answer] of [two, one].entries()) {
+        await database.sql`
+          select billing.apply_refresh(${database.sql.json({ ...ada({ user_id: answer }), id } as never)}, to_timestamp(${NOW + 60 + later}))
+        `;
+        expect(await userOf(name)).toBe(answer);
+      }
+      // A third event of that second: the answer may have been given before it happened.
+      await deliver(database, [{ ...said.byCustomer(one), id: "evt_ExampleLate" }], name);
+      expect(await readsOwed(database, id)).toHaveLength(2);
+    }
+  });
+
+  it("is not changed by reading a subscription anew when another one has said so since", async () => {
+    const [old, current] = [await database.signUp(), await database.signUp()];
+    const other = (user: string, at: number) =>
+      told("customer.subscription.created", at, {
+        ...subscription({ id: "sub_ExampleOther", created: at, customer: "cus_ExampleAda", items: [] }),
+        metadata: { user_id: user },
+      });
+    const name = await deliver(database, [said.bySubscription(old), other(current, NOW + 60)]);
+    const read = said.bySubscription(old).data.object;
+    await database.sql`
+      select billing.apply_refresh(
+        ${database.sql.json({ ...read, id: `sub_${name}Team`, customer: `cus_${name}Ada` } as never)}, to_timestamp(${NOW + 120})
+      )
+    `;
+    expect(await userOf(name)).toBe(current);
+  });
+
+  it("who leaves takes nothing along: the rows stay, unlinked and on record, and come back with the user", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [
+      said.byCustomer(user),
+      told(
+        "customer.subscription.created",
+        NOW,
+        subscription({ id: "sub_ExampleTeam", created: NOW, customer: "cus_ExampleAda", items: [] }),
+      ),
+    ]);
+    await leave(user);
+    expect(await userOf(name)).toBeNull();
+    expect(await auditOf(name, "customer.unlinked")).toEqual([
+      { actor: "system", detail: { user_id: null, former_user_id: user, reason: "user_deleted" } },
+    ]);
+    expect(
+      await database.sql`select status from billing.subscriptions where id = ${`sub_${name}Team`}`,
+    ).toEqual([{ status: "active" }]);
+    await deliver(database, [said.byCustomer(user, NOW + 60)], name);
+    expect(await userOf(name)).toBeNull();
+    await database.signUp({ id: user });
+    expect(await userOf(name)).toBe(user);
+  });
+
+  it("who leaves makes room for the next one who is named", async () => {
+    const [first, second] = [await database.signUp(), await database.signUp()];
+    const name = await deliver(database, [
+      said.byCheckout({ client_reference_id: first }),
+      said.byCustomer(second),
+    ]);
+    expect(await userOf(name)).toBe(first);
+    await leave(first);
+    expect(await userOf(name)).toBe(second);
+  });
+
+  it("keeps a customer that is deleted at Stripe", async () => {
+    const user = await database.signUp();
+    for (const name of await deliverInEveryOrder(database, [
+      said.byCustomer(user),
+      told("customer.deleted", NOW + 60, ada({ user_id: user })),
+    ])) {
+      const [row] =
+        await database.sql`select user_id, deleted_at from billing.customers where id = ${`cus_${name}Ada`}`;
+      expect(row).toEqual({ user_id: user, deleted_at: new Date((NOW + 60) * 1000) });
+    }
   });
 
   it("who does not exist is an audit fact and no error, and the next source is believed", async () => {
@@ -183,6 +289,40 @@ describe("a user's email address", () => {
         update auth.users set email_confirmed_at = now() where id = ${user}
       `;
       expect(await userOf(name, linking)).toBe(user);
+    });
+
+    it("confirmed in the very moment of the event is seen by the next minute's run", async () => {
+      const email = nextEmail();
+      const user = randomUUID();
+      const signUp = linking.connect({ role: "supabase_auth_admin" });
+      const name = await new Promise<string>((resolve, reject) => {
+        signUp
+          .begin(async (transaction) => {
+            await transaction`insert into auth.users (id, email, email_confirmed_at) values (${user}, ${email}, now())`;
+            // Neither transaction sees what the other has not committed.
+            resolve(await deliver(linking, [told("customer.created", NOW, ada({}, email.toUpperCase()))]));
+          })
+          .catch(reject);
+      });
+      await signUp.end();
+      expect(await userOf(name, linking)).toBeNull();
+      expect(await linking.sql`select billing_private.link_waiting_customers(now()) as linked`).toEqual([
+        { linked: 1 },
+      ]);
+      expect(await userOf(name, linking)).toBe(user);
+      expect(await linking.sql`select billing_private.link_waiting_customers(now()) as linked`).toEqual([
+        { linked: 0 },
+      ]);
+    });
+
+    it("no longer links after its user has left, and links the one who signs up with it anew", async () => {
+      const email = nextEmail();
+      const user = await linking.signUp({ email });
+      const name = await customerWith(email);
+      await leave(user, linking);
+      expect(await userOf(name, linking)).toBeNull();
+      const again = await linking.signUp({ email });
+      expect(await userOf(name, linking)).toBe(again);
     });
 
     it("counts for less than what anybody said by id", async () => {

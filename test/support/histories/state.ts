@@ -9,8 +9,8 @@ export type State = Map<string, string[]>;
 const NOT_STATE = ["outbox", "webhook_duplicates", "failed_webhooks", "settings", "event_handlers", "emails"];
 /** Of the internal tables, those that decide what later events do. */
 const PRIVATE_STATE = ["customer_claims", "payment_sources", "object_versions"];
-/** Columns that say when or as which number a row came. */
-const ARRIVAL = ["received_at", "recorded_at", "id"];
+/** Columns that say when, as which number or after what a row came. */
+const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed"];
 /** Whose facts are told by events; the database's own tell of what it did when one arrived. */
 const FACTS_OF = "stripe";
 

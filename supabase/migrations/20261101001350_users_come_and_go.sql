@@ -1,0 +1,145 @@
+-- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
+-- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, audit_events.
+-- Called by: triggers on auth.users; cron.
+
+create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  waiting record;
+  linked integer := 0;
+begin
+  for waiting in
+    select c.customer_id, c.source
+    from billing_private.customer_claims as c
+    join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
+    where c.is_waiting
+    limit p_limit
+  loop
+    update billing_private.customer_claims as c
+    set is_waiting = false
+    where c.customer_id = waiting.customer_id and c.source = waiting.source;
+    perform billing_private.link_customer(waiting.customer_id, p_now);
+    linked := linked + 1;
+  end loop;
+  return linked + billing_private.link_missed_addresses(p_now, p_limit);
+end;
+$$;
+
+comment on function billing_private.link_waiting_customers is
+  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other. Run by cron every minute. Returns how many.';
+
+create function billing_private.link_missed_addresses(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  missed record;
+  linked integer := 0;
+begin
+  if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
+    return 0;
+  end if;
+  for missed in
+    select c.id
+    -- Only what arrived of late can have met a sign-up that was not committed yet.
+    from (
+      select distinct e.customer_id
+      from billing.webhook_events as e
+      where e.received_at > p_now - interval '1 hour' and e.type in ('customer.created', 'customer.updated')
+    ) as recent
+    join billing.customers as c on c.id = recent.customer_id and c.user_id is null
+    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
+    limit p_limit
+  loop
+    perform billing_private.link_customer(missed.id, p_now);
+    linked := linked + 1;
+  end loop;
+  return linked;
+end;
+$$;
+
+comment on function billing_private.link_missed_addresses is
+  'Where settings allow linking by email: links the customers of the last hour''s events whose user could not be seen yet. Returns how many.';
+
+create function billing_private.tg_users__after_write()
+returns trigger
+language plpgsql
+-- Definer: sign-ups run as Supabase Auth's role, which has no business in billing.
+security definer
+set search_path = ''
+as $$
+declare
+  known record;
+begin
+  for known in
+    select c.customer_id as id
+    from billing_private.customer_claims as c
+    where c.claimed_user = new.id::text
+    union
+    select c.id
+    from billing.customers as c
+    where new.email_confirmed_at is not null
+      and lower(c.email) = lower(new.email)
+      and (select s.link_customers_by_email from billing.settings as s)
+  loop
+    perform billing_private.link_customer(known.id, now());
+  end loop;
+  return null;
+-- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
+exception when others then
+  raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_users__after_write is
+  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed.';
+
+create trigger duebase_links_customers
+  after insert or update of email, email_confirmed_at on auth.users
+  for each row execute function billing_private.tg_users__after_write();
+
+create function billing_private.tg_users__on_delete()
+returns trigger
+language plpgsql
+-- Definer: see tg_users__after_write.
+security definer
+set search_path = ''
+as $$
+declare
+  known record;
+begin
+  if tg_when = 'BEFORE' then
+    for known in update billing.customers as c set user_id = null where c.user_id = old.id returning c.id loop
+      perform billing_private.audit(
+        'customer.unlinked', 'system', known.id, known.id,
+        jsonb_build_object('user_id', null, 'former_user_id', old.id, 'reason', 'user_deleted'), now()
+      );
+    end loop;
+    return old;
+  end if;
+  -- Somebody else may be named for the same customer, by a source that counts for less.
+  for known in select c.customer_id as id from billing_private.customer_claims as c where c.claimed_user = old.id::text loop
+    perform billing_private.link_customer(known.id, now());
+  end loop;
+  return null;
+-- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well.
+exception when others then
+  raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
+  return case when tg_when = 'BEFORE' then old end;
+end;
+$$;
+
+comment on function billing_private.tg_users__on_delete is
+  'Trigger function on auth.users: a deleted user''s customers stay, unlinked and on record, or go to the next user that is named for them.';
+
+create trigger duebase_unlinks_customers
+  before delete on auth.users
+  for each row execute function billing_private.tg_users__on_delete();
+create trigger duebase_relinks_customers
+  after delete on auth.users
+  for each row execute function billing_private.tg_users__on_delete();
