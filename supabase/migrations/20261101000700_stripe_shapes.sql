@@ -201,6 +201,41 @@ $$;
 comment on function billing_private.payment_invoice is
   'Invoice a PaymentIntent or charge pays: its invoice field, gone since 2025-03-31.basil; null there, where invoice_payment.paid tells it.';
 
+create function billing_private.amount_of_charge(p_charge jsonb)
+returns bigint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when p_charge ->> 'status' is distinct from 'succeeded' or p_charge -> 'captured' = 'false' then 0
+    else coalesce((p_charge ->> 'amount_captured')::bigint, (p_charge ->> 'amount')::bigint)
+  end;
+end;
+$$;
+
+comment on function billing_private.amount_of_charge is
+  'What a charge brought, minor units: amount_captured (since 2020; amount before), and nothing while it is only reserved.';
+
+create function billing_private.payment_of(p_object jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    billing_private.stripe_id(p_object -> 'payment_intent'),
+    billing_private.stripe_id(p_object #> '{charge,payment_intent}'),
+    billing_private.stripe_id(p_object -> 'charge')
+  );
+end;
+$$;
+
+comment on function billing_private.payment_of is
+  'Payment a refund or dispute is about: its payment_intent, also where the charge is expanded, else the charge.';
+
 create function billing_private.default_payment_method(p_customer jsonb)
 returns text
 language plpgsql

@@ -44,6 +44,18 @@ begin
     when 'subscription canceled' then 5
     when 'subscription incomplete_expired' then 5
     when 'charge pending' then 2
+    when 'refund pending' then 2
+    when 'refund requires_action' then 2
+    when 'refund succeeded' then 4
+    when 'refund failed' then 5
+    when 'refund canceled' then 5
+    when 'dispute warning_needs_response' then 2
+    when 'dispute warning_under_review' then 2
+    when 'dispute warning_closed' then 5
+    when 'dispute won' then 5
+    when 'dispute lost' then 5
+    -- It has no status; detached it has no customer either.
+    when 'payment_method ' then case when coalesce(p_object -> 'customer', 'null') = 'null' then 5 else 3 end
     when 'payment_intent succeeded' then 5
     when 'payment_intent canceled' then 5
     when 'checkout.session complete' then 5

@@ -25,7 +25,11 @@ begin
     'cancel_at_period_end', p_object -> 'cancel_at_period_end',
     'mode', p_object -> 'mode',
     'payment_status', p_object -> 'payment_status',
-    'failure_code', p_object -> 'failure_code'
+    'failure_code', p_object -> 'failure_code',
+    'failure_reason', p_object -> 'failure_reason',
+    'reason', p_object -> 'reason',
+    'type', p_object -> 'type',
+    'balance', p_object -> 'balance'
   ));
 end;
 $$;
@@ -60,7 +64,10 @@ set search_path = ''
 as $$
 begin
   if p_event.payload #> '{data,previous_attributes}'
-    ?| array['status', 'items', 'plan', 'quantity', 'cancel_at_period_end', 'cancel_at', 'pause_collection', 'trial_end', 'active', 'unit_amount']
+    ?| array[
+      'status', 'items', 'plan', 'quantity', 'cancel_at_period_end', 'cancel_at', 'pause_collection', 'trial_end', 'active',
+      'unit_amount', 'default_payment_method', 'default_source', 'invoice_settings', 'balance', 'card'
+    ]
   then
     perform billing_private.record_audit_event(p_event);
   end if;
@@ -68,4 +75,4 @@ end;
 $$;
 
 comment on function billing_private.record_audit_of_change is
-  'Handler: records an update as an audit fact only when it changed what is billed or what may be used.';
+  'Handler: records an update as an audit fact only when it changed what is billed, by what it is paid, or what may be used.';

@@ -1,7 +1,8 @@
 -- Payments: one row per movement of money, whoever told of it first.
 -- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
 -- A PaymentIntent speaks first; where none was heard, its charge; where neither was, the invoice that was paid.
--- Reads: payment_intent.*, charge.*, invoices and invoice payments. Writes: payment_sources, payments.
+-- What went back is told by refunds and disputes; of refunds nobody told of, the charge knows the sum.
+-- Reads: payment_intent.*, charge.*, invoices and invoice payments, refunds, disputes. Writes: payment_sources, payments.
 
 create table billing.payments (
   id text primary key,
@@ -10,8 +11,12 @@ create table billing.payments (
   amount bigint not null,
   amount_received bigint not null,
   amount_refunded bigint not null,
+  amount_disputed bigint not null default 0,
+  amount_lost bigint not null default 0,
   currency text not null,
   status text not null,
+  outcome text not null default 'pending',
+  is_one_time boolean not null default true,
   payment_method text,
   latest_charge text,
   card_brand text,
@@ -23,7 +28,12 @@ create table billing.payments (
   metadata jsonb not null,
   livemode boolean,
   created timestamptz,
-  canceled_at timestamptz
+  paid_at timestamptz,
+  canceled_at timestamptz,
+  constraint outcome_is_known check (
+    outcome in ('pending', 'failed', 'canceled', 'paid', 'partially_refunded', 'refunded', 'disputed', 'lost')
+  ),
+  constraint no_more_is_refunded_than_came_in check (amount_refunded <= amount_received)
 );
 
 comment on table billing.payments is
@@ -33,8 +43,15 @@ comment on column billing.payments.customer is 'Customer (billing.customers.id);
 comment on column billing.payments.invoice_id is 'Invoice it pays (billing.invoices.id), learnt from whichever event knows it; null for a one-time payment.';
 comment on column billing.payments.amount is 'What was asked for.';
 comment on column billing.payments.amount_received is 'What came in.';
-comment on column billing.payments.amount_refunded is 'What went back.';
+comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a reservation that was let go.';
+comment on column billing.payments.amount_disputed is 'What the bank holds back while a dispute is open. An inquiry holds nothing back.';
+comment on column billing.payments.amount_lost is 'What lost disputes took.';
 comment on column billing.payments.status is 'Of the PaymentIntent: requires_payment_method, requires_action, processing, succeeded, canceled, …; of the charge where there is none.';
+comment on column billing.payments.outcome is
+  'What became of the money, whatever status says: pending, failed, canceled: nothing came in; paid; partially_refunded, refunded; disputed: a dispute is open; lost: a dispute was.';
+comment on column billing.payments.is_one_time is
+  'No invoice is known to be paid by it. Since API 2025-03-31.basil only invoice_payment.paid names the invoice. A payment for an invoice without a subscription has that invoice.';
+comment on column billing.payments.paid_at is 'When the money came in (UTC): created of its charge, else when its invoice was paid; null while nothing did.';
 comment on column billing.payments.latest_charge is 'Its charge: the one that succeeded, else the newest.';
 comment on column billing.payments.failure_code is 'Why the latest attempt failed: the issuer''s decline code, else Stripe''s error code.';
 
@@ -63,16 +80,72 @@ create table billing_private.payment_sources (
   livemode boolean,
   created timestamptz,
   canceled_at timestamptz,
+  as_of timestamptz,
   primary key (payment_id, kind, object_id),
-  constraint kind_is_known check (kind in ('payment_intent', 'charge', 'invoice'))
+  constraint kind_is_known check (kind in ('payment_intent', 'charge', 'invoice', 'refund', 'dispute'))
 );
 
 comment on table billing_private.payment_sources is
   'What one Stripe object says about one payment. billing.payments is computed from these rows and from nothing else.';
-comment on column billing_private.payment_sources.amount is 'Minor units; null for an invoice that names the payment and is not paid: a link and no money yet.';
+comment on column billing_private.payment_sources.amount is 'Minor units; null for an invoice that names the payment and is not paid: a link and no money yet. Of a refund or dispute, what it is about.';
+comment on column billing_private.payment_sources.as_of is 'created of the event that said so (UTC); of charges, refunds and disputes.';
 
 alter table billing.payments enable row level security;
 alter table billing_private.payment_sources enable row level security;
+
+create function billing_private.contested_amounts(
+  p_payment billing.payments,
+  p_charge billing_private.payment_sources,
+  out amount_refunded bigint,
+  out amount_disputed bigint,
+  out amount_lost bigint
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  returned bigint;
+begin
+  select
+    coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status not in ('failed', 'canceled')), 0),
+    -- The charge's sum still has these, if they failed after it was told.
+    coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status in ('failed', 'canceled') and s.as_of >= p_charge.as_of), 0),
+    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status in ('needs_response', 'under_review')), 0),
+    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status = 'lost'), 0)
+  into amount_refunded, returned, amount_disputed, amount_lost
+  from billing_private.payment_sources as s
+  -- A dispute in the bank's own currency is over all of it.
+  cross join lateral (select case when s.currency = p_payment.currency then s.amount else p_payment.amount_received end) as d (amount)
+  where s.payment_id = p_payment.id and s.kind in ('refund', 'dispute');
+  -- All refunds told of: their sum, and the charge knows no more. Some not: the charge knows more.
+  amount_refunded := greatest(amount_refunded, p_charge.amount_refunded - returned);
+end;
+$$;
+
+comment on function billing_private.contested_amounts is
+  'What refunds and disputes took of a payment, or hold back (minor units): of refunds, those told of, or the charge''s sum less those that failed since, whichever is more.';
+
+create function billing_private.payment_outcome(p_payment billing.payments)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return case
+    when p_payment.amount_disputed > 0 then 'disputed'
+    when p_payment.amount_lost > 0 then 'lost'
+    when p_payment.amount_received > 0 and p_payment.amount_refunded >= p_payment.amount_received then 'refunded'
+    when p_payment.amount_refunded > 0 then 'partially_refunded'
+    when p_payment.amount_received > 0 then 'paid'
+    when p_payment.status in ('canceled', 'failed') then p_payment.status
+    else 'pending'
+  end;
+end;
+$$;
+
+comment on function billing_private.payment_outcome is 'What became of a payment''s money: see billing.payments.outcome.';
 
 create function billing_private.payment_from_sources(p_payment_id text)
 returns billing.payments
@@ -86,6 +159,7 @@ declare
   charge billing_private.payment_sources;
   bill billing_private.payment_sources;
   payment billing.payments;
+  is_contested boolean := false;
 begin
   -- A PaymentIntent has a charge per attempt: the last one read here counts, which is the one that succeeded, else
   -- the newest.
@@ -99,6 +173,7 @@ begin
       when 'payment_intent' then intent := source;
       when 'charge' then charge := source;
       when 'invoice' then bill := source;
+      else is_contested := true;
     end case;
   end loop;
 
@@ -107,7 +182,6 @@ begin
   payment.invoice_id := coalesce(intent.invoice_id, charge.invoice_id, bill.object_id);
   payment.amount := coalesce(intent.amount, charge.amount, bill.amount);
   payment.amount_received := coalesce(intent.amount_received, charge.amount_received, bill.amount_received);
-  payment.amount_refunded := coalesce(charge.amount_refunded, 0);
   payment.currency := coalesce(intent.currency, charge.currency, bill.currency);
   payment.status := coalesce(intent.status, billing_private.payment_status_of_charge(charge), bill.status);
   payment.payment_method := coalesce(intent.payment_method, charge.payment_method);
@@ -122,6 +196,21 @@ begin
   payment.livemode := coalesce(intent.livemode, charge.livemode, bill.livemode);
   payment.created := coalesce(intent.created, charge.created, bill.created);
   payment.canceled_at := intent.canceled_at;
+  payment.is_one_time := payment.invoice_id is null;
+  if payment.amount_received > 0 then
+    payment.paid_at := coalesce(case when charge.status = 'succeeded' then charge.created end, bill.created, intent.created);
+  end if;
+  payment.amount_refunded := coalesce(charge.amount_refunded, 0);
+  payment.amount_disputed := 0;
+  payment.amount_lost := 0;
+  if is_contested then
+    select c.amount_refunded, c.amount_disputed, c.amount_lost
+    into payment.amount_refunded, payment.amount_disputed, payment.amount_lost
+    from billing_private.contested_amounts(payment, charge) as c;
+  end if;
+  -- A charge also counts as refunded what was reserved and never taken.
+  payment.amount_refunded := least(payment.amount_refunded, payment.amount_received);
+  payment.outcome := billing_private.payment_outcome(payment);
   return payment;
 end;
 $$;
@@ -173,8 +262,12 @@ begin
       amount = excluded.amount,
       amount_received = excluded.amount_received,
       amount_refunded = excluded.amount_refunded,
+      amount_disputed = excluded.amount_disputed,
+      amount_lost = excluded.amount_lost,
       currency = excluded.currency,
       status = excluded.status,
+      outcome = excluded.outcome,
+      is_one_time = excluded.is_one_time,
       payment_method = excluded.payment_method,
       latest_charge = excluded.latest_charge,
       card_brand = excluded.card_brand,
@@ -186,6 +279,7 @@ begin
       metadata = excluded.metadata,
       livemode = excluded.livemode,
       created = excluded.created,
+      paid_at = excluded.paid_at,
       canceled_at = excluded.canceled_at;
   return true;
 end;
@@ -298,7 +392,8 @@ begin
   end if;
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
-    payment_method, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created
+    payment_method, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
+    as_of
   )
   values (
     paid,
@@ -307,7 +402,7 @@ begin
     billing_private.stripe_id(o -> 'customer'),
     billing_private.payment_invoice(o),
     (o ->> 'amount')::bigint,
-    case when o ->> 'status' = 'succeeded' then coalesce((o ->> 'amount_captured')::bigint, (o ->> 'amount')::bigint) else 0 end,
+    billing_private.amount_of_charge(o),
     coalesce((o ->> 'amount_refunded')::bigint, 0),
     o ->> 'currency',
     o ->> 'status',
@@ -320,7 +415,8 @@ begin
     o ->> 'description',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision)
+    to_timestamp((o ->> 'created')::double precision),
+    p_event.created
   )
   on conflict (payment_id, kind, object_id) do update
     set
@@ -338,7 +434,8 @@ begin
       failure_message = excluded.failure_message,
       receipt_url = excluded.receipt_url,
       description = excluded.description,
-      metadata = excluded.metadata;
+      metadata = excluded.metadata,
+      as_of = excluded.as_of;
   if not billing_private.save_payment(paid) then
     return; -- no source knows of money yet
   end if;
@@ -346,3 +443,28 @@ end;
 $$;
 
 comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';
+
+create function billing_private.take_back(p_event billing.webhook_events, p_kind text, p_payment_id text, p_object jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_payment_id is null then
+    return; -- a refund of a customer's cash balance, which no payment of ours brought
+  end if;
+  insert into billing_private.payment_sources as s (payment_id, kind, object_id, amount, currency, status, created, as_of)
+  values (
+    p_payment_id, p_kind, p_event.object_id, (p_object ->> 'amount')::bigint, p_object ->> 'currency',
+    coalesce(p_object ->> 'status', 'succeeded'), to_timestamp((p_object ->> 'created')::double precision), p_event.created
+  )
+  on conflict (payment_id, kind, object_id) do update
+    set amount = excluded.amount, currency = excluded.currency, status = excluded.status, as_of = excluded.as_of;
+  if not billing_private.save_payment(p_payment_id) then
+    return; -- no source knows of money yet
+  end if;
+end;
+$$;
+
+comment on function billing_private.take_back is
+  'Records what a refund or dispute (p_kind) says of its payment. It makes no payment where none is known.';

@@ -71,6 +71,38 @@ from (
       ]
     ),
     (
+      'billing_private.project_refund', 10, 'keeps refunds, and what they take back of a payment',
+      array['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']
+    ),
+    (
+      'billing_private.project_dispute', 10, 'keeps disputes, and what they take of a payment',
+      array[
+        'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn',
+        'charge.dispute.funds_reinstated'
+      ]
+    ),
+    (
+      'billing_private.record_dispute_step', 20, 'keeps when the money went and came, and when it was closed',
+      array['charge.dispute.closed', 'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated']
+    ),
+    (
+      'billing_private.project_payment_method', 10, 'keeps payment methods',
+      array[
+        'payment_method.attached', 'payment_method.detached', 'payment_method.updated', 'payment_method.automatically_updated'
+      ]
+    ),
+    (
+      'billing_private.project_checkout_session', 10, 'keeps checkout sessions',
+      array[
+        'checkout.session.completed', 'checkout.session.expired', 'checkout.session.async_payment_succeeded',
+        'checkout.session.async_payment_failed'
+      ]
+    ),
+    (
+      'billing_private.record_end_of_checkout', 20, 'keeps when a checkout was completed, or expired',
+      array['checkout.session.completed', 'checkout.session.expired']
+    ),
+    (
       'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out',
       array['checkout.session.completed']
     ),
@@ -84,12 +116,19 @@ from (
         'invoice.finalized', 'invoice.paid', 'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue',
         'invoice.voided', 'invoice.marked_uncollectible', 'invoice.deleted',
         'payment_intent.succeeded', 'payment_intent.payment_failed', 'payment_intent.canceled',
-        'charge.refunded', 'checkout.session.completed', 'product.deleted', 'price.deleted'
+        'charge.refunded', 'refund.created', 'refund.failed',
+        'charge.dispute.created', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated',
+        'payment_method.attached', 'payment_method.detached', 'payment_method.automatically_updated',
+        'checkout.session.completed', 'checkout.session.async_payment_succeeded', 'checkout.session.async_payment_failed',
+        'product.deleted', 'price.deleted'
       ]
     ),
     (
-      'billing_private.record_audit_of_change', 50, 'audit trail, where the update changed what is billed',
-      array['customer.subscription.updated', 'price.updated', 'product.updated']
+      'billing_private.record_audit_of_change', 50, 'audit trail, where the update changed what is billed, or by what',
+      array[
+        'customer.updated', 'customer.subscription.updated', 'price.updated', 'product.updated', 'refund.updated',
+        'charge.refund.updated', 'charge.dispute.updated', 'payment_method.updated'
+      ]
     )
 ) as h (handler, position, description, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);

@@ -3,7 +3,8 @@
 -- Nobody writes to a table: the functions do, as their owner.
 
 grant select on
-  billing.customers, billing.subscriptions, billing.subscription_items, billing.invoices, billing.payments
+  billing.customers, billing.subscriptions, billing.subscription_items, billing.invoices, billing.payments,
+  billing.payment_methods
 to authenticated;
 
 grant select on all tables in schema billing to service_role;
@@ -45,6 +46,14 @@ create policy owner_reads on billing.payments
   for select to authenticated
   using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
 
+-- What was detached is kept for the books, not for the page where a customer chooses what to pay with.
+create policy owner_reads on billing.payment_methods
+  for select to authenticated
+  using (
+    detached_at is null
+    and customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid())))
+  );
+
 -- service_role bypasses row security; the policies below say so where somebody looks for them, and say with it
 -- that nobody else reads these tables.
 
@@ -56,6 +65,9 @@ create policy service_role_reads on billing.event_handlers for select to service
 create policy service_role_reads on billing.products for select to service_role using (true);
 create policy service_role_reads on billing.prices for select to service_role using (true);
 create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
+create policy service_role_reads on billing.refunds for select to service_role using (true);
+create policy service_role_reads on billing.disputes for select to service_role using (true);
+create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
 create policy service_role_reads on billing.audit_events for select to service_role using (true);
 create policy service_role_reads on billing.outbox for select to service_role using (true);
 

@@ -29,7 +29,11 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.link_invoice_payments', 20),
   ('invoice_payment', 'billing_private.project_invoice_payment', 10),
   ('payment_intent', 'billing_private.project_payment_intent', 10),
-  ('charge', 'billing_private.project_charge', 10);
+  ('charge', 'billing_private.project_charge', 10),
+  ('refund', 'billing_private.project_refund', 10),
+  ('dispute', 'billing_private.project_dispute', 10),
+  ('payment_method', 'billing_private.project_payment_method', 10),
+  ('checkout.session', 'billing_private.project_checkout_session', 10);
 
 create function billing_private.read_as_event(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
 returns billing.webhook_events

@@ -79,6 +79,12 @@ export function inShapeOf(
     }
     case "price":
       return { ...old, recurring: oldRecurring(old.recurring) };
+    case "refund":
+      return without(old, "destination_details");
+    case "dispute":
+      return oldDispute(version, old);
+    case "payment_method":
+      return oldPaymentMethod(version, old);
     case "product":
       return version < "2024-04-10" ? renamed(old, "marketing_features", "features") : old;
     default:
@@ -91,9 +97,12 @@ const newerThanBasil: Record<string, string[]> = {
   charge: [],
   "checkout.session": ["allowed_payment_method_types", "integration_identifier", "managed_payments"],
   customer: ["customer_account"],
+  dispute: ["intended_submission_method"],
   invoice: ["customer_account", "amount_overpaid"],
   payment_intent: ["allowed_payment_method_types", "customer_account", "managed_payments", "payment_record"],
+  payment_method: ["customer_account"],
   product: ["tax_details"],
+  refund: ["customer", "customer_account", "payment_method"],
   subscription: ["billing_mode", "billing_schedules", "customer_account", "managed_payments"],
 };
 
@@ -151,6 +160,31 @@ function oldInvoice({ parent, total_taxes, ...invoice }: StripeObject, links: Pa
   };
 }
 
+function oldDispute(
+  version: ApiVersion,
+  { enhanced_eligibility_types, ...dispute }: StripeObject,
+): StripeObject {
+  const { enhanced_evidence: _evidence, ...evidence } = dispute.evidence as Json;
+  const {
+    enhanced_eligibility: _eligibility,
+    submission_method: _method,
+    ...details
+  } = dispute.evidence_details as Json;
+  const old = { ...dispute, evidence, evidence_details: details };
+  return version < "2023-08-16"
+    ? without(old, "payment_method_details")
+    : { ...old, enhanced_eligibility_types };
+}
+
+function oldPaymentMethod(version: ApiVersion, { allow_redisplay, ...method }: StripeObject): StripeObject {
+  const { tax_id: _taxId, ...billing } = method.billing_details as Json;
+  const { regulated_status: _status, display_brand, ...card } = (method.card ?? {}) as Json;
+  const old = { ...method, billing_details: billing, ...(method.card ? { card } : {}) };
+  return version < "2024-04-10"
+    ? old
+    : { ...old, allow_redisplay, ...(method.card ? { card: { ...card, display_brand } } : {}) };
+}
+
 function oldLine({ parent, pricing, taxes: _taxes, ...line }: Json): Json {
   const item = (parent as { subscription_item_details?: Json } | null)?.subscription_item_details;
   const sold = (pricing as { price_details?: Json; unit_amount_decimal?: string } | null) ?? {};
@@ -181,6 +215,10 @@ function oldRecurring(recurring: unknown): unknown {
 function renamed(object: StripeObject, from: string, to: string): StripeObject {
   const { [from]: value, ...rest } = object;
   return { ...rest, object: object.object, [to]: value };
+}
+
+function without(object: StripeObject, ...fields: string[]): StripeObject {
+  return withoutFields({ ...object }, fields);
 }
 
 function withoutFields(object: StripeObject, fields: string[]): StripeObject {

@@ -13,6 +13,10 @@ const TABLES = {
   invoices: [],
   invoice_payments: [],
   payments: [],
+  refunds: [],
+  disputes: [],
+  payment_methods: [],
+  checkout_sessions: [],
   audit_events: ["id", "recorded_at"],
 };
 export type MirroredTable = keyof typeof TABLES;

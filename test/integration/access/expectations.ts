@@ -10,7 +10,9 @@ export type Audience =
 /** Every table and view of schema `billing`. Everything in `billing_private` is for nobody. */
 export const tables: Record<string, Audience> = {
   "billing.audit_events": "service",
+  "billing.checkout_sessions": "service",
   "billing.customers": "owner",
+  "billing.disputes": "service",
   "billing.emails": "service",
   "billing.event_handlers": "service",
   "billing.failed_webhooks": "service",
@@ -18,9 +20,11 @@ export const tables: Record<string, Audience> = {
   "billing.invoices": "owner",
   "billing.job_problems": "service",
   "billing.outbox": "service",
+  "billing.payment_methods": "owner",
   "billing.payments": "owner",
   "billing.prices": "service",
   "billing.products": "service",
+  "billing.refunds": "service",
   "billing.resend_events": "service",
   "billing.settings": "service",
   "billing.subscription_items": "owner",

@@ -21,6 +21,8 @@ beforeAll(async () => {
     insert into billing.subscription_items (id, subscription) values ('si_nobody', 'sub_nobody'), ('si_lost', 'sub_unknown');
     insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)
     values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
+    insert into billing.payment_methods (id, customer) values ('pm_nobody', 'cus_nobody'), ('pm_guest', null);
+    insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_ada', now());
   `);
 });
 afterAll(() => database.drop());

@@ -51,6 +51,10 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
         status: "succeeded",
       },
     ],
+    [
+      "payment_method.attached",
+      { id: `pm_${name}`, object: "payment_method", customer, type: "card", card: { last4: "4242" } },
+    ],
   ];
   for (const [type, object] of objects) {
     const outcome = await database.receive({

@@ -51,6 +51,17 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'pi_' || n, kind, case kind when 'charge' then 'ch_' else 'pi_' end || n, 900, 'eur', 'succeeded', to_timestamp(1700000000 + n)
     from generate_series(1, 100000) as n, unnest(array['payment_intent', 'charge']) as kind;
 
+    insert into billing.refunds (id, payment_id, amount, currency, status, created)
+    select 're_' || n, 'pi_' || n, 100, 'eur', 'succeeded', to_timestamp(1700000000 + n) from generate_series(1, 20000) as n;
+    insert into billing.disputes (id, payment_id, amount, currency, status, created)
+    select 'du_' || n, 'pi_' || n, 900, 'eur', case n % 100 when 0 then 'needs_response' else 'won' end, to_timestamp(1700000000 + n)
+    from generate_series(1, 20000) as n;
+    insert into billing.payment_methods (id, customer, type, created)
+    select 'pm_' || n, 'cus_' || (n % ${customers} + 1), 'card', to_timestamp(1700000000 + n) from generate_series(1, 50000) as n;
+    insert into billing.checkout_sessions (id, customer, mode, status, created)
+    select 'cs_' || n, 'cus_' || (n % ${customers} + 1), 'payment', 'complete', to_timestamp(1700000000 + n)
+    from generate_series(1, 50000) as n;
+
     insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, payload, received_at)
     select
       'evt_' || n, 'invoice.updated', false, to_timestamp(1700000000 + n / 4), 'in_' || n / 4, 'cus_' || (n / 4 % ${customers} + 1),

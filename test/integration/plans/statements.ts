@@ -100,6 +100,55 @@ export const hotStatements: Statement[] = [
     }),
   },
   {
+    what: "a refund's event",
+    sql: receive("refund.updated", {
+      id: "re_4711",
+      object: "refund",
+      payment_intent: "pi_4711",
+      amount: 100,
+      currency: "eur",
+      status: "succeeded",
+    }),
+    uses: ["refunds_pkey"],
+  },
+  {
+    what: "a dispute's event",
+    sql: receive("charge.dispute.closed", {
+      id: "du_4711",
+      object: "dispute",
+      payment_intent: "pi_4711",
+      amount: 900,
+      currency: "eur",
+      status: "lost",
+    }),
+    uses: ["disputes_pkey"],
+  },
+  {
+    what: "whether a customer disputes something",
+    sql: "select billing_private.has_open_dispute('cus_4711')",
+    uses: ["disputes_by_payment", "payments_by_customer"],
+  },
+  {
+    what: "a payment method's event",
+    sql: receive("payment_method.updated", {
+      id: "pm_4711",
+      object: "payment_method",
+      customer: "cus_4711",
+      type: "card",
+    }),
+    uses: ["payment_methods_pkey"],
+  },
+  {
+    what: "a checkout that expired",
+    sql: receive("checkout.session.expired", {
+      id: "cs_4711",
+      object: "checkout.session",
+      customer: "cus_4711",
+      status: "expired",
+    }),
+    uses: ["checkout_sessions_pkey"],
+  },
+  {
     what: "a checkout that names its user",
     sql: receive("checkout.session.completed", {
       id: "cs_1",
@@ -178,6 +227,12 @@ export const hotStatements: Statement[] = [
     as: owner,
     uses: ["payments_by_customer"],
   },
+  {
+    what: "an owner's payment methods",
+    sql: "select * from billing.payment_methods",
+    as: owner,
+    uses: ["payment_methods_by_customer"],
+  },
   { what: "one invoice of an owner", sql: "select * from billing.invoices where id = 'in_4710'", as: owner },
 ];
 
@@ -242,6 +297,16 @@ export const lookups: Statement[] = [
     what: "the payments of an invoice",
     sql: "select * from billing.payments where invoice_id = 'in_4711'",
     uses: ["payments_by_invoice"],
+  },
+  {
+    what: "the refunds of a payment",
+    sql: "select * from billing.refunds where payment_id = 'pi_4711'",
+    uses: ["refunds_by_payment"],
+  },
+  {
+    what: "the checkouts of a customer, newest first",
+    sql: "select * from billing.checkout_sessions where customer = 'cus_4711' order by created desc limit 20",
+    uses: ["checkout_sessions_by_customer"],
   },
   {
     what: "the emails of a customer",

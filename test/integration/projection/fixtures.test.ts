@@ -45,7 +45,16 @@ describe("the fixtures", () => {
 /** Rows less what an older payload tells beside them: which invoice a payment pays. */
 function withoutPaymentLinks(rows: Rows): Rows {
   const { payments, ...others } = rows;
-  return { ...others, payments: (payments ?? []).map((row) => row.replace(/"invoice_id": "[^"]*",? ?/, "")) };
+  const link = /"(invoice_id|is_one_time)": ("[^"]*"|true|false),? ?/g;
+  return { ...others, payments: (payments ?? []).map((row) => row.replace(link, "")) };
+}
+
+/** Rows less what an older payload leaves out: whose a refund is. */
+function withoutRefundedCustomer(rows: Rows): Rows {
+  const { audit_events: facts, ...others } = rows;
+  const strip = (row: string) =>
+    /refund\.(created|updated|failed)"/.test(row) ? row.replace(/"customer_id": "[^"]*", /, "") : row;
+  return { ...others, audit_events: (facts ?? []).map(strip).sort() };
 }
 
 describe.each(fixtures.map((event) => ({ type: event.type, event })))("$type", ({ type, event }) => {
@@ -66,7 +75,8 @@ describe.each(fixtures.map((event) => ({ type: event.type, event })))("$type", (
     const [wanted, found] = [await rowsNamed(database.sql, newest), await rowsNamed(database.sql, older)];
     // An invoice that was paid is evidence of a payment only where it names the payment.
     if (type.startsWith("invoice.")) wanted.payments = found.payments = [];
-    expect(withoutPaymentLinks(found)).toEqual(withoutPaymentLinks(wanted));
+    const comparable = (rows: Rows) => withoutRefundedCustomer(withoutPaymentLinks(rows));
+    expect(comparable(found)).toEqual(comparable(wanted));
     if (type !== "invoice.upcoming") expect(Object.values(found).flat()).not.toEqual([]);
   });
 });
@@ -81,7 +91,8 @@ describe("the whole story", () => {
     }
     const [wanted, found] = [await rowsNamed(database.sql, newest), await rowsNamed(database.sql, older)];
     if (version < "2025-03-31") expect(found.invoice_payments).toEqual([]);
-    expect({ ...found, invoice_payments: [] }).toEqual({ ...wanted, invoice_payments: [] });
+    const comparable = (rows: Rows) => ({ ...withoutRefundedCustomer(rows), invoice_payments: [] });
+    expect(comparable(found)).toEqual(comparable(wanted));
     expect(wanted.payments).toHaveLength(5);
   });
 

@@ -20,6 +20,7 @@ const sent = files.map((file, index) => {
 const OTHER_NAMES: Record<string, string> = {
   "customer.subscription": "subscription",
   "charge.dispute": "dispute",
+  "charge.refund": "refund",
 };
 
 function samplesOf(type: string, samples: Record<string, StripeObject>): StripeObject[] {

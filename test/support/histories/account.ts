@@ -26,10 +26,26 @@ const READABLE = [
   "invoice_payment",
   "payment_intent",
   "charge",
+  "refund",
+  "dispute",
+  "payment_method",
+  "checkout.session",
 ];
 
 /** Statuses an object has when no earlier one can follow. */
-const LATE = ["succeeded", "canceled", "paid", "void", "uncollectible", "incomplete_expired", "open"];
+const LATE = [
+  "succeeded",
+  "canceled",
+  "paid",
+  "void",
+  "uncollectible",
+  "incomplete_expired",
+  "open",
+  "failed",
+  "won",
+  "lost",
+  "warning_closed",
+];
 
 /**
  * A Stripe account that keeps objects, changes them as it is told and reports every change as Stripe does: in whole
@@ -48,10 +64,12 @@ export class Account {
   readonly deletedAt = new Map<string, number>();
   /** When an object was last read from Stripe. */
   readonly readAt = new Map<string, number>();
-  /** First failure reported for an invoice. */
-  readonly firstFailure = new Map<string, number>();
+  /** `type object` with the second in which an event of that type first told of the object. */
+  readonly firstTold = new Map<string, number>();
   /** Invoice of a payment, once some event said so. */
   readonly toldInvoiceOf = new Map<string, string>();
+  /** Customer of a payment method, which it does not name itself any more once it is detached. */
+  readonly customerOf = new Map<string, string>();
   readonly claims: Claim[] = [];
   /** `object second` where the events need not tell the order; what is not here must never be asked for. */
   readonly mayBeUnclear = new Set<string>();
@@ -126,6 +144,17 @@ export class Account {
     const reports = [...further.map((type) => ({ type, with: undefined as StripeObject | undefined }))];
     if (updated) reports.push({ type: updated, with: before });
     for (const report of this.random.shuffled(reports)) this.#report(report.type, id, report.with);
+  }
+
+  /** Changes an object without a word. */
+  changeUnseen(id: string, patch: object): void {
+    this.objects.set(id, { ...this.get(id), ...structuredClone(patch) } as StripeObject);
+  }
+
+  /** Reports something that has no id and no state, such as an invoice to come. */
+  announce(type: string, { id: _id, ...object }: { id: string; object: string }): void {
+    const shown = inShapeOf(this.version, object as StripeObject, this.#links);
+    if (shown) this.#push(type, shown);
   }
 
   /** Reports an object once more as it is. */
@@ -222,7 +251,7 @@ export class Account {
   /** Notes what an event tells beside its object's state. `object` is in the shape it is sent in. */
   #noteFacts(type: string, object: StripeObject): void {
     const id = object.id ?? "";
-    if (type === "invoice.payment_failed" && !this.firstFailure.has(id)) this.firstFailure.set(id, this.now);
+    if (!this.firstTold.has(`${type} ${id}`)) this.firstTold.set(`${type} ${id}`, this.now);
     if (object.object === "payment_intent" && typeof object.invoice === "string")
       this.toldInvoiceOf.set(id, object.invoice);
     if (object.object === "charge" && typeof object.invoice === "string")
@@ -231,6 +260,8 @@ export class Account {
       const payment = object.payment as { payment_intent?: string; charge?: string };
       this.toldInvoiceOf.set(payment.payment_intent ?? payment.charge ?? "", object.invoice as string);
     }
+    if (object.object === "payment_method" && typeof object.customer === "string")
+      this.customerOf.set(id, object.customer);
     const user = (object.metadata as Record<string, string> | undefined)?.user_id;
     if (user && (type === "customer.created" || type === "customer.updated"))
       this.claims.push({ customer: id, source: "customer", user, at: this.now });

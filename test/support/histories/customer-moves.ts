@@ -82,6 +82,52 @@ export function completeCheckout(account: Account, customerId: string, subscript
   );
 }
 
+/** A checkout of one payment: paid at once, paid or not by a debit that takes its time, or left to expire. */
+export function checkOutOnce(account: Account, customerId: string | null): void {
+  const { random } = account;
+  const id = account.id("cs_test");
+  const end = random.pick(["paid", "succeeded", "failed", "expired", "expired"] as const);
+  const amount = random.int(500, 9000);
+  const session = {
+    id,
+    created: account.now,
+    customer: customerId,
+    mode: "payment" as const,
+    amount_subtotal: amount,
+    amount_total: amount,
+  };
+  if (end === "expired") {
+    const recovery = {
+      allow_promotion_codes: false,
+      enabled: true,
+      expires_at: null,
+      url: `https://pay.example.com/r/${id}`,
+    };
+    const after = random.chance(0.5) ? { recovery } : null;
+    account.create(
+      checkoutSession({ ...session, status: "expired", payment_status: "unpaid", after_expiration: after }),
+      "checkout.session.expired",
+    );
+    return;
+  }
+  account.create(
+    checkoutSession({
+      ...session,
+      payment_status: end === "paid" ? "paid" : "unpaid",
+      payment_intent: account.id("pi"),
+    }),
+    "checkout.session.completed",
+  );
+  if (end === "paid") return;
+  account.now += random.pick([0, 1, 86_400]);
+  account.change(
+    id,
+    { payment_status: end === "succeeded" ? "paid" : "unpaid" },
+    null,
+    `checkout.session.async_payment_${end}`,
+  );
+}
+
 /** A customer is deleted; sometimes in the second of a last change. */
 export function removeCustomer(account: Account, id: string): void {
   const { random } = account;

@@ -2,12 +2,14 @@ import { Account } from "./account.ts";
 import { addPlan, editPlan, removePlan } from "./catalogue-moves.ts";
 import {
   addCustomer,
+  checkOutOnce,
   claimCustomer,
   completeCheckout,
   editCustomer,
   removeCustomer,
 } from "./customer-moves.ts";
 import { draftInvoice, moveInvoice } from "./invoice-moves.ts";
+import { attachMethod, editMethod } from "./payment-method-moves.ts";
 import { chargeAlone, payOnce } from "./payment-moves.ts";
 import { Random } from "./random.ts";
 import { cancel, moveSubscription, subscribe } from "./subscription-moves.ts";
@@ -26,6 +28,7 @@ export function makeHistory(seed: number): Account {
   const customers: string[] = [];
   const subscriptions: string[] = [];
   const invoices: string[] = [];
+  const methods: string[] = [];
   const waiting = Array.from({ length: random.int(0, 2) }, () => account.newUser(true));
 
   const signUp = () => {
@@ -74,6 +77,10 @@ export function makeHistory(seed: number): Account {
       [1, () => payOnce(account, present()[0] ?? null), true],
       [0.5, () => payOnce(account, null), true],
       [0.5, () => chargeAlone(account, present()[0] ?? null), true],
+      [0.5, () => checkOutOnce(account, present()[0] ?? null), true],
+      [0.2, () => checkOutOnce(account, null), true],
+      [1.5, () => methods.push(attachMethod(account, random.pick(present()))), present().length > 0],
+      [2, () => editMethod(account, random.pick(methods)), methods.length > 0],
       [0.4, leave, present().length > 0],
     ];
     pickWeighted(

@@ -1,6 +1,7 @@
 import { charge, declined, declinedOutcome, refund as newRefund, paymentIntent } from "../stripe/payments.ts";
-import type { Charge, PaymentIntent } from "../stripe/wire.ts";
+import type { Charge, PaymentIntent, Refund } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
+import { openDispute } from "./dispute-moves.ts";
 
 /** What a payment is for. */
 export interface PaymentRequest {
@@ -124,7 +125,33 @@ export function refund(account: Account, chargeId: string): void {
     { amount_refunded: refunded, refunded: refunded === current.amount },
     account.random.pick(["charge.refunded", "charge.refunded", "charge.updated"]),
   );
-  if (isSlow) account.change(id, { status: "succeeded" }, "refund.updated");
+  if (isSlow)
+    account.change(
+      id,
+      { status: "succeeded" },
+      account.random.pick(["refund.updated", "charge.refund.updated"]),
+    );
+  if (account.random.chance(0.25)) failRefund(account, id);
+}
+
+/** The bank sends a refund back, or somebody stops it: the money is ours again, and the charge may not say so. */
+function failRefund(account: Account, id: string): void {
+  const { random } = account;
+  account.now += random.pick([1, 86_400]);
+  const { amount, charge: chargeId } = account.get<Refund>(id);
+  if (random.chance(0.7))
+    account.change(
+      id,
+      { status: "failed", failure_reason: "expired_or_canceled_card" },
+      random.pick(["refund.updated", "charge.refund.updated"]),
+      "refund.failed",
+    );
+  else account.change(id, { status: "canceled" }, "refund.updated");
+  const { amount_refunded: before } = account.get<Charge>(String(chargeId));
+  const less = { amount_refunded: before - amount, refunded: false };
+  if (random.chance(0.3)) account.change(String(chargeId), less, "charge.updated");
+  else account.changeUnseen(String(chargeId), less);
+  account.now += 1;
 }
 
 /** A payment of its own, with everything that can happen to one. */
@@ -142,6 +169,7 @@ export function payOnce(account: Account, customer: string | null): void {
     const chargeId = succeed(account, intentId);
     if (random.chance(0.4)) refund(account, chargeId);
     if (random.chance(0.2)) refund(account, chargeId);
+    if (random.chance(0.3)) openDispute(account, chargeId);
   } else if (end === "cancel") {
     account.change(
       intentId,
@@ -213,4 +241,5 @@ export function chargeAlone(account: Account, customer: string | null): void {
     "charge.succeeded",
   );
   if (random.chance(0.5)) refund(account, id);
+  else if (random.chance(0.3)) openDispute(account, id);
 }

@@ -13,6 +13,10 @@ const MIRRORED = [
   "invoices",
   "invoice_payments",
   "payments",
+  "refunds",
+  "disputes",
+  "payment_methods",
+  "checkout_sessions",
 ];
 
 /**

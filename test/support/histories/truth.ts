@@ -1,12 +1,16 @@
 import type { StripeObject } from "../stripe/events.ts";
 import type {
   Charge,
+  CheckoutSession,
   Customer,
+  Dispute,
   Invoice,
   InvoicePayment,
   PaymentIntent,
+  PaymentMethod,
   Price,
   Product,
+  Refund,
   Subscription,
 } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
@@ -55,7 +59,7 @@ export function truthOf(account: Account): ExpectedRow[] {
       case "invoice":
         add("invoices", {
           ...invoiceRow(object as unknown as Invoice),
-          first_payment_failed_at: time(account.firstFailure.get(id)),
+          first_payment_failed_at: firstTold(account, "invoice.payment_failed", id),
           deleted_at: deletedAt,
         });
         break;
@@ -68,11 +72,29 @@ export function truthOf(account: Account): ExpectedRow[] {
           "payments",
           intentRow(account, object as unknown as PaymentIntent, charges),
           ...charges.map((one) => one.id),
+          ...contestsOf(account, id).map((one) => one.id),
         );
         break;
       }
       case "charge":
-        if (object.payment_intent === null) add("payments", chargeRow(account, object as unknown as Charge));
+        if (object.payment_intent === null)
+          add(
+            "payments",
+            chargeRow(account, object as unknown as Charge),
+            ...contestsOf(account, id).map((one) => one.id),
+          );
+        break;
+      case "refund":
+        add("refunds", refundRow(object as unknown as Refund));
+        break;
+      case "dispute":
+        add("disputes", disputeRow(account, object as unknown as Dispute));
+        break;
+      case "payment_method":
+        add("payment_methods", methodRow(account, object as unknown as PaymentMethod));
+        break;
+      case "checkout.session":
+        add("checkout_sessions", sessionRow(account, object as unknown as CheckoutSession));
     }
   }
   return expected;
@@ -82,6 +104,10 @@ function time(seconds: number | null | undefined): string | null {
   return typeof seconds === "number"
     ? new Date(seconds * 1000).toISOString().replace(".000Z", "+00:00")
     : null;
+}
+
+function firstTold(account: Account, type: string, id: string): string | null {
+  return time(account.firstTold.get(`${type} ${id}`));
 }
 
 /**
@@ -253,6 +279,38 @@ function chargesOf(account: Account, intent: string): Charge[] {
     .map((object) => object as unknown as Charge);
 }
 
+/** Refunds and disputes of a payment. */
+function contestsOf(account: Account, payment: string): (Refund | Dispute)[] {
+  return [...account.objects.values()]
+    .filter(({ object }) => object === "refund" || object === "dispute")
+    .map((object) => object as unknown as Refund | Dispute)
+    .filter((one) => (one.payment_intent ?? one.charge) === payment);
+}
+
+/** What a payment brought, what was taken of it again, and what to call that. */
+function amountsOf(account: Account, id: string, received: number, status: string): Row {
+  const contests = contestsOf(account, id);
+  const sum = (kind: string, ...statuses: string[]) =>
+    contests
+      .filter((one) => one.object === kind && statuses.includes(String(one.status)))
+      .reduce((total, { amount }) => total + amount, 0);
+  const refunded = Math.min(sum("refund", "pending", "requires_action", "succeeded"), received);
+  const disputed = sum("dispute", "needs_response", "under_review");
+  const lost = sum("dispute", "lost");
+  let outcome = status === "canceled" || status === "failed" ? status : "pending";
+  if (received > 0) outcome = "paid";
+  if (refunded > 0) outcome = refunded === received ? "refunded" : "partially_refunded";
+  if (lost > 0) outcome = "lost";
+  if (disputed > 0) outcome = "disputed";
+  return {
+    amount_received: received,
+    amount_refunded: refunded,
+    amount_disputed: disputed,
+    amount_lost: lost,
+    outcome,
+  };
+}
+
 function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): Row {
   const paid = charges.find(({ status }) => status === "succeeded");
   const best = paid ?? charges.at(-1);
@@ -263,9 +321,10 @@ function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): 
     id: intent.id,
     customer: intent.customer,
     invoice_id: account.toldInvoiceOf.get(intent.id) ?? null,
+    is_one_time: !account.toldInvoiceOf.has(intent.id),
     amount: intent.amount,
-    amount_received: intent.amount_received,
-    amount_refunded: best?.amount_refunded ?? 0,
+    ...amountsOf(account, intent.id, intent.amount_received, intent.status),
+    paid_at: intent.amount_received > 0 ? time(paid?.created) : null,
     currency: intent.currency,
     status: intent.status,
     ...(isClear
@@ -292,9 +351,10 @@ function chargeRow(account: Account, charge: Charge): Row {
     id: charge.id,
     customer: charge.customer,
     invoice_id: account.toldInvoiceOf.get(charge.id) ?? null,
+    is_one_time: !account.toldInvoiceOf.has(charge.id),
     amount: charge.amount,
-    amount_received: charge.amount_captured,
-    amount_refunded: charge.amount_refunded,
+    ...amountsOf(account, charge.id, charge.amount_captured, charge.status),
+    paid_at: time(charge.created),
     currency: charge.currency,
     status: charge.status,
     payment_method: charge.payment_method,
@@ -309,5 +369,89 @@ function chargeRow(account: Account, charge: Charge): Row {
     livemode: charge.livemode,
     created: time(charge.created),
     canceled_at: null,
+  };
+}
+
+function refundRow(r: Refund): Row {
+  return {
+    id: r.id,
+    payment_id: r.payment_intent ?? r.charge,
+    payment_intent: r.payment_intent,
+    charge: r.charge,
+    amount: r.amount,
+    currency: r.currency,
+    status: r.status,
+    reason: r.reason,
+    failure_reason: r.failure_reason ?? null,
+    receipt_number: r.receipt_number,
+    metadata: r.metadata,
+    created: time(r.created),
+  };
+}
+
+function disputeRow(account: Account, d: Dispute): Row {
+  return {
+    id: d.id,
+    payment_id: d.payment_intent ?? d.charge,
+    payment_intent: d.payment_intent,
+    charge: d.charge,
+    amount: d.amount,
+    currency: d.currency,
+    status: d.status,
+    reason: d.reason,
+    is_charge_refundable: d.is_charge_refundable,
+    due_by: time(d.evidence_details.due_by),
+    has_evidence: d.evidence_details.has_evidence,
+    metadata: d.metadata,
+    livemode: d.livemode,
+    created: time(d.created),
+    funds_withdrawn_at: firstTold(account, "charge.dispute.funds_withdrawn", d.id),
+    funds_reinstated_at: firstTold(account, "charge.dispute.funds_reinstated", d.id),
+    closed_at: firstTold(account, "charge.dispute.closed", d.id),
+  };
+}
+
+function methodRow(account: Account, m: PaymentMethod): Row {
+  return {
+    id: m.id,
+    customer: account.customerOf.get(m.id),
+    type: m.type,
+    card_brand: m.card?.brand ?? null,
+    card_last4: m.card?.last4 ?? null,
+    card_exp_month: m.card?.exp_month ?? null,
+    card_exp_year: m.card?.exp_year ?? null,
+    card_funding: m.card?.funding ?? null,
+    card_country: m.card?.country ?? null,
+    metadata: m.metadata,
+    livemode: m.livemode,
+    created: time(m.created),
+    detached_at: firstTold(account, "payment_method.detached", m.id),
+  };
+}
+
+function sessionRow(account: Account, s: CheckoutSession): Row {
+  return {
+    id: s.id,
+    mode: s.mode,
+    status: s.status,
+    payment_status: s.payment_status,
+    customer: s.customer,
+    subscription: s.subscription,
+    payment_intent: s.payment_intent,
+    setup_intent: s.setup_intent,
+    invoice: s.invoice,
+    amount_subtotal: s.amount_subtotal,
+    amount_total: s.amount_total,
+    currency: s.currency,
+    client_reference_id: s.client_reference_id,
+    recovery_url: s.after_expiration?.recovery?.url ?? null,
+    recovered_from: s.recovered_from,
+    metadata: s.metadata,
+    livemode: s.livemode,
+    created: time(s.created),
+    expires_at: time(s.expires_at),
+    completed_at: firstTold(account, "checkout.session.completed", s.id),
+    expired_at: firstTold(account, "checkout.session.expired", s.id),
+    is_abandoned: s.status === "expired",
   };
 }

@@ -1,4 +1,4 @@
-import type { Charge, PaymentIntent, Refund } from "./wire.ts";
+import type { Charge, Dispute, PaymentIntent, PaymentMethod, Refund } from "./wire.ts";
 
 /** A PaymentIntent that waits for a payment method, in the newest API version's shape. */
 export function paymentIntent(
@@ -183,6 +183,114 @@ export function refund(
     source_transfer_reversal: null,
     status: "succeeded",
     transfer_reversal: null,
+    ...values,
+  };
+}
+
+/** A dispute that waits for an answer, in the newest shape. */
+export function dispute(
+  values: Partial<Dispute> & { id: string; created: number; amount: number; charge: string },
+): Dispute {
+  return {
+    object: "dispute",
+    balance_transactions: [],
+    currency: "eur",
+    enhanced_eligibility_types: [],
+    evidence: {
+      access_activity_log: null,
+      billing_address: null,
+      cancellation_policy: null,
+      cancellation_policy_disclosure: null,
+      cancellation_rebuttal: null,
+      customer_communication: null,
+      customer_email_address: null,
+      customer_name: null,
+      customer_purchase_ip: null,
+      customer_signature: null,
+      duplicate_charge_documentation: null,
+      duplicate_charge_explanation: null,
+      duplicate_charge_id: null,
+      enhanced_evidence: {},
+      product_description: null,
+      receipt: null,
+      refund_policy: null,
+      refund_policy_disclosure: null,
+      refund_refusal_explanation: null,
+      service_date: null,
+      service_documentation: null,
+      shipping_address: null,
+      shipping_carrier: null,
+      shipping_date: null,
+      shipping_documentation: null,
+      shipping_tracking_number: null,
+      uncategorized_file: null,
+      uncategorized_text: null,
+    },
+    evidence_details: {
+      due_by: values.created + 7 * 86_400,
+      enhanced_eligibility: {},
+      has_evidence: false,
+      past_due: false,
+      submission_count: 0,
+      submission_method: "not_submitted",
+    },
+    intended_submission_method: null,
+    is_charge_refundable: false,
+    livemode: false,
+    metadata: {},
+    payment_intent: null,
+    payment_method_details: {
+      card: { brand: "visa", case_type: "chargeback", network: "visa", network_reason_code: "10.4" },
+      type: "card",
+    },
+    reason: "fraudulent",
+    status: "needs_response",
+    ...values,
+  };
+}
+
+/** A card that is attached to a customer, in the newest shape. */
+export function paymentMethod(
+  values: Partial<PaymentMethod> & { id: string; created: number; customer: string | null },
+): PaymentMethod {
+  return {
+    object: "payment_method",
+    allow_redisplay: "unspecified",
+    billing_details: {
+      address: { city: null, country: "DE", line1: null, line2: null, postal_code: null, state: null },
+      email: "ada@example.com",
+      name: "Ada Example",
+      phone: null,
+      tax_id: null,
+    },
+    card: card({}),
+    customer_account: null,
+    livemode: false,
+    metadata: {},
+    type: "card",
+    ...values,
+  };
+}
+
+/** The card of a payment method; `values` replace what matters to a test. */
+export function card(
+  values: Partial<NonNullable<PaymentMethod["card"]>>,
+): NonNullable<PaymentMethod["card"]> {
+  return {
+    brand: "visa",
+    checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: "pass" },
+    country: "DE",
+    display_brand: "visa",
+    exp_month: 8,
+    exp_year: 2031,
+    fingerprint: "exampleFingerprint",
+    funding: "credit",
+    generated_from: null,
+    last4: "4242",
+    networks: { available: ["visa"], preferred: null },
+    regulated_status: "unregulated",
+    three_d_secure_usage: { supported: true },
+    wallet: null,
     ...values,
   };
 }

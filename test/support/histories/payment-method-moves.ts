@@ -1,0 +1,48 @@
+import { card, paymentMethod } from "../stripe/payments.ts";
+import type { Customer, PaymentMethod } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+
+/** A customer leaves a card, or an account to be debited; often to be charged from now on. */
+export function attachMethod(account: Account, customer: string): string {
+  const { random } = account;
+  const id = account.id("pm");
+  const isCard = random.chance(0.8);
+  account.create(
+    paymentMethod({
+      id,
+      created: account.now,
+      customer,
+      ...(isCard
+        ? { card: card({ exp_month: random.int(1, 12), exp_year: random.int(2026, 2032) }) }
+        : { type: "sepa_debit", card: undefined }),
+    }),
+    "payment_method.attached",
+  );
+  if (random.chance(0.6)) {
+    const { invoice_settings: settings } = account.get<Customer>(customer);
+    const chosen = { invoice_settings: { ...settings, default_payment_method: id } };
+    account.change(customer, chosen, "customer.updated");
+  }
+  return id;
+}
+
+/** Something about a payment method changes, or it is taken away for good. */
+export function editMethod(account: Account, id: string): void {
+  const { random } = account;
+  const now = account.get<PaymentMethod>(id);
+  if (now.customer === null) return;
+  const edits: (() => void)[] = [
+    () =>
+      account.change(id, { metadata: { ...now.metadata, note: random.token(3) } }, "payment_method.updated"),
+    () => account.flip(id, { metadata: { ...now.metadata, tried: "1" } }, "payment_method.updated"),
+    () => account.change(id, { customer: null }, "payment_method.detached"),
+  ];
+  if (now.card) {
+    const renewed = { card: { ...now.card, exp_year: now.card.exp_year + 4 } };
+    edits.push(
+      () => account.change(id, renewed, "payment_method.updated"),
+      () => account.change(id, renewed, "payment_method.automatically_updated"),
+    );
+  }
+  random.pick(edits)();
+}
