@@ -18,7 +18,9 @@ create table billing.settings (
   support_email text,
   postal_address text,
   time_zone text,
+  dunning_hour smallint not null default 9,
   constraint settings_is_one_row check (id),
+  constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
   constraint emails_off_names_emails check (emails_off <@ array[
@@ -47,6 +49,7 @@ comment on column billing.settings.logo_url is 'PNG of about 240 × 64 pixels fo
 comment on column billing.settings.brand_color is 'Buttons and links in emails, six-digit hex (#1a7f5a).';
 comment on column billing.settings.support_email is 'Where emails send people with questions.';
 comment on column billing.settings.postal_address is 'At the foot of each email; lines are kept.';
+comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;

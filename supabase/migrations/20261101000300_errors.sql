@@ -19,7 +19,13 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU006', 'unknown_effect', 'Look the id up in billing.outbox; what was delivered long ago has been removed.'),
   ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.'),
   ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
-  ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.');
+  ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.'),
+  ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
+  ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
+  ('DU042', 'unknown_dunning_case', 'Look the id up in billing.dunning_cases.'),
+  ('DU043', 'dunning_case_is_closed', 'A closed case stays as it is; billing.open_dunning opens another about what is still overdue.'),
+  ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
+  ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void

@@ -17,7 +17,7 @@ create table billing.outbox (
   last_error jsonb,
   finished_at timestamptz,
   constraint an_effect_is_owed_once unique (dedupe_key),
-  constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'alert')),
+  constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'dunning', 'alert')),
   constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
   constraint attempts_are_not_negative check (attempts >= 0),
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
@@ -28,8 +28,8 @@ create table billing.outbox (
 with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_analyze_scale_factor = 0.02);
 
 comment on table billing.outbox is
-  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, alert), each owed once.';
-comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. alert: tell the operator.';
+  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, look at overdue payments, alert), each owed once.';
+comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: look at a customer''s overdue payments. alert: tell the operator.';
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';

@@ -54,6 +54,8 @@ comment on column billing.invoices.deleted_at is 'When a draft was deleted at St
 
 create index invoices_by_customer on billing.invoices (customer, created);
 create index invoices_by_subscription on billing.invoices (subscription);
+-- What may be overdue: few among many that are paid.
+create index invoices_open on billing.invoices (customer) where status = 'open';
 
 create table billing.invoice_payments (
   id text primary key,

@@ -185,6 +185,19 @@ export type Database = {
           payment_id: string | null;
           payment_intent: string | null;
           reason: string | null;
+      dunning_actions: {
+        Row: {
+          anchor_invoice: string;
+          case_id: number;
+          decided_at: string;
+          due_at: string;
+          id: number;
+          invoices: string[];
+          kind: string;
+          note: string | null;
+          outbox_id: number | null;
+          position: number;
+          settled_at: string | null;
           status: string;
         };
         ComputedFields: never;
@@ -227,6 +240,261 @@ export type Database = {
           status?: string;
         };
         Relationships: [];
+      };
+          anchor_invoice: string;
+          case_id: number;
+          decided_at: string;
+          due_at: string;
+          id?: never;
+          invoices: string[];
+          kind: string;
+          note?: string | null;
+          outbox_id?: number | null;
+          position: number;
+          settled_at?: string | null;
+          status: string;
+        };
+        Update: {
+          anchor_invoice?: string;
+          case_id?: number;
+          decided_at?: string;
+          due_at?: string;
+          id?: never;
+          invoices?: string[];
+          kind?: string;
+          note?: string | null;
+          outbox_id?: number | null;
+          position?: number;
+          settled_at?: string | null;
+          status?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_actions_case_id_fkey";
+            columns: ["case_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_cases";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      dunning_assignments: {
+        Row: {
+          assigned_at: string;
+          policy: string;
+          scope: string;
+          subject_id: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          assigned_at: string;
+          policy: string;
+          scope: string;
+          subject_id: string;
+        };
+        Update: {
+          assigned_at?: string;
+          policy?: string;
+          scope?: string;
+          subject_id?: string;
+        };
+        Relationships: [];
+      };
+      dunning_case_invoices: {
+        Row: {
+          case_id: number;
+          invoice: string;
+          overdue_since: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          case_id: number;
+          invoice: string;
+          overdue_since: string;
+        };
+        Update: {
+          case_id?: number;
+          invoice?: string;
+          overdue_since?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_case_invoices_case_id_fkey";
+            columns: ["case_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_cases";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      dunning_cases: {
+        Row: {
+          amount_due: number;
+          amount_recovered: number;
+          anchor_at: string;
+          closed_at: string | null;
+          currency: string | null;
+          customer: string;
+          holds: string[];
+          id: number;
+          opened_at: string;
+          outcome: string | null;
+          policy_id: number;
+          status: string;
+          subject_id: string;
+          subscription: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          amount_due: number;
+          amount_recovered?: number;
+          anchor_at: string;
+          closed_at?: string | null;
+          currency?: string | null;
+          customer: string;
+          holds?: string[];
+          id?: never;
+          opened_at: string;
+          outcome?: string | null;
+          policy_id: number;
+          status: string;
+          subject_id: string;
+          subscription?: string | null;
+        };
+        Update: {
+          amount_due?: number;
+          amount_recovered?: number;
+          anchor_at?: string;
+          closed_at?: string | null;
+          currency?: string | null;
+          customer?: string;
+          holds?: string[];
+          id?: never;
+          opened_at?: string;
+          outcome?: string | null;
+          policy_id?: number;
+          status?: string;
+          subject_id?: string;
+          subscription?: string | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_cases_policy_id_fkey";
+            columns: ["policy_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_policies";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      dunning_holds: {
+        Row: {
+          case_id: number | null;
+          customer: string;
+          held_at: string;
+          held_until: string | null;
+          id: number;
+          reason: string;
+          released_at: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          case_id?: number | null;
+          customer: string;
+          held_at: string;
+          held_until?: string | null;
+          id?: never;
+          reason: string;
+          released_at?: string | null;
+        };
+        Update: {
+          case_id?: number | null;
+          customer?: string;
+          held_at?: string;
+          held_until?: string | null;
+          id?: never;
+          reason?: string;
+          released_at?: string | null;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_holds_case_id_fkey";
+            columns: ["case_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_cases";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      dunning_policies: {
+        Row: {
+          created_at: string;
+          description: string | null;
+          end_action: string;
+          id: number;
+          keeps_access: boolean;
+          minimum_amounts: NonNullable<Json>;
+          name: string;
+          superseded_at: string | null;
+          version: number;
+          void_open_invoices: boolean;
+        };
+        ComputedFields: never;
+        Insert: {
+          created_at: string;
+          description?: string | null;
+          end_action: string;
+          id?: never;
+          keeps_access?: boolean;
+          minimum_amounts?: NonNullable<Json>;
+          name: string;
+          superseded_at?: string | null;
+          version: number;
+          void_open_invoices?: boolean;
+        };
+        Update: {
+          created_at?: string;
+          description?: string | null;
+          end_action?: string;
+          id?: never;
+          keeps_access?: boolean;
+          minimum_amounts?: NonNullable<Json>;
+          name?: string;
+          superseded_at?: string | null;
+          version?: number;
+          void_open_invoices?: boolean;
+        };
+        Relationships: [];
+      };
+      dunning_steps: {
+        Row: {
+          day: number;
+          kind: string;
+          policy_id: number;
+          position: number;
+        };
+        ComputedFields: never;
+        Insert: {
+          day: number;
+          kind: string;
+          policy_id: number;
+          position: number;
+        };
+        Update: {
+          day?: number;
+          kind?: string;
+          policy_id?: number;
+          position?: number;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_steps_policy_id_fkey";
+            columns: ["policy_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_policies";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       emails: {
         Row: {
@@ -921,6 +1189,7 @@ export type Database = {
           billing_url: string | null;
           brand_color: string | null;
           checkout_prices: string[] | null;
+          dunning_hour: number;
           email_from: string | null;
           email_reply_to: string | null;
           emails_off: string[];
@@ -940,6 +1209,7 @@ export type Database = {
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
+          dunning_hour?: number;
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
@@ -958,6 +1228,7 @@ export type Database = {
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
+          dunning_hour?: number;
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
@@ -1186,6 +1457,10 @@ export type Database = {
     };
     Functions: {
       apply_refresh: { Args: { object: Json; p_now?: string; p_read_at: string }; Returns: string };
+      assign_dunning_policy: {
+        Args: { p_now?: string; p_policy: string; p_scope: string; p_subject_id: string };
+        Returns: undefined;
+      };
       begin_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
         Returns: {
@@ -1244,6 +1519,19 @@ export type Database = {
         };
       };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
+      define_dunning_policy: {
+        Args: {
+          p_description?: string;
+          p_end_action?: string;
+          p_keeps_access?: boolean;
+          p_minimum_amounts?: Json;
+          p_name: string;
+          p_now?: string;
+          p_steps: Json;
+          p_void_open_invoices?: boolean;
+        };
+        Returns: number;
+      };
       fail_email: {
         Args: {
           p_claim_id: string;

@@ -14,6 +14,12 @@ export const DATABASE_REFUSALS = {
   DU007: { code: "invalid_claim", status: 400 },
   DU008: { code: "invalid_object", status: 400 },
   DU009: { code: "invalid_report", status: 400 },
+  DU040: { code: "invalid_dunning_policy", status: 400 },
+  DU041: { code: "invalid_dunning_assignment", status: 400 },
+  DU042: { code: "unknown_dunning_case", status: 404 },
+  DU043: { code: "dunning_case_is_closed", status: 409 },
+  DU044: { code: "nothing_is_overdue", status: 409 },
+  DU045: { code: "invalid_dunning_hold", status: 400 },
 } as const;
 
 /** Facts about a failure that are safe to log: never text taken from a request or from a row. */

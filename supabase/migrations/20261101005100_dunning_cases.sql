@@ -1,0 +1,128 @@
+-- Dunning cases: one for each overdue subscription, or invoice where there is no subscription, and what was done about it.
+-- Written by: opening, closing, steps and ends of cases. Read by: the daily run, people.
+
+create table billing.dunning_cases (
+  id bigint generated always as identity primary key,
+  subject_id text not null,
+  customer text not null,
+  subscription text,
+  currency text,
+  policy_id bigint not null references billing.dunning_policies (id),
+  status text not null,
+  outcome text,
+  anchor_at timestamptz not null,
+  amount_due bigint not null,
+  amount_recovered bigint not null default 0,
+  holds text[] not null default '{}',
+  opened_at timestamptz not null,
+  closed_at timestamptz,
+  constraint subject_is_the_subscription check (subscription is null or subscription = subject_id),
+  constraint status_is_known check (status in ('open', 'closed')),
+  constraint outcome_is_known check (outcome in (
+    'recovered', 'voided', 'uncollectible', 'ended', 'subscription_ended', 'customer_deleted', 'closed_by_hand'
+  )),
+  constraint only_the_closed_have_an_outcome check ((status = 'closed') = (outcome is not null and closed_at is not null)),
+  constraint amounts_are_not_negative check (amount_due >= 0 and amount_recovered >= 0)
+);
+
+comment on table billing.dunning_cases is
+  'One row per overdue subscription, or invoice without one, from the first failure until it is paid or its policy has ended it.';
+comment on column billing.dunning_cases.subject_id is 'What is overdue: subscription (sub_…), or invoice (in_…) where there is none. One open case each.';
+comment on column billing.dunning_cases.customer is 'Who owes (billing.customers.id).';
+comment on column billing.dunning_cases.policy_id is 'The policy, in the version it was opened with.';
+comment on column billing.dunning_cases.outcome is
+  'recovered: paid. voided, uncollectible: the invoices were. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
+comment on column billing.dunning_cases.anchor_at is
+  'From when days are counted (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
+comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
+comment on column billing.dunning_cases.amount_recovered is 'What was paid of its invoices by the time it closed, minor units of currency.';
+comment on column billing.dunning_cases.holds is
+  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum.';
+
+create unique index dunning_cases_open on billing.dunning_cases (subject_id) where status = 'open';
+create index dunning_cases_open_by_customer on billing.dunning_cases (customer) where status = 'open';
+create index dunning_cases_by_customer on billing.dunning_cases (customer);
+create index dunning_cases_by_subscription on billing.dunning_cases (subscription, id);
+create index dunning_cases_by_policy on billing.dunning_cases (policy_id);
+
+create table billing.dunning_case_invoices (
+  invoice text primary key,
+  case_id bigint not null references billing.dunning_cases (id),
+  overdue_since timestamptz not null
+);
+
+comment on table billing.dunning_case_invoices is
+  'The invoices a case is, or was, about. An invoice is dunned in one case only: what a closed case leaves unpaid opens no other by itself.';
+comment on column billing.dunning_case_invoices.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing.dunning_case_invoices.overdue_since is 'First failed attempt, or due date (UTC), when it joined the case.';
+
+create index dunning_case_invoices_by_case on billing.dunning_case_invoices (case_id);
+
+create table billing.dunning_actions (
+  id bigint generated always as identity primary key,
+  case_id bigint not null references billing.dunning_cases (id),
+  position smallint not null,
+  kind text not null,
+  anchor_invoice text not null,
+  invoices text[] not null,
+  status text not null,
+  due_at timestamptz not null,
+  decided_at timestamptz not null,
+  settled_at timestamptz,
+  outbox_id bigint,
+  note text,
+  constraint kind_is_known check (kind in ('notice', 'urgent_reminder', 'final_warning', 'end')),
+  constraint status_is_known check (status in (
+    'planned', 'sent', 'done', 'coalesced', 'switched_off', 'canceled', 'undeliverable', 'failed', 'not_needed'
+  )),
+  constraint decided_when_due check (decided_at >= due_at),
+  constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
+);
+
+comment on table billing.dunning_actions is 'What was done about a case: one row per step taken, or passed over.';
+comment on column billing.dunning_actions.position is 'Position of the step in the case''s policy.';
+comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
+comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
+comment on column billing.dunning_actions.status is
+  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. coalesced: passed over for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more. undeliverable: skipped, bounced or complained about. failed: out of tries. not_needed: it had ended already.';
+comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
+comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
+comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';
+comment on column billing.dunning_actions.outbox_id is 'The effect (billing.outbox.id) that performs it; cases of one customer may share a mail.';
+comment on column billing.dunning_actions.note is 'Why it came to this end, where that needs saying.';
+
+create unique index a_step_is_taken_once on billing.dunning_actions (case_id, anchor_invoice, position)
+  where status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed');
+create index dunning_actions_by_case on billing.dunning_actions (case_id, decided_at);
+create index dunning_actions_by_effect on billing.dunning_actions (outbox_id);
+
+create table billing.dunning_holds (
+  id bigint generated always as identity primary key,
+  customer text not null,
+  case_id bigint references billing.dunning_cases (id),
+  reason text not null,
+  held_at timestamptz not null,
+  held_until timestamptz,
+  released_at timestamptz,
+  constraint reason_is_not_blank check (btrim(reason) <> ''),
+  constraint held_until_is_after_held_at check (held_until > held_at)
+);
+
+comment on table billing.dunning_holds is
+  'Cases and customers people keep dunning away from. Written by billing.hold_dunning, billing.release_dunning.';
+comment on column billing.dunning_holds.case_id is 'The case held; null: the customer is excluded, with all cases there are and will be.';
+comment on column billing.dunning_holds.reason is 'Why, for the next person who looks.';
+comment on column billing.dunning_holds.held_until is 'When it ends by itself (UTC); null: when it is released.';
+
+create index dunning_holds_in_force on billing.dunning_holds (customer) where released_at is null;
+create index dunning_holds_by_case on billing.dunning_holds (case_id);
+
+alter table billing.dunning_cases enable row level security;
+alter table billing.dunning_case_invoices enable row level security;
+alter table billing.dunning_actions enable row level security;
+alter table billing.dunning_holds enable row level security;
+create policy service_role_reads on billing.dunning_cases for select to service_role using (true);
+create policy service_role_reads on billing.dunning_case_invoices for select to service_role using (true);
+create policy service_role_reads on billing.dunning_actions for select to service_role using (true);
+create policy service_role_reads on billing.dunning_holds for select to service_role using (true);
+grant select on billing.dunning_cases, billing.dunning_case_invoices, billing.dunning_actions, billing.dunning_holds to service_role;
