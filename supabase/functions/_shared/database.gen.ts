@@ -185,19 +185,6 @@ export type Database = {
           payment_id: string | null;
           payment_intent: string | null;
           reason: string | null;
-      dunning_actions: {
-        Row: {
-          anchor_invoice: string;
-          case_id: number;
-          decided_at: string;
-          due_at: string;
-          id: number;
-          invoices: string[];
-          kind: string;
-          note: string | null;
-          outbox_id: number | null;
-          position: number;
-          settled_at: string | null;
           status: string;
         };
         ComputedFields: never;
@@ -241,6 +228,23 @@ export type Database = {
         };
         Relationships: [];
       };
+      dunning_actions: {
+        Row: {
+          anchor_invoice: string;
+          case_id: number;
+          decided_at: string;
+          due_at: string;
+          id: number;
+          invoices: string[];
+          kind: string;
+          note: string | null;
+          outbox_id: number | null;
+          position: number;
+          settled_at: string | null;
+          status: string;
+        };
+        ComputedFields: never;
+        Insert: {
           anchor_invoice: string;
           case_id: number;
           decided_at: string;
