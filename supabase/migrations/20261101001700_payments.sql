@@ -126,6 +126,29 @@ $$;
 comment on function billing_private.contested_amounts is
   'What refunds and disputes took of a payment, or hold back (minor units): of refunds, those told of, or the charge''s sum less those that failed since, whichever is more.';
 
+create function billing_private.amount_returned(p_payment billing.payments)
+returns bigint
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  -- Stripe counts as refunded what was reserved and not taken: all of a hold that was let go, or the rest of one that
+  -- was captured in part. Nothing of it ever came in.
+  return greatest(
+    least(
+      p_payment.amount_refunded
+        - case when p_payment.status = 'succeeded' then greatest(p_payment.amount - p_payment.amount_received, 0) else 0 end,
+      p_payment.amount_received
+    ),
+    0
+  );
+end;
+$$;
+
+comment on function billing_private.amount_returned is
+  'Of what Stripe counts as refunded of a payment (amount_refunded, minor units), the part that had come in.';
+
 create function billing_private.payment_outcome(p_payment billing.payments)
 returns text
 language plpgsql
@@ -208,8 +231,7 @@ begin
     into payment.amount_refunded, payment.amount_disputed, payment.amount_lost
     from billing_private.contested_amounts(payment, charge) as c;
   end if;
-  -- A charge also counts as refunded what was reserved and never taken.
-  payment.amount_refunded := least(payment.amount_refunded, payment.amount_received);
+  payment.amount_refunded := billing_private.amount_returned(payment);
   payment.outcome := billing_private.payment_outcome(payment);
   return payment;
 end;

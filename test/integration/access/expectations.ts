@@ -33,6 +33,7 @@ export const tables: Record<string, Audience> = {
   "billing.products": "service",
   "billing.refunds": "service",
   "billing.resend_events": "service",
+  "billing.revenue": "service",
   "billing.settings": "service",
   "billing.subscription_items": "owner",
   "billing.subscriptions": "owner",

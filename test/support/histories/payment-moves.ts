@@ -209,10 +209,16 @@ function authorize(account: Account, intentId: string, isCaptured: boolean): voi
   );
   account.now += random.pick([0, 1, 86_400]);
   if (isCaptured) {
-    account.change(held.id, { captured: true, amount_captured: intent.amount }, null, "charge.captured");
+    const taken = random.chance(0.5) ? intent.amount : Math.ceil(intent.amount / 2);
+    account.change(
+      held.id,
+      { captured: true, amount_captured: taken, amount_refunded: intent.amount - taken },
+      null,
+      "charge.captured",
+    );
     account.change(
       intentId,
-      { status: "succeeded", amount_capturable: 0, amount_received: intent.amount },
+      { status: "succeeded", amount_capturable: 0, amount_received: taken },
       null,
       "payment_intent.succeeded",
     );

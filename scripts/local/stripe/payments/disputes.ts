@@ -114,11 +114,15 @@ function moveMoney(world: World, dispute: Dispute, charge: Charge, amount: numbe
   dispute.balance_transactions.push(transaction);
 }
 
-/** The bank decides, or the merchant gives in. */
-export function closeDispute(world: World, dispute: Dispute, won: boolean): Dispute {
+function refuseIfClosed(dispute: Dispute): void {
   if (["won", "lost", "warning_closed"].includes(dispute.status)) {
     throw invalidRequest("This dispute is already closed");
   }
+}
+
+/** The bank decides, or the merchant gives in. */
+export function closeDispute(world: World, dispute: Dispute, won: boolean): Dispute {
+  refuseIfClosed(dispute);
   const charge = world.store.get("charge", dispute.charge);
   const inquiry = dispute.status.startsWith("warning_");
   const previous = { status: dispute.status };
@@ -145,6 +149,7 @@ export function updateDispute(
   apply: (dispute: Dispute) => void,
   submitted: boolean,
 ): Dispute {
+  if (submitted) refuseIfClosed(dispute);
   const charge = world.store.get("charge", dispute.charge) ?? null;
   change(
     world,

@@ -16,7 +16,8 @@ export function refundCharge(
   reason: Refund["reason"],
   metadata: Record<string, string>,
 ): Refund {
-  const left = charge.amount_captured - charge.amount_refunded;
+  // What was let go at a partial capture counts as refunded already.
+  const left = charge.amount - charge.amount_refunded;
   if (!charge.captured || charge.status !== "succeeded") {
     throw invalidRequest(`Charge ${charge.id} has not been captured, so it cannot be refunded.`, {
       code: "charge_not_refundable",
@@ -45,7 +46,7 @@ export function refundCharge(
   const refund = newRefund(world, charge, wanted, reason, metadata);
   refund.status = behaviour.refund === "pending" ? "pending" : "succeeded";
   charge.amount_refunded += wanted;
-  charge.refunded = charge.amount_refunded >= charge.amount_captured;
+  charge.refunded = charge.amount_refunded >= charge.amount;
   recordEffect(world, "refund.succeeded", refund, wanted);
   emit(world, "charge.refunded", charge, charge, {
     amount_refunded: charge.amount_refunded - wanted,

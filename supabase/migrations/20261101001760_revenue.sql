@@ -1,0 +1,69 @@
+-- Revenue: what came in and what was taken back of it, each on its own day.
+-- Reads: payments, refunds, disputes, invoices. Writes: nothing. Called by: operators, reports.
+
+create view billing.revenue
+with (security_invoker = true)
+as
+with movements as (
+  select
+    p.paid_at as moved_at, p.currency, 1 as payments, p.amount_received as gross,
+    case when i.subscription is null then p.amount_received else 0 end as one_time,
+    0::bigint as refunded, 0::bigint as disputed, 0::bigint as lost
+  from billing.payments as p
+  left join billing.invoices as i on i.id = p.invoice_id
+  where p.amount_received > 0
+
+  union all
+
+  select r.created, p.currency, 0, 0, 0, r.amount, 0, 0
+  from billing.refunds as r
+  join billing.payments as p on p.id = r.payment_id
+  where p.amount_received > 0 and r.status not in ('failed', 'canceled')
+
+  union all
+
+  -- What the payment knows of refunds that were not told of, or that returned what had only been reserved.
+  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(told.amount, 0), 0, 0
+  from billing.payments as p
+  left join (
+    select r.payment_id, sum(r.amount) as amount
+    from billing.refunds as r
+    where r.status not in ('failed', 'canceled')
+    group by r.payment_id
+  ) as told on told.payment_id = p.id
+  where p.amount_received > 0 and p.amount_refunded <> coalesce(told.amount, 0)
+
+  union all
+
+  select
+    d.created, p.currency, 0, 0, 0, 0,
+    case when d.status <> 'lost' then taken.amount else 0 end,
+    case when d.status = 'lost' then taken.amount else 0 end
+  from billing.disputes as d
+  join billing.payments as p on p.id = d.payment_id
+  cross join lateral (select case when d.currency = p.currency then d.amount else p.amount_received end) as taken (amount)
+  where d.status in ('needs_response', 'under_review', 'lost')
+)
+select
+  (m.moved_at at time zone 'UTC')::date as day,
+  m.currency,
+  sum(m.payments)::bigint as payments,
+  sum(m.gross)::bigint as gross,
+  sum(m.one_time)::bigint as one_time,
+  sum(m.refunded)::bigint as refunded,
+  sum(m.disputed)::bigint as disputed,
+  sum(m.lost)::bigint as lost,
+  sum(m.gross - m.refunded - m.disputed - m.lost)::bigint as net
+from movements as m
+group by 1, 2;
+
+comment on view billing.revenue is
+  'Money by day (UTC) and currency, in its minor unit, before Stripe''s fees: payments by the day they came in, refunds and disputes by the day they were made. Adds up to billing.payments.';
+comment on column billing.revenue.day is 'Day in UTC.';
+comment on column billing.revenue.payments is 'How many payments came in.';
+comment on column billing.revenue.gross is 'What came in.';
+comment on column billing.revenue.one_time is 'Of gross, what no subscription billed.';
+comment on column billing.revenue.refunded is 'What went back, or is on its way; a refund that fails is taken out of its day again.';
+comment on column billing.revenue.disputed is 'What banks hold back while disputes of that day are open.';
+comment on column billing.revenue.lost is 'What disputes of that day took, being lost.';
+comment on column billing.revenue.net is 'gross - refunded - disputed - lost.';
