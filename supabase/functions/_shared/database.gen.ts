@@ -1457,7 +1457,21 @@ export type Database = {
       };
     };
     Views: {
-      [_ in never]: never;
+      revenue: {
+        Row: {
+          currency: string | null;
+          day: string | null;
+          disputed: number | null;
+          gross: number | null;
+          lost: number | null;
+          net: number | null;
+          one_time: number | null;
+          payments: number | null;
+          refunded: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       apply_refresh: { Args: { object: Json; p_now?: string; p_read_at: string }; Returns: string };
