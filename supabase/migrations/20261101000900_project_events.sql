@@ -150,8 +150,10 @@ declare
   -- Lost races: serialization failure, deadlock, lock timeout. They say nothing against the event.
   counts constant boolean := p_error ->> 'sqlstate' not in ('40001', '40P01', '55P03');
   failure billing.failed_webhooks;
+  was_dead boolean;
 begin
   select * into failure from billing.failed_webhooks as f where f.event_id = p_event.id for update;
+  was_dead := coalesce(failure.status = 'dead', false);
   failure.attempts := coalesce(failure.attempts, 0) + counts::integer;
   if failure.status = 'dead' or failure.attempts >= max_failures then
     failure.status := 'dead';
@@ -174,11 +176,11 @@ begin
       next_attempt_at = excluded.next_attempt_at,
       resolved_at = null;
 
-  if failure.status = 'dead' then
-    perform billing_private.enqueue(
-      'alert',
-      'alert:dead_webhook:' || p_event.id,
-      jsonb_build_object('cause', 'dead_webhook', 'event_id', p_event.id, 'type', p_event.type, 'error', p_error ->> 'message'),
+  -- Whoever replays a dead event in vain knows of it.
+  if failure.status = 'dead' and not was_dead then
+    perform billing_private.alert(
+      'dead_webhook',
+      jsonb_build_object('event_id', p_event.id, 'type', p_event.type, 'error', p_error ->> 'message'),
       p_now
     );
   end if;

@@ -11,6 +11,8 @@ as $$
 declare
   effect billing.outbox;
 begin
+  -- In the order in which a report takes the two rows.
+  perform from billing.emails as e where e.outbox_id = p_id for update;
   select * into effect from billing.outbox as o where o.id = p_id for update;
   if not found then
     perform billing_private.raise_error('DU006', format('there is no effect %s', coalesce(p_id::text, 'null')));
@@ -21,10 +23,13 @@ begin
   update billing.outbox as o
   set status = 'pending', attempts = 0, run_after = p_now, finished_at = null
   where o.id = p_id;
-  -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so.
+  -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so. A mail
+  -- that certainly never left is replayed by itself, not with the batch it died in.
   update billing.emails as e
-  set key_generation = e.key_generation + 1, unknown_since = null
-  where e.outbox_id = p_id and e.unknown_since < p_now - interval '23 hours';
+  set
+    key_generation = e.key_generation + (e.unknown_since is not null)::integer,
+    unknown_since = null, batch_id = null, batch_position = null
+  where e.outbox_id = p_id and coalesce(e.unknown_since < p_now - interval '23 hours', true);
   perform billing_private.audit(
     'effect.replayed', 'operator', effect.dedupe_key, null, jsonb_build_object('outbox_id', p_id, 'kind', effect.kind), p_now
   );

@@ -46,7 +46,7 @@ export async function deliver(parts: DeliverParts, now?: Date): Promise<Delivere
       defaultSender: parts.sender === null ? undefined : (parts.sender ?? "Example <billing@example.com>"),
       now: now?.toISOString(),
     }),
-    sendMail: connectResend({
+    sendMails: connectResend({
       apiKey: parts.resend?.apiKey ?? "re_example",
       baseUrl: parts.resend?.url ?? NOWHERE,
       timeoutMs: parts.resend?.timeoutMs ?? 5_000,

@@ -503,6 +503,8 @@ export type Database = {
       emails: {
         Row: {
           attempted_at: string | null;
+          batch_id: string | null;
+          batch_position: number | null;
           created_at: string;
           customer_id: string | null;
           dedupe_key: string;
@@ -528,6 +530,8 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           attempted_at?: string | null;
+          batch_id?: string | null;
+          batch_position?: number | null;
           created_at: string;
           customer_id?: string | null;
           dedupe_key: string;
@@ -552,6 +556,8 @@ export type Database = {
         };
         Update: {
           attempted_at?: string | null;
+          batch_id?: string | null;
+          batch_position?: number | null;
           created_at?: string;
           customer_id?: string | null;
           dedupe_key?: string;
@@ -1483,6 +1489,8 @@ export type Database = {
         Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
         Returns: {
           attempted_at: string | null;
+          batch_id: string | null;
+          batch_position: number | null;
           created_at: string;
           customer_id: string | null;
           dedupe_key: string;
@@ -1551,16 +1559,17 @@ export type Database = {
         Returns: number;
       };
       fail_email: {
+      fail_emails: {
         Args: {
           p_claim_id: string;
           p_error: Json;
-          p_id: number;
+          p_ids: number[];
           p_is_final?: boolean;
           p_is_refusal: boolean;
           p_now?: string;
           p_retry_after?: string;
         };
-        Returns: string;
+        Returns: Json;
       };
       fail_outbox: {
         Args: {
@@ -1579,6 +1588,7 @@ export type Database = {
         Returns: boolean;
       };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
+      finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;

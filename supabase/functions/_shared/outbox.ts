@@ -6,12 +6,18 @@ export type Effect = Database["billing"]["Tables"]["outbox"]["Row"] & { claim_id
 /** A row of `billing.emails`. */
 export type KeptEmail = Database["billing"]["Tables"]["emails"]["Row"];
 
-/** What a claimed email needs next: to be written, or to be sent as it is kept. */
+/** What a claimed email needs next: to be written, or to be sent as it is kept, by itself or with its batch. */
 export type EmailStep = {
   id: number;
+  batch?: string;
   render?: { template: string; props: unknown; locales: string[] | null; brand: unknown };
 };
 export type WrittenEmail = { id: number; subject?: string; html?: string; text?: string; locale?: string };
+
+/** Resend's answer about one mail of a request it took. */
+export type EmailAnswer = { id: number; resend_id: string } | { id: number; refusal: EffectError };
+/** How many effects came to which end. */
+export type Endings = Partial<Record<"delivered" | "dead" | "pending" | "lost", number>>;
 
 /** Why an attempt failed, as `last_error` keeps it. */
 export type EffectError = { code: string; message: string; status?: number };
@@ -81,19 +87,28 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
     },
     beginEmails: (claimId: string, emails: readonly WrittenEmail[]): Promise<KeptEmail[]> =>
       call("begin_emails", json({ p_claim_id: claimId, p_emails: emails, p_default_sender: defaultSender })),
-    finishEmail: (effect: Effect, resendId: string) =>
-      call("finish_email", json({ ...held(effect), p_resend_id: resendId })),
-    failEmail: (effect: Effect, isRefusal: boolean, { error, retryAfterSeconds, final }: Failure) =>
-      call(
-        "fail_email",
+    async finishEmails(claimId: string, answers: readonly EmailAnswer[]): Promise<Endings> {
+      const endings = await call("finish_emails", json({ p_claim_id: claimId, p_answers: answers }));
+      return endings as Endings;
+    },
+    async failEmails(
+      effects: readonly Effect[],
+      isRefusal: boolean,
+      { error, retryAfterSeconds, final }: Failure,
+    ): Promise<Endings> {
+      const endings = await call(
+        "fail_emails",
         json({
-          ...held(effect),
+          p_ids: effects.map(({ id }) => id),
+          p_claim_id: effects[0]?.claim_id,
           p_error: error,
           p_is_refusal: isRefusal,
           p_retry_after: seconds(retryAfterSeconds),
           p_is_final: final ?? false,
         }),
-      ),
+      );
+      return endings as Endings;
+    },
     applyRefresh: (object: unknown, readAt: string) =>
       call("apply_refresh", json({ object, p_read_at: readAt })),
   };

@@ -1,4 +1,9 @@
-import type { CreateEmailRequestOptions, CreateEmailResponseSuccess, ErrorResponse } from "resend";
+import type {
+  CreateBatchSuccessResponse,
+  CreateEmailRequestOptions,
+  CreateEmailResponseSuccess,
+  ErrorResponse,
+} from "resend";
 import { retryAfterSeconds } from "./retry-after.ts";
 
 /** A mail exactly as it is sent: kept in `billing.emails`, the same on every attempt. */
@@ -13,13 +18,16 @@ export type Mail = {
 };
 
 /**
- * What became of an attempt. `refused`: Resend said that it did not take the mail. `unknown`: it may have taken it,
- * nobody can tell: no answer, an answer that is none, or a failure of its own.
+ * What became of a request. `sent`: Resend took it, and says of each mail, in order, its id or why not that one.
+ * `refused`: it said that it took nothing. `unknown`: it may have taken it, nobody can tell: no answer, an answer that
+ * is none, or a failure of its own.
  */
 export type SendResult =
-  | { is: "sent"; id: string }
+  | { is: "sent"; mails: readonly MailAnswer[] }
   | ({ is: "refused"; final: boolean } & SendFailure)
   | ({ is: "unknown"; final: boolean } & SendFailure);
+
+export type MailAnswer = { id: string } | { refusal: { code: string; message: string } };
 
 export type SendFailure = {
   /** Resend's error name, or ours: `no_answer`, `unreadable_answer`. */
@@ -29,8 +37,14 @@ export type SendFailure = {
   retryAfterSeconds?: number;
 };
 
-/** Sends one mail under an idempotency key, which Resend keeps for 24 hours. Never throws. */
-export type SendMail = (mail: Mail, idempotencyKey: string) => Promise<SendResult>;
+/** Resend takes no more mails in one request. */
+export const LARGEST_BATCH = 100;
+
+/**
+ * Sends 1 to 100 mails in one request under an idempotency key, which Resend keeps for 24 hours and which stands for
+ * these bytes. Never throws.
+ */
+export type SendMails = (mails: readonly Mail[], idempotencyKey: string) => Promise<SendResult>;
 
 export type ResendSettings = {
   apiKey: string;
@@ -47,9 +61,9 @@ const TIMEOUT_MS = 15_000;
 
 /**
  * Resend over fetch. Not its SDK: the request's bytes are part of its idempotency, and must not change with a
- * version of it. https://resend.com/docs/api-reference/emails/send-email
+ * version of it. https://resend.com/docs/api-reference/emails/send-email and …/send-batch-emails
  */
-export function connectResend(settings: ResendSettings): SendMail {
+export function connectResend(settings: ResendSettings): SendMails {
   const {
     apiKey,
     baseUrl = RESEND_URL,
@@ -57,14 +71,16 @@ export function connectResend(settings: ResendSettings): SendMail {
     fetch: send = fetch,
     now = Date.now,
   } = settings;
-  return async (mail, idempotencyKey) => {
+  return async (mails, idempotencyKey) => {
+    const [mail] = mails;
+    const isBatch = mail === undefined || mails.length > 1;
     let response: Response;
     let text: string;
     try {
-      response = await send(`${baseUrl}/emails`, {
+      response = await send(`${baseUrl}/emails${isBatch ? "/batch" : ""}`, {
         method: "POST",
-        headers: headersOf(apiKey, { idempotencyKey }),
-        body: JSON.stringify(requestOf(mail)),
+        headers: { ...headersOf(apiKey, { idempotencyKey }), ...(isBatch ? PERMISSIVE : {}) },
+        body: JSON.stringify(isBatch ? mails.map(requestOf) : requestOf(mail)),
         redirect: "manual",
         signal: AbortSignal.timeout(timeoutMs),
       });
@@ -78,9 +94,12 @@ export function connectResend(settings: ResendSettings): SendMail {
         message: `Resend did not answer: ${message}.`,
       };
     }
-    return readAnswer(response, text, now());
+    return readAnswer(response, text, mails.length, now());
   };
 }
+
+/** One mail of a batch that is wrong does not keep the others. https://resend.com/changelog/batch-validation-modes */
+const PERMISSIVE = { "x-batch-validation": "permissive" };
 
 function headersOf(apiKey: string, { idempotencyKey }: CreateEmailRequestOptions): Record<string, string> {
   return {
@@ -105,17 +124,17 @@ function requestOf(mail: Mail) {
   };
 }
 
-function readAnswer(response: Response, text: string, nowMs: number): SendResult {
+function readAnswer(response: Response, text: string, asked: number, nowMs: number): SendResult {
   const { status } = response;
   const answer = parse(text);
   if (response.ok) {
-    const id = (answer as Partial<CreateEmailResponseSuccess> | undefined)?.id;
-    if (typeof id === "string" && id !== "") return { is: "sent", id };
+    const mails = asked === 1 ? readSingle(answer) : readBatch(answer, asked);
+    if (mails !== undefined) return { is: "sent", mails };
     return {
       is: "unknown",
       final: false,
       code: "unreadable_answer",
-      message: "Resend's answer has no id.",
+      message: "Resend's answer does not say what became of each mail.",
       status,
     };
   }
@@ -133,6 +152,31 @@ function readAnswer(response: Response, text: string, nowMs: number): SendResult
   // The key belongs to another body: something was sent under it, and nothing more must be.
   if (failure.code === "invalid_idempotent_request") return { is: "unknown", final: true, ...failure };
   return { is: "refused", final: isFinal(status), ...failure };
+}
+
+function readSingle(answer: unknown): MailAnswer[] | undefined {
+  const id = (answer as Partial<CreateEmailResponseSuccess> | undefined)?.id;
+  return isId(id) ? [{ id }] : undefined;
+}
+
+/** `data` has the ids of those it took, in order; `errors` says which it left out. Together they must be all. */
+function readBatch(answer: unknown, asked: number): MailAnswer[] | undefined {
+  type Batch = CreateBatchSuccessResponse<{ batchValidation: "permissive" }>;
+  const { data, errors = [] } = (answer ?? {}) as Partial<Batch>;
+  if (!Array.isArray(data) || !Array.isArray(errors)) return undefined;
+  const refusals = new Map(errors.map(({ index, message }) => [index, String(message).slice(0, 500)]));
+  const ids = data.map(({ id }) => id);
+  const mails = Array.from({ length: asked }, (_, index): MailAnswer | undefined => {
+    const message = refusals.get(index);
+    if (message !== undefined) return { refusal: { code: "validation_error", message } };
+    const id = ids.shift();
+    return isId(id) ? { id } : undefined;
+  }).filter((mail) => mail !== undefined);
+  return mails.length === asked && ids.length === 0 ? mails : undefined;
+}
+
+function isId(id: unknown): id is string {
+  return typeof id === "string" && id !== "";
 }
 
 /** Limits pass, and keys and domains are put right by a person; what is wrong with the mail itself stays wrong. */

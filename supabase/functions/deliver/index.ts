@@ -16,7 +16,7 @@ const environment = readDeliverEnvironment((name) => Deno.env.get(name));
 const { isLocal, alertEmail, emailFrom } = environment;
 
 const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: environment.secretKey });
-const sendMail = connectResend({ apiKey: environment.resendApiKey, baseUrl: environment.resendUrl });
+const sendMails = connectResend({ apiKey: environment.resendApiKey, baseUrl: environment.resendUrl });
 const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
 const postAlert = environment.alertWebhookUrl ? connectAlerts(environment.alertWebhookUrl) : undefined;
 const log = createLogger("deliver");
@@ -36,7 +36,7 @@ const handler = createDeliverHandler({
     const run = new Run({
       outbox: connectOutbox(callBilling, { worker, defaultSender: emailFrom, now }),
       reach: stop_at === undefined ? passThrough : stopAt(stop_at, stop_at_nth ?? 1, console.log),
-      sendMail,
+      sendMails,
       callStripe,
       postAlert,
       log,

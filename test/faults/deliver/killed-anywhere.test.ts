@@ -39,11 +39,11 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** How often a run comes by a point. */
+/** How often a run comes by a point: mails are written one by one, and go out by themselves or as one batch. */
 function timesOf(point: CrashPoint, owed: Owed): number {
   if (point === "effect_completed") return 4;
   if (point === "call_made" || point === "answer_applied") return 2;
-  return point.startsWith("email_") ? owed.addresses.length : 1;
+  return point === "email_rendered" ? owed.addresses.length : 1;
 }
 
 /** What one run owes, and what must have left by its end. */

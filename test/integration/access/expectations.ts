@@ -55,6 +55,10 @@ export const functions: Record<string, Audience> = {
   "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
   "billing.find_portal_customer(uuid, text)": "service",
   "billing.finish_email(bigint, uuid, text, timestamp with time zone)": "service",
+  "billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamp with time zone)":
+    "service",
+  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
+  "billing.finish_emails(uuid, jsonb, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.read_app_addresses()": "service",

@@ -1,91 +1,29 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { type DeliverParts, deliver } from "../../support/delivering.ts";
+import { hours, noon, noonPlus, openPost, type Post } from "./post.ts";
 
-let database: TestDatabase;
-let inbox: Inbox;
-let parts: DeliverParts;
-
-const noon = new Date("2026-11-01T12:00:00Z");
-const noonPlus = (seconds: number) => new Date(noon.getTime() + seconds * 1000);
-const hours = (n: number) => noonPlus(n * 3600);
-let clock = noon;
+let post: Post;
+const owe: Post["owe"] = (...args) => post.owe(...args);
+const deliverAt: Post["deliverAt"] = (...args) => post.deliverAt(...args);
+const states = () => post.states();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  inbox = await startInbox({
-    port: 0,
-    mailbox: false,
-    ratePerSecond: Number.POSITIVE_INFINITY,
-    now: () => clock,
-  });
-  parts = { database, resend: { url: inbox.apiUrl } };
+  post = await openPost();
 });
-beforeEach(async () => {
-  clock = noon;
-  await database.sql`truncate billing.outbox`;
-  await database.sql`truncate billing.suppressed_addresses, billing.resend_events, billing.emails`;
-  await database.sql`delete from billing.customers where true`;
-  await database.sql`update billing.settings set emails_off = '{}', email_from = null, email_reply_to = null where id`;
-  await database.sql`
-    insert into billing.customers (id, email, name, preferred_locales, created)
-    values ('cus_ada', 'ada@example.com', 'Ada Example', '{de-AT,en}', ${noon})
-  `;
-  inbox.ledger.clear();
-  inbox.faults.clear();
-});
-afterAll(async () => {
-  await inbox.close();
-  await database.drop();
-});
-
-/** Owes a mail, due at noon plus its place in seconds. */
-async function owe(
-  key: string,
-  options: { customer?: string; template?: string; props?: object; count?: number } = {},
-) {
-  const payload = {
-    template: options.template ?? "subscription-paused",
-    customer: options.customer ?? "cus_ada",
-    props: options.props ?? {
-      customerName: null,
-      productName: null,
-      reason: "requested",
-      pausedAt: "2026-11-01T11:00:00Z",
-    },
-  };
-  await database.sql`
-    select billing_private.enqueue(
-      'email', ${key} || case when n = 0 then '' else ':' || n end, ${database.sql.json(payload as never)}, ${noon}, ${noon} + make_interval(secs => n)
-    )
-    from generate_series(0, ${(options.count ?? 1) - 1}) as n
-  `;
-}
-async function deliverAt(time: Date, changes: Partial<DeliverParts> = {}) {
-  clock = time;
-  return deliver({ ...parts, ...changes }, time);
-}
-async function states() {
-  return database.sql`
-    select o.status, o.attempts, o.last_error ->> 'code' as problem, e.status as email
-    from billing.outbox as o left join billing.emails as e on e.outbox_id = o.id
-    where o.kind = 'email' order by o.id
-  `;
-}
+beforeEach(() => post.reset());
+afterAll(() => post.close());
 
 describe("an email", () => {
   it("is written in the customer's language, kept, and sent once with text, tags and its key", async () => {
     await owe("paused:1");
     const { counts } = await deliverAt(noonPlus(1));
     expect(counts.delivered).toBe(1);
-    const [mail] = inbox.ledger.mails;
+    const [mail] = post.inbox.ledger.mails;
     expect(mail).toMatchObject({
       to: ["ada@example.com"],
       from: "Example <billing@example.com>",
       idempotencyKey: "paused:1",
     });
-    const [kept] = await database.sql`select * from billing.emails`;
+    const [kept] = await post.database.sql`select * from billing.emails`;
     expect(kept).toMatchObject({
       status: "sent",
       locale: "de-AT",
@@ -94,32 +32,32 @@ describe("an email", () => {
       sent_at: noonPlus(1),
     });
     expect(mail?.tags).toEqual({ duebase_email: kept?.tag, template: "subscription-paused" });
-    const shown = inbox.emails().find(({ id }) => id === mail?.id);
+    const shown = post.inbox.emails().find(({ id }) => id === mail?.id);
     expect([shown?.subject, shown?.html, shown?.text]).toEqual([kept?.subject, kept?.html, kept?.text]);
     expect(kept?.text).toContain("Ada Example");
     expect((await deliverAt(hours(1))).counts.delivered).toBe(0);
-    expect(inbox.ledger.mails).toHaveLength(1);
+    expect(post.inbox.ledger.mails).toHaveLength(1);
   });
 
   it("goes out from the sender and with the answer address that settings name", async () => {
-    await database.sql`
+    await post.database.sql`
       update billing.settings set email_from = 'Shop <shop@example.com>', email_reply_to = 'help@example.com' where id
     `;
     await owe("sender:1");
     await deliverAt(noonPlus(1));
-    expect(inbox.ledger.mails[0]?.from).toBe("Shop <shop@example.com>");
-    expect(inbox.emails().at(-1)?.reply_to).toEqual(["help@example.com"]);
+    expect(post.inbox.ledger.mails[0]?.from).toBe("Shop <shop@example.com>");
+    expect(post.inbox.emails().at(-1)?.reply_to).toEqual(["help@example.com"]);
   });
 
   it("waits for a sender where there is none, and job_problems says so until there is", async () => {
     await owe("no-sender:1");
     await deliverAt(noonPlus(1), { sender: null });
     expect(await states()).toMatchObject([{ status: "pending", attempts: 0 }]);
-    const [problem] = await database.sql`select problem from billing.job_problems where job = 'email'`;
+    const [problem] = await post.database.sql`select problem from billing.job_problems where job = 'email'`;
     expect(problem?.problem).toContain("email_from");
     await deliverAt(hours(1));
     expect(await states()).toMatchObject([{ status: "delivered" }]);
-    expect(await database.sql`select job from billing.job_problems`).toEqual([]);
+    expect(await post.database.sql`select job from billing.job_problems`).toEqual([]);
   });
 
   it("waits some minutes for a customer not heard of, and then is not sent", async () => {
@@ -130,9 +68,10 @@ describe("an email", () => {
       { status: "pending", attempts: 0 },
       { status: "pending", attempts: 0 },
     ]);
-    await database.sql`insert into billing.customers (id, email, created) values ('cus_late', 'late@example.com', ${noon})`;
+    await post.database
+      .sql`insert into billing.customers (id, email, created) values ('cus_late', 'late@example.com', ${noon})`;
     await deliverAt(noonPlus(120));
-    expect(inbox.ledger.count({ to: "late@example.com" })).toBe(1);
+    expect(post.inbox.ledger.count({ to: "late@example.com" })).toBe(1);
     await deliverAt(noonPlus(700));
     expect(await states()).toMatchObject([{ status: "delivered" }, { status: "canceled" }]);
   });
@@ -155,12 +94,12 @@ describe("an email", () => {
       `update billing.settings set emails_off = '{subscription-paused}' where id`,
     ],
   ])("is not sent to a customer %s, and one audit event says why", async (_who, reason, change) => {
-    await database.sql.unsafe(change);
+    await post.database.sql.unsafe(change);
     await owe(`skipped:${reason}`);
     for (const time of [noonPlus(1), hours(2)]) await deliverAt(time);
-    expect(inbox.ledger.mails).toEqual([]);
+    expect(post.inbox.ledger.mails).toEqual([]);
     expect(await states()).toMatchObject([{ status: "canceled", email: null }]);
-    const audited = await database.sql`
+    const audited = await post.database.sql`
       select detail from billing.audit_events where action = 'email.skipped' and subject_id = ${`skipped:${reason}`}
     `;
     expect(audited).toEqual([{ detail: { template: "subscription-paused", reason } }]);
@@ -174,10 +113,12 @@ describe("an email", () => {
       { status: "dead", problem: "invalid_props" },
       { status: "delivered", email: "sent" },
     ]);
-    const [row] =
-      await database.sql`select last_error ->> 'message' as message from billing.outbox where status = 'dead'`;
+    const [row] = await post.database
+      .sql`select last_error ->> 'message' as message from billing.outbox where status = 'dead'`;
     expect(row?.message).toContain("reason");
-    expect(await database.sql`select dedupe_key from billing.outbox where kind = 'alert'`).toHaveLength(1);
+    expect(await post.database.sql`select dedupe_key from billing.outbox where kind = 'alert'`).toHaveLength(
+      1,
+    );
   });
 });
 
@@ -191,70 +132,69 @@ describe("when Resend", () => {
     async (what, action) => {
       const key = `unknown:${what}`;
       await owe(key);
-      inbox.faults.add({ action });
-      await deliverAt(noonPlus(1), { resend: { url: inbox.apiUrl, timeoutMs: 300 } });
+      post.inbox.faults.add({ action });
+      await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 300 } });
       expect(await states()).toMatchObject([{ status: "pending", email: "pending" }]);
       // What the mail would be written as now has changed; what is kept has not.
-      await database.sql`update billing.customers set name = 'Somebody Else', email = 'elsewhere@example.com' where id = 'cus_ada'`;
+      await post.database
+        .sql`update billing.customers set name = 'Somebody Else', email = 'elsewhere@example.com' where id = 'cus_ada'`;
       await deliverAt(noonPlus(600));
       expect(await states()).toMatchObject([{ status: "delivered", attempts: 2, email: "sent" }]);
-      expect(inbox.ledger.mails).toHaveLength(1);
-      const keys = new Set(inbox.ledger.requests.map((request) => request.idempotencyKey));
+      expect(post.inbox.ledger.mails).toHaveLength(1);
+      const keys = new Set(post.inbox.ledger.requests.map((request) => request.idempotencyKey));
       expect([...keys]).toEqual([key]);
-      const [kept] = await database.sql`select unknown_since, resend_id from billing.emails`;
-      expect(kept).toMatchObject({ unknown_since: null, resend_id: inbox.ledger.mails[0]?.id });
+      const [kept] = await post.database.sql`select unknown_since, resend_id from billing.emails`;
+      expect(kept).toMatchObject({ unknown_since: null, resend_id: post.inbox.ledger.mails[0]?.id });
     },
   );
 
   it("never said what became of a mail, it is not sent again after Resend has forgotten the key", async () => {
     await owe("forgotten:1");
-    inbox.faults.add({ action: { kind: "reset-after-effect" } });
+    post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     await deliverAt(noonPlus(1));
     await deliverAt(hours(25));
-    expect(inbox.ledger.mails).toHaveLength(1);
+    expect(post.inbox.ledger.mails).toHaveLength(1);
     expect(await states()).toMatchObject([{ status: "dead", problem: "outcome_unknown" }]);
 
     // Only a person, who has looked it up, sends it again.
-    const [row] = await database.sql`select id from billing.outbox where kind = 'email'`;
-    await database.sql`select billing.replay_outbox(${row?.id ?? 0}, ${hours(26)})`;
+    const [row] = await post.database.sql`select id from billing.outbox where kind = 'email'`;
+    await post.database.sql`select billing.replay_outbox(${row?.id ?? 0}, ${hours(26)})`;
     await deliverAt(hours(26));
-    expect(inbox.ledger.mails.map((mail) => mail.idempotencyKey)).toEqual(["forgotten:1", "forgotten:1:1"]);
+    expect(post.inbox.ledger.mails.map((mail) => mail.idempotencyKey)).toEqual([
+      "forgotten:1",
+      "forgotten:1:1",
+    ]);
     expect(await states()).toMatchObject([{ status: "delivered", email: "sent" }]);
   });
 
   it("refused every attempt for longer than a day, the mail may still be sent: nothing ever was", async () => {
     await owe("refused:1");
     for (const time of [noonPlus(1), hours(5), hours(12)]) {
-      inbox.faults.add({ action: { kind: "error", status: 429, headers: { "retry-after": "5" } } });
+      post.inbox.faults.add({ action: { kind: "error", status: 429, headers: { "retry-after": "5" } } });
       await deliverAt(time);
     }
     await deliverAt(hours(30));
     expect(await states()).toMatchObject([{ status: "delivered", email: "sent" }]);
-    expect(inbox.ledger.mails).toHaveLength(1);
+    expect(post.inbox.ledger.mails).toHaveLength(1);
   });
 
-  it("says 429, it is left alone as long as it asks, the rest of the mails costs no attempt", async () => {
+  it("says 429, it is left alone as long as it asks, and what it was not asked about costs no attempt", async () => {
     await owe("limited", { count: 4 });
-    inbox.faults.add({
+    post.inbox.faults.add({
       action: { kind: "error", status: 429, name: "rate_limit_exceeded", headers: { "retry-after": "40" } },
     });
-    const { counts } = await deliverAt(noonPlus(10));
-    expect(counts).toMatchObject({ delivered: 0, failed: 1, handed_back: 3 });
-    expect(inbox.ledger.requests).toHaveLength(1);
-    expect(await states()).toMatchObject([
-      { attempts: 1 },
-      { attempts: 0 },
-      { attempts: 0 },
-      { attempts: 0 },
-    ]);
-    expect((await deliverAt(noonPlus(45))).counts.delivered).toBe(0);
-    expect((await deliverAt(noonPlus(60))).counts.delivered).toBe(4);
-    expect(inbox.ledger.mails).toHaveLength(4);
+    const { counts } = await deliverAt(noonPlus(10), { budget: { claimLimit: 1 } });
+    expect(counts).toMatchObject({ delivered: 0, failed: 1 });
+    expect(post.inbox.ledger.requests).toHaveLength(1);
+    expect((await states()).map(({ attempts }) => attempts)).toEqual([1, 0, 0, 0]);
+    expect((await deliverAt(noonPlus(11))).counts.delivered).toBe(3);
+    expect((await deliverAt(noonPlus(60))).counts.delivered).toBe(1);
+    expect(post.inbox.ledger.mails).toHaveLength(4);
   });
 
   it("fails by itself, its retry-after is honoured", async () => {
     await owe("busy:1");
-    inbox.faults.add({ action: { kind: "error", status: 503, headers: { "retry-after": "300" } } });
+    post.inbox.faults.add({ action: { kind: "error", status: 503, headers: { "retry-after": "300" } } });
     await deliverAt(noonPlus(1));
     expect((await deliverAt(noonPlus(299))).counts.delivered).toBe(0);
     expect((await deliverAt(noonPlus(320))).counts.delivered).toBe(1);
@@ -266,30 +206,30 @@ describe("when Resend", () => {
     const until = new Promise<void>((resolve) => {
       release = resolve;
     });
-    inbox.faults.add({ action: { kind: "wait", until } });
-    await deliverAt(noonPlus(1), { resend: { url: inbox.apiUrl, timeoutMs: 200 } });
+    post.inbox.faults.add({ action: { kind: "wait", until } });
+    await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 200 } });
     await deliverAt(noonPlus(120));
     expect(await states()).toMatchObject([{ status: "pending", problem: "concurrent_idempotent_requests" }]);
     release();
-    await expect.poll(() => inbox.ledger.mails.length).toBe(1);
+    await expect.poll(() => post.inbox.ledger.mails.length).toBe(1);
     await deliverAt(hours(1));
     expect(await states()).toMatchObject([{ status: "delivered" }]);
-    expect(inbox.ledger.mails).toHaveLength(1);
+    expect(post.inbox.ledger.mails).toHaveLength(1);
   });
 
   it("knows the key with another body, the mail is dead and nothing more is sent", async () => {
     await owe("other-body:1");
-    inbox.faults.add({ action: { kind: "reset-after-effect" } });
+    post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     await deliverAt(noonPlus(1));
-    await database.sql`update billing.emails set subject = 'Changed by hand'`;
+    await post.database.sql`update billing.emails set subject = 'Changed by hand'`;
     await deliverAt(noonPlus(600));
     expect(await states()).toMatchObject([{ status: "dead", problem: "invalid_idempotent_request" }]);
-    expect(inbox.ledger.mails).toHaveLength(1);
+    expect(post.inbox.ledger.mails).toHaveLength(1);
   });
 
   it("will not have the mail as it is, it dies at once with Resend's reason", async () => {
     await owe("invalid:1");
-    inbox.faults.add({
+    post.inbox.faults.add({
       action: { kind: "error", status: 422, name: "validation_error", message: "Invalid `to` field." },
     });
     await deliverAt(noonPlus(1));
@@ -298,9 +238,13 @@ describe("when Resend", () => {
 
   it("is down, it is asked three times a run and the rest of the mails costs no attempt", async () => {
     await owe("down", { count: 8 });
-    const { counts } = await deliverAt(noonPlus(60), { resend: { url: "http://127.0.0.1:9" } });
-    expect(counts).toMatchObject({ failed: 3, handed_back: 5 });
+    const down = { resend: { url: "http://127.0.0.1:9" }, budget: { claimLimit: 1 } };
+    const { counts } = await deliverAt(noonPlus(60), down);
+    expect(counts).toMatchObject({ failed: 3 });
     expect((await states()).map(({ attempts }) => attempts)).toEqual([1, 1, 1, 0, 0, 0, 0, 0]);
+    // What failed singly is tried again singly; what is claimed beyond the third is handed back.
+    const again = await deliverAt(noonPlus(300), { ...down, budget: { claimLimit: 100 } });
+    expect(again.counts).toMatchObject({ failed: 7, handed_back: 1 });
   });
 });
 
@@ -317,10 +261,10 @@ describe("a run", () => {
     const { counts } = await deliverAt(noonPlus(1), {
       reach: async (point) => {
         if (point === "email_rendered")
-          await database.sql`update billing.outbox set claim_id = gen_random_uuid()`;
+          await post.database.sql`update billing.outbox set claim_id = gen_random_uuid()`;
       },
     });
     expect(counts).toMatchObject({ delivered: 0, lost: 1 });
-    expect(inbox.ledger.mails).toEqual([]);
+    expect(post.inbox.ledger.mails).toEqual([]);
   });
 });

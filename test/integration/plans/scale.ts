@@ -91,11 +91,12 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       to_timestamp(1700000000 + n), case n % 1000 when 0 then null else to_timestamp(1700000000 + n) end
     from generate_series(1, 100000) as n;
     insert into billing.emails (
-      outbox_id, dedupe_key, template, customer_id, from_address, to_address, locale, subject, html, text, status, status_at, created_at
+      outbox_id, dedupe_key, template, customer_id, from_address, to_address, locale, subject, html, text, batch_id, batch_position,
+      status, status_at, created_at
     )
     select
       n, 'email:' || n, 'payment-receipt', 'cus_' || (n % ${customers} + 1), 'billing@example.com', n || '@example.com', 'en', '', '', '',
-      'delivered', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
+      md5((n / 50)::text)::uuid, n % 50, 'delivered', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
     from generate_series(1, 50000) as n;
     insert into billing.suppressed_addresses (address, reason, since, email_id)
     select n || '@example.com', 'bounced', to_timestamp(1700000000), n from generate_series(1, 20000) as n;

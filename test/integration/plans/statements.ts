@@ -23,6 +23,21 @@ const receive = (type: string, object: object, changes: object = {}): string => 
   return `select billing.receive_event('${JSON.stringify(event)}')`;
 };
 
+/** A worker that claims mails kept already and begins to send them; then, what it says of them. */
+const send = (ending: string): string => `
+  do $$
+  declare
+    ids bigint[];
+    claim uuid;
+  begin
+    select array_agg(c.id), min(c.claim_id::text)::uuid into ids, claim from billing.claim_outbox('worker', 50) as c;
+    update billing.emails set status = 'pending' where outbox_id = any (ids);
+    perform billing.prepare_emails(ids, claim, 'billing@example.com');
+    perform billing.begin_emails(claim, (select jsonb_agg(jsonb_build_object('id', i)) from unnest(ids) as i));
+    perform ${ending};
+  end;
+  $$`;
+
 const owner = { role: "authenticated", userId: userOf(4711) };
 
 /** What happens with every event, every minute, and every page a user opens. */
@@ -197,6 +212,18 @@ export const hotStatements: Statement[] = [
     what: "what the outbox owes now",
     sql: "select count(*) from billing.claim_outbox('worker', 50)",
     uses: ["outbox_due"],
+  },
+  {
+    what: "a batch of mails that Resend takes",
+    sql: send(
+      `billing.finish_emails(claim, (select jsonb_agg(jsonb_build_object('id', i, 'resend_id', i)) from unnest(ids) as i))`,
+    ),
+    uses: ["emails_outbox_id_key", "a_place_in_a_batch_is_taken_once"],
+  },
+  {
+    what: "a batch of mails that Resend does not take",
+    sql: send(`billing.fail_emails(ids, claim, '{}', true, null, true)`),
+    uses: ["a_place_in_a_batch_is_taken_once"],
   },
   {
     what: "whether the outbox owes anything, every minute",

@@ -43,17 +43,8 @@ export async function alert(effect: Effect, run: Run, mailTo: AlertMail | undefi
   if (mailTo !== undefined) {
     const subject = `Duebase alert: ${causeOf(effect.payload).replaceAll("_", " ")}`;
     await run.pace();
-    const result = await run.sendMail(
-      {
-        ...mailTo,
-        replyTo: null,
-        subject,
-        text,
-        html: `<pre>${escapeHtml(text)}</pre>`,
-        tags: { template: "alert" },
-      },
-      effect.dedupe_key,
-    );
+    const mail = { ...mailTo, replyTo: null, subject, text, html: `<pre>${escapeHtml(text)}</pre>` };
+    const result = await run.sendMails([{ ...mail, tags: { template: "alert" } }], effect.dedupe_key);
     await run.reach("alert_mailed");
     if (result.is !== "sent") {
       const { code, message, status, retryAfterSeconds, final } = result;

@@ -1,0 +1,242 @@
+-- Write: what becomes of an owed email before it can be sent. Either something speaks against it, or it is written:
+-- from what was owed, what is known by now, and whose emails these are.
+-- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: the deliver function.
+
+create function billing_private.email_brand()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
+    'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone
+  )
+  from billing.settings as s;
+$$;
+
+comment on function billing_private.email_brand is 'Whose emails these are, as the templates take it (emails/contract.ts, Brand).';
+
+create function billing_private.known_card(p_payload jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  kept_method text;
+  card jsonb;
+begin
+  select coalesce(s.default_payment_method, c.default_payment_method)
+  into kept_method
+  from billing.customers as c
+  left join billing.subscriptions as s on s.id = p_payload ->> 'subscription'
+  where c.id = p_payload ->> 'customer';
+
+  select jsonb_build_object('type', 'card', 'brand', y.card_brand, 'last4', y.card_last4)
+  into card
+  from billing.payments as y
+  where y.card_last4 is not null
+    and case
+      when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
+      when p_payload ? 'invoice' then y.invoice_id = p_payload ->> 'invoice'
+      else y.customer = p_payload ->> 'customer' and y.payment_method = kept_method
+    end
+  order by y.status = 'succeeded' desc, y.created desc
+  limit 1;
+  -- What is to be charged is not known, only that there is something.
+  if card is null and kept_method is not null and not p_payload ?| array['payment', 'invoice'] then
+    card := jsonb_build_object('type', 'other');
+  end if;
+  return card;
+end;
+$$;
+
+comment on function billing_private.known_card is
+  'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none.';
+
+create function billing_private.fill_email_props(p_payload jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  props constant jsonb := p_payload -> 'props';
+  filled jsonb;
+begin
+  filled := jsonb_build_object(
+    'customerName', (
+      select nullif(btrim(c.name), '') from billing.customers as c where c.id = p_payload ->> 'customer'
+    ),
+    'productName', (
+      select p.name
+      from billing.subscription_items as i
+      join billing.products as p on p.id = i.product
+      where i.subscription = p_payload ->> 'subscription'
+      order by i.created, i.id
+      limit 1
+    )
+  );
+  if props -> 'paymentMethod' = 'null' then
+    filled := filled || jsonb_build_object('paymentMethod', billing_private.known_card(p_payload));
+  end if;
+  if props -> 'invoiceNumber' = 'null' then
+    filled := filled || jsonb_build_object('invoiceNumber', (
+      select i.number
+      from billing.payments as y
+      join billing.invoices as i on i.id = y.invoice_id
+      where y.id = p_payload ->> 'payment'
+    ));
+  end if;
+  return props || coalesce(
+    (select jsonb_object_agg(f.key, f.value) from jsonb_each(filled) as f where props -> f.key = 'null'), '{}'
+  );
+end;
+$$;
+
+comment on function billing_private.fill_email_props is
+  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now.';
+
+create function billing_private.skip_email(p_effect billing.outbox, p_reason text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.outbox as o
+  set
+    status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
+    last_error = jsonb_build_object('code', 'not_wanted', 'message', p_reason)
+  where o.id = p_effect.id;
+  perform billing_private.audit(
+    'email.skipped', 'system', p_effect.dedupe_key, p_effect.payload ->> 'customer',
+    jsonb_build_object('template', p_effect.payload ->> 'template', 'reason', p_reason), p_now
+  );
+end;
+$$;
+
+comment on function billing_private.skip_email is 'Ends an effect whose mail must not be sent, with the reason in the audit trail.';
+
+create function billing_private.email_recipient(p_effect billing.outbox, out address text, out locales text[], out obstacle text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  customer billing.customers;
+begin
+  select * into customer from billing.customers as c where c.id = p_effect.payload ->> 'customer';
+  address := coalesce(nullif(btrim(customer.email), ''), nullif(btrim(p_effect.payload ->> 'to'), ''));
+  locales := customer.preferred_locales;
+  obstacle := case
+    when p_effect.payload ->> 'template' = any ((select s.emails_off from billing.settings as s)::text[]) then 'switched_off'
+    -- A test clock may stand anywhere.
+    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '7 days'
+      and (select s.livemode from billing.settings as s)
+    then 'too_late'
+    when customer.deleted_at is not null then 'customer_deleted'
+    when address is null and customer.created is null then 'customer_unknown'
+    when address is null then 'no_address'
+    when exists (select from billing.suppressed_addresses as s where s.address = lower(email_recipient.address)) then 'address_suppressed'
+  end;
+end;
+$$;
+
+comment on function billing_private.email_recipient is
+  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_unknown (not heard of yet), no_address, address_suppressed.';
+
+create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  email billing.emails;
+  recipient record;
+begin
+  select * into email from billing.emails as e where e.outbox_id = p_effect.id;
+  if found and email.status <> 'pending' then
+    perform billing.complete_outbox(p_effect.id, p_effect.claim_id, p_now);
+    return null;
+  elsif found and email.unknown_since < p_now - interval '23 hours' then
+    perform billing.fail_outbox(
+      p_effect.id, p_effect.claim_id,
+      jsonb_build_object('code', 'outcome_unknown', 'message', format(
+        'Resend was given this mail at %s and never answered. Look there for the tag duebase_email = %s; if it is not there, replay.',
+        email.unknown_since, email.tag
+      )),
+      null, true, p_now
+    );
+    return null;
+  elsif found then
+    return jsonb_strip_nulls(jsonb_build_object('id', p_effect.id, 'batch', email.batch_id));
+  end if;
+
+  recipient := billing_private.email_recipient(p_effect);
+  if recipient.obstacle = 'customer_unknown' and p_effect.created_at > p_now - interval '10 minutes' then
+    -- Its own event may still be on the way.
+    perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '1 minute', p_now);
+    return null;
+  elsif recipient.obstacle is not null then
+    perform billing_private.skip_email(p_effect, recipient.obstacle, p_now);
+    return null;
+  elsif p_sender is null then
+    perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);
+    return null;
+  end if;
+  return jsonb_build_object(
+    'id', p_effect.id,
+    'render', jsonb_build_object(
+      'template', p_effect.payload ->> 'template',
+      'props', billing_private.fill_email_props(p_effect.payload),
+      'locales', to_jsonb(recipient.locales),
+      'brand', billing_private.email_brand()
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.prepare_email is
+  'What a claimed email needs next: {id, render} to be written, {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
+
+create function billing.prepare_emails(
+  p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  sender constant text := coalesce((select nullif(btrim(s.email_from), '') from billing.settings as s), nullif(btrim(p_default_sender), ''));
+  effect billing.outbox;
+  step jsonb;
+  steps jsonb := jsonb_build_array();
+begin
+  for effect in
+    select *
+    from billing.outbox as o
+    where o.id = any (p_ids) and o.claim_id = p_claim_id and o.kind = 'email'
+    order by o.run_after, o.id
+    for update
+  loop
+    step := billing_private.prepare_email(effect, sender, p_now);
+    if step is not null then
+      steps := steps || jsonb_build_array(step);
+    end if;
+  end loop;
+  perform billing_private.note_job(
+    'email',
+    case when sender is null then 'no sender: set email_from in billing.settings, or EMAIL_FROM of the Edge Functions' end,
+    p_now
+  );
+  return steps;
+end;
+$$;
+
+comment on function billing.prepare_emails is
+  'What each of a worker''s claimed emails needs next, in order: [{id, render: {template, props, locales, brand}}, {id}, {id, batch}, …]. Those not listed are dealt with.';
+
+grant execute on function billing.prepare_emails(bigint[], uuid, text, timestamptz) to service_role;

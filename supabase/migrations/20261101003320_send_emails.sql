@@ -1,0 +1,240 @@
+-- Send: one request to Resend at a time, a mail by itself or a batch, noted before it is made and again after.
+-- A batch is made of mails that were never attempted, and kept before its first attempt: its one key stands for these
+-- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
+-- Reads: outbox, settings. Writes: emails, outbox. Called by: the deliver function.
+
+create function billing.begin_emails(
+  p_claim_id uuid, p_emails jsonb, p_default_sender text default null, p_now timestamptz default now()
+)
+returns setof billing.emails
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  fresh_batch constant uuid := gen_random_uuid();
+  begun billing.emails;
+begin
+  insert into billing.emails as e (
+    outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, locale, subject, html, text,
+    batch_id, batch_position, status_at, created_at
+  )
+  select
+    o.id, o.dedupe_key, o.payload ->> 'template', o.payload ->> 'customer',
+    coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)), r.address, nullif(btrim(s.email_reply_to), ''),
+    m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
+    case when count(*) over () > 1 then fresh_batch end,
+    case when count(*) over () > 1 then row_number() over (order by o.run_after, o.id) end,
+    p_now, p_now
+  from jsonb_array_elements(p_emails) as m (mail)
+  join billing.outbox as o on o.id = (m.mail ->> 'id')::bigint and o.claim_id = p_claim_id
+  cross join lateral billing_private.email_recipient(o) as r
+  cross join billing.settings as s
+  where m.mail ? 'html' and r.obstacle is null
+  on conflict (outbox_id) do nothing;
+
+  select e.*
+  into begun
+  from jsonb_array_elements(p_emails) as m (mail)
+  join billing.outbox as o on o.id = (m.mail ->> 'id')::bigint and o.claim_id = p_claim_id
+  join billing.emails as e on e.outbox_id = o.id and e.status = 'pending'
+  order by e.batch_id = fresh_batch desc nulls last, e.id
+  limit 1;
+  if not found then
+    return;
+  end if;
+
+  -- In the order in which a request's end takes them.
+  perform from billing.emails as e where e.id = begun.id or e.batch_id = begun.batch_id order by e.id for update;
+  return query
+    update billing.emails as e
+    set
+      attempted_at = case e.status when 'pending' then p_now else e.attempted_at end,
+      unknown_since = case e.status when 'pending' then coalesce(e.unknown_since, p_now) end
+    where e.id = begun.id or e.batch_id = begun.batch_id
+    returning e.*;
+end;
+$$;
+
+comment on function billing.begin_emails is
+  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost.';
+
+create function billing.finish_emails(p_claim_id uuid, p_answers jsonb, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  sent constant bigint[] := array(
+    select (a.answer ->> 'id')::bigint from jsonb_array_elements(p_answers) as a (answer) where a.answer ? 'resend_id'
+  );
+  refused record;
+  delivered integer;
+  dead integer := 0;
+begin
+  -- In the order in which a report takes the two rows.
+  perform
+  from billing.emails as e
+  where e.outbox_id in (select (a.answer ->> 'id')::bigint from jsonb_array_elements(p_answers) as a (answer))
+  order by e.id
+  for update;
+  if not exists (
+    select
+    from jsonb_array_elements(p_answers) as a (answer)
+    join billing.outbox as o on o.id = (a.answer ->> 'id')::bigint and o.claim_id = p_claim_id
+  ) then
+    return '{}';
+  end if;
+
+  -- The answer speaks for the whole batch: what of it waits to try again, or gave up not knowing, is done as well.
+  update billing.outbox as o
+  set status = 'delivered', claim_id = null, locked_until = null, last_error = null, finished_at = p_now
+  where o.id = any (sent) and (o.claim_id = p_claim_id or o.status in ('pending', 'dead'));
+  get diagnostics delivered = row_count;
+  update billing.emails as e
+  set
+    resend_id = a.answer ->> 'resend_id',
+    unknown_since = null,
+    sent_at = coalesce(e.sent_at, p_now),
+    status = case e.status when 'pending' then 'sent' else e.status end,
+    status_at = case e.status when 'pending' then p_now else e.status_at end
+  from jsonb_array_elements(p_answers) as a (answer)
+  where e.outbox_id = (a.answer ->> 'id')::bigint and a.answer ? 'resend_id';
+
+  for refused in
+    select (a.answer ->> 'id')::bigint as id, a.answer -> 'refusal' as error
+    from jsonb_array_elements(p_answers) as a (answer)
+    where a.answer ? 'refusal'
+  loop
+    update billing.emails as e
+    set batch_id = null, batch_position = null, unknown_since = null
+    where e.outbox_id = refused.id and e.status = 'pending';
+    dead := dead + (billing.fail_outbox(refused.id, p_claim_id, refused.error, null, true, p_now) = 'dead')::integer;
+  end loop;
+  return jsonb_build_object('delivered', delivered, 'dead', dead);
+end;
+$$;
+
+comment on function billing.finish_emails is
+  'Records what Resend answered to a request it took: [{id, resend_id}, …], or {id, refusal} for a mail of a batch that it would not have, which dies. Returns how many effects came to which end; {}: every claim was lost, and nothing was changed.';
+
+create function billing_private.take_batch_apart(p_batch_id uuid)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- If an attempt before this one may have sent it, only its key keeps it from being sent twice.
+  if p_batch_id is null
+    or exists (
+      select
+      from billing.emails as e
+      where e.batch_id = p_batch_id and (e.status <> 'pending' or e.unknown_since is distinct from e.attempted_at)
+    )
+  then
+    return false;
+  end if;
+  update billing.emails as e
+  set batch_id = null, batch_position = null, unknown_since = null
+  where e.batch_id = p_batch_id;
+  return true;
+end;
+$$;
+
+comment on function billing_private.take_batch_apart is
+  'Lets the mails of a batch that Resend refuses as a whole go one by one, each for its own verdict. False: something of it may have been sent.';
+
+create function billing_private.fail_email(
+  p_id bigint, p_claim_id uuid, p_error jsonb, p_is_refusal boolean, p_retry_after interval, p_is_final boolean, p_now timestamptz
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  email_status text;
+  outcome text;
+begin
+  -- Resend's report may be quicker than its answer, or come where none did: then the mail has left. A report that
+  -- comes in this moment waits for the row, and finds the effect as it is left below.
+  select e.status into email_status from billing.emails as e where e.outbox_id = p_id for update;
+  if email_status <> 'pending' then
+    return case when billing.complete_outbox(p_id, p_claim_id, p_now) then 'delivered' else 'lost' end;
+  end if;
+  outcome := billing.fail_outbox(p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now);
+  -- A refusal says that this attempt sent nothing; what an earlier one did stays unknown.
+  if outcome <> 'lost' and p_is_refusal then
+    update billing.emails as e
+    set unknown_since = null
+    where e.outbox_id = p_id and e.unknown_since = e.attempted_at;
+  end if;
+  return outcome;
+end;
+$$;
+
+comment on function billing_private.fail_email is
+  'fail_outbox for one email; delivered where a report has told meanwhile that it left.';
+
+create function billing.fail_emails(
+  p_ids bigint[],
+  p_claim_id uuid,
+  p_error jsonb,
+  p_is_refusal boolean,
+  p_retry_after interval default null,
+  p_is_final boolean default false,
+  p_now timestamptz default now()
+)
+returns jsonb
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  failed_id bigint;
+  ending text;
+  endings jsonb := '{}';
+  batch uuid;
+  goes_apart boolean := false;
+begin
+  select e.batch_id into batch from billing.emails as e where e.outbox_id = any (p_ids) and e.batch_id is not null limit 1;
+  perform
+  from billing.emails as e
+  where e.outbox_id = any (p_ids) or e.batch_id = batch
+  order by e.id
+  for update;
+  if p_is_refusal and p_is_final
+    and exists (select from billing.outbox as o where o.id = any (p_ids) and o.claim_id = p_claim_id)
+  then
+    goes_apart := billing_private.take_batch_apart(batch);
+  end if;
+
+  foreach failed_id in array p_ids loop
+    ending := billing_private.fail_email(
+      failed_id, p_claim_id, p_error, p_is_refusal,
+      case when goes_apart then interval '0' else p_retry_after end, p_is_final and not goes_apart, p_now
+    );
+    endings := endings || jsonb_build_object(ending, coalesce((endings ->> ending)::integer, 0) + 1);
+  end loop;
+
+  -- The batch waits as one, or each of its mails would have the whole of it sent again.
+  update billing.outbox as o
+  set run_after = (select max(f.run_after) from billing.outbox as f where f.id = any (p_ids))
+  where o.status = 'pending'
+    and endings ? 'pending'
+    and o.id in (select e.outbox_id from billing.emails as e where e.batch_id = batch);
+  return endings;
+end;
+$$;
+
+comment on function billing.fail_emails is
+  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart. Returns how many came to which end, as fail_outbox names them; delivered: a report has told meanwhile that it left.';
+
+grant execute on function
+  billing.begin_emails(uuid, jsonb, text, timestamptz),
+  billing.finish_emails(uuid, jsonb, timestamptz),
+  billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamptz)
+to service_role;
