@@ -1558,7 +1558,6 @@ export type Database = {
         };
         Returns: number;
       };
-      fail_email: {
       fail_emails: {
         Args: {
           p_claim_id: string;
@@ -1583,12 +1582,8 @@ export type Database = {
         Returns: string;
       };
       find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
-      finish_email: {
-        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
-        Returns: boolean;
-      };
-      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
