@@ -51,10 +51,7 @@ export const functions: Record<string, Audience> = {
   "billing.assign_dunning_policy(text, text, text, timestamp with time zone)": "service",
   "billing.define_dunning_policy(text, jsonb, text, boolean, boolean, jsonb, text, timestamp with time zone)":
     "service",
-  "billing.fail_email(bigint, uuid, jsonb, boolean, interval, boolean, timestamp with time zone)": "service",
-  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
   "billing.find_portal_customer(uuid, text)": "service",
-  "billing.finish_email(bigint, uuid, text, timestamp with time zone)": "service",
   "billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamp with time zone)":
     "service",
   "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
