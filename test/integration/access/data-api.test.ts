@@ -109,7 +109,8 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
           .neq(column, "nothing"),
         await relation(client, table).delete().neq(column, "nothing"),
       ];
-      for (const { error } of attempts) expect(error?.code).toBe("42501");
+      // 55000: a view that gathers cannot be written to by anybody.
+      for (const { error } of attempts) expect(["42501", "55000"]).toContain(error?.code);
     }
   });
 });

@@ -43,6 +43,8 @@ async function attempt(role: Role, statement: string): Promise<string | undefine
 }
 
 const refused = "42501";
+/** What a view that gathers answers to whoever would write to it, whatever their privileges. */
+const impossible = ["55000", "42809"];
 
 async function objectsOf(query: string): Promise<string[]> {
   const rows = await database.sql.unsafe(query);
@@ -87,7 +89,9 @@ describe.each(roles)("%s", (role) => {
   });
 
   test("writes to none", async () => {
+    const views = await allTables("'v', 'm'");
     for (const name of await allTables("'r', 'p', 'v', 'm', 'f'")) {
+      const refusals = views.includes(name) ? [refused, ...impossible] : [refused];
       const [column] = await objectsOf(`
         select format('%I', attname) as name from pg_attribute
         where attrelid = '${name}'::regclass and attnum > 0 and not attisdropped
@@ -101,7 +105,7 @@ describe.each(roles)("%s", (role) => {
         `truncate ${name} cascade`,
         `lock table ${name} in exclusive mode`,
       ]) {
-        expect(await attempt(role, statement), statement).toBe(refused);
+        expect(refusals, statement).toContain(await attempt(role, statement));
       }
     }
   });
