@@ -20,7 +20,7 @@ comment on column billing.webhook_events.id is 'Stripe''s event id (evt_…). Th
 comment on column billing.webhook_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
 comment on column billing.webhook_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
 comment on column billing.webhook_events.created is 'When it happened at Stripe. Whole seconds, UTC: two events may share one.';
-comment on column billing.webhook_events.object_id is 'Id of data.object; null for objects without one, such as an upcoming invoice.';
+comment on column billing.webhook_events.object_id is 'Id of data.object; cus_…/entitlements for a customer''s entitlement summary; null for other objects without one, such as an upcoming invoice.';
 comment on column billing.webhook_events.customer_id is 'Customer the object belongs to, where the payload says; its events are projected one after another.';
 comment on column billing.webhook_events.received_at is 'When we stored it (UTC).';
 

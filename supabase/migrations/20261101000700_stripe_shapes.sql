@@ -252,3 +252,38 @@ $$;
 
 comment on function billing_private.default_payment_method is
   'Payment method a customer''s invoices are charged to: invoice_settings.default_payment_method, else the older default_source.';
+
+create function billing_private.summary_id(p_object jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when p_object ->> 'object' = 'entitlements.active_entitlement_summary'
+      then billing_private.stripe_id(p_object -> 'customer') || '/entitlements'
+  end;
+end;
+$$;
+
+comment on function billing_private.summary_id is
+  'What an entitlement summary goes by here: cus_…/entitlements. Stripe gives it no id, and a customer has one. Null for anything else.';
+
+create function billing_private.summary_features(p_summary jsonb)
+returns text[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return array(
+    select distinct coalesce(nullif(btrim(e ->> 'lookup_key'), ''), billing_private.stripe_id(e -> 'feature')) collate "C"
+    from jsonb_array_elements(coalesce(nullif(p_summary #> '{entitlements,data}', 'null'), '[]')) as e
+    order by 1
+  );
+end;
+$$;
+
+comment on function billing_private.summary_features is
+  'Features in an entitlement summary, by lookup_key (the feature''s id where it has none), in order and each once.';

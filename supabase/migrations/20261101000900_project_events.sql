@@ -16,6 +16,23 @@ $$;
 comment on function billing_private.lock_customer is
   'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once the turn has come.';
 
+create function billing_private.lock_customers(p_customer_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  one text;
+begin
+  for one in select distinct c.id collate "C" from unnest(p_customer_ids) as c (id) order by 1 loop
+    perform pg_advisory_xact_lock(hashtextextended(one, 7305));
+  end loop;
+end;
+$$;
+
+comment on function billing_private.lock_customers is
+  'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
+
 create function billing_private.quarantine_reason(p_event billing.webhook_events)
 returns text
 language plpgsql
@@ -287,7 +304,7 @@ begin
   row_read.livemode := coalesce(p_event -> 'livemode' = 'true', false);
   row_read.account := p_event ->> 'account';
   row_read.created := to_timestamp((p_event ->> 'created')::double precision);
-  row_read.object_id := object ->> 'id';
+  row_read.object_id := coalesce(object ->> 'id', billing_private.summary_id(object));
   row_read.customer_id := billing_private.event_customer(object, p_event #> '{data,previous_attributes}');
   row_read.payload := p_event;
   row_read.received_at := p_now;

@@ -78,27 +78,30 @@ set search_path = ''
 as $$
 declare
   named constant uuid := billing_private.user_of_customer(p_customer_id);
+  previous uuid;
 begin
-  if named is null then
+  select c.user_id into previous from billing.customers as c where c.id = p_customer_id;
+  if previous is not distinct from named then
+    return;
+  elsif named is null then
     -- Only a link by email can end so: what a claim says is kept.
-    update billing.customers as c set user_id = null where c.id = p_customer_id and c.user_id is not null;
+    update billing.customers as c set user_id = null where c.id = p_customer_id;
   else
     insert into billing.customers as c (id, user_id, deleted_at)
     values (
       p_customer_id, named, (select v.deleted_at from billing_private.object_versions as v where v.object_id = p_customer_id)
     )
-    on conflict (id) do update set user_id = excluded.user_id where c.user_id is distinct from excluded.user_id;
+    on conflict (id) do update set user_id = excluded.user_id;
   end if;
-  if found then
-    perform billing_private.audit(
-      case when named is null then 'customer.unlinked' else 'customer.linked' end,
-      'system', p_customer_id, p_customer_id, jsonb_build_object('user_id', named), p_now
-    );
-  end if;
+  perform billing_private.audit(
+    case when named is null then 'customer.unlinked' else 'customer.linked' end,
+    'system', p_customer_id, p_customer_id, jsonb_build_object('user_id', named), p_now
+  );
+  perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
 end;
 $$;
 
-comment on function billing_private.link_customer is 'Gives a customer the user that is named for it, as soon as that user exists. Audited when it changes.';
+comment on function billing_private.link_customer is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
 
 create function billing_private.named_user(p_object jsonb)
 returns text

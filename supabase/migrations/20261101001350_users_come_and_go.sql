@@ -1,5 +1,5 @@
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
--- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, audit_events.
+-- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, entitlements, audit_events.
 -- Called by: triggers on auth.users; cron.
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
@@ -8,42 +8,41 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  waiting record;
-  linked integer := 0;
-begin
-  for waiting in
-    select c.customer_id, c.source
+  named constant text[] := array(
+    select c.customer_id
     from billing_private.customer_claims as c
     join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
     where c.is_waiting
     limit p_limit
-  loop
-    update billing_private.customer_claims as c
-    set is_waiting = false
-    where c.customer_id = waiting.customer_id and c.source = waiting.source;
-    perform billing_private.link_customer(waiting.customer_id, p_now);
-    linked := linked + 1;
-  end loop;
-  return linked + billing_private.link_missed_addresses(p_now, p_limit);
+  );
+  missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
+begin
+  -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
+  perform billing_private.lock_customers(named || missed);
+  update billing_private.customer_claims as c
+  set is_waiting = false
+  where c.customer_id = any (named)
+    and c.is_waiting
+    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.claimed_user));
+  perform billing_private.link_customer(c.id, p_now) from unnest(named || missed) as c (id);
+  return cardinality(named) + cardinality(missed);
 end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
   'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other. Run by cron every minute. Returns how many.';
 
-create function billing_private.link_missed_addresses(p_now timestamptz, p_limit integer)
-returns integer
+create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
+returns text[]
 language plpgsql
+stable
 set search_path = ''
 as $$
-declare
-  missed record;
-  linked integer := 0;
 begin
   if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
-    return 0;
+    return '{}';
   end if;
-  for missed in
+  return array(
     select c.id
     -- Only what arrived of late can have met a sign-up that was not committed yet.
     from (
@@ -54,16 +53,12 @@ begin
     join billing.customers as c on c.id = recent.customer_id and c.user_id is null
     join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
     limit p_limit
-  loop
-    perform billing_private.link_customer(missed.id, p_now);
-    linked := linked + 1;
-  end loop;
-  return linked;
+  );
 end;
 $$;
 
-comment on function billing_private.link_missed_addresses is
-  'Where settings allow linking by email: links the customers of the last hour''s events whose user could not be seen yet. Returns how many.';
+comment on function billing_private.missed_addresses is
+  'Where settings allow linking by email: the customers of the last hour''s events whose user could not be seen yet.';
 
 create function billing_private.tg_users__after_write()
 returns trigger
@@ -73,10 +68,10 @@ security definer
 set search_path = ''
 as $$
 declare
-  known record;
+  known text[];
 begin
-  for known in
-    select c.customer_id as id
+  known := array(
+    select c.customer_id
     from billing_private.customer_claims as c
     where c.claimed_user = new.id::text
     union
@@ -85,9 +80,9 @@ begin
     where new.email_confirmed_at is not null
       and lower(c.email) = lower(new.email)
       and (select s.link_customers_by_email from billing.settings as s)
-  loop
-    perform billing_private.link_customer(known.id, now());
-  end loop;
+  );
+  perform billing_private.lock_customers(known);
+  perform billing_private.link_customer(c.id, now()) from unnest(known) as c (id);
   return null;
 -- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
 exception when others then
@@ -114,12 +109,19 @@ declare
   known record;
 begin
   if tg_when = 'BEFORE' then
+    -- The turns of all this ever concerns, before anything of theirs is touched.
+    perform billing_private.lock_customers(array(
+      select c.id from billing.customers as c where c.user_id = old.id
+      union
+      select c.customer_id from billing_private.customer_claims as c where c.claimed_user = old.id::text
+    ));
     for known in update billing.customers as c set user_id = null where c.user_id = old.id returning c.id loop
       perform billing_private.audit(
         'customer.unlinked', 'system', known.id, known.id,
         jsonb_build_object('user_id', null, 'former_user_id', old.id, 'reason', 'user_deleted'), now()
       );
     end loop;
+    perform billing_private.save_entitlements(old.id, now());
     return old;
   end if;
   -- Somebody else may be named for the same customer, by a source that counts for less.

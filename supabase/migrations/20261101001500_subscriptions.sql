@@ -56,7 +56,8 @@ comment on column billing.subscription_items.product is 'Product (billing.produc
 comment on column billing.subscription_items.quantity is 'Units; null for metered prices.';
 
 create index subscription_items_by_subscription on billing.subscription_items (subscription);
-create index subscription_items_by_price on billing.subscription_items (price);
+create index subscription_items_by_price on billing.subscription_items (price, id);
+create index subscription_items_by_product on billing.subscription_items (product, id);
 
 alter table billing.subscriptions enable row level security;
 alter table billing.subscription_items enable row level security;

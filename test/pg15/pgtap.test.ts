@@ -46,6 +46,7 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
     const jobs = await sql`select jobname from cron.job order by jobname`;
     expect(jobs.map((row) => row.jobname)).toEqual([
       "duebase-deliver",
+      "duebase-entitlements",
       "duebase-link",
       "duebase-purge-outbox",
       "duebase-retry",

@@ -34,9 +34,10 @@ select set_eq(
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
     'billing.retry_failed_webhooks(timestamp with time zone,integer)',
+    'billing.entitlements_version()',
     'billing_private.tg_users__after_write()', 'billing_private.tg_users__on_delete()'
   ],
-  'only the doors in and out and the trigger on auth.users run with their owner''s rights'
+  'only the doors in and out, what a user asks of hidden tables, and the triggers on auth.users run with their owner''s rights'
 );
 
 select is_empty(
@@ -47,9 +48,10 @@ select is_empty(
   $$ select signature from pg_temp.our_functions where has_function_privilege('anon', oid, 'execute') $$,
   'anon may execute nothing'
 );
-select is_empty(
+select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('authenticated', oid, 'execute') $$,
-  'authenticated may execute nothing'
+  array['billing.has_feature(text)', 'billing.entitlements_version()'],
+  'authenticated may ask about themselves and execute nothing else'
 );
 select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('service_role', oid, 'execute') $$,
@@ -70,9 +72,10 @@ select set_eq(
     'billing.receive_email_report(text,jsonb,timestamp with time zone)',
     'billing.receive_event(jsonb,timestamp with time zone)',
     'billing.replay_failed_webhook(text,timestamp with time zone)',
-    'billing.retry_failed_webhooks(timestamp with time zone,integer)'
+    'billing.retry_failed_webhooks(timestamp with time zone,integer)',
+    'billing.has_feature(text)', 'billing.has_feature(uuid,text)', 'billing.entitlements_version()'
   ],
-  'service_role may execute the doors in and out and nothing else'
+  'service_role may execute the doors in and out, ask what users may ask, and nothing else'
 );
 
 create function billing.added_later() returns integer language sql set search_path = '' as 'select 1';

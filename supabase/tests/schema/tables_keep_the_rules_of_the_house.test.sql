@@ -67,6 +67,7 @@ select is_empty(
       and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
       and (conrelid::regclass::text, confrelid::regclass::text) not in (
         ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events'),
+        ('billing.entitlements', 'auth.users'), ('billing_private.entitlement_versions', 'auth.users'),
         ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails')
       )
   $$,

@@ -48,7 +48,7 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
     },
   });
   const sql = postgres(stack.status.DB_URL, { max: 4, onnotice: () => {} });
-  for (const job of ["duebase-deliver", "duebase-retry", "duebase-link"]) {
+  for (const job of ["duebase-deliver", "duebase-retry", "duebase-link", "duebase-entitlements"]) {
     await sql`select cron.unschedule(${job})`;
   }
   // Wake-ups are tested by themselves.

@@ -4,7 +4,7 @@ import ws from "ws";
 import { type Api, openApi } from "../../../scripts/local/api/data-api.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { functions, tables } from "./expectations.ts";
+import { functions, namedBy, tables } from "./expectations.ts";
 import { subscribe } from "./subscribers.ts";
 
 // The same promises as in matrix.test.ts and rows.test.ts, kept through the Data API with keys and with tokens that
@@ -86,7 +86,8 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
     if (audience === "owner") {
       expect(signedIn.error).toBeNull();
       expect(signedIn.data?.length).toBeGreaterThan(0);
-      for (const row of signedIn.data as { id: string }[]) expect(row.id).toMatch(/_ada$/);
+      for (const row of signedIn.data as Record<string, string>[])
+        expect(row[namedBy[table] ?? "id"]).toMatch(/_ada$/);
       expect((await relation(newcomer, table).select("*")).data).toEqual([]);
       expect(service.data?.length).toBeGreaterThan(signedIn.data?.length ?? 0);
     } else {
@@ -115,17 +116,24 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
   });
 });
 
-test.each(Object.keys(functions))("%s is called with the secret key only", async (signature) => {
-  const [name, args] = [nameOf(signature), await argumentsOf(signature)];
-  for (const client of [connect(localKeys.publishable), owner]) {
-    const { error, status } = await client.rpc(name, args);
-    expect(error?.code).toBe("42501");
-    expect([401, 403]).toContain(status);
-  }
-  // Called with nothing but nulls it may well refuse them, but not the caller.
-  const { error } = await connect(localKeys.secret).rpc(name, args);
-  expect(["42501", "PGRST202"]).not.toContain(error?.code);
-});
+test.each(Object.entries(functions))(
+  "%s is called by whom it is meant for (%s)",
+  async (signature, audience) => {
+    const [name, args] = [nameOf(signature), await argumentsOf(signature)];
+    const [anon, service] = [connect(localKeys.publishable), connect(localKeys.secret)];
+    const [refused, allowed] = audience === "owner" ? [[anon], [owner, service]] : [[anon, owner], [service]];
+    for (const client of refused) {
+      const { error, status } = await client.rpc(name, args);
+      expect(error?.code).toBe("42501");
+      expect([401, 403]).toContain(status);
+    }
+    // Called with nothing but nulls it may well refuse them, but not the caller.
+    for (const client of allowed) {
+      const { error } = await client.rpc(name, args);
+      expect(["42501", "PGRST202"]).not.toContain(error?.code);
+    }
+  },
+);
 
 /** A null for every argument that has no default: enough for the API to find the function by their names. */
 async function argumentsOf(signature: string): Promise<Record<string, null>> {

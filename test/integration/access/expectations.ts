@@ -21,6 +21,7 @@ export const tables: Record<string, Audience> = {
   "billing.dunning_policies": "service",
   "billing.dunning_steps": "service",
   "billing.emails": "service",
+  "billing.entitlements": "owner",
   "billing.event_handlers": "service",
   "billing.failed_webhooks": "service",
   "billing.invoice_payments": "service",
@@ -42,6 +43,9 @@ export const tables: Record<string, Audience> = {
   "billing.webhook_events": "service",
 };
 
+/** The column of a subscriber's rows that ends in the subscriber's name, where it is not `id`; see subscribers.ts. */
+export const namedBy: Record<string, string> = { "billing.entitlements": "feature" };
+
 /** Every function of schema `billing`, by name and the types of its arguments. */
 export const functions: Record<string, Audience> = {
   "billing.apply_refresh(jsonb, timestamp with time zone, timestamp with time zone)": "service",
@@ -56,6 +60,13 @@ export const functions: Record<string, Audience> = {
     "service",
   "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
   "billing.finish_emails(uuid, jsonb, timestamp with time zone)": "service",
+  "billing.entitlements_version()": "owner",
+  "billing.fail_email(bigint, uuid, jsonb, boolean, interval, boolean, timestamp with time zone)": "service",
+  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
+  "billing.find_portal_customer(uuid, text)": "service",
+  "billing.finish_email(bigint, uuid, text, timestamp with time zone)": "service",
+  "billing.has_feature(text)": "owner",
+  "billing.has_feature(uuid, text)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.read_app_addresses()": "service",

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { tables } from "./expectations.ts";
+import { namedBy, tables } from "./expectations.ts";
 import { type Subscriber, subscribe } from "./subscribers.ts";
 
 const owned = Object.keys(tables).filter((name) => tables[name] === "owner");
@@ -23,6 +23,8 @@ beforeAll(async () => {
     values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
     insert into billing.payment_methods (id, customer) values ('pm_nobody', 'cus_nobody'), ('pm_guest', null);
     insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_ada', now());
+    insert into billing.entitlements (user_id, feature, sources, version, updated_at)
+    values ('${await database.signUp()}', 'feature_without_customer', '{cus_unknown}', 1, now());
   `);
 });
 afterAll(() => database.drop());
@@ -30,7 +32,7 @@ afterAll(() => database.drop());
 async function idsSeenBy(userId: string, table: string): Promise<string[]> {
   const rows = await database.asUser(
     userId,
-    (sql) => sql<{ id: string }[]>`select id from ${sql(table)} order by id`,
+    (sql) => sql<{ id: string }[]>`select ${sql(namedBy[table] ?? "id")} as id from ${sql(table)} order by 1`,
   );
   return rows.map((row) => row.id);
 }

@@ -55,6 +55,14 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
       "payment_method.attached",
       { id: `pm_${name}`, object: "payment_method", customer, type: "card", card: { last4: "4242" } },
     ],
+    [
+      "entitlements.active_entitlement_summary.updated",
+      {
+        object: "entitlements.active_entitlement_summary",
+        customer,
+        entitlements: { data: [{ id: `ent_${name}`, lookup_key: `feature_${name}` }], has_more: false },
+      },
+    ],
   ];
   for (const [type, object] of objects) {
     const outcome = await database.receive({

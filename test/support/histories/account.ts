@@ -30,6 +30,7 @@ const READABLE = [
   "dispute",
   "payment_method",
   "checkout.session",
+  "entitlements.active_entitlement_summary",
 ];
 
 /** Statuses an object has when no earlier one can follow. */
@@ -205,9 +206,11 @@ export class Account {
 
   #report(type: string, id: string, before?: StripeObject): void {
     const state = this.get(id);
-    const object = inShapeOf(this.version, state, this.#links);
-    if (!object) return;
-    const was = before && inShapeOf(this.version, before, this.#links);
+    const shaped = inShapeOf(this.version, state, this.#links);
+    if (!shaped) return;
+    const object = asSent(shaped);
+    const earlier = before && inShapeOf(this.version, before, this.#links);
+    const was = earlier && asSent(earlier);
     this.#noteOrder(id, state, type, before);
     this.lastTold.set(id, this.now);
     this.#noteFacts(type, object);
@@ -297,4 +300,12 @@ function returnsTo(earlier: unknown, state: unknown, changed: unknown): boolean 
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An entitlement summary is sent without an id, and cut off after two entries so that often there are more. */
+function asSent(object: StripeObject): StripeObject {
+  if (object.object !== "entitlements.active_entitlement_summary") return object;
+  const { id: _id, ...sent } = object;
+  const { data, ...list } = sent.entitlements as { data: object[] };
+  return { ...sent, entitlements: { ...list, data: data.slice(0, 2), has_more: data.length > 2 } };
 }

@@ -8,7 +8,12 @@ export function addPlan(account: Account): string {
   const productId = account.id("prod");
   const priceId = account.id("price");
   account.create(
-    product({ id: productId, created: now, name: `Plan ${random.token(3)}` }),
+    product({
+      id: productId,
+      created: now,
+      name: `Plan ${random.token(3)}`,
+      metadata: random.chance(0.6) ? { features: someFeatures(account) } : {},
+    }),
     "product.created",
   );
   account.create(
@@ -25,6 +30,14 @@ export function addPlan(account: Account): string {
   return priceId;
 }
 
+/** What a product or price may say it grants. */
+function someFeatures({ random }: Account): string {
+  return random
+    .shuffled(["api", "export", "sso"])
+    .slice(0, random.int(1, 3))
+    .join(random.pick([",", ", "]));
+}
+
 /** Something about a product or its price changes. */
 export function editPlan(account: Account, priceId: string): void {
   const { random } = account;
@@ -33,6 +46,18 @@ export function editPlan(account: Account, priceId: string): void {
     () =>
       account.change(productId, { name: `Plan ${random.token(3)}`, updated: account.now }, "product.updated"),
     () => account.change(productId, { active: random.chance(0.5) }, "product.updated"),
+    () =>
+      account.change(
+        productId,
+        { metadata: random.pick([{ features: someFeatures(account) }, {}]) },
+        "product.updated",
+      ),
+    () =>
+      account.change(
+        priceId,
+        { metadata: { ...metadata, features: random.pick([someFeatures(account), ""]) } },
+        "price.updated",
+      ),
     () => account.change(priceId, { nickname: random.token(4) }, "price.updated"),
     () => account.change(priceId, { metadata: { ...metadata, seats: random.token(2) } }, "price.updated"),
     () => account.flip(priceId, { active: !active }, "price.updated"),

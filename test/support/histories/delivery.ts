@@ -83,9 +83,12 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
   return tally;
 }
 
-/** Runs what cron runs every minute, so that sign-ups in the moment of a claim are linked. */
+/** Runs what cron runs every minute, for what happened in the very moment of something it depends on. */
 export async function runMinutelyJobs(sql: Sql): Promise<void> {
   await sql`select billing_private.link_waiting_customers(now(), 1000000)`;
+  await sql`
+    do $$ begin while billing_private.recount_entitlements(now() + interval '1 minute') loop commit; end loop; end $$
+  `;
 }
 
 async function happen(

@@ -8,6 +8,7 @@ import {
   editCustomer,
   removeCustomer,
 } from "./customer-moves.ts";
+import { listEntitlements } from "./entitlement-moves.ts";
 import { draftInvoice, moveInvoice } from "./invoice-moves.ts";
 import { attachMethod, editMethod } from "./payment-method-moves.ts";
 import { chargeAlone, payOnce } from "./payment-moves.ts";
@@ -66,6 +67,7 @@ export function makeHistory(seed: number): Account {
       [3, () => editCustomer(account, random.pick(present())), present().length > 0],
       [1, () => claimCustomer(account, random.pick(present())), present().length > 0],
       [0.5, () => completeCheckout(account, random.pick(present()), null), present().length > 0],
+      [1, () => listEntitlements(account, random.pick(present())), present().length > 0],
       [3, start, present().length > 0 && subscriptions.length < 2],
       [
         5,

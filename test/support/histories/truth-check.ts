@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Account } from "./account.ts";
+import { entitlementUntruths } from "./entitlement-truth.ts";
 import type { State } from "./state.ts";
 import { type Row, truthOf } from "./truth.ts";
 
@@ -52,7 +53,7 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
     for (const [id, row] of shown)
       if (!hasAsked([String(row.subscription ?? id)])) lines.push(`${table} ${id} should not be there`);
   }
-  return lines;
+  return [...lines, ...entitlementUntruths(account, state, hasAsked)];
 }
 
 /** A document less its null fields: an absent field and a null one say the same, and API versions differ in which. */

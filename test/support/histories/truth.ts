@@ -100,7 +100,7 @@ export function truthOf(account: Account): ExpectedRow[] {
   return expected;
 }
 
-function time(seconds: number | null | undefined): string | null {
+export function time(seconds: number | null | undefined): string | null {
   return typeof seconds === "number"
     ? new Date(seconds * 1000).toISOString().replace(".000Z", "+00:00")
     : null;
@@ -114,7 +114,7 @@ function firstTold(account: Account, type: string, id: string): string | null {
  * The first source, in the order of the contract, whose newest word names somebody who signed up. Undefined where a
  * source says two things in one second: then the contract says only that it is always the same one.
  */
-function userOf(account: Account, customer: string): string | null | undefined {
+export function userOf(account: Account, customer: string): string | null | undefined {
   for (const source of ["checkout_session", "customer", "subscription"]) {
     const said = account.claims.filter((claim) => claim.customer === customer && claim.source === source);
     const newest = said.filter(({ at }) => at === said.at(-1)?.at).map(({ user }) => user.toLowerCase());

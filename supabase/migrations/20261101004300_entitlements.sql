@@ -1,0 +1,57 @@
+-- Entitlements: which features each user may use now. A row is there exactly as long as something grants the feature,
+-- so that a forgotten condition can never let anybody in.
+-- Written by: refresh_entitlements. Read by: applications (has_feature, select, Realtime), caches (version, NOTIFY).
+
+create table billing.entitlements (
+  id bigint generated always as identity primary key,
+  user_id uuid not null references auth.users (id) on delete cascade,
+  feature text not null,
+  sources text[] not null,
+  valid_until timestamptz,
+  version bigint not null,
+  updated_at timestamptz not null,
+  constraint a_user_has_a_feature_once unique (user_id, feature),
+  constraint something_grants_it check (sources <> '{}'),
+  constraint feature_is_not_blank check (btrim(feature) <> '')
+);
+
+comment on table billing.entitlements is
+  'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
+comment on column billing.entitlements.id is
+  'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
+comment on column billing.entitlements.feature is
+  'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
+comment on column billing.entitlements.sources is
+  'What grants it: subscriptions (sub_…) whose product or price names the feature, customers (cus_…) whose entitlements at Stripe list it.';
+comment on column billing.entitlements.valid_until is
+  'End of what was paid for, or tried (UTC), as far as Stripe told; null where nothing says. Access does not end with it: past it, the subscription is read from Stripe and the answer decides, because a late renewal must not lock anybody out.';
+comment on column billing.entitlements.version is 'The user''s version at which this row last changed.';
+
+create index entitlements_by_end on billing.entitlements (valid_until) where valid_until is not null;
+
+alter table billing.entitlements enable row level security;
+grant select on billing.entitlements to authenticated, service_role;
+create policy owner_reads on billing.entitlements
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+-- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
+do $$
+begin
+  if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
+    alter publication supabase_realtime add table billing.entitlements;
+  end if;
+end;
+$$;
+
+create table billing_private.entitlement_versions (
+  user_id uuid primary key references auth.users (id) on delete cascade,
+  version bigint not null,
+  updated_at timestamptz not null
+);
+
+comment on table billing_private.entitlement_versions is
+  'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
+
+alter table billing_private.entitlement_versions enable row level security;
+create policy nobody_reads on billing_private.entitlement_versions using (false);

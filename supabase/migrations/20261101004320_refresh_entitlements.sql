@@ -1,0 +1,212 @@
+-- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
+-- whatever order it became known. Nothing is written, and no version moves, unless something changed.
+-- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
+-- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, cron.
+
+create function billing_private.dunning_access(p_subscription_id text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  -- Dunning replaces this function.
+  return null;
+end;
+$$;
+
+comment on function billing_private.dunning_access is
+  'What dunning says of the access a subscription gives: true, it is kept (grace); false, it is taken; null, no case says anything and the status decides.';
+
+create function billing_private.entitlements_of(p_user_id uuid)
+returns table (feature text, sources text[], valid_until timestamptz)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+    with theirs as (
+      select
+        c.id as customer,
+        s.id,
+        s.cancel_at,
+        coalesce(d.access, s.status in ('active', 'trialing', 'past_due')) as grants,
+        d.access is false as is_withheld
+      from billing.customers as c
+      join billing.subscriptions as s on s.customer = c.id
+      cross join lateral billing_private.dunning_access(s.id) as d (access)
+      where c.user_id = p_user_id and c.deleted_at is null
+    ),
+    granted as (
+      -- least and max leave out what is null: an end that is known counts.
+      select f.name, t.id as source, least(t.cancel_at, i.current_period_end) as ends_at
+      from theirs as t
+      join billing.subscription_items as i on i.subscription = t.id
+      cross join lateral (values ('product', i.product), ('price', i.price)) as named_by (kind, id)
+      join billing_private.catalogue_features as k on k.kind = named_by.kind and k.object_id = named_by.id
+      cross join lateral unnest(k.features) as f (name)
+      where t.grants
+      union all
+      select f.name, c.id, null
+      from billing.customers as c
+      join billing_private.entitlement_summaries as m on m.customer_id = c.id
+      cross join lateral unnest(m.features || case when not m.is_whole then m.whole_features end) as f (name)
+      where c.user_id = p_user_id
+        and c.deleted_at is null
+        -- Stripe knows nothing of dunning here: where that took every subscription, what they brought goes too.
+        and (
+          exists (select from theirs as t where t.customer = c.id and t.grants)
+          or not exists (select from theirs as t where t.customer = c.id and t.is_withheld)
+        )
+    )
+    select
+      g.name,
+      array_agg(distinct g.source collate "C" order by g.source collate "C"),
+      case when bool_and(g.ends_at is not null) then max(g.ends_at) end
+    from granted as g
+    group by g.name;
+end;
+$$;
+
+comment on function billing_private.entitlements_of is
+  'What a user may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
+
+create function billing_private.save_entitlements(p_user_id uuid, p_now timestamptz, p_customer_id text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  change record;
+  next_version bigint;
+begin
+  -- A user may be several customers, whose events do not wait for each other. Whoever has this turn last sees all.
+  if pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308)) is null then
+    return;
+  end if;
+  for change in
+    select coalesce(w.feature, h.feature) as feature, w.sources, w.valid_until, h.id, w.feature is null as is_gone
+    from billing_private.entitlements_of(p_user_id) as w
+    full join (select * from billing.entitlements as e where e.user_id = p_user_id) as h on h.feature = w.feature
+    where (w.feature, w.sources, w.valid_until) is distinct from (h.feature, h.sources, h.valid_until)
+    order by 1
+  loop
+    if next_version is null then
+      insert into billing_private.entitlement_versions as v (user_id, version, updated_at)
+      values (p_user_id, 1, p_now)
+      on conflict (user_id) do update set version = v.version + 1, updated_at = excluded.updated_at
+      returning v.version into next_version;
+    end if;
+    if change.is_gone then
+      delete from billing.entitlements as e where e.id = change.id;
+    elsif change.id is null then
+      insert into billing.entitlements (user_id, feature, sources, valid_until, version, updated_at)
+      values (p_user_id, change.feature, change.sources, change.valid_until, next_version, p_now);
+    else
+      update billing.entitlements as e
+      set sources = change.sources, valid_until = change.valid_until, version = next_version, updated_at = p_now
+      where e.id = change.id;
+    end if;
+    if change.is_gone or change.id is null then
+      perform billing_private.audit(
+        case when change.is_gone then 'entitlement.revoked' else 'entitlement.granted' end,
+        'system', p_user_id::text, p_customer_id,
+        jsonb_strip_nulls(jsonb_build_object('feature', change.feature, 'sources', change.sources, 'version', next_version)),
+        p_now
+      );
+    end if;
+  end loop;
+  if next_version is not null then
+    perform pg_notify('billing_entitlements', json_build_object('user_id', p_user_id, 'version', next_version)::text);
+  end if;
+end;
+$$;
+
+comment on function billing_private.save_entitlements is
+  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {user_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+
+create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  owner uuid;
+begin
+  select c.user_id into owner from billing.customers as c where c.id = p_customer_id;
+  if owner is not null then
+    perform billing_private.save_entitlements(owner, p_now, p_customer_id);
+  end if;
+end;
+$$;
+
+comment on function billing_private.refresh_entitlements is
+  'Computes anew the entitlements of the user a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
+
+create function billing_private.refresh_entitlements_of(p_users uuid[], p_now timestamptz, p_customer_id text default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  one uuid;
+begin
+  -- In order, so that no two that take several turns can wait for each other.
+  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by 1 loop
+    perform billing_private.save_entitlements(one, p_now, p_customer_id);
+  end loop;
+end;
+$$;
+
+comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several users.';
+
+create function billing_private.project_entitlements(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.refresh_entitlements(p_event.customer_id, p_event.received_at);
+end;
+$$;
+
+comment on function billing_private.project_entitlements is
+  'Handler: whatever changes what a customer may use. Runs after the handlers that keep it.';
+
+insert into billing.event_handlers (event_type, handler, position, description)
+select t.event_type, h.handler, h.position, h.description
+from (
+  values
+    (
+      'billing_private.project_features', 20, 'keeps what features metadata names',
+      array['product.created', 'product.updated', 'product.deleted', 'price.created', 'price.updated', 'price.deleted']
+    ),
+    (
+      'billing_private.project_entitlement_summary', 10, 'keeps the entitlements Stripe keeps',
+      array['entitlements.active_entitlement_summary.updated']
+    ),
+    (
+      'billing_private.project_entitlements', 30, 'keeps entitlements',
+      array[
+        'customer.deleted',
+        'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
+        'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
+        'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired',
+        'entitlements.active_entitlement_summary.updated'
+      ]
+    ),
+    (
+      'billing_private.record_audit_event', 50, 'audit trail',
+      array['entitlements.active_entitlement_summary.updated']
+    )
+) as h (handler, position, description, event_types)
+cross join lateral unnest(h.event_types) as t (event_type);
+
+insert into billing_private.refresh_handlers (object, handler, position) values
+  ('customer', 'billing_private.project_entitlements', 30),
+  ('subscription', 'billing_private.project_entitlements', 30),
+  ('product', 'billing_private.project_features', 20),
+  ('price', 'billing_private.project_features', 20),
+  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10),
+  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30);
