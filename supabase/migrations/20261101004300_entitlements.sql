@@ -19,6 +19,7 @@ comment on table billing.entitlements is
   'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
+comment on column billing.entitlements.user_id is 'Who may use it (auth.users.id).';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
 comment on column billing.entitlements.sources is
@@ -26,6 +27,7 @@ comment on column billing.entitlements.sources is
 comment on column billing.entitlements.valid_until is
   'End of what was paid for, or tried (UTC), as far as Stripe told; null where nothing says. Access does not end with it: past it, the subscription is read from Stripe and the answer decides, because a late renewal must not lock anybody out.';
 comment on column billing.entitlements.version is 'The user''s version at which this row last changed.';
+comment on column billing.entitlements.updated_at is 'When this row last changed (UTC).';
 
 create index entitlements_by_end on billing.entitlements (valid_until) where valid_until is not null;
 
@@ -52,6 +54,9 @@ create table billing_private.entitlement_versions (
 
 comment on table billing_private.entitlement_versions is
   'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
+comment on column billing_private.entitlement_versions.user_id is 'Whose (auth.users.id).';
+comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
+comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
 
 alter table billing_private.entitlement_versions enable row level security;
 create policy nobody_reads on billing_private.entitlement_versions using (false);

@@ -14,6 +14,7 @@ create table billing_private.catalogue_features (
 
 comment on table billing_private.catalogue_features is
   'Features that a product or price grants to whoever subscribes to it: the keys in its metadata.features, separated by commas. No row: it names none.';
+comment on column billing_private.catalogue_features.features is 'Each once, in order.';
 
 create table billing_private.entitlement_summaries (
   customer_id text primary key,
@@ -31,6 +32,8 @@ comment on column billing_private.entitlement_summaries.features is 'Of the summ
 comment on column billing_private.entitlement_summaries.is_whole is
   'False: Stripe cut the list off, and has been asked for the rest. Until it answers, what the newest whole list has counts as well.';
 comment on column billing_private.entitlement_summaries.whole_features is 'Of the newest summary that was not cut off.';
+comment on column billing_private.entitlement_summaries.whole_as_of is 'created of that summary''s event (UTC), or when it was read from Stripe.';
+comment on column billing_private.entitlement_summaries.whole_event is 'That event; blank when it was read from Stripe. Of two in one second the greater id counts.';
 
 create table billing_private.changed_features (
   kind text not null,
@@ -42,6 +45,7 @@ create table billing_private.changed_features (
 
 comment on table billing_private.changed_features is
   'Products and prices whose features changed and whose subscribers are still to be computed anew; worked off in small batches every minute.';
+comment on column billing_private.changed_features.changed_at is 'When we learnt of it (UTC).';
 comment on column billing_private.changed_features.reached is 'Subscription items up to this id are done.';
 
 alter table billing_private.catalogue_features enable row level security;

@@ -39,6 +39,22 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing.subscription_items (id, subscription, price, product)
     select 'si_' || n, 'sub_' || n, 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;
 
+    insert into billing_private.catalogue_features (kind, object_id, features)
+    select 'product', 'prod_' || n, array['feature_' || n, 'feature_common'] from generate_series(1, 2000) as n
+    union all
+    select 'price', 'price_' || n, array['feature_' || n % 50] from generate_series(1, 20000) as n;
+    insert into billing_private.entitlement_summaries (customer_id, features, is_whole)
+    select 'cus_' || n, array['feature_common'], true from generate_series(1, ${customers}) as n;
+    insert into billing.entitlements (user_id, feature, sources, valid_until, version, updated_at)
+    select
+      ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'feature_' || n / ${customers},
+      array['sub_' || n % 50000 + 1], now() + interval '1 day' * (n % 30), 1, to_timestamp(1700000000)
+    from generate_series(0, 99999) as n;
+    insert into billing_private.entitlement_versions (user_id, version, updated_at)
+    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 1, to_timestamp(1700000000)
+    from generate_series(1, ${customers}) as n;
+    insert into billing_private.changed_features (kind, object_id, changed_at) values ('product', 'prod_11', to_timestamp(1700000000));
+
     insert into billing.invoices (id, customer, subscription, status, currency, total, created)
     select 'in_' || n, 'cus_' || (n % ${customers} + 1), 'sub_' || (n % 50000 + 1), 'paid', 'eur', 900, to_timestamp(1700000000 + n)
     from generate_series(1, 100000) as n;

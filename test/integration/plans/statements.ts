@@ -68,6 +68,49 @@ export const hotStatements: Statement[] = [
     uses: ["subscriptions_pkey", "subscription_items_by_subscription"],
   },
   {
+    what: "what a user may use, computed anew",
+    sql: "select billing_private.refresh_entitlements('cus_4711', now())",
+    uses: [
+      "customers_by_user",
+      "subscriptions_by_customer",
+      "catalogue_features_pkey",
+      "entitlement_summaries_pkey",
+    ],
+  },
+  {
+    what: "a product whose features change",
+    sql: receive("product.updated", {
+      id: "prod_11",
+      object: "product",
+      metadata: { features: "one, another" },
+    }),
+    uses: ["catalogue_features_pkey"],
+  },
+  {
+    what: "a price whose features change",
+    sql: receive("price.updated", {
+      id: "price_11",
+      object: "price",
+      metadata: { features: "one, another" },
+    }),
+  },
+  {
+    what: "subscribers of a changed product, every minute",
+    sql: "select billing_private.recount_entitlements(now())",
+    uses: ["subscription_items_by_product"],
+  },
+  {
+    what: "entitlements past what was paid for, every minute",
+    sql: "select billing_private.recheck_entitlements(now())",
+    uses: ["entitlements_by_end"],
+  },
+  {
+    what: "whether a user has a feature",
+    sql: "select billing.has_feature('feature_1'), billing.entitlements_version()",
+    as: owner,
+    uses: ["a_user_has_a_feature_once", "entitlement_versions_pkey"],
+  },
+  {
     what: "an invoice's event, one of several in its second",
     sql: receive(
       "invoice.updated",
@@ -259,6 +302,12 @@ export const hotStatements: Statement[] = [
     sql: "select * from billing.payment_methods",
     as: owner,
     uses: ["payment_methods_by_customer"],
+  },
+  {
+    what: "an owner's entitlements",
+    sql: "select * from billing.entitlements",
+    as: owner,
+    uses: ["a_user_has_a_feature_once"],
   },
   { what: "one invoice of an owner", sql: "select * from billing.invoices where id = 'in_4710'", as: owner },
 ];

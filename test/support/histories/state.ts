@@ -8,11 +8,6 @@ export type State = Map<string, string[]>;
 /** Tables that tell of arrival and not of billing, or that no event writes to. */
 const NOT_STATE = ["outbox", "webhook_duplicates", "failed_webhooks", "settings", "event_handlers", "emails"];
 /** Of the internal tables, those that decide what later events do. */
-<<<<<<< HEAD
-const PRIVATE_STATE = ["customer_claims", "payment_sources", "object_versions"];
-/** Columns that say when, as which number or after what a row came. */
-const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed"];
-=======
 const PRIVATE_STATE = [
   "customer_claims",
   "payment_sources",
@@ -20,9 +15,8 @@ const PRIVATE_STATE = [
   "catalogue_features",
   "entitlement_summaries",
 ];
-/** Columns that say when or as which number a row came, or last changed. */
-const ARRIVAL = ["received_at", "recorded_at", "id", "updated_at", "version"];
->>>>>>> 46da988 (Keep what each user may use, computed from what grants it)
+/** Columns that say when, as which number or after what a row came, or last changed. */
+const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed", "updated_at", "version"];
 /** Whose facts are told by events; the database's own tell of what it did when one arrived. */
 const FACTS_OF = "stripe";
 

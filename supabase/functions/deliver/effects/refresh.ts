@@ -1,5 +1,5 @@
 import type { Effect } from "../../_shared/outbox.ts";
-import { type CallStripe, StripeCallError } from "../../_shared/stripe.ts";
+import { type CallStripe, type StripeAnswer, StripeCallError } from "../../_shared/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 
@@ -17,7 +17,12 @@ const RESOURCES: Record<string, { path: string; expand?: string }> = {
   dispute: { path: "disputes" },
   payment_method: { path: "payment_methods" },
   "checkout.session": { path: "checkout/sessions" },
+  "entitlements.active_entitlement_summary": { path: "entitlements/active_entitlements" },
 };
+
+/** A list of Stripe's that has no id; here it goes by its customer's, with this after it. */
+const SUMMARY = "entitlements.active_entitlement_summary";
+const OF_CUSTOMER = "/entitlements";
 
 /**
  * Of these, one that is missing was deleted. The others stay at Stripe for ever, a deleted customer as a stub that says
@@ -64,7 +69,8 @@ export function momentOfRead(answeredAt: number | undefined): string {
 async function readObject(
   callStripe: CallStripe,
   at: { kind: string; id: string; path: string; expand?: string; account?: string },
-): Promise<{ object: Record<string, unknown>; answeredAt: number | undefined }> {
+): Promise<StripeAnswer> {
+  if (at.kind === SUMMARY) return readSummary(callStripe, at);
   try {
     const answer = await callStripe({
       method: "GET",
@@ -88,20 +94,53 @@ async function completeItems(
   subscription: Record<string, unknown>,
   account: string | undefined,
 ): Promise<void> {
-  const items = subscription.items as { data: { id: string }[]; has_more?: boolean } | undefined;
+  const items = subscription.items as List | undefined;
   while (items?.has_more) {
-    const after = items.data.at(-1)?.id;
-    const { object: page } = await callStripe({
-      method: "GET",
-      path: "/v1/subscription_items",
-      params: {
-        subscription: String(subscription.id),
-        limit: "100",
-        ...(after ? { starting_after: after } : {}),
-      },
-      account,
-    });
-    items.data.push(...((page.data as { id: string }[] | undefined) ?? []));
-    items.has_more = page.has_more === true;
+    const page = { path: "subscription_items", params: { subscription: String(subscription.id) }, account };
+    await readPage(callStripe, page, items);
   }
+}
+
+/** All a customer is entitled to, as the summary would have it that Stripe sends cut off. */
+async function readSummary(
+  callStripe: CallStripe,
+  { kind, id, path, account }: { kind: string; id: string; path: string; account?: string },
+): Promise<StripeAnswer> {
+  const customer = id.slice(0, -OF_CUSTOMER.length);
+  // Under a test clock the moment of the read is the clock's, which only the customer tells.
+  const { object: owner } = await callStripe({
+    method: "GET",
+    path: `/v1/customers/${encodeURIComponent(customer)}`,
+    account,
+  });
+  const { test_clock, livemode } = owner;
+  const entitlements: List = { object: "list", data: [], has_more: owner.deleted !== true };
+  const summary = { id, object: kind, customer, livemode, test_clock, entitlements };
+  // Whatever changes between the pages comes as an event that is newer than the first one.
+  let answeredAt: number | undefined;
+  while (entitlements.has_more) {
+    const page = await readPage(callStripe, { path, params: { customer }, account }, entitlements);
+    answeredAt ??= page.answeredAt;
+  }
+  return { object: summary, answeredAt };
+}
+
+type List = { object?: string; data: { id: string }[]; has_more?: boolean };
+
+/** Reads what comes after the last entry of a list, and adds it. */
+async function readPage(
+  callStripe: CallStripe,
+  { path, params, account }: { path: string; params: Record<string, string>; account?: string },
+  list: List,
+): Promise<StripeAnswer> {
+  const after = list.data.at(-1)?.id;
+  const answer = await callStripe({
+    method: "GET",
+    path: `/v1/${path}`,
+    params: { ...params, limit: "100", ...(after ? { starting_after: after } : {}) },
+    account,
+  });
+  list.data.push(...((answer.object.data as List["data"] | undefined) ?? []));
+  list.has_more = answer.object.has_more === true;
+  return answer;
 }
