@@ -51,7 +51,7 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
   for (const { schema, name, columns } of await stateTables(sql)) {
     const rows = await sql.begin(async (transaction) => {
       await transaction`set local timezone = 'UTC'`;
-      return await transaction<{ tag: string; content: string }[]>`
+      return await transaction<{ tag: string | null; content: string }[]>`
         select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
         from (select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}) as t
         where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
@@ -59,6 +59,7 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
       `;
     });
     for (const { tag, content } of rows) {
+      if (tag === null) continue; // of no delivery: put there by a migration
       const state: State = states.get(tag) ?? new Map();
       states.set(tag, state);
       const kept = state.get(name) ?? [];
