@@ -582,6 +582,37 @@ export type Database = {
         };
         Relationships: [];
       };
+      entitlements: {
+        Row: {
+          feature: string;
+          id: number;
+          sources: string[];
+          updated_at: string;
+          user_id: string;
+          valid_until: string | null;
+          version: number;
+        };
+        ComputedFields: never;
+        Insert: {
+          feature: string;
+          id?: never;
+          sources: string[];
+          updated_at: string;
+          user_id: string;
+          valid_until?: string | null;
+          version: number;
+        };
+        Update: {
+          feature?: string;
+          id?: never;
+          sources?: string[];
+          updated_at?: string;
+          user_id?: string;
+          valid_until?: string | null;
+          version?: number;
+        };
+        Relationships: [];
+      };
       event_handlers: {
         Row: {
           description: string | null;
@@ -1558,6 +1589,7 @@ export type Database = {
         };
         Returns: number;
       };
+      entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
       fail_emails: {
         Args: {
           p_claim_id: string;
@@ -1583,6 +1615,9 @@ export type Database = {
       };
       find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      has_feature:
+        | { Args: { feature: string }; Returns: boolean }
+        | { Args: { feature: string; user_id: string }; Returns: boolean };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
