@@ -1,0 +1,173 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { reading, UnusableDatabase } from "../../../scripts/dunning/database.ts";
+import { projectRoot } from "../../../scripts/local/project.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { book } from "./case-book.ts";
+
+let database: TestDatabase;
+let folder: string;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  folder = await mkdtemp(join(tmpdir(), "duebase-dunning-"));
+});
+afterAll(async () => {
+  await database?.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Ended {
+  code: number;
+  output: string;
+  problem: string;
+}
+
+/** `npm run dunning -- …`, in a process of its own. */
+function dunning(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const command = ["--import", "tsx", join("scripts", "dunning.ts"), ...args];
+    execFile(
+      process.execPath,
+      command,
+      { cwd: projectRoot, env: { PATH: process.env.PATH } },
+      (error, stdout, stderr) =>
+        resolve({
+          code: error ? Number(error.code) : 0,
+          output: stripVTControlCharacters(stdout),
+          problem: stripVTControlCharacters(stderr),
+        }),
+    );
+  });
+}
+const here = (...args: string[]) => dunning("--db-url", database.url, ...args);
+
+describe("where there is no database to read", () => {
+  test("says how to get one", async () => {
+    const ended = await dunning("--dir", folder, "report");
+    expect(ended).toMatchObject({ code: 1, output: "" });
+    expect(ended.problem).toMatch(/npm run dev.*--db-url/);
+  });
+
+  test("says so without a stack trace, and never repeats a password", async () => {
+    const secret = "canary";
+    for (const url of [
+      `postgresql://postgres:${secret}@127.0.0.1:9/x`,
+      `postgresql://postgres:${secret}@[`,
+    ]) {
+      const ended = await dunning("--db-url", url, "report");
+      expect(ended.code).toBe(1);
+      expect(ended.problem).toMatch(/cannot be reached|no connection string/);
+      expect(ended.problem).not.toMatch(/canary|\n\s+at /);
+    }
+  });
+
+  test("says that migrations are missing where they are", async () => {
+    const bare = new URL(database.adminUrl);
+    bare.pathname = "/template1";
+    const ended = await dunning("--db-url", bare.href, "report");
+    expect(ended).toMatchObject({
+      code: 1,
+      problem: expect.stringContaining("apply supabase/migrations first"),
+    });
+  });
+
+  test("refuses numbers that are none before it looks for one", async () => {
+    for (const args of [
+      ["report", "--months", "0"],
+      ["report", "--months", "few"],
+    ]) {
+      const ended = await dunning("--dir", folder, ...args);
+      expect(ended.code).toBe(1);
+      expect(ended.problem).toContain("not a whole number");
+    }
+  });
+});
+
+test("finds the database of the local stack by its status.json", async () => {
+  await writeFile(join(folder, "status.json"), JSON.stringify({ DB_URL: database.url }));
+  const ended = await dunning("--dir", folder, "report", "--out", join(folder, "local.html"));
+  expect(ended).toMatchObject({ code: 0, output: expect.stringContaining("No payment has been overdue") });
+});
+
+test("can change nothing, whatever it might try", async () => {
+  const place = { dbUrl: database.url, stackDirectory: folder };
+  await expect(
+    reading(place, (sql) => sql`update billing.settings set app_name = 'x' where id`),
+  ).rejects.toMatchObject({ code: "25006" });
+  await expect(
+    reading(
+      { ...place, dbUrl: database.urlFor("authenticator") },
+      (sql) => sql`select from billing.settings`,
+    ),
+  ).rejects.toThrow(UnusableDatabase);
+});
+
+describe("report", () => {
+  const page = () => join(folder, "report", "page.html");
+  const report = (...args: string[]) => here("report", "--out", page(), ...args);
+  const thisMonth = new Date().toISOString().slice(0, 7);
+
+  test("says that nothing has been overdue while nothing has", async () => {
+    expect((await report()).output).toContain("No payment has been overdue");
+    expect(await readFile(page(), "utf8")).toContain("No payment has been overdue");
+  });
+
+  describe("of some cases", () => {
+    beforeAll(async () => {
+      const openedAt = `${thisMonth}-01T00:00:00Z`;
+      const closed = { openedAt, closedAt: `${thisMonth}-02T12:00:00Z` };
+      await book(database, {
+        ...closed,
+        amountDue: 123456,
+        outcome: "recovered",
+        steps: [{ kind: "notice" }],
+      });
+      await book(database, { ...closed, amountDue: 2000, outcome: "ended" });
+      await book(database, { openedAt, amountDue: 4000, holds: ["dispute"], customer: "cus_held" });
+      await book(database, { ...closed, currency: "jpy", amountDue: 980, outcome: "recovered" });
+      await book(database, { openedAt, currency: null, amountDue: 7 });
+      await book(database, { openedAt: "2020-01-01T00:00:00Z", amountDue: 999_999, outcome: "recovered" });
+    });
+
+    test("tells in the terminal what was recovered, by month and mail, and what is at risk", async () => {
+      const { code, output } = await report();
+      expect(code).toBe(0);
+      expect(output).toContain(
+        "USD: $1,234.56 of $1,294.56 recovered, 50% of 2 cases that ended; $40.00 at risk now",
+      );
+      expect(output).toContain("JPY: ¥980 of ¥980 recovered");
+      expect(output).toMatch(/notice +█+ 1\n/);
+      expect(output).toMatch(/before any mail ░+ \$40\.00 in 1 case, 1 held/);
+      expect(output).not.toContain("2020");
+      for (const line of output.split("\n").filter((it) => /[█▓░]/.test(it))) {
+        expect(line.length).toBeLessThanOrEqual(100);
+      }
+    });
+
+    test("draws the same on a page that needs nothing but itself", async () => {
+      await report();
+      const html = await readFile(page(), "utf8");
+      expect(html).toContain("$1,234.56");
+      expect(html).toContain("¥980");
+      expect(html.match(/<svg /g)?.length).toBeGreaterThanOrEqual(6);
+      expect(html).toContain('<rect class="recovered"');
+      expect(html).toContain("prefers-color-scheme: dark");
+      expect(html).not.toMatch(/<script|https?:|@import|url\(|NaN|undefined|Infinity/);
+    });
+
+    test("goes back as far as it is asked to, with no month left out", async () => {
+      const { output } = await report("--months", "120", "--json");
+      const { currencies } = JSON.parse(output);
+      const [usd] = currencies;
+      expect(usd).toMatchObject({ currency: "usd", months: expect.any(Array) });
+      expect(usd.months[0]).toMatchObject({ month: "2020-01-01", recovered: 1, amountRecovered: 999_999 });
+      expect(usd.months.at(-1)).toMatchObject({ month: `${thisMonth}-01`, opened: 3, held: 1 });
+      const [year, month] = thisMonth.split("-").map(Number);
+      expect(usd.months).toHaveLength(((year ?? 0) - 2020) * 12 + (month ?? 0));
+    });
+  });
+});
