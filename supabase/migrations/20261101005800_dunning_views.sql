@@ -56,8 +56,12 @@ comment on view billing.dunning_outcomes is
 comment on column billing.dunning_outcomes.month is 'First day of the month in which the cases were opened, whenever they came to their end.';
 comment on column billing.dunning_outcomes.opened is 'Cases: still_open, recovered, lost and let_off add up to it.';
 comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last looked at.';
+comment on column billing.dunning_outcomes.still_open is 'Neither paid nor given up yet.';
+comment on column billing.dunning_outcomes.recovered is 'Paid.';
 comment on column billing.dunning_outcomes.recovered_before_notice is 'Paid before any mail had left.';
-comment on column billing.dunning_outcomes.recovered_after_notice is 'Paid when the notice was the last mail that had left; the next two columns likewise.';
+comment on column billing.dunning_outcomes.recovered_after_notice is 'Paid when the notice was the last mail that had left.';
+comment on column billing.dunning_outcomes.recovered_after_urgent_reminder is 'Paid when the urgent reminder was.';
+comment on column billing.dunning_outcomes.recovered_after_final_warning is 'Paid when the final warning was.';
 comment on column billing.dunning_outcomes.lost is 'Unpaid at the end: by the policy, written off, the subscription ended otherwise, or the customer deleted.';
 comment on column billing.dunning_outcomes.let_off is 'Voided, or closed by hand.';
 comment on column billing.dunning_outcomes.recovery_rate is 'recovered of recovered and lost, 0 to 1; null while neither.';
@@ -108,8 +112,11 @@ comment on view billing.revenue_at_risk is
   'What open cases are about at this moment: one row per currency and step that was taken last. Amounts in minor units of currency.';
 comment on column billing.revenue_at_risk.stage is
   'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way.';
+comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far.';
+comment on column billing.revenue_at_risk.customers is 'How many different customers they are of.';
 comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last looked at.';
 comment on column billing.revenue_at_risk.amount is 'What remains to be paid of their overdue invoices.';
+comment on column billing.revenue_at_risk.amount_held is 'Of it, what the held cases are about.';
 comment on column billing.revenue_at_risk.oldest_since is 'Since when the oldest of them is overdue (UTC).';
 
 grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_role;

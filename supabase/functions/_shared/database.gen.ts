@@ -1494,6 +1494,30 @@ export type Database = {
       };
     };
     Views: {
+      dunning_outcomes: {
+        Row: {
+          amount_due: number | null;
+          amount_lost: number | null;
+          amount_open: number | null;
+          amount_recovered: number | null;
+          currency: string | null;
+          held: number | null;
+          let_off: number | null;
+          lost: number | null;
+          median_days_to_recover: number | null;
+          month: string | null;
+          opened: number | null;
+          recovered: number | null;
+          recovered_after_final_warning: number | null;
+          recovered_after_notice: number | null;
+          recovered_after_urgent_reminder: number | null;
+          recovered_before_notice: number | null;
+          recovery_rate: number | null;
+          still_open: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       revenue: {
         Row: {
           currency: string | null;
@@ -1505,6 +1529,20 @@ export type Database = {
           one_time: number | null;
           payments: number | null;
           refunded: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      revenue_at_risk: {
+        Row: {
+          amount: number | null;
+          amount_held: number | null;
+          cases: number | null;
+          currency: string | null;
+          customers: number | null;
+          held: number | null;
+          oldest_since: string | null;
+          stage: string | null;
         };
         ComputedFields: never;
         Relationships: [];
