@@ -20,6 +20,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.'),
   ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
   ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.'),
+  ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
   ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
   ('DU042', 'unknown_dunning_case', 'Look the id up in billing.dunning_cases.'),

@@ -15,7 +15,7 @@ create table billing.webhook_events (
   constraint id_is_not_blank check (btrim(id) <> '')
 );
 
-comment on table billing.webhook_events is 'One row per Stripe event, as Stripe sent it. Append-only: the source from which all billing state can be read again.';
+comment on table billing.webhook_events is 'One row per Stripe event, as Stripe sent it. Append-only: the source from which all billing state can be read again. What tells who a forgotten customer was is taken out (billing.forget_user).';
 comment on column billing.webhook_events.id is 'Stripe''s event id (evt_…). The primary key is the idempotency constraint: a repeated delivery changes nothing.';
 comment on column billing.webhook_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
 comment on column billing.webhook_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
@@ -30,8 +30,9 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
-create trigger webhook_events_are_never_updated
-  before update or truncate on billing.webhook_events
+-- Updates are refused in redaction, which knows the one exception.
+create trigger webhook_events_are_never_truncated
+  before truncate on billing.webhook_events
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.webhook_duplicates (

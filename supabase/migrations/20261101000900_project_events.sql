@@ -327,6 +327,9 @@ begin
   -- A repetition is told by its id alone, before anything else of it is read.
   if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
     incoming := billing_private.read_event(event, p_now);
+    if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
+      incoming.payload := billing_private.redact(event);
+    end if;
     insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
     if found then
       if current_setting('synchronous_commit') = 'off' then

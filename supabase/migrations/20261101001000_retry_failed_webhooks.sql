@@ -13,6 +13,10 @@ declare
   outcome text;
 begin
   select * into event from billing.webhook_events as e where e.id = p_event_id;
+  if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
+    -- It may have been redacted while its turn was waited for.
+    select * into event from billing.webhook_events as e where e.id = p_event_id;
+  end if;
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
     -- It failed before settings said so: what may not come in by the front door may not come in by this one.

@@ -127,6 +127,9 @@ begin
   end if;
 
   incoming := billing_private.read_as_event(apply_refresh.object, p_read_at, p_now);
+  if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
+    incoming.payload := billing_private.redact(incoming.payload);
+  end if;
   if not billing_private.lock_customer(incoming) then
     return 'undecided';
   end if;

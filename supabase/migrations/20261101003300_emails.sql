@@ -39,7 +39,7 @@ comment on column billing.emails.dedupe_key is 'Of that effect; with key_generat
 comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt.';
 comment on column billing.emails.template is 'Which email: payment-receipt, trial-ending, …';
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
-comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written.';
+comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';
 comment on column billing.emails.reply_to is 'Where answers go.';
 comment on column billing.emails.locale is 'Language it was written in (BCP 47).';
 comment on column billing.emails.subject is 'As sent; html and text too: each attempt sends the same bytes.';
@@ -73,7 +73,7 @@ create table billing.suppressed_addresses (
 
 comment on table billing.suppressed_addresses is
   'Addresses no mail goes to any more, because one bounced for good or its owner complained. Delete a row to send again.';
-comment on column billing.suppressed_addresses.address is 'In lower case.';
+comment on column billing.suppressed_addresses.address is 'In lower case; sha256:… of one whose person is forgotten.';
 comment on column billing.suppressed_addresses.reason is 'bounced: no such mailbox. complained: called it spam. suppressed: on Resend''s own list. by_hand: added by a person.';
 comment on column billing.suppressed_addresses.since is 'When it was suppressed (UTC).';
 comment on column billing.suppressed_addresses.email_id is 'The mail that bounced or was complained about.';

@@ -136,15 +136,20 @@ begin
       and (select s.livemode from billing.settings as s)
     then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
+    when exists (select from billing_private.forgotten_customers as f where f.customer_id = customer.id) then 'customer_forgotten'
     when address is null and customer.created is null then 'customer_unknown'
     when address is null then 'no_address'
-    when exists (select from billing.suppressed_addresses as s where s.address = lower(email_recipient.address)) then 'address_suppressed'
+    when exists (
+      select
+      from billing.suppressed_addresses as s
+      where s.address in (lower(email_recipient.address), billing_private.address_digest(email_recipient.address))
+    ) then 'address_suppressed'
   end;
 end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
 
 create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
 returns jsonb

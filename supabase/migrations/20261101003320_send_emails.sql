@@ -14,8 +14,18 @@ set search_path = ''
 as $$
 declare
   fresh_batch constant uuid := gen_random_uuid();
+  effects constant bigint[] := array(select (m.mail ->> 'id')::bigint from jsonb_array_elements(p_emails) as m (mail));
   begun billing.emails;
 begin
+  -- In the order in which a request's end takes them. The claim is held against forget_user, which finds what is
+  -- written here, or has taken the claim away.
+  perform
+  from billing.emails as e
+  where e.outbox_id = any (effects)
+    or e.batch_id in (select k.batch_id from billing.emails as k where k.outbox_id = any (effects))
+  order by e.id
+  for update;
+  perform from billing.outbox as o where o.id = any (effects) and o.claim_id = p_claim_id order by o.id for update;
   insert into billing.emails as e (
     outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, locale, subject, html, text,
     batch_id, batch_position, status_at, created_at
@@ -45,8 +55,6 @@ begin
     return;
   end if;
 
-  -- In the order in which a request's end takes them.
-  perform from billing.emails as e where e.id = begun.id or e.batch_id = begun.batch_id order by e.id for update;
   return query
     update billing.emails as e
     set

@@ -111,9 +111,12 @@ begin
     resend_id = coalesce(e.resend_id, p_report #>> '{data,email_id}'),
     sent_at = coalesce(e.sent_at, (p_report ->> 'created_at')::timestamptz),
     unknown_since = null,
-    problem = coalesce(
-      p_report #>> '{data,bounce,message}', p_report #>> '{data,failed,reason}', p_report #>> '{data,suppressed,message}', e.problem
-    ),
+    -- Of a mail whose person is forgotten, nothing that may name the address.
+    problem = case
+      when e.to_address not like 'sha256:%' then coalesce(
+        p_report #>> '{data,bounce,message}', p_report #>> '{data,failed,reason}', p_report #>> '{data,suppressed,message}', e.problem
+      )
+    end,
     status = reported,
     status_at = (p_report ->> 'created_at')::timestamptz
   where e.id = p_email.id

@@ -1656,6 +1656,11 @@ export type Database = {
       has_feature:
         | { Args: { feature: string }; Returns: boolean }
         | { Args: { feature: string; user_id: string }; Returns: boolean };
+      finish_email: {
+        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
+        Returns: boolean;
+      };
+      forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };

@@ -14,6 +14,7 @@ export const DATABASE_REFUSALS = {
   DU007: { code: "invalid_claim", status: 400 },
   DU008: { code: "invalid_object", status: 400 },
   DU009: { code: "invalid_report", status: 400 },
+  DU025: { code: "unknown_user", status: 404 },
   DU040: { code: "invalid_dunning_policy", status: 400 },
   DU041: { code: "invalid_dunning_assignment", status: 400 },
   DU042: { code: "unknown_dunning_case", status: 404 },

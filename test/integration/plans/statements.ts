@@ -230,6 +230,11 @@ export const hotStatements: Statement[] = [
     uses: ["customers_by_user"],
   },
   {
+    what: "the customers of a user whose account was deleted, to be forgotten",
+    sql: `select billing_private.customers_of('${userOf(4711)}')`,
+    uses: ["audit_events_by_former_user"],
+  },
+  {
     what: "the retry, every minute",
     sql: "select billing.retry_failed_webhooks(now(), 1)",
     uses: ["failed_webhooks_due"],

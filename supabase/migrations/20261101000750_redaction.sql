@@ -1,0 +1,174 @@
+-- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
+-- Ids, amounts, dates and statuses stay: they are the books, and the order of events is read from them. What a person
+-- wrote or can be told by goes. Events that come later are redacted at the door, before anything reads them.
+-- Reads and writes: forgotten_customers, webhook_events. Called by: receiving, refreshing, forget_user.
+
+create table billing_private.forgotten_customers (
+  customer_id text primary key,
+  forgotten_at timestamptz not null
+);
+
+comment on table billing_private.forgotten_customers is
+  'Stripe customers whose person is forgotten: nothing that tells who they are is stored of them any more.';
+comment on column billing_private.forgotten_customers.forgotten_at is 'When it was asked for (UTC).';
+
+alter table billing_private.forgotten_customers enable row level security;
+create policy nobody_reads on billing_private.forgotten_customers using (false);
+
+create function billing_private.is_personal_key(p_key text)
+returns boolean
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return p_key ~ 'email|phone|address|name|holder|owner|shipping|postal|tax_id|last4|secret|locale|url|pdf|fingerprint|comment|custom_'
+    or p_key in (
+      'billing_details', 'customer_details', 'collected_information', 'evidence', 'description', 'footer', 'memo', 'note', 'notes',
+      'dob', 'ip', 'client_ip', 'iban', 'bic', 'iin', 'sort_code', 'account_number', 'routing_number', 'payer_id', 'buyer_id',
+      'cashtag', 'receipt_number', 'network_transaction_id', 'authorization_code', 'idempotency_key', 'message', 'seller_message'
+    );
+end;
+$$;
+
+comment on function billing_private.is_personal_key is
+  'Whether a field of Stripe''s of this name may tell who somebody is: names, addresses, accounts, free text, links to pages that show them.';
+
+create function billing_private.redact_metadata(p_metadata jsonb)
+returns jsonb
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  if jsonb_typeof(p_metadata) is distinct from 'object' then
+    return p_metadata;
+  end if;
+  return coalesce(
+    (
+      select jsonb_object_agg(m.key, m.value)
+      from jsonb_each(p_metadata) as m
+      -- What the application wrote there may be anything. Only what Duebase itself reads stays.
+      where (m.key in ('credit_kind', 'credits') or m.key like 'duebase\_%' or m.key = 'user_id' and billing_private.as_uuid(m.value #>> '{}') is not null)
+        and billing_private.redact(m.value) = m.value
+    ),
+    '{}'
+  );
+end;
+$$;
+
+comment on function billing_private.redact_metadata is
+  'Metadata without what the application wrote there, except the keys that Duebase reads: the user''s id, credits, its own marks.';
+
+create function billing_private.redact(p_value jsonb)
+returns jsonb
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  -- Ids, codes and numbers are printable ASCII without spaces; what is not, under whatever name, was written by somebody.
+  codes constant text := '^[!-?A-~]*$';
+begin
+  case jsonb_typeof(p_value)
+    when 'object' then
+      return (
+        select coalesce(
+          jsonb_object_agg(
+            f.key,
+            case
+              when jsonb_typeof(f.value) in ('null', 'number', 'boolean') then f.value
+              when f.key = 'metadata' then billing_private.redact_metadata(f.value)
+              when f.key = 'client_reference_id' then coalesce(to_jsonb(billing_private.as_uuid(f.value #>> '{}')), 'null')
+              when billing_private.is_personal_key(f.key) then 'null'
+              when jsonb_typeof(f.value) = 'string' and f.value #>> '{}' ~ codes then f.value
+              else billing_private.redact(f.value)
+            end
+          ),
+          '{}'
+        )
+        from jsonb_each(p_value) as f
+      );
+    when 'array' then
+      return (
+        select coalesce(jsonb_agg(billing_private.redact(e.value) order by e.position), '[]')
+        from jsonb_array_elements(p_value) with ordinality as e (value, position)
+      );
+    when 'string' then
+      return case when p_value #>> '{}' ~ codes then p_value else 'null' end;
+    else
+      return p_value;
+  end case;
+end;
+$$;
+
+comment on function billing_private.redact is
+  'A Stripe object or event without what tells who somebody is: such fields are null, the rest is as it was. Redacting twice is redacting once.';
+
+create function billing_private.address_digest(p_address text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when p_address like 'sha256:%' then p_address
+    else 'sha256:' || encode(sha256(convert_to(lower(p_address), 'UTF8')), 'hex')
+  end;
+end;
+$$;
+
+comment on function billing_private.address_digest is
+  'What is kept of an email address that is forgotten: enough to know it again when somebody uses it, so that an address that bounced or complained gets no mail.';
+
+create function billing_private.is_forgotten(p_customer_id text, p_object jsonb)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  customer text := p_customer_id;
+begin
+  if customer is null and p_object ?| array['payment_intent', 'charge'] then
+    -- Disputes and refunds name no customer, only what was paid.
+    select p.customer
+    into customer
+    from billing.payments as p
+    where p.id = coalesce(billing_private.stripe_id(p_object -> 'payment_intent'), billing_private.stripe_id(p_object -> 'charge'));
+  end if;
+  -- Shared by all that bring news of a customer; forget_user waits for them, and they for it.
+  if customer is null or pg_advisory_xact_lock_shared(hashtextextended(customer, 7309)) is null then
+    return false;
+  end if;
+  return exists (select from billing_private.forgotten_customers as f where f.customer_id = customer);
+end;
+$$;
+
+comment on function billing_private.is_forgotten is
+  'Whether what Stripe tells of this customer (or, without one, of this object''s payment) must be redacted. Holds the answer until commit: forget_user waits.';
+
+create function billing_private.tg_webhook_events__before_update()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  redacted billing.webhook_events := old;
+begin
+  redacted.payload := billing_private.redact(old.payload);
+  if new is distinct from redacted or not billing_private.is_forgotten(old.customer_id, old.payload #> '{data,object}') then
+    perform billing_private.raise_error(
+      'DU004', format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
+    );
+  end if;
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_webhook_events__before_update is
+  'Trigger function: refuses every update of an event (DU004) but one, whoever asks: the redaction of its payload, and nothing but that, for a customer who is forgotten.';
+
+create trigger webhook_events_are_never_updated
+  before update on billing.webhook_events
+  for each row execute function billing_private.tg_webhook_events__before_update();

@@ -1,0 +1,343 @@
+-- Forget: a person's data goes, the books stay.
+-- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
+-- that list against the catalog, so that no column is added without somebody having decided.
+-- Writes: forgotten_customers, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
+-- Called by: the application, when an account is deleted.
+
+create table billing_private.personal_data (
+  table_name text not null,
+  column_name text not null,
+  becomes text not null,
+  about text not null,
+  primary key (table_name, column_name)
+);
+
+comment on table billing_private.personal_data is
+  'Every column that may hold a person''s data, and what forget_user makes of it. Written by migrations only.';
+comment on column billing_private.personal_data.table_name is 'Qualified name of the table.';
+comment on column billing_private.personal_data.column_name is 'The column.';
+comment on column billing_private.personal_data.becomes is 'SQL expression over the row: what is stored instead.';
+comment on column billing_private.personal_data.about is
+  'SQL condition over the row: whether it is about the person. $1: ids of the person''s customers (text[]); $2: the user''s id (uuid).';
+
+alter table billing_private.personal_data enable row level security;
+create policy nobody_reads on billing_private.personal_data using (false);
+
+create function billing_private.events_about(p_customers text[])
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+  select e.id from billing.webhook_events as e where e.customer_id = any (p_customers)
+  union
+  -- Refunds and disputes name no customer, only what was paid.
+  select e.id
+  from billing.payments as p
+  join (
+    select r.id, r.payment_id from billing.refunds as r
+    union all
+    select d.id, d.payment_id from billing.disputes as d
+  ) as o on o.payment_id = p.id
+  join billing.webhook_events as e on e.object_id = o.id
+  where p.customer = any (p_customers);
+$$;
+
+comment on function billing_private.events_about is 'Ids of the events received about any of these customers.';
+
+create function billing_private.effects_about(p_customers text[])
+returns setof bigint
+language sql
+stable
+set search_path = ''
+as $$
+  with about as (
+    select o.id
+    from billing.outbox as o
+    where o.payload ->> 'customer' = any (p_customers)
+      or coalesce(o.payload ->> 'event_id', o.payload ->> 'event') in (select billing_private.events_about(p_customers))
+  )
+  select a.id from about as a
+  union
+  -- The alert that one of them is dead tells why.
+  select o.id
+  from billing.outbox as o
+  join about as a on a.id::text = o.payload ->> 'outbox_id'
+  where o.kind = 'alert';
+$$;
+
+comment on function billing_private.effects_about is
+  'The outbox rows that concern any of these customers: their mail, what is read or told of their events, and alerts about those.';
+
+insert into billing_private.personal_data (table_name, column_name, becomes, about)
+select t.table_name, c.key, c.value, t.about
+from (
+  values
+    (
+      'billing.customers', 'id = any ($1)',
+      '{"email": "null", "name": "null", "preferred_locales": "''{}''", "metadata": "billing_private.redact_metadata(metadata)"}'::jsonb
+    ),
+    (
+      'billing.subscriptions', 'customer = any ($1)',
+      '{
+        "metadata": "billing_private.redact_metadata(metadata)",
+        "cancellation_details": "billing_private.redact(cancellation_details)",
+        "pending_update": "billing_private.redact(pending_update)"
+      }'
+    ),
+    (
+      'billing.subscription_items', 'subscription in (select s.id from billing.subscriptions as s where s.customer = any ($1))',
+      '{"metadata": "billing_private.redact_metadata(metadata)"}'
+    ),
+    (
+      'billing.invoices', 'customer = any ($1)',
+      '{"hosted_invoice_url": "null", "invoice_pdf": "null", "metadata": "billing_private.redact_metadata(metadata)"}'
+    ),
+    (
+      'billing.payments', 'customer = any ($1)',
+      '{
+        "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
+        "metadata": "billing_private.redact_metadata(metadata)"
+      }'
+    ),
+    (
+      'billing_private.payment_sources',
+      'customer = any ($1) or payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      '{
+        "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
+        "metadata": "billing_private.redact_metadata(metadata)"
+      }'
+    ),
+    (
+      'billing.refunds', 'payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      '{"metadata": "billing_private.redact_metadata(metadata)", "receipt_number": "null"}'
+    ),
+    (
+      'billing.disputes', 'payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      '{"metadata": "billing_private.redact_metadata(metadata)"}'
+    ),
+    (
+      'billing.payment_methods', 'customer = any ($1)',
+      '{"card_last4": "null", "metadata": "billing_private.redact_metadata(metadata)"}'
+    ),
+    (
+      'billing.checkout_sessions', 'customer = any ($1)',
+      '{
+        "client_reference_id": "billing_private.as_uuid(client_reference_id)::text", "recovery_url": "null",
+        "metadata": "billing_private.redact_metadata(metadata)"
+      }'
+    ),
+    (
+      'billing.dunning_holds', 'customer = any ($1)',
+      '{"reason": "''removed: the customer is forgotten''"}'
+    ),
+    (
+      'billing_private.customer_claims', 'customer_id = any ($1)',
+      '{"claimed_user": "coalesce(billing_private.as_uuid(claimed_user)::text, '''')"}'
+    ),
+    (
+      'billing.emails', 'customer_id = any ($1)',
+      '{"to_address": "billing_private.address_digest(to_address)", "subject": "''''", "html": "''''", "text": "''''", "problem": "null"}'
+    ),
+    (
+      'billing.outbox', 'id in (select billing_private.effects_about($1))',
+      '{"payload": "payload - array[''to'', ''props'', ''error'']", "last_error": "last_error - ''message''"}'
+    ),
+    (
+      'billing.failed_webhooks',
+      'event_id in (select billing_private.events_about($1))',
+      '{"error": "jsonb_build_object(''sqlstate'', error -> ''sqlstate'', ''message'', ''removed: the customer is forgotten'')"}'
+    ),
+    (
+      'billing.webhook_events', 'id in (select billing_private.events_about($1))',
+      '{"payload": "billing_private.redact(payload)"}'
+    )
+) as t (table_name, about, columns)
+cross join lateral jsonb_each_text(t.columns) as c;
+
+create function billing_private.customers_of(p_user_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(array_agg(k.id order by k.id), '{}')
+  from (
+    select c.id from billing.customers as c where c.user_id = p_user_id
+    union
+    -- Unlinked when the account was deleted, and nobody else's since.
+    select c.id
+    from billing.audit_events as u
+    join billing.customers as c on c.id = u.customer_id and c.user_id is null
+    where u.action = 'customer.unlinked'
+      and u.detail ->> 'former_user_id' = p_user_id::text
+      and not exists (
+        select
+        from billing.audit_events as later
+        where later.customer_id = u.customer_id
+          and later.action in ('customer.linked', 'customer.unlinked')
+          and later.id > u.id
+      )
+  ) as k;
+$$;
+
+comment on function billing_private.customers_of is
+  'Ids of the customers that a user is, or was when the account was deleted; in order.';
+
+create function billing_private.lock_person(p_user_id uuid, p_customers text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  customer text;
+begin
+  -- First whoever is bringing news of them (see is_forgotten), then their projections, then what is kept by user.
+  foreach customer in array p_customers loop
+    perform pg_advisory_xact_lock(hashtextextended(customer, 7309));
+  end loop;
+  foreach customer in array p_customers loop
+    perform pg_advisory_xact_lock(hashtextextended(customer, 7305));
+  end loop;
+  perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308));
+end;
+$$;
+
+comment on function billing_private.lock_person is
+  'Waits until nothing is being received, projected or kept for a person any more, and holds all of it until commit.';
+
+create function billing_private.forget_addresses(p_customers text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  with known as (
+    select lower(c.email) as address from billing.customers as c where c.id = any (p_customers)
+    union
+    select lower(e.to_address) from billing.emails as e where e.customer_id = any (p_customers)
+  ),
+  removed as (
+    delete from billing.suppressed_addresses as s
+    using known as k
+    where s.address = k.address and s.address not like 'sha256:%'
+    returning s.*
+  )
+  insert into billing.suppressed_addresses (address, reason, since, email_id)
+  select billing_private.address_digest(r.address), r.reason, r.since, r.email_id
+  from removed as r
+  on conflict (address) do nothing;
+end;
+$$;
+
+comment on function billing_private.forget_addresses is
+  'Keeps of a person''s suppressed addresses their digest only: no mail goes to them still, and nobody reads whose they are.';
+
+create function billing_private.cancel_mail(p_customers text[], p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  batch uuid;
+begin
+  -- In the order in which deliver takes the two rows.
+  perform
+  from billing.emails as e
+  where e.customer_id = any (p_customers)
+    or e.batch_id in (select k.batch_id from billing.emails as k where k.customer_id = any (p_customers) and k.status = 'pending')
+  order by e.id
+  for update;
+  -- A batch can only be sent again with all its mails as they were. One that may have been sent already is left as it
+  -- is: Resend then refuses its key with other bytes, and its mails end as what a person has to look up.
+  for batch in
+    select distinct e.batch_id
+    from billing.emails as e
+    where e.customer_id = any (p_customers) and e.status = 'pending' and e.batch_id is not null
+  loop
+    update billing.emails as e
+    set batch_id = null, batch_position = null
+    where e.batch_id = batch
+      and not exists (
+        select from billing.emails as k where k.batch_id = batch and (k.status <> 'pending' or k.unknown_since is not null)
+      );
+  end loop;
+  update billing.outbox as o
+  set
+    status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
+    last_error = jsonb_build_object('code', 'customer_forgotten')
+  where o.kind = 'email'
+    and o.payload ->> 'customer' = any (p_customers)
+    and o.status in ('pending', 'claimed', 'dead');
+end;
+$$;
+
+comment on function billing_private.cancel_mail is
+  'Ends the mail that is still owed to a person. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
+
+create function billing_private.erase_personal_data(p_user_id uuid, p_customers text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  statement text;
+begin
+  for statement in
+    select format(
+      'update %s set %s where %s',
+      p.table_name,
+      string_agg(format('%I = %s', p.column_name, p.becomes), ', ' order by p.column_name),
+      p.about
+    )
+    from billing_private.personal_data as p
+    group by p.table_name, p.about
+    order by p.table_name
+  loop
+    execute statement using p_customers, p_user_id;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.erase_personal_data is 'Does what personal_data says to all rows about a person.';
+
+create function billing.forget_user(user_id uuid, p_now timestamptz default now())
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  customers text[] := billing_private.customers_of(forget_user.user_id);
+  is_on_record constant boolean := exists (
+    select from billing.audit_events as a where a.subject_id = forget_user.user_id::text and a.action = 'user.forgotten'
+  );
+  newly_forgotten integer;
+begin
+  if customers = '{}' and not is_on_record and not exists (select from auth.users as u where u.id = forget_user.user_id) then
+    perform billing_private.raise_error('DU025', format('there is and was no user %s', coalesce(forget_user.user_id::text, 'null')));
+  end if;
+  perform billing_private.lock_person(forget_user.user_id, customers);
+
+  insert into billing_private.forgotten_customers (customer_id, forgotten_at)
+  select c.id, p_now from unnest(customers) as c (id)
+  on conflict (customer_id) do nothing;
+  get diagnostics newly_forgotten = row_count;
+  perform billing_private.cancel_mail(customers, p_now);
+  perform billing_private.forget_addresses(customers);
+  perform billing_private.erase_personal_data(forget_user.user_id, customers);
+
+  if newly_forgotten > 0 or not is_on_record then
+    perform billing_private.audit(
+      'user.forgotten', 'operator', forget_user.user_id::text, null, jsonb_build_object('customers', customers), p_now
+    );
+  end if;
+  return cardinality(customers);
+end;
+$$;
+
+comment on function billing.forget_user is
+  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
+
+grant execute on function billing.forget_user(uuid, timestamptz) to service_role;

@@ -1,0 +1,363 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { told } from "../../support/orders.ts";
+import { customer } from "../../support/stripe/customers.ts";
+import type { StripeEvent } from "../../support/stripe/events.ts";
+import { NOW, person, story, whereabouts } from "./ada.ts";
+
+const ada = person("Ada");
+const strings = Object.values(ada);
+const BOOKS = [
+  ...["customers", "subscriptions", "subscription_items", "invoices", "invoice_payments", "payments"],
+  ...["refunds", "disputes", "payment_methods", "checkout_sessions"],
+];
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+async function forget(userId: string, where = database): Promise<number> {
+  return await where.asService(async (sql) => {
+    const [row] = await sql<{ customers: number }[]>`select billing.forget_user(${userId}) as customers`;
+    return row?.customers ?? -1;
+  });
+}
+
+async function tell(events: StripeEvent[], where = database): Promise<void> {
+  for (const event of events) expect(await where.receive(event)).toBe("processed");
+}
+
+/** The rows of a person in the tables that keep the books, without what is listed as personal. */
+async function booksOf(who: string, where = database): Promise<Record<string, unknown[]>> {
+  const books: Record<string, unknown[]> = {};
+  for (const table of BOOKS) {
+    const rows = await where.sql`
+      select to_jsonb(t) - coalesce(
+        (select array_agg(p.column_name) from billing_private.personal_data as p where p.table_name = ${`billing.${table}`}), '{}'
+      ) as row
+      from ${where.sql(`billing.${table}`)} as t where id like ${`%_Example${who}`} order by id
+    `;
+    books[table] = rows.map(({ row }) => row);
+  }
+  return books;
+}
+
+/** Writes the mail that is owed to a customer and sends it, as deliver does. Returns Resend's id of each. */
+async function sendMail(): Promise<string[]> {
+  return await database.asService(async (sql) => {
+    const claimed = await sql<{ id: string; claim: string }[]>`
+      select id, claim_id as claim from billing.claim_outbox('worker', 100, p_kinds => array['email'], p_now => now() + interval '1 hour')
+    `;
+    const claim = claimed[0]?.claim;
+    if (!claim) return [];
+    const steps = await sql<{ steps: { id: number; render?: { props: { customerName: string } } }[] }[]>`
+      select billing.prepare_emails(${claimed.map(({ id }) => id)}, ${claim}, 'us@example.com') as steps
+    `;
+    const mails = (steps[0]?.steps ?? []).map(({ id, render }) => ({
+      id,
+      locale: "de",
+      subject: `For ${render?.props.customerName}`,
+      html: `<p>Dear ${render?.props.customerName}</p>`,
+      text: `${render?.props.customerName}`,
+    }));
+    await sql`select count(*) from billing.begin_emails(${claim}, ${sql.json(mails)}, 'us@example.com')`;
+    const answers = mails.map(({ id }) => ({ id, resend_id: `re_${id}` }));
+    await sql`select billing.finish_emails(${claim}, ${sql.json(answers)})`;
+    return mails.map(({ id }) => `re_${id}`);
+  });
+}
+
+async function report(resendId: string, type: string, data: object): Promise<void> {
+  const body = { type, created_at: "2026-09-22T10:00:00Z", data: { email_id: resendId, ...data } };
+  await database.asService(
+    (sql) => sql`select billing.receive_email_report(${randomUUID()}, ${sql.json(body as never)})`,
+  );
+}
+
+describe("a user who is forgotten", () => {
+  let user: string;
+  let bob: string;
+  let before: Record<string, unknown[]>;
+  let bobBefore: string[];
+  const bobsRows = async () => {
+    const rows = [];
+    for (const table of [...BOOKS, "webhook_events", "emails", "outbox", "audit_events"])
+      rows.push(
+        ...(await database.sql`
+          select to_jsonb(t)::text as row from ${database.sql(`billing.${table}`)} as t where t::text like '%_ExampleBob%' order by 1
+        `),
+      );
+    return rows.map(({ row }) => row as string);
+  };
+
+  beforeAll(async () => {
+    user = await database.signUp();
+    bob = await database.signUp();
+    await tell(story("Bob", bob));
+    await tell(story("Ada", user));
+    // Mail that was sent, and bounced with the address in the reason; mail that is owed; mail that is dead.
+    const sent = await sendMail();
+    expect(sent.length).toBeGreaterThan(2);
+    const [toAda] = await database.sql<{ id: string }[]>`
+      select resend_id as id from billing.emails where customer_id = 'cus_ExampleAda' limit 1
+    `;
+    await report(toAda?.id ?? "", "email.bounced", {
+      bounce: { type: "Permanent", message: `${ada.email} does not exist` },
+    });
+    await database.sql`
+      insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at, status, finished_at, last_error)
+      select 'email', 'owed:' || s.status, jsonb_build_object(
+          'template', 'payment-receipt', 'customer', 'cus_ExampleAda', 'to', ${ada.email}::text,
+          'props', jsonb_build_object('customerName', ${ada.name}::text)
+        ), now(), now(), s.status, case s.status when 'dead' then now() end,
+        case s.status when 'dead' then jsonb_build_object('code', 'validation_error', 'message', ${`bad address ${ada.email}`}::text) end
+      from unnest(array['pending', 'dead']) as s (status)
+    `;
+    await database.sql`select billing_private.mourn(o, now()) from billing.outbox as o where o.dedupe_key = 'owed:dead'`;
+    // An event that fails, saying why.
+    await database.sql.unsafe(`
+      create schema app;
+      create function app.refuse(e billing.webhook_events) returns void language plpgsql as $$
+      begin
+        raise exception 'cannot take %', e.payload #>> '{data,object,name}' using detail = e.payload::text;
+      end $$;
+      insert into billing.event_handlers (event_type, handler) values ('customer.updated', 'app.refuse');
+    `);
+    const failing = { ...customer({ id: "cus_ExampleAda", created: NOW, name: ada.name, email: ada.email }) };
+    expect(await database.receive(told("customer.updated", NOW + 450, failing))).toBe("failed");
+    expect((await whereabouts(database, strings)).length).toBeGreaterThan(20);
+    before = await booksOf("Ada");
+    bobBefore = await bobsRows();
+    expect(await forget(user)).toBe(1);
+  });
+
+  it("is nowhere any more, in no column of any table", async () => {
+    expect(await whereabouts(database, strings)).toEqual([]);
+  });
+
+  it("leaves the books as they were: every amount, date, status and id", async () => {
+    for (const rows of Object.values(before)) expect(rows.length).toBeGreaterThan(0);
+    expect(await booksOf("Ada")).toEqual(before);
+  });
+
+  it("takes nothing of anybody else's along", async () => {
+    expect(await bobsRows()).toEqual(bobBefore);
+  });
+
+  it("is on record as forgotten, once, without anything personal", async () => {
+    expect(await forget(user)).toBe(1);
+    expect(
+      await database.sql`select actor, detail from billing.audit_events where subject_id = ${user} and action = 'user.forgotten'`,
+    ).toEqual([{ actor: "operator", detail: { customers: ["cus_ExampleAda"] } }]);
+  });
+
+  it("gets no mail that was still owed, not even when a dead one is replayed", async () => {
+    const owed = await database.sql<{ id: string; status: string; code: string }[]>`
+      select id, status, last_error ->> 'code' as code from billing.outbox where dedupe_key like 'owed:%'
+    `;
+    for (const { id, status, code } of owed) {
+      expect([status, code]).toEqual(["canceled", "customer_forgotten"]);
+      expect(await database.sql`select billing.replay_outbox(${id}) as outcome`).toEqual([
+        { outcome: "canceled" },
+      ]);
+    }
+    expect(owed).toHaveLength(2);
+  });
+
+  it("keeps an address that bounced from being written to, by its digest", async () => {
+    const [kept] = await database.sql`select address, reason from billing.suppressed_addresses`;
+    expect(kept).toEqual({ address: expect.stringMatching(/^sha256:[0-9a-f]{64}$/), reason: "bounced" });
+    const other = customer({ id: "cus_ExampleZoe", created: NOW, email: ada.email.toUpperCase() });
+    await tell([told("customer.created", NOW, other)]);
+    const [recipient] = await database.sql`
+      select r.obstacle
+      from billing.outbox as o
+      cross join lateral billing_private.email_recipient(
+        jsonb_populate_record(o, '{"payload": {"template": "payment-receipt", "customer": "cus_ExampleZoe"}}')
+      ) as r
+      limit 1
+    `;
+    expect(recipient).toEqual({ obstacle: "address_suppressed" });
+    await database.sql`update billing.customers set email = null where id = 'cus_ExampleZoe'`;
+    await database.sql`select billing_private.forget_addresses(array['cus_ExampleZoe'])`;
+    await database.sql`delete from billing.customers where id = 'cus_ExampleZoe'`;
+  });
+
+  it("is not brought back by what comes later: an event, a read, a retry, a report", async () => {
+    const events = story("Ada", user).map((event) => ({
+      ...event,
+      id: `${event.id}Later`,
+      created: event.created + 10_000,
+    }));
+    const zoe =
+      await database.sql`select count(*)::int from billing.webhook_events where customer_id = 'cus_ExampleZoe'`;
+    expect(zoe).toEqual([{ count: 1 }]);
+    for (const event of events) expect(["processed", "failed"]).toContain(await database.receive(event));
+    const read = story("Ada", user)[2]?.data.object;
+    expect(
+      await database.sql`select billing.apply_refresh(${database.sql.json(read as never)}, to_timestamp(${NOW + 50_000})) as outcome`,
+    ).toEqual([{ outcome: "applied" }]);
+    await database.sql`select billing.retry_failed_webhooks(now() + interval '1 hour')`;
+    const [mail] = await database.sql<{ id: string }[]>`
+      select resend_id as id from billing.emails where customer_id = 'cus_ExampleAda' and status = 'sent' limit 1
+    `;
+    await report(mail?.id ?? "", "email.bounced", {
+      bounce: { type: "Permanent", message: `no ${ada.email}` },
+    });
+    expect(await sendMail()).toEqual([]);
+    const found = (await whereabouts(database, strings)).filter(
+      (cell) => cell !== "billing.webhook_events.payload",
+    );
+    expect(found).toEqual([]);
+    const [stored] = await database.sql`
+      select count(*)::int from billing.webhook_events
+      where payload::text like '%_ExampleAda%' and payload::text ~* 'ada lovelace|ada@lovelace'
+    `;
+    expect(stored).toEqual({ count: 0 });
+  });
+
+  it("keeps events that cannot be changed otherwise, and are still known when they come again", async () => {
+    for (const change of [
+      "type = 'other' where customer_id = 'cus_ExampleAda'",
+      "payload = '{}' where customer_id = 'cus_ExampleAda'",
+      "payload = billing_private.redact(payload), received_at = now() where customer_id = 'cus_ExampleAda'",
+      "payload = billing_private.redact(payload) where customer_id = 'cus_ExampleBob'",
+    ])
+      await expect(
+        database.sql.unsafe(`update billing.webhook_events set ${change}`),
+        change,
+      ).rejects.toThrow(expect.objectContaining({ code: "DU004" }));
+    const [first] = await database.sql<{ id: string }[]>`
+      select id from billing.webhook_events where customer_id = 'cus_ExampleAda' order by received_at, id limit 1
+    `;
+    const again = {
+      ...told("customer.created", NOW, customer({ id: "cus_ExampleAda", created: NOW })),
+      id: first?.id,
+    };
+    expect(await database.receive(again)).toBe("duplicate");
+  });
+});
+
+it("leaves events from which the same books can be read again", async () => {
+  const [one, two] = [await createTestDatabase(), await createTestDatabase()];
+  try {
+    const user = randomUUID();
+    for (const where of [one, two]) await where.signUp({ id: user });
+    await tell(story("Ada", user), one);
+    await forget(user, one);
+    const kept = await one.sql<
+      { payload: object }[]
+    >`select payload from billing.webhook_events order by created desc, id`;
+    for (const { payload } of kept) expect(await two.receive(payload)).toBe("processed");
+    expect(await booksOf("Ada", two)).toEqual(await booksOf("Ada", one));
+    expect((await booksOf("Ada", one)).customers).toMatchObject([{ user_id: user }]);
+  } finally {
+    await one.drop();
+    await two.drop();
+  }
+});
+
+describe("forgetting", () => {
+  const someone = (id: string, user: string) =>
+    told(
+      "customer.created",
+      NOW,
+      customer({ id, created: NOW, email: `${id}@example.com`, metadata: { user_id: user } }),
+    );
+  const emailsOf = async (...ids: string[]) =>
+    (await database.sql`select email from billing.customers where id = any (${ids}) order by id`).map(
+      ({ email }) => email,
+    );
+
+  it("reaches every customer of a user", async () => {
+    const user = await database.signUp();
+    await tell([someone("cus_First", user), someone("cus_Second", user)]);
+    expect(await forget(user)).toBe(2);
+    expect(await emailsOf("cus_First", "cus_Second")).toEqual([null, null]);
+  });
+
+  it("works for a user who never was a customer", async () => {
+    expect(await forget(await database.signUp())).toBe(0);
+  });
+
+  it("works after the account was deleted, and again after that", async () => {
+    const user = await database.signUp();
+    await tell([someone("cus_Gone", user)]);
+    await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${user}`;
+    expect(await emailsOf("cus_Gone")).toEqual(["cus_Gone@example.com"]);
+    expect(await forget(user)).toBe(1);
+    expect(await emailsOf("cus_Gone")).toEqual([null]);
+    expect(await forget(user)).toBe(1);
+  });
+
+  it("leaves alone a customer who became another user's", async () => {
+    const [former, current] = [await database.signUp(), await database.signUp()];
+    await tell([someone("cus_Moved", former)]);
+    await tell([told("customer.updated", NOW + 60, { ...someone("cus_Moved", current).data.object })]).catch(
+      () => {},
+    );
+    await database.sql`select billing.retry_failed_webhooks(now() + interval '1 hour')`;
+    await database.sql`update billing.customers set user_id = ${current} where id = 'cus_Moved'`;
+    expect(await forget(former)).toBe(0);
+    expect(await emailsOf("cus_Moved")).toEqual(["cus_Moved@example.com"]);
+  });
+
+  it("refuses a user nobody knows", async () => {
+    for (const unknown of [randomUUID(), null])
+      await expect(database.sql`select billing.forget_user(${unknown})`).rejects.toThrow(
+        expect.objectContaining({ code: "DU025", hint: expect.stringContaining("auth.users") }),
+      );
+  });
+
+  it("waits for an event under way, and what comes meanwhile waits for it", async () => {
+    const user = await database.signUp();
+    await tell([someone("cus_Race", user)]);
+    const update = (id: string) => ({
+      ...told("invoice.created", NOW, {
+        id: `in_${id}`,
+        object: "invoice",
+        customer: "cus_Race",
+        customer_email: "race@example.com",
+      }),
+    });
+    const receiving = database.connect();
+    const forgetting = database.connect();
+    let forgotten: Promise<unknown> | undefined;
+    await receiving.begin(async (sql) => {
+      await sql`select billing.receive_event(${sql.json(update("before") as never)})`;
+      forgotten = forgetting`select billing.forget_user(${user})`.execute();
+      await untilOneWaits(database);
+    });
+    await forgotten;
+    let received: Promise<unknown> | undefined;
+    await forgetting.begin(async (sql) => {
+      await sql`select billing.forget_user(${user})`;
+      received =
+        receiving`select billing.receive_event(${receiving.json(update("after") as never)})`.execute();
+      await untilOneWaits(database);
+    });
+    await received;
+    const rows = await database.sql`
+      select object_id, payload #> '{data,object,customer_email}' as email from billing.webhook_events where customer_id = 'cus_Race' order by 1
+    `;
+    expect(rows.slice(1)).toEqual([
+      { object_id: "in_after", email: null },
+      { object_id: "in_before", email: null },
+    ]);
+  });
+});
+
+/** Resolves once a session waits for an advisory lock. */
+async function untilOneWaits(where: TestDatabase): Promise<void> {
+  await expect
+    .poll(
+      async () =>
+        (
+          await where.sql`select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`
+        ).length,
+    )
+    .toBe(1);
+}
