@@ -1653,14 +1653,10 @@ export type Database = {
       };
       find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       has_feature:
         | { Args: { feature: string }; Returns: boolean }
         | { Args: { feature: string; user_id: string }; Returns: boolean };
-      finish_email: {
-        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
-        Returns: boolean;
-      };
-      forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
