@@ -65,7 +65,6 @@ export const functions: Record<string, Audience> = {
   "billing.entitlements_version()": "owner",
   "billing.has_feature(text)": "owner",
   "billing.has_feature(uuid, text)": "service",
-  "billing.finish_email(bigint, uuid, text, timestamp with time zone)": "service",
   "billing.forget_user(uuid, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.prepare_checkout(uuid, text)": "service",

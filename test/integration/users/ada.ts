@@ -2,7 +2,7 @@ import type { TestDatabase } from "../../support/database.ts";
 import { told } from "../../support/orders.ts";
 import { price, product } from "../../support/stripe/catalogue.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
-import type { StripeEvent } from "../../support/stripe/events.ts";
+import type { StripeEvent, StripeObject } from "../../support/stripe/events.ts";
 import { invoice, invoicePayment } from "../../support/stripe/invoices.ts";
 import { charge, paymentIntent, refund } from "../../support/stripe/payments.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
@@ -121,7 +121,7 @@ export function story(who: string, userId: string): StripeEvent[] {
       reason: null,
     },
   };
-  const events: [string, number, { object: string }, object?][] = [
+  const events: [string, number, StripeObject, object?][] = [
     ["product.created", NOW, product({ id: id("prod"), created: NOW, name: "Example plan" })],
     ["price.created", NOW, plan],
     ["customer.created", NOW, buyer],

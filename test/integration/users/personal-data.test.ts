@@ -41,6 +41,7 @@ const CODES = [
     "card_funding",
     "failure_reason",
   ],
+  ...["feature", "features", "sources", "reached", "whole_event", "whole_features"],
   ...["scope", "policy", "outcome", "holds", "anchor_invoice", "invoices"],
   ...["currency", "billing_reason", "collection_method", "card_brand", "failure_code"],
 ];
