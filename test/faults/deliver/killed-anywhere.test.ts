@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import { Random } from "../../support/histories/random.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
 
 /** How often each point is tried; more with DUEBASE_CRASH_RUNS, the same again with DUEBASE_SEED. */
@@ -30,15 +31,6 @@ afterAll(async () => {
   slack?.close();
 });
 
-/** A generator of numbers from 0 to 1 that a seed repeats. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
 /** How often a run comes by a point: mails are written one by one, and go out by themselves or as one batch. */
 function timesOf(point: CrashPoint, owed: Owed): number {
   if (point === "effect_completed") return 4;
@@ -53,12 +45,13 @@ interface Owed {
   refreshed: string[];
 }
 
-async function owe(name: string, random: () => number): Promise<Owed> {
+async function owe(name: string, random: Random): Promise<Owed> {
   const now = new Date();
   const enqueue = (kind: string, key: string, payload: object) =>
     faults.sql`select billing_private.enqueue(${kind}, ${key}, ${faults.sql.json(payload as never)}, ${now})`;
   const owed: Owed = { addresses: [], canceled: [], refreshed: [] };
-  for (let mail = 0; mail < 1 + Math.floor(random() * 4); mail++) {
+  const mails = random.int(1, 5);
+  for (let mail = 0; mail < mails; mail++) {
     const address = `${name}-${mail}@example.com`;
     const customer = `cus_${name}${mail}`;
     await faults.sql`insert into billing.customers (id, email, created) values (${customer}, ${address}, ${now})`;
@@ -123,12 +116,12 @@ it.each(runs)(
   "killed when $point, run $run: each effect once, and nothing is owed any more",
   { timeout: 60_000 },
   async ({ point, run }) => {
-    const random = seeded(SEED + run * 1000 + CRASH_POINTS.indexOf(point));
+    const random = new Random(SEED + run * 1000 + CRASH_POINTS.indexOf(point));
     const name = `${point.replaceAll("_", "")}${run}`;
     await faults.stack.stripe.settled();
     const owed = await owe(name, random);
     const now = new Date(Date.now() + 60_000);
-    const nth = 1 + Math.floor(random() * timesOf(point, owed));
+    const nth = random.int(1, timesOf(point, owed));
     if (await faults.killAt(point, { nth, now })) reached.add(point);
     await faults.drain(now);
 
