@@ -33,21 +33,26 @@ begin
   left join billing.subscriptions as s on s.id = p_payload ->> 'subscription'
   where c.id = p_payload ->> 'customer';
 
+  if not p_payload ?| array['payment', 'invoice'] then
+    -- Of what is to be charged it may not be known what it is, only that there is something.
+    select jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
+    into card
+    from (select kept_method as id) as kept
+    left join billing.payment_methods as m on m.id = kept.id
+    where kept.id is not null;
+    return card;
+  end if;
+
   select jsonb_build_object('type', 'card', 'brand', y.card_brand, 'last4', y.card_last4)
   into card
   from billing.payments as y
   where y.card_last4 is not null
     and case
       when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
-      when p_payload ? 'invoice' then y.invoice_id = p_payload ->> 'invoice'
-      else y.customer = p_payload ->> 'customer' and y.payment_method = kept_method
+      else y.invoice_id = p_payload ->> 'invoice'
     end
   order by y.status = 'succeeded' desc, y.created desc
   limit 1;
-  -- What is to be charged is not known, only that there is something.
-  if card is null and kept_method is not null and not p_payload ?| array['payment', 'invoice'] then
-    card := jsonb_build_object('type', 'other');
-  end if;
   return card;
 end;
 $$;

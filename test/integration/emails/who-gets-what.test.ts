@@ -221,3 +221,80 @@ describe("a cancellation", () => {
     expect(rows).toEqual([{ template, reason }]);
   });
 });
+
+describe("a card that expires", () => {
+  const upcoming = fixture("invoice.upcoming");
+  const charged = Number(upcoming.data.object.next_payment_attempt);
+  /** Ada's subscription and customer, which name the card, and the card, good until the end of a month. */
+  const known = async (database: TestDatabase, name: string, expiry: object, card: object = {}) => {
+    await receive(database, renamedFixture(fixture("customer.updated"), name));
+    await receive(database, renamedFixture(fixture("customer.subscription.created"), name));
+    const attached = renamedFixture(fixture("payment_method.attached"), name);
+    const method = { ...attached.data.object, ...card };
+    const shown = { ...method, card: { ...(method.card as object), ...expiry } };
+    await receive(database, { ...attached, data: { object: shown } });
+  };
+  const expiring = (mails: string[]) => mails.filter((mail) => mail.startsWith("card-expiring"));
+
+  it("before the next payment is told of once, however often and for whatever that is announced", async () => {
+    const database = await newDatabase();
+    inbox.ledger.clear();
+    await known(database, "Expired", { exp_month: 8, exp_year: 2026 });
+    await receive(database, renamedFixture(upcoming, "Expired"));
+    await receive(database, { ...renamedFixture(upcoming, "Expired"), id: "evt_ExpiredAgain" });
+    expect(expiring(await owed(database))).toEqual(["card-expiring card-expiring:pm_ExpiredVisa:2026-8"]);
+    await deliver({ database, resend: { url: inbox.apiUrl } }, secondsAfter(upcoming, 5));
+    expect(inbox.ledger.mails.map(({ to }) => to)).toEqual([["ada@example.com"]]);
+    const dead = await database.sql`select last_error from billing.outbox where status = 'dead'`;
+    expect(dead).toEqual([]);
+  });
+
+  it("with the month of the payment is good for it, to the last second", async () => {
+    const database = await newDatabase();
+    await known(database, "Good", { exp_month: 9, exp_year: 2026 });
+    const inTime = (seconds: number) =>
+      changed("invoice.upcoming", "Good", { next_payment_attempt: seconds }, { id: `evt_Good${seconds}` });
+    const october = Date.UTC(2026, 9, 1) / 1000;
+    await receive(database, inTime(charged));
+    await receive(database, inTime(october - 1));
+    expect(expiring(await owed(database))).toEqual([]);
+    await receive(database, inTime(october));
+    expect(expiring(await owed(database))).toEqual(["card-expiring card-expiring:pm_GoodVisa:2026-9"]);
+  });
+
+  it("is no news where it is not charged: nothing is due, the invoice is sent, the card is gone, or it is no card", async () => {
+    const database = await newDatabase();
+    await known(database, "Free", { exp_month: 8, exp_year: 2026 });
+    await receive(database, changed("invoice.upcoming", "Free", { amount_due: 0 }));
+    await known(database, "Sent", { exp_month: 8, exp_year: 2026 });
+    await receive(database, changed("invoice.upcoming", "Sent", { collection_method: "send_invoice" }));
+    await known(database, "Gone", { exp_month: 8, exp_year: 2026 }, { customer: null });
+    await receive(database, renamedFixture(upcoming, "Gone"));
+    await known(database, "Debit", { exp_month: null, exp_year: null }, { type: "sepa_debit" });
+    await receive(database, renamedFixture(upcoming, "Debit"));
+    await receive(database, renamedFixture(upcoming, "Unknown"));
+    expect(expiring(await owed(database))).toEqual([]);
+  });
+
+  it("is not told of while that is switched off", async () => {
+    const database = await newDatabase();
+    await database.sql`update billing.settings set emails_off = '{card-expiring}' where id`;
+    await known(database, "Off", { exp_month: 8, exp_year: 2026 });
+    await receive(database, renamedFixture(upcoming, "Off"));
+    expect(expiring(await owed(database))).toEqual([]);
+  });
+
+  it("is the one that the invoice names, else the subscription, else the customer", async () => {
+    const database = await newDatabase();
+    await known(database, "Both", { exp_month: 8, exp_year: 2026 });
+    const other = renamedFixture(fixture("payment_method.attached"), "Other");
+    await receive(database, {
+      ...other,
+      data: { object: { ...other.data.object, customer: "cus_BothAda" } },
+    });
+    await receive(database, changed("invoice.upcoming", "Both", { default_payment_method: "pm_OtherVisa" }));
+    expect(expiring(await owed(database))).toEqual([]);
+    await receive(database, { ...renamedFixture(upcoming, "Both"), id: "evt_BothAgain" });
+    expect(expiring(await owed(database))).toHaveLength(1);
+  });
+});

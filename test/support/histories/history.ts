@@ -9,7 +9,7 @@ import {
   removeCustomer,
 } from "./customer-moves.ts";
 import { listEntitlements } from "./entitlement-moves.ts";
-import { draftInvoice, moveInvoice } from "./invoice-moves.ts";
+import { announceRenewal, draftInvoice, moveInvoice } from "./invoice-moves.ts";
 import { attachMethod, editMethod } from "./payment-method-moves.ts";
 import { chargeAlone, payOnce } from "./payment-moves.ts";
 import { Random } from "./random.ts";
@@ -74,6 +74,7 @@ export function makeHistory(seed: number): Account {
         () => push(invoices, moveSubscription(account, random.pick(subscriptions), prices)),
         subscriptions.length > 0,
       ],
+      [0.5, () => announceRenewal(account, random.pick(subscriptions)), subscriptions.length > 0],
       [1, () => invoices.push(draftInvoice(account, random.pick(present()))), present().length > 0],
       [8, () => moveInvoice(account, random.pick(invoices)), invoices.length > 0],
       [1, () => payOnce(account, present()[0] ?? null), true],

@@ -26,6 +26,23 @@ export function draftInvoice(account: Account, customer: string, subscriptionId?
   return id;
 }
 
+/** A renewal is near: an invoice that has no id, for there is none yet. */
+export function announceRenewal(account: Account, subscriptionId: string): void {
+  const billed = account.get<Subscription>(subscriptionId);
+  account.announce(
+    "invoice.upcoming",
+    invoice({
+      id: "in_none",
+      created: account.now,
+      customer: billed.customer,
+      subscription: subscriptionId,
+      items: billed.items.data,
+      billing_reason: "upcoming",
+      next_payment_attempt: account.now + 7 * 86_400,
+    }),
+  );
+}
+
 /** What may happen to an invoice next, by its status. */
 export function moveInvoice(account: Account, id: string): void {
   const { random } = account;
