@@ -94,6 +94,10 @@ begin
   -- Nothing brings a deleted object back. A canceled subscription can still be read, and have been edited since.
   elsif shown.rank = 9 and billing_private.event_rank(p_read.type, p_read.payload #> '{data,object}') < 5 then
     return 'stale';
+  elsif shown.as_of = p_read.created and shown.event_id is null then
+    -- Of two reads in one second the later will do: an event of a change between them is newer than both.
+    update billing_private.object_versions as v set as_of = v.as_of - interval '1 second' where v.object_id = p_read.object_id;
+    return 'applied';
   end if;
   return case when shown.as_of < p_read.created then 'applied' else 'undecided' end;
 end;

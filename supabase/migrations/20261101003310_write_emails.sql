@@ -194,6 +194,16 @@ begin
   elsif p_sender is null then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);
     return null;
+  elsif p_effect.payload ? 'after_failure_mail_of' then
+    case billing_private.failure_mail_state((p_effect.payload ->> 'after_failure_mail_of')::bigint, p_now)
+      when 'unknown' then
+        perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '1 minute', p_now);
+        return null;
+      when 'none' then
+        perform billing_private.skip_email(p_effect, 'no_failure_mail', p_now);
+        return null;
+      else null;
+    end case;
   end if;
   return jsonb_build_object(
     'id', p_effect.id,

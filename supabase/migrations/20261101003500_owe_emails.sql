@@ -2,8 +2,8 @@
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
-create function billing_private.owe_email(
-  p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
+create function billing_private.owe_email_to(
+  p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz
 )
 returns void
 language plpgsql
@@ -15,15 +15,32 @@ begin
   end if;
   perform billing_private.enqueue(
     'email', p_fact,
-    jsonb_build_object('template', p_template, 'customer', p_event.customer_id, 'happened_at', p_event.created)
+    jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
       || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
-    p_event.received_at
+    -- The clock it is told by may be a test clock, and ahead of ours: what is owed is owed now.
+    least(p_now, clock_timestamp())
   );
 end;
 $$;
 
-comment on function billing_private.owe_email is
-  'Owes one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, and an address (to) in case the customer has none. Props that are null are filled in when it is written.';
+comment on function billing_private.owe_email_to is
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, and an address (to) in case the customer has none. Props that are null are filled in when it is written.';
+
+create function billing_private.owe_email(
+  p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.owe_email_to(
+    p_event.customer_id, p_event.created, p_template, p_fact, p_about, p_props, p_event.received_at
+  );
+end;
+$$;
+
+comment on function billing_private.owe_email is 'Owes one email about a fact that an event tells; see owe_email_to.';
 
 create function billing_private.unix_time(p_seconds jsonb)
 returns timestamptz
@@ -111,6 +128,26 @@ $$;
 
 comment on function billing_private.owe_trial_ending_email is 'Handler: customer.subscription.trial_will_end, which Stripe sends three days before.';
 
+create function billing_private.is_dunnings_end(p_subscription jsonb)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_subscription #> '{metadata,duebase_dunning_case}' is not null and exists (
+    select
+    from billing.dunning_cases as c
+    where c.subscription = p_subscription ->> 'id'
+      and c.id::text = p_subscription #>> '{metadata,duebase_dunning_case}'
+      and billing_private.ended_by_dunning(c)
+  );
+end;
+$$;
+
+comment on function billing_private.is_dunnings_end is
+  'Whether a subscription was canceled for non-payment by a dunning case, as the mark in its metadata and the case say.';
+
 create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -129,6 +166,8 @@ declare
 begin
   if has_ended and o ->> 'status' = 'incomplete_expired' then
     return;
+  elsif has_ended and billing_private.is_dunnings_end(o) then
+    return; -- told by what ended it, or by nobody where the customer paid in that moment
   elsif not has_ended and not (
     (o -> 'cancel_at_period_end' = 'true' and p_event.payload #> '{data,previous_attributes,cancel_at_period_end}' = 'false')
     and exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.cancel_at_period_end and s.ended_at is null)
@@ -338,65 +377,18 @@ begin
   set
     status = 'canceled', finished_at = p_event.received_at,
     last_error = jsonb_build_object('code', 'not_wanted', 'message', 'the customer was asked to confirm the payment instead')
-  where n.dedupe_key = 'payment-failed:' || p_event.object_id and n.status = 'pending' and n.attempts = 0;
+  from billing.dunning_actions as d
+  where d.anchor_invoice = p_event.object_id
+    and d.kind = 'notice'
+    and d.status = 'planned'
+    and n.id = d.outbox_id
+    and n.status = 'pending'
+    and n.attempts = 0;
 end;
 $$;
 
 comment on function billing_private.owe_action_required_email is
   'Handler: invoice.payment_action_required (3-D Secure), once per attempt.';
-
-create function billing_private.owe_failure_notice(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
-  subscription_id constant text := billing_private.invoice_subscription(o);
-begin
-  -- A first invoice that fails is seen by the customer in the checkout: nothing has begun that could be lost.
-  if o ->> 'billing_reason' = 'subscription_create'
-    or not exists (
-      select from billing.invoices as i where i.id = p_event.object_id and i.status = 'open' and i.amount_remaining > 0
-    )
-    or exists (
-      select from billing.outbox as n where n.dedupe_key = format('action-required:%s:%s', p_event.object_id, coalesce(o ->> 'attempt_count', '0'))
-    )
-  then
-    return;
-  end if;
-  perform billing_private.owe_email(
-    p_event, 'payment-failed-notice', 'payment-failed:' || p_event.object_id,
-    jsonb_build_object('invoice', p_event.object_id, 'subscription', subscription_id, 'to', o ->> 'customer_email'),
-    jsonb_build_object(
-      'customerName', nullif(o ->> 'customer_name', ''), 'paymentMethod', null,
-      'currency', o ->> 'currency',
-      'invoices', jsonb_build_array(jsonb_build_object(
-        'productName', (
-          select p.name
-          from billing.subscription_items as i
-          join billing.products as p on p.id = i.product
-          where i.subscription = subscription_id
-          order by i.created, i.id
-          limit 1
-        ),
-        'invoiceNumber', o ->> 'number',
-        'amountDue', (o ->> 'amount_remaining')::bigint,
-        'overdueSince', (select i.first_payment_failed_at from billing.invoices as i where i.id = p_event.object_id),
-        'hostedInvoiceUrl', o ->> 'hosted_invoice_url',
-        'collectionMethod', o ->> 'collection_method'
-      )),
-      'nextPaymentAttempt', billing_private.unix_time(o -> 'next_payment_attempt'),
-      'leaving', exists (
-        select from billing.subscriptions as s where s.id = subscription_id and (s.cancel_at_period_end or s.cancel_at is not null)
-      )
-    )
-  );
-end;
-$$;
-
-comment on function billing_private.owe_failure_notice is
-  'Handler: invoice.payment_failed. The first notice of an invoice; later failures of it add nothing.';
 
 create function billing_private.owe_refund_email(p_event billing.webhook_events)
 returns void
@@ -442,5 +434,4 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('invoice.paid', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed'),
-  ('invoice.payment_failed', 'billing_private.owe_failure_notice', 40, 'email: first notice of a failed payment'),
   ('charge.refunded', 'billing_private.owe_refund_email', 40, 'email: refund');

@@ -90,7 +90,7 @@ as $$
 declare
   step record;
   last_day integer := -1;
-  kinds text[] := '{}';
+  kinds text[] := array[]::text[];
 begin
   if jsonb_typeof(p_steps) is distinct from 'array' or jsonb_array_length(p_steps) = 0 then
     return 'there are no steps';

@@ -9,6 +9,7 @@ import { connectStripe } from "../../supabase/functions/_shared/stripe.ts";
 import { drain } from "../../supabase/functions/deliver/drain.ts";
 import type { AlertMail, PostAlert } from "../../supabase/functions/deliver/effects/alert.ts";
 import { type Budget, DEFAULT_BUDGET, type Ending, Run } from "../../supabase/functions/deliver/run.ts";
+import { runDaily } from "../../supabase/functions/dunning/daily-run.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** What a test's deliver works with; what is left out is not there. */
@@ -40,7 +41,19 @@ const NOWHERE = "http://127.0.0.1:9";
  */
 export async function deliver(parts: DeliverParts, now?: Date): Promise<Delivered> {
   const lines: LogFields[] = [];
-  const run = new Run({
+  const run = createRun(parts, lines, now);
+  await drain(run, { alertMail: parts.alertMail, now: () => now?.getTime() ?? Date.now() });
+  return { counts: run.counts, lines };
+}
+
+/** One daily run of dunning in this process, likewise. Returns its counts. */
+export async function chase(parts: DeliverParts, now: Date): Promise<Record<string, number>> {
+  const run = createRun(parts, [], now);
+  return runDaily({ callBilling: callAsService(parts.database), run, now: now.toISOString() });
+}
+
+function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefined): Run {
+  return new Run({
     outbox: connectOutbox(callAsService(parts.database), {
       worker: "test",
       defaultSender: parts.sender === null ? undefined : (parts.sender ?? "Example <billing@example.com>"),
@@ -62,8 +75,6 @@ export async function deliver(parts: DeliverParts, now?: Date): Promise<Delivere
     // No machine renders as slowly as a busy one that tests; the bound has a test of its own.
     budget: { ...DEFAULT_BUDGET, sendIntervalMs: 0, renderMs: 60_000, ...parts.budget },
   });
-  await drain(run, { alertMail: parts.alertMail, now: () => now?.getTime() ?? Date.now() });
-  return { counts: run.counts, lines };
 }
 
 /** The Data API's part of the way: a function of schema billing, called by name with JSON, as service_role. */
@@ -87,7 +98,7 @@ export function callAsService(database: TestDatabase): CallBilling {
 }
 
 const SETS = new Set(["claim_outbox", "begin_emails"]);
-const ARRAYS = new Set(["p_ids", "p_kinds"]);
+const ARRAYS = new Set(["p_ids", "p_kinds", "p_checked"]);
 
 /** PostgREST reads JSON by the parameter's type: an array of Postgres is one there, jsonb stays JSON. */
 function literal(parameter: string, value: unknown): string {

@@ -204,6 +204,8 @@ function reply(
     status: answer.status,
     headers: {
       "content-type": "application/json",
+      // Answers are as old as the clock events go by, or nobody could tell which is newer.
+      date: new Date(parts.world.wallSeconds() * 1000).toUTCString(),
       "request-id": entry.id,
       "stripe-version": parts.world.apiVersion,
       ...(key === null ? {} : { "idempotency-key": key }),

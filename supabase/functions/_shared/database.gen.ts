@@ -470,6 +470,34 @@ export type Database = {
         };
         Relationships: [];
       };
+      dunning_runs: {
+        Row: {
+          as_of: string;
+          counts: Json | null;
+          finished_at: string | null;
+          id: number;
+          problem: string | null;
+          started_at: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          as_of: string;
+          counts?: Json | null;
+          finished_at?: string | null;
+          id?: never;
+          problem?: string | null;
+          started_at: string;
+        };
+        Update: {
+          as_of?: string;
+          counts?: Json | null;
+          finished_at?: string | null;
+          id?: never;
+          problem?: string | null;
+          started_at?: string;
+        };
+        Relationships: [];
+      };
       dunning_steps: {
         Row: {
           day: number;
@@ -1549,11 +1577,13 @@ export type Database = {
       };
     };
     Functions: {
+      advance_dunning: { Args: { p_after?: string; p_limit?: number; p_now?: string }; Returns: Json };
       apply_refresh: { Args: { object: Json; p_now?: string; p_read_at: string }; Returns: string };
       assign_dunning_policy: {
         Args: { p_now?: string; p_policy: string; p_scope: string; p_subject_id: string };
         Returns: undefined;
       };
+      begin_dunning_run: { Args: { p_now?: string }; Returns: number };
       begin_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
         Returns: {
@@ -1613,6 +1643,7 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      close_dunning: { Args: { p_case_id: number; p_now?: string; p_reason: string }; Returns: undefined };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
       define_dunning_policy: {
         Args: {
@@ -1629,6 +1660,27 @@ export type Database = {
       };
       entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
       fail_emails: {
+      dunning_preview: {
+        Args: { p_now?: string };
+        Returns: {
+          amount: number;
+          anchor_at: string;
+          case_id: number;
+          currency: string;
+          customer: string;
+          due_at: string;
+          email: string;
+          held_by: string[];
+          step: string;
+          subject_id: string;
+          would: string;
+        }[];
+      };
+      exclude_from_dunning: {
+        Args: { p_customer: string; p_now?: string; p_reason: string; p_until?: string };
+        Returns: undefined;
+      };
+      fail_email: {
         Args: {
           p_claim_id: string;
           p_error: Json;
@@ -1657,6 +1709,20 @@ export type Database = {
       has_feature:
         | { Args: { feature: string }; Returns: boolean }
         | { Args: { feature: string; user_id: string }; Returns: boolean };
+      finish_dunning_end: { Args: { p_action: number; p_now?: string }; Returns: string };
+      finish_dunning_run: {
+        Args: { p_counts: Json; p_id: number; p_now?: string; p_problem?: string };
+        Returns: boolean;
+      };
+      finish_email: {
+        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
+        Returns: boolean;
+      };
+      hold_dunning: {
+        Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
+        Returns: undefined;
+      };
+      open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
@@ -1665,6 +1731,7 @@ export type Database = {
       read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
+      release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
         Returns: number;
@@ -1672,6 +1739,11 @@ export type Database = {
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
       retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
+      review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
+      take_dunning_steps: {
+        Args: { p_checked?: string[]; p_customer: string; p_now?: string };
+        Returns: Json;
+      };
     };
     Enums: {
       [_ in never]: never;

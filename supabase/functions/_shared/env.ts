@@ -9,6 +9,16 @@ export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
 /** What `stripe-webhook` and `resend-webhook` need. */
 export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
 
+/** What `dunning` needs. */
+export type DunningEnvironment = ProjectEnvironment & {
+  /** Shared with cron through Vault. */
+  cronSecret: string;
+  stripeSecretKey: string;
+  stripeUrl: string | undefined;
+  /** Set by the local stack, which may bring a clock. */
+  isLocal: boolean;
+};
+
 /** What `deliver` needs. */
 export type DeliverEnvironment = ProjectEnvironment & {
   /** Shared with cron through Vault. */
@@ -128,6 +138,36 @@ export function readSessionEnvironment(read: ReadVariable): SessionEnvironment {
   const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
   const stripeUrl = isLocal ? optional(read, "STRIPE_API_URL") : undefined;
   return { supabaseUrl, secretKey, stripeSecretKey, stripeUrl };
+}
+
+/**
+ * Reads what `dunning` needs besides the project's own: `DUEBASE_CRON_SECRET` and `STRIPE_SECRET_KEY`.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readDunningEnvironment(read: ReadVariable): DunningEnvironment {
+  const problems: string[] = [];
+  const supabaseUrl = attempt(problems, () => projectUrl(read));
+  const secretKey = attempt(problems, () => serviceKey(read));
+  const cronSecret = attempt(problems, () => required(read, "DUEBASE_CRON_SECRET"));
+  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
+  if (
+    supabaseUrl === undefined ||
+    secretKey === undefined ||
+    cronSecret === undefined ||
+    stripeSecretKey === undefined
+  ) {
+    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  }
+  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
+  return {
+    supabaseUrl,
+    secretKey,
+    cronSecret,
+    stripeSecretKey,
+    stripeUrl: isLocal ? optional(read, "STRIPE_API_URL") : undefined,
+    isLocal,
+  };
 }
 
 function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {

@@ -28,6 +28,23 @@ export type Failure = {
   final?: boolean;
 };
 
+/** What a look at a customer's overdue payments came to, or what has to be read from Stripe before it can. */
+export type DunningAnswer = { read?: { object: string; id: string }[] } & Partial<
+  Record<DunningCount, number>
+>;
+export type DunningCount = "opened" | "closed" | "mails" | "ends" | "held" | "ended" | "called_off";
+
+/** How the end of a dunning case is to be carried out, if it still is. */
+export type DunningEnd = {
+  read?: { object: string; id: string }[];
+  go?: boolean;
+  reason?: string;
+  action?: "cancel" | "pause" | "mark_uncollectible";
+  case?: number;
+  subscription?: string | null;
+  invoices?: string[];
+};
+
 export type OutboxSettings = {
   /** Names this run, for people who look at the table. */
   worker: string;
@@ -42,7 +59,8 @@ export type Outbox = ReturnType<typeof connectOutbox>;
 /** The functions of the database a worker speaks to, for one run. Each rejects as CallBilling does. */
 export function connectOutbox(callBilling: CallBilling, { worker, defaultSender, now }: OutboxSettings) {
   const call: CallBilling = (name, args) => callBilling(name, args);
-  const json = (args: Record<string, unknown>) => JSON.stringify({ ...args, p_now: now });
+  const at = (args: Record<string, unknown>, moment = now) => JSON.stringify({ ...args, p_now: moment });
+  const json = (args: Record<string, unknown>) => at(args);
   const held = (effect: Effect) => ({ p_id: effect.id, p_claim_id: effect.claim_id });
   const seconds = (value: number | undefined) => (value === undefined ? null : `${value} seconds`);
 
@@ -109,6 +127,21 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       );
       return endings as Endings;
     },
+    /** `moment`: a clock for this look, where it is not the run's. */
+    async takeDunningSteps(
+      customer: string,
+      checked: Iterable<string>,
+      moment?: string,
+    ): Promise<DunningAnswer> {
+      const args = { p_customer: customer, p_checked: [...checked] };
+      return (await call("take_dunning_steps", at(args, moment))) as DunningAnswer;
+    },
+    async reviewDunningEnd(action: number, checked: Iterable<string>, moment?: string): Promise<DunningEnd> {
+      const args = { p_action: action, p_checked: [...checked] };
+      return (await call("review_dunning_end", at(args, moment))) as unknown as DunningEnd;
+    },
+    finishDunningEnd: (action: number, moment?: string) =>
+      call("finish_dunning_end", at({ p_action: action }, moment)),
     applyRefresh: (object: unknown, readAt: string) =>
       call("apply_refresh", json({ object, p_read_at: readAt })),
   };

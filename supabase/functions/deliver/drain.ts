@@ -2,6 +2,7 @@ import { describeError } from "../_shared/log.ts";
 import type { Effect } from "../_shared/outbox.ts";
 import { StripeCallError } from "../_shared/stripe.ts";
 import { type AlertMail, alert } from "./effects/alert.ts";
+import { dunning } from "./effects/dunning.ts";
 import { deliverEmails } from "./effects/emails.ts";
 import { refresh } from "./effects/refresh.ts";
 import { callStripe } from "./effects/stripe-call.ts";
@@ -12,6 +13,8 @@ export type DrainSettings = {
   alertMail: AlertMail | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
+  /** Only effects of these kinds; all where it is left out. */
+  kinds?: string[];
 };
 
 /**
@@ -21,7 +24,7 @@ export type DrainSettings = {
 export async function drain(run: Run, settings: DrainSettings): Promise<void> {
   while (run.mayClaim) {
     run.leaseBegins();
-    const kinds = run.maySend ? null : ["stripe", "refresh", "alert"];
+    const kinds = settings.kinds ?? (run.maySend ? null : ["stripe", "refresh", "dunning", "alert"]);
     const claimed = await run.outbox.claim(run.budget.claimLimit, run.budget.leaseSeconds, kinds);
     await run.reach("claimed");
     if (claimed.length === 0) return;
@@ -66,6 +69,8 @@ async function perform(effect: Effect, run: Run, { alertMail, now }: DrainSettin
         return await refresh(effect, run);
       case "stripe":
         return await callStripe(effect, run, now());
+      case "dunning":
+        return await dunning(effect, run, now());
       case "alert":
         return await alert(effect, run, alertMail);
       default:

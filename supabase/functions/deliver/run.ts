@@ -1,6 +1,6 @@
 import type { ReachPoint } from "../_shared/crash-points.ts";
 import type { Logger } from "../_shared/log.ts";
-import type { Outbox } from "../_shared/outbox.ts";
+import type { DunningCount, Outbox } from "../_shared/outbox.ts";
 import { LARGEST_BATCH, type SendMails } from "../_shared/resend.ts";
 import type { CallStripe } from "../_shared/stripe.ts";
 import type { PostAlert } from "./effects/alert.ts";
@@ -55,6 +55,16 @@ export class Run {
     handed_back: 0,
     lost: 0,
     set_aside: 0,
+  };
+  /** What was done about overdue payments. */
+  readonly dunning: Record<DunningCount, number> = {
+    opened: 0,
+    closed: 0,
+    mails: 0,
+    ends: 0,
+    held: 0,
+    ended: 0,
+    called_off: 0,
   };
   readonly #startedAt = performance.now();
   #leaseEndsAt = 0;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import type { RunOptions } from "../../../supabase/functions/_shared/cron-endpoint.ts";
 import { readDeliverEnvironment } from "../../../supabase/functions/_shared/env.ts";
 import { createCallerCheck } from "../../../supabase/functions/_shared/shared-secret.ts";
-import { createDeliverHandler, type RunOptions } from "../../../supabase/functions/deliver/handler.ts";
+import { createDeliverHandler } from "../../../supabase/functions/deliver/handler.ts";
 
 const secret = "cron-secret-example";
 

@@ -33,27 +33,44 @@ const DELETABLE = new Set(["product", "price", "invoice"]);
 const READS = 3;
 const BETWEEN_READS_MS = 1_100;
 
-/** Reads an object from Stripe and has it applied as the truth of that moment. */
+/** Reads the object an effect names from Stripe and has it applied as the truth of that moment. */
 export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
   const { object: kind, id, account } = effect.payload as Record<string, string | undefined>;
-  const resource = kind === undefined ? undefined : RESOURCES[kind];
-  if (kind === undefined || id === undefined || resource === undefined) {
+  if (kind === undefined || id === undefined || RESOURCES[kind] === undefined) {
     return {
       is: "failed",
       final: true,
       error: { code: "unknown_object", message: `Cannot read ${kind} ${id}.` },
     };
   }
+  const read = await readAndApply({ kind, id, account }, run);
+  return read.isSettled ? { is: "delivered" } : READ_TOO_SOON;
+}
+
+/** Something of the very second of each read is shown: which is later, nobody can tell yet. */
+export const READ_TOO_SOON: Outcome = {
+  is: "failed",
+  retryAfterSeconds: 5,
+  error: { code: "read_too_soon", message: "An event of the very second of the read is shown." },
+};
+
+/**
+ * Reads an object until the database can tell whether the read or what it shows is newer, three times at most.
+ * Rejects with a StripeCallError.
+ */
+export async function readAndApply(
+  { kind, id, account }: { kind: string; id: string; account?: string },
+  run: Run,
+): Promise<{ object: Record<string, unknown>; isSettled: boolean }> {
+  const resource = RESOURCES[kind];
+  if (resource === undefined) throw new Error(`there is no way to read a ${kind}`);
   for (let read = 1; ; read++) {
     const { object, answeredAt } = await readObject(run.callStripe, { kind, id, account, ...resource });
     await run.reach("object_read");
     const outcome = await run.outbox.applyRefresh(object, momentOfRead(answeredAt));
     await run.reach("object_applied");
-    if (outcome !== "undecided") return { is: "delivered" };
-    if (read === READS) {
-      const error = { code: "read_too_soon", message: "An event of the very second of the read is shown." };
-      return { is: "failed", retryAfterSeconds: 5, error };
-    }
+    if (outcome !== "undecided") return { object, isSettled: true };
+    if (read === READS) return { object, isSettled: false };
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_READS_MS));
   }
 }

@@ -1,0 +1,154 @@
+import type { DunningCount, Effect } from "../../_shared/outbox.ts";
+import type { Outcome } from "../outcome.ts";
+import type { Run } from "../run.ts";
+import { READ_TOO_SOON, readAndApply } from "./refresh.ts";
+import { callStripe } from "./stripe-call.ts";
+
+/** What an outbox row of kind dunning says: look at a customer's cases, or carry out the end of one. */
+type DunningPayload = {
+  customer: string;
+  /** Id in billing.dunning_actions of the end that was decided. */
+  end?: number;
+  /** The clock of this look is no earlier: Stripe's may be ahead of ours. */
+  not_before?: string;
+};
+
+/** Questions of the database after which reading goes on in another attempt: each answer may bring up more to read. */
+const ROUNDS = 6;
+
+/**
+ * Looks at a customer's overdue payments. Whatever the database is about to decide on is read from Stripe first, so
+ * that nobody is chased for a payment whose webhook is merely late. Rejects when Stripe or the database does not
+ * answer: then nothing was decided, and the look is repeated.
+ */
+export async function dunning(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
+  const { customer, end, not_before } = effect.payload as unknown as DunningPayload;
+  const moment = not_before !== undefined && Date.parse(not_before) > nowMs ? not_before : undefined;
+  return end === undefined
+    ? await look(customer, run, moment)
+    : await carryOut(effect, end, run, nowMs, moment);
+}
+
+async function look(customer: string, run: Run, moment: string | undefined): Promise<Outcome> {
+  const checked = new Set<string>();
+  for (let round = 1; round <= ROUNDS; round++) {
+    const { read, ...counts } = await run.outbox.takeDunningSteps(customer, checked, moment);
+    await run.reach("dunning_looked");
+    if (read === undefined) {
+      for (const [name, count] of Object.entries(counts)) run.dunning[name as DunningCount] += count;
+      return { is: "delivered" };
+    }
+    if (!(await readAll(read, checked, run))) return READ_TOO_SOON;
+  }
+  return unsettled(customer);
+}
+
+async function carryOut(
+  effect: Effect,
+  action: number,
+  run: Run,
+  nowMs: number,
+  moment: string | undefined,
+): Promise<Outcome> {
+  const checked = new Set<string>();
+  for (let round = 1; round <= ROUNDS; round++) {
+    const plan = await run.outbox.reviewDunningEnd(action, checked, moment);
+    await run.reach("end_reviewed");
+    if (plan.read !== undefined) {
+      if (!(await readAll(plan.read, checked, run))) return READ_TOO_SOON;
+      continue;
+    }
+    if (!plan.go) {
+      run.dunning.called_off += 1;
+      return { is: "delivered" };
+    }
+    const made = await makeCalls(effect, plan, run, nowMs);
+    if (made.is !== "delivered") return made;
+    // Whoever paid between the review and the call is found out here.
+    for (const id of plan.invoices ?? []) await readAndApply({ kind: "invoice", id }, run);
+    const finished = await run.outbox.finishDunningEnd(action, moment);
+    await run.reach("end_finished");
+    if (finished === "not_ended") {
+      return {
+        is: "failed",
+        retryAfterSeconds: 5,
+        error: { code: "not_ended", message: "Stripe's answer does not show the end yet." },
+      };
+    }
+    run.dunning[finished === "ended" ? "ended" : "called_off"] += 1;
+    return { is: "delivered" };
+  }
+  return unsettled(String(action));
+}
+
+/** The calls that end a case, each through the rules of a call of its own. */
+async function makeCalls(
+  effect: Effect,
+  plan: { action?: string; case?: number; subscription?: string | null; invoices?: string[] },
+  run: Run,
+  nowMs: number,
+): Promise<Outcome> {
+  const mark = { duebase_dunning_case: String(plan.case) };
+  const calls =
+    plan.action === "mark_uncollectible"
+      ? (plan.invoices ?? []).map((id) => ({ call: "mark_uncollectible", id }))
+      : plan.action === "pause"
+        ? [
+            {
+              call: "pause_collection",
+              id: plan.subscription,
+              params: { "pause_collection[behavior]": "void" },
+              mark,
+            },
+          ]
+        : [{ call: "cancel_subscription", id: plan.subscription, mark }];
+  for (const call of calls) {
+    const part = {
+      ...effect,
+      dedupe_key: `${effect.dedupe_key}:${call.id}`,
+      payload: { ...call } as Effect["payload"],
+    };
+    const outcome = await callStripe(part, run, nowMs);
+    if (outcome.is !== "delivered") return outcome;
+  }
+  return { is: "delivered" };
+}
+
+/** Reads the customer first: a key of another account is told by the customer it does not know. */
+async function readAll(
+  wanted: readonly { object: string; id: string }[],
+  checked: Set<string>,
+  run: Run,
+): Promise<boolean> {
+  const order = ["customer", "subscription", "invoice"];
+  const sorted = [...wanted].sort((one, other) => order.indexOf(one.object) - order.indexOf(other.object));
+  for (const { object: kind, id } of sorted) {
+    const { object, isSettled } = await readAndApply({ kind, id }, run);
+    if (!isSettled) return false;
+    if (kind === "invoice") await readOpenPayments(object, run);
+    checked.add(id);
+  }
+  return true;
+}
+
+/** A payment under way, such as a debit that takes days, is a reason to wait that the invoice itself does not tell. */
+async function readOpenPayments(invoice: Record<string, unknown>, run: Run): Promise<void> {
+  const payments = (invoice.payments as { data?: OpenPayment[] } | undefined)?.data ?? [];
+  for (const { status, payment } of payments) {
+    const id =
+      typeof payment?.payment_intent === "string" ? payment.payment_intent : payment?.payment_intent?.id;
+    if (status === "open" && id !== undefined) await readAndApply({ kind: "payment_intent", id }, run);
+  }
+}
+
+type OpenPayment = { status?: string; payment?: { payment_intent?: string | { id: string } } };
+
+function unsettled(what: string): Outcome {
+  return {
+    is: "failed",
+    error: {
+      code: "keeps_changing",
+      message: `What is overdue of ${what} changes faster than it can be read.`,
+    },
+  };
+}

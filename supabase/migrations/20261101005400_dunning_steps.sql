@@ -1,0 +1,359 @@
+-- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
+-- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: the deliver and dunning functions.
+
+create function billing_private.dunning_severity(p_kind text)
+returns integer
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+$$;
+
+comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
+
+create function billing_private.is_leaving(p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select from billing.subscriptions as s where s.id = p_subscription and (s.cancel_at_period_end or s.cancel_at is not null)
+  );
+$$;
+
+comment on function billing_private.is_leaving is 'Whether a subscription is set to end: its customer has canceled already.';
+
+create function billing_private.dunning_end_at(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns timestamptz
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when p_fact.kinds[cardinality(p_fact.kinds)] = 'end' then greatest(
+      p_fact.anchor_at + p_fact.days[cardinality(p_fact.days)] * interval '1 day',
+      interval '3 days' + case p_fact.kinds[p_fact.due]
+        when 'final_warning' then p_now
+        else greatest(p_fact.anchor_at + p_fact.days[cardinality(p_fact.days) - 1] * interval '1 day', p_now + interval '20 hours')
+      end
+    )
+  end;
+$$;
+
+comment on function billing_private.dunning_end_at is
+  'The earliest time at which a case can come to its end if its due step is taken at p_now; null where its policy has no end.';
+
+create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  ending record;
+  props jsonb;
+begin
+  -- What is taken away first, of what can be taken away.
+  select billing_private.dunning_end_at(f, p_now) as at, p.end_action
+  into ending
+  from unnest(p_facts) as f
+  join billing.dunning_policies as p on p.id = f.policy_id
+  where p.end_action in ('cancel', 'pause') and f.subscription is not null and not billing_private.is_leaving(f.subscription)
+    and f.kinds[cardinality(f.kinds)] = 'end'
+  order by 1
+  limit 1;
+
+  select jsonb_build_object(
+    'customerName', null, 'paymentMethod', null,
+    'currency', min(i.currency),
+    'invoices', jsonb_agg(
+      jsonb_build_object(
+        'productName', (
+          select p.name
+          from billing.subscription_items as t
+          join billing.products as p on p.id = t.product
+          where t.subscription = i.subscription
+          order by t.created, t.id
+          limit 1
+        ),
+        'invoiceNumber', i.number,
+        'amountDue', i.amount_remaining,
+        'overdueSince', v.overdue_since,
+        'hostedInvoiceUrl', i.hosted_invoice_url,
+        'collectionMethod', i.collection_method
+      )
+      order by v.overdue_since, i.id
+    ),
+    'nextPaymentAttempt', min(i.next_payment_attempt) filter (where i.next_payment_attempt > p_now)
+  )
+  into props
+  from unnest(p_facts) as f
+  cross join lateral unnest(f.invoices) as listed (invoice)
+  join billing.invoices as i on i.id = listed.invoice
+  join billing_private.overdue_invoices as v on v.invoice = i.id;
+
+  return props || jsonb_build_object(
+    'declineCode', (
+      select y.failure_code
+      from billing.payments as y
+      where y.invoice_id = p_facts[1].anchor_invoice and y.status <> 'succeeded'
+      order by y.created desc
+      limit 1
+    ),
+    'accessEndsAt', ending.at,
+    'daysLeft', ceil(extract(epoch from ending.at - p_now) / 86400)::integer,
+    'endAction', ending.end_action,
+    'accessContinues', (
+      select bool_and(p.keeps_access) from unnest(p_facts) as f join billing.dunning_policies as p on p.id = f.policy_id
+    ),
+    'leaving', (select bool_and(billing_private.is_leaving(f.subscription)) from unnest(p_facts) as f)
+  );
+end;
+$$;
+
+comment on function billing_private.dunning_mail_props is
+  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units). No word of losing access where nothing is taken away or the customer is leaving anyway.';
+
+create function billing_private.asked_to_confirm_instead(p_invoice text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.invoices as i
+    join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
+    where i.id = p_invoice and o.status <> 'canceled'
+  );
+$$;
+
+comment on function billing_private.asked_to_confirm_instead is
+  'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
+
+create function billing_private.record_dunning_step(
+  p_fact billing_private.dunning_fact, p_status text, p_note text, p_now timestamptz
+)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  action bigint;
+  step_kind constant text := p_fact.kinds[p_fact.due];
+begin
+  -- What was due before it, and was not done in time, is passed over.
+  insert into billing.dunning_actions
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
+  select
+    p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'coalesced',
+    p_fact.anchor_at + p_fact.days[s.position] * interval '1 day', p_now, p_now, step_kind || ' was due too'
+  from generate_series(p_fact.taken + 1, p_fact.due - 1) as s (position);
+
+  insert into billing.dunning_actions
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
+  values (
+    p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
+    p_fact.anchor_at + p_fact.days[p_fact.due] * interval '1 day', p_now, case when p_status <> 'planned' then p_now end, p_note
+  )
+  returning id into action;
+
+  perform billing_private.audit(
+    'dunning.' || step_kind, 'system', p_fact.subject_id, p_fact.customer,
+    jsonb_strip_nulls(jsonb_build_object(
+      'case', p_fact.case_id, 'status', p_status, 'note', p_note, 'invoices', p_fact.invoices, 'amount', p_fact.amount,
+      'currency', p_fact.currency, 'passed_over', nullif(p_fact.kinds[p_fact.taken + 1 : p_fact.due - 1], '{}')
+    )),
+    p_now
+  );
+  return action;
+end;
+$$;
+
+comment on function billing_private.record_dunning_step is
+  'Records that the due step of a case was taken, and the lower ones that were due too as coalesced. Returns the action''s id.';
+
+create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  fact billing_private.dunning_fact;
+  kind text;
+  template text;
+  actions bigint[] := array[]::bigint[];
+  effect bigint;
+  instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
+begin
+  select f.kinds[f.due] into kind from unnest(p_facts) as f order by billing_private.dunning_severity(f.kinds[f.due]) desc limit 1;
+  template := case kind
+    when 'notice' then 'payment-failed-notice'
+    when 'urgent_reminder' then 'payment-failed-urgent'
+    else 'payment-failed-final'
+  end;
+  if kind = 'notice' and instead then
+    perform billing_private.record_dunning_step(f, 'coalesced', 'the customer is asked to confirm the payment instead', p_now)
+    from unnest(p_facts) as f;
+    return false;
+  elsif template = any ((select s.emails_off from billing.settings as s)::text[]) then
+    perform billing_private.record_dunning_step(f, 'switched_off', template || ' is switched off in settings', p_now)
+    from unnest(p_facts) as f;
+    return false;
+  end if;
+
+  foreach fact in array p_facts loop
+    actions := actions || billing_private.record_dunning_step(fact, 'planned', null, p_now);
+  end loop;
+  fact := p_facts[1];
+  perform billing_private.owe_email_to(
+    fact.customer, p_now, template, 'dunning:' || actions[1],
+    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription),
+    billing_private.dunning_mail_props(p_facts, p_now), p_now
+  );
+  select o.id into effect from billing.outbox as o where o.dedupe_key = 'dunning:' || actions[1];
+  update billing.dunning_actions as d set outbox_id = effect where d.id = any (actions);
+  return true;
+end;
+$$;
+
+comment on function billing_private.take_dunning_mail is
+  'Takes the due steps of some cases of one customer and currency with one mail, the severest. Returns whether there is one: not where it is switched off, or a confirmation is asked for instead.';
+
+create function billing_private.take_dunning_end(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known billing.dunning_cases;
+  action bigint;
+  ends_with text;
+begin
+  select p.end_action into ends_with from billing.dunning_policies as p where p.id = p_fact.policy_id;
+  if p_fact.subscription is null and ends_with in ('cancel', 'pause') then
+    ends_with := 'leave'; -- there is nothing to take away
+  end if;
+  if ends_with = 'leave' then
+    action := billing_private.record_dunning_step(p_fact, 'done', 'left as it is', p_now);
+    select * into known from billing.dunning_cases as c where c.id = p_fact.case_id;
+    perform billing_private.close_dunning_case(known, 'ended', p_now);
+    return;
+  end if;
+  action := billing_private.record_dunning_step(p_fact, 'planned', null, p_now);
+  perform billing_private.enqueue(
+    'dunning', 'dunning-end:' || action,
+    jsonb_build_object('customer', p_fact.customer, 'end', action, 'not_before', p_now),
+    least(p_now, clock_timestamp())
+  );
+  update billing.dunning_actions as d
+  set outbox_id = (select o.id from billing.outbox as o where o.dedupe_key = 'dunning-end:' || action)
+  where d.id = action;
+end;
+$$;
+
+comment on function billing_private.take_dunning_end is
+  'Decides that a case comes to its end. What has to be done at Stripe is owed in the outbox, and checked once more there.';
+
+create function billing_private.note_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known billing.dunning_cases;
+begin
+  select * into known from billing.dunning_cases as c where c.id = p_fact.case_id;
+  if known.holds = p_obstacles then
+    return;
+  end if;
+  update billing.dunning_cases as c set holds = p_obstacles where c.id = p_fact.case_id;
+  perform billing_private.record_dunning(
+    known, case when p_obstacles = '{}' then 'dunning.released' else 'dunning.held' end,
+    jsonb_build_object('holds', p_obstacles, 'before', known.holds), p_now
+  );
+end;
+$$;
+
+comment on function billing_private.note_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case.';
+
+create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+  select jsonb_agg(distinct jsonb_build_object('object', o.object, 'id', o.id))
+  from unnest(p_facts) as f
+  cross join lateral (
+    select 'customer' as object, f.customer as id
+    union all
+    select 'subscription', f.subscription
+    union all
+    select 'invoice', i.invoice from unnest(f.invoices) as i (invoice)
+  ) as o
+  where o.id is not null and o.id <> all (coalesce(p_checked, '{}'));
+$$;
+
+comment on function billing_private.unread_of_dunning is
+  'What some cases are about and has not been read from Stripe yet: [{object, id}, …]; null when all has been.';
+
+create function billing.take_dunning_steps(p_customer text, p_checked text[] default '{}', p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+-- See project_event.
+set lock_timeout = '3s'
+as $$
+declare
+  facts billing_private.dunning_fact[];
+  fact billing_private.dunning_fact;
+  ready billing_private.dunning_fact[] := array[]::billing_private.dunning_fact[];
+  obstacles text[];
+  owed_currency text;
+  counts jsonb := jsonb_build_object('opened', 0, 'closed', 0, 'mails', 0, 'ends', 0, 'held', 0);
+begin
+  perform pg_advisory_xact_lock(hashtextextended(p_customer, 7305)); -- as lock_customer
+  counts := counts || jsonb_build_object(
+    'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
+    'closed', billing_private.settle_dunning_cases(p_customer, p_now)
+  );
+  select array_agg(f order by f.case_id)
+  into facts
+  from billing_private.dunning_facts(array[p_customer], p_now) as f
+  where f.due is not null;
+  if facts is null then
+    return counts;
+  elsif billing_private.unread_of_dunning(facts, p_checked) is not null then
+    return jsonb_build_object('read', billing_private.unread_of_dunning(facts, p_checked));
+  end if;
+
+  foreach fact in array facts loop
+    obstacles := billing_private.dunning_obstacles(fact, p_now);
+    perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
+    if obstacles <> '{}' then
+      counts := jsonb_set(counts, '{held}', to_jsonb((counts ->> 'held')::integer + 1));
+    elsif fact.kinds[fact.due] = 'end' then
+      perform billing_private.take_dunning_end(fact, p_now);
+      counts := jsonb_set(counts, '{ends}', to_jsonb((counts ->> 'ends')::integer + 1));
+    else
+      ready := ready || fact;
+    end if;
+  end loop;
+  for owed_currency in select distinct f.currency from unnest(ready) as f order by 1 loop
+    if billing_private.take_dunning_mail(array(select f from unnest(ready) as f where f.currency = owed_currency), p_now) then
+      counts := jsonb_set(counts, '{mails}', to_jsonb((counts ->> 'mails')::integer + 1));
+    end if;
+  end loop;
+  return counts;
+end;
+$$;
+
+comment on function billing.take_dunning_steps is
+  'Takes whatever step is due of a customer''s cases at p_now. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+
+grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;

@@ -1,0 +1,229 @@
+-- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
+-- twice or at the same time as another finds what is due then, and nothing else.
+-- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: the dunning function, cron.
+
+create table billing.dunning_runs (
+  id bigint generated always as identity primary key,
+  as_of timestamptz not null,
+  started_at timestamptz not null,
+  finished_at timestamptz,
+  counts jsonb,
+  problem text,
+  constraint finished_after_started check (finished_at >= started_at),
+  constraint only_the_finished_have_counts check ((finished_at is null) = (counts is null))
+);
+
+comment on table billing.dunning_runs is 'One row per run of dunning: when, and what came of it.';
+comment on column billing.dunning_runs.as_of is 'The time due-ness went by (UTC).';
+comment on column billing.dunning_runs.counts is
+  'customers: looked at. opened, closed: cases. mails, ends: owed. held: kept from their step. failed: could not be looked at, as when Stripe is away; the next run does.';
+comment on column billing.dunning_runs.problem is 'Why not all that was due was done; null when it was.';
+
+create index dunning_runs_by_start on billing.dunning_runs (started_at);
+alter table billing.dunning_runs enable row level security;
+create policy service_role_reads on billing.dunning_runs for select to service_role using (true);
+grant select on billing.dunning_runs to service_role;
+
+create function billing_private.customers_in_dunning(p_after text, p_limit integer, p_now timestamptz)
+returns text[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  known text[];
+  newly text[];
+begin
+  select array_agg(b.customer order by b.customer)
+  into known
+  from (
+    select distinct c.customer from billing.dunning_cases as c where c.status = 'open' and c.customer > p_after order by c.customer limit p_limit
+  ) as b;
+  -- What fell due without an event, such as an invoice that was sent. Only up to where the known go, so that no page is
+  -- read twice.
+  select array_agg(b.customer order by b.customer)
+  into newly
+  from (
+    select distinct i.customer
+    from billing.invoices as i
+    where i.status = 'open'
+      and i.customer > p_after
+      and (coalesce(cardinality(known), 0) < p_limit or i.customer <= known[cardinality(known)])
+      and not exists (select from billing.dunning_case_invoices as k where k.invoice = i.id)
+      and exists (select from billing_private.overdue_invoices as v where v.invoice = i.id and v.overdue_since <= p_now)
+    order by i.customer
+    limit p_limit
+  ) as b;
+  return array(
+    select distinct c.customer from unnest(known || newly) as c (customer) where c.customer is not null order by 1 limit p_limit
+  );
+end;
+$$;
+
+comment on function billing_private.customers_in_dunning is
+  'Customers after p_after with an open case, or with something overdue at p_now that no case is about yet; at most p_limit, in order.';
+
+create function billing.advance_dunning(p_now timestamptz default now(), p_after text default '', p_limit integer default 1000)
+returns jsonb
+language plpgsql
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  page text[] := billing_private.customers_in_dunning(p_after, p_limit, p_now);
+  looks integer;
+begin
+  with facts as (
+    select f.* from billing_private.dunning_facts(page, p_now) as f
+  ),
+  to_look_at as (
+    select f.customer from facts as f where f.due is not null
+    union
+    -- Nothing of it is overdue any more, or its subscription has gone: it may be over.
+    select c.customer
+    from billing.dunning_cases as c
+    where c.status = 'open' and c.customer = any (page) and not exists (select from facts as f where f.case_id = c.id)
+    union
+    select v.customer
+    from billing_private.overdue_invoices as v
+    where v.customer = any (page)
+      and v.overdue_since <= p_now
+      and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+  )
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  select
+    'dunning', format('dunning:%s:%s', t.customer, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
+    jsonb_build_object('customer', t.customer, 'not_before', p_now), least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
+  from to_look_at as t
+  order by t.customer
+  on conflict (dedupe_key) do nothing;
+  get diagnostics looks = row_count;
+  return jsonb_build_object(
+    'customers', cardinality(page), 'due', looks, 'next', case when cardinality(page) = p_limit then page[p_limit] end
+  );
+end;
+$$;
+
+comment on function billing.advance_dunning is
+  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+
+create function billing.begin_dunning_run(p_now timestamptz default now())
+returns bigint
+language sql
+-- Definer: see advance_dunning.
+security definer
+set search_path = ''
+as $$
+  insert into billing.dunning_runs (as_of, started_at) values (p_now, p_now) returning id;
+$$;
+
+comment on function billing.begin_dunning_run is 'Notes that a run begins. Returns its id.';
+
+create function billing.finish_dunning_run(p_id bigint, p_counts jsonb, p_problem text default null, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see advance_dunning.
+security definer
+set search_path = ''
+as $$
+begin
+  update billing.dunning_runs as r
+  set finished_at = greatest(p_now, r.started_at), counts = coalesce(p_counts, '{}'), problem = p_problem
+  where r.id = p_id and r.finished_at is null;
+  return found;
+end;
+$$;
+
+comment on function billing.finish_dunning_run is 'Notes what came of a run. False: there is no such run under way.';
+
+create function billing_private.start_dunning(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  problem constant text := billing_private.call_function('dunning');
+begin
+  perform billing_private.note_job('dunning', problem, p_now);
+  return problem is null;
+end;
+$$;
+
+comment on function billing_private.start_dunning is
+  'Calls the dunning function. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
+
+create function billing_private.watch_dunning_runs(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  scheduled timestamptz;
+begin
+  select date_trunc('day', p_now, 'UTC') + s.dunning_hour * interval '1 hour' into scheduled from billing.settings as s;
+  if scheduled > p_now then
+    scheduled := scheduled - interval '1 day';
+  end if;
+  if p_now < scheduled + interval '15 minutes'
+    or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '1 day' and r.finished_at >= scheduled)
+    -- One is under way, or was tried a moment ago.
+    or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
+    -- Before anything was ever overdue nobody misses it.
+    or not exists (select from billing.invoices as i where i.status = 'open')
+  then
+    return false;
+  end if;
+  if p_now > scheduled + interval '2 hours' then
+    perform billing_private.alert('dunning_did_not_run', jsonb_build_object('scheduled', scheduled), p_now);
+  end if;
+  return billing_private.start_dunning(p_now);
+end;
+$$;
+
+comment on function billing_private.watch_dunning_runs is
+  'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by cron every minute. Returns whether it started one.';
+
+create function billing_private.schedule_dunning()
+returns bigint
+language plpgsql
+-- Definer: a job belongs to the role that scheduled it, and must go on belonging to the same one.
+security definer
+set search_path = ''
+as $$
+begin
+  return cron.schedule(
+    'duebase-dunning', format('0 %s * * *', (select s.dunning_hour from billing.settings as s)), 'select billing_private.start_dunning()'
+  );
+end;
+$$;
+
+comment on function billing_private.schedule_dunning is 'Sets the daily run to the hour in settings. Returns the job''s id.';
+
+create function billing_private.tg_settings__after_hour()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.schedule_dunning();
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_settings__after_hour is 'Trigger function: the daily run follows the hour in settings.';
+
+create trigger settings_schedule_dunning
+  after update of dunning_hour on billing.settings
+  for each row
+  when (new.dunning_hour <> old.dunning_hour)
+  execute function billing_private.tg_settings__after_hour();
+
+select billing_private.schedule_dunning();
+select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.watch_dunning_runs()');
+
+grant execute on function
+  billing.advance_dunning(timestamptz, text, integer),
+  billing.begin_dunning_run(timestamptz),
+  billing.finish_dunning_run(bigint, jsonb, text, timestamptz)
+to service_role;

@@ -1,0 +1,205 @@
+import Stripe from "stripe";
+import { type Inbox, startInbox } from "../../scripts/local/inbox/server.ts";
+import { setCardOutcome } from "../../scripts/local/stripe/buyer.ts";
+import { type LocalStripe, startLocalStripe } from "../../scripts/local/stripe/server.ts";
+import { createTestDatabase, type TestDatabase } from "./database.ts";
+import { chase, type DeliverParts, deliver } from "./delivering.ts";
+
+const SECRET_KEY = "sk_test_example_dunning_world";
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
+
+/** Somebody who subscribes. */
+export interface Subscriber {
+  customer: string;
+  email: string;
+  card: string;
+  subscription: string;
+}
+
+/** An event of Stripe's on its way. */
+type StripeEvent = ReturnType<LocalStripe["events"]["all"]>[number];
+
+/**
+ * A database, a Stripe and a Resend that go by one clock, which only the test turns. Events reach the database when
+ * the test lets them; deliver and the daily run are their own code in this process.
+ */
+export class DunningWorld {
+  readonly database: TestDatabase;
+  readonly local: LocalStripe;
+  readonly stripe: Stripe;
+  readonly inbox: Inbox;
+  readonly parts: DeliverParts;
+  now: Date;
+  /** Decides which events arrive at once; the others are kept for `arrive`. */
+  arrives: (event: StripeEvent) => boolean = () => true;
+  readonly late: StripeEvent[] = [];
+  #seen = 0;
+  #reported = 0;
+  #people = 0;
+  #prices = new Map<string, string>();
+
+  private constructor(database: TestDatabase, local: LocalStripe, inbox: Inbox, clock: { now: Date }) {
+    this.database = database;
+    this.local = local;
+    this.inbox = inbox;
+    this.now = clock.now;
+    const { hostname, port } = new URL(local.url);
+    this.stripe = new Stripe(SECRET_KEY, { host: hostname, port, protocol: "http", maxNetworkRetries: 0 });
+    this.parts = {
+      database,
+      resend: { url: inbox.apiUrl },
+      stripe: { url: local.url, secretKey: SECRET_KEY },
+      budget: { wallMs: 600_000 },
+    };
+  }
+
+  /** `start` is when the clock begins. */
+  static async open(start = new Date("2026-03-02T09:00:00Z")): Promise<DunningWorld> {
+    const clock = { now: start };
+    const database = await createTestDatabase();
+    const local = await startLocalStripe({ port: 0, apiKey: SECRET_KEY, now: () => clock.now });
+    const inbox = await startInbox({
+      port: 0,
+      mailbox: false,
+      ratePerSecond: Number.POSITIVE_INFINITY,
+      now: () => clock.now,
+    });
+    const world = new DunningWorld(database, local, inbox, clock);
+    Object.defineProperty(world, "now", { get: () => clock.now, set: (now: Date) => (clock.now = now) });
+    return world;
+  }
+
+  async close(): Promise<void> {
+    await this.local.close();
+    await this.inbox.close();
+    await this.database.drop();
+  }
+
+  /** A customer with a card and a running monthly subscription. */
+  async subscribe(
+    options: { amount?: number; currency?: string; params?: Partial<Stripe.SubscriptionCreateParams> } = {},
+  ): Promise<Subscriber> {
+    const { amount = 2000, currency = "usd", params } = options;
+    const email = `person${++this.#people}@example.com`;
+    const customer = await this.stripe.customers.create({ email, name: `Person ${this.#people}` });
+    const card = await this.stripe.paymentMethods.attach("pm_card_visa", { customer: customer.id });
+    await this.stripe.customers.update(customer.id, {
+      invoice_settings: { default_payment_method: card.id },
+    });
+    const { id } = await this.addSubscription(customer.id, amount, currency, params);
+    return { customer: customer.id, email, card: card.id, subscription: id };
+  }
+
+  async addSubscription(
+    customer: string,
+    amount: number,
+    currency: string,
+    params?: Partial<Stripe.SubscriptionCreateParams>,
+  ): Promise<Stripe.Subscription> {
+    const price = await this.price(amount, currency);
+    return this.stripe.subscriptions.create({ customer, items: [{ price }], ...params });
+  }
+
+  async price(amount: number, currency: string): Promise<string> {
+    const name = `${amount} ${currency}`;
+    const known = this.#prices.get(name);
+    if (known) return known;
+    const product = await this.stripe.products.create({ name: `Plan of ${name}` });
+    const price = await this.stripe.prices.create({
+      product: product.id,
+      currency,
+      unit_amount: amount,
+      recurring: { interval: "month" },
+    });
+    this.#prices.set(name, price.id);
+    return price.id;
+  }
+
+  /** From the next charge on a card is declined, or works again. */
+  async breakCard({ card }: Subscriber, outcome = "insufficient_funds"): Promise<void> {
+    await setCardOutcome(this.stripe, card, outcome);
+  }
+
+  /** Turns the clock, lets Stripe do what falls due, and the events arrive. */
+  async passTime(to: Date): Promise<void> {
+    this.now = to;
+    this.local.tick();
+    await this.arrive();
+  }
+
+  /** Lets the events arrive that have happened since, in order, but for those `arrives` keeps back. */
+  async arrive(): Promise<void> {
+    const all = this.local.events.all();
+    const fresh = all.slice(this.#seen);
+    this.#seen = all.length;
+    for (const event of fresh) {
+      if (this.arrives(event)) await this.database.receive(event, this.now);
+      else this.late.push(event);
+    }
+  }
+
+  /** Lets what was kept back arrive, in the order given. */
+  async arriveLate(events = this.late.splice(0)): Promise<void> {
+    for (const event of events) await this.database.receive(event, this.now);
+  }
+
+  /** Runs deliver until nothing is due, and lets what it caused arrive. */
+  async deliver(parts: Partial<DeliverParts> = {}): Promise<void> {
+    await deliver({ ...this.parts, ...parts }, this.now);
+    await this.arrive();
+    await this.report();
+  }
+
+  /** What Resend reports of the mails since. */
+  async report(): Promise<void> {
+    await this.inbox.settled();
+    const mails = this.inbox.ledger.mails.slice(this.#reported);
+    this.#reported = this.inbox.ledger.mails.length;
+    for (const mail of mails) {
+      const report = {
+        type: "email.delivered",
+        created_at: this.now.toISOString(),
+        data: { email_id: mail.id, tags: mail.tags },
+      };
+      await this.database.asService(
+        (sql) =>
+          sql`select billing.receive_email_report(${`report_${mail.id}`}, ${sql.json(report)}, ${this.now})`,
+      );
+    }
+  }
+
+  /** The daily run, and what it owes. */
+  async run(parts: Partial<DeliverParts> = {}): Promise<Record<string, number>> {
+    const counts = await chase({ ...this.parts, ...parts }, this.now);
+    await this.arrive();
+    await this.deliver(parts);
+    return counts;
+  }
+
+  /** A day later: what Stripe did meanwhile arrives and is delivered hour by hour as it happens, then the daily run. */
+  async nextDay(): Promise<Record<string, number>> {
+    const until = this.now.getTime() + DAY;
+    for (const hours of [6, 12, 18, 24]) {
+      await this.passTime(new Date(until - DAY + hours * HOUR));
+      await this.deliver();
+    }
+    return this.run();
+  }
+
+  /** Lets time pass until a subscription's next renewal is due and its payment was attempted. */
+  async renew({ subscription }: Subscriber): Promise<void> {
+    const { items } = await this.stripe.subscriptions.retrieve(subscription);
+    const end = items.data[0]?.current_period_end;
+    if (end === undefined) throw new Error(`subscription ${subscription} has no item`);
+    await this.passTime(new Date(end * 1000));
+    // A renewal's invoice is a draft for an hour.
+    await this.passTime(new Date(end * 1000 + HOUR + 60_000));
+    await this.deliver();
+  }
+
+  /** The templates of the mails that left for an address, in order. */
+  mailsTo(email: string): string[] {
+    return this.inbox.ledger.mailsWhere({ to: email }).map(({ tags }) => String(tags.template));
+  }
+}
