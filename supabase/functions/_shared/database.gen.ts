@@ -1658,8 +1658,6 @@ export type Database = {
         };
         Returns: number;
       };
-      entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
-      fail_emails: {
       dunning_preview: {
         Args: { p_now?: string };
         Returns: {
@@ -1676,11 +1674,12 @@ export type Database = {
           would: string;
         }[];
       };
+      entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
       exclude_from_dunning: {
         Args: { p_customer: string; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
       };
-      fail_email: {
+      fail_emails: {
         Args: {
           p_claim_id: string;
           p_error: Json;
@@ -1714,10 +1713,10 @@ export type Database = {
         Args: { p_counts: Json; p_id: number; p_now?: string; p_problem?: string };
         Returns: boolean;
       };
-      finish_email: {
-        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
-        Returns: boolean;
-      };
+      finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      has_feature:
+        | { Args: { feature: string }; Returns: boolean }
+        | { Args: { feature: string; user_id: string }; Returns: boolean };
       hold_dunning: {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
