@@ -43,7 +43,6 @@ function changed(type: string, name: string, object: object, event: Partial<Stri
 
 const STORY = [
   "trial-ending trial-ending:sub_ExampleTeam:1789635600",
-  "payment-failed-notice payment-failed:in_ExampleFirst",
   "payment-action-required action-required:in_ExampleFirst:2",
   "payment-receipt receipt:in_ExampleFirst",
   "refund-issued refund:ch_ExampleFirst:2900",
@@ -92,7 +91,7 @@ describe("the fixtures' story", () => {
         "refund-issued refund:ch_ExampleFirst:2900",
       ]),
     );
-    for (const stale of ["paused:", "trial-ending:", "payment-failed:", "action-required:"]) {
+    for (const stale of ["paused:", "trial-ending:", "dunning:", "action-required:"]) {
       expect(
         mails.filter((mail) => mail.includes(` ${stale}`)),
         stale,
