@@ -1703,17 +1703,13 @@ export type Database = {
         Returns: string;
       };
       find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
-      finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
-      forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
-      has_feature:
-        | { Args: { feature: string }; Returns: boolean }
-        | { Args: { feature: string; user_id: string }; Returns: boolean };
       finish_dunning_end: { Args: { p_action: number; p_now?: string }; Returns: string };
       finish_dunning_run: {
         Args: { p_counts: Json; p_id: number; p_now?: string; p_problem?: string };
         Returns: boolean;
       };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       has_feature:
         | { Args: { feature: string }; Returns: boolean }
         | { Args: { feature: string; user_id: string }; Returns: boolean };
