@@ -133,12 +133,18 @@ describe("two at the same time", () => {
     await tell(
       database,
       story.product("export", "a"),
-      story.product("sso", "b"),
+      story.product("export, sso", "b"),
       story.customer(user, "1"),
       story.customer(user, "2"),
     );
     await overlap(story.subscription({}, ["a"], "1"), story.subscription({}, ["b"], "2"));
-    expect(await featuresOf(database, user)).toEqual(["export", "sso"]);
+    const rows = await database.sql`
+      select feature, sources from billing.entitlements where user_id = ${user} order by feature
+    `;
+    expect(rows).toEqual([
+      { feature: "export", sources: [story.id("sub", "1"), story.id("sub", "2")] },
+      { feature: "sso", sources: [story.id("sub", "2")] },
+    ]);
   });
 
   it("a subscription and the link of its user's other customer are both seen", async () => {

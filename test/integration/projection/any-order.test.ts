@@ -89,6 +89,17 @@ describe.runIf(COUNT >= 100)("the histories", () => {
       ),
     ).toBeGreaterThan(share);
   });
+
+  it("leave users with features, and take some of them away again", async () => {
+    const holders = played.histories.filter((_, index) =>
+      played.settledStateOf(IN_ORDER, index)?.get("entitlements"),
+    );
+    expect(holders.length).toBeGreaterThan(COUNT / 10);
+    const [row] = await database.sql<{ revoked: number }[]>`
+      select count(*)::integer as revoked from billing.audit_events where action = 'entitlement.revoked'
+    `;
+    expect(row?.revoked).toBeGreaterThan(COUNT / 10);
+  });
 });
 
 describe("any order, any repetition", () => {
