@@ -20,6 +20,14 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.'),
   ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
   ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.'),
+  ('DU010', 'usage_limit_reached', 'Nothing was counted. DETAIL says as JSON what is left; it is more after an upgrade or in the next period.'),
+  ('DU011', 'no_usage_period', 'The user has no subscription in force whose price or product has metadata limit_<metric>.'),
+  ('DU012', 'invalid_usage', 'Pass a user, a metric, a quantity from 1 to 1000000000000 and an idempotency key of up to 255 characters.'),
+  ('DU013', 'usage_key_reused', 'A key stands for one recording. Use the same arguments to repeat it, or another key to record more.'),
+  ('DU015', 'insufficient_credits', 'Nothing was deducted. DETAIL says as JSON how many credits there are.'),
+  ('DU016', 'credit_key_reused', 'A key stands for one change of a balance. Use the same arguments to repeat it, or another key for another change.'),
+  ('DU017', 'invalid_credits', 'Pass a user, a kind of up to 64 characters, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
+  ('DU018', 'no_user_to_credit', 'Credits are granted to a user of auth.users.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
   ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
@@ -43,6 +51,23 @@ $$;
 
 comment on function billing_private.raise_error is
   'Raises one of our errors: SQLSTATE, a message that names the offending value, and the hint of error_codes.';
+
+create function billing_private.raise_error_with(p_sqlstate text, p_message text, p_detail jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  raise exception using
+    errcode = p_sqlstate,
+    message = p_message,
+    detail = p_detail,
+    hint = (select c.hint from billing_private.error_codes as c where c.sqlstate = p_sqlstate);
+end;
+$$;
+
+comment on function billing_private.raise_error_with is
+  'raise_error, and in DETAIL, as JSON, the numbers that a program decides by.';
 
 create function billing_private.tg_append_only()
 returns trigger

@@ -97,6 +97,9 @@ begin
     case when named is null then 'customer.unlinked' else 'customer.linked' end,
     'system', p_customer_id, p_customer_id, jsonb_build_object('user_id', named), p_now
   );
+  -- What takes a user's turn comes last.
+  perform billing_private.refresh_usage_of_customer(p_customer_id);
+  perform billing_private.settle_purchases_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
 end;
 $$;

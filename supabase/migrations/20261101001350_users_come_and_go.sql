@@ -1,5 +1,6 @@
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
--- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, entitlements, audit_events.
+-- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, audit_events, and
+-- what a user has by a customer: usage, credits, entitlements.
 -- Called by: triggers on auth.users; cron.
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
@@ -13,24 +14,26 @@ declare
     from billing_private.customer_claims as c
     join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
     where c.is_waiting
+    order by c.customer_id
     limit p_limit
   );
   missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
 begin
   -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
   perform billing_private.lock_customers(named || missed);
+  perform billing_private.share_plans_of(named || missed);
   update billing_private.customer_claims as c
   set is_waiting = false
   where c.customer_id = any (named)
     and c.is_waiting
     and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.claimed_user));
   perform billing_private.link_customer(c.id, p_now) from unnest(named || missed) as c (id);
-  return cardinality(named) + cardinality(missed);
+  return cardinality(named) + cardinality(missed) + billing_private.settle_waiting_purchases(p_now, null, p_limit);
 end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other. Run by cron every minute. Returns how many.';
+  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by cron every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]
@@ -52,6 +55,7 @@ begin
     ) as recent
     join billing.customers as c on c.id = recent.customer_id and c.user_id is null
     join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
+    order by c.id
     limit p_limit
   );
 end;
@@ -82,7 +86,9 @@ begin
       and (select s.link_customers_by_email from billing.settings as s)
   );
   perform billing_private.lock_customers(known);
+  perform billing_private.share_plans_of(known);
   perform billing_private.link_customer(c.id, now()) from unnest(known) as c (id);
+  perform billing_private.settle_waiting_purchases(now(), new.id);
   return null;
 -- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
 exception when others then
@@ -120,12 +126,13 @@ begin
         'customer.unlinked', 'system', known.id, known.id,
         jsonb_build_object('user_id', null, 'former_user_id', old.id, 'reason', 'user_deleted'), now()
       );
+      perform billing_private.settle_purchases_of_customer(known.id, now());
     end loop;
     perform billing_private.save_entitlements(old.id, now());
     return old;
   end if;
   -- Somebody else may be named for the same customer, by a source that counts for less.
-  for known in select c.customer_id as id from billing_private.customer_claims as c where c.claimed_user = old.id::text loop
+  for known in select c.customer_id as id from billing_private.customer_claims as c where c.claimed_user = old.id::text order by 1 loop
     perform billing_private.link_customer(known.id, now());
   end loop;
   return null;

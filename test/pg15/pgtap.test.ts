@@ -49,6 +49,7 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
       "duebase-entitlements",
       "duebase-link",
       "duebase-purge-outbox",
+      "duebase-purge-usage",
       "duebase-retry",
     ]);
   });

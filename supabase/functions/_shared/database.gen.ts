@@ -118,6 +118,49 @@ export type Database = {
         };
         Relationships: [];
       };
+      credit_entries: {
+        Row: {
+          balance_after: number;
+          created_at: string;
+          credits: number;
+          id: number;
+          idempotency_key: string | null;
+          kind: string;
+          missing: number;
+          note: string | null;
+          purchase: string | null;
+          reason: string;
+          user_id: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          balance_after: number;
+          created_at: string;
+          credits: number;
+          id?: never;
+          idempotency_key?: string | null;
+          kind: string;
+          missing: number;
+          note?: string | null;
+          purchase?: string | null;
+          reason: string;
+          user_id?: string | null;
+        };
+        Update: {
+          balance_after?: number;
+          created_at?: string;
+          credits?: number;
+          id?: never;
+          idempotency_key?: string | null;
+          kind?: string;
+          missing?: number;
+          note?: string | null;
+          purchase?: string | null;
+          reason?: string;
+          user_id?: string | null;
+        };
+        Relationships: [];
+      };
       customers: {
         Row: {
           balance: number | null;
@@ -1349,6 +1392,43 @@ export type Database = {
         };
         Relationships: [];
       };
+      subscription_usage: {
+        Row: {
+          id: number;
+          is_open: boolean;
+          metric: string;
+          period_end: string | null;
+          period_start: string;
+          subscription: string;
+          usage_limit: number | null;
+          used: number;
+          user_id: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          id?: never;
+          is_open: boolean;
+          metric: string;
+          period_end?: string | null;
+          period_start: string;
+          subscription: string;
+          usage_limit?: number | null;
+          used: number;
+          user_id?: string | null;
+        };
+        Update: {
+          id?: never;
+          is_open?: boolean;
+          metric?: string;
+          period_end?: string | null;
+          period_start?: string;
+          subscription?: string;
+          usage_limit?: number | null;
+          used?: number;
+          user_id?: string | null;
+        };
+        Relationships: [];
+      };
       subscriptions: {
         Row: {
           billing_cycle_anchor: string | null;
@@ -1645,18 +1725,58 @@ export type Database = {
       };
       close_dunning: { Args: { p_case_id: number; p_now?: string; p_reason: string }; Returns: undefined };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
-      define_dunning_policy: {
+      credit_balance:
+        | { Args: { kind: string }; Returns: number }
+        | { Args: { kind: string; user_id: string }; Returns: number };
+      current_usage:
+        | {
+            Args: { metric: string };
+            Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
+            SetofOptions: {
+              from: "*";
+              to: "usage_reading";
+              isOneToOne: true;
+              isSetofReturn: false;
+            };
+          }
+        | {
+            Args: { metric: string; p_now?: string; user_id: string };
+            Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
+            SetofOptions: {
+              from: "*";
+              to: "usage_reading";
+              isOneToOne: true;
+              isSetofReturn: false;
+            };
+          };
+      deduct_credits: {
         Args: {
-          p_description?: string;
-          p_end_action?: string;
-          p_keeps_access?: boolean;
-          p_minimum_amounts?: Json;
-          p_name: string;
+          amount: number;
+          idempotency_key: string;
+          kind: string;
+          note?: string;
           p_now?: string;
-          p_steps: Json;
-          p_void_open_invoices?: boolean;
+          user_id: string;
         };
-        Returns: number;
+        Returns: {
+          balance_after: number;
+          created_at: string;
+          credits: number;
+          id: number;
+          idempotency_key: string | null;
+          kind: string;
+          missing: number;
+          note: string | null;
+          purchase: string | null;
+          reason: string;
+          user_id: string | null;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "credit_entries";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       dunning_preview: {
         Args: { p_now?: string };
@@ -1673,6 +1793,18 @@ export type Database = {
           subject_id: string;
           would: string;
         }[];
+      define_dunning_policy: {
+        Args: {
+          p_description?: string;
+          p_end_action?: string;
+          p_keeps_access?: boolean;
+          p_minimum_amounts?: Json;
+          p_name: string;
+          p_now?: string;
+          p_steps: Json;
+          p_void_open_invoices?: boolean;
+        };
+        Returns: number;
       };
       entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
       exclude_from_dunning: {
@@ -1719,6 +1851,43 @@ export type Database = {
       };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
+      finish_email: {
+        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
+        Returns: boolean;
+      };
+      grant_credits: {
+        Args: {
+          amount: number;
+          idempotency_key: string;
+          kind: string;
+          note?: string;
+          p_now?: string;
+          user_id: string;
+        };
+        Returns: {
+          balance_after: number;
+          created_at: string;
+          credits: number;
+          id: number;
+          idempotency_key: string | null;
+          kind: string;
+          missing: number;
+          note: string | null;
+          purchase: string | null;
+          reason: string;
+          user_id: string | null;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "credit_entries";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      has_feature:
+        | { Args: { feature: string }; Returns: boolean }
+        | { Args: { feature: string; user_id: string }; Returns: boolean };
+      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
@@ -1727,6 +1896,16 @@ export type Database = {
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
+      record_usage: {
+        Args: { idempotency_key: string; metric: string; p_now?: string; quantity: number; user_id: string };
+        Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
+        SetofOptions: {
+          from: "*";
+          to: "usage_reading";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
         Returns: number;
@@ -1744,7 +1923,14 @@ export type Database = {
       [_ in never]: never;
     };
     CompositeTypes: {
-      [_ in never]: never;
+      usage_reading: {
+        metric: string | null;
+        used: number | null;
+        usage_limit: number | null;
+        remaining: number | null;
+        period_start: string | null;
+        period_end: string | null;
+      };
     };
   };
 };

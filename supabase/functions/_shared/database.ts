@@ -111,10 +111,10 @@ const MISTAKES: ReadonlyArray<[RegExp, string]> = [
 
 /** Turns an answer that is no success into the error it means. */
 function databaseError(status: number, body: unknown): Error {
-  const { code, message, hint } = errorFields(body);
+  const { code, message, hint, details } = errorFields(body);
   const diagnostics: Diagnostics = { sqlstate: loggableCode(code), upstream_status: status };
 
-  if (code.startsWith("DU")) return new DatabaseRefusal(code, message, hint, diagnostics);
+  if (code.startsWith("DU")) return new DatabaseRefusal(code, message, hint, diagnostics, details);
   if (UNSTORABLE.test(code)) {
     return new InvalidEventError("unstorable_event", "The event cannot be stored as jsonb.", diagnostics);
   }
@@ -134,10 +134,10 @@ function mistakeOfStatus(status: number): string | undefined {
   return "The Data API refused the call in a way it should not.";
 }
 
-function errorFields(body: unknown): { code: string; message: string; hint: string } {
+function errorFields(body: unknown): Record<"code" | "message" | "hint" | "details", string> {
   const fields: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {};
   const text = (name: string) => (typeof fields[name] === "string" ? fields[name] : "");
-  return { code: text("code"), message: text("message"), hint: text("hint") };
+  return { code: text("code"), message: text("message"), hint: text("hint"), details: text("details") };
 }
 
 function loggableCode(code: string): string | undefined {

@@ -14,6 +14,14 @@ export const DATABASE_REFUSALS = {
   DU007: { code: "invalid_claim", status: 400 },
   DU008: { code: "invalid_object", status: 400 },
   DU009: { code: "invalid_report", status: 400 },
+  DU010: { code: "usage_limit_reached", status: 429 },
+  DU011: { code: "no_usage_period", status: 403 },
+  DU012: { code: "invalid_usage", status: 400 },
+  DU013: { code: "usage_key_reused", status: 409 },
+  DU015: { code: "insufficient_credits", status: 402 },
+  DU016: { code: "credit_key_reused", status: 409 },
+  DU017: { code: "invalid_credits", status: 400 },
+  DU018: { code: "no_user_to_credit", status: 404 },
   DU025: { code: "unknown_user", status: 404 },
   DU040: { code: "invalid_dunning_policy", status: 400 },
   DU041: { code: "invalid_dunning_assignment", status: 400 },
@@ -159,12 +167,15 @@ export class InvalidEventError extends DuebaseError {
 /** The database understood the call and refuses it for good, with a message and a hint of its own. */
 export class DatabaseRefusal extends DuebaseError {
   readonly hint: string;
+  /** DETAIL: for some refusals a JSON object with the numbers to decide by, such as what is left of a limit. */
+  readonly detail: string;
 
-  constructor(sqlstate: string, message: string, hint: string, diagnostics: Diagnostics) {
+  constructor(sqlstate: string, message: string, hint: string, diagnostics: Diagnostics, detail = "") {
     // A code of a newer database than this function was deployed with is still a refusal.
     const { code, status } = refusalOf(sqlstate) ?? { code: "refused", status: 400 };
     super(code, status, message, { diagnostics });
     this.hint = hint;
+    this.detail = detail;
   }
 }
 

@@ -18,6 +18,13 @@ select is_empty(
 select set_eq(
   $$ select signature from pg_temp.our_functions where prosecdef $$,
   array[
+    'billing.record_usage(uuid,text,bigint,text,timestamp with time zone)',
+    'billing.current_usage(uuid,text,timestamp with time zone)',
+    'billing.grant_credits(uuid,text,bigint,text,text,timestamp with time zone)',
+    'billing.deduct_credits(uuid,text,bigint,text,text,timestamp with time zone)',
+    'billing.credit_balance(uuid,text)',
+    'billing.current_usage(text)',
+    'billing.credit_balance(text)',
     'billing.claim_outbox(text,integer,interval,text[],timestamp with time zone)',
     'billing.complete_outbox(bigint,uuid,timestamp with time zone)',
     'billing.fail_outbox(bigint,uuid,jsonb,interval,boolean,timestamp with time zone)',
@@ -51,12 +58,21 @@ select is_empty(
 );
 select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('authenticated', oid, 'execute') $$,
-  array['billing.has_feature(text)', 'billing.entitlements_version()'],
+  array[
+    'billing.has_feature(text)', 'billing.entitlements_version()', 'billing.current_usage(text)', 'billing.credit_balance(text)'
+  ],
   'authenticated may ask about themselves and execute nothing else'
 );
 select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('service_role', oid, 'execute') $$,
   array[
+    'billing.current_usage(text)',
+    'billing.credit_balance(text)',
+    'billing.record_usage(uuid,text,bigint,text,timestamp with time zone)',
+    'billing.current_usage(uuid,text,timestamp with time zone)',
+    'billing.grant_credits(uuid,text,bigint,text,text,timestamp with time zone)',
+    'billing.deduct_credits(uuid,text,bigint,text,text,timestamp with time zone)',
+    'billing.credit_balance(uuid,text)',
     'billing.claim_outbox(text,integer,interval,text[],timestamp with time zone)',
     'billing.complete_outbox(bigint,uuid,timestamp with time zone)',
     'billing.fail_outbox(bigint,uuid,jsonb,interval,boolean,timestamp with time zone)',

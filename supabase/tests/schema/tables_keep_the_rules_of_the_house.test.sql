@@ -68,6 +68,9 @@ select is_empty(
       and (conrelid::regclass::text, confrelid::regclass::text) not in (
         ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events'),
         ('billing.entitlements', 'auth.users'), ('billing_private.entitlement_versions', 'auth.users'),
+        ('billing.subscription_usage', 'auth.users'), ('billing_private.usage_records', 'auth.users'),
+        ('billing.credit_entries', 'auth.users'), ('billing_private.credit_balances', 'auth.users'),
+        ('billing_private.credit_purchases', 'auth.users'),
         ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails')
       )
   $$,

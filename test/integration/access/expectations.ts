@@ -11,6 +11,7 @@ export type Audience =
 export const tables: Record<string, Audience> = {
   "billing.audit_events": "service",
   "billing.checkout_sessions": "service",
+  "billing.credit_entries": "owner",
   "billing.customers": "owner",
   "billing.disputes": "service",
   "billing.dunning_actions": "service",
@@ -40,6 +41,7 @@ export const tables: Record<string, Audience> = {
   "billing.revenue_at_risk": "service",
   "billing.settings": "service",
   "billing.subscription_items": "owner",
+  "billing.subscription_usage": "owner",
   "billing.subscriptions": "owner",
   "billing.suppressed_addresses": "service",
   "billing.webhook_duplicates": "service",
@@ -47,7 +49,11 @@ export const tables: Record<string, Audience> = {
 };
 
 /** The column of a subscriber's rows that ends in the subscriber's name, where it is not `id`; see subscribers.ts. */
-export const namedBy: Record<string, string> = { "billing.entitlements": "feature" };
+export const namedBy: Record<string, string> = {
+  "billing.credit_entries": "purchase",
+  "billing.entitlements": "feature",
+  "billing.subscription_usage": "subscription",
+};
 
 /** Every function of schema `billing`, by name and the types of its arguments. */
 export const functions: Record<string, Audience> = {
@@ -79,11 +85,18 @@ export const functions: Record<string, Audience> = {
   "billing.has_feature(text)": "owner",
   "billing.has_feature(uuid, text)": "service",
   "billing.forget_user(uuid, timestamp with time zone)": "service",
+  "billing.credit_balance(text)": "owner",
+  "billing.credit_balance(uuid, text)": "service",
+  "billing.current_usage(text)": "owner",
+  "billing.current_usage(uuid, text, timestamp with time zone)": "service",
+  "billing.deduct_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
+  "billing.grant_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.read_app_addresses()": "service",
   "billing.receive_email_report(text, jsonb, timestamp with time zone)": "service",
   "billing.receive_event(jsonb, timestamp with time zone)": "service",
+  "billing.record_usage(uuid, text, bigint, text, timestamp with time zone)": "service",
   "billing.release_outbox(bigint[], uuid, interval, timestamp with time zone)": "service",
   "billing.replay_failed_webhook(text, timestamp with time zone)": "service",
   "billing.replay_outbox(bigint, timestamp with time zone)": "service",

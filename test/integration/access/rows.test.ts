@@ -21,6 +21,10 @@ beforeAll(async () => {
     insert into billing.subscription_items (id, subscription) values ('si_nobody', 'sub_nobody'), ('si_lost', 'sub_unknown');
     insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)
     values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
+    insert into billing.subscription_usage (subscription, metric, period_start, used, is_open)
+    values ('sub_nobody', 'api_calls', now(), 0, true);
+    insert into billing.credit_entries (kind, credits, balance_after, reason, missing, purchase, created_at)
+    values ('images', 1, 1, 'purchase', 0, 'pi_guest', now());
     insert into billing.payment_methods (id, customer) values ('pm_nobody', 'cus_nobody'), ('pm_guest', null);
     insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_ada', now());
     insert into billing.entitlements (user_id, feature, sources, version, updated_at)

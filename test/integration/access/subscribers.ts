@@ -14,6 +14,7 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
   const customer = `cus_${name}`;
   const period = { current_period_start: 1_790_000_000, current_period_end: 1_792_592_000 };
   const objects: [type: string, object: object][] = [
+    ["product.created", { id: "prod_1", object: "product", metadata: { limit_api_calls: "100" } }],
     ["customer.created", { id: customer, object: "customer", email, metadata: { user_id: id } }],
     [
       "customer.subscription.created",
@@ -49,6 +50,7 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
         amount_received: 900,
         currency: "eur",
         status: "succeeded",
+        metadata: { credit_kind: "images", credits: "10" },
       },
     ],
     [

@@ -120,6 +120,38 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'msg_' || n, 'email.delivered', 're_' || n, n, to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
     from generate_series(1, 25000) as n;
 
+    update billing.products set metadata = '{"limit_api_calls": "1000"}' where id like 'prod_%';
+    insert into billing_private.limits_in_force (object_id, limits)
+    select id, '{"api_calls": "1000"}' from billing.products;
+    -- Eleven months are over, the twelfth is open.
+    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    select
+      ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'sub_' || n, 'api_calls',
+      to_timestamp(1700000000 + month * 2592000), to_timestamp(1702592000 + month * 2592000), 1000, 10, month = 11
+    from generate_series(1, 20000) as n, generate_series(0, 11) as month;
+    update billing.subscription_items as i
+    set current_period_start = to_timestamp(1728512000), current_period_end = to_timestamp(1731104000)
+    where i.id like 'si_%';
+    insert into billing_private.usage_records (user_id, idempotency_key, metric, quantity, recorded_at)
+    select
+      ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'key ' || n, 'api_calls', 1,
+      to_timestamp(1700000000 + n * 100)
+    from generate_series(1, 100000) as n;
+
+    insert into billing_private.credit_balances (user_id, kind, credits)
+    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'images', 1000 from generate_series(1, ${customers}) as n;
+    insert into billing.credit_entries (user_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, created_at)
+    select
+      ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', case n % 2 when 0 then 10 else -1 end, 10,
+      case n % 2 when 0 then 'purchase' else 'deduction' end, 0, case n % 2 when 0 then 'pi_' || n end,
+      case n % 2 when 1 then 'key ' || n end, to_timestamp(1700000000 + n)
+    from generate_series(1, 100000) as n;
+    insert into billing_private.credit_purchases (id, session, customer, guest, is_waiting, holder, kind, credited, standing)
+    select
+      'pi_' || n, 'cs_' || n, 'cus_' || (n % ${customers} + 1), case n % 1000 when 0 then '00000000-0000-4000-8000-' || lpad(n::text, 12, '0') end,
+      n % 1000 = 0, ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', 10, 10
+    from generate_series(1, 50000) as n;
+
     set session_replication_role = origin;
   `);
   await admin.unsafe("analyze");

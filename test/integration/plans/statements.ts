@@ -207,6 +207,105 @@ export const hotStatements: Statement[] = [
     uses: ["checkout_sessions_pkey"],
   },
   {
+    what: "a customer who is linked to another user",
+    sql: receive("customer.updated", {
+      id: "cus_4712",
+      object: "customer",
+      metadata: { user_id: userOf(1) },
+    }),
+    uses: ["credit_purchases_by_customer", "subscriptions_by_customer"],
+  },
+  {
+    what: "a subscription that renews, with usage to count",
+    sql: receive("customer.subscription.updated", {
+      id: "sub_4711",
+      object: "subscription",
+      customer: "cus_4712",
+      status: "active",
+      items: {
+        data: [
+          {
+            id: "si_4711",
+            price: { id: "price_4711", product: "prod_711" },
+            current_period_start: 1_731_104_000,
+            current_period_end: 1_733_696_000,
+          },
+        ],
+      },
+    }),
+    uses: ["a_metric_has_one_row_a_period"],
+  },
+  {
+    what: "a product whose limits change",
+    sql: receive("product.updated", {
+      id: "prod_711",
+      object: "product",
+      metadata: { limit_api_calls: "2000" },
+    }),
+    uses: ["limits_in_force_pkey", "subscription_items_by_product"],
+  },
+  {
+    what: "usage that is recorded, and read",
+    sql: `
+      select billing.record_usage('${userOf(4712)}', 'api_calls', 1, 'new', to_timestamp(1729000000));
+      select billing.current_usage('${userOf(4712)}', 'api_calls', to_timestamp(1729000000));
+    `,
+    uses: ["subscription_usage_in_force", "usage_records_pkey"],
+  },
+  {
+    what: "keys of usage that are forgotten, every hour",
+    sql: "select billing_private.purge_usage_records(to_timestamp(1707777000), 100)",
+    uses: ["usage_records_by_age"],
+  },
+  {
+    what: "an owner's usage",
+    sql: "select * from billing.subscription_usage order by period_start desc limit 20",
+    as: owner,
+    uses: ["subscription_usage_by_user"],
+  },
+  {
+    what: "credits that are deducted, and read",
+    sql: `
+      select billing.deduct_credits('${userOf(4712)}', 'images', 1, 'new');
+      select billing.credit_balance('${userOf(4712)}', 'images');
+    `,
+    uses: ["credit_balances_pkey", "a_key_of_a_user_is_used_once"],
+  },
+  {
+    what: "an owner's credits, newest first",
+    sql: "select * from billing.credit_entries order by created_at desc limit 20",
+    as: owner,
+    uses: ["credit_entries_by_user"],
+  },
+  {
+    what: "a purchase that is refunded",
+    sql: receive("charge.refunded", {
+      id: "ch_4711",
+      object: "charge",
+      customer: "cus_4712",
+      payment_intent: "pi_4711",
+      amount: 900,
+      amount_refunded: 900,
+      currency: "eur",
+      status: "succeeded",
+      metadata: { credit_kind: "images", credits: "10" },
+    }),
+    uses: ["credit_purchases_pkey"],
+  },
+  {
+    what: "a checkout that buys credits",
+    sql: receive("checkout.session.completed", {
+      id: "cs_4711",
+      object: "checkout.session",
+      mode: "payment",
+      customer: "cus_4712",
+      payment_intent: "pi_4711",
+      payment_status: "paid",
+      metadata: { credit_kind: "images", credits: "10" },
+    }),
+    uses: ["credit_purchases_by_session"],
+  },
+  {
     what: "a checkout that names its user",
     sql: receive("checkout.session.completed", {
       id: "cs_1",
@@ -222,12 +321,12 @@ export const hotStatements: Statement[] = [
       delete from auth.users where id = '${userOf(4711)}';
       insert into auth.users (id, email, email_confirmed_at) values ('${userOf(9_999_999)}', '4711@example.com', now());
     `,
-    uses: ["customer_claims_by_user", "customers_by_email"],
+    uses: ["customer_claims_by_user", "customers_by_email", "credit_purchases_waiting"],
   },
   {
     what: "a user who leaves",
     sql: `delete from auth.users where id = '${userOf(4711)}'`,
-    uses: ["customers_by_user"],
+    uses: ["customers_by_user", "credit_purchases_by_holder"],
   },
   {
     what: "the customers of a user whose account was deleted, to be forgotten",
@@ -388,6 +487,11 @@ export const lookups: Statement[] = [
     what: "the checkouts of a customer, newest first",
     sql: "select * from billing.checkout_sessions where customer = 'cus_4711' order by created desc limit 20",
     uses: ["checkout_sessions_by_customer"],
+  },
+  {
+    what: "what a purchase did to a balance",
+    sql: "select * from billing.credit_entries where purchase = 'pi_4712' order by id",
+    uses: ["credit_entries_by_purchase"],
   },
   {
     what: "the emails of a customer",

@@ -17,7 +17,14 @@ describe("an error the database raises on purpose", () => {
   it.each(Object.entries(DATABASE_REFUSALS))(
     "%s arrives typed, with its message and hint",
     async (sqlstate, known) => {
-      dataApi.behave(failsWith(400, { code: sqlstate, message: "evt_1 is wrong", hint: "Put it right." }));
+      dataApi.behave(
+        failsWith(400, {
+          code: sqlstate,
+          message: "evt_1 is wrong",
+          hint: "Put it right.",
+          details: '{"left": 1}',
+        }),
+      );
       const call = connectDatabase({ url: dataApi.url, secretKey: "sb_secret_example" });
       const error = await call("receive_event", '{"event":{}}').catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(DatabaseRefusal);
@@ -25,6 +32,7 @@ describe("an error the database raises on purpose", () => {
         ...known,
         message: "evt_1 is wrong",
         hint: "Put it right.",
+        detail: '{"left": 1}',
         diagnostics: { sqlstate },
       });
     },

@@ -24,7 +24,7 @@ export const answers: Behaviour = (call, response, store) => json(response, 200,
 /** Answers with an error as PostgREST shapes it. */
 export function failsWith(
   status: number,
-  error: { code: string; message?: string; hint?: string },
+  error: { code: string; message?: string; hint?: string; details?: string },
 ): Behaviour {
   return (_call, response) => json(response, status, { message: "", details: null, hint: null, ...error });
 }

@@ -1,0 +1,293 @@
+-- Recording usage: counted once per key, never over the limit, in the period that the user is in.
+-- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
+-- Called by: the application, as service_role; current_usage(metric) by signed-in users for themselves.
+
+create table billing_private.usage_records (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  idempotency_key text not null,
+  metric text not null,
+  quantity bigint not null,
+  recorded_at timestamptz not null,
+  primary key (user_id, idempotency_key)
+);
+
+comment on table billing_private.usage_records is
+  'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
+
+comment on column billing_private.usage_records.user_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
+comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
+comment on column billing_private.usage_records.quantity is 'Units of the metric.';
+comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
+
+create index usage_records_by_age on billing_private.usage_records (recorded_at);
+alter table billing_private.usage_records enable row level security;
+create policy nobody_reads on billing_private.usage_records using (false);
+
+create type billing.usage_reading as (
+  metric text,
+  used bigint,
+  usage_limit bigint,
+  remaining bigint,
+  period_start timestamptz,
+  period_end timestamptz
+);
+
+comment on type billing.usage_reading is
+  'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
+
+create function billing_private.usage_in_force(p_user_id uuid, p_metric text, p_now timestamptz)
+returns setof billing.subscription_usage
+language plpgsql
+set search_path = ''
+as $$
+declare
+  period record;
+  next_period billing.subscription_usage;
+begin
+  for period in
+    select u as usage, s.cancel_at_period_end or coalesce(s.cancel_at <= p_now, false) as ends
+    from billing.subscription_usage as u
+    join billing.subscriptions as s on s.id = u.subscription
+    where u.user_id = p_user_id
+      and u.metric = p_metric
+      and u.is_open
+      -- As for entitlements: dunning may keep a subscription in force, or take it.
+      and coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
+    order by u.usage_limit is not null, u.period_end, u.id
+  loop
+    if coalesce((period.usage).period_end > p_now, true) then
+      return next period.usage;
+    elsif not period.ends then
+      -- The period is over and its renewal has not been told: what is used from here on belongs to the next one.
+      next_period := null;
+      select u.*
+      into next_period
+      from billing.subscription_usage as u
+      where u.subscription = (period.usage).subscription
+        and u.metric = p_metric
+        and u.period_start = (period.usage).period_end
+      order by u.used desc, u.id
+      limit 1;
+      if not found then
+        next_period := period.usage;
+        next_period.id := null;
+        next_period.period_start := (period.usage).period_end;
+        next_period.period_end := null;
+        next_period.used := 0;
+      end if;
+      next_period.usage_limit := (period.usage).usage_limit;
+      return next next_period;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.usage_in_force is
+  'The periods that usage counts to at p_now, unlimited ones first, then the ones that end first. A renewal that is late does not end a subscription: its next period has no id before something is recorded, and no end before Stripe tells it.';
+
+create function billing_private.read_usage(p_user_id uuid, p_metric text, p_now timestamptz)
+returns billing.usage_reading
+language plpgsql
+set search_path = ''
+as $$
+declare
+  reading billing.usage_reading;
+begin
+  select
+    p_metric,
+    coalesce(sum(u.used), 0)::bigint,
+    case when not coalesce(bool_or(u.usage_limit is null), false) then coalesce(sum(u.usage_limit), 0)::bigint end,
+    case when not coalesce(bool_or(u.usage_limit is null), false) then coalesce(sum(greatest(u.usage_limit - u.used, 0)), 0)::bigint end,
+    min(u.period_start),
+    min(u.period_end)
+  into reading
+  from billing_private.usage_in_force(p_user_id, p_metric, p_now) as u;
+  return reading;
+end;
+$$;
+
+comment on function billing_private.read_usage is 'What is used and left of a metric over all periods in force; all zero where there is none.';
+
+create function billing_private.check_usage(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_user_id is null then
+    perform billing_private.raise_error('DU012', 'usage of nobody: user_id is null');
+  elsif coalesce(p_metric, '') !~ '^[a-z0-9_]{1,60}$' then
+    perform billing_private.raise_error('DU012', format('no metric can be called %L', left(p_metric, 80)));
+  elsif p_quantity is null or p_quantity not between 1 and 1000000000000 then
+    perform billing_private.raise_error('DU012', format('cannot record %s of %s', coalesce(p_quantity::text, 'null'), p_metric));
+  elsif coalesce(btrim(p_key), '') = '' or length(p_key) > 255 then
+    perform billing_private.raise_error('DU012', format('usage of %s has no usable idempotency key: %L', p_metric, left(p_key, 80)));
+  end if;
+end;
+$$;
+
+comment on function billing_private.check_usage is 'Refuses what cannot be recorded (DU012), saying why.';
+
+create function billing_private.refuse_usage(p_user_id uuid, p_left billing.usage_reading, p_quantity bigint)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_left.period_start is null then
+    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_user_id, p_left.metric));
+  end if;
+  perform billing_private.raise_error_with(
+    'DU010',
+    format('over the limit of %s %s: %s used, %s more asked for', p_left.usage_limit, p_left.metric, p_left.used, p_quantity),
+    to_jsonb(p_left) || jsonb_build_object('asked', p_quantity)
+  );
+end;
+$$;
+
+comment on function billing_private.refuse_usage is 'Raises DU011 where nothing allows the metric at all, else DU010 with what is left in DETAIL.';
+
+create function billing_private.count_usage(p_period billing.subscription_usage, p_quantity bigint)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_period.id is not null then
+    update billing.subscription_usage as u set used = u.used + p_quantity where u.id = p_period.id;
+  else
+    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    values (
+      p_period.user_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, p_quantity,
+      false
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.count_usage is 'Adds to a period, or begins the row of one that Stripe has not told of yet.';
+
+create function billing_private.is_recorded(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  earlier billing_private.usage_records;
+begin
+  select * into earlier from billing_private.usage_records as r where r.user_id = p_user_id and r.idempotency_key = p_key;
+  if not found then
+    return false;
+  elsif (earlier.metric, earlier.quantity) is distinct from (p_metric, p_quantity) then
+    perform billing_private.raise_error(
+      'DU013', format('key %L recorded %s of %s, not %s of %s', left(p_key, 80), earlier.quantity, earlier.metric, p_quantity, p_metric)
+    );
+  end if;
+  return true;
+end;
+$$;
+
+comment on function billing_private.is_recorded is 'Whether this key was counted already. Raises DU013 where it was for something else.';
+
+create function billing.record_usage(
+  user_id uuid, metric text, quantity bigint, idempotency_key text, p_now timestamptz default now()
+)
+returns billing.usage_reading
+language plpgsql
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  reading billing.usage_reading;
+  period billing.subscription_usage;
+  open_quantity bigint := quantity;
+  part bigint;
+begin
+  perform billing_private.check_usage(user_id, metric, quantity, idempotency_key);
+  -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
+  -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
+  perform from billing.subscription_usage as u where u.user_id = record_usage.user_id and u.is_open order by u.id for update;
+  if billing_private.is_recorded(user_id, metric, quantity, idempotency_key) then
+    return billing_private.read_usage(user_id, metric, p_now);
+  end if;
+  reading := billing_private.read_usage(user_id, metric, p_now);
+  if reading.period_start is null or quantity > reading.remaining then
+    perform billing_private.refuse_usage(user_id, reading, quantity);
+  end if;
+
+  insert into billing_private.usage_records values (user_id, idempotency_key, metric, quantity, p_now);
+  for period in select * from billing_private.usage_in_force(user_id, metric, p_now) loop
+    part := case when period.usage_limit is null then open_quantity else least(open_quantity, greatest(period.usage_limit - period.used, 0)) end;
+    if part > 0 then
+      perform billing_private.count_usage(period, part);
+      open_quantity := open_quantity - part;
+    end if;
+  end loop;
+  return billing_private.read_usage(user_id, metric, p_now);
+end;
+$$;
+
+comment on function billing.record_usage is
+  'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
+
+create function billing.current_usage(user_id uuid, metric text, p_now timestamptz default now())
+returns billing.usage_reading
+language plpgsql
+-- Definer: see record_usage.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage(user_id, metric, p_now);
+end;
+$$;
+
+comment on function billing.current_usage(uuid, text, timestamptz) is
+  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
+
+create function billing.current_usage(metric text)
+returns billing.usage_reading
+language plpgsql
+-- Definer: a signed-in user reads no internals; the user is the token's and no argument.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage((select auth.uid()), metric, now());
+end;
+$$;
+
+comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
+
+create function billing_private.purge_usage_records(p_now timestamptz, p_limit integer default 100000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  purged integer;
+begin
+  delete from billing_private.usage_records as r
+  where (r.user_id, r.idempotency_key) in (
+    select o.user_id, o.idempotency_key
+    from billing_private.usage_records as o
+    where o.recorded_at < p_now - interval '90 days'
+    limit p_limit
+  );
+  get diagnostics purged = row_count;
+  return purged;
+end;
+$$;
+
+comment on function billing_private.purge_usage_records is
+  'Forgets keys older than 90 days, at most p_limit. What was used stays counted. Run by cron every hour.';
+
+select cron.schedule('duebase-purge-usage', '41 * * * *', 'select billing_private.purge_usage_records(now())');
+
+grant execute on function
+  billing.record_usage(uuid, text, bigint, text, timestamptz),
+  billing.current_usage(uuid, text, timestamptz)
+to service_role;
+grant execute on function billing.current_usage(text) to authenticated, service_role;

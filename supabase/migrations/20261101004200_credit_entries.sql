@@ -1,0 +1,146 @@
+-- Credits: a ledger of changes of a balance, and the balance it comes to. Nothing else changes a balance.
+-- Written by: grants, deductions, purchases. Read by: the user whose credits they are.
+
+create table billing.credit_entries (
+  id bigint generated always as identity primary key,
+  user_id uuid references auth.users (id) on delete set null,
+  kind text not null,
+  credits bigint not null,
+  balance_after bigint not null,
+  reason text not null,
+  missing bigint not null,
+  purchase text,
+  idempotency_key text,
+  note text,
+  created_at timestamptz not null,
+  constraint reason_is_known check (reason in ('grant', 'deduction', 'purchase', 'refund', 'transfer')),
+  constraint balance_is_never_negative check (balance_after >= 0),
+  constraint a_deduction_takes_and_a_grant_gives check (
+    case reason when 'grant' then credits > 0 when 'deduction' then credits < 0 else true end
+  ),
+  constraint only_what_takes_back_can_miss_some check (missing >= 0 and (missing = 0 or credits <= 0)),
+  constraint a_purchase_is_named_by_its_entries check ((reason in ('purchase', 'refund', 'transfer')) = (purchase is not null)),
+  constraint a_key_belongs_to_a_grant_or_deduction check ((reason in ('grant', 'deduction')) = (idempotency_key is not null)),
+  constraint a_key_of_a_user_is_used_once unique (user_id, idempotency_key)
+);
+
+comment on table billing.credit_entries is
+  'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted.';
+comment on column billing.credit_entries.user_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
+comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
+comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
+comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
+comment on column billing.credit_entries.reason is
+  'grant, deduction: asked for by the application. purchase: paid for. refund: the money went back (or, positive, came again after all). transfer: the customer was linked to another user.';
+comment on column billing.credit_entries.missing is 'What should have been taken as well and was spent already.';
+comment on column billing.credit_entries.purchase is 'Payment (billing.payments.id), or checkout session where nothing had to be paid.';
+comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of a user stands for one change.';
+comment on column billing.credit_entries.note is 'What the application says of it; shown to the user.';
+
+create index credit_entries_by_user on billing.credit_entries (user_id, created_at);
+create index credit_entries_by_purchase on billing.credit_entries (purchase) where purchase is not null;
+
+create trigger credit_entries_are_never_removed
+  before delete or truncate on billing.credit_entries
+  for each statement execute function billing_private.tg_append_only();
+create trigger credit_entries_only_forget_their_user
+  before update on billing.credit_entries
+  for each row
+  when (
+    new.user_id is not null
+    or (
+      new.id, new.kind, new.credits, new.balance_after, new.reason, new.missing, new.purchase, new.idempotency_key, new.note,
+      new.created_at
+    ) is distinct from (
+      old.id, old.kind, old.credits, old.balance_after, old.reason, old.missing, old.purchase, old.idempotency_key, old.note,
+      old.created_at
+    )
+  )
+  execute function billing_private.tg_append_only();
+
+alter table billing.credit_entries enable row level security;
+grant select on billing.credit_entries to authenticated, service_role;
+create policy owner_reads on billing.credit_entries
+  for select to authenticated
+  using (user_id = (select auth.uid()));
+
+create table billing_private.credit_balances (
+  user_id uuid not null references auth.users (id) on delete cascade,
+  kind text not null,
+  credits bigint not null,
+  primary key (user_id, kind),
+  constraint credits_are_not_negative check (credits >= 0)
+);
+
+comment on table billing_private.credit_balances is
+  'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
+
+comment on column billing_private.credit_balances.user_id is 'Whose credits; a deleted user has none.';
+comment on column billing_private.credit_balances.credits is 'The balance.';
+
+alter table billing_private.credit_balances enable row level security;
+create policy nobody_reads on billing_private.credit_balances using (false);
+
+create function billing_private.balance_of(p_user_id uuid, p_kind text)
+returns bigint
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return coalesce((select b.credits from billing_private.credit_balances as b where b.user_id = p_user_id and b.kind = p_kind), 0);
+end;
+$$;
+
+comment on function billing_private.balance_of is 'Credits a user has of a kind; 0 where there never were any.';
+
+create function billing_private.lock_users(p_users uuid[])
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  one record;
+begin
+  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by u.id loop
+    perform pg_advisory_xact_lock(hashtextextended(one.id::text, 7308));
+  end loop;
+  return true;
+end;
+$$;
+
+comment on function billing_private.lock_users is
+  'Makes changes of these users'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
+
+create function billing_private.write_credit_entry(p_entry billing.credit_entries)
+returns billing.credit_entries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  written billing.credit_entries;
+begin
+  -- Not one insert that falls back on an update: the check would refuse the row of a deduction before it falls back.
+  update billing_private.credit_balances as b
+  set credits = b.credits + p_entry.credits
+  where b.user_id = p_entry.user_id and b.kind = p_entry.kind
+  returning b.credits into p_entry.balance_after;
+  if not found then
+    insert into billing_private.credit_balances (user_id, kind, credits)
+    values (p_entry.user_id, p_entry.kind, p_entry.credits)
+    returning credits into p_entry.balance_after;
+  end if;
+
+  insert into billing.credit_entries
+    (user_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, note, created_at)
+  values (
+    p_entry.user_id, p_entry.kind, p_entry.credits, p_entry.balance_after, p_entry.reason, coalesce(p_entry.missing, 0),
+    p_entry.purchase, p_entry.idempotency_key, p_entry.note, p_entry.created_at
+  )
+  returning * into written;
+  return written;
+end;
+$$;
+
+comment on function billing_private.write_credit_entry is
+  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_users.';

@@ -1,0 +1,163 @@
+-- Granting and deducting credits: atomic, once per key, never below zero.
+-- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
+-- credit_balance(kind) by signed-in users for themselves.
+
+create function billing_private.check_credits(p_user_id uuid, p_kind text, p_credits bigint, p_key text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_user_id is null then
+    perform billing_private.raise_error('DU017', 'credits of nobody: user_id is null');
+  elsif coalesce(btrim(p_kind), '') = '' or length(p_kind) > 64 then
+    perform billing_private.raise_error('DU017', format('no kind of credits can be called %L', left(p_kind, 80)));
+  elsif p_credits is null or p_credits not between 1 and 1000000000000 then
+    perform billing_private.raise_error('DU017', format('cannot change a balance by %s %s credits', coalesce(p_credits::text, 'null'), p_kind));
+  elsif coalesce(btrim(p_key), '') = '' or length(p_key) > 255 then
+    perform billing_private.raise_error('DU017', format('change of %s credits has no usable idempotency key: %L', p_kind, left(p_key, 80)));
+  end if;
+end;
+$$;
+
+comment on function billing_private.check_credits is 'Refuses what cannot be a grant or a deduction (DU017), saying why.';
+
+create function billing_private.entry_of_key(p_asked billing.credit_entries)
+returns billing.credit_entries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  earlier billing.credit_entries;
+begin
+  select *
+  into earlier
+  from billing.credit_entries as e
+  where e.user_id = p_asked.user_id and e.idempotency_key = p_asked.idempotency_key;
+  if (earlier.kind, earlier.credits) is distinct from (p_asked.kind, p_asked.credits) and earlier.id is not null then
+    perform billing_private.raise_error(
+      'DU016',
+      format(
+        'key %L changed %s by %s, not %s by %s',
+        left(p_asked.idempotency_key, 80), earlier.kind, earlier.credits, p_asked.kind, p_asked.credits
+      )
+    );
+  end if;
+  return earlier;
+end;
+$$;
+
+comment on function billing_private.entry_of_key is
+  'The entry that a grant or deduction with this key made already; all null for a new key. Raises DU016 where it was another change.';
+
+create function billing_private.change_credits(
+  p_reason text, p_user_id uuid, p_kind text, p_credits bigint, p_key text, p_note text, p_now timestamptz
+)
+returns billing.credit_entries
+language plpgsql
+set search_path = ''
+as $$
+declare
+  asked billing.credit_entries;
+  earlier billing.credit_entries;
+  balance bigint;
+begin
+  asked.user_id := p_user_id;
+  asked.kind := p_kind;
+  asked.credits := p_credits;
+  asked.reason := p_reason;
+  asked.idempotency_key := p_key;
+  asked.note := p_note;
+  asked.created_at := p_now;
+  perform billing_private.lock_users(array[p_user_id]);
+  earlier := billing_private.entry_of_key(asked);
+  if earlier.id is not null then
+    return earlier;
+  end if;
+  balance := billing_private.balance_of(p_user_id, p_kind);
+  if balance + p_credits < 0 then
+    perform billing_private.raise_error_with(
+      'DU015',
+      format('%s %s credits asked for, %s there', -p_credits, p_kind, balance),
+      jsonb_build_object('kind', p_kind, 'balance', balance, 'asked', -p_credits, 'missing', -p_credits - balance)
+    );
+  end if;
+  return billing_private.write_credit_entry(asked);
+end;
+$$;
+
+comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, in the user''s turn. Raises DU015, DU016.';
+
+create function billing.grant_credits(
+  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+)
+returns billing.credit_entries
+language plpgsql
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
+  if not exists (select from auth.users as u where u.id = grant_credits.user_id) then
+    perform billing_private.raise_error('DU018', format('no user %s', user_id));
+  end if;
+  return billing_private.change_credits('grant', user_id, kind, amount, idempotency_key, note, p_now);
+end;
+$$;
+
+comment on function billing.grant_credits is
+  'Gives a user credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
+
+create function billing.deduct_credits(
+  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+)
+returns billing.credit_entries
+language plpgsql
+-- Definer: see grant_credits.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
+  return billing_private.change_credits('deduction', user_id, kind, -amount, idempotency_key, note, p_now);
+end;
+$$;
+
+comment on function billing.deduct_credits is
+  'Takes credits from a user, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
+
+create function billing.credit_balance(user_id uuid, kind text)
+returns bigint
+language plpgsql
+-- Definer: balances are internal; see grant_credits.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.balance_of(user_id, kind);
+end;
+$$;
+
+comment on function billing.credit_balance(uuid, text) is 'Credits a user has of a kind. For service_role.';
+
+create function billing.credit_balance(kind text)
+returns bigint
+language plpgsql
+-- Definer: balances are internal; the user is the token's and no argument.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.balance_of((select auth.uid()), kind);
+end;
+$$;
+
+comment on function billing.credit_balance(text) is 'Credits the signed-in user has of a kind.';
+
+grant execute on function
+  billing.grant_credits(uuid, text, bigint, text, text, timestamptz),
+  billing.deduct_credits(uuid, text, bigint, text, text, timestamptz),
+  billing.credit_balance(uuid, text)
+to service_role;
+grant execute on function billing.credit_balance(text) to authenticated, service_role;
