@@ -1778,6 +1778,19 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      define_dunning_policy: {
+        Args: {
+          p_description?: string;
+          p_end_action?: string;
+          p_keeps_access?: boolean;
+          p_minimum_amounts?: Json;
+          p_name: string;
+          p_now?: string;
+          p_steps: Json;
+          p_void_open_invoices?: boolean;
+        };
+        Returns: number;
+      };
       dunning_preview: {
         Args: { p_now?: string };
         Returns: {
@@ -1793,18 +1806,6 @@ export type Database = {
           subject_id: string;
           would: string;
         }[];
-      define_dunning_policy: {
-        Args: {
-          p_description?: string;
-          p_end_action?: string;
-          p_keeps_access?: boolean;
-          p_minimum_amounts?: Json;
-          p_name: string;
-          p_now?: string;
-          p_steps: Json;
-          p_void_open_invoices?: boolean;
-        };
-        Returns: number;
       };
       entitlements_version: { Args: Record<PropertyKey, never>; Returns: number };
       exclude_from_dunning: {
@@ -1842,19 +1843,6 @@ export type Database = {
       };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
       forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
-      has_feature:
-        | { Args: { feature: string }; Returns: boolean }
-        | { Args: { feature: string; user_id: string }; Returns: boolean };
-      hold_dunning: {
-        Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
-        Returns: undefined;
-      };
-      open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
-      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
-      finish_email: {
-        Args: { p_claim_id: string; p_id: number; p_now?: string; p_resend_id: string };
-        Returns: boolean;
-      };
       grant_credits: {
         Args: {
           amount: number;
@@ -1887,6 +1875,11 @@ export type Database = {
       has_feature:
         | { Args: { feature: string }; Returns: boolean }
         | { Args: { feature: string; user_id: string }; Returns: boolean };
+      hold_dunning: {
+        Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
+        Returns: undefined;
+      };
+      open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
@@ -1895,7 +1888,6 @@ export type Database = {
       read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
-      release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
       record_usage: {
         Args: { idempotency_key: string; metric: string; p_now?: string; quantity: number; user_id: string };
         Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
@@ -1906,6 +1898,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
         Returns: number;
