@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { benchAcknowledgement } from "./acknowledge.ts";
 import { benchDatabase } from "./database.ts";
+import { benchDunning } from "./dunning.ts";
 import { benchOutbox } from "./outbox.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchVerification } from "./verify.ts";
@@ -10,6 +11,7 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   verify: benchVerification,
   database: benchDatabase,
   outbox: benchOutbox,
+  dunning: benchDunning,
   acknowledge: benchAcknowledgement,
 };
 
