@@ -67,6 +67,7 @@ async function run(): Promise<void> {
             },
           });
           cast = newCast(enter(stack));
+          await cast.world.sql`update billing.settings set app_name = 'Example Notes' where id`;
         },
       },
       ...acts.map((act) => ({

@@ -69,6 +69,7 @@ try {
   stack = await startStack({
     projectDirectory: resolve(options.project),
     directory: resolve(options.dir),
+    seed: true,
     ports: {
       api: options.port,
       db: options.dbPort,

@@ -9,23 +9,22 @@ import { openSql } from "./sql.ts";
 
 /**
  * Brings a database to where the project wants it: migrations by the CLI, the secrets a hosted project is told by
- * hand, and supabase/seed.sql once, after the first migrations, as `supabase start` does.
+ * hand, and, where it is asked for, supabase/seed.sql once, after the first migrations, as `supabase start` does.
  */
 export async function prepareProjectDatabase(
   database: LocalPostgres,
   projectDirectory: string,
-  functionsUrl: string,
-  log: LineLog,
+  options: { functionsUrl: string; seed: boolean; log: LineLog },
 ): Promise<void> {
   const isNew = await isEmpty(database.adminUrl);
   const output = await applyMigrations(database.url, projectDirectory);
-  for (const line of output.split("\n")) if (line.startsWith("Applying")) log.write(line);
+  for (const line of output.split("\n")) if (line.startsWith("Applying")) options.log.write(line);
   await storeSecrets(database.url, {
-    duebase_functions_url: functionsUrl,
+    duebase_functions_url: options.functionsUrl,
     duebase_cron_secret: localKeys.cronSecret,
   });
   const seed = join(projectDirectory, "supabase", "seed.sql");
-  if (isNew && existsSync(seed)) await execute(database.url, await readFile(seed, "utf8"));
+  if (options.seed && isNew && existsSync(seed)) await execute(database.url, await readFile(seed, "utf8"));
 }
 
 /** Whether no migration has ever been applied. */

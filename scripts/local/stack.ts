@@ -31,6 +31,8 @@ export interface StackOptions {
   /** Keeps database, logs and status.json; `.stack` in the project by default. */
   directory?: string;
   ports?: Partial<typeof defaultPorts>;
+  /** Whether a new database gets supabase/seed.sql. Default false: whoever counts events wants none but the own ones. */
+  seed?: boolean;
   /** False trades safety against a power cut for speed. Default true. */
   fsync?: boolean;
   /** Restart functions when their files change. Default true. */
@@ -146,7 +148,11 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     closers.add("functions", () => functions.stop());
 
     step("migrations");
-    await prepareProjectDatabase(database, projectDirectory, functionsUrl, logs.of("migrations"));
+    await prepareProjectDatabase(database, projectDirectory, {
+      functionsUrl,
+      seed: options.seed ?? false,
+      log: logs.of("migrations"),
+    });
 
     step("Data API, Auth and Studio");
     const supabase = await openApi({ urlFor: database.urlFor, ...readSupabaseConfig(projectDirectory) });

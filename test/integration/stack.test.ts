@@ -67,7 +67,12 @@ let stack: Stack;
 
 beforeAll(async () => {
   project = await makeStackProject(files);
-  stack = await startStack({ projectDirectory: project.directory, ports: anyPorts, fsync: false });
+  stack = await startStack({
+    projectDirectory: project.directory,
+    ports: anyPorts,
+    fsync: false,
+    seed: true,
+  });
 });
 
 afterAll(async () => {

@@ -1,0 +1,159 @@
+-- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
+-- Reads: customers, subscriptions, invoices, payments, payment methods, dunning cases. Read by: people.
+
+create view billing.subscription_overview
+with (security_invoker = true)
+as
+select
+  s.id,
+  s.customer,
+  c.user_id,
+  c.email,
+  c.name,
+  s.status,
+  b.products,
+  b.quantity,
+  s.currency,
+  b.monthly_amount,
+  s.current_period_end,
+  s.trial_end,
+  coalesce(s.ended_at, s.cancel_at, case when s.cancel_at_period_end then s.current_period_end end) as ends_at,
+  s.pause_collection is not null as is_collection_paused,
+  o.open_amount,
+  o.overdue_amount,
+  o.overdue_since,
+  d.dunning_since,
+  d.dunning_holds,
+  s.collection_method,
+  s.created
+from billing.subscriptions as s
+left join billing.customers as c on c.id = s.customer
+left join lateral (
+  select
+    string_agg(coalesce(y.name, i.product, i.price), ', ' order by i.created, i.id) as products,
+    sum(i.quantity)::bigint as quantity,
+    round(sum(
+      coalesce(p.unit_amount, p.unit_amount_decimal) * i.quantity
+      / greatest(coalesce((p.recurring ->> 'interval_count')::numeric, 1), 1)
+      * case p.recurring ->> 'interval' when 'day' then 365.0 / 12 when 'week' then 52.0 / 12 when 'month' then 1 when 'year' then 1.0 / 12 end
+    ))::bigint as monthly_amount
+  from billing.subscription_items as i
+  left join billing.prices as p on p.id = i.price
+  left join billing.products as y on y.id = i.product
+  where i.subscription = s.id
+) as b on true
+left join lateral (
+  select
+    coalesce(sum(v.amount_remaining), 0)::bigint as open_amount,
+    coalesce(sum(v.amount_remaining) filter (where v.overdue_since <= now()), 0)::bigint as overdue_amount,
+    min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
+  from (
+    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date) as overdue_since
+    from billing.invoices as i
+    where i.subscription = s.id and i.status = 'open' and i.deleted_at is null
+  ) as v
+) as o on true
+left join lateral (
+  select k.opened_at as dunning_since, k.holds as dunning_holds
+  from billing.dunning_cases as k
+  where k.subject_id = s.id and k.status = 'open'
+) as d on true;
+
+comment on view billing.subscription_overview is
+  'One row per subscription: whose it is, what it brings, when it ends, what is open of it. Amounts in the minor unit of currency. For people; the application reads the tables.';
+comment on column billing.subscription_overview.user_id is 'The application user the customer is.';
+comment on column billing.subscription_overview.products is 'Names of what it bills.';
+comment on column billing.subscription_overview.quantity is 'Units over all items.';
+comment on column billing.subscription_overview.monthly_amount is
+  'What its prices come to in a month, whatever its interval and status; before discounts and tax. Null where prices are metered or tiered.';
+comment on column billing.subscription_overview.ends_at is 'When it ended, or will end as things stand (UTC); null: it goes on.';
+comment on column billing.subscription_overview.is_collection_paused is 'Whether collection is paused (pause_collection); the status stays as it is then.';
+comment on column billing.subscription_overview.open_amount is 'What its open invoices still ask for.';
+comment on column billing.subscription_overview.overdue_amount is 'Of that, what has failed or is past its due date.';
+comment on column billing.subscription_overview.overdue_since is 'First failure or due date of what is overdue (UTC).';
+comment on column billing.subscription_overview.dunning_since is 'When the open dunning case was opened (UTC); null: there is none.';
+comment on column billing.subscription_overview.dunning_holds is 'What keeps that case from its next step, see billing.dunning_cases.holds.';
+
+create view billing.customer_overview
+with (security_invoker = true)
+as
+select
+  c.id,
+  c.user_id,
+  c.email,
+  c.name,
+  case
+    when c.deleted_at is not null then 'deleted'
+    when s.subscriptions is null then case when p.payments > 0 then 'one_time' else 'no_purchase' end
+    else s.status
+  end as status,
+  s.subscriptions,
+  coalesce(c.currency, s.currency, p.currency) as currency,
+  s.monthly_amount,
+  coalesce(o.open_amount, 0) as open_amount,
+  coalesce(o.overdue_amount, 0) as overdue_amount,
+  o.overdue_since,
+  s.dunning_since,
+  p.last_payment_at,
+  p.last_payment_amount,
+  m.card,
+  c.created
+from billing.customers as c
+left join lateral (
+  select
+    -- The one to look at first.
+    (array_agg(v.status order by array_position(
+      array['past_due', 'unpaid', 'incomplete', 'trialing', 'active', 'paused', 'canceled', 'incomplete_expired'], v.status
+    ), v.created desc))[1] as status,
+    count(*)::integer as subscriptions,
+    max(v.currency) as currency,
+    sum(v.monthly_amount) filter (where v.status in ('active', 'past_due'))::bigint as monthly_amount,
+    min(v.dunning_since) as dunning_since
+  from billing.subscription_overview as v
+  where v.customer = c.id
+  having count(*) > 0
+) as s on true
+left join lateral (
+  select
+    sum(v.amount_remaining)::bigint as open_amount,
+    sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
+    min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
+  from (
+    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date) as overdue_since
+    from billing.invoices as i
+    where i.customer = c.id and i.status = 'open' and i.deleted_at is null
+  ) as v
+) as o on true
+left join lateral (
+  select
+    count(*) as payments,
+    max(y.currency) as currency,
+    max(y.created) as last_payment_at,
+    (array_agg(y.amount_received order by y.created desc))[1] as last_payment_amount
+  from billing.payments as y
+  where y.customer = c.id and y.status = 'succeeded'
+) as p on true
+left join lateral (
+  select format('%s •••• %s, %s/%s', k.card_brand, k.card_last4, lpad(k.card_exp_month::text, 2, '0'), k.card_exp_year) as card
+  from billing.payment_methods as k
+  where k.customer = c.id and k.card_last4 is not null and k.detached_at is null
+  order by k.id = c.default_payment_method desc, k.created desc
+  limit 1
+) as m on true;
+
+comment on view billing.customer_overview is
+  'One row per customer: how things stand at a glance. Amounts in the minor unit of currency. For people; the application reads the tables.';
+comment on column billing.customer_overview.user_id is 'The application user this customer is.';
+comment on column billing.customer_overview.status is
+  'Of the subscription to look at first: past_due, unpaid, incomplete, trialing, active, paused, canceled, …; without one: one_time (bought something), no_purchase; deleted at Stripe.';
+comment on column billing.customer_overview.subscriptions is 'How many there are and were.';
+comment on column billing.customer_overview.monthly_amount is 'What the active and overdue ones come to in a month, before discounts and tax.';
+comment on column billing.customer_overview.open_amount is 'What open invoices still ask for.';
+comment on column billing.customer_overview.overdue_amount is 'Of that, what has failed or is past its due date.';
+comment on column billing.customer_overview.overdue_since is 'First failure or due date of what is overdue (UTC).';
+comment on column billing.customer_overview.dunning_since is 'When the oldest open dunning case was opened (UTC).';
+comment on column billing.customer_overview.last_payment_at is 'When the latest payment that succeeded was made (UTC).';
+comment on column billing.customer_overview.last_payment_amount is 'What it brought.';
+comment on column billing.customer_overview.card is 'The card on file: the default one, else the newest.';
+
+grant select on billing.subscription_overview, billing.customer_overview to service_role;
