@@ -1602,6 +1602,28 @@ export type Database = {
       };
     };
     Views: {
+      customer_overview: {
+        Row: {
+          card: string | null;
+          created: string | null;
+          currency: string | null;
+          dunning_since: string | null;
+          email: string | null;
+          id: string;
+          last_payment_amount: number | null;
+          last_payment_at: string | null;
+          monthly_amount: number | null;
+          name: string | null;
+          open_amount: number | null;
+          overdue_amount: number | null;
+          overdue_since: string | null;
+          status: string | null;
+          subscriptions: number | null;
+          user_id: string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       dunning_outcomes: {
         Row: {
           amount_due: number | null;
@@ -1651,6 +1673,33 @@ export type Database = {
           held: number | null;
           oldest_since: string | null;
           stage: string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      subscription_overview: {
+        Row: {
+          collection_method: string | null;
+          created: string | null;
+          currency: string | null;
+          current_period_end: string | null;
+          customer: string | null;
+          dunning_holds: string[] | null;
+          dunning_since: string | null;
+          email: string | null;
+          ends_at: string | null;
+          id: string;
+          is_collection_paused: boolean | null;
+          monthly_amount: number | null;
+          name: string | null;
+          open_amount: number | null;
+          overdue_amount: number | null;
+          overdue_since: string | null;
+          products: string | null;
+          quantity: number | null;
+          status: string;
+          trial_end: string | null;
+          user_id: string | null;
         };
         ComputedFields: never;
         Relationships: [];
