@@ -6,14 +6,36 @@ import type { TransactionSql } from "postgres";
 import { NoDatabase, reading, UnusableDatabase } from "./dunning/database.ts";
 import { readFigures } from "./dunning/figures.ts";
 import { reportAsPage } from "./dunning/page.ts";
+import { previewAsText, readPreview } from "./dunning/preview.ts";
+import { readStatus, statusAsText } from "./dunning/status.ts";
 import { reportAsText } from "./dunning/terminal.ts";
 import { defaultStackDirectory } from "./local/project.ts";
 
 const program = new Command("npm run dunning --")
-  .description("Shows what dunning has brought back. Reads only, and changes nothing.")
+  .description("Shows what dunning does and what it has brought back. Reads only, and changes nothing.")
   .option("--db-url <url>", "the database; by default that of the running local stack")
   .option("--dir <path>", "where the local stack is kept", defaultStackDirectory)
   .showHelpAfterError();
+
+program
+  .command("preview")
+  .description("who would get what if the daily run came now")
+  .option("--at <time>", "or at that time, such as 2026-12-01T09:00Z", isoTime)
+  .option("--json", "as JSON")
+  .action(async ({ at, json }: { at?: Date; json?: boolean }) => {
+    const steps = await read((sql) => readPreview(sql, at));
+    console.log(json ? asJson(steps) : previewAsText(steps));
+  });
+
+program
+  .command("status")
+  .description("the open cases, what holds them, and the last run")
+  .option("--limit <number>", "cases to show", wholeNumber, 50)
+  .option("--json", "as JSON")
+  .action(async ({ limit, json }: { limit: number; json?: boolean }) => {
+    const status = await read((sql) => readStatus(sql, limit));
+    console.log(json ? asJson(status) : statusAsText(status));
+  });
 
 program
   .command("report")
@@ -45,6 +67,15 @@ try {
 function read<T>(work: (sql: TransactionSql) => Promise<T>): Promise<T> {
   const { dbUrl, dir } = program.opts<{ dbUrl?: string; dir: string }>();
   return reading({ dbUrl, stackDirectory: resolve(dir) }, work);
+}
+
+function isoTime(text: string): Date {
+  const time = new Date(text);
+  // Without a zone it would mean this machine's, and another time on the next one.
+  if (Number.isNaN(time.getTime()) || !/(Z|[+-]\d\d:?\d\d)$|^\d{4}-\d\d-\d\d$/.test(text)) {
+    throw new InvalidArgumentError("not a time with a zone, such as 2026-12-01T09:00Z");
+  }
+  return time;
 }
 
 function wholeNumber(text: string): number {

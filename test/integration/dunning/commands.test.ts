@@ -58,7 +58,7 @@ describe("where there is no database to read", () => {
       `postgresql://postgres:${secret}@127.0.0.1:9/x`,
       `postgresql://postgres:${secret}@[`,
     ]) {
-      const ended = await dunning("--db-url", url, "report");
+      const ended = await dunning("--db-url", url, "status");
       expect(ended.code).toBe(1);
       expect(ended.problem).toMatch(/cannot be reached|no connection string/);
       expect(ended.problem).not.toMatch(/canary|\n\s+at /);
@@ -75,22 +75,24 @@ describe("where there is no database to read", () => {
     });
   });
 
-  test("refuses numbers that are none before it looks for one", async () => {
+  test("refuses times without a zone and numbers that are none, before it looks for one", async () => {
     for (const args of [
+      ["preview", "--at", "2026-12-01T09:00"],
+      ["preview", "--at", "soon"],
       ["report", "--months", "0"],
-      ["report", "--months", "few"],
+      ["status", "--limit", "few"],
     ]) {
       const ended = await dunning("--dir", folder, ...args);
       expect(ended.code).toBe(1);
-      expect(ended.problem).toContain("not a whole number");
+      expect(ended.problem).toMatch(/not a (time|whole number)/);
     }
   });
 });
 
 test("finds the database of the local stack by its status.json", async () => {
   await writeFile(join(folder, "status.json"), JSON.stringify({ DB_URL: database.url }));
-  const ended = await dunning("--dir", folder, "report", "--out", join(folder, "local.html"));
-  expect(ended).toMatchObject({ code: 0, output: expect.stringContaining("No payment has been overdue") });
+  const ended = await dunning("--dir", folder, "status");
+  expect(ended).toMatchObject({ code: 0, output: expect.stringContaining("No case is open") });
 });
 
 test("can change nothing, whatever it might try", async () => {
@@ -169,5 +171,35 @@ describe("report", () => {
       const [year, month] = thisMonth.split("-").map(Number);
       expect(usd.months).toHaveLength(((year ?? 0) - 2020) * 12 + (month ?? 0));
     });
+  });
+});
+
+describe("status", () => {
+  test("lists open cases, the longest overdue first, with what holds them, and the holds", async () => {
+    const id = await book(database, {
+      openedAt: "2021-01-01T00:00:00Z",
+      amountDue: 1500,
+      customer: "cus_longest",
+      steps: [{ kind: "notice" }, { kind: "urgent_reminder" }],
+    });
+    await database.asService((sql) => sql`select billing.hold_dunning(${id}, 'on the phone with them')`);
+    const { output } = await here("status");
+    const lines = output.split("\n");
+    const first = lines.findIndex((it) => it.includes("cus_longest"));
+    expect(lines[first]).toMatch(/\$15\.00 .*urgent reminder, sent .*manual/);
+    expect(first).toBeLessThan(lines.findIndex((it) => it.includes("cus_held")));
+    expect(output).toContain("on the phone with them");
+    expect(output).toContain("There has been no run yet.");
+    expect((await here("status", "--limit", "1")).output).toContain("and 2 more");
+  });
+
+  test("tells of the last run, and of what was wrong with it", async () => {
+    await database.asService(async (sql) => {
+      const [run] = await sql`select billing.begin_dunning_run('2026-06-01T09:00Z') as id`;
+      await sql`select billing.finish_dunning_run(${run?.id}, '{"mails": 3, "held": 0}', 'Stripe is away', '2026-06-01T09:01Z')`;
+    });
+    const { output } = await here("status");
+    expect(output).toContain("The last run, as of 2026-06-01 09:00 UTC: 3 mails.");
+    expect(output).toContain("Stripe is away");
   });
 });
