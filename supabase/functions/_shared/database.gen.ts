@@ -1928,6 +1928,25 @@ export type Database = {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
       };
+      my_billing_status: {
+        Args: { p_now?: string };
+        Returns: {
+          amount_due: number;
+          currency: string;
+          end_action: string;
+          ends_at: string;
+          has_access: boolean;
+          hosted_invoice_url: string;
+          invoice: string;
+          invoice_count: number;
+          invoice_number: string;
+          needs_confirmation: boolean;
+          next_payment_attempt: string;
+          overdue_since: string;
+          product_name: string;
+          subscription: string;
+        }[];
+      };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
       prepare_emails: {

@@ -31,6 +31,7 @@ select set_eq(
     'billing.release_outbox(bigint[],uuid,interval,timestamp with time zone)',
     'billing.replay_outbox(bigint,timestamp with time zone)',
     'billing.find_portal_customer(uuid,text)',
+    'billing.my_billing_status(timestamp with time zone)',
     'billing.prepare_checkout(uuid,text)',
     'billing.apply_refresh(jsonb,timestamp with time zone,timestamp with time zone)',
     'billing.forget_user(uuid,timestamp with time zone)',
@@ -59,7 +60,8 @@ select is_empty(
 select set_eq(
   $$ select signature from pg_temp.our_functions where has_function_privilege('authenticated', oid, 'execute') $$,
   array[
-    'billing.has_feature(text)', 'billing.entitlements_version()', 'billing.current_usage(text)', 'billing.credit_balance(text)'
+    'billing.has_feature(text)', 'billing.entitlements_version()', 'billing.current_usage(text)', 'billing.credit_balance(text)',
+    'billing.my_billing_status(timestamp with time zone)'
   ],
   'authenticated may ask about themselves and execute nothing else'
 );

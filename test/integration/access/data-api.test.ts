@@ -121,7 +121,8 @@ test.each(Object.entries(functions))(
   async (signature, audience) => {
     const [name, args] = [nameOf(signature), await argumentsOf(signature)];
     const [anon, service] = [connect(localKeys.publishable), connect(localKeys.secret)];
-    const [refused, allowed] = audience === "owner" ? [[anon], [owner, service]] : [[anon, owner], [service]];
+    const allowed = audience === "service" ? [service] : audience === "user" ? [owner] : [owner, service];
+    const refused = [anon, owner, service].filter((client) => !allowed.includes(client));
     for (const client of refused) {
       const { error, status } = await client.rpc(name, args);
       expect(error?.code).toBe("42501");

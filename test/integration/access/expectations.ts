@@ -2,6 +2,8 @@
 export type Audience =
   /** A signed-in user, but only rows of the own customer; and service_role. */
   | "owner"
+  /** A signed-in user about themselves, and nobody for them. */
+  | "user"
   /** The project's own functions and operators, as service_role. */
   | "service"
   /** Only the owner of the tables, from within functions. */
@@ -94,6 +96,7 @@ export const functions: Record<string, Audience> = {
   "billing.deduct_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.grant_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
+  "billing.my_billing_status(timestamp with time zone)": "user",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.read_app_addresses()": "service",
   "billing.receive_email_report(text, jsonb, timestamp with time zone)": "service",

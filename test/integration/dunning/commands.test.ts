@@ -203,3 +203,41 @@ describe("status", () => {
     expect(output).toContain("Stripe is away");
   });
 });
+
+describe("preview", () => {
+  const at = (time: string, ...args: string[]) => here("preview", "--at", time, ...args);
+
+  test("tells who would get what at that time, and who would have to wait", async () => {
+    await database.sql`
+      insert into billing.customers (id, email)
+      values ('cus_preview', 'preview@example.com'), ('cus_waits', 'waits@example.com')`;
+    for (const customer of ["cus_preview", "cus_waits"]) {
+      const id = await book(database, { customer, openedAt: "2022-03-01T09:00:00Z", amountDue: 2900 });
+      // What is overdue is the invoice, and not what the books say of the case.
+      await database.sql`
+        update billing.invoices
+        set collection_method = 'charge_automatically', first_payment_failed_at = '2022-03-01T09:00:00Z'
+        where id = ${`in_case_${id}`}`;
+      await database.sql`
+        insert into billing.subscriptions (id, customer, status, cancel_at_period_end)
+        values (${`sub_${id}`}, ${customer}, 'past_due', false) on conflict do nothing`;
+    }
+    await database.asService((sql) => sql`select billing.exclude_from_dunning('cus_waits', 'by contract')`);
+    const { output } = await at("2022-03-01T10:00Z");
+    const lines = output.split("\n");
+    expect(lines.find((it) => it.includes("cus_preview"))).toMatch(
+      /2022-03-01 09:00 .*preview@example\.com .*\$29\.00 .*send payment-failed-notice/,
+    );
+    expect(lines.find((it) => it.includes("cus_waits"))).toContain("wait: excluded_customer");
+    expect(output).toContain("1 due, 1 held.");
+    expect((await at("2022-03-01T08:59Z")).output).toContain("Nothing is due then.");
+  });
+
+  test("tells programs the same as JSON", async () => {
+    const steps = JSON.parse((await at("2022-03-01T10:00+00:00", "--json")).output);
+    expect(steps).toEqual([
+      expect.objectContaining({ customer: "cus_preview", due_at: "2022-03-01T09:00:00.000Z", held_by: [] }),
+      expect.objectContaining({ customer: "cus_waits", held_by: ["excluded_customer"] }),
+    ]);
+  });
+});

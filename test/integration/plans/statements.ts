@@ -413,6 +413,12 @@ export const hotStatements: Statement[] = [
     as: owner,
     uses: ["a_user_has_a_feature_once"],
   },
+  {
+    what: "what an owner owes",
+    sql: "select * from billing.my_billing_status()",
+    as: owner,
+    uses: ["customers_by_user"],
+  },
   { what: "one invoice of an owner", sql: "select * from billing.invoices where id = 'in_4710'", as: owner },
 ];
 
