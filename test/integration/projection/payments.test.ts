@@ -125,11 +125,54 @@ describe("money that moved once is one payment", () => {
     ]);
   });
 
-  it("and an invoice settled out of band brings none", async () => {
-    const name = await deliver(database, [
-      told("invoice.paid", NOW, { ...old(bill), paid_out_of_band: true, payment_intent: null, charge: null }),
-    ]);
+  it.each([
+    ["old", { ...old(bill), paid_out_of_band: true, payment_intent: null, charge: null }],
+    ["new", bill],
+  ])("and an invoice settled out of band brings none, in the %s shape", async (_shape, settled) => {
+    const name = await deliver(database, [told("invoice.paid", NOW, settled)]);
     expect(await paymentsOf(name)).toEqual([]);
+  });
+
+  it("nor does the payment that was waiting for it come in", async () => {
+    const dropped = { ...intent, status: "canceled" as const, canceled_at: NOW };
+    for (const name of await deliverInEveryOrder(database, [
+      told("payment_intent.canceled", NOW, old(dropped)),
+      told("invoice.paid", NOW, { ...old(bill), paid_out_of_band: true }),
+    ]))
+      expect(await paymentsOf(name)).toMatchObject([{ amount_received: "0", status: "canceled" }]);
+  });
+});
+
+describe("a payment of its own", () => {
+  const isOneTime = async (name: string) =>
+    (await database.sql`select is_one_time from billing.payments where id = ${`pi_${name}Bill`}`)[0]
+      ?.is_one_time;
+
+  it("is known as one-time, until an invoice turns out to be what it is for", async () => {
+    const name = await deliver(database, [
+      told("payment_intent.succeeded", NOW, paidIntent),
+      told("charge.succeeded", NOW, paidCharge),
+    ]);
+    expect(await isOneTime(name)).toBe(true);
+    await deliver(database, [told("invoice_payment.paid", NOW, paidBy)], name);
+    expect(await isOneTime(name)).toBe(false);
+    expect(
+      await isOneTime(await deliver(database, [told("payment_intent.succeeded", NOW, old(paidIntent))])),
+    ).toBe(false);
+  });
+
+  it("came in when its charge was made, not when the customer began", async () => {
+    const late = { ...paidCharge, created: NOW + 3600 };
+    for (const name of await deliverInEveryOrder(database, [
+      told("payment_intent.succeeded", NOW + 3600, paidIntent),
+      told("charge.succeeded", NOW + 3600, late),
+    ])) {
+      const [row] = await database.sql`
+        select extract(epoch from created)::integer as created, extract(epoch from paid_at)::integer as paid_at
+        from billing.payments where id = ${`pi_${name}Bill`}
+      `;
+      expect(row).toEqual({ created: NOW, paid_at: NOW + 3600 });
+    }
   });
 });
 

@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { API_VERSIONS, inShapeOf, linksOf } from "../../support/old-shapes.ts";
+import { deliver, deliverInEveryOrder, told } from "../../support/orders.ts";
+import type { StripeEvent, StripeObject } from "../../support/stripe/events.ts";
+import { charge, dispute, paymentIntent, refund } from "../../support/stripe/payments.ts";
+
+const NOW = 1_790_000_000;
+const ada = "cus_ExampleAda";
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
+
+const intent = {
+  ...paymentIntent({ id: "pi_ExamplePaid", created: NOW, amount: 900, customer: ada }),
+  status: "succeeded" as const,
+  amount_received: 900,
+  latest_charge: "ch_ExamplePaid",
+};
+const paid = charge({
+  id: "ch_ExamplePaid",
+  created: NOW,
+  amount: 900,
+  customer: ada,
+  payment_intent: intent.id,
+});
+const of = { charge: paid.id, payment_intent: intent.id };
+const given = (name: string, amount: number, created = NOW + 60) =>
+  refund({ id: `re_Example${name}`, created, amount, ...of });
+const contest = (values: object = {}) =>
+  dispute({ id: "du_ExampleBank", created: NOW + 60, amount: 900, ...of, ...values });
+
+/** What happened to a name's only payment, amounts as numbers. */
+async function money(name: string): Promise<Record<string, unknown> | undefined> {
+  const rows = await database.sql`
+    select amount_received::integer as received, amount_refunded::integer as refunded, amount_disputed::integer as disputed,
+      amount_lost::integer as lost, status, outcome
+    from billing.payments where id like ${`%\\_${name}%`}
+  `;
+  expect(rows.length).toBeLessThan(2);
+  return rows[0];
+}
+const whole = { received: 900, refunded: 0, disputed: 0, lost: 0, status: "succeeded", outcome: "paid" };
+
+async function expectInEveryOrder(events: StripeEvent[], expected: object): Promise<void> {
+  for (const name of await deliverInEveryOrder(database, events)) expect(await money(name)).toEqual(expected);
+}
+
+const succeeded = told("charge.succeeded", NOW, paid);
+const collected = told("payment_intent.succeeded", NOW, intent);
+
+describe("a refund", () => {
+  const half = given("Half", 400);
+  const after = { ...paid, amount_refunded: 400 };
+
+  it("is taken off once, whether the refund or the charge tells of it, or both, in any order", async () => {
+    const byCharge = told("charge.refunded", NOW + 60, after, paid);
+    const byRefund = told("refund.created", NOW + 60, half);
+    const expected = { ...whole, refunded: 400, outcome: "partially_refunded" };
+    await expectInEveryOrder([collected, succeeded, byCharge], expected);
+    await expectInEveryOrder([collected, succeeded, byRefund], expected);
+    await expectInEveryOrder([collected, succeeded, byCharge, byRefund], expected);
+  });
+
+  it("that fails is not taken off, though nobody says so of the charge", async () => {
+    const failed = { ...half, status: "failed", failure_reason: "lost_or_stolen_card" };
+    await expectInEveryOrder(
+      [
+        succeeded,
+        told("refund.created", NOW + 60, half),
+        told("charge.refunded", NOW + 60, after, paid),
+        told("refund.failed", NOW + 3600, failed),
+      ],
+      whole,
+    );
+  });
+
+  it("that failed is known to a charge that is told of later", async () => {
+    const failed = { ...half, status: "failed" };
+    await expectInEveryOrder(
+      [
+        told("refund.failed", NOW + 3600, failed),
+        told("charge.updated", NOW + 7200, { ...paid, amount_refunded: 300 }, paid),
+        collected,
+      ],
+      { ...whole, refunded: 300, outcome: "partially_refunded" },
+    );
+  });
+
+  it("of everything makes the payment a refunded one, in several steps or in one", async () => {
+    await expectInEveryOrder(
+      [
+        succeeded,
+        told("refund.created", NOW + 60, given("One", 400)),
+        told("refund.created", NOW + 90, given("Two", 500, NOW + 90)),
+        told("charge.refunded", NOW + 90, { ...paid, amount_refunded: 900, refunded: true }, paid),
+      ],
+      { ...whole, refunded: 900, outcome: "refunded" },
+    );
+  });
+
+  it("that was never told of is known by the charge's sum, beside those that were", async () => {
+    await expectInEveryOrder(
+      [
+        succeeded,
+        told("refund.created", NOW + 60, given("One", 300)),
+        told("charge.refunded", NOW + 90, { ...paid, amount_refunded: 700 }, paid),
+      ],
+      { ...whole, refunded: 700, outcome: "partially_refunded" },
+    );
+  });
+
+  it("that is on its way counts; one that is canceled does not", async () => {
+    const pending = { ...half, status: "pending" };
+    const name = await deliver(database, [succeeded, told("refund.created", NOW + 60, pending)]);
+    expect(await money(name)).toMatchObject({ refunded: 400, outcome: "partially_refunded" });
+    await deliver(
+      database,
+      [told("refund.updated", NOW + 90, { ...half, status: "canceled" }, pending)],
+      name,
+    );
+    expect(await money(name)).toEqual(whole);
+  });
+
+  it("makes no payment by itself, and is taken off once there is one", async () => {
+    const name = await deliver(database, [told("refund.created", NOW + 60, half)]);
+    expect(await money(name)).toBeUndefined();
+    await deliver(database, [collected], name);
+    expect(await money(name)).toMatchObject({ received: 900, refunded: 400 });
+  });
+
+  it("is none where a hold was let go, or taken only in part", async () => {
+    const held = { ...paid, captured: false, amount_captured: 0 };
+    const waiting = { ...intent, status: "requires_capture", amount_received: 0 };
+    await expectInEveryOrder(
+      [
+        told("charge.succeeded", NOW, held),
+        told("charge.expired", NOW + 60, { ...held, amount_refunded: 900, refunded: true }),
+        told("payment_intent.canceled", NOW + 60, { ...waiting, status: "canceled" }),
+      ],
+      { ...whole, received: 0, status: "canceled", outcome: "canceled" },
+    );
+    const taken = { ...held, captured: true, amount_captured: 600, amount_refunded: 300 };
+    await expectInEveryOrder(
+      [
+        told("charge.succeeded", NOW, held),
+        told("charge.captured", NOW + 60, taken),
+        told("refund.created", NOW + 60, given("Rest", 300)),
+        told("payment_intent.succeeded", NOW + 60, { ...intent, amount_received: 600 }),
+      ],
+      { ...whole, received: 600 },
+    );
+  });
+});
+
+describe("a dispute", () => {
+  const open = contest();
+  const opened = told("charge.dispute.created", NOW + 60, open);
+  const withdrawn = told("charge.dispute.funds_withdrawn", NOW + 61, open);
+  const closed = (status: string) => told("charge.dispute.closed", NOW + 3600, { ...open, status }, open);
+
+  it("holds the money back while it is open, in any order", async () => {
+    await expectInEveryOrder([collected, succeeded, opened, withdrawn], {
+      ...whole,
+      disputed: 900,
+      outcome: "disputed",
+    });
+  });
+
+  it.each([
+    ["won", { ...whole }],
+    ["lost", { ...whole, lost: 900, outcome: "lost" }],
+  ])("that is %s settles it, in any order", async (status, expected) => {
+    await expectInEveryOrder([succeeded, opened, withdrawn, closed(status)], expected);
+  });
+
+  it("of a part leaves the rest, also beside a refund", async () => {
+    const part = contest({ amount: 500, status: "lost" });
+    await expectInEveryOrder(
+      [
+        succeeded,
+        told("refund.created", NOW + 60, given("Half", 400)),
+        told("charge.dispute.closed", NOW + 90, part),
+      ],
+      { ...whole, refunded: 400, lost: 500, outcome: "lost" },
+    );
+  });
+
+  it("that is an inquiry takes nothing", async () => {
+    const asked = contest({ status: "warning_needs_response" });
+    await expectInEveryOrder([succeeded, told("charge.dispute.created", NOW + 60, asked)], whole);
+  });
+
+  it("in the bank's own currency is over all of the payment", async () => {
+    const abroad = contest({ currency: "usd", amount: 1012, status: "lost" });
+    await expectInEveryOrder([succeeded, told("charge.dispute.closed", NOW + 60, abroad)], {
+      ...whole,
+      lost: 900,
+      outcome: "lost",
+    });
+  });
+
+  it("of a charge without a PaymentIntent is that charge's, and finds the PaymentIntent of an expanded one", async () => {
+    const alone = { ...paid, payment_intent: null };
+    const about = contest({ payment_intent: null });
+    await expectInEveryOrder(
+      [told("charge.succeeded", NOW, alone), told("charge.dispute.created", NOW + 60, about)],
+      {
+        ...whole,
+        disputed: 900,
+        outcome: "disputed",
+      },
+    );
+    const expanded = { ...about, charge: paid } as unknown as StripeObject;
+    await expectInEveryOrder([succeeded, told("charge.dispute.created", NOW + 60, expanded)], {
+      ...whole,
+      disputed: 900,
+      outcome: "disputed",
+    });
+  });
+
+  it("keeps when the money went and came and when it was closed, in any order", async () => {
+    const won = { ...open, status: "won" };
+    const back = told("charge.dispute.funds_reinstated", NOW + 3601, { ...won, metadata: { back: "1" } });
+    for (const name of await deliverInEveryOrder(database, [opened, withdrawn, closed("won"), back])) {
+      const [row] = await database.sql`
+        select status, extract(epoch from funds_withdrawn_at)::integer as withdrawn,
+          extract(epoch from closed_at)::integer as closed, extract(epoch from funds_reinstated_at)::integer as reinstated
+        from billing.disputes where id = ${`du_${name}Bank`}
+      `;
+      expect(row).toEqual({
+        status: "won",
+        withdrawn: NOW + 61,
+        closed: NOW + 3600,
+        reinstated: NOW + 3601,
+      });
+    }
+  });
+
+  it.each([
+    ["needs_response", true],
+    ["under_review", true],
+    ["warning_needs_response", true],
+    ["warning_under_review", true],
+    ["warning_closed", false],
+    ["won", false],
+    ["lost", false],
+    ["prevented", false],
+  ])("of status %s is open: %s", async (status, isOpen) => {
+    const name = await deliver(database, [
+      told("charge.dispute.updated", NOW + 60, contest({ status })),
+      succeeded,
+    ]);
+    const [row] = await database.sql`
+      select billing_private.has_open_dispute(${`cus_${name}Ada`}) as ada, billing_private.has_open_dispute('cus_nobody') as nobody
+    `;
+    expect(row).toEqual({ ada: isOpen, nobody: false });
+  });
+});
+
+describe("refunds and disputes together", () => {
+  it.each(API_VERSIONS)("leave the same of a payment in the shape of %s", async (version) => {
+    const shaped = (object: object) =>
+      inShapeOf(version, object as StripeObject, linksOf([])) as StripeObject;
+    const events = [
+      told("charge.succeeded", NOW, shaped(paid)),
+      told("refund.created", NOW + 60, shaped(given("Half", 300))),
+      told("charge.dispute.created", NOW + 90, shaped(contest({ amount: 200 }))),
+    ];
+    await expectInEveryOrder(events, { ...whole, refunded: 300, disputed: 200, outcome: "disputed" });
+  });
+});
