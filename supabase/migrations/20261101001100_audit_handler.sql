@@ -76,3 +76,18 @@ $$;
 
 comment on function billing_private.record_audit_of_change is
   'Handler: records an update as an audit fact only when it changed what is billed, by what it is paid, or what may be used.';
+
+create function billing_private.record_audit_of_charge(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if billing_private.stripe_id(p_event.payload #> '{data,object,payment_intent}') is null then
+    perform billing_private.record_audit_event(p_event);
+  end if;
+end;
+$$;
+
+comment on function billing_private.record_audit_of_charge is
+  'Handler: records what happened to a charge that has no PaymentIntent; what happened to the others, their PaymentIntent''s events tell.';

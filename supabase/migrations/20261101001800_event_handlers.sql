@@ -124,6 +124,10 @@ from (
       ]
     ),
     (
+      'billing_private.record_audit_of_charge', 50, 'audit trail, of charges without a PaymentIntent',
+      array['charge.succeeded', 'charge.failed', 'charge.captured']
+    ),
+    (
       'billing_private.record_audit_of_change', 50, 'audit trail, where the update changed what is billed, or by what',
       array[
         'customer.updated', 'customer.subscription.updated', 'price.updated', 'product.updated', 'refund.updated',

@@ -65,6 +65,40 @@ describe("a refresh", () => {
     expect(shown).toEqual({ status: "active", customer: subscription.customer });
   });
 
+  it("reads what money went back by, what a customer pays with, and how a checkout ended", async () => {
+    const card = await stripe.paymentMethods.attach("pm_card_createDispute", {
+      customer: (await stripe.customers.create({})).id,
+    });
+    const paid = await stripe.charges.create({ amount: 900, currency: "eur", source: "tok_visa" });
+    const refund = await stripe.refunds.create({ charge: paid.id, amount: 400 });
+    await stripe.paymentIntents.create({
+      amount: 900,
+      currency: "eur",
+      confirm: true,
+      customer: String(card.customer),
+      payment_method: card.id,
+    });
+    const [dispute] = (await stripe.disputes.list({ limit: 1 })).data;
+    const session = await stripe.checkout.sessions.create({
+      mode: "setup",
+      currency: "eur",
+      success_url: "https://app.example.com/welcome",
+    });
+    await stripe.checkout.sessions.expire(session.id);
+    const tables = {
+      refunds: refund.id,
+      disputes: dispute?.id,
+      payment_methods: card.id,
+      checkout_sessions: session.id,
+    };
+    const kinds = ["refund", "dispute", "payment_method", "checkout.session"];
+    for (const [index, id] of Object.values(tables).entries())
+      await owe("refresh", `refresh:kinds:${index}`, { object: kinds[index], id });
+    expect((await deliver(parts, later(60))).counts.delivered).toBe(kinds.length);
+    for (const [table, id] of Object.entries(tables))
+      expect(await database.sql`select id from billing.${database.sql(table)}`).toEqual([{ id }]);
+  });
+
   it("of a customer deleted at Stripe leaves a tombstone", async () => {
     const customer = await stripe.customers.create({ email: "gone@example.com" });
     await owe("refresh", "refresh:2", { object: "customer", id: customer.id });

@@ -273,3 +273,37 @@ describe("refunds and disputes together", () => {
     await expectInEveryOrder(events, { ...whole, refunded: 300, disputed: 200, outcome: "disputed" });
   });
 });
+
+describe("the audit trail", () => {
+  const actions = async (name: string) =>
+    (
+      await database.sql<{ action: string }[]>`
+        select action from billing.audit_events where event_id like ${`%\\_${name}%`} order by action
+      `
+    ).map(({ action }) => action);
+
+  it("has each movement of money once: by the PaymentIntent where there is one, else by the charge", async () => {
+    const alone = told("charge.succeeded", NOW, { ...paid, id: "ch_ExampleAlone", payment_intent: null });
+    const name = await deliver(database, [collected, succeeded, alone]);
+    expect(await actions(name)).toEqual(["charge.succeeded", "payment_intent.succeeded"]);
+  });
+
+  it("has what was taken back, and a change of it", async () => {
+    const pending = { ...given("Half", 400), status: "pending" };
+    const name = await deliver(database, [
+      told("refund.created", NOW + 60, pending),
+      told("refund.updated", NOW + 90, { ...pending, metadata: { note: "1" } }, pending),
+      told("refund.updated", NOW + 120, given("Half", 400), pending),
+      told("charge.dispute.created", NOW + 60, contest()),
+      told("charge.dispute.updated", NOW + 90, contest({ status: "under_review" }), contest()),
+      told("charge.dispute.closed", NOW + 120, contest({ status: "lost" })),
+    ]);
+    expect(await actions(name)).toEqual([
+      "charge.dispute.closed",
+      "charge.dispute.created",
+      "charge.dispute.updated",
+      "refund.created",
+      "refund.updated",
+    ]);
+  });
+});
