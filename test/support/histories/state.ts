@@ -5,8 +5,18 @@ import { NO_TAG } from "./history.ts";
 /** Every compared table's rows as text, sorted, with ids as the history was made. */
 export type State = Map<string, string[]>;
 
-/** Tables that tell of arrival and not of billing, or that no event writes to. */
-const NOT_STATE = ["outbox", "webhook_duplicates", "failed_webhooks", "settings", "event_handlers", "emails"];
+/** Tables that tell of arrival or of what was done about it, and not of billing, or that no event writes to. */
+const NOT_STATE = [
+  "outbox",
+  "webhook_duplicates",
+  "failed_webhooks",
+  "settings",
+  "event_handlers",
+  "emails",
+  "dunning_cases",
+  "dunning_case_invoices",
+  "dunning_actions",
+];
 /** Of the internal tables, those that decide what later events do. */
 const PRIVATE_STATE = [
   "customer_claims",
