@@ -7,6 +7,9 @@ import { useSurroundings } from "./setting.tsx";
 /** A label with what is known about it. Left out where that is nothing. */
 export type Fact = readonly [label: string, value: ReactNode | undefined];
 
+/** A date, an amount, a card: on a phone its label is broken rather than it. */
+const SHORT = 20;
+
 /** The facts of an email, one a line: a real table, read row by row by a screen reader and by plain text. */
 export function Facts({ facts }: { facts: readonly Fact[] }) {
   const { start, end, before } = useSurroundings();
@@ -38,7 +41,12 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
               <td
                 {...ink(
                   "text",
-                  { ...cell, textAlign: end, fontVariantNumeric: "tabular-nums" },
+                  {
+                    ...cell,
+                    textAlign: end,
+                    fontVariantNumeric: "tabular-nums",
+                    ...(typeof value === "string" && value.length <= SHORT ? { whiteSpace: "nowrap" } : {}),
+                  },
                   "fact-value",
                 )}
               >

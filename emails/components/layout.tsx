@@ -109,11 +109,12 @@ function Footer({ brand, locale }: Setting) {
   const { footer, manageBilling } = languageOf(locale).common;
   const small = ink("faint", { ...typeface.small, margin: "0 0 8px" });
   const link = { ...ink("faint", { textDecoration: "underline" }), target: "_blank" };
+  const unbroken = { ...link, style: { ...link.style, whiteSpace: "nowrap" } } as const;
   return (
     <Section style={{ padding: "24px 4px 0" }}>
       <Text {...small}>
         {footer.reason(brand.appName)}{" "}
-        <Link href={brand.billingUrl ?? brand.appUrl} {...link}>
+        <Link href={brand.billingUrl ?? brand.appUrl} {...unbroken}>
           {manageBilling}
         </Link>
       </Text>

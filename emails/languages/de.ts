@@ -28,7 +28,7 @@ export const de: Language = {
         ? (name ?? yourMethods[kind])
         : `${name ?? yourMethods[kind]} mit den Endziffern ${last4}`,
     methodLabel: ({ name, kind, last4 }) =>
-      last4 === undefined ? (name ?? methods[kind]) : `${name ?? methods[kind]} •••• ${last4}`,
+      last4 === undefined ? (name ?? methods[kind]) : `${name ?? methods[kind]} ••••\u00a0${last4}`,
     invoiceNumber: (number) => `Rechnung ${number}`,
     viewInvoice: "Rechnung ansehen",
     downloadPdf: "PDF herunterladen",

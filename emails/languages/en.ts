@@ -76,7 +76,7 @@ export const en = {
       last4: string | undefined;
     }) => {
       const label = name ?? `${methods[kind].charAt(0).toUpperCase()}${methods[kind].slice(1)}`;
-      return last4 === undefined ? label : `${label} •••• ${last4}`;
+      return last4 === undefined ? label : `${label} ••••\u00a0${last4}`;
     },
     invoiceNumber: (number: string) => `Invoice ${number}`,
     viewInvoice: "View invoice",
@@ -93,7 +93,7 @@ export const en = {
       card: "Card",
       expires: "Expires",
       overdueSince: "Unpaid since",
-      nextAttempt: "Next automatic attempt",
+      nextAttempt: "Next attempt",
       payBy: "Please pay by",
       billedTo: "Billed to",
       paidOn: "Paid on",
