@@ -146,12 +146,13 @@ async function leave(cast: Cast): Promise<string> {
   return subscriptionLine(cast);
 }
 
-/** The mails all of this causes, in its order. */
+/** The mails all of this causes. */
 export const mailsOfTheStory: readonly string[] = [
   "trial-ending ada@example.com",
   "payment-receipt ada@example.com",
   "payment-receipt ada@example.com",
   "payment-failed-notice ada@example.com",
+  "payment-recovered ada@example.com",
   "payment-receipt ada@example.com",
   "subscription-canceled ada@example.com",
 ];

@@ -59,6 +59,29 @@ $$;
 comment on function billing_private.read_as_event is
   'An object read from Stripe, in the form handlers take: an event without an id, created in the second of the read.';
 
+create function billing_private.goes_by_test_clock(p_read billing.webhook_events)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if p_read.livemode then
+    return false;
+  end if;
+  -- Payments and cards do not say so themselves: their customer does.
+  return p_read.payload #>> '{data,object,test_clock}' is not null
+    or exists (
+      select
+      from billing.webhook_events as e
+      where e.object_id = p_read.customer_id and e.payload #>> '{data,object,test_clock}' is not null
+    );
+end;
+$$;
+
+comment on function billing_private.goes_by_test_clock is
+  'Whether an object read from Stripe lives under a test clock, as far as it or the events of its customer tell.';
+
 create function billing_private.moment_of_test_clock(p_read billing.webhook_events)
 returns timestamptz
 language plpgsql
@@ -137,7 +160,7 @@ begin
   if not billing_private.lock_customer(incoming) then
     return 'undecided';
   end if;
-  if incoming.payload #>> '{data,object,test_clock}' is not null then
+  if billing_private.goes_by_test_clock(incoming) then
     incoming.created := billing_private.moment_of_test_clock(incoming);
   end if;
   outcome := billing_private.order_refresh(incoming);

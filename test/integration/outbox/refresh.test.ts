@@ -110,6 +110,33 @@ describe("an object read from Stripe", () => {
     }
   });
 
+  it("of what has no test clock of its own goes by its customer's", async () => {
+    const clock = { test_clock: "clock_2", livemode: false };
+    const payment = (status: string) => ({
+      id: "pi_clock",
+      object: "payment_intent",
+      customer: "cus_clock",
+      livemode: false,
+      amount: 900,
+      currency: "eur",
+      status,
+      created: 1_700_000_000,
+    });
+    const told = (type: string, status: string, second: number) => ({
+      ...update("pi_clock", "", second),
+      type,
+      data: { object: payment(status) },
+    });
+    const status = async () =>
+      (await database.sql`select status from billing.payments where id = 'pi_clock'`)[0]?.status;
+    await database.receive(update("cus_clock", "event at 10", 10, clock));
+    await database.receive(told("payment_intent.payment_failed", "requires_payment_method", 20));
+    // By our own clock this would be newer than all that is still to happen.
+    expect(await refresh(payment("requires_payment_method"), moment(100_000))).toBe("applied");
+    await database.receive(told("payment_intent.succeeded", "succeeded", 30));
+    expect(await status()).toBe("succeeded");
+  });
+
   it("that Stripe says is deleted leaves a tombstone, which nothing takes back", async () => {
     await database.receive(update("cus_e", "event at 10", 10));
     expect(await refresh({ id: "cus_e", object: "customer", deleted: true }, moment(20))).toBe("applied");
