@@ -43,7 +43,7 @@ set search_path = ''
 as $$
 begin
   if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
-    return '{}';
+    return array[]::text[];
   end if;
   return array(
     select c.id

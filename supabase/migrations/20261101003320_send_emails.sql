@@ -94,7 +94,7 @@ begin
     from jsonb_array_elements(p_answers) as a (answer)
     join billing.outbox as o on o.id = (a.answer ->> 'id')::bigint and o.claim_id = p_claim_id
   ) then
-    return '{}';
+    return jsonb_build_object();
   end if;
 
   -- The answer speaks for the whole batch: what of it waits to try again, or gave up not knowing, is done as well.
@@ -204,7 +204,7 @@ as $$
 declare
   failed_id bigint;
   ending text;
-  endings jsonb := '{}';
+  endings jsonb := jsonb_build_object();
   batch uuid;
   goes_apart boolean := false;
 begin

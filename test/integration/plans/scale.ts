@@ -78,6 +78,42 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'cs_' || n, 'cus_' || (n % ${customers} + 1), 'payment', 'complete', to_timestamp(1700000000 + n)
     from generate_series(1, 50000) as n;
 
+    -- One customer in fifty owes something and is in the middle of it; most cases are long over.
+    update billing.subscriptions set status = 'past_due' where substr(id, 5)::int <= 500;
+    insert into billing.invoices (
+      id, customer, subscription, status, collection_method, currency, total, amount_due, amount_remaining, attempt_count,
+      first_payment_failed_at, created
+    )
+    select
+      'in_due_' || n, 'cus_' || (n % ${customers} + 1), 'sub_' || n, 'open', 'charge_automatically', 'eur', 900, 900, 900, 1,
+      to_timestamp(1700000000), to_timestamp(1700000000)
+    from generate_series(1, 510) as n;
+    select billing.define_dunning_policy('patient', '[{"day": 5, "kind": "notice"}]', 'leave', p_now => to_timestamp(1700000000));
+    insert into billing.dunning_assignments (scope, subject_id, policy, assigned_at)
+    select 'price', 'price_' || n, 'patient', to_timestamp(1700000000) from generate_series(1, 5000) as n;
+    insert into billing.dunning_cases
+      (subject_id, customer, subscription, currency, policy_id, status, outcome, anchor_at, amount_due, opened_at, closed_at)
+    select
+      'sub_' || n, 'cus_' || (n % ${customers} + 1), 'sub_' || n, 'eur', case n % 1000 when 0 then 2 else 1 end,
+      case when n <= 500 then 'open' else 'closed' end, case when n > 500 then 'recovered' end, to_timestamp(1700000000), 900,
+      to_timestamp(1700000000), case when n > 500 then to_timestamp(1700000000) end
+    from generate_series(1, 25000) as n;
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since)
+    select case when n <= 500 then 'in_due_' else 'in_' end || n, n, to_timestamp(1700000000) from generate_series(1, 25000) as n;
+    insert into billing.dunning_actions
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, outbox_id)
+    select
+      n, 1, 'notice', case when n <= 500 then 'in_due_' else 'in_' end || n, array[case when n <= 500 then 'in_due_' else 'in_' end || n],
+      case when n % 100 = 0 and n <= 500 then 'planned' else 'sent' end, to_timestamp(1700000000), to_timestamp(1700000000),
+      case when n % 100 = 0 and n <= 500 then null else to_timestamp(1700000000) end, n
+    from generate_series(1, 25000) as n;
+    insert into billing.dunning_holds (customer, case_id, reason, held_at, released_at)
+    select
+      'cus_' || (n % ${customers} + 1), n, 'asked for time', to_timestamp(1700000000), case when n > 100 then to_timestamp(1700000001) end
+    from generate_series(1, 20000) as n;
+    insert into billing.dunning_runs (as_of, started_at, finished_at, counts)
+    select at, at, at, '{}' from generate_series(1, 10000) as n cross join lateral (select to_timestamp(1700000000 + n * 3600) as at) as t;
+
     insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, payload, received_at)
     select
       'evt_' || n, 'invoice.updated', false, to_timestamp(1700000000 + n / 4), 'in_' || n / 4, 'cus_' || (n / 4 % ${customers} + 1),

@@ -356,6 +356,96 @@ export const hotStatements: Statement[] = [
     `,
   },
   {
+    what: "a payment that fails, and is overdue from now on",
+    sql: receive("invoice.payment_failed", {
+      id: "in_30000",
+      object: "invoice",
+      customer: "cus_5001",
+      status: "open",
+      collection_method: "charge_automatically",
+      currency: "eur",
+      amount_remaining: 900,
+      attempt_count: 1,
+      parent: { subscription_details: { subscription: "sub_30001" } },
+    }),
+    uses: ["invoices_by_customer", "dunning_cases_open"],
+  },
+  {
+    what: "an overdue invoice that is paid",
+    sql: receive("invoice.paid", {
+      id: "in_due_100",
+      object: "invoice",
+      customer: "cus_101",
+      status: "paid",
+      currency: "eur",
+      amount_paid: 900,
+    }),
+    uses: ["dunning_cases_open_by_customer", "dunning_case_invoices_by_case", "dunning_actions_by_case"],
+  },
+  {
+    what: "a subscription that ends with something overdue",
+    sql: receive("customer.subscription.deleted", {
+      id: "sub_100",
+      object: "subscription",
+      customer: "cus_101",
+      status: "canceled",
+      items: { data: [] },
+    }),
+    uses: ["dunning_cases_by_subscription"],
+  },
+  {
+    what: "the daily run, all pages of it",
+    sql: `
+      do $$
+      declare
+        page jsonb;
+        after text := '';
+      begin
+        while after is not null loop
+          page := billing.advance_dunning(now(), after, 200);
+          after := page ->> 'next';
+        end loop;
+      end;
+      $$`,
+    uses: ["invoices_open", "dunning_cases_open_by_customer", "dunning_case_invoices_by_case", "dunning_actions_by_case"],
+  },
+  {
+    what: "a look at what a customer owes, with a mail that comes of it",
+    sql: "select billing.take_dunning_steps('cus_152', array['cus_152', 'sub_151', 'in_due_151'])",
+    uses: ["dunning_holds_in_force", "payments_by_invoice", "disputes_by_payment"],
+  },
+  {
+    what: "the end of a case, reviewed and reported",
+    sql: `
+      insert into billing.dunning_actions
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
+      values
+        (151, 3, 'final_warning', 'in_due_151', array['in_due_151'], 'sent', to_timestamp(1700000000), to_timestamp(1700000000), now() - interval '4 days'),
+        (151, 4, 'end', 'in_due_151', array['in_due_151'], 'planned', to_timestamp(1700000000), to_timestamp(1700000000), null);
+      select billing.review_dunning_end(lastval(), array['cus_152', 'sub_151', 'in_due_151']);
+      select billing.finish_dunning_end(lastval());
+    `,
+    uses: ["dunning_actions_pkey", "dunning_cases_pkey"],
+  },
+  {
+    what: "a dunning mail that is called off",
+    sql: `
+      insert into billing.outbox (kind, dedupe_key, status, run_after, created_at) values ('email', 'dunning:x', 'pending', now(), now());
+      update billing.outbox set status = 'canceled', finished_at = now() where dedupe_key = 'dunning:x';
+    `,
+    uses: ["dunning_actions_by_effect"],
+  },
+  {
+    what: "whether today's run of dunning is missing, every minute",
+    sql: "select billing_private.watch_dunning_runs(to_timestamp(1736000000))",
+    uses: ["dunning_runs_by_start"],
+  },
+  {
+    what: "what dunning says of a subscription's access",
+    sql: "select billing_private.dunning_access('sub_4711')",
+    uses: ["dunning_cases_by_subscription"],
+  },
+  {
     what: "what the outbox owes now",
     sql: "select count(*) from billing.claim_outbox('worker', 50)",
     uses: ["outbox_due"],
@@ -498,6 +588,26 @@ export const lookups: Statement[] = [
     what: "what a purchase did to a balance",
     sql: "select * from billing.credit_entries where purchase = 'pi_4712' order by id",
     uses: ["credit_entries_by_purchase"],
+  },
+  {
+    what: "who would get what of dunning",
+    sql: "select count(*) from billing.dunning_preview()",
+    uses: ["dunning_cases_open_by_customer"],
+  },
+  {
+    what: "the cases of a customer",
+    sql: "select * from billing.dunning_cases where customer = 'cus_4711' order by id",
+    uses: ["dunning_cases_by_customer"],
+  },
+  {
+    what: "the cases of a policy",
+    sql: "select * from billing.dunning_cases where policy_id = 2",
+    uses: ["dunning_cases_by_policy"],
+  },
+  {
+    what: "what held a case",
+    sql: "select * from billing.dunning_holds where case_id = 4711 order by held_at",
+    uses: ["dunning_holds_by_case"],
   },
   {
     what: "the emails of a customer",

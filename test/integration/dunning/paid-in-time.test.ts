@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DunningWorld } from "../../support/dunning-world.ts";
+import {
+  CANCELED,
+  caseOf,
+  days,
+  done,
+  FINAL,
+  mails,
+  NOTICE,
+  newSubscriber,
+  nobodyRuns,
+  overdueSubscriber,
+  pay,
+  payAtStripe,
+  RECOVERED,
+  stepsOf,
+  URGENT,
+} from "./overdue.ts";
+
+let world: DunningWorld;
+beforeEach(async () => {
+  world = await DunningWorld.open();
+});
+afterEach(() => world.close());
+
+describe("whoever pays hears nothing more of it", () => {
+  it.each([
+    { after: "the notice", on: 1, heard: [NOTICE] },
+    { after: "the urgent reminder", on: 4, heard: [NOTICE, URGENT] },
+    { after: "the final warning", on: 9, heard: [NOTICE, URGENT, FINAL] },
+  ])("after $after, but that all is well", async ({ on, heard }) => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, on);
+    expect(mails(world, somebody)).toEqual(heard);
+    await pay(world, somebody);
+    await days(world, 12 - on);
+    expect(mails(world, somebody)).toEqual([...heard, RECOVERED]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({
+      status: "closed",
+      outcome: "recovered",
+      amount_due: 2000,
+      amount_recovered: 2000,
+    });
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBe(0);
+  });
+
+  it("in the last hour before the end", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 9);
+    await nobodyRuns(world, 1);
+    await payAtStripe(world, somebody);
+    await world.arrive();
+    await world.run();
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, RECOVERED]);
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBe(0);
+  });
+
+  it("and whose next renewal fails begins anew, from the notice", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 8);
+    await pay(world, somebody);
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    await days(world, 3);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, RECOVERED, NOTICE, URGENT]);
+  });
+});
+
+describe("that a payment came through after all is told only to whoever heard that it had not", () => {
+  it("not where it was paid before the notice left", async () => {
+    const somebody = await newSubscriber(world);
+    await world.breakCard(somebody);
+    const { deliver } = world;
+    world.deliver = async () => {};
+    await world.renew(somebody);
+    world.deliver = deliver;
+    await payAtStripe(world, somebody);
+    await world.arrive();
+    await world.deliver();
+    await days(world, 2);
+    expect(mails(world, somebody)).toEqual([]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+  });
+
+  it("not where the notice waited in the outbox: it is taken back", async () => {
+    const somebody = await newSubscriber(world);
+    await world.breakCard(somebody);
+    // Looked at and owed, but no mail leaves.
+    world.inbox.faults.add({ times: 1, action: { kind: "error", status: 503 } });
+    await world.renew(somebody);
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice planned"]);
+    await payAtStripe(world, somebody);
+    await world.arrive();
+    await days(world, 2);
+    expect(mails(world, somebody)).toEqual([]);
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice canceled"]);
+  });
+
+  it("not where the notice bounced", async () => {
+    const somebody = await newSubscriber(world);
+    await world.stripe.customers.update(somebody.customer, { email: "bounced@example.com" });
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    expect(mails(world, { email: "bounced@example.com" })).toEqual([NOTICE]);
+    expect(CANCELED).toBeDefined();
+  });
+});
