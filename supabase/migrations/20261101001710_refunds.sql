@@ -18,6 +18,7 @@ create table billing.refunds (
 
 comment on table billing.refunds is
   'One row per Stripe refund. Amounts are in the minor unit of currency. What a payment lost to its refunds is in billing.payments.amount_refunded.';
+comment on column billing.refunds.amount is 'What is returned, minor units of currency.';
 comment on column billing.refunds.payment_id is 'Payment it is taken from (billing.payments.id): the PaymentIntent, or the charge where there is none. No foreign key: Stripe may send the refund first.';
 comment on column billing.refunds.charge is 'Charge it is taken from.';
 comment on column billing.refunds.status is

@@ -23,6 +23,7 @@ create table billing.disputes (
 
 comment on table billing.disputes is
   'One row per Stripe dispute: a customer went to the bank about a charge. Amounts are in the minor unit of currency. What a payment lost to it is in billing.payments.amount_disputed and amount_lost.';
+comment on column billing.disputes.amount is 'What is disputed, minor units of currency; it may be less than the payment.';
 comment on column billing.disputes.payment_id is 'Payment it is about (billing.payments.id): the PaymentIntent, or the charge where there is none. No foreign key: Stripe may send the dispute first.';
 comment on column billing.disputes.status is
   'Stripe''s: needs_response, under_review, won, lost; warning_needs_response, warning_under_review, warning_closed for an inquiry, which takes no money; and what Stripe adds.';

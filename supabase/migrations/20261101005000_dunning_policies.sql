@@ -47,6 +47,7 @@ create table billing.dunning_steps (
 );
 
 comment on table billing.dunning_steps is 'The ladder of a policy: what happens how many days after payment was due. Written with its policy.';
+comment on column billing.dunning_steps.policy_id is 'The version of a policy it belongs to.';
 comment on column billing.dunning_steps.position is 'Order of the steps, from 1. Days ascend with it.';
 comment on column billing.dunning_steps.day is 'Days (of 24 hours) after the payment first failed, or the due date of an invoice that is sent.';
 comment on column billing.dunning_steps.kind is
@@ -63,8 +64,10 @@ create table billing.dunning_assignments (
 
 comment on table billing.dunning_assignments is
   'Which policy is for whom: a customer''s goes before that of a subscription''s price, a price''s before its product''s; whoever has none gets default. Written by billing.assign_dunning_policy.';
+comment on column billing.dunning_assignments.scope is 'Whether it is for a customer, a price or a product.';
 comment on column billing.dunning_assignments.subject_id is 'Stripe id of the customer (cus_…), price (price_…) or product (prod_…).';
 comment on column billing.dunning_assignments.policy is 'Name of the policy; the version in force when a case opens is the case''s.';
+comment on column billing.dunning_assignments.assigned_at is 'When it was last assigned (UTC).';
 
 create trigger dunning_steps_are_never_changed
   before update or delete or truncate on billing.dunning_steps

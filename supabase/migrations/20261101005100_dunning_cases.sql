@@ -38,6 +38,8 @@ comment on column billing.dunning_cases.amount_due is 'The most that was overdue
 comment on column billing.dunning_cases.amount_recovered is 'What was paid of its invoices by the time it closed, minor units of currency.';
 comment on column billing.dunning_cases.holds is
   'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum.';
+comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
+comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
 
 create unique index dunning_cases_open on billing.dunning_cases (subject_id) where status = 'open';
 create index dunning_cases_open_by_customer on billing.dunning_cases (customer) where status = 'open';
@@ -54,6 +56,7 @@ create table billing.dunning_case_invoices (
 comment on table billing.dunning_case_invoices is
   'The invoices a case is, or was, about. An invoice is dunned in one case only: what a closed case leaves unpaid opens no other by itself.';
 comment on column billing.dunning_case_invoices.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing.dunning_case_invoices.case_id is 'The case (billing.dunning_cases.id), the last one where a person had it dunned again.';
 comment on column billing.dunning_case_invoices.overdue_since is 'First failed attempt, or due date (UTC), when it joined the case.';
 
 create index dunning_case_invoices_by_case on billing.dunning_case_invoices (case_id);
@@ -80,6 +83,7 @@ create table billing.dunning_actions (
 );
 
 comment on table billing.dunning_actions is 'What was done about a case: one row per step taken, or passed over.';
+comment on column billing.dunning_actions.case_id is 'The case it was done about (billing.dunning_cases.id).';
 comment on column billing.dunning_actions.position is 'Position of the step in the case''s policy.';
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
@@ -112,7 +116,9 @@ comment on table billing.dunning_holds is
   'Cases and customers people keep dunning away from. Written by billing.hold_dunning, billing.release_dunning.';
 comment on column billing.dunning_holds.case_id is 'The case held; null: the customer is excluded, with all cases there are and will be.';
 comment on column billing.dunning_holds.reason is 'Why, for the next person who looks.';
+comment on column billing.dunning_holds.held_at is 'From when on (UTC).';
 comment on column billing.dunning_holds.held_until is 'When it ends by itself (UTC); null: when it is released.';
+comment on column billing.dunning_holds.released_at is 'When a person ended it (UTC); null: nobody has.';
 
 create index dunning_holds_in_force on billing.dunning_holds (customer) where released_at is null;
 create index dunning_holds_by_case on billing.dunning_holds (case_id);

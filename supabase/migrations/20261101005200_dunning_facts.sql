@@ -29,6 +29,9 @@ where i.status = 'open'
 
 comment on view billing_private.overdue_invoices is
   'Open invoices that are, or will be, overdue: since the first failed attempt, or the due date of one that is sent. Not the first invoice of a subscription that never began, nor what an ended one left behind.';
+comment on column billing_private.overdue_invoices.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing_private.overdue_invoices.subject_id is 'What a case would be about: its subscription, or itself where there is none.';
+comment on column billing_private.overdue_invoices.overdue_since is 'From when days are counted (UTC); in the future for what is sent and not due yet, null for what is neither.';
 
 create view billing_private.dunning_ladders with (security_invoker = true) as
 select s.policy_id, array_agg(s.day order by s.position) as days, array_agg(s.kind order by s.position) as kinds
@@ -36,6 +39,9 @@ from billing.dunning_steps as s
 group by s.policy_id;
 
 comment on view billing_private.dunning_ladders is 'The steps of each policy as two arrays, indexed by position.';
+comment on column billing_private.dunning_ladders.policy_id is 'The version of a policy (billing.dunning_policies.id).';
+comment on column billing_private.dunning_ladders.days is 'The day of each step, ascending.';
+comment on column billing_private.dunning_ladders.kinds is 'The kind of each step; end, if there is one, comes last.';
 
 create function billing_private.due_dunning_step(
   p_days integer[],

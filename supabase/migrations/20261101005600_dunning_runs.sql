@@ -15,6 +15,7 @@ create table billing.dunning_runs (
 
 comment on table billing.dunning_runs is 'One row per run of dunning: when, and what came of it.';
 comment on column billing.dunning_runs.as_of is 'The time due-ness went by (UTC).';
+comment on column billing.dunning_runs.started_at is 'When it began (UTC).';
 comment on column billing.dunning_runs.counts is
   'customers: looked at. opened, closed: cases. mails, ends: owed. held: kept from their step. failed: could not be looked at, as when Stripe is away; the next run does.';
 comment on column billing.dunning_runs.problem is 'Why not all that was due was done; null when it was.';

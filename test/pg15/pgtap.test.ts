@@ -46,6 +46,8 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
     const jobs = await sql`select jobname from cron.job order by jobname`;
     expect(jobs.map((row) => row.jobname)).toEqual([
       "duebase-deliver",
+      "duebase-dunning",
+      "duebase-dunning-watchdog",
       "duebase-entitlements",
       "duebase-link",
       "duebase-purge-outbox",

@@ -71,7 +71,10 @@ select is_empty(
         ('billing.subscription_usage', 'auth.users'), ('billing_private.usage_records', 'auth.users'),
         ('billing.credit_entries', 'auth.users'), ('billing_private.credit_balances', 'auth.users'),
         ('billing_private.credit_purchases', 'auth.users'),
-        ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails')
+        ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails'),
+        ('billing.dunning_steps', 'billing.dunning_policies'), ('billing.dunning_cases', 'billing.dunning_policies'),
+        ('billing.dunning_case_invoices', 'billing.dunning_cases'), ('billing.dunning_actions', 'billing.dunning_cases'),
+        ('billing.dunning_holds', 'billing.dunning_cases')
       )
   $$,
   'no foreign key binds a mirrored Stripe object: parents arrive after children'

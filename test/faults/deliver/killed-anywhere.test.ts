@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
 import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
 import { Random } from "../../support/histories/random.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
@@ -38,6 +39,8 @@ afterAll(async () => {
 function timesOf(point: CrashPoint, owed: Owed): number {
   if (point === "effect_completed") return 5;
   if (point === "call_made" || point === "answer_applied") return 2;
+  // Asked once, and again after what it asked for was read.
+  if (point === "dunning_looked" || point === "end_reviewed") return 2;
   return point === "email_rendered" ? owed.addresses.length : 1;
 }
 
@@ -46,13 +49,22 @@ interface Owed {
   addresses: string[];
   canceled: string[];
   refreshed: string[];
+  /** Who hears of an overdue payment, and of an end that was due for it. */
+  chased: string;
+  ended: string;
 }
 
 async function owe(name: string, random: Random): Promise<Owed> {
   const now = new Date();
   const enqueue = (kind: string, key: string, payload: object) =>
     faults.sql`select billing_private.enqueue(${kind}, ${key}, ${faults.sql.json(payload as never)}, ${now})`;
-  const owed: Owed = { addresses: [], canceled: [], refreshed: [] };
+  const owed: Owed = {
+    addresses: [],
+    canceled: [],
+    refreshed: [],
+    chased: `${name}-chased@example.com`,
+    ended: `${name}-ended@example.com`,
+  };
   const mails = random.int(1, 5);
   for (let mail = 0; mail < mails; mail++) {
     const address = `${name}-${mail}@example.com`;
@@ -77,14 +89,54 @@ async function owe(name: string, random: Random): Promise<Owed> {
   await enqueue("refresh", `nothing:${name}`, { object: "subscription", id: `sub_${name}` });
   await enqueue("dunning", `look:${name}`, { customer: customer.id });
   await enqueue("alert", `alert:${name}`, { cause: "dead_webhook", event_id: name });
+  await overdue(owed.chased);
+  owed.canceled.push(await overdue(owed.ended));
+  await faults.stack.stripe.settled();
+  await longSinceWarned(owed.ended);
   return owed;
 }
 
-async function subscribe() {
-  const customer = await faults.stripe.customers.create({
-    payment_method: "pm_card_visa",
-    invoice_settings: { default_payment_method: "pm_card_visa" },
+/** Subscribes somebody who cannot pay an invoice of the subscription. Their case is opened by the events. */
+async function overdue(email: string): Promise<string> {
+  const { id, customer, default_payment_method } = await subscribe(email);
+  await faults.stripe.invoiceItems.create({
+    customer: String(customer),
+    subscription: id,
+    amount: 500,
+    currency: "eur",
   });
+  const invoice = await faults.stripe.invoices.create({
+    customer: String(customer),
+    subscription: id,
+    auto_advance: false,
+  });
+  await setCardOutcome(faults.stripe, String(default_payment_method), "insufficient_funds");
+  await faults.stripe.invoices.finalizeInvoice(String(invoice.id));
+  await expect(faults.stripe.invoices.pay(String(invoice.id))).rejects.toThrow();
+  return id;
+}
+
+/** Eleven days have passed, and all mails were sent in time. */
+async function longSinceWarned(email: string) {
+  const { sql } = faults;
+  await sql`
+    update billing.invoices as i set first_payment_failed_at = now() - interval '11 days'
+    from billing.customers as c where c.email = ${email} and i.customer = c.id and i.status = 'open'`;
+  await sql`
+    insert into billing.dunning_actions
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
+    select k.case_id, s.position, s.kind, k.invoice, array[k.invoice], 'sent', t.at, t.at, t.at
+    from billing.customers as c
+    join billing.dunning_cases as d on d.customer = c.id
+    join billing.dunning_case_invoices as k on k.case_id = d.id
+    join billing.dunning_steps as s on s.policy_id = d.policy_id and s.kind <> 'end'
+    cross join lateral (select now() - interval '11 days' + s.day * interval '1 day' as at) as t
+    where c.email = ${email}`;
+}
+
+async function subscribe(email?: string) {
+  const customer = await faults.stripe.customers.create({ email });
+  const card = await faults.stripe.paymentMethods.attach("pm_card_visa", { customer: customer.id });
   const product = await faults.stripe.products.create({ name: "Pro" });
   const price = await faults.stripe.prices.create({
     product: product.id,
@@ -92,7 +144,11 @@ async function subscribe() {
     unit_amount: 1900,
     recurring: { interval: "month" },
   });
-  return faults.stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
+  return faults.stripe.subscriptions.create({
+    customer: customer.id,
+    items: [{ price: price.id }],
+    default_payment_method: card.id,
+  });
 }
 
 async function openInvoice(): Promise<string> {
@@ -133,6 +189,9 @@ it.each(runs)(
     for (const id of owed.canceled) {
       expect(faults.stack.stripe.ledger.count({ kind: "subscription.canceled", object: id })).toBe(1);
     }
+    const mailsTo = (to: string) => faults.inbox.ledger.mailsWhere({ to }).map(({ tags }) => tags.template);
+    expect(mailsTo(owed.chased)).toEqual(["payment-receipt", "payment-failed-notice"]);
+    expect(mailsTo(owed.ended)).toEqual(["payment-receipt", "subscription-canceled"]);
     for (const id of owed.refreshed) {
       expect(
         await faults.sql`select id from billing.customers where id = ${id} and email is not null`,

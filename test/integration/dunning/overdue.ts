@@ -50,7 +50,10 @@ export const RECOVERED = "payment-recovered";
 export const CANCELED = "subscription-canceled";
 
 /** The invoice somebody owes, as Stripe has it. */
-export async function openInvoice(world: DunningWorld, { subscription }: Subscriber): Promise<Stripe.Invoice> {
+export async function openInvoice(
+  world: DunningWorld,
+  { subscription }: Subscriber,
+): Promise<Stripe.Invoice> {
   const { data } = await world.stripe.invoices.list({ subscription, status: "open" });
   if (data[0] === undefined) throw new Error(`${subscription} has no open invoice`);
   return data[0];
@@ -105,10 +108,13 @@ export async function alerts({ database }: DunningWorld): Promise<string[]> {
 
 /** How often Stripe did something to an object. */
 export function done(world: DunningWorld, kind: string, object: string): number {
-  return world.local.ledger.effects.filter((effect) => effect.kind === kind && effect.object === object).length;
+  return world.local.ledger.effects.filter((effect) => effect.kind === kind && effect.object === object)
+    .length;
 }
 
 /** A statement of a person at the SQL editor, or of the service. */
 export async function asService(world: DunningWorld, call: string, ...values: unknown[]): Promise<unknown> {
-  return world.database.asService(async (sql) => (await sql.unsafe(`select ${call} as answer`, values as never[]))[0]?.answer);
+  return world.database.asService(
+    async (sql) => (await sql.unsafe(`select ${call} as answer`, values as never[]))[0]?.answer,
+  );
 }

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DunningWorld } from "../../support/dunning-world.ts";
 import {
-  CANCELED,
   caseOf,
   days,
   done,
@@ -95,14 +94,5 @@ describe("that a payment came through after all is told only to whoever heard th
     await days(world, 2);
     expect(mails(world, somebody)).toEqual([]);
     expect(await stepsOf(world, somebody.subscription)).toEqual(["notice canceled"]);
-  });
-
-  it("not where the notice bounced", async () => {
-    const somebody = await newSubscriber(world);
-    await world.stripe.customers.update(somebody.customer, { email: "bounced@example.com" });
-    await world.breakCard(somebody);
-    await world.renew(somebody);
-    expect(mails(world, { email: "bounced@example.com" })).toEqual([NOTICE]);
-    expect(CANCELED).toBeDefined();
   });
 });

@@ -368,7 +368,7 @@ export const hotStatements: Statement[] = [
       attempt_count: 1,
       parent: { subscription_details: { subscription: "sub_30001" } },
     }),
-    uses: ["invoices_by_customer", "dunning_cases_open"],
+    uses: ["invoices_open", "dunning_cases_open"],
   },
   {
     what: "an overdue invoice that is paid",
@@ -407,7 +407,12 @@ export const hotStatements: Statement[] = [
         end loop;
       end;
       $$`,
-    uses: ["invoices_open", "dunning_cases_open_by_customer", "dunning_case_invoices_by_case", "dunning_actions_by_case"],
+    uses: [
+      "invoices_open",
+      "dunning_cases_open_by_customer",
+      "dunning_case_invoices_by_case",
+      "dunning_actions_by_case",
+    ],
   },
   {
     what: "a look at what a customer owes, with a mail that comes of it",
