@@ -12,7 +12,10 @@ export function addPlan(account: Account): string {
       id: productId,
       created: now,
       name: `Plan ${random.token(3)}`,
-      metadata: random.chance(0.6) ? { features: someFeatures(account) } : {},
+      metadata: {
+        ...(random.chance(0.6) ? { features: someFeatures(account) } : {}),
+        ...(random.chance(0.6) ? { limit_calls: someLimit(account) } : {}),
+      },
     }),
     "product.created",
   );
@@ -38,6 +41,11 @@ function someFeatures({ random }: Account): string {
     .join(random.pick([",", ", "]));
 }
 
+/** What metadata may say of a limit; the last cannot be read. */
+function someLimit({ random }: Account): string {
+  return random.pick(["100", "2 per unit", "unlimited", "0", "lots"]);
+}
+
 /** Something about a product or its price changes. */
 export function editPlan(account: Account, priceId: string): void {
   const { random } = account;
@@ -56,6 +64,18 @@ export function editPlan(account: Account, priceId: string): void {
       account.change(
         priceId,
         { metadata: { ...metadata, features: random.pick([someFeatures(account), ""]) } },
+        "price.updated",
+      ),
+    () =>
+      account.change(
+        productId,
+        { metadata: { limit_calls: someLimit(account), limit_seats: someLimit(account) } },
+        "product.updated",
+      ),
+    () =>
+      account.change(
+        priceId,
+        { metadata: { ...metadata, limit_calls: random.pick([someLimit(account), ""]) } },
         "price.updated",
       ),
     () => account.change(priceId, { nickname: random.token(4) }, "price.updated"),

@@ -1,6 +1,7 @@
 import { checkoutSession, customer } from "../stripe/customers.ts";
 import type { Customer } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
+import { refund, startPayment, succeed } from "./payment-moves.ts";
 
 /** Who a customer or session may say its user is: somebody, nobody (yet), or nonsense. */
 function someUser(account: Account): string {
@@ -82,6 +83,41 @@ export function completeCheckout(account: Account, customerId: string, subscript
   );
 }
 
+/** What a one-time checkout may say it buys, and for whom. */
+function someCredits(account: Account): { metadata: Record<string, string>; client_reference_id?: string } {
+  const { random } = account;
+  const bought = { credit_kind: random.pick(["images", "exports"]), credits: String(random.int(1, 500)) };
+  return {
+    metadata: random.pick([bought, bought, { ...bought, credits: "many" }, {}]),
+    ...(random.chance(0.5) ? { client_reference_id: someUser(account) } : {}),
+  };
+}
+
+/** Credits are bought: a payment, told of before or after its checkout, and perhaps given back. */
+export function buyCredits(account: Account, customerId: string | null): void {
+  const { random } = account;
+  const amount = random.int(500, 9000);
+  const paidWith = startPayment(account, { amount, customer: customerId });
+  const charge = succeed(account, paidWith);
+  account.create(
+    checkoutSession({
+      id: account.id("cs_test"),
+      created: account.now,
+      customer: customerId,
+      mode: "payment",
+      amount_subtotal: amount,
+      amount_total: amount,
+      payment_intent: paidWith,
+      ...someCredits(account),
+    }),
+    "checkout.session.completed",
+  );
+  for (let times = random.pick([0, 0, 1, 2]); times > 0; times--) {
+    account.pass();
+    refund(account, charge);
+  }
+}
+
 /** A checkout of one payment: paid at once, paid or not by a debit that takes its time, or left to expire. */
 export function checkOutOnce(account: Account, customerId: string | null): void {
   const { random } = account;
@@ -95,6 +131,7 @@ export function checkOutOnce(account: Account, customerId: string | null): void 
     mode: "payment" as const,
     amount_subtotal: amount,
     amount_total: amount,
+    ...someCredits(account),
   };
   if (end === "expired") {
     const recovery = {

@@ -2,6 +2,7 @@ import { Account } from "./account.ts";
 import { addPlan, editPlan, removePlan } from "./catalogue-moves.ts";
 import {
   addCustomer,
+  buyCredits,
   checkOutOnce,
   claimCustomer,
   completeCheckout,
@@ -82,6 +83,8 @@ export function makeHistory(seed: number): Account {
       [0.5, () => chargeAlone(account, present()[0] ?? null), true],
       [0.5, () => checkOutOnce(account, present()[0] ?? null), true],
       [0.2, () => checkOutOnce(account, null), true],
+      [1, () => buyCredits(account, present()[0] ?? null), true],
+      [0.4, () => buyCredits(account, null), true],
       [1.5, () => methods.push(attachMethod(account, random.pick(present()))), present().length > 0],
       [2, () => editMethod(account, random.pick(methods)), methods.length > 0],
       [0.4, leave, present().length > 0],

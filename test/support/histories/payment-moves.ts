@@ -23,7 +23,11 @@ export function startPayment(account: Account, request: PaymentRequest): string 
       amount: request.amount,
       customer: request.customer,
       description: request.description ?? null,
-      metadata: account.random.chance(0.3) ? { order: account.random.token(4) } : {},
+      metadata: account.random.pick<Record<string, string>>([
+        {},
+        { order: account.random.token(4) },
+        request.invoice ? {} : { credit_kind: "images", credits: String(account.random.int(1, 500)) },
+      ]),
     }),
     "payment_intent.created",
   );

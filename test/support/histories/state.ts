@@ -30,6 +30,9 @@ const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed", "updated_at"
 /** Whose facts are told by events; the database's own tell of what it did when one arrived. */
 const FACTS_OF = "stripe";
 
+/** A ledger is compared by what it comes to: its entries tell the way, which depends on what was heard when. */
+const LEDGER = "credit_entries";
+
 interface Table {
   name: string;
   schema: string;
@@ -63,7 +66,13 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
       await transaction`set local timezone = 'UTC'`;
       return await transaction<{ tag: string | null; content: string }[]>`
         select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
-        from (select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}) as t
+        from (${
+          name === LEDGER
+            ? transaction`
+                select user_id, kind, purchase, sum(credits) as credits from billing.credit_entries
+                group by user_id, kind, purchase having sum(credits) <> 0`
+            : transaction`select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}`
+        }) as t
         where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
         ${name === "audit_events" ? transaction`and t.actor = ${FACTS_OF}` : transaction``}
       `;
