@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vit
 import ws from "ws";
 import { localKeys } from "../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../scripts/local/stack.ts";
-import { completeCheckout } from "../../scripts/local/stripe/buyer.ts";
+import { completeCheckout, setCardOutcome } from "../../scripts/local/stripe/buyer.ts";
 
 // Portal and checkout as an application uses them: users whom Auth signed up, supabase-js in between, the functions
 // on Deno, pages of the local Stripe at the end.
@@ -129,6 +129,43 @@ describe("a user who buys", () => {
     expect(await invoke(ada, "checkout", order())).toEqual({ status: 409, code: "already_subscribed" });
     const second = await buy(ada, { another: true });
     expect(second.customer).toBe(session.customer);
+  });
+
+  test("is told when a payment fails: what is owed, where to pay, and that it is paid", async () => {
+    const erin = await signUp();
+    const bought = await buy(erin);
+    const subscription = await stripe.subscriptions.retrieve(String(bought.subscription));
+    const due = async () => {
+      await stack.stripe.settled();
+      const { data, error } = await erin.client.schema("billing").rpc("my_billing_status");
+      expect(error).toBeNull();
+      return data;
+    };
+    expect(await due()).toEqual([]);
+
+    const card = String(subscription.default_payment_method);
+    await setCardOutcome(stripe, card, "insufficient_funds");
+    const about = { customer: String(bought.customer), subscription: subscription.id };
+    await stripe.invoiceItems.create({ ...about, amount: 1500, currency: "usd" });
+    const invoice = await stripe.invoices.create(about);
+    await stripe.invoices.finalizeInvoice(invoice.id);
+    await expect(stripe.invoices.pay(invoice.id)).rejects.toMatchObject({ code: "card_declined" });
+    const [row] = await due();
+    expect(row).toMatchObject({
+      subscription: subscription.id,
+      product_name: "Pro",
+      amount_due: 1500,
+      currency: "usd",
+      invoice: invoice.id,
+      has_access: true,
+      end_action: "cancel",
+    });
+    expect(await (await fetch(row.hosted_invoice_url)).text()).toContain("$15.00");
+    expect(Date.parse(row.ends_at) - Date.parse(row.overdue_since)).toBe(10 * 86_400_000);
+
+    await setCardOutcome(stripe, card, "succeed");
+    await stripe.invoices.pay(invoice.id);
+    expect(await due()).toEqual([]);
   });
 
   test("has one session for a button pressed twice", async () => {
