@@ -46,3 +46,8 @@ export function currencyName(currency: string): string {
 export function moment(at: Date | null): string {
   return at === null ? "–" : at.toISOString().slice(0, 16).replace("T", " ");
 }
+
+/** Text somebody else wrote, without what would steer the terminal. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ");
+}

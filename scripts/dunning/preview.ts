@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { TransactionSql } from "postgres";
-import { amountIn, moment } from "./format.ts";
+import { amountIn, moment, plain } from "./format.ts";
 import { compact } from "./terminal.ts";
 
 /** One step that would be taken. Amounts in minor units. */
@@ -41,7 +41,7 @@ export function previewAsText(steps: readonly Step[]): string {
     table.push([
       moment(it.due_at),
       it.customer,
-      it.email ?? "–",
+      plain(it.email ?? "–"),
       it.subject_id,
       amountIn(BigInt(it.amount), it.currency ?? ""),
       it.held_by.length > 0 ? pc.yellow(it.would) : it.would,

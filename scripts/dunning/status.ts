@@ -2,7 +2,7 @@ import Table from "cli-table3";
 import pc from "picocolors";
 import type { TransactionSql } from "postgres";
 import { stageNames } from "./figures.ts";
-import { amountIn, moment } from "./format.ts";
+import { amountIn, moment, plain } from "./format.ts";
 import { compact } from "./terminal.ts";
 
 /** An open case, and where it stands. Amounts in minor units. */
@@ -127,7 +127,7 @@ export function statusAsText(status: Status): string {
       it.case_id ?? "all",
       moment(it.held_at),
       it.held_until === null ? "released" : moment(it.held_until),
-      it.reason,
+      plain(it.reason),
     ]);
   }
   const left = open - cases.length;

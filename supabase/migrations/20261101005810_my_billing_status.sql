@@ -15,14 +15,24 @@ begin
   end if;
   return greatest(
     p_fact.anchor_at + p_fact.days[last] * interval '1 day',
-    -- A warning that has not been sent yet is sent at its day, or now if that has passed.
-    coalesce(p_fact.warned_at, greatest(p_fact.anchor_at + p_fact.days[last - 1] * interval '1 day', p_now)) + interval '3 days'
+    interval '3 days' + coalesce(
+      p_fact.warned_at,
+      -- Not warned yet: at the day of the warning, or as soon as it may be sent if that has passed.
+      greatest(
+        p_fact.anchor_at + p_fact.days[last - 1] * interval '1 day',
+        case
+          when p_fact.taken >= last - 1 then p_now -- on its way
+          when p_fact.taken = 0 then p_now + interval '20 hours' -- after a notice
+          else greatest(p_now, p_fact.last_mail_at + interval '20 hours')
+        end
+      )
+    )
   );
 end;
 $$;
 
 comment on function billing_private.dunning_ends_at is
-  'When a case comes to its end if nobody pays and nothing holds it: the day of its policy, and three days after the final warning at the earliest; null where the policy has no end.';
+  'When a case comes to its end if nobody pays and nothing holds it: the day of its policy, and three days after the final warning at the earliest, which is a mail of its own (see due_dunning_step); null where the policy has no end.';
 
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (

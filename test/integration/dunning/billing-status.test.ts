@@ -148,8 +148,11 @@ describe("billing.my_billing_status", () => {
     expect(await statusOf(ada, on(9))).toMatchObject([{ end_action: "cancel", ends_at: on(12) }]);
     const late = await subscriber();
     await late.invoice("payment_failed");
-    // Nobody was warned for 20 days, as nothing ran: what comes first is the warning.
-    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: on(23) }]);
+    // Nothing ran for 20 days: what comes first is the notice, and 20 hours later at the earliest the warning.
+    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: on(23 + 20 / 24) }]);
+    await sent(late, ["notice", 20]);
+    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: on(23 + 20 / 24) }]);
+    expect(await statusOf(late, on(22))).toMatchObject([{ ends_at: on(25) }]);
   });
 
   test("promises no end where nothing ends: held, leaving already, or by policy", async () => {

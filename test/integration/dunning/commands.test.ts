@@ -182,13 +182,13 @@ describe("status", () => {
       customer: "cus_longest",
       steps: [{ kind: "notice" }, { kind: "urgent_reminder" }],
     });
-    await database.asService((sql) => sql`select billing.hold_dunning(${id}, 'on the phone with them')`);
+    await database.asService((sql) => sql`select billing.hold_dunning(${id}, ${"on the \u001b[2J\nphone"})`);
     const { output } = await here("status");
     const lines = output.split("\n");
     const first = lines.findIndex((it) => it.includes("cus_longest"));
     expect(lines[first]).toMatch(/\$15\.00 .*urgent reminder, sent .*manual/);
     expect(first).toBeLessThan(lines.findIndex((it) => it.includes("cus_held")));
-    expect(output).toContain("on the phone with them");
+    expect(output).toContain("on the  [2J phone");
     expect(output).toContain("There has been no run yet.");
     expect((await here("status", "--limit", "1")).output).toContain("and 2 more");
   });
