@@ -10,15 +10,17 @@ beforeEach(async () => {
 afterEach(() => database.drop());
 
 const outcomes = () =>
-  database.asService(
-    (sql) => sql`
+  database.asService(async (sql) => {
+    // Whatever time zone whoever asks has set: months are UTC's.
+    await sql`set local time zone 'America/New_York'`;
+    return sql`
       select
         month::text, currency, opened::int, still_open::int, held::int, recovered::int, recovered_before_notice::int,
         recovered_after_notice::int, recovered_after_urgent_reminder::int, recovered_after_final_warning::int, lost::int,
         let_off::int, recovery_rate::float, median_days_to_recover::float, amount_due::int, amount_recovered::int,
         amount_lost::int, amount_open::int
-      from billing.dunning_outcomes order by month, currency`,
-  );
+      from billing.dunning_outcomes order by month, currency`;
+  });
 const atRisk = () =>
   database.asService(
     (sql) => sql`
