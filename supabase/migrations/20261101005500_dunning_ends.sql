@@ -285,6 +285,13 @@ begin
   select * into newest from billing.dunning_cases as c where c.subscription = p_subscription_id order by c.id desc limit 1;
   if not found then
     return null;
+  elsif exists (
+    -- Opened before this was known. What never began, or is over, has no access to keep.
+    select
+    from billing.subscriptions as s
+    where s.id = p_subscription_id and newest.status = 'open' and s.status in ('incomplete', 'incomplete_expired', 'canceled')
+  ) then
+    return null;
   end if;
   select * into policy from billing.dunning_policies as p where p.id = newest.policy_id;
   return case
