@@ -1,7 +1,11 @@
 import Stripe from "stripe";
 import { type Inbox, startInbox } from "../../scripts/local/inbox/server.ts";
 import { setCardOutcome } from "../../scripts/local/stripe/buyer.ts";
-import { type LocalStripe, startLocalStripe } from "../../scripts/local/stripe/server.ts";
+import {
+  type LocalStripe,
+  type LocalStripeOptions,
+  startLocalStripe,
+} from "../../scripts/local/stripe/server.ts";
 import { createTestDatabase, type TestDatabase } from "./database.ts";
 import { chase, type DeliverParts, deliver } from "./delivering.ts";
 
@@ -54,11 +58,14 @@ export class DunningWorld {
     };
   }
 
-  /** `start` is when the clock begins. */
-  static async open(start = new Date("2026-03-02T09:00:00Z")): Promise<DunningWorld> {
+  /** `start` is when the clock begins; `settings` are what an account's dashboard would decide. */
+  static async open(
+    start = new Date("2026-03-02T09:00:00Z"),
+    settings: LocalStripeOptions["settings"] = {},
+  ): Promise<DunningWorld> {
     const clock = { now: start };
     const database = await createTestDatabase();
-    const local = await startLocalStripe({ port: 0, apiKey: SECRET_KEY, now: () => clock.now });
+    const local = await startLocalStripe({ port: 0, apiKey: SECRET_KEY, now: () => clock.now, settings });
     const inbox = await startInbox({
       port: 0,
       mailbox: false,
@@ -101,8 +108,8 @@ export class DunningWorld {
     return this.stripe.subscriptions.create({ customer, items: [{ price }], ...params });
   }
 
-  async price(amount: number, currency: string): Promise<string> {
-    const name = `${amount} ${currency}`;
+  async price(amount: number, currency: string, interval: "month" | "week" = "month"): Promise<string> {
+    const name = `${amount} ${currency} a ${interval}`;
     const known = this.#prices.get(name);
     if (known) return known;
     const product = await this.stripe.products.create({ name: `Plan of ${name}` });
@@ -110,7 +117,7 @@ export class DunningWorld {
       product: product.id,
       currency,
       unit_amount: amount,
-      recurring: { interval: "month" },
+      recurring: { interval },
     });
     this.#prices.set(name, price.id);
     return price.id;

@@ -130,6 +130,37 @@ export function markPaid(world: World, invoice: Invoice, outOfBand = false): voi
   afterInvoice(world, invoice);
 }
 
+/**
+ * A transfer settles a part of an open invoice; the rest is still to be paid.
+ * @param amount in the currency's smallest unit, less than what remains
+ */
+export function payPart(world: World, invoice: Invoice, amount: number): void {
+  const rest = openPayment(world, invoice);
+  if (invoice.status !== "open" || amount <= 0 || amount >= invoice.amount_remaining || !rest) {
+    throw invalidRequest(`${amount} is no part of what remains to be paid of this invoice.`);
+  }
+  const now = timeOf(world, invoice);
+  const part = world.store.insert<"invoice_payment">({
+    ...rest,
+    id: newId("inpay"),
+    amount_paid: amount,
+    amount_requested: amount,
+    created: now,
+    is_default: false,
+    payment: { payment_record: newId("pr"), type: "payment_record" },
+    status: "paid",
+    status_transitions: { canceled_at: null, paid_at: now },
+  });
+  rest.amount_requested -= amount;
+  const intent = world.store.get("payment_intent", rest.payment.payment_intent ?? "");
+  if (intent) intent.amount -= amount;
+  emit(world, "invoice_payment.paid", part, invoice);
+  change(world, "invoice.updated", invoice, (it) => {
+    it.amount_paid += amount;
+    it.amount_remaining -= amount;
+  });
+}
+
 function dropPayment(world: World, payment: InvoicePayment, reason: "void_invoice" | "failed_invoice"): void {
   payment.status = "canceled";
   payment.status_transitions.canceled_at = timeOf(world, world.store.get("invoice", payment.invoice) ?? null);

@@ -1,3 +1,4 @@
+import { payPart } from "../billing/invoices.ts";
 import { change, emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import type { PaymentMethod, TestClock } from "../core/wire.ts";
@@ -138,6 +139,12 @@ export const duebaseHelperRoutes: Route[] = [
       customer ?? null,
     );
     return method;
+  }),
+  post("/v1/test_helpers/duebase/invoices/:id/pay_part", (call) => {
+    const invoice = call.world.store.get("invoice", idOf(call));
+    if (!invoice) throw resourceMissing("invoice", idOf(call));
+    payPart(call.world, invoice, call.params.integer("amount") ?? 0);
+    return invoice;
   }),
   post("/v1/test_helpers/duebase/disputes/:id/decide", (call) => {
     const dispute = call.world.store.get("dispute", idOf(call));

@@ -1,0 +1,79 @@
+import type Stripe from "stripe";
+import { DAY, type DunningWorld } from "../dunning-world.ts";
+import type { PlannedCustomer, PlannedSubscription } from "./plan.ts";
+
+const IBANS = { debit: "DE89370400440532013000", failing_debit: "DE62370400440532013001" };
+
+/** A customer of a simulated world, and what is remembered of them. */
+export interface SimulatedCustomer {
+  plan: PlannedCustomer;
+  id: string;
+  /** Every address they had. */
+  addresses: string[];
+  subscriptions: string[];
+  /** What they are charged to by default. */
+  method: string | null;
+  /** What happened to them, in order, for people to read. */
+  told: string[];
+  /** Events of theirs that will never arrive. */
+  lost: number;
+  isDeleted: boolean;
+}
+
+/** Makes a customer with what they pay with and their subscriptions, whose first payments are due days later. */
+export async function createCustomer(
+  world: DunningWorld,
+  plan: PlannedCustomer,
+  start: Date,
+): Promise<SimulatedCustomer> {
+  const { stripe } = world;
+  const { id } = await stripe.customers.create({ email: plan.email, name: `Person ${plan.index}` });
+  const method = plan.pays === null ? null : await attachMethod(stripe, id, plan.pays);
+  if (plan.policy !== null) {
+    await world.database.asService(
+      (sql) => sql`select billing.assign_dunning_policy('customer', ${id}, ${plan.policy}, ${world.now})`,
+    );
+  }
+  const subscriptions: string[] = [];
+  for (const planned of plan.subscriptions) subscriptions.push(await subscribe(world, id, planned, start));
+  return { plan, id, addresses: [plan.email], subscriptions, method, told: [], lost: 0, isDeleted: false };
+}
+
+async function subscribe(
+  world: DunningWorld,
+  customer: string,
+  { firstDueAt, interval, amount, currency, daysUntilDue }: PlannedSubscription,
+  start: Date,
+): Promise<string> {
+  const { id } = await world.stripe.subscriptions.create({
+    customer,
+    items: [{ price: await world.price(amount, currency, interval) }],
+    trial_end: Math.floor((start.getTime() + firstDueAt) / 1000),
+    ...(daysUntilDue === null ? {} : { collection_method: "send_invoice", days_until_due: daysUntilDue }),
+  });
+  return id;
+}
+
+/** Saves a payment method and makes it the customer's default. */
+export async function attachMethod(stripe: Stripe, customer: string, pays: string): Promise<string> {
+  const { id } = await saveMethod(stripe, customer, pays);
+  await stripe.customers.update(customer, { invoice_settings: { default_payment_method: id } });
+  return id;
+}
+
+export async function saveMethod(
+  stripe: Stripe,
+  customer: string,
+  pays: string,
+): Promise<Stripe.PaymentMethod> {
+  if (pays !== "debit" && pays !== "failing_debit") return stripe.paymentMethods.attach(pays, { customer });
+  const debit = await stripe.paymentMethods.create({
+    type: "sepa_debit",
+    sepa_debit: { iban: IBANS[pays] },
+    billing_details: { name: "Person", email: "person@example.com" },
+  });
+  return stripe.paymentMethods.attach(debit.id, { customer });
+}
+
+/** Bank debits take this long, seconds. */
+export const DEBIT_SECONDS = (2 * DAY) / 1000;

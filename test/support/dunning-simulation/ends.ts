@@ -1,0 +1,129 @@
+import { passThrough, type ReachPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import type { DunningWorld } from "../dunning-world.ts";
+import type { Random } from "../histories/random.ts";
+
+/** What dunning did at Stripe at the end of a case, as Stripe's ledger has it, and how things stood in that moment. */
+export interface End {
+  kind: "cancel" | "pause" | "mark_uncollectible";
+  /** The subscription, or the invoice. */
+  object: string;
+  customer: string;
+  caseId: number;
+  /** By Stripe's clock. */
+  at: Date;
+  /** Invoices that were unpaid right after it, or were paid while it was under way. */
+  unpaid: string[];
+  /** Payments of those that were under way. */
+  processing: string[];
+}
+
+/** Watches the ends dunning makes at Stripe, and has customers pay in the very moment they are made. */
+export class EndWatch {
+  readonly #world: DunningWorld;
+  #seen = 0;
+  /** Paid between a look at Stripe and the call that follows. */
+  readonly #paidInTheGap = new Set<string>();
+
+  constructor(world: DunningWorld) {
+    this.#world = world;
+  }
+
+  /** A reach that now and then lets a customer pay when an end has just been reviewed, or is being made. */
+  reach(inner: ReachPoint | undefined, pays: boolean, random: Random): ReachPoint {
+    const point = random.pick(["end_reviewed", "call_checked", "call_made"]);
+    let left = pays && random.chance(0.4) ? random.int(1, 3) : 0;
+    return async (current) => {
+      if (current === point && left > 0) {
+        left -= 1;
+        if (left === 0) await this.#payWhatIsEnding();
+      }
+      await (inner ?? passThrough)(current);
+    };
+  }
+
+  async #payWhatIsEnding(): Promise<void> {
+    const [ending] = await this.#world.database.sql<{ invoices: string[] }[]>`
+      select d.invoices
+      from billing.dunning_actions as d join billing.outbox as o on o.id = d.outbox_id
+      where d.kind = 'end' and d.status = 'planned' and o.status = 'claimed'
+      order by d.id
+      limit 1`;
+    for (const id of ending?.invoices ?? []) {
+      const { status } = await this.#world.stripe.invoices.retrieve(id);
+      if (status !== "open") continue;
+      await this.#world.stripe.invoices.pay(id, { paid_out_of_band: true });
+      this.#paidInTheGap.add(id);
+    }
+  }
+
+  /** What happens from here on is dunning's doing. */
+  begin(): void {
+    this.#seen = this.#world.local.ledger.effects.length;
+  }
+
+  /** The ends made since. */
+  async look(): Promise<End[]> {
+    const { effects, requests } = this.#world.local.ledger;
+    const fresh = effects.slice(this.#seen);
+    const ends: End[] = [];
+    for (const effect of fresh) {
+      const request =
+        effect.request === null ? undefined : requests.findLast(({ id }) => id === effect.request);
+      if (request === undefined || effect.customer === null) continue;
+      const kind = kindOf(request);
+      if (kind === undefined || /:mark$/.test(request.idempotencyKey ?? "")) continue;
+      ends.push({
+        kind,
+        object: effect.object,
+        customer: effect.customer,
+        caseId: await this.#caseOf(kind, effect.object, request.idempotencyKey),
+        at: new Date(effect.at * 1000),
+        ...(await this.#standing(kind, effect.object)),
+      });
+    }
+    return ends;
+  }
+
+  async #caseOf(kind: End["kind"], object: string, key: string | null): Promise<number> {
+    if (kind !== "mark_uncollectible") {
+      const { metadata } = await this.#world.stripe.subscriptions.retrieve(object);
+      return Number(metadata.duebase_dunning_case);
+    }
+    const action = /^dunning-end:(\d+):/.exec(key ?? "")?.[1] ?? "0";
+    const [row] = await this.#world.database.sql<{ id: number }[]>`
+      select case_id::integer as id from billing.dunning_actions where id = ${action}`;
+    return row?.id ?? 0;
+  }
+
+  async #standing(kind: End["kind"], object: string): Promise<Pick<End, "unpaid" | "processing">> {
+    const { stripe } = this.#world;
+    if (kind === "mark_uncollectible") return { unpaid: [object], processing: [] };
+    const { data: invoices } = await stripe.invoices.list({ subscription: object, limit: 100 });
+    const unpaid = invoices.flatMap(({ id, status }) =>
+      id !== undefined && (status === "open" || this.#paidInTheGap.has(id)) ? [id] : [],
+    );
+    const processing: string[] = [];
+    for (const invoice of unpaid) {
+      const { data } = await stripe.invoicePayments.list({ invoice, status: "open" });
+      for (const { payment } of data) {
+        const intent = await stripe.paymentIntents.retrieve(String(payment.payment_intent));
+        if (intent.status === "processing") processing.push(intent.id);
+      }
+    }
+    return { unpaid, processing };
+  }
+}
+
+function kindOf({
+  method,
+  path,
+  idempotencyKey,
+}: {
+  method: string;
+  path: string;
+  idempotencyKey: string | null;
+}): End["kind"] | undefined {
+  if (method === "DELETE" && path.startsWith("/v1/subscriptions/")) return "cancel";
+  if (!idempotencyKey?.startsWith("dunning-end:")) return undefined;
+  return path.endsWith("/mark_uncollectible") ? "mark_uncollectible" : "pause";
+}

@@ -1,0 +1,129 @@
+import type Stripe from "stripe";
+import type { SentMail } from "../../../scripts/local/inbox/core/ledger.ts";
+import type { SimulatedCustomer } from "./customer.ts";
+import type { Simulation } from "./simulation.ts";
+
+export interface Case {
+  id: number;
+  subject_id: string;
+  customer: string;
+  subscription: string | null;
+  currency: string;
+  status: string;
+  outcome: string | null;
+  anchor_at: Date;
+  holds: string[];
+  opened_at: Date;
+  closed_at: Date | null;
+  policy: string;
+  end_action: string;
+}
+
+export interface Action {
+  id: number;
+  case_id: number;
+  position: number;
+  kind: string;
+  anchor_invoice: string;
+  invoices: string[];
+  status: string;
+  decided_at: Date;
+  settled_at: Date | null;
+  note: string | null;
+  /** Of the mail that performed it. */
+  tag: string | null;
+}
+
+export interface Email {
+  tag: string;
+  template: string;
+  customer_id: string;
+  dedupe_key: string;
+  status: string;
+  effect_status: string;
+  created_at: Date;
+  sent_at: Date | null;
+}
+
+/** What the tables, Stripe's ledger and Resend's have to say at the end of a simulation. */
+export interface Evidence {
+  simulation: Simulation;
+  cases: Case[];
+  actions: Action[];
+  emails: Email[];
+  /** By the tag each carries. */
+  mails: Map<string, SentMail[]>;
+  /** When the database was told that an invoice is settled. */
+  settledAt: Map<string, Date>;
+  subscriptions: Map<string, { status: string; case_id: string | null }>;
+  invoices: Map<string, { status: string; amount_remaining: string; customer: string }>;
+  /** As Stripe has them. */
+  atStripe: { subscriptions: Stripe.Subscription[]; invoices: Stripe.Invoice[] };
+  customerOf(id: string): SimulatedCustomer;
+}
+
+export async function gather(simulation: Simulation): Promise<Evidence> {
+  const { sql } = simulation.world.database;
+  const cases = await sql<Case[]>`
+    select c.id::integer, c.subject_id, c.customer, c.subscription, c.currency, c.status, c.outcome, c.anchor_at, c.holds,
+      c.opened_at, c.closed_at, p.name as policy, p.end_action
+    from billing.dunning_cases as c join billing.dunning_policies as p on p.id = c.policy_id
+    order by c.id`;
+  const actions = await sql<Action[]>`
+    select d.id::integer, d.case_id::integer, d.position, d.kind, d.anchor_invoice, d.invoices, d.status, d.decided_at,
+      d.settled_at, d.note, e.tag::text
+    from billing.dunning_actions as d left join billing.emails as e on e.outbox_id = d.outbox_id
+    order by d.id`;
+  const emails = await sql<Email[]>`
+    select e.tag::text, e.template, e.customer_id, e.dedupe_key, e.status, o.status as effect_status, e.created_at, e.sent_at
+    from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
+    order by e.id`;
+  const settled = await sql<{ invoice: string; at: Date }[]>`
+    select object_id as invoice, min(received_at) as at
+    from billing.webhook_events
+    where type in ('invoice.paid', 'invoice.payment_succeeded', 'invoice.voided', 'invoice.marked_uncollectible')
+    group by object_id`;
+  const subscriptions = await sql<{ id: string; status: string; case_id: string | null }[]>`
+    select id, status, metadata ->> 'duebase_dunning_case' as case_id from billing.subscriptions`;
+  const invoices = await sql<{ id: string; status: string; amount_remaining: string; customer: string }[]>`
+    select id, status, amount_remaining::text, customer from billing.invoices`;
+  const mails = new Map<string, SentMail[]>();
+  for (const mail of simulation.world.inbox.ledger.mails) {
+    const tag = mail.tags.duebase_email ?? "none";
+    mails.set(tag, [...(mails.get(tag) ?? []), mail]);
+  }
+  const byId = new Map(simulation.customers.map((customer) => [customer.id, customer]));
+  return {
+    simulation,
+    cases,
+    actions,
+    emails,
+    mails,
+    settledAt: new Map(settled.map(({ invoice, at }) => [invoice, at])),
+    subscriptions: new Map(subscriptions.map((row) => [row.id, row])),
+    invoices: new Map(invoices.map((row) => [row.id, row])),
+    atStripe: await readStripe(simulation),
+    customerOf: (id) => {
+      const customer = byId.get(id);
+      if (customer === undefined) throw new Error(`nobody here is ${id}`);
+      return customer;
+    },
+  };
+}
+
+async function readStripe({ world, customers }: Simulation): Promise<Evidence["atStripe"]> {
+  const subscriptions: Stripe.Subscription[] = [];
+  const invoices: Stripe.Invoice[] = [];
+  for (const { id } of customers) {
+    subscriptions.push(
+      ...(await world.stripe.subscriptions.list({ customer: id, status: "all", limit: 100 })).data,
+    );
+    invoices.push(...(await world.stripe.invoices.list({ customer: id, limit: 100 })).data);
+  }
+  return { subscriptions, invoices };
+}
+
+/** The mail of an action, if one left. */
+export function mailOf(action: Action, { mails }: Evidence): SentMail | undefined {
+  return action.tag === null ? undefined : mails.get(action.tag)?.[0];
+}

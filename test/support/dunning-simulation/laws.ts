@@ -1,0 +1,250 @@
+import { DAY, HOUR } from "../dunning-world.ts";
+import { type Action, type Case, type Evidence, mailOf } from "./evidence.ts";
+import { lastDay } from "./policies.ts";
+
+/** Something that must never happen, and did. */
+export interface Breach {
+  /** Stripe's id of the customer it happened to. */
+  customer: string;
+  what: string;
+}
+export type Law = (evidence: Evidence) => Breach[];
+
+const FAILURE = /^payment-failed-/;
+/** Ways in which a mail that left was of no use: another may be tried. */
+const UNDELIVERABLE = "undeliverable";
+
+const sameStepTwice: Law = (evidence) => {
+  const breaches: Breach[] = [];
+  for (const [tag, mails] of evidence.mails) {
+    const [first, ...others] = mails;
+    const email = evidence.emails.find((one) => one.tag === tag);
+    if (first && others.length > 0 && email)
+      breaches.push({
+        customer: email.customer_id,
+        what: `${first.tags.template} left ${mails.length} times: ${email.dedupe_key}`,
+      });
+  }
+  const taken = new Map<string, Action>();
+  for (const action of evidence.actions) {
+    if (action.kind === "end" || action.status === UNDELIVERABLE || mailOf(action, evidence) === undefined)
+      continue;
+    const key = `${action.case_id} ${action.position} ${action.anchor_invoice}`;
+    const before = taken.get(key);
+    if (before)
+      breaches.push(
+        of(
+          action,
+          evidence,
+          `${action.kind} left twice for ${action.anchor_invoice}: actions ${before.id}, ${action.id}`,
+        ),
+      );
+    taken.set(key, action);
+  }
+  return breaches;
+};
+
+const twiceInADay: Law = (evidence) => {
+  const breaches: Breach[] = [];
+  const last = new Map<string, { at: Date; what: string }>();
+  const sent = evidence.actions.flatMap((action) => {
+    const mail = mailOf(action, evidence);
+    return mail && FAILURE.test(mail.tags.template ?? "") ? [{ action, mail }] : [];
+  });
+  sent.sort((one, other) => one.mail.seq - other.mail.seq);
+  for (const { action, mail } of sent) {
+    const { customer, currency } = caseOf(action, evidence);
+    const before = last.get(`${customer} ${currency}`);
+    if (before && before.what !== mail.id && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
+      breaches.push(
+        of(
+          action,
+          evidence,
+          `${mail.tags.template} of ${mail.at.toISOString()} came after one of ${before.at.toISOString()}`,
+        ),
+      );
+    last.set(`${customer} ${currency}`, { at: mail.at, what: mail.id });
+  }
+  return breaches;
+};
+
+const outOfOrder: Law = (evidence) => {
+  const breaches: Breach[] = [];
+  const reached = new Map<string, number>();
+  const begun = new Set<number>();
+  for (const action of evidence.actions) {
+    const key = `${action.case_id} ${action.anchor_invoice}`;
+    const before = reached.get(key) ?? 0;
+    const counts = !["canceled", UNDELIVERABLE, "not_needed"].includes(action.status);
+    if (counts && action.position <= before)
+      breaches.push(
+        of(action, evidence, `${action.kind} (${action.position}) was taken after position ${before}`),
+      );
+    if (!begun.has(action.case_id) && action.position !== 1)
+      breaches.push(of(action, evidence, `the case began with ${action.kind}`));
+    begun.add(action.case_id);
+    if (counts) reached.set(key, Math.max(before, action.position));
+  }
+  return breaches;
+};
+
+const notWarned: Law = (evidence) =>
+  evidence.simulation.ends.flatMap((end) => {
+    const warnings = evidence.actions.filter(
+      (action) =>
+        action.case_id === end.caseId && action.kind === "final_warning" && action.status !== UNDELIVERABLE,
+    );
+    const isWarned = warnings.some((action) => {
+      const mail = mailOf(action, evidence);
+      return (
+        mail?.tags.template === "payment-failed-final" && mail.at.getTime() <= end.at.getTime() - 3 * DAY
+      );
+    });
+    return isWarned
+      ? []
+      : [
+          {
+            customer: end.customer,
+            what: `${end.kind} of ${end.object} at ${end.at.toISOString()} without three days' warning`,
+          },
+        ];
+  });
+
+const paidBefore: Law = (evidence) =>
+  evidence.simulation.ends.flatMap((end) => {
+    const about =
+      evidence.actions.find(({ case_id, kind }) => case_id === end.caseId && kind === "end")?.invoices ?? [];
+    if (end.processing.length > 0)
+      return [
+        {
+          customer: end.customer,
+          what: `${end.kind} of ${end.object} while ${end.processing[0]} was processing`,
+        },
+      ];
+    return end.kind === "mark_uncollectible" || about.some((invoice) => end.unpaid.includes(invoice))
+      ? []
+      : [
+          {
+            customer: end.customer,
+            what: `${end.kind} of ${end.object} at ${end.at.toISOString()} though ${about.join(", ")} was settled`,
+          },
+        ];
+  });
+
+/** Days after the day on which a step is due by which it is done: runs are missed for four days at most. */
+const SLACK_DAYS = 3;
+
+const forgotten: Law = (evidence) => {
+  const { now } = evidence.simulation.world;
+  const breaches: Breach[] = [];
+  for (const open of evidence.cases.filter(({ status }) => status === "open")) {
+    const since = (now.getTime() - open.anchor_at.getTime()) / DAY;
+    const hasEnd = open.policy !== "endless";
+    const notTaken = evidence.actions.filter(({ case_id }) => case_id === open.id).length === 0;
+    if (open.holds.length === 0 && ((hasEnd && since > lastDay(open.policy) + SLACK_DAYS) || notTaken))
+      breaches.push({
+        customer: open.customer,
+        what: `case ${open.id} of ${open.subject_id} is still open after ${since.toFixed(1)} days`,
+      });
+  }
+  const known = new Set(evidence.cases.map(({ subject_id }) => subject_id));
+  for (const invoice of evidence.atStripe.invoices) {
+    const subscription = String(invoice.parent?.subscription_details?.subscription);
+    const customer = evidence.customerOf(String(invoice.customer));
+    const status = evidence.atStripe.subscriptions.find(({ id }) => id === subscription)?.status;
+    const isOverdue =
+      invoice.status === "open" &&
+      (invoice.due_date === null ? invoice.attempt_count > 0 : invoice.due_date * 1000 < now.getTime()) &&
+      invoice.created * 1000 < now.getTime() - 3 * DAY;
+    if (
+      isOverdue &&
+      !known.has(subscription) &&
+      customer.lost === 0 &&
+      customer.plan.policy !== "modest" &&
+      status !== "canceled"
+    )
+      breaches.push({
+        customer: customer.id,
+        what: `${invoice.id} of ${subscription} is overdue, and nobody ever looked`,
+      });
+  }
+  return breaches;
+};
+
+const afterPayment: Law = (evidence) =>
+  evidence.emails.flatMap((email) => {
+    if (!FAILURE.test(email.template)) return [];
+    const actions = evidence.actions.filter(({ tag }) => tag === email.tag);
+    const paid = actions
+      .flatMap(({ invoices }) => invoices)
+      .filter((invoice) => (evidence.settledAt.get(invoice) ?? email.created_at) < email.created_at);
+    const closed = actions
+      .map((action) => caseOf(action, evidence))
+      .filter(({ closed_at }) => closed_at !== null && closed_at < email.created_at);
+    return [
+      ...paid.map((invoice) => ({
+        customer: email.customer_id,
+        what: `${email.template} was begun ${email.created_at.toISOString()} though ${invoice} was known to be settled`,
+      })),
+      ...closed.map(({ id }) => ({
+        customer: email.customer_id,
+        what: `${email.template} was begun ${email.created_at.toISOString()} though case ${id} was closed`,
+      })),
+    ];
+  });
+
+const wrongRecovery: Law = (evidence) => {
+  const breaches: Breach[] = [];
+  for (const email of evidence.emails.filter(({ template }) => template === "payment-recovered")) {
+    const caseId = Number(email.dedupe_key.split(":")[1]);
+    const told = evidence.actions.some(
+      (action) =>
+        action.case_id === caseId && action.kind !== "end" && mailOf(action, evidence) !== undefined,
+    );
+    if (!told)
+      breaches.push({
+        customer: email.customer_id,
+        what: `payment-recovered of case ${caseId}, which nobody had been told of`,
+      });
+  }
+  for (const closed of evidence.cases.filter(({ outcome }) => outcome === "recovered")) {
+    const wasTold = evidence.actions.some(
+      (action) => action.case_id === closed.id && action.kind !== "end" && action.status === "sent",
+    );
+    const wasEnded = evidence.simulation.ends.some(({ caseId }) => caseId === closed.id);
+    const customer = evidence.customerOf(closed.customer);
+    const isReachable =
+      !customer.isDeleted && customer.addresses.every((address) => /^(person|delayed|moved)/.test(address));
+    const isTold = evidence.emails.some(
+      ({ dedupe_key, status }) => dedupe_key === `recovered:${closed.id}` && status !== "pending",
+    );
+    if (wasTold && !wasEnded && isReachable && !isTold)
+      breaches.push({
+        customer: closed.customer,
+        what: `case ${closed.id} was recovered, and the customer not told`,
+      });
+  }
+  return breaches;
+};
+
+function caseOf(action: Action, { cases }: Evidence): Case {
+  const found = cases.find(({ id }) => id === action.case_id);
+  if (found === undefined) throw new Error(`there is no case ${action.case_id}`);
+  return found;
+}
+
+function of(action: Action, evidence: Evidence, what: string): Breach {
+  return { customer: caseOf(action, evidence).customer, what: `case ${action.case_id}: ${what}` };
+}
+
+/** What holds whatever happens, by the promise it is. */
+export const LAWS = {
+  "mails nobody twice about the same step and invoice": sameStepTwice,
+  "writes to nobody twice about failures within twenty hours, in one currency": twiceInADay,
+  "takes no step out of order, and begins with the first": outOfOrder,
+  "ends nothing without a final warning at least three days before": notWarned,
+  "ends nothing that was paid, or being paid, before the live check": paidBefore,
+  "forgets nobody: every case that nothing holds is ended by its policy in time": forgotten,
+  "begins no failure mail once the payment is known": afterPayment,
+  "tells of a recovery whoever was told of a failure, and nobody else": wrongRecovery,
+} satisfies Record<string, Law>;

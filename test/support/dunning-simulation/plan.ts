@@ -1,0 +1,192 @@
+import { DAY, HOUR } from "../dunning-world.ts";
+import { Random } from "../histories/random.ts";
+import { POLICIES } from "./policies.ts";
+
+/** How many days customers act; after them nothing happens but what Stripe and the daily run do. */
+export const ACTIVE_DAYS = 28;
+/** How many quiet days follow: the longest ladder, the three days after its warning, and some. */
+export const QUIET_DAYS = 17;
+
+export const ACT_KINDS = [
+  "break_card",
+  "mend_card",
+  "pay",
+  "pay_elsewhere",
+  "pay_part",
+  "new_card",
+  "new_subscription_card",
+  "confirm",
+  "disputed_purchase",
+  "decide_dispute",
+  "void",
+  "write_off",
+  "leave_at_period_end",
+  "stay_after_all",
+  "leave_now",
+  "pause",
+  "resume",
+  "delete_customer",
+  "change_address",
+  "hold",
+  "exclude",
+  "release",
+  "close_by_hand",
+  "open_by_hand",
+] as const;
+export type ActKind = (typeof ACT_KINDS)[number];
+
+/** How often each is done, of all that is done. */
+const WEIGHTS: Record<ActKind, number> = {
+  break_card: 14,
+  mend_card: 8,
+  pay: 12,
+  pay_elsewhere: 8,
+  pay_part: 6,
+  new_card: 8,
+  new_subscription_card: 4,
+  confirm: 6,
+  disputed_purchase: 3,
+  decide_dispute: 4,
+  void: 3,
+  write_off: 2,
+  leave_at_period_end: 3,
+  stay_after_all: 2,
+  leave_now: 2,
+  pause: 2,
+  resume: 3,
+  delete_customer: 1,
+  change_address: 2,
+  hold: 3,
+  exclude: 1,
+  release: 4,
+  close_by_hand: 1,
+  open_by_hand: 1,
+};
+const CHOICES = ACT_KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
+
+/** Something a customer, a bank or a person of the operator's does. */
+export interface PlannedAct {
+  /** Milliseconds after the beginning. */
+  at: number;
+  kind: ActKind;
+  /** From 0 to 1: which of several, how much, for how long. */
+  choice: number;
+}
+
+export interface PlannedSubscription {
+  /** Milliseconds after the beginning at which the first payment is due. */
+  firstDueAt: number;
+  interval: "week" | "month";
+  amount: number;
+  currency: string;
+  /** Null: charged automatically. */
+  daysUntilDue: number | null;
+}
+
+/** What befalls a customer's events on their way. */
+export interface PlannedPost {
+  /** Between these, events are kept back; milliseconds after the beginning. */
+  late: { from: number; until: number } | null;
+  /** Of each event, how likely it is lost for good, delivered twice, or overtaken by its neighbours. */
+  loses: number;
+  repeats: number;
+  shuffles: boolean;
+}
+
+export interface PlannedCustomer {
+  index: number;
+  email: string;
+  /** A card as `pm_card_…`, or `debit`, `failing_debit`, or null: pays by invoice. */
+  pays: string | null;
+  policy: string | null;
+  subscriptions: PlannedSubscription[];
+  acts: PlannedAct[];
+  post: PlannedPost;
+  /** Draws what befalls each event. */
+  seed: number;
+}
+
+const AMOUNTS: Record<string, readonly number[]> = {
+  usd: [400, 900, 2000, 12_000],
+  eur: [400, 1500, 4900],
+  jpy: [300, 1800, 9000],
+  kwd: [500, 7250],
+};
+
+/** What is going to happen to a customer: the same for the same seed and index, whoever else there is. */
+export function planCustomer(seed: number, index: number, isFoul: boolean): PlannedCustomer {
+  const own = (seed * 100_003 + index * 7919) % 2 ** 32;
+  const random = new Random(own);
+  const pays = drawPayment(random);
+  const currency = pays?.endsWith("debit") ? "eur" : random.pick(["usd", "usd", "eur", "jpy", "kwd"]);
+  const subscriptions = Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, () =>
+    drawSubscription(random, random.chance(0.8) ? currency : "usd", pays === null),
+  );
+  return {
+    index,
+    email: drawAddress(random, index),
+    pays,
+    policy: random.chance(0.5) ? null : random.pick(POLICIES).name,
+    subscriptions,
+    acts: drawActs(random),
+    post: drawPost(random, isFoul),
+    seed: random.int(0, 2 ** 31),
+  };
+}
+
+function drawPayment(random: Random): string | null {
+  return random.pick([
+    ...Array.from({ length: 8 }, () => "pm_card_visa"),
+    "pm_card_chargeCustomerFail",
+    "pm_card_chargeCustomerFail",
+    "pm_card_authenticationRequired",
+    "pm_card_authenticationRequiredOnSetup",
+    "debit",
+    "failing_debit",
+    null,
+    null,
+  ]);
+}
+
+function drawSubscription(random: Random, currency: string, isSent: boolean): PlannedSubscription {
+  return {
+    firstDueAt: Math.round(random.next() * 12 * DAY) + HOUR,
+    interval: random.chance(0.5) ? "week" : "month",
+    amount: random.pick(AMOUNTS[currency] ?? [1000]),
+    currency,
+    daysUntilDue: isSent ? random.int(0, 6) : null,
+  };
+}
+
+function drawAddress(random: Random, index: number): string {
+  const box = random.chance(0.88)
+    ? "person"
+    : random.pick(["bounced", "bounced+transient", "complained", "delayed", "suppressed"]);
+  return box.includes("+") ? `${box}@p${index}.example.com` : `${box}+${index}@example.com`;
+}
+
+function drawActs(random: Random): PlannedAct[] {
+  const acts = Array.from({ length: random.int(2, 9) }, () => ({
+    at: Math.round(random.next() * ACTIVE_DAYS * DAY),
+    kind: random.pick(CHOICES),
+    choice: random.next(),
+  }));
+  // Most have something to be chased for early on.
+  if (random.chance(0.7))
+    acts.push({ at: Math.round(random.next() * 6 * DAY), kind: "break_card", choice: random.next() });
+  return acts.sort((one, other) => one.at - other.at);
+}
+
+function drawPost(random: Random, isFoul: boolean): PlannedPost {
+  const from = random.next() * ACTIVE_DAYS * DAY;
+  const days = random.pick([0.2, 1, 3, 8]);
+  const isLate = random.chance(0.35);
+  const loses = random.chance(0.2) ? random.pick([0.05, 0.3]) : 0;
+  const shuffles = random.chance(0.5);
+  return {
+    late: isFoul && isLate ? { from, until: from + days * DAY } : null,
+    loses: isFoul ? loses : 0,
+    repeats: isFoul ? 0.1 : 0,
+    shuffles: isFoul && shuffles,
+  };
+}

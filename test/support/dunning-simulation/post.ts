@@ -1,0 +1,121 @@
+import { fateOf } from "../../../scripts/local/inbox/core/fates.ts";
+import type { DunningWorld } from "../dunning-world.ts";
+import { Random } from "../histories/random.ts";
+import type { SimulatedCustomer } from "./customer.ts";
+
+type StripeEvent = ReturnType<DunningWorld["local"]["events"]["all"]>[number];
+
+/** Carries Stripe's events and Resend's reports to the database, as planned: late, twice, out of order, or not at all. */
+export class Post {
+  readonly #world: DunningWorld;
+  readonly #start: number;
+  readonly #customers = new Map<
+    string,
+    { customer: SimulatedCustomer; random: Random; kept: StripeEvent[] }
+  >();
+  #seen = 0;
+  #reported = 0;
+  #reports = 0;
+  /** How many events and reports the database was given. */
+  carried = 0;
+
+  constructor(world: DunningWorld, start: number) {
+    this.#world = world;
+    this.#start = start;
+  }
+
+  add(customer: SimulatedCustomer): void {
+    this.#customers.set(customer.id, { customer, random: new Random(customer.plan.seed), kept: [] });
+  }
+
+  /** What has happened since, of all customers at the same time, each one's in their order. */
+  async carry(): Promise<void> {
+    const all = this.#world.local.events.all();
+    const fresh = all.slice(this.#seen);
+    this.#seen = all.length;
+    const ofNobody: StripeEvent[] = [];
+    const lots = new Map<string, StripeEvent[]>();
+    for (const event of fresh) {
+      const owner = customerOf(event);
+      if (owner === undefined || !this.#customers.has(owner)) ofNobody.push(event);
+      else lots.set(owner, [...(lots.get(owner) ?? []), event]);
+    }
+    await this.#deliver(ofNobody);
+    await inLanes(4, [...this.#customers.keys()], (owner) =>
+      this.#deliver(this.#dueOf(owner, lots.get(owner) ?? [])),
+    );
+  }
+
+  /** What of a customer's events arrives now. */
+  #dueOf(owner: string, fresh: StripeEvent[]): StripeEvent[] {
+    const known = this.#customers.get(owner);
+    if (known === undefined) return fresh;
+    const { customer, random, kept } = known;
+    const { late, loses, repeats, shuffles } = customer.plan.post;
+    for (const event of fresh) {
+      if (!random.chance(loses)) kept.push(event);
+      else customer.lost += 1;
+    }
+    const since = this.#world.now.getTime() - this.#start;
+    if (kept.length === 0 || (late !== null && since >= late.from && since < late.until)) return [];
+    const due = kept.splice(0);
+    const copies = due.filter(() => random.chance(repeats));
+    return shuffles ? random.shuffled([...due, ...copies]) : [...due, ...copies];
+  }
+
+  async #deliver(events: readonly StripeEvent[]): Promise<void> {
+    for (const event of events) {
+      await this.#world.database.receive(event, this.#world.now);
+      this.carried += 1;
+    }
+  }
+
+  /** What Resend reports of the mails since: what their address is made for. */
+  async report(): Promise<void> {
+    const { inbox, database, now } = this.#world;
+    await inbox.settled();
+    const accepted = inbox.emails();
+    const left = new Set(inbox.ledger.mails.slice(-(accepted.length - this.#reported)).map(({ id }) => id));
+    for (const mail of accepted.slice(this.#reported)) {
+      const fate = left.has(mail.id) ? fateOf(mail.to) : { events: [String(`email.${mail.last_event}`)] };
+      for (const type of fate.events) {
+        const bounce = "bounce" in fate && type === "email.bounced" ? fate.bounce : undefined;
+        const report = {
+          type,
+          created_at: now.toISOString(),
+          data: { email_id: mail.id, tags: mail.tags, bounce },
+        };
+        const id = `report_${++this.#reports}`;
+        await database.asService(
+          (sql) => sql`select billing.receive_email_report(${id}, ${sql.json(report as never)}, ${now})`,
+        );
+        this.carried += 1;
+      }
+    }
+    this.#reported = accepted.length;
+  }
+}
+
+function customerOf({ data }: StripeEvent): string | undefined {
+  const { id, object, customer } = data.object as {
+    id: string;
+    object: string;
+    customer?: string | { id: string } | null;
+  };
+  if (object === "customer") return id;
+  return typeof customer === "string" ? customer : customer?.id;
+}
+
+/** Does the work for each, so many at a time. */
+export async function inLanes<T>(
+  lanes: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const waiting = [...items];
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+    }),
+  );
+}

@@ -1,0 +1,119 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Evidence, gather } from "./evidence.ts";
+import { type Breach, LAWS, type Law } from "./laws.ts";
+import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
+import { MONTHS_EACH, Simulation, type SimulationSettings } from "./simulation.ts";
+import { storyOf } from "./story.ts";
+
+/** DUEBASE_SEED replays a run; DUEBASE_MONTHS makes it longer or shorter; DUEBASE_CUSTOMERS=3,17 leaves out everybody else. */
+const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
+const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 150);
+const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
+/** Customers of one world. */
+const WORLD = 75;
+
+const PROMISES: Record<string, Law> = {
+  ...LAWS,
+  "agrees with Resend's ledger on what was sent": resendAgrees,
+  "agrees with Stripe's ledger on what was ended": endsAgree,
+  "shows subscriptions and invoices as they are at Stripe": stripeAgrees,
+};
+
+interface Found extends Breach {
+  law: string;
+}
+
+interface Figures {
+  months: number;
+  events: number;
+  cases: number;
+  failureMails: number;
+  ends: number;
+  recovered: number;
+  crashes: number;
+}
+
+/** Lives through a share of the months, world after world, and expects every promise to be kept in all of them. */
+export function keepsItsPromises(name: string, isFoul: boolean, share: number): void {
+  const found: Found[] = [];
+  const figures: Figures = {
+    months: 0,
+    events: 0,
+    cases: 0,
+    failureMails: 0,
+    ends: 0,
+    recovered: 0,
+    crashes: 0,
+  };
+
+  describe(name, () => {
+    beforeAll(async () => {
+      const startedAt = performance.now();
+      console.log(`dunning ${name}: DUEBASE_SEED=${SEED} DUEBASE_MONTHS=${MONTHS}`);
+      const customers =
+        ONLY ?? Array.from({ length: Math.ceil((MONTHS * share) / MONTHS_EACH) }, (_, index) => index);
+      for (let from = 0; from < customers.length; from += WORLD) {
+        const settings = { seed: SEED, customers: customers.slice(from, from + WORLD), isFoul };
+        await liveThrough(settings, found, figures);
+      }
+      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+      console.log(
+        `dunning ${name}: ${JSON.stringify({ ...figures, months: Math.round(figures.months), seconds })}`,
+      );
+    }, 3_600_000);
+
+    it.each(Object.keys(PROMISES))("%s", (law) => {
+      expect(found.filter((breach) => breach.law === law).map(({ what }) => what)).toEqual([]);
+    });
+
+    it("is put to the proof: there are failures, warnings, ends and recoveries", () => {
+      const enough = ONLY ? 0 : MONTHS * share;
+      expect(figures.failureMails).toBeGreaterThanOrEqual(enough / 2);
+      expect(figures.ends).toBeGreaterThanOrEqual(enough / 25);
+      expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
+    });
+  });
+}
+
+async function liveThrough(settings: SimulationSettings, found: Found[], figures: Figures): Promise<void> {
+  const simulation = await Simulation.live(settings);
+  try {
+    const evidence = await gather(simulation);
+    for (const [law, broken] of Object.entries(PROMISES)) {
+      const breaches = broken(evidence);
+      found.push(
+        ...breaches.map((breach) => ({
+          law,
+          ...breach,
+          what: `${nameOf(breach, evidence)}: ${breach.what}`,
+        })),
+      );
+      const [first] = breaches;
+      const customer = simulation.customers.find(({ id }) => id === first?.customer);
+      // One story of each kind is enough to read.
+      if (customer !== undefined && found.filter((one) => one.law === law).length === breaches.length)
+        console.log(`${law}: ${first?.what}\n${await storyOf(simulation, customer)}`);
+    }
+    count(evidence, figures);
+  } finally {
+    await simulation.close();
+  }
+}
+
+function nameOf({ customer }: Breach, { simulation }: Evidence): string {
+  const { seed, customers } = simulation.settings;
+  const index = simulation.customers.find(({ id }) => id === customer)?.plan.index;
+  return `seed ${seed}, customer ${index} of ${customers[0]}-${customers.at(-1)}`;
+}
+
+function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
+  figures.months += simulation.customers.length * MONTHS_EACH;
+  figures.events += simulation.post.carried;
+  figures.cases += cases.length;
+  figures.failureMails += [...mails.values()].filter(([mail]) =>
+    mail?.tags.template?.startsWith("payment-failed-"),
+  ).length;
+  figures.ends += simulation.ends.length;
+  figures.recovered += cases.filter(({ outcome }) => outcome === "recovered").length;
+  figures.crashes += simulation.crashes.length;
+}

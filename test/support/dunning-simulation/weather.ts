@@ -1,0 +1,120 @@
+import {
+  CRASH_POINTS,
+  type CrashPoint,
+  passThrough,
+  type ReachPoint,
+} from "../../../supabase/functions/_shared/crash-points.ts";
+import { DAY, HOUR } from "../dunning-world.ts";
+import { Random } from "../histories/random.ts";
+
+/** What befalls one run of a function. */
+export interface RunFault {
+  /** How many start at the same moment; 0: none does. */
+  runs: number;
+  /** Where one of them is ended, or fails. */
+  crash: { point: CrashPoint; nth: number; fails: boolean } | null;
+  stripeIsAway: boolean;
+  resendIsAway: boolean;
+  /** Of Stripe's and Resend's answers, one that is an error, or is lost after the effect. */
+  hiccup: {
+    of: "stripe" | "resend";
+    skip: number;
+    kind: "error" | "error-after-effect" | "reset" | "reset-after-effect";
+  } | null;
+}
+
+const FAIR: RunFault = { runs: 1, crash: null, stripeIsAway: false, resendIsAway: false, hiccup: null };
+
+/** Outages, missed and repeated runs, and crashes of a world: the same for the same seed. */
+export class Weather {
+  readonly #random: Random;
+  readonly #isFoul: boolean;
+  readonly #stripeAway: [from: number, until: number][];
+  readonly #resendAway: [from: number, until: number][];
+  readonly #jobDown: [from: number, until: number][];
+
+  constructor(seed: number, isFoul: boolean, days: number) {
+    this.#random = new Random(seed + 17);
+    this.#isFoul = isFoul;
+    const outages = (each: number, longest: number): [number, number][] =>
+      Array.from({ length: isFoul ? Math.ceil(days / each) : 0 }, () => {
+        const from = this.#random.next() * days * DAY;
+        return [from, from + this.#random.next() * longest * HOUR];
+      });
+    this.#stripeAway = outages(6, 14);
+    this.#resendAway = outages(6, 14);
+    this.#jobDown = outages(10, 100);
+  }
+
+  /** What befalls the delivery at a time; `since` in milliseconds after the beginning. */
+  delivery(since: number): RunFault {
+    const { chance, runs } = this.#draw();
+    return this.#fault(since, chance < 0.1 ? 0 : chance > 0.85 ? runs : 1);
+  }
+
+  /** The same of the daily job, which may also be down for days. */
+  dailyRun(since: number): RunFault {
+    const { chance, runs } = this.#draw();
+    const isDown = isWithin(this.#jobDown, since) || chance < 0.05;
+    return this.#fault(since, isDown ? 0 : chance > 0.6 ? runs : 1);
+  }
+
+  #draw(): { chance: number; runs: number } {
+    return { chance: this.#random.next(), runs: this.#random.pick([2, 2, 5]) };
+  }
+
+  #fault(since: number, runs: number): RunFault {
+    const random = this.#random;
+    const point = random.pick(CRASH_POINTS);
+    const nth = random.pick([1, 1, 2, 4]);
+    const crashes = random.chance(0.25);
+    const fails = random.chance(0.3);
+    const hiccups = random.chance(0.15);
+    const hiccup = {
+      of: random.pick(["stripe", "resend"] as const),
+      skip: random.int(0, 6),
+      kind: random.pick(["error", "error-after-effect", "reset", "reset-after-effect"] as const),
+    };
+    if (!this.#isFoul) return FAIR;
+    return {
+      runs,
+      crash: crashes ? { point, nth, fails } : null,
+      stripeIsAway: isWithin(this.#stripeAway, since),
+      resendIsAway: isWithin(this.#resendAway, since),
+      hiccup: hiccups ? hiccup : null,
+    };
+  }
+}
+
+function isWithin(spans: readonly (readonly [number, number])[], since: number): boolean {
+  return spans.some(([from, until]) => since >= from && since < until);
+}
+
+/** The process ended, or something in it failed that nobody expected. */
+export class Crashed extends Error {}
+
+/**
+ * A reach that ends the run at a point, and a promise that rejects when it has: whoever runs waits for either. Where
+ * `fails`, the point throws instead, and the run handles that as it would any failure.
+ */
+export function crashAt(crash: RunFault["crash"]): {
+  reach: ReachPoint;
+  killed: Promise<never>;
+  hasCrashed: () => boolean;
+} {
+  let reached = 0;
+  let kill: (error: Error) => void = () => {};
+  const killed = new Promise<never>((_, reject) => {
+    kill = reject;
+  });
+  killed.catch(() => {});
+  if (crash === null) return { reach: passThrough, killed, hasCrashed: () => false };
+  const reach: ReachPoint = (point) => {
+    if (point !== crash.point || ++reached !== crash.nth) return Promise.resolve();
+    const error = new Crashed(`ended at ${point}`);
+    if (crash.fails) return Promise.reject(error);
+    kill(error);
+    return new Promise(() => {});
+  };
+  return { reach, killed, hasCrashed: () => reached >= crash.nth };
+}
