@@ -4,9 +4,10 @@ import { Command } from "commander";
 import { Listr } from "listr2";
 import pc from "picocolors";
 import { answersLine, duplicateStorm, forgedWebhook } from "./demo/abuse.ts";
+import { type Cast, newCast, person } from "./demo/cast.ts";
 import { type Abuse, checkEverything, holds } from "./demo/checks.ts";
-import { checksList, invoicesTable, timelineTable } from "./demo/report.ts";
-import { acts, type Cast, newCast } from "./demo/story.ts";
+import { checksList, invoicesTable, whoGotWhatTable } from "./demo/report.ts";
+import { acts } from "./demo/story.ts";
 import { enter } from "./demo/world.ts";
 import { resetStack, stopStack } from "./local/lifecycle.ts";
 import { defaultStackDirectory } from "./local/project.ts";
@@ -15,7 +16,7 @@ import { printStatus } from "./local/status-table.ts";
 
 const { keep } = new Command("npm run demo --")
   .description(
-    "Plays a subscriber through four months on a local stack and checks what the database says of it.",
+    "Plays six subscribers through trial, payments, failures, recovery and cancellation on a local stack, and checks what the database says of it.",
   )
   .option("--keep", "leave the stack up at the end, to look around in Studio, until Ctrl-C")
   .parse()
@@ -77,7 +78,7 @@ async function run(): Promise<void> {
         },
       })),
       {
-        title: "The last event is delivered 500 times more",
+        title: "The event of Bo's cancellation is delivered 500 times more",
         task: async (_context, task) => {
           abuse.stormedEvent = await lastCancellation(playing());
           abuse.storm = await duplicateStorm(playing(), abuse.stormedEvent);
@@ -85,7 +86,7 @@ async function run(): Promise<void> {
         },
       },
       {
-        title: "Somebody forges an event that makes the subscription active again",
+        title: "Somebody forges an event that makes Bo's subscription active again",
         task: async (_context, task) => {
           abuse.forgedEvent = "evt_forged_example";
           abuse.forged = await forgedWebhook(playing(), abuse.forgedEvent);
@@ -96,8 +97,10 @@ async function run(): Promise<void> {
     { renderer: process.stdout.isTTY ? "default" : "simple", rendererOptions: { collapseSubtasks: false } },
   ).run();
 
-  console.log(`\n${pc.bold("What happened")}, as billing.audit_events and billing.emails tell it`);
-  console.log(await timelineTable(playing()));
+  console.log(
+    `\n${pc.bold("Who got what, when and why")}, as the database tells it; days are counted from the first failure`,
+  );
+  console.log(await whoGotWhatTable(playing()));
   console.log(`\n${pc.bold("What Ada sees")}, signed in, through the Data API`);
   console.log(await invoicesTable(playing()));
 
@@ -118,6 +121,7 @@ async function run(): Promise<void> {
     console.log(`\n${pc.bold("Look around")}: open Studio, choose the schema ${pc.bold("billing")}, and start with
   webhook_events   every event, as Stripe sent it
   subscriptions    what they made of it; invoices and payments likewise
+  dunning_cases    what was overdue and how it ended; dunning_actions what was done about it
   emails           what was written to whom; outbox is what was owed
   audit_events     who did what, when
 Ctrl-C stops the stack.`);
@@ -131,10 +135,10 @@ To read the mails afterwards:    ${pc.bold(`npm run dev -- --dir ${relative(proc
   }
 }
 
-async function lastCancellation({ world, subscription }: Cast): Promise<string> {
-  const [event] = await world.sql<{ id: string }[]>`
+async function lastCancellation(cast: Cast): Promise<string> {
+  const [event] = await cast.world.sql<{ id: string }[]>`
     select id from billing.webhook_events
-    where type = 'customer.subscription.deleted' and object_id = ${subscription}`;
+    where type = 'customer.subscription.deleted' and object_id = ${person(cast, "Bo").subscription}`;
   if (!event) throw new Error("the cancellation did not arrive");
   return event.id;
 }

@@ -1,5 +1,5 @@
 import { Agent, request } from "node:http";
-import type { Cast } from "./story.ts";
+import { type Cast, person } from "./cast.ts";
 
 const REPEATS = 500;
 const AT_ONCE = 20;
@@ -27,8 +27,9 @@ export async function duplicateStorm(cast: Cast, eventId: string): Promise<Answe
   return post(cast, REPEATS, payload, () => stripe.webhooks.generateTestHeaderString({ payload, secret }));
 }
 
-/** An event that says Ada's subscription is active again, signed by somebody who does not know the secret. */
+/** An event that says Bo's subscription is active again, signed by somebody who does not know the secret. */
 export async function forgedWebhook(cast: Cast, eventId: string): Promise<Answers> {
+  const bo = person(cast, "Bo");
   const payload = JSON.stringify({
     id: eventId,
     object: "event",
@@ -36,7 +37,7 @@ export async function forgedWebhook(cast: Cast, eventId: string): Promise<Answer
     created: cast.now,
     livemode: false,
     data: {
-      object: { id: cast.subscription, object: "subscription", customer: cast.customer, status: "active" },
+      object: { id: bo.subscription, object: "subscription", customer: bo.customer, status: "active" },
     },
   });
   const secret = "whsec_a_guess";

@@ -1,7 +1,8 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Answers } from "./abuse.ts";
+import { type Cast, person } from "./cast.ts";
 import { checkMails } from "./mail.ts";
-import { type Cast, mailsOfTheStory } from "./story.ts";
+import { mailsOfTheStory } from "./story.ts";
 
 /** One thing that must hold, and what was found. */
 export interface Check {
@@ -23,6 +24,7 @@ export async function checkEverything(cast: Cast, abuse: Abuse): Promise<Check[]
   return [
     ...(await checkEvents(cast)),
     ...(await checkState(cast)),
+    ...(await checkDunning(cast)),
     ...(await checkMoney(cast)),
     ...(await checkMails(cast.world, mailsOfTheStory)),
     ...(await checkAbuse(cast, abuse)),
@@ -45,26 +47,62 @@ async function checkEvents({ world }: Cast): Promise<Check[]> {
   ];
 }
 
-async function checkState({ world, subscription, customer, adaId }: Cast): Promise<Check[]> {
-  const theirs = await world.stripe.subscriptions.retrieve(subscription);
-  const [ours] = await world.sql<{ status: string; canceled_at: Date | null }[]>`
-    select status, canceled_at from billing.subscriptions where id = ${subscription}`;
+async function checkState({ world, people, adaId }: Cast): Promise<Check[]> {
+  const line = (id: string, status: string, endedAt: number | null) => `${id} ${status} ${endedAt}`;
+  const theirs = await Promise.all(
+    [...people.values()].map(({ subscription }) => world.stripe.subscriptions.retrieve(subscription)),
+  );
+  const ours = await world.sql<{ id: string; status: string; ended_at: Date | null }[]>`
+    select id, status, ended_at from billing.subscriptions`;
   const [owner] = await world.sql<{ user_id: string | null }[]>`
-    select user_id from billing.customers where id = ${customer}`;
+    select user_id from billing.customers where id = ${people.get("Ada")?.customer ?? ""}`;
   return [
-    check("the subscription has Stripe's status", theirs.status, ours?.status),
-    check("… and ended when Stripe says", theirs.canceled_at, seconds(ours?.canceled_at)),
-    check("the customer is linked to Ada", adaId, owner?.user_id),
+    check(
+      "every subscription has Stripe's status, and ended when Stripe says",
+      theirs.map((it) => line(it.id, it.status, it.ended_at)).sort(),
+      ours.map((it) => line(it.id, it.status, seconds(it.ended_at))).sort(),
+    ),
+    check("Ada's customer is linked to Ada", adaId, owner?.user_id),
   ];
 }
 
-async function checkMoney({ world, subscription }: Cast): Promise<Check[]> {
-  const invoices = await world.stripe.invoices.list({ subscription, limit: 100 });
+async function checkDunning(cast: Cast): Promise<Check[]> {
+  const { world } = cast;
+  const cases = await world.sql<{ email: string; outcome: string | null; amount_recovered: string }[]>`
+    select u.email, c.outcome, c.amount_recovered::text
+    from billing.dunning_cases as c join billing.customers as u on u.id = c.customer
+    order by u.email`;
+  const canceled = world.stack.stripe.ledger
+    .effectsWhere({ kind: "subscription.canceled" })
+    .map(({ object }) => object)
+    .sort();
+  const [early] = await world.sql<{ count: number }[]>`
+    select count(*)::int as count
+    from billing.dunning_actions as e
+    join billing.dunning_actions as w on w.case_id = e.case_id and w.kind = 'final_warning'
+    where e.kind = 'end' and e.status = 'done' and (w.status <> 'sent' or e.decided_at < w.decided_at + interval '3 days')`;
+  return [
+    check(
+      "who paid was recovered, whoever did not had what their policy says",
+      "ada recovered 2000, bo ended 0, cleo ended 0, dan recovered 2000, finn recovered 2000",
+      cases.map((it) => `${it.email.split("@")[0]} ${it.outcome} ${it.amount_recovered}`).join(", "),
+    ),
+    check(
+      "Stripe canceled Bo's subscription, and Eve's at her wish, and no other",
+      [person(cast, "Bo").subscription, person(cast, "Eve").subscription].sort(),
+      canceled,
+    ),
+    check("nothing ended within three days of its final warning", 0, early?.count),
+  ];
+}
+
+async function checkMoney({ world }: Cast): Promise<Check[]> {
+  const invoices = await world.stripe.invoices.list({ limit: 100 });
   const line = (id: string | undefined, status: string | null, paid: number | string) =>
     `${id} ${status} ${paid}`;
   const theirs = invoices.data.map((it) => line(it.id, it.status, it.amount_paid)).sort();
   const rows = await world.sql<{ id: string; status: string; amount_paid: string }[]>`
-    select id, status, amount_paid::text from billing.invoices where subscription = ${subscription}`;
+    select id, status, amount_paid::text from billing.invoices`;
   const taken = world.stack.stripe.ledger
     .effectsWhere({ kind: "charge.succeeded" })
     .reduce((sum, effect) => sum + (effect.amount ?? 0), 0);
@@ -101,7 +139,9 @@ async function checkAbuse({ world }: Cast, abuse: Abuse): Promise<Check[]> {
   ];
 }
 
-async function checkAccess({ world, ada, grace, subscription }: Cast): Promise<Check[]> {
+async function checkAccess(cast: Cast): Promise<Check[]> {
+  const { world, ada, grace } = cast;
+  const { subscription } = person(cast, "Ada");
   const invoices = await world.stripe.invoices.list({ subscription, limit: 100 });
   const stranger = world.browser();
   return [

@@ -1,9 +1,9 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import type { Cast } from "./cast.ts";
 import { type Check, holds } from "./checks.ts";
+import { dayOf } from "./clock.ts";
 import { date, money } from "./format.ts";
-import { mails } from "./mail.ts";
-import type { Cast } from "./story.ts";
 
 /** No line between the rows: what is read downwards is not cut. */
 const compact = {
@@ -11,37 +11,66 @@ const compact = {
   chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
 };
 
-/** What happened and when, as the audit trail tells it, and the mails that told of it. */
-export async function timelineTable({ world, customer }: Cast): Promise<string> {
-  const rows = await world.sql<{ occurred_at: Date; action: string; detail: Record<string, unknown> }[]>`
-    select occurred_at, action, detail from billing.audit_events
-    where customer_id = ${customer} and actor = 'stripe'
-    order by occurred_at, id`;
-  const happened = rows.map(({ occurred_at, action, detail }) => ({
-    at: occurred_at,
-    cells: [date(occurred_at), action, inShort(detail)],
-  }));
-  const told = (await mails(world, customer)).map(({ at, subject, status }) => ({
-    at,
-    cells: [date(at), pc.cyan(`✉ ${subject}`), status],
-  }));
-  const table = new Table({
-    head: ["when", "what Stripe said, and what Ada was told", "in short"],
-    ...compact,
-  });
-  // A mail comes after whatever it tells of.
-  const lines = [...happened, ...told].sort((a, b) => a.at.getTime() - b.at.getTime());
-  table.push(...lines.map(({ cells }) => cells));
+/** Who got what, when and why, of everybody in the story: mails, steps passed over, ends and outcomes. */
+export async function whoGotWhatTable(cast: Cast): Promise<string> {
+  const rows = await cast.world.sql<
+    { email: string; at: Date; what: string; is_mail: boolean; why: string }[]
+  >`
+    with told as (
+      select
+        e.customer_id as customer, (o.payload ->> 'happened_at')::timestamptz as at, 1 as place, e.id, e.subject as what, true as is_mail,
+        coalesce(
+          (
+            select string_agg(
+              format('%s, day %s of %s: unpaid since %s', replace(a.kind, '_', ' '), s.day, p.name, to_char(a.due_at - s.day * interval '1 day', 'Mon FMDD')),
+              '; '
+            )
+            from billing.dunning_actions as a
+            join billing.dunning_cases as c on c.id = a.case_id
+            join billing.dunning_steps as s on s.policy_id = c.policy_id and s.position = a.position
+            join billing.dunning_policies as p on p.id = c.policy_id
+            where a.outbox_id = e.outbox_id
+          ),
+          case e.template
+            when 'trial-ending' then 'Stripe announced the end of the trial'
+            when 'payment-receipt' then 'invoice paid'
+            when 'payment-recovered' then 'paid after a failure they were told of'
+            when 'refund-issued' then 'charge refunded'
+            else case o.payload #>> '{props,reason}' when 'requested' then 'the customer wished it' else 'end action of the policy' end
+          end
+        ) as why
+      from billing.emails as e
+      join billing.outbox as o on o.id = e.outbox_id
+    ),
+    done as (
+      select c.customer, a.decided_at, 0, a.id, replace(a.kind, '_', ' ') || ' passed over', false, a.note
+      from billing.dunning_actions as a join billing.dunning_cases as c on c.id = a.case_id
+      where a.status = 'coalesced'
+      union all
+      select c.customer, c.closed_at, 2, c.id, 'case closed: ' || c.outcome, false,
+        case c.outcome when 'ended' then 'end action of the policy: ' || p.end_action else 'paid' end
+      from billing.dunning_cases as c join billing.dunning_policies as p on p.id = c.policy_id
+      where c.status = 'closed'
+    )
+    select u.email, t.at, t.what, t.is_mail, t.why
+    from (select * from told union all select * from done) as t
+    join billing.customers as u on u.id = t.customer
+    order by u.email, t.at, t.place, t.id`;
+  const table = new Table({ head: ["who", "day", "when", "what", "why"], ...compact });
+  let last = "";
+  for (const { email, at, what, is_mail, why } of rows) {
+    const who = email.split("@")[0] ?? email;
+    const day = dayOf(cast, at);
+    table.push([
+      who === last ? "" : pc.bold(who),
+      day < 0 ? "" : String(day),
+      date(at),
+      is_mail ? pc.cyan(`✉ ${what}`) : what,
+      why,
+    ]);
+    last = who;
+  }
   return table.toString();
-}
-
-function inShort(detail: Record<string, unknown>): string {
-  const words: string[] = [];
-  if (typeof detail.status === "string") words.push(detail.status);
-  const amount = detail.amount_paid || detail.amount_due || detail.amount;
-  if (typeof amount === "number" && typeof detail.currency === "string")
-    words.push(money(amount, detail.currency));
-  return words.join(", ");
 }
 
 /** What the signed-in subscriber reads through the Data API, by her own token. */

@@ -1,0 +1,44 @@
+import { localKeys } from "../local/keys.ts";
+import { advanceClock } from "../local/stripe/buyer.ts";
+import type { Cast } from "./cast.ts";
+import { day } from "./format.ts";
+import { mailsDelivered } from "./mail.ts";
+
+/** Turns the clock, and waits until everything that happened meanwhile has arrived and been told. */
+export async function advance(cast: Cast, to: number): Promise<void> {
+  await advanceClock(cast.world.stripe, cast.clock, to);
+  cast.now = to;
+  await settled(cast);
+}
+
+export async function settled(cast: Cast): Promise<void> {
+  await cast.world.stack.stripe.settled();
+  await mailsDelivered(cast.world);
+}
+
+/** The daily run, by the story's clock, as cron would call it. Answers its counts. */
+export async function runDunning(cast: Cast): Promise<Record<string, number>> {
+  const response = await fetch(`${cast.world.stack.status.FUNCTIONS_URL}/dunning`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
+    body: JSON.stringify({ wait: true, now: new Date(cast.now * 1000).toISOString() }),
+  });
+  if (!response.ok) throw new Error(`dunning answered ${response.status}: ${await response.text()}`);
+  const counts = (await response.json()) as Record<string, number>;
+  await settled(cast);
+  return counts;
+}
+
+/** Day by day until `days` after day 0, each with its daily run; but on the days on which it is down there is none. */
+export async function liveUntilDay(cast: Cast, days: number): Promise<void> {
+  const today = dayOf(cast, new Date(cast.now * 1000));
+  for (let next = today + 1; next <= days; next++) {
+    await advance(cast, cast.dayZero + next * day + cast.runsAt);
+    if (!cast.daysDown.includes(next)) await runDunning(cast);
+  }
+}
+
+/** Days since day 0 of a moment; negative before it. */
+export function dayOf(cast: Cast, at: Date): number {
+  return Math.floor((at.getTime() / 1000 - cast.dayZero) / day);
+}
