@@ -8,7 +8,9 @@ import { createSvixVerifier } from "../../../supabase/functions/_shared/svix-sig
 import { handleResendWebhook } from "../../../supabase/functions/resend-webhook/handler.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { callAsService, deliver } from "../../support/delivering.ts";
+import { Random } from "../../support/histories/random.ts";
 
+const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 const secret = `whsec_${Buffer.from("reports example, not a secret").toString("base64")}`;
 let database: TestDatabase;
 let inbox: Inbox;
@@ -128,6 +130,45 @@ describe("what Resend reports of a mail", () => {
     inbox.ledger.clear();
     await send("gone@example.com");
     expect(inbox.ledger.mails).toEqual([]);
+  });
+
+  it("as complained of suppresses the address as well, and alerts", async () => {
+    const id = await send("annoyed@example.com");
+    inbox.report(id, "email.complained");
+    await inbox.settled();
+    expect(await suppressed()).toEqual([{ address: "annoyed@example.com", reason: "complained" }]);
+    expect(await alerts()).toEqual([{ cause: "email_complained" }]);
+  });
+
+  it("comes to the same in every order, each told once or twice", async () => {
+    const types = [
+      "email.sent",
+      "email.delivery_delayed",
+      "email.delivered",
+      "email.bounced",
+      "email.complained",
+    ];
+    const random = new Random(SEED);
+    await send("orders@example.com");
+    const outcomes = new Set<string>();
+    for (let round = 0; round < 40; round++) {
+      await database.sql`update billing.emails set status = 'sent', status_at = now()`;
+      const told = types.map((type, at) => ({ id: `msg_${round}_${at}`, type, at }));
+      for (const { id, type, at } of random.shuffled([...told, ...told.filter(() => random.chance(0.5))])) {
+        const report = {
+          type,
+          created_at: new Date(1_793_000_000_000 + at * 1000).toISOString(),
+          data: { email_id: inbox.ledger.mails.at(-1)?.id, bounce: { type: "Transient", message: "full" } },
+        };
+        await database.sql`select billing.receive_email_report(${id}, ${database.sql.json(report)})`;
+      }
+      const [kept] =
+        await database.sql`select status, status_at from billing.emails order by id desc limit 1`;
+      outcomes.add(JSON.stringify(kept));
+    }
+    expect([...outcomes], `DUEBASE_SEED=${SEED}`).toEqual([
+      JSON.stringify({ status: "complained", status_at: new Date(1_793_000_004_000) }),
+    ]);
   });
 
   it("as bounced for now suppresses nothing", async () => {

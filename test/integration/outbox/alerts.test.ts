@@ -1,6 +1,8 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
-import { alertText } from "../../../supabase/functions/deliver/effects/alert.ts";
+import { alertText, connectAlerts } from "../../../supabase/functions/deliver/effects/alert.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/delivering.ts";
 
@@ -71,4 +73,70 @@ it("says what happened, where to look, and the facts", () => {
     /billing\.outbox[\s\S]*replay_outbox[\s\S]*outbox_id: 12\nerror: no luck/,
   );
   expect(alertText({ cause: "brand_new" })).toContain("brand_new");
+});
+
+it("events that die are told of once an hour, by mail and on the webhook, through the outbox", async () => {
+  await database.sql`truncate billing.outbox`;
+  inbox.ledger.clear();
+  const posted: string[] = [];
+  for (const [event, at] of [
+    ["evt_first", "2026-11-04T12:10:00Z"],
+    ["evt_second", "2026-11-04T12:50:00Z"],
+    ["evt_third", "2026-11-04T13:10:00Z"],
+  ] as const) {
+    const nothing = { id: "nothing_1", object: "nothing" };
+    await database.receive({
+      id: event,
+      object: "event",
+      type: "example.event",
+      created: 1_793_000_000,
+      livemode: false,
+      data: { object: nothing },
+    });
+    for (let times = 0; times < 5; times++) {
+      await database.sql`
+        select billing_private.record_failure(
+          jsonb_populate_record(null::billing.webhook_events, ${database.sql.json({ id: event, type: "example.event" })}),
+          '{"sqlstate": "AP001", "message": "not now"}', ${at}
+        )
+      `;
+    }
+  }
+  const owed = await database.sql`select dedupe_key from billing.outbox where kind = 'alert' order by id`;
+  expect(owed.map(({ dedupe_key }) => dedupe_key)).toEqual([
+    "alert:dead_webhook:2026-11-04T12Z",
+    "alert:dead_webhook:2026-11-04T13Z",
+  ]);
+  await deliver({
+    database,
+    resend: { url: inbox.apiUrl },
+    alertMail: { from: "Duebase <billing@example.com>", to: "ops@example.com" },
+    postAlert: async (text) => void posted.push(text),
+  });
+  expect(posted).toEqual([expect.stringContaining("evt_first"), expect.stringContaining("evt_third")]);
+  expect(inbox.ledger.count({ to: "ops@example.com" })).toBe(2);
+});
+
+it("the webhook gets what Slack understands, and an answer other than 2xx is a failure", async () => {
+  const asked: { type: string | undefined; body: string }[] = [];
+  let status = 200;
+  const slack = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      asked.push({ type: request.headers["content-type"], body });
+      response.writeHead(status).end("ok");
+    });
+  });
+  await new Promise<void>((resolve) => slack.listen(0, "127.0.0.1", resolve));
+  const post = connectAlerts(`http://127.0.0.1:${(slack.address() as AddressInfo).port}/services/T0`);
+  await post('Two lines,\nwith "quotes"');
+  expect(asked).toEqual([
+    { type: "application/json", body: JSON.stringify({ text: 'Two lines,\nwith "quotes"' }) },
+  ]);
+  status = 404;
+  await expect(post("gone")).rejects.toThrow("404");
+  await new Promise((resolve) => slack.close(resolve));
 });
