@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { emailNames } from "../../emails/index.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
@@ -33,6 +34,12 @@ test("the README's table names every handled event type and no other", () => {
     .map((it) => it.slice(1, -1));
   expect(types.length).toBeGreaterThan(60);
   expect(named.sort()).toEqual(types.sort());
+});
+
+test("the README's table names every email there is and no other", () => {
+  const table = read("README.md").split("## Emails")[1]?.split("\n## ")[0] ?? "";
+  const named = [...table.matchAll(/^\| `([a-z-]+)`/gm)].map((it) => it[1]);
+  expect(named.sort()).toEqual([...emailNames].sort());
 });
 
 test("the README names every SQLSTATE of the database once, in the database's own README", () => {
