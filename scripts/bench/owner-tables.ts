@@ -1,0 +1,103 @@
+import type { Sql } from "postgres";
+
+/** A table of which a signed-in user reads the own rows. */
+export interface OwnerTable {
+  /** Without its schema, which is `billing`. */
+  name: string;
+  /** The condition its policy sets, as PostgreSQL writes it. */
+  condition: string;
+}
+
+/** Users who have rows in every table: of a table with a million rows, each has ten. */
+export const OWNERS = 100_000;
+
+/** The id of a user of the rows that `fillOwnerTables` writes. */
+export const ownerId = (number: number): string =>
+  `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+
+/** Every table with a policy for owners, as the catalog has them. */
+export async function ownerTables(sql: Sql): Promise<OwnerTable[]> {
+  return await sql<OwnerTable[]>`
+    select tablename as name, qual as condition from pg_policies
+    where schemaname = 'billing' and policyname = 'owner_reads' order by tablename
+  `;
+}
+
+const OWNER = `('00000000-0000-4000-8000-' || lpad((n % ${OWNERS})::text, 12, '0'))::uuid`;
+
+/** What goes into a column of a kind that ties rows to each other, as SQL of the row's number `n`. */
+const KEYS: Record<string, string> = {
+  "customers.id": "'cus_' || n",
+  // Most customers are nobody's, or of users who have no more than that.
+  "customers.user_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
+  "subscriptions.id": "'sub_' || n",
+  "subscription_items.subscription": "'sub_' || n",
+};
+const TIES: Record<string, string> = { user_id: OWNER, customer: `'cus_' || n % ${OWNERS}` };
+/** Any value will do in the others, as long as rows differ where an index may ask for it. */
+const VALUES: Record<string, string> = {
+  text: "'x' || n",
+  uuid: "('00000000-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid",
+  bigint: "n",
+  integer: "n % 1000",
+  numeric: "n",
+  boolean: "n % 10 = 0",
+  jsonb: "'{}'::jsonb",
+  "text[]": "array['x' || n % 1000]",
+  "timestamp with time zone": "to_timestamp(1700000000 + n)",
+};
+
+interface Column {
+  name: string;
+  type: string;
+}
+
+/**
+ * Writes that many rows into every table that owners read, and analyzes them. What may be null is, where no index looks
+ * at it: narrow rows are quick to write, and quick to read from end to end, which tempts the planner most.
+ *
+ * @param admin a superuser: constraints are dropped and nothing is projected, so the database is of no other use then
+ */
+export async function fillOwnerTables(admin: Sql, rows: number): Promise<void> {
+  // What is published is logged.
+  await admin`drop publication if exists supabase_realtime`;
+  for (const { name } of await ownerTables(admin)) {
+    const table = `billing.${name}`;
+    const columns = await admin<Column[]>`
+      select attname as name, format_type(atttypid, null) as type from pg_attribute as a
+      where attrelid = ${table}::regclass and attnum > 0 and not attisdropped and attidentity = '' and attgenerated = ''
+        and (
+          attnotnull and not atthasdef
+          or exists (select from pg_index as i where i.indrelid = a.attrelid and a.attnum = any (i.indkey))
+        )
+    `;
+    const indexes = await admin<{ name: string; definition: string }[]>`
+      select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition
+      from pg_index where indrelid = ${table}::regclass
+    `;
+    const constraints = await admin<{ on: string; name: string }[]>`
+      select conrelid::regclass::text as on, conname as name from pg_constraint
+      where contype in ('c', 'f', 'p', 'u') and ${table}::regclass in (conrelid, confrelid) order by contype
+    `;
+    for (const { on, name: constraint } of constraints)
+      await admin`alter table ${admin(on)} drop constraint ${admin(constraint)}`;
+    // Built afterwards, an index takes a fraction of the time.
+    for (const index of indexes) await admin`drop index if exists ${admin(index.name)}`;
+    await admin`alter table ${admin(table)} set unlogged`;
+    await admin.unsafe(`
+      begin;
+      set local session_replication_role = replica;
+      insert into ${table} (${columns.map((column) => column.name).join(", ")})
+      select ${columns.map((column) => fillingOf(name, column)).join(", ")} from generate_series(0, ${rows - 1}) as n;
+      commit;
+    `);
+    for (const index of indexes) await admin.unsafe(index.definition);
+    await admin`analyze ${admin(table)}`;
+  }
+}
+
+function fillingOf(table: string, { name, type }: Column): string {
+  const value = KEYS[`${table}.${name}`] ?? TIES[name] ?? VALUES[type];
+  if (!value) throw new Error(`no value of type ${type} for billing.${table}.${name}`);
+  return value;
+}

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fillOwnerTables, ownerId, ownerTables } from "../../../scripts/bench/owner-tables.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { tables } from "../access/expectations.ts";
+import { type Observer, observe } from "./observer.ts";
+
+// What a signed-in user asks of the own rows, through row security, among a million rows of others.
+
+const ROWS = 1_000_000;
+const owned = Object.keys(tables).filter((name) => tables[name] === "owner");
+const owner = { role: "authenticated", userId: ownerId(4711) };
+
+let database: TestDatabase;
+let observer: Observer;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await fillOwnerTables(database.connect({ role: "supabase_admin" }), ROWS);
+  observer = await observe(database);
+}, 300_000);
+afterAll(() => database.drop());
+
+it("the tables filled are those an owner may read", async () => {
+  const filled = (await ownerTables(database.sql)).map(({ name }) => `billing.${name}`);
+  expect(filled.sort()).toEqual(owned.sort());
+});
+
+describe.each(owned)("of the million rows in %s, the owner's are found by an index", (table) => {
+  const queries = [`select * from ${table}`, `select count(*) from ${table}`];
+
+  it.each(queries)("%s", async (query) => {
+    const [all] = await database.sql<{ rows: number }[]>`
+      select reltuples::int as rows from pg_class where oid = ${table}::regclass
+    `;
+    expect(all?.rows).toBeGreaterThan(0.9 * ROWS);
+    const { scans, indexes } = await observer.run(query, owner);
+    expect([...scans.keys()]).toEqual([]);
+    expect(indexes.size).toBeGreaterThan(0);
+    const rows = await database.asUser(owner.userId, (sql) => sql.unsafe(`select * from ${table}`));
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.length).toBeLessThan(100);
+  });
+});
+
+it("whether the owner has a feature is found by an index", async () => {
+  const { scans, indexes } = await observer.run("select billing.has_feature('x4711')", owner);
+  expect([...scans.keys()]).toEqual([]);
+  expect([...indexes]).toEqual(["a_user_has_a_feature_once"]);
+  const [asked] = await database.asUser(
+    owner.userId,
+    (sql) => sql`select billing.has_feature('x4711') as has`,
+  );
+  expect(asked).toEqual({ has: true });
+});
