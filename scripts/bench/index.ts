@@ -5,6 +5,7 @@ import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
 import { benchOutbox } from "./outbox.ts";
 import { type BenchRow, benchTable } from "./report.ts";
+import { benchRowSecurity } from "./rls.ts";
 import { benchVerification } from "./verify.ts";
 
 const benches: Record<string, () => Promise<BenchRow[]>> = {
@@ -12,6 +13,7 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   database: benchDatabase,
   outbox: benchOutbox,
   dunning: benchDunning,
+  rls: benchRowSecurity,
   acknowledge: benchAcknowledgement,
 };
 

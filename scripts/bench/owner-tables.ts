@@ -17,10 +17,14 @@ export const ownerId = (number: number): string =>
 
 /** Every table with a policy for owners, as the catalog has them. */
 export async function ownerTables(sql: Sql): Promise<OwnerTable[]> {
-  return await sql<OwnerTable[]>`
-    select tablename as name, qual as condition from pg_policies
-    where schemaname = 'billing' and policyname = 'owner_reads' order by tablename
-  `;
+  return await sql.begin(async (transaction) => {
+    // Conditions are written out with every name qualified that the path does not find.
+    await transaction`set local search_path = ''`;
+    return await transaction<OwnerTable[]>`
+      select tablename as name, qual as condition from pg_policies
+      where schemaname = 'billing' and policyname = 'owner_reads' order by tablename
+    `;
+  });
 }
 
 const OWNER = `('00000000-0000-4000-8000-' || lpad((n % ${OWNERS})::text, 12, '0'))::uuid`;
