@@ -1,87 +1,49 @@
-import { createClient } from "@supabase/supabase-js";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import ws from "ws";
-import { type Api, openApi } from "../../../scripts/local/api/data-api.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { type Client, Clients } from "./clients.ts";
 import { functions, namedBy, tables } from "./expectations.ts";
 import { subscribe } from "./subscribers.ts";
 
 // The same promises as in matrix.test.ts and rows.test.ts, kept through the Data API with keys and with tokens that
 // Auth gave out. No port is opened: requests go straight to the API's handlers.
 
-type Client = ReturnType<typeof connect>;
-
 let database: TestDatabase;
-let api: Api;
+let clients: Clients;
 let owner: Client;
-let other: Client;
 let newcomer: Client;
 beforeAll(async () => {
   // The API tells its terminal of every refusal, and here are hundreds.
   vi.spyOn(console, "error").mockImplementation(() => {});
   database = await createTestDatabase();
-  api = await openApi({
-    urlFor: (role) => database.urlFor(role),
-    schemas: ["public", "billing"],
-    maxRows: 1000,
-    siteUrl: "http://127.0.0.1:3000",
-  });
-  owner = await signUp("ada");
-  other = await signUp("bob");
-  newcomer = await signUp("new");
-  await subscribe(database, "ada", await userId(owner));
-  await subscribe(database, "bob", await userId(other));
+  clients = await Clients.over(database);
+  const [ada, bob, stranger] = [
+    await clients.signUp("ada"),
+    await clients.signUp("bob"),
+    await clients.signUp("new"),
+  ];
+  owner = ada.client;
+  newcomer = stranger.client;
+  await subscribe(database, "ada", ada.userId);
+  await subscribe(database, "bob", bob.userId);
 });
 afterAll(async () => {
-  await api?.close();
+  await clients?.close();
   await database.drop();
   vi.restoreAllMocks();
 });
-
-function connect(key: string) {
-  return createClient("http://api.test", key, {
-    db: { schema: "billing" },
-    auth: { persistSession: false, autoRefreshToken: false },
-    realtime: { transport: ws as never },
-    global: {
-      fetch: (input, init) => {
-        const request = new Request(input, init);
-        const handler = new URL(request.url).pathname.startsWith("/auth/v1") ? api.auth : api.rest;
-        return handler(request, "127.0.0.1");
-      },
-    },
-  });
-}
-
-async function signUp(name: string): Promise<Client> {
-  const client = connect(localKeys.publishable);
-  const { data, error } = await client.auth.signUp({
-    email: `${name}@example.com`,
-    password: "correct horse battery",
-  });
-  if (error) throw error;
-  if (!data.session) throw new Error("Auth gave no token");
-  return client;
-}
-
-async function userId(client: Client): Promise<string> {
-  const { data, error } = await client.auth.getUser();
-  if (error) throw error;
-  return data.user.id;
-}
 
 const nameOf = (object: string) => object.replace(/^billing\.(\w+).*$/, "$1");
 const relation = (client: Client, table: string) => client.from(nameOf(table));
 
 describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
   test("is read by whom it is meant for, and by nobody else", async () => {
-    const anon = await relation(connect(localKeys.publishable), table).select("*").limit(1);
+    const anon = await relation(clients.connect(localKeys.publishable), table).select("*").limit(1);
     expect(anon.error?.code).toBe("42501");
     expect(anon.status).toBe(401);
 
     const signedIn = await relation(owner, table).select("*");
-    const service = await relation(connect(localKeys.secret), table).select("*");
+    const service = await relation(clients.connect(localKeys.secret), table).select("*");
     expect(service.error).toBeNull();
     if (audience === "owner") {
       expect(signedIn.error).toBeNull();
@@ -102,7 +64,7 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
       where attrelid = ${table}::regclass and atttypid = 'text'::regtype and attnum > 0 order by attnum limit 1
     `;
     const column: string = text?.column;
-    for (const client of [connect(localKeys.publishable), owner, connect(localKeys.secret)]) {
+    for (const client of [clients.connect(localKeys.publishable), owner, clients.connect(localKeys.secret)]) {
       const attempts = [
         await relation(client, table).insert({ [column]: "planted" }),
         await relation(client, table)
@@ -120,7 +82,7 @@ test.each(Object.entries(functions))(
   "%s is called by whom it is meant for (%s)",
   async (signature, audience) => {
     const [name, args] = [nameOf(signature), await argumentsOf(signature)];
-    const [anon, service] = [connect(localKeys.publishable), connect(localKeys.secret)];
+    const [anon, service] = [clients.connect(localKeys.publishable), clients.connect(localKeys.secret)];
     const allowed = audience === "service" ? [service] : audience === "user" ? [owner] : [owner, service];
     const refused = [anon, owner, service].filter((client) => !allowed.includes(client));
     for (const client of refused) {

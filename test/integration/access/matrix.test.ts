@@ -143,6 +143,20 @@ describe.each(roles)("%s", (role) => {
   });
 });
 
+test("no role may write to a single column of any table or view", async () => {
+  const writable = await database.sql`
+    select r.role, t.oid::regclass::text as relation, a.attname as column, p.privilege
+    from unnest(${roles}::text[]) as r (role)
+    cross join pg_class as t
+    cross join unnest(array['insert', 'update', 'references']) as p (privilege)
+    join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    where t.relnamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
+      and t.relkind in ('r', 'p', 'v', 'm', 'f')
+      and has_column_privilege(r.role, t.oid, a.attnum, p.privilege)
+  `;
+  expect(writable).toEqual([]);
+});
+
 test("the tables and functions that are in the way of nobody are still reached by their owner", async () => {
   for (const name of await allTables("'r', 'p', 'v', 'm'")) {
     await expect(database.sql.unsafe(`select * from ${name} limit 1`), name).resolves.toBeDefined();
