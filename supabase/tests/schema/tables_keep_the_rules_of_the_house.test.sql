@@ -65,17 +65,11 @@ select is_empty(
     from pg_constraint
     where contype = 'f'
       and connamespace in ('billing'::regnamespace, 'billing_private'::regnamespace)
-      and (conrelid::regclass::text, confrelid::regclass::text) not in (
-        ('billing.customers', 'auth.users'), ('billing.failed_webhooks', 'billing.webhook_events'),
-        ('billing.entitlements', 'auth.users'), ('billing_private.entitlement_versions', 'auth.users'),
-        ('billing.subscription_usage', 'auth.users'), ('billing_private.usage_records', 'auth.users'),
-        ('billing.credit_entries', 'auth.users'), ('billing_private.credit_balances', 'auth.users'),
-        ('billing_private.credit_purchases', 'auth.users'),
-        ('billing.suppressed_addresses', 'billing.emails'), ('billing.resend_events', 'billing.emails'),
-        ('billing.dunning_steps', 'billing.dunning_policies'), ('billing.dunning_cases', 'billing.dunning_policies'),
-        ('billing.dunning_case_invoices', 'billing.dunning_cases'), ('billing.dunning_actions', 'billing.dunning_cases'),
-        ('billing.dunning_holds', 'billing.dunning_cases')
-      )
+      and confrelid::regclass::text = any (array[
+        'billing.customers', 'billing.subscriptions', 'billing.subscription_items', 'billing.invoices', 'billing.invoice_payments',
+        'billing.payments', 'billing.refunds', 'billing.disputes', 'billing.payment_methods', 'billing.checkout_sessions',
+        'billing.products', 'billing.prices'
+      ])
   $$,
   'no foreign key binds a mirrored Stripe object: parents arrive after children'
 );
