@@ -1,19 +1,20 @@
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
 -- Ids, amounts, dates and statuses stay: they are the books, and the order of events is read from them. What a person
 -- wrote or can be told by goes. Events that come later are redacted at the door, before anything reads them.
--- Reads and writes: forgotten_customers, webhook_events. Called by: receiving, refreshing, forget_user.
+-- Reads and writes: forgotten_subjects, webhook_events. Called by: receiving, refreshing, forget_user.
 
-create table billing_private.forgotten_customers (
-  customer_id text primary key,
+create table billing_private.forgotten_subjects (
+  subject_id text primary key,
   forgotten_at timestamptz not null
 );
 
-comment on table billing_private.forgotten_customers is
-  'Stripe customers whose person is forgotten: nothing that tells who they are is stored of them any more.';
-comment on column billing_private.forgotten_customers.forgotten_at is 'When it was asked for (UTC).';
+comment on table billing_private.forgotten_subjects is
+  'Whose person is forgotten: nothing that tells who somebody is is stored of them any more.';
+comment on column billing_private.forgotten_subjects.subject_id is 'Customer; of somebody who bought without one, the payment, or the checkout session where nothing was paid.';
+comment on column billing_private.forgotten_subjects.forgotten_at is 'When it was asked for (UTC).';
 
-alter table billing_private.forgotten_customers enable row level security;
-create policy nobody_reads on billing_private.forgotten_customers using (false);
+alter table billing_private.forgotten_subjects enable row level security;
+create policy nobody_reads on billing_private.forgotten_subjects using (false);
 
 create function billing_private.is_personal_key(p_key text)
 returns boolean
@@ -49,8 +50,9 @@ begin
       select jsonb_object_agg(m.key, m.value)
       from jsonb_each(p_metadata) as m
       -- What the application wrote there may be anything. Only what Duebase itself reads stays.
-      where (m.key in ('credit_kind', 'credits') or m.key like 'duebase\_%' or m.key = 'user_id' and billing_private.as_uuid(m.value #>> '{}') is not null)
-        and billing_private.redact(m.value) = m.value
+      where m.key in ('credit_kind', 'credits')
+        or m.key like 'duebase\_%' and billing_private.redact(m.value) = m.value
+        or m.key = 'user_id' and billing_private.as_uuid(btrim(m.value #>> '{}')) is not null
     ),
     '{}'
   );
@@ -122,31 +124,45 @@ $$;
 comment on function billing_private.address_digest is
   'What is kept of an email address that is forgotten: enough to know it again when somebody uses it, so that an address that bounced or complained gets no mail.';
 
+create function billing_private.forgettable_subject(p_customer_id text, p_object jsonb)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  paid constant text := coalesce(billing_private.stripe_id(p_object -> 'payment_intent'), billing_private.stripe_id(p_object -> 'charge'));
+begin
+  -- Refunds and disputes name no customer, only what was paid; and whoever bought without a customer has none.
+  return coalesce(
+    p_customer_id, (select p.customer from billing.payments as p where p.id = paid), paid, p_object ->> 'id'
+  );
+end;
+$$;
+
+comment on function billing_private.forgettable_subject is
+  'Whose an object is, as forgotten_subjects names them: its customer, else its payment''s, else the payment itself, else the object.';
+
 create function billing_private.is_forgotten(p_customer_id text, p_object jsonb)
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
-  customer text := p_customer_id;
+  subject text := p_customer_id;
 begin
-  if customer is null and p_object ?| array['payment_intent', 'charge'] then
-    -- Disputes and refunds name no customer, only what was paid.
-    select p.customer
-    into customer
-    from billing.payments as p
-    where p.id = coalesce(billing_private.stripe_id(p_object -> 'payment_intent'), billing_private.stripe_id(p_object -> 'charge'));
+  if subject is null then
+    subject := billing_private.forgettable_subject(p_customer_id, p_object);
   end if;
-  -- Shared by all that bring news of a customer; forget_user waits for them, and they for it.
-  if customer is null or pg_advisory_xact_lock_shared(hashtextextended(customer, 7309)) is null then
+  -- Shared by all that bring news of them; forget_user waits for these, and they for it.
+  if subject is null or pg_advisory_xact_lock_shared(hashtextextended(subject, 7309)) is null then
     return false;
   end if;
-  return exists (select from billing_private.forgotten_customers as f where f.customer_id = customer);
+  return exists (select from billing_private.forgotten_subjects as f where f.subject_id = subject);
 end;
 $$;
 
 comment on function billing_private.is_forgotten is
-  'Whether what Stripe tells of this customer (or, without one, of this object''s payment) must be redacted. Holds the answer until commit: forget_user waits.';
+  'Whether what Stripe tells of this customer, or without one of this object, must be redacted. Holds the answer until commit: forget_user waits.';
 
 create function billing_private.tg_webhook_events__before_update()
 returns trigger

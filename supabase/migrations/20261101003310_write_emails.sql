@@ -141,7 +141,7 @@ begin
       and (select s.livemode from billing.settings as s)
     then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
-    when exists (select from billing_private.forgotten_customers as f where f.customer_id = customer.id) then 'customer_forgotten'
+    when exists (select from billing_private.forgotten_subjects as f where f.subject_id = customer.id) then 'customer_forgotten'
     when address is null and customer.created is null then 'customer_unknown'
     when address is null then 'no_address'
     when exists (

@@ -25,7 +25,7 @@ create table billing.credit_entries (
 );
 
 comment on table billing.credit_entries is
-  'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted.';
+  'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
 comment on column billing.credit_entries.user_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
@@ -47,13 +47,14 @@ create trigger credit_entries_only_forget_their_user
   before update on billing.credit_entries
   for each row
   when (
-    new.user_id is not null
+    -- All an update may do: take the user out, or the note.
+    (new.user_id is not null and new.user_id is distinct from old.user_id)
+    or (new.note is not null and new.note is distinct from old.note)
+    or (new.user_id, new.note) is not distinct from (old.user_id, old.note)
     or (
-      new.id, new.kind, new.credits, new.balance_after, new.reason, new.missing, new.purchase, new.idempotency_key, new.note,
-      new.created_at
+      new.id, new.kind, new.credits, new.balance_after, new.reason, new.missing, new.purchase, new.idempotency_key, new.created_at
     ) is distinct from (
-      old.id, old.kind, old.credits, old.balance_after, old.reason, old.missing, old.purchase, old.idempotency_key, old.note,
-      old.created_at
+      old.id, old.kind, old.credits, old.balance_after, old.reason, old.missing, old.purchase, old.idempotency_key, old.created_at
     )
   )
   execute function billing_private.tg_append_only();

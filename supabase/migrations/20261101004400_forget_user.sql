@@ -1,7 +1,7 @@
 -- Forget: a person's data goes, the books stay.
 -- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
 -- that list against the catalog, so that no column is added without somebody having decided.
--- Writes: forgotten_customers, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
+-- Writes: forgotten_subjects, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
 -- Called by: the application, when an account is deleted.
 
 create table billing_private.personal_data (
@@ -18,34 +18,52 @@ comment on column billing_private.personal_data.table_name is 'Qualified name of
 comment on column billing_private.personal_data.column_name is 'The column.';
 comment on column billing_private.personal_data.becomes is 'SQL expression over the row: what is stored instead.';
 comment on column billing_private.personal_data.about is
-  'SQL condition over the row: whether it is about the person. $1: ids of the person''s customers (text[]); $2: the user''s id (uuid).';
+  'SQL condition over the row: whether it is about the person. $1: the person''s customers, and payments made without one (text[], see forgotten_subjects); $2: the user''s id (uuid).';
 
 alter table billing_private.personal_data enable row level security;
 create policy nobody_reads on billing_private.personal_data using (false);
 
-create function billing_private.events_about(p_customers text[])
+create function billing_private.payments_about(p_subjects text[])
 returns setof text
 language sql
 stable
 set search_path = ''
 as $$
-  select e.id from billing.webhook_events as e where e.customer_id = any (p_customers)
+  select p.id from billing.payments as p where p.customer = any (p_subjects)
   union
-  -- Refunds and disputes name no customer, only what was paid.
-  select e.id
-  from billing.payments as p
-  join (
-    select r.id, r.payment_id from billing.refunds as r
-    union all
-    select d.id, d.payment_id from billing.disputes as d
-  ) as o on o.payment_id = p.id
-  join billing.webhook_events as e on e.object_id = o.id
-  where p.customer = any (p_customers);
+  select s.id from unnest(p_subjects) as s (id);
 $$;
 
-comment on function billing_private.events_about is 'Ids of the events received about any of these customers.';
+comment on function billing_private.payments_about is 'The payments of customers, and those made without one.';
 
-create function billing_private.effects_about(p_customers text[])
+create function billing_private.events_about(p_subjects text[])
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+  select e.id from billing.webhook_events as e where e.customer_id = any (p_subjects)
+  union
+  -- Refunds and disputes name no customer, only what was paid; and whoever bought without a customer has none.
+  select e.id
+  from (
+    select s.id from unnest(p_subjects) as s (id)
+    union
+    select c.id from billing.checkout_sessions as c where c.payment_intent = any (p_subjects)
+    union
+    select h.object_id from billing_private.payment_sources as h where h.payment_id = any (p_subjects)
+    union
+    select r.id from billing.refunds as r where r.payment_id in (select billing_private.payments_about(p_subjects))
+    union
+    select d.id from billing.disputes as d where d.payment_id in (select billing_private.payments_about(p_subjects))
+  ) as o
+  join billing.webhook_events as e on e.object_id = o.id
+  where e.customer_id is null;
+$$;
+
+comment on function billing_private.events_about is 'Ids of the events received about a person''s customers and payments.';
+
+create function billing_private.effects_about(p_subjects text[])
 returns setof bigint
 language sql
 stable
@@ -54,8 +72,9 @@ as $$
   with about as (
     select o.id
     from billing.outbox as o
-    where o.payload ->> 'customer' = any (p_customers)
-      or coalesce(o.payload ->> 'event_id', o.payload ->> 'event') in (select billing_private.events_about(p_customers))
+    where o.payload ->> 'customer' = any (p_subjects)
+      or o.payload ->> 'payment' = any (p_subjects)
+      or coalesce(o.payload ->> 'event_id', o.payload ->> 'event') in (select billing_private.events_about(p_subjects))
   )
   select a.id from about as a
   union
@@ -67,7 +86,7 @@ as $$
 $$;
 
 comment on function billing_private.effects_about is
-  'The outbox rows that concern any of these customers: their mail, what is read or told of their events, and alerts about those.';
+  'The outbox rows that concern a person: mail, what is read or told of the events, and alerts about those.';
 
 insert into billing_private.personal_data (table_name, column_name, becomes, about)
 select t.table_name, c.key, c.value, t.about
@@ -94,7 +113,7 @@ from (
       '{"hosted_invoice_url": "null", "invoice_pdf": "null", "metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
-      'billing.payments', 'customer = any ($1)',
+      'billing.payments', 'id in (select billing_private.payments_about($1))',
       '{
         "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
@@ -102,18 +121,18 @@ from (
     ),
     (
       'billing_private.payment_sources',
-      'customer = any ($1) or payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      'customer = any ($1) or payment_id in (select billing_private.payments_about($1))',
       '{
         "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
     (
-      'billing.refunds', 'payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      'billing.refunds', 'payment_id in (select billing_private.payments_about($1))',
       '{"metadata": "billing_private.redact_metadata(metadata)", "receipt_number": "null"}'
     ),
     (
-      'billing.disputes', 'payment_id in (select p.id from billing.payments as p where p.customer = any ($1))',
+      'billing.disputes', 'payment_id in (select billing_private.payments_about($1))',
       '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
@@ -121,11 +140,22 @@ from (
       '{"card_last4": "null", "metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
-      'billing.checkout_sessions', 'customer = any ($1)',
+      'billing.checkout_sessions', 'customer = any ($1) or id = any ($1) or payment_intent = any ($1)',
       '{
         "client_reference_id": "billing_private.as_uuid(client_reference_id)::text", "recovery_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
+    ),
+    (
+      'billing_private.credit_purchases', 'customer = any ($1) or id = any ($1) or session = any ($1)',
+      '{"guest": "billing_private.as_uuid(guest)::text"}'
+    ),
+    ('billing.credit_entries', 'user_id = $2 and note is not null', '{"note": "null"}'),
+    ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
+    (
+      'billing.dunning_actions',
+      'note is not null and case_id in (select c.id from billing.dunning_cases as c where c.customer = any ($1))',
+      '{"note": "null"}'
     ),
     (
       'billing.dunning_holds', 'customer = any ($1)',
@@ -136,7 +166,7 @@ from (
       '{"claimed_user": "coalesce(billing_private.as_uuid(claimed_user)::text, '''')"}'
     ),
     (
-      'billing.emails', 'customer_id = any ($1)',
+      'billing.emails', 'customer_id = any ($1) or outbox_id in (select billing_private.effects_about($1))',
       '{"to_address": "billing_private.address_digest(to_address)", "subject": "''''", "html": "''''", "text": "''''", "problem": "null"}'
     ),
     (
@@ -184,20 +214,34 @@ $$;
 comment on function billing_private.customers_of is
   'Ids of the customers that a user is, or was when the account was deleted; in order.';
 
-create function billing_private.lock_person(p_user_id uuid, p_customers text[])
+create function billing_private.guest_purchases_of(p_user_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
+  from billing.checkout_sessions as s
+  where s.customer is null and lower(btrim(s.client_reference_id)) = p_user_id::text;
+$$;
+
+comment on function billing_private.guest_purchases_of is
+  'What a user bought without being a customer, as far as the checkout session named the user: the payment, or the session where nothing was paid.';
+
+create function billing_private.lock_person(p_user_id uuid, p_subjects text[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  customer text;
+  subject text;
 begin
   -- First whoever is bringing news of them (see is_forgotten), then their projections, then what is kept by user.
-  foreach customer in array p_customers loop
-    perform pg_advisory_xact_lock(hashtextextended(customer, 7309));
+  for subject in select distinct k.id from unnest(p_subjects) as k (id) order by k.id loop
+    perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
   end loop;
-  foreach customer in array p_customers loop
-    perform pg_advisory_xact_lock(hashtextextended(customer, 7305));
+  for subject in select distinct k.id from unnest(p_subjects) as k (id) order by k.id loop
+    perform pg_advisory_xact_lock(hashtextextended(subject, 7305));
   end loop;
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308));
 end;
@@ -206,16 +250,18 @@ $$;
 comment on function billing_private.lock_person is
   'Waits until nothing is being received, projected or kept for a person any more, and holds all of it until commit.';
 
-create function billing_private.forget_addresses(p_customers text[])
+create function billing_private.forget_addresses(p_subjects text[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   with known as (
-    select lower(c.email) as address from billing.customers as c where c.id = any (p_customers)
+    select lower(c.email) as address from billing.customers as c where c.id = any (p_subjects)
     union
-    select lower(e.to_address) from billing.emails as e where e.customer_id = any (p_customers)
+    select lower(e.to_address)
+    from billing.emails as e
+    where e.customer_id = any (p_subjects) or e.outbox_id in (select billing_private.effects_about(p_subjects))
   ),
   removed as (
     delete from billing.suppressed_addresses as s
@@ -233,7 +279,7 @@ $$;
 comment on function billing_private.forget_addresses is
   'Keeps of a person''s suppressed addresses their digest only: no mail goes to them still, and nobody reads whose they are.';
 
-create function billing_private.cancel_mail(p_customers text[], p_now timestamptz)
+create function billing_private.cancel_mail(p_subjects text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -244,8 +290,8 @@ begin
   -- In the order in which deliver takes the two rows.
   perform
   from billing.emails as e
-  where e.customer_id = any (p_customers)
-    or e.batch_id in (select k.batch_id from billing.emails as k where k.customer_id = any (p_customers) and k.status = 'pending')
+  where e.customer_id = any (p_subjects)
+    or e.batch_id in (select k.batch_id from billing.emails as k where k.customer_id = any (p_subjects) and k.status = 'pending')
   order by e.id
   for update;
   -- A batch can only be sent again with all its mails as they were. One that may have been sent already is left as it
@@ -253,7 +299,7 @@ begin
   for batch in
     select distinct e.batch_id
     from billing.emails as e
-    where e.customer_id = any (p_customers) and e.status = 'pending' and e.batch_id is not null
+    where e.customer_id = any (p_subjects) and e.status = 'pending' and e.batch_id is not null
   loop
     update billing.emails as e
     set batch_id = null, batch_position = null
@@ -267,7 +313,7 @@ begin
     status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
     last_error = jsonb_build_object('code', 'customer_forgotten')
   where o.kind = 'email'
-    and o.payload ->> 'customer' = any (p_customers)
+    and o.id in (select billing_private.effects_about(p_subjects))
     and o.status in ('pending', 'claimed', 'dead');
 end;
 $$;
@@ -275,7 +321,7 @@ $$;
 comment on function billing_private.cancel_mail is
   'Ends the mail that is still owed to a person. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
 
-create function billing_private.erase_personal_data(p_user_id uuid, p_customers text[])
+create function billing_private.erase_personal_data(p_user_id uuid, p_subjects text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -294,7 +340,7 @@ begin
     group by p.table_name, p.about
     order by p.table_name
   loop
-    execute statement using p_customers, p_user_id;
+    execute statement using p_subjects, p_user_id;
   end loop;
 end;
 $$;
@@ -309,24 +355,25 @@ security definer
 set search_path = ''
 as $$
 declare
-  customers text[] := billing_private.customers_of(forget_user.user_id);
+  customers constant text[] := billing_private.customers_of(forget_user.user_id);
+  subjects constant text[] := customers || billing_private.guest_purchases_of(forget_user.user_id);
   is_on_record constant boolean := exists (
     select from billing.audit_events as a where a.subject_id = forget_user.user_id::text and a.action = 'user.forgotten'
   );
   newly_forgotten integer;
 begin
-  if customers = '{}' and not is_on_record and not exists (select from auth.users as u where u.id = forget_user.user_id) then
+  if subjects = '{}' and not is_on_record and not exists (select from auth.users as u where u.id = forget_user.user_id) then
     perform billing_private.raise_error('DU025', format('there is and was no user %s', coalesce(forget_user.user_id::text, 'null')));
   end if;
-  perform billing_private.lock_person(forget_user.user_id, customers);
+  perform billing_private.lock_person(forget_user.user_id, subjects);
 
-  insert into billing_private.forgotten_customers (customer_id, forgotten_at)
-  select c.id, p_now from unnest(customers) as c (id)
-  on conflict (customer_id) do nothing;
+  insert into billing_private.forgotten_subjects (subject_id, forgotten_at)
+  select k.id, p_now from unnest(subjects) as k (id)
+  on conflict (subject_id) do nothing;
   get diagnostics newly_forgotten = row_count;
-  perform billing_private.cancel_mail(customers, p_now);
-  perform billing_private.forget_addresses(customers);
-  perform billing_private.erase_personal_data(forget_user.user_id, customers);
+  perform billing_private.cancel_mail(subjects, p_now);
+  perform billing_private.forget_addresses(subjects);
+  perform billing_private.erase_personal_data(forget_user.user_id, subjects);
 
   if newly_forgotten > 0 or not is_on_record then
     perform billing_private.audit(
@@ -338,6 +385,6 @@ end;
 $$;
 
 comment on function billing.forget_user is
-  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
+  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted (notes of credits only before), and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;

@@ -16,6 +16,7 @@ create table billing.dunning_cases (
   holds text[] not null default '{}',
   opened_at timestamptz not null,
   closed_at timestamptz,
+  note text,
   constraint subject_is_the_subscription check (subscription is null or subscription = subject_id),
   constraint status_is_known check (status in ('open', 'closed')),
   constraint outcome_is_known check (outcome in (
@@ -40,6 +41,8 @@ comment on column billing.dunning_cases.holds is
   'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
+
+comment on column billing.dunning_cases.note is 'Why it was closed by hand.';
 
 create unique index dunning_cases_open on billing.dunning_cases (subject_id) where status = 'open';
 create index dunning_cases_open_by_customer on billing.dunning_cases (customer) where status = 'open';

@@ -84,10 +84,12 @@ as $$
 declare
   known constant billing.dunning_cases := billing_private.open_case_of(p_case_id);
 begin
+  -- What somebody wrote is kept where it can be taken out again (see forget_user), not in the audit trail.
   perform billing_private.record_by_hand(
-    'dunning.closed_by_hand', known.subject_id, known.customer, jsonb_build_object('case', known.id, 'reason', p_reason), p_now
+    'dunning.closed_by_hand', known.subject_id, known.customer, jsonb_build_object('case', known.id), p_now
   );
   perform billing_private.close_dunning_case(known, 'closed_by_hand', p_now);
+  update billing.dunning_cases as c set note = p_reason where c.id = known.id;
 end;
 $$;
 
@@ -108,7 +110,7 @@ begin
   insert into billing.dunning_holds (customer, case_id, reason, held_at, held_until)
   values (p_customer, p_case_id, p_reason, p_now, p_until);
   perform billing_private.record_by_hand(
-    'dunning.held_by_hand', p_subject, p_customer, jsonb_build_object('case', p_case_id, 'reason', p_reason, 'until', p_until), p_now
+    'dunning.held_by_hand', p_subject, p_customer, jsonb_build_object('case', p_case_id, 'until', p_until), p_now
   );
 end;
 $$;

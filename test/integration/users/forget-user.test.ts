@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { told } from "../../support/orders.ts";
-import { customer } from "../../support/stripe/customers.ts";
+import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
+import { charge, paymentIntent } from "../../support/stripe/payments.ts";
 import { NOW, person, story, whereabouts } from "./ada.ts";
 
 const ada = person("Ada");
@@ -277,6 +278,61 @@ describe("forgetting", () => {
     await tell([someone("cus_First", user), someone("cus_Second", user)]);
     expect(await forget(user)).toBe(2);
     expect(await emailsOf("cus_First", "cus_Second")).toEqual([null, null]);
+  });
+
+  it("reaches what was bought without being a customer, and what comes of it later", async () => {
+    const user = await database.signUp();
+    const guest = person("Gwen");
+    const billing_details = {
+      address: null,
+      email: guest.email,
+      name: guest.name,
+      phone: guest.phone,
+      tax_id: null,
+    };
+    const paid = charge({ id: "ch_Guest", created: NOW, amount: 500, payment_intent: "pi_Guest" });
+    await tell([
+      told("payment_intent.succeeded", NOW, {
+        ...paymentIntent({
+          id: "pi_Guest",
+          created: NOW,
+          amount: 500,
+          amount_received: 500,
+          status: "succeeded",
+        }),
+        receipt_email: guest.email,
+        description: guest.comment,
+      }),
+      told("charge.succeeded", NOW, { ...paid, billing_details, receipt_url: guest.page }),
+      told("checkout.session.completed", NOW, {
+        ...checkoutSession({ id: "cs_test_Guest", created: NOW, mode: "payment", client_reference_id: user }),
+        payment_intent: "pi_Guest",
+        customer_email: guest.email,
+        metadata: { company: guest.company },
+      }),
+    ]);
+    const { last4: _, fingerprint: __, ...tells } = guest;
+    expect((await whereabouts(database, Object.values(tells))).length).toBeGreaterThan(2);
+    expect(await forget(user)).toBe(0);
+    await tell([told("charge.refunded", NOW + 60, { ...paid, billing_details, amount_refunded: 500 }, paid)]);
+    expect(await whereabouts(database, Object.values(tells))).toEqual([]);
+    expect(
+      await database.sql`select amount, amount_refunded from billing.payments where id = 'pi_Guest'`,
+    ).toEqual([{ amount: "500", amount_refunded: "500" }]);
+  });
+
+  it("takes the words out of the ledger of credits and of dunning, and nothing else", async () => {
+    const user = await database.signUp();
+    await tell([someone("cus_Noted", user)]);
+    await database.sql`select billing.grant_credits(${user}, 'tokens', 10, 'key-1', 'sorry, Winifred')`;
+    await database.sql`select billing.exclude_from_dunning('cus_Noted', 'Winifred called')`;
+    expect(await whereabouts(database, ["Winifred"])).not.toEqual([]);
+    expect(await forget(user)).toBe(1);
+    expect(await whereabouts(database, ["Winifred"])).toEqual([]);
+    expect(
+      await database.sql`select kind, credits, balance_after from billing.credit_entries where user_id = ${user}`,
+    ).toEqual([{ kind: "tokens", credits: "10", balance_after: "10" }]);
+    expect(await forget(user)).toBe(1);
   });
 
   it("works for a user who never was a customer", async () => {

@@ -42,6 +42,7 @@ const CODES = [
     "failure_reason",
   ],
   ...["feature", "features", "sources", "reached", "whole_event", "whole_features"],
+  ...["metric", "idempotency_key", "purchase", "session", "limits", "counts"],
   ...["scope", "policy", "outcome", "holds", "anchor_invoice", "invoices"],
   ...["currency", "billing_reason", "collection_method", "card_brand", "failure_code"],
 ];
@@ -49,7 +50,7 @@ const CODES = [
 /** Columns that could hold more, and why they do not. */
 const DECIDED: Record<string, string> = {
   "billing.audit_events.detail": "append-only: written without personal data, see audit_facts",
-  "billing.dunning_actions.note": "written by the run, of statuses and ids",
+  "billing.dunning_runs.problem": "of a run, not of a customer",
   "billing.emails.from_address": "the project's own",
   "billing.emails.reply_to": "the project's own",
   "billing.suppressed_addresses.address": "becomes its digest, see forget_addresses",
