@@ -384,6 +384,7 @@ export type Database = {
           customer: string;
           holds: string[];
           id: number;
+          note: string | null;
           opened_at: string;
           outcome: string | null;
           policy_id: number;
@@ -401,6 +402,7 @@ export type Database = {
           customer: string;
           holds?: string[];
           id?: never;
+          note?: string | null;
           opened_at: string;
           outcome?: string | null;
           policy_id: number;
@@ -417,6 +419,7 @@ export type Database = {
           customer?: string;
           holds?: string[];
           id?: never;
+          note?: string | null;
           opened_at?: string;
           outcome?: string | null;
           policy_id?: number;
