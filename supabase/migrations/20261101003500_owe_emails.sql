@@ -44,11 +44,13 @@ comment on function billing_private.owe_email is 'Owes one email about a fact th
 
 create function billing_private.unix_time(p_seconds jsonb)
 returns timestamptz
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select to_timestamp((p_seconds #>> '{}')::double precision);
+begin
+  return to_timestamp((p_seconds #>> '{}')::double precision);
+end;
 $$;
 
 comment on function billing_private.unix_time is 'Stripe''s seconds since the epoch as a timestamptz; null for null.';

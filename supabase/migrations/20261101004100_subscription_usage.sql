@@ -63,6 +63,8 @@ returns setof billing.subscription_usage
 language plpgsql
 stable
 set search_path = ''
+-- One plan for all calls: making one for each took longer than running it.
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   return query
