@@ -1,6 +1,6 @@
 -- What each caller of the Data API sees of the same rows. The whole matrix is in test/integration/access.
 begin;
-select plan(27);
+select plan(29);
 
 insert into auth.users (id, email) values
   ('00000000-0000-4000-8000-00000000000a', 'owner@example.com'),
@@ -17,6 +17,8 @@ insert into billing.payments (id, customer, amount, amount_received, amount_refu
 select 'pi_' || id, id, 1, 1, 0, 'eur', 'succeeded', '{}' from billing.customers;
 insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)
 values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
+insert into billing.payment_methods (id, customer) select 'pm_' || id, id from billing.customers;
+insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_a', now());
 
 -- Runs a query as the Data API does for a caller; the assertions themselves stay with the test's own role.
 create function pg_temp.asked_by(p_role text, p_user text, p_query text) returns setof text language plpgsql as $$
@@ -45,6 +47,8 @@ select set_eq($$ select pg_temp.owner('select id from billing.subscriptions') $$
 select set_eq($$ select pg_temp.owner('select id from billing.subscription_items') $$, array['si_sub_cus_a'], 'their items');
 select set_eq($$ select pg_temp.owner('select id from billing.invoices') $$, array['in_cus_a'], 'its invoices');
 select set_eq($$ select pg_temp.owner('select id from billing.payments') $$, array['pi_cus_a'], 'its payments');
+select set_eq($$ select pg_temp.owner('select id from billing.payment_methods') $$, array['pm_cus_a'], 'its payment methods, but not the detached');
+select pg_temp.refused('owner', 'select id from billing.refunds', 'refunds are told by their payments');
 
 select pg_temp.refused('owner', 'update billing.subscriptions set status = ''active'' returning id', 'and changes nothing');
 select pg_temp.refused('owner', 'insert into billing.payments (id) values (''pi_x'') returning id', 'adds nothing');
