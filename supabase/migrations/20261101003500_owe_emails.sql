@@ -403,7 +403,8 @@ declare
   refunded_before constant bigint := (p_event.payload #>> '{data,previous_attributes,amount_refunded}')::bigint;
 begin
   -- What this refund returned is the step the charge's sum took; without the sum before, that is not known.
-  if coalesce(refunded <= refunded_before, true) then
+  -- A hold that is let go is told of as a refund too, and nothing was ever taken.
+  if coalesce(refunded <= refunded_before, true) or o -> 'captured' = 'false' then
     return;
   end if;
   perform billing_private.owe_email(

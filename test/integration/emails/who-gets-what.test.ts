@@ -221,6 +221,16 @@ describe("a cancellation", () => {
   });
 });
 
+describe("a refund", () => {
+  it("is none where a hold is let go: nothing had been taken", async () => {
+    const database = await newDatabase();
+    await receive(database, changed("charge.refunded", "Held", { captured: false, amount_captured: 0 }));
+    expect(await owed(database)).toEqual([]);
+    await receive(database, renamedFixture(fixture("charge.refunded"), "Taken"));
+    expect(await owed(database)).toEqual(["refund-issued refund:ch_TakenFirst:2900"]);
+  });
+});
+
 describe("a card that expires", () => {
   const upcoming = fixture("invoice.upcoming");
   const charged = Number(upcoming.data.object.next_payment_attempt);
