@@ -99,6 +99,14 @@ export async function stepsOf({ database }: DunningWorld, subject: string): Prom
   return found.map(({ step }) => step);
 }
 
+/** The plain text of the newest mail to an address, of a template where one is named. */
+export async function lastText({ database }: DunningWorld, email: string, template = "%"): Promise<string> {
+  const [found] = await database.sql<{ text: string }[]>`
+    select text from billing.emails
+    where to_address = ${email} and template like ${template} order by outbox_id desc limit 1`;
+  return found?.text ?? "";
+}
+
 /** What a person is alerted of. */
 export async function alerts({ database }: DunningWorld): Promise<string[]> {
   const found = await database.sql<{ cause: string }[]>`

@@ -1,0 +1,205 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
+import {
+  alerts,
+  asService,
+  CANCELED,
+  caseOf,
+  days,
+  done,
+  FINAL,
+  lastText,
+  mails,
+  NOTICE,
+  newSubscriber,
+  openInvoice,
+  overdueSubscriber,
+  payAtStripe,
+  stepsOf,
+  URGENT,
+} from "./overdue.ts";
+
+let world: DunningWorld;
+beforeEach(async () => {
+  world = await DunningWorld.open();
+});
+afterEach(() => world.close());
+
+const tenDaysOn = () => days(world, 10);
+const subscriptionAt = (id: string) => world.stripe.subscriptions.retrieve(id);
+async function shown({ subscription }: Subscriber): Promise<string | undefined> {
+  const [row] = await world.database.sql`select status from billing.subscriptions where id = ${subscription}`;
+  return row?.status;
+}
+
+describe("the end is made at Stripe and in the database", () => {
+  it("marked with its case, without a word of Stripe's events, and told once, with what can still be paid", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 9);
+    world.arrives = () => false;
+    await tenDaysOn();
+    expect(await shown(somebody)).toBe("canceled");
+    const { id } = (await caseOf(world, somebody.subscription)) ?? {};
+    expect((await subscriptionAt(somebody.subscription)).metadata.duebase_dunning_case).toBe(String(id));
+    const pending = await world.stripe.invoiceItems.list({ customer: somebody.customer, pending: true });
+    expect(pending.data).toEqual([]);
+    world.arrives = () => true;
+    await world.arriveLate();
+    await world.deliver();
+    expect(mails(world, somebody).filter((template) => template === CANCELED)).toHaveLength(1);
+    expect(await lastText(world, somebody.email)).toContain(
+      String((await openInvoice(world, somebody)).hosted_invoice_url),
+    );
+  });
+
+  it("for the subscription that is overdue, and not for the customer's others", async () => {
+    const somebody = await newSubscriber(world);
+    const other = await world.stripe.paymentMethods.attach("pm_card_visa", { customer: somebody.customer });
+    const paid = await world.addSubscription(somebody.customer, 500, "usd", {
+      default_payment_method: other.id,
+    });
+    await world.arrive();
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    await tenDaysOn();
+    expect(await shown(somebody)).toBe("canceled");
+    expect((await subscriptionAt(paid.id)).status).toBe("active");
+  });
+
+  it("and voids the open invoices where the policy says so", async () => {
+    await asService(
+      world,
+      `billing.define_dunning_policy('default', '[{"day": 0, "kind": "notice"}, {"day": 1, "kind": "final_warning"}, {"day": 4, "kind": "end"}]', p_void_open_invoices => true)`,
+    );
+    const somebody = await overdueSubscriber(world);
+    const { id } = await openInvoice(world, somebody);
+    await days(world, 5);
+    expect(await shown(somebody)).toBe("canceled");
+    expect(done(world, "invoice.voided", String(id))).toBe(1);
+    expect(await lastText(world, somebody.email)).not.toContain("/invoice/");
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "ended" });
+  });
+});
+
+describe("whoever pays in the very moment of the end", () => {
+  it.each([
+    { when: "after the last look and before it", point: "call_checked", nth: 1 },
+    { when: "right after it", point: "call_made", nth: 1 },
+    { when: "after Stripe's answer was applied", point: "answer_applied", nth: 1 },
+  ])(
+    "$when: a person is told, and the customer neither that all is well nor that it is over",
+    async ({ point, nth }) => {
+      const somebody = await overdueSubscriber(world);
+      await days(world, 9);
+      let passed = 0;
+      world.parts.reach = async (reached) => {
+        if (reached === point && ++passed === nth) await payAtStripe(world, somebody);
+      };
+      await tenDaysOn();
+      expect(await alerts(world)).toEqual(["paid_while_ending"]);
+      expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
+      expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+    },
+  );
+
+  it("and hears that all is well where the end was called off", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 9);
+    let passed = false;
+    world.parts.reach = async (reached) => {
+      if (reached !== "end_reviewed" || passed) return;
+      passed = true;
+      await payAtStripe(world, somebody);
+    };
+    await tenDaysOn();
+    expect(await alerts(world)).toEqual([]);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, "payment-recovered"]);
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBe(0);
+  });
+});
+
+describe("there is nothing to end", () => {
+  it("where the customer has canceled meanwhile: one mail says so, and that it was asked for", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 9);
+    world.arrives = () => false;
+    await world.stripe.subscriptions.cancel(somebody.subscription);
+    await tenDaysOn();
+    world.arrives = () => true;
+    await world.arriveLate();
+    await world.deliver();
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
+    expect(await lastText(world, somebody.email)).not.toMatch(/payment|unpaid/i);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "subscription_ended" });
+  });
+
+  it.each([
+    { told: "as the event tells", late: false },
+    { told: "as Stripe says when asked", late: true },
+  ])("where the customer was deleted, $told", async ({ late }) => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 3);
+    world.arrives = () => !late;
+    await world.stripe.customers.del(somebody.customer);
+    await world.arrive();
+    await tenDaysOn();
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ status: "closed" });
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBeLessThanOrEqual(1);
+  });
+
+  it("of an invoice without a subscription: the case is closed and the invoice stays payable", async () => {
+    const somebody = await newSubscriber(world);
+    await world.breakCard(somebody);
+    const { customer } = somebody;
+    const invoice = await world.stripe.invoices.create({ customer });
+    await world.stripe.invoiceItems.create({ customer, invoice: invoice.id, amount: 700, currency: "usd" });
+    await world.stripe.invoices.finalizeInvoice(String(invoice.id));
+    await expect(world.stripe.invoices.pay(String(invoice.id))).rejects.toThrow();
+    await world.arrive();
+    await world.deliver();
+    await tenDaysOn();
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
+    expect(await lastText(world, somebody.email)).not.toMatch(/cancel|access/i);
+    expect(await caseOf(world, String(invoice.id))).toMatchObject({ outcome: "ended" });
+    expect((await world.stripe.invoices.retrieve(String(invoice.id))).status).toBe("open");
+    expect((await subscriptionAt(somebody.subscription)).status).toBe("active");
+  });
+});
+
+it("whoever is leaving anyway is not told what they would lose, and is ended all the same", async () => {
+  const somebody = await newSubscriber(world);
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  await world.stripe.subscriptions.update(somebody.subscription, { cancel_at_period_end: true });
+  await world.arrive();
+  await tenDaysOn();
+  for (const template of [URGENT, FINAL]) {
+    const text = await lastText(world, somebody.email, template);
+    expect(text).toMatch(/unpaid|overdue|payment/i);
+    expect(text).not.toMatch(/access|will be canceled/i);
+  }
+  expect(await shown(somebody)).toBe("canceled");
+});
+
+it("an invoice that is sent is chased from its due date on, which no event tells", async () => {
+  world.arrives = ({ type }) => type !== "invoice.overdue";
+  const somebody = await newSubscriber(world, {
+    params: { collection_method: "send_invoice", days_until_due: 5 },
+  });
+  await world.passTime(new Date(world.now.getTime() + 2 * 3_600_000));
+  const heard: Record<number, string[]> = {};
+  for (let day = 1; day <= 16; day++) {
+    const before = mails(world, somebody).length;
+    await world.nextDay();
+    const news = mails(world, somebody).slice(before);
+    if (news.length > 0) heard[day] = news;
+  }
+  expect(heard).toEqual({ 5: [NOTICE], 8: [URGENT], 12: [FINAL], 15: [CANCELED] });
+  expect(await stepsOf(world, somebody.subscription)).toEqual([
+    "notice sent",
+    "urgent_reminder sent",
+    "final_warning sent",
+    "end done",
+  ]);
+});
