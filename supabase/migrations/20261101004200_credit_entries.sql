@@ -43,21 +43,38 @@ create index credit_entries_by_purchase on billing.credit_entries (purchase) whe
 create trigger credit_entries_are_never_removed
   before delete or truncate on billing.credit_entries
   for each statement execute function billing_private.tg_append_only();
-create trigger credit_entries_only_forget_their_user
+
+create function billing_private.tg_credit_entries__before_update()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  allowed billing.credit_entries := old;
+begin
+  -- The foreign key takes the user out of the entries of one who is deleted; what the application wrote goes along.
+  if new.user_id is null and old.user_id is not null then
+    allowed.user_id := null;
+    allowed.note := null;
+    allowed.idempotency_key := case when old.idempotency_key is not null then 'forgotten:' || old.id end;
+    new.note := null;
+    new.idempotency_key := allowed.idempotency_key;
+  elsif new.note is null and old.note is not null then
+    allowed.note := null;
+  end if;
+  if new is distinct from allowed or new is not distinct from old then
+    perform billing_private.raise_error('DU004', 'UPDATE on billing.credit_entries refused: its rows are never changed or removed');
+  end if;
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_credit_entries__before_update is
+  'Trigger function: refuses every change of an entry (DU004), but for the user who is deleted, with note and key, and the note of one who is forgotten.';
+
+create trigger credit_entries_are_only_forgotten
   before update on billing.credit_entries
-  for each row
-  when (
-    -- All an update may do: take the user out, or the note.
-    (new.user_id is not null and new.user_id is distinct from old.user_id)
-    or (new.note is not null and new.note is distinct from old.note)
-    or (new.user_id, new.note) is not distinct from (old.user_id, old.note)
-    or (
-      new.id, new.kind, new.credits, new.balance_after, new.reason, new.missing, new.purchase, new.idempotency_key, new.created_at
-    ) is distinct from (
-      old.id, old.kind, old.credits, old.balance_after, old.reason, old.missing, old.purchase, old.idempotency_key, old.created_at
-    )
-  )
-  execute function billing_private.tg_append_only();
+  for each row execute function billing_private.tg_credit_entries__before_update();
 
 alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;

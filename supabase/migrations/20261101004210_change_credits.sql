@@ -10,7 +10,7 @@ as $$
 begin
   if p_user_id is null then
     perform billing_private.raise_error('DU017', 'credits of nobody: user_id is null');
-  elsif coalesce(btrim(p_kind), '') = '' or length(p_kind) > 64 then
+  elsif coalesce(p_kind, '') !~ '^[A-Za-z0-9_.:-]{1,64}$' then
     perform billing_private.raise_error('DU017', format('no kind of credits can be called %L', left(p_kind, 80)));
   elsif p_credits is null or p_credits not between 1 and 1000000000000 then
     perform billing_private.raise_error('DU017', format('cannot change a balance by %s %s credits', coalesce(p_credits::text, 'null'), p_kind));

@@ -7,7 +7,7 @@ create table billing_private.credit_purchases (
   id text primary key,
   session text,
   customer text,
-  guest text,
+  guest uuid,
   is_waiting boolean not null default false,
   holder uuid references auth.users (id) on delete set null,
   kind text,
@@ -45,7 +45,7 @@ immutable parallel safe
 set search_path = ''
 as $$
 begin
-  if btrim(p_metadata ->> 'credit_kind') <> '' and length(btrim(p_metadata ->> 'credit_kind')) <= 64
+  if btrim(p_metadata ->> 'credit_kind') ~ '^[A-Za-z0-9_.:-]{1,64}$'
     and btrim(p_metadata ->> 'credits') ~ '^0*[1-9][0-9]{0,11}$'
   then
     kind := btrim(p_metadata ->> 'credit_kind');
@@ -55,7 +55,7 @@ end;
 $$;
 
 comment on function billing_private.bought_credits is
-  'What metadata say is bought: credit_kind and credits, a whole number from 1. Null where either is missing or cannot be read.';
+  'What metadata say is bought: credit_kind, a name, and credits, a whole number from 1. Null where either is missing or cannot be read.';
 
 create function billing_private.user_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid
@@ -67,7 +67,7 @@ begin
   if p_purchase.customer is not null then
     return (select c.user_id from billing.customers as c where c.id = p_purchase.customer);
   end if;
-  return (select u.id from auth.users as u where u.id = billing_private.as_uuid(p_purchase.guest));
+  return (select u.id from auth.users as u where u.id = p_purchase.guest);
 end;
 $$;
 

@@ -45,10 +45,10 @@ begin
   purchase.customer := coalesce(checkout.customer, payment.customer);
   purchase.guest := case
     when purchase.customer is null
-      then lower(btrim(coalesce(nullif(btrim(checkout.client_reference_id), ''), checkout.metadata ->> 'user_id')))
+      then billing_private.as_uuid(btrim(coalesce(nullif(btrim(checkout.client_reference_id), ''), checkout.metadata ->> 'user_id')))
   end;
   owner := billing_private.user_of_purchase(purchase);
-  purchase.is_waiting := owner is null and billing_private.as_uuid(purchase.guest) is not null;
+  purchase.is_waiting := owner is null and purchase.guest is not null;
 
   bought := billing_private.bought_credits(checkout.metadata);
   if bought.credits is null then
@@ -197,8 +197,8 @@ begin
   for purchase in
     select p.id
     from billing_private.credit_purchases as p
-    join auth.users as u on u.id = billing_private.as_uuid(p.guest)
-    where p.is_waiting and (p_user_id is null or p.guest = p_user_id::text)
+    join auth.users as u on u.id = p.guest
+    where p.is_waiting and (p_user_id is null or p.guest = p_user_id)
     order by p.id
     limit p_limit
     for update of p skip locked

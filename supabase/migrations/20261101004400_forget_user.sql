@@ -146,10 +146,6 @@ from (
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
-    (
-      'billing_private.credit_purchases', 'customer = any ($1) or id = any ($1) or session = any ($1)',
-      '{"guest": "billing_private.as_uuid(guest)::text"}'
-    ),
     ('billing.credit_entries', 'user_id = $2 and note is not null', '{"note": "null"}'),
     ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     (
@@ -385,6 +381,6 @@ end;
 $$;
 
 comment on function billing.forget_user is
-  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted (notes of credits only before), and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
+  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted, and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;

@@ -111,6 +111,9 @@ describe("a balance", () => {
 describe("the ledger", () => {
   it.each([
     "update billing.credit_entries set credits = 1000 where true",
+    "update billing.credit_entries set note = 'something else' where true",
+    "update billing.credit_entries set note = null, idempotency_key = 'another' where true",
+    "update billing.credit_entries set credits = credits where true",
     "delete from billing.credit_entries where true",
     "truncate billing.credit_entries",
   ])("refuses: %s", async (statement) => {
@@ -129,8 +132,22 @@ describe("the ledger", () => {
     await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${ada}`;
     expect(await seenBy(ada)).toEqual([]);
     expect(
-      await database.sql`select user_id, credits::int from billing.credit_entries where id = ${entry?.id}`,
-    ).toEqual([{ user_id: null, credits: 100 }]);
+      await database.sql`
+        select user_id, credits::int, note, idempotency_key from billing.credit_entries where id = ${entry?.id}
+      `,
+    ).toEqual([{ user_id: null, credits: 100, note: null, idempotency_key: `forgotten:${entry?.id}` }]);
+  });
+
+  it("loses its notes when its user is forgotten, and its balance stays", async () => {
+    const user = await database.signUp();
+    await grant(database, user, 100, "a");
+    for (let time = 0; time < 2; time++)
+      await database.asService((sql) => sql`select billing.forget_user(${user})`);
+    const [entry] = await database.sql`
+      select credits::int, note from billing.credit_entries where user_id = ${user}
+    `;
+    expect(entry).toEqual({ credits: 100, note: null });
+    expect(await balanceOf(database, user)).toBe(100);
   });
 });
 

@@ -244,6 +244,21 @@ describe("a customer who is linked to another user", () => {
   });
 });
 
+describe("a user who is deleted", () => {
+  it("leaves the credits of the customer to the next user named for it, less what was spent", async () => {
+    const [ada, bob] = [await database.signUp(), await database.signUp()];
+    const name = await deliver(database, [bought.customer(ada), bought.checkout(), bought.intent()]);
+    await deduct(database, ada, 70, "spent");
+    await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${ada}`;
+    await deliver(database, [bought.charge(PRICE / 10, NOW + 10)], name);
+    expect(await standingOf(name)).toEqual({ "null images": 70 });
+    await deliver(database, [bought.customer(bob, NOW + 50)], name);
+    // 30 were left, of which the refund asks 10 back.
+    expect(await balanceOf(database, bob)).toBe(20);
+    expect(await database.sql`select event_id from billing.failed_webhooks`).toEqual([]);
+  });
+});
+
 describe("at once", () => {
   it("the events of many purchases of one user, eight at a time, come to the sum", async () => {
     const user = await database.signUp();

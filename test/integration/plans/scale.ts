@@ -184,7 +184,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     from generate_series(1, 100000) as n;
     insert into billing_private.credit_purchases (id, session, customer, guest, is_waiting, holder, kind, credited, standing)
     select
-      'pi_' || n, 'cs_' || n, 'cus_' || (n % ${customers} + 1), case n % 1000 when 0 then '00000000-0000-4000-8000-' || lpad(n::text, 12, '0') end,
+      'pi_' || n, 'cs_' || n, 'cus_' || (n % ${customers} + 1), case n % 1000 when 0 then ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid end,
       n % 1000 = 0, ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', 10, 10
     from generate_series(1, 50000) as n;
 
