@@ -530,6 +530,21 @@ export const lookups: Statement[] = [
     uses: ["audit_events_by_customer"],
   },
   {
+    what: "a customer at a glance",
+    sql: "select * from billing.customer_overview where id = 'cus_4711'",
+    uses: [
+      "customers_pkey",
+      "subscriptions_by_customer",
+      "payments_by_customer",
+      "payment_methods_by_customer",
+    ],
+  },
+  {
+    what: "a subscription at a glance",
+    sql: "select * from billing.subscription_overview where id = 'sub_4711'",
+    uses: ["subscriptions_pkey", "subscription_items_by_subscription", "invoices_by_subscription"],
+  },
+  {
     what: "the events of a customer",
     sql: "select * from billing.webhook_events where customer_id = 'cus_4711' order by created",
     uses: ["webhook_events_by_customer"],
