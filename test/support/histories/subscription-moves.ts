@@ -89,6 +89,7 @@ export function moveSubscription(account: Account, id: string, prices: string[])
         () => edit(account, id, prices),
         () => renew(account, id),
         () => cancel(account, id),
+        () => move(now.status === "past_due" ? "active" : "past_due"),
       ])();
   }
 }
