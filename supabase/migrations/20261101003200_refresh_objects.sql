@@ -6,6 +6,7 @@ create table billing_private.refresh_handlers (
   object text not null,
   handler text not null,
   position integer not null,
+  takes_stale boolean not null default false,
   primary key (object, handler)
 );
 
@@ -14,6 +15,8 @@ comment on table billing_private.refresh_handlers is
 comment on column billing_private.refresh_handlers.object is 'Stripe''s object field: subscription, invoice, …';
 comment on column billing_private.refresh_handlers.handler is 'As in billing.event_handlers; only handlers that keep state, none that records or tells an event.';
 comment on column billing_private.refresh_handlers.position is 'Smaller runs first.';
+comment on column billing_private.refresh_handlers.takes_stale is
+  'Whether it learns something even from an object that is not shown, because something newer is.';
 
 alter table billing_private.refresh_handlers enable row level security;
 create policy nobody_reads on billing_private.refresh_handlers using (false);
@@ -141,10 +144,13 @@ as $$
 declare
   incoming billing.webhook_events;
   handlers text;
+  handlers_of_stale text;
   outcome text;
 begin
-  select string_agg(h.handler || '($1)', ', ' order by h.position, h.handler)
-  into handlers
+  select
+    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
+    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.takes_stale)
+  into handlers, handlers_of_stale
   from billing_private.refresh_handlers as h
   where h.object = apply_refresh.object ->> 'object';
   if handlers is null or coalesce(btrim(apply_refresh.object ->> 'id'), '') = '' or p_read_at is null then
@@ -166,6 +172,8 @@ begin
   outcome := billing_private.order_refresh(incoming);
   if outcome = 'applied' then
     execute 'select ' || handlers using incoming;
+  elsif outcome = 'stale' and handlers_of_stale is not null then
+    execute 'select ' || handlers_of_stale using incoming;
   end if;
   return outcome;
 end;

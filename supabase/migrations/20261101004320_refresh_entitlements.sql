@@ -207,6 +207,8 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('customer', 'billing_private.project_entitlements', 30),
   ('subscription', 'billing_private.project_entitlements', 30),
   ('product', 'billing_private.project_features', 20),
-  ('price', 'billing_private.project_features', 20),
-  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10),
-  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30);
+  ('price', 'billing_private.project_features', 20);
+-- A whole list that is no longer shown still has what a later one was cut off before.
+insert into billing_private.refresh_handlers (object, handler, position, takes_stale) values
+  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10, true),
+  ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30, true);

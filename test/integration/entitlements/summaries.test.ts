@@ -106,9 +106,34 @@ describe("a summary of more entitlements than fit", () => {
         payload: { object: "entitlements.active_entitlement_summary", id: name },
       },
     ]);
-    // Arrived late, a list that is older still tells what was beyond the page; one that is newer ends the question.
     await tell(database, story.summary(["feature_000"]));
     expect(await featuresOf(database, user)).toEqual(["feature_000"]);
+  });
+
+  it.each([
+    ["event", "first"],
+    ["event", "last"],
+    ["read", "first"],
+    ["read", "last"],
+  ])("goes by the newest whole list before it, an %s that comes %s", async (kind, comes) => {
+    const story = new Story();
+    const user = await database.signUp();
+    const all = keys(14);
+    await tell(database, story.customer(user));
+    const whole = story.summary(all);
+    const object = { ...whole.data.object, id: `${story.id("cus")}/entitlements` };
+    const tellWhole = async () => {
+      if (kind === "event") return await tell(database, whole);
+      await database.asService(
+        (sql) =>
+          sql`select billing.apply_refresh(${sql.json(object as never)}, to_timestamp(${whole.created}))`,
+      );
+    };
+    const cutOff = story.summary(all.slice(0, 10), true);
+    if (comes === "first") await tellWhole();
+    await tell(database, cutOff);
+    if (comes === "last") await tellWhole();
+    expect(await featuresOf(database, user)).toEqual(all);
   });
 
   it("of a customer who is deleted by then is read as empty", async () => {
