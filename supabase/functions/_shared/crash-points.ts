@@ -12,6 +12,7 @@ export const CRASH_POINTS = [
   "object_read",
   "object_applied",
   "call_checked",
+  "call_marked",
   "call_made",
   "answer_applied",
   "dunning_looked",

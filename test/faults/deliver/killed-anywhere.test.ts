@@ -78,7 +78,11 @@ async function owe(name: string, random: Random): Promise<Owed> {
     owed.addresses.push(address);
   }
   const { id } = await subscribe();
-  await enqueue("stripe", `cancel:${name}`, { call: "cancel_subscription", id });
+  await enqueue("stripe", `cancel:${name}`, {
+    call: "cancel_subscription",
+    id,
+    mark: { duebase_test: name },
+  });
   owed.canceled.push(id);
   const invoice = await openInvoice();
   await enqueue("stripe", `void:${name}`, { call: "void_invoice", id: invoice });

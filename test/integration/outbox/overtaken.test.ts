@@ -66,7 +66,11 @@ async function oweEverything(point: string): Promise<string> {
     recurring: { interval: "month" },
   });
   const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: price.id }] });
-  await enqueue("stripe", `cancel:${point}`, { call: "cancel_subscription", id });
+  await enqueue("stripe", `cancel:${point}`, {
+    call: "cancel_subscription",
+    id,
+    mark: { duebase_test: point },
+  });
   await enqueue("refresh", `read:${point}`, { object: "customer", id: customer.id });
   await enqueue("refresh", `nothing:${point}`, { object: "subscription", id: `sub_${point}` });
   await enqueue("dunning", `look:${point}`, { customer: customer.id });

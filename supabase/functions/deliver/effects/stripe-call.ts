@@ -96,6 +96,7 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
       idempotencyKey: `${key}:mark`,
       account: payload.account,
     });
+    await run.reach("call_marked");
   }
   const answer = await make(run, {
     method: call.method,
