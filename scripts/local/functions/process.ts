@@ -65,6 +65,8 @@ export class FunctionProcess {
   async kill(): Promise<void> {
     const child = this.#child;
     if (!child?.pid) return;
+    // Whoever ends it again and again is not made to wait longer each time.
+    this.#failures = 0;
     child.kill("SIGKILL");
     await waitUntilGone(child.pid, 5_000);
   }
