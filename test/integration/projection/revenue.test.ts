@@ -15,16 +15,6 @@ const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
 const COUNT = Number(process.env.DUEBASE_BUSINESSES ?? 6);
 const DAY = 86_400_000;
 
-const databases: TestDatabase[] = [];
-async function newDatabase(): Promise<TestDatabase> {
-  const database = await createTestDatabase();
-  databases.push(database);
-  return database;
-}
-afterAll(async () => {
-  for (const database of databases) await database.drop();
-});
-
 /** A local Stripe in which time stands until it is moved. */
 interface Business {
   local: LocalStripe;
@@ -213,11 +203,13 @@ async function receiveAll(database: TestDatabase, events: StripeEvent[], lanes: 
 }
 
 describe.each(Array.from({ length: COUNT }, (_, index) => SEED + index))("business %i", (seed) => {
+  let database: TestDatabase;
   let business: Business;
   let events: StripeEvent[];
   let books: Record<string, Books>;
   let version: ApiVersion;
   beforeAll(async () => {
+    database = await createTestDatabase();
     business = await live(seed, 60);
     version = API_VERSIONS[seed % API_VERSIONS.length] as ApiVersion;
     events = inVersion(version, JSON.parse(JSON.stringify(business.local.events.all())) as StripeEvent[]);
@@ -227,10 +219,12 @@ describe.each(Array.from({ length: COUNT }, (_, index) => SEED + index))("busine
       `revenue: DUEBASE_SEED=${seed} DUEBASE_BUSINESSES=1 ${version}, ${events.length} events, ${moved.length} movements`,
     );
   });
-  afterAll(() => business.local.close());
+  afterAll(async () => {
+    await business?.local.close();
+    await database?.drop();
+  });
 
   it("adds up to what Stripe's books say, to the cent, in any order and any repetition", async () => {
-    const database = await newDatabase();
     const { random } = business;
     const repeated = events.flatMap((event) => (random.chance(0.2) ? [event, event] : [event]));
     await receiveAll(database, random.shuffled(repeated), 4);
@@ -254,7 +248,6 @@ describe.each(Array.from({ length: COUNT }, (_, index) => SEED + index))("busine
   }, 60_000);
 
   it("adds up to the payments it is made of, and every payment is one or the other kind", async () => {
-    const database = databases.at(-1) as TestDatabase;
     const [sums] = await database.sql`
       select
         (select sum(gross) from billing.revenue) = sum(amount_received) as gross,
@@ -271,8 +264,13 @@ describe.each(Array.from({ length: COUNT }, (_, index) => SEED + index))("busine
 });
 
 describe("a day", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+  afterAll(() => database.drop());
+
   it("is a day in UTC, of the payment, of the refund, of the dispute", async () => {
-    const database = await newDatabase();
     const evening = Date.UTC(2026, 8, 30, 23, 59, 59) / 1000;
     const paid = { customer: "cus_ExampleAda", amount: 1000, currency: "eur" };
     const of = { charge: "ch_ExampleDay", payment_intent: "pi_ExampleDay" };
