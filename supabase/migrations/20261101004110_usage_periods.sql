@@ -100,12 +100,21 @@ declare
   allowed billing.subscription_usage[];
   period billing.subscription_usage;
 begin
+  -- Most applications count nothing: theirs is to be cheap.
+  if not exists (select from billing.subscription_usage as u where u.subscription = any (p_subscriptions))
+    and not exists (
+      select
+      from billing.subscription_items as i
+      where i.subscription = any (p_subscriptions)
+        and exists (select from billing_private.limits_in_force as f where f.object_id in (i.price, i.product))
+    )
+  then
+    return;
+  end if;
+
   -- Whoever is recording usage holds these rows. They are taken in the order in which recording takes them.
   perform from billing.subscription_usage as u where u.subscription = any (p_subscriptions) order by u.id for update;
   allowed := array(select a from billing_private.allowed_usage(p_subscriptions) as a);
-  if allowed = '{}' and not exists (select from billing.subscription_usage as u where u.subscription = any (p_subscriptions)) then
-    return;
-  end if;
 
   for period in
     select a.*
