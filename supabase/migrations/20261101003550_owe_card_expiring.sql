@@ -39,12 +39,15 @@ stable
 set search_path = ''
 as $$
 begin
-  return (make_date(p_method.card_exp_year, p_method.card_exp_month, 1) + interval '1 month') at time zone 'UTC';
+  if p_method.card_exp_month between 1 and 12 and p_method.card_exp_year between 1900 and 9999 then
+    return (make_date(p_method.card_exp_year, p_method.card_exp_month, 1) + interval '1 month') at time zone 'UTC';
+  end if;
+  return null;
 end;
 $$;
 
 comment on function billing_private.card_is_good_until is
-  'The moment a card stops being good: the end of the month it names (UTC); null for what is no card.';
+  'The moment a card stops being good: the end of the month it names (UTC); null for what is no card, or names none.';
 
 create function billing_private.owe_card_expiring_email(p_event billing.webhook_events)
 returns void

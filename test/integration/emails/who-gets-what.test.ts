@@ -281,6 +281,8 @@ describe("a card that expires", () => {
     await receive(database, renamedFixture(upcoming, "Gone"));
     await known(database, "Debit", { exp_month: null, exp_year: null }, { type: "sepa_debit" });
     await receive(database, renamedFixture(upcoming, "Debit"));
+    await known(database, "Odd", { exp_month: 0, exp_year: 0 });
+    expect(await receive(database, renamedFixture(upcoming, "Odd"))).toBe("processed");
     await receive(database, renamedFixture(upcoming, "Unknown"));
     expect(expiring(await owed(database))).toEqual([]);
   });
