@@ -338,6 +338,8 @@ begin
   ) as p (id, name, metadata);
   perform pg_temp.tell('price.created', 400, pg_temp.price(p.id, p.product, p.amount, p.currency, p.every)) from seed_prices as p;
   perform pg_temp.play(c) from seed_customers as c order by c.n;
+  -- Before each step dunning reads from Stripe, which has never heard of them.
+  perform billing.close_dunning(k.id, 'an example that Stripe does not know') from billing.dunning_cases as k where k.status = 'open';
 
   -- What happened before anybody looked is told to nobody.
   update billing.outbox as o

@@ -91,6 +91,15 @@ test("it owes nobody anything, and no order in it is in doubt", async () => {
   expect(await values("select distinct status from billing.outbox where status <> 'canceled'")).toEqual([]);
 });
 
+test("nobody in it is dunned: Stripe, which would be asked before each step, does not know them", async () => {
+  expect(await values("select count(*)::int from billing.dunning_cases")).not.toEqual([0]);
+  for (const days of [0, 1, 7]) {
+    const [run] =
+      await database.sql`select billing.advance_dunning(now() + ${`${days} days`}::interval) as run`;
+    expect(run?.run).toMatchObject({ due: 0 });
+  }
+});
+
 test("run again, or after anything has come in, it does nothing", async () => {
   const before = await values("select count(*)::int from billing.webhook_events");
   await sow();
