@@ -62,7 +62,7 @@ export const bought = {
         metadata: values.metadata ?? {},
       }),
     ),
-  charge: (refunded = 0, created = NOW + 1) =>
+  charge: (refunded = 0, created = NOW + 1, customer: string | null = "cus_ExampleAda") =>
     told(
       refunded > 0 ? "charge.refunded" : created > NOW + 1 ? "charge.updated" : "charge.succeeded",
       created,
@@ -72,7 +72,7 @@ export const bought = {
         amount: PRICE,
         amount_refunded: refunded,
         payment_intent: "pi_ExampleBuy",
-        customer: "cus_ExampleAda",
+        customer,
       }),
     ),
 };

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { fixtureInShapeOf } from "../../support/fixtures.ts";
 import { API_VERSIONS } from "../../support/old-shapes.ts";
@@ -260,6 +260,34 @@ describe("a user who is deleted", () => {
 });
 
 describe("at once", () => {
+  it("a refund that arrives while its buyer signs up waits, and is not missed", async () => {
+    const user = randomUUID();
+    const name = await deliver(database, [
+      bought.checkout({ guest: user }),
+      bought.intent({ customer: null }),
+    ]);
+    const signUp = database.connect({ role: "supabase_auth_admin" });
+    const waiting = async () =>
+      (
+        await database.sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%receive_event%'
+      `
+      ).length > 0;
+    let refund: Promise<unknown> | undefined;
+    await signUp.begin(async (transaction) => {
+      await transaction`insert into auth.users (id, email) values (${user}, ${`${user}@example.com`})`;
+      refund = deliver(database, [bought.charge(PRICE, NOW + 1000, null)], name);
+      await vi.waitUntil(waiting, { timeout: 2500, interval: 20 });
+    });
+    await refund;
+    await signUp.end();
+    expect(await standingOf(name)).toEqual({});
+    expect((await entriesOf(database, name)).map(({ reason, credits }) => [reason, credits])).toEqual([
+      ["purchase", 100],
+      ["refund", -100],
+    ]);
+  });
+
   it("the events of many purchases of one user, eight at a time, come to the sum", async () => {
     const user = await database.signUp();
     const connections = Array.from({ length: 8 }, () => database.connect());
