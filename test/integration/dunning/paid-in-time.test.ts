@@ -5,6 +5,7 @@ import {
   days,
   done,
   FINAL,
+  hours,
   mails,
   NOTICE,
   newSubscriber,
@@ -94,5 +95,45 @@ describe("that a payment came through after all is told only to whoever heard th
     await days(world, 2);
     expect(mails(world, somebody)).toEqual([]);
     expect(await stepsOf(world, somebody.subscription)).toEqual(["notice canceled"]);
+  });
+
+  it("and it is told after a failure mail that was on its way", async () => {
+    const somebody = await newSubscriber(world);
+    await world.breakCard(somebody);
+    let begun = 0;
+    world.parts.reach = async (point) => {
+      if (point !== "email_begun" || ++begun > 1) return;
+      await payAtStripe(world, somebody);
+      await world.arrive();
+    };
+    await world.renew(somebody);
+    await hours(world, 1);
+    expect(mails(world, somebody)).toEqual([NOTICE, RECOVERED]);
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice sent"]);
+  });
+
+  it.each([
+    {
+      left: "had left after all, as Resend reports",
+      action: "reset-after-effect" as const,
+      heard: [NOTICE, RECOVERED],
+    },
+    { left: "had not", action: "reset" as const, heard: [] },
+  ])("and after one whose outcome was unknown, if it $left", async ({ action, heard }) => {
+    const somebody = await newSubscriber(world);
+    await world.breakCard(somebody);
+    world.inbox.faults.add({ times: 1, action: { kind: action } });
+    const { report } = world;
+    world.report = async () => {};
+    await world.renew(somebody);
+    await payAtStripe(world, somebody);
+    await world.arrive();
+    await world.deliver();
+    expect(mails(world, somebody)).not.toContain(RECOVERED);
+    world.report = report;
+    await world.report();
+    await hours(world, 1);
+    await days(world, 1);
+    expect(mails(world, somebody)).toEqual(heard);
   });
 });

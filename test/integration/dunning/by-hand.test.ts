@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
+import {
+  asService,
+  CANCELED,
+  caseOf,
+  days,
+  FINAL,
+  mails,
+  NOTICE,
+  newSubscriber,
+  overdueSubscriber,
+  RECOVERED,
+  stepsOf,
+  URGENT,
+} from "./overdue.ts";
+
+let world: DunningWorld;
+beforeAll(async () => {
+  world = await DunningWorld.open();
+});
+afterAll(() => world.close());
+
+const idOf = async ({ subscription }: Subscriber) => (await caseOf(world, subscription))?.id ?? 0;
+const close = (id: number, reason: string) =>
+  asService(world, "billing.close_dunning($1, $2, $3)", id, reason, world.now);
+const open = (subject: string) => asService(world, "billing.open_dunning($1, $2)", subject, world.now);
+const audited = async (subject: string) => {
+  const found = await world.database.sql`
+    select action, actor from billing.audit_events where subject_id = ${subject} and action like 'dunning.%' order by id`;
+  return found.map(({ action, actor }) => `${actor} ${action}`);
+};
+
+describe("a person may", () => {
+  it("close a case: its mail is canceled, and it stays closed while the invoice is open", async () => {
+    const somebody = await overdueSubscriber(world);
+    const id = await idOf(somebody);
+    world.inbox.faults.add({ times: 3, action: { kind: "error", status: 503 } });
+    await days(world, 3);
+    await close(id, "paid by bank transfer, says the customer");
+    await days(world, 9);
+    expect(mails(world, somebody)).toEqual([NOTICE]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ id, outcome: "closed_by_hand" });
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice sent", "urgent_reminder canceled"]);
+    expect(await audited(somebody.subscription)).toEqual([
+      "system dunning.opened",
+      "system dunning.notice",
+      "system dunning.urgent_reminder",
+      "operator dunning.closed_by_hand",
+      "system dunning.closed",
+    ]);
+  });
+
+  it("open one again about the same invoice, which starts with the notice", async () => {
+    const somebody = await overdueSubscriber(world);
+    const first = await idOf(somebody);
+    await close(first, "a mistake");
+    const second = await open(somebody.subscription);
+    expect(second).not.toBe(first);
+    expect(await open(somebody.subscription)).toBe(second);
+    await days(world, 1);
+    expect(mails(world, somebody)).toEqual([NOTICE, NOTICE]);
+    expect(await audited(somebody.subscription)).toContain("operator dunning.opened_by_hand");
+    await close(Number(second), "enough");
+  });
+
+  it("hold one twice and release it once", async () => {
+    const somebody = await overdueSubscriber(world);
+    const id = await idOf(somebody);
+    await asService(world, "billing.hold_dunning($1, 'one reason', null, $2)", id, world.now);
+    await asService(world, "billing.hold_dunning($1, 'another', null, $2)", id, world.now);
+    await days(world, 4);
+    expect(mails(world, somebody)).toEqual([NOTICE]);
+    expect(await asService(world, "billing.release_dunning($1, null, $2)", id, world.now)).toBe(2);
+    expect(await asService(world, "billing.release_dunning($1, null, $2)", id, world.now)).toBe(0);
+    await world.deliver();
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT]);
+    const hands = (await audited(somebody.subscription)).filter((line) => line.startsWith("operator"));
+    expect(hands).toEqual([
+      "operator dunning.held_by_hand",
+      "operator dunning.held_by_hand",
+      "operator dunning.released_by_hand",
+    ]);
+    await close(id, "enough");
+  });
+
+  it("exclude a customer before anything is overdue", async () => {
+    const somebody = await newSubscriber(world);
+    await asService(
+      world,
+      "billing.exclude_from_dunning($1, 'pays by hand', null, $2)",
+      somebody.customer,
+      world.now,
+    );
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    await days(world, 3);
+    expect(mails(world, somebody)).toEqual([]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ holds: ["excluded_customer"] });
+  });
+});
+
+describe("a person is told", () => {
+  let closed: number;
+  let current: number;
+  beforeAll(async () => {
+    const somebody = await overdueSubscriber(world);
+    closed = await idOf(somebody);
+    await close(closed, "a mistake");
+    current = Number(await open(somebody.subscription));
+  });
+  it.each([
+    ["that there is no such case", () => close(999_999, "why"), "DU042"],
+    [
+      "that there is none without a number",
+      () => asService(world, "billing.close_dunning(null, 'why')"),
+      "DU042",
+    ],
+    ["that a case was closed already", () => close(closed, "why"), "DU043"],
+    [
+      "that it cannot be held either",
+      () => asService(world, "billing.hold_dunning($1, 'why')", closed),
+      "DU043",
+    ],
+    ["that nothing of it is overdue", () => open("sub_of_nobody"), "DU044"],
+    ["that a hold has a reason", () => asService(world, "billing.hold_dunning($1, ' ')", current), "DU045"],
+    [
+      "that a hold ends in the future",
+      () => asService(world, "billing.hold_dunning($1, 'why', $2, $2)", current, world.now),
+      "DU045",
+    ],
+  ])("%s", async (_what, call, code) => {
+    await expect(call()).rejects.toMatchObject({ code, hint: expect.stringMatching(/./) });
+  });
+});
+
+describe("the preview", () => {
+  it("says each day what the run then does, and changes nothing", async () => {
+    const people = [await newSubscriber(world), await newSubscriber(world), await newSubscriber(world)];
+    const [first, held, sent] = people as [Subscriber, Subscriber, Subscriber];
+    await asService(world, "billing.exclude_from_dunning($1, 'why not', null, $2)", held.customer, world.now);
+    const manual = await world.addSubscription(sent.customer, 900, "usd", {
+      collection_method: "send_invoice",
+      days_until_due: 33,
+    });
+    await world.arrive();
+    await world.breakCard(first);
+    await world.breakCard(held);
+    await world.renew(first);
+    const templates: Record<string, string> = {
+      notice: NOTICE,
+      urgent: URGENT,
+      final: FINAL,
+    };
+    for (let day = 1; day <= 14; day++) {
+      for (const hours of [12, 24]) {
+        await world.passTime(new Date(world.now.getTime() + 12 * 3_600_000));
+        if (hours === 12) await world.deliver();
+      }
+      await world.deliver();
+      const rows = await world.database.asService(
+        (sql) => sql`select subject_id, would, held_by from billing.dunning_preview(${world.now})
+          where customer = any (${people.map(({ customer }) => customer)})`,
+      );
+      const predicted = rows
+        .map(({ would }) => String(would))
+        .map(
+          (would) =>
+            templates[/payment-failed-(\w+)/.exec(would)?.[1] ?? ""] ??
+            (would.startsWith("cancel sub_") ? CANCELED : would),
+        )
+        .filter((would) => !would.startsWith("wait"));
+      const before = people.map((somebody) => mails(world, somebody).length);
+      await world.run();
+      const news = people.flatMap((somebody, index) => mails(world, somebody).slice(before[index]));
+      expect(news.toSorted(), `day ${day}`).toEqual(predicted.toSorted());
+      for (const { subject_id, held_by } of rows) {
+        expect(held_by, `day ${day}`).toEqual(subject_id === held.subscription ? ["excluded_customer"] : []);
+      }
+    }
+    expect(mails(world, first)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
+    expect(mails(world, sent)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
+    expect(await caseOf(world, manual.id)).toMatchObject({ outcome: "ended" });
+    expect(mails(world, held)).not.toContain(RECOVERED);
+  });
+});

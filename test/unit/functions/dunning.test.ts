@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import type { RunOptions } from "../../../supabase/functions/_shared/cron-endpoint.ts";
+import { readDunningEnvironment } from "../../../supabase/functions/_shared/env.ts";
+import { createCallerCheck } from "../../../supabase/functions/_shared/shared-secret.ts";
+import { createDunningHandler } from "../../../supabase/functions/dunning/handler.ts";
+
+const secret = "cron-secret-example";
+
+function createHandler(isLocal = false) {
+  const asked: RunOptions[] = [];
+  const background: Promise<unknown>[] = [];
+  const handler = createDunningHandler({
+    checkCaller: createCallerCheck(secret),
+    isLocal,
+    log: () => {},
+    inBackground: (work) => background.push(work),
+    run: async (options) => {
+      asked.push(options);
+      return { customers: 3, mails: 2 };
+    },
+  });
+  return { handler, asked, background };
+}
+function call({ authorization = `Bearer ${secret}`, body = {}, method = "POST" } = {}) {
+  return new Request("http://localhost/dunning", {
+    method,
+    headers: { authorization },
+    body: method === "POST" ? JSON.stringify(body) : undefined,
+  });
+}
+
+describe("dunning", () => {
+  it.each(["", "Bearer cron-secret-examplf", "Bearer cron", secret])(
+    "refuses %j for a secret with 401 and runs nothing",
+    async (authorization) => {
+      const { handler, asked } = createHandler();
+      const response = await handler(call({ authorization }));
+      expect(response.status).toBe(401);
+      expect(await response.json()).toMatchObject({ error: { code: "unauthorized" } });
+      expect(asked).toEqual([]);
+    },
+  );
+
+  it("refuses everything but POST", async () => {
+    const response = await createHandler().handler(call({ method: "GET" }));
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
+  });
+
+  it("answers cron at once, and runs", async () => {
+    const { handler, asked, background } = createHandler();
+    const response = await handler(call());
+    expect([response.status, await response.json()]).toEqual([202, { accepted: true }]);
+    await Promise.all(background);
+    expect(asked).toHaveLength(1);
+  });
+
+  it("answers with counts a caller that waits", async () => {
+    const response = await createHandler().handler(call({ body: { wait: true } }));
+    expect([response.status, await response.json()]).toEqual([200, { customers: 3, mails: 2 }]);
+  });
+
+  it("takes a clock from the local stack only", async () => {
+    const body = { wait: true, now: "2026-12-01T00:00:00Z" };
+    const [hosted, local] = [createHandler(), createHandler(true)];
+    await hosted.handler(call({ body }));
+    await local.handler(call({ body }));
+    expect(hosted.asked).toEqual([{ wait: true }]);
+    expect(local.asked).toEqual([body]);
+  });
+});
+
+describe("dunning's environment", () => {
+  const complete: Record<string, string> = {
+    SUPABASE_URL: "https://project.supabase.co",
+    SUPABASE_SECRET_KEYS: '{"default":"sb_secret_example"}',
+    DUEBASE_CRON_SECRET: secret,
+    STRIPE_SECRET_KEY: "sk_test_example",
+    STRIPE_API_URL: "http://127.0.0.1:2",
+  };
+
+  it.each(["SUPABASE_URL", "DUEBASE_CRON_SECRET", "STRIPE_SECRET_KEY"])(
+    "names %s where it is missing or blank",
+    (name) => {
+      for (const value of [undefined, " "]) {
+        const read = (wanted: string) => (wanted === name ? value : complete[wanted]);
+        expect(() => readDunningEnvironment(read)).toThrow(name);
+      }
+    },
+  );
+
+  it("sends its key to another address than Stripe's only where the local stack says so", () => {
+    expect(readDunningEnvironment((name) => complete[name])).toMatchObject({
+      stripeUrl: undefined,
+      isLocal: false,
+    });
+    const local: Record<string, string> = { ...complete, DUEBASE_LOCAL_STACK: "1" };
+    expect(readDunningEnvironment((name) => local[name])).toMatchObject({ stripeUrl: "http://127.0.0.1:2" });
+  });
+});
