@@ -79,7 +79,7 @@ create table billing.dunning_actions (
   note text,
   constraint kind_is_known check (kind in ('notice', 'urgent_reminder', 'final_warning', 'end')),
   constraint status_is_known check (status in (
-    'planned', 'sent', 'done', 'coalesced', 'switched_off', 'canceled', 'undeliverable', 'failed', 'not_needed'
+    'planned', 'sent', 'done', 'coalesced', 'switched_off', 'canceled', 'undeliverable', 'failed'
   )),
   constraint decided_when_due check (decided_at >= due_at),
   constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
@@ -91,7 +91,7 @@ comment on column billing.dunning_actions.position is 'Position of the step in t
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
 comment on column billing.dunning_actions.status is
-  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. coalesced: passed over for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more. undeliverable: skipped, bounced or complained about. failed: out of tries. not_needed: it had ended already.';
+  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. coalesced: passed over for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
 comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';

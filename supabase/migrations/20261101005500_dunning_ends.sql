@@ -1,7 +1,7 @@
 -- Dunning ends: a case's last step is carried out at Stripe by the deliver function, which asks here before and reports after.
 -- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: the deliver and dunning functions.
 
-create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_status text, p_note text, p_now timestamptz)
+create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -10,7 +10,7 @@ declare
   known billing.dunning_cases;
 begin
   update billing.dunning_actions as d
-  set status = p_status, settled_at = p_now, note = p_note
+  set status = 'canceled', settled_at = p_now, note = p_note
   where d.id = p_action.id and d.status = 'planned';
   select * into known from billing.dunning_cases as c where c.id = p_action.case_id;
   perform billing_private.record_dunning(known, 'dunning.end_called_off', jsonb_build_object('reason', p_note), p_now);
@@ -19,7 +19,7 @@ end;
 $$;
 
 comment on function billing_private.call_off_dunning_end is
-  'Ends the attempt to end a case: canceled, it may be decided again later; not_needed, there is nothing left to end.';
+  'Ends the attempt to end a case; it may be decided again later.';
 
 create function billing.review_dunning_end(p_action bigint, p_checked text[] default '{}', p_now timestamptz default now())
 returns jsonb
@@ -57,16 +57,16 @@ begin
   from billing_private.dunning_facts(array[known.customer], p_now) as f
   where f.case_id = known.id and f.anchor_invoice = action.anchor_invoice;
   if fact.case_id is null then
-    return billing_private.call_off_dunning_end(action, 'canceled', 'what it was about is not overdue any more', p_now);
+    return billing_private.call_off_dunning_end(action, 'what it was about is not overdue any more', p_now);
   elsif fact.warned_at is null or p_now < fact.warned_at + interval '3 days' then
-    return billing_private.call_off_dunning_end(action, 'canceled', 'the final warning did not arrive, or not long enough ago', p_now);
+    return billing_private.call_off_dunning_end(action, 'the final warning did not arrive, or not long enough ago', p_now);
   elsif billing_private.unread_of_dunning(array[fact], p_checked) is not null then
     return jsonb_build_object('read', billing_private.unread_of_dunning(array[fact], p_checked));
   end if;
   obstacles := billing_private.dunning_obstacles(fact, p_now);
   perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
   if obstacles <> '{}' then
-    return billing_private.call_off_dunning_end(action, 'canceled', 'held: ' || array_to_string(obstacles, ', '), p_now);
+    return billing_private.call_off_dunning_end(action, 'held: ' || array_to_string(obstacles, ', '), p_now);
   end if;
   return plan;
 end;

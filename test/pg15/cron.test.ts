@@ -15,6 +15,7 @@ const tickMs = 75_000;
 describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () => {
   let server: DebianPostgres;
   let sql: Sql;
+  let hourly: unknown;
 
   beforeAll(async () => {
     server = await startDebianPostgres();
@@ -36,6 +37,12 @@ describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () 
       insert into app.broken values ('cus_early'), ('cus_late'), ('cus_mended'), ('cus_waiting');
     `);
     for (const name of ["early", "late", "mended", "waiting", "fine"]) await receive(name);
+    // The daily run, due every minute; its command stays what it was scheduled with.
+    await sql`select vault.create_secret('http://functions.test/functions/v1', 'duebase_functions_url')`;
+    await sql`select vault.create_secret('cron-secret-example', 'duebase_cron_secret')`;
+    await sql`update billing.settings set dunning_hour = 17 where id`;
+    hourly = await sql`select schedule from cron.job where jobname = 'duebase-dunning'`;
+    await sql`select cron.alter_job(jobid, schedule => '* * * * *') from cron.job where jobname = 'duebase-dunning'`;
   });
   afterAll(async () => {
     await sql?.end();
@@ -120,6 +127,35 @@ describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () 
       { jobname: "duebase-link", username: "postgres", status: "succeeded" },
       { jobname: "duebase-retry", username: "postgres", status: "succeeded" },
     ]);
+  });
+
+  test("starts the daily run of dunning: the scheduled command itself calls the function", {
+    timeout: 20_000,
+  }, async () => {
+    expect(hourly).toEqual([{ schedule: "0 17 * * *" }]);
+    const deadline = Date.now() + 15_000;
+    const runsOfDunning = () => sql`
+      select d.command, d.username, d.status
+      from cron.job_run_details as d
+      join cron.job as j using (jobid)
+      where d.end_time is not null and j.jobname = 'duebase-dunning'
+      order by d.runid
+    `;
+    while ((await runsOfDunning()).length === 0 && Date.now() < deadline) await delay(200);
+    expect((await runsOfDunning())[0]).toEqual({
+      command: "select billing_private.start_dunning()",
+      username: "postgres",
+      status: "succeeded",
+    });
+    const calls = await sql`
+      select method, url, headers ->> 'authorization' as authorization
+      from net.http_request_queue where url like '%/dunning' order by id
+    `;
+    expect(calls[0]).toEqual({
+      method: "POST",
+      url: "http://functions.test/functions/v1/dunning",
+      authorization: "Bearer cron-secret-example",
+    });
   });
 
   test("leaves the dead to a person: replay after a mend succeeds, and a second one changes nothing", async () => {

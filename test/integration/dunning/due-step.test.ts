@@ -59,7 +59,7 @@ async function walk(ladder: Ladder, times: number[]): Promise<Taken[]> {
 /** Ladders that ladder_fault lets pass. */
 const ladders = fc
   .record({
-    kinds: fc.constantFrom(
+    kinds: fc.constantFrom<string[]>(
       ["notice"],
       ["notice", "urgent_reminder"],
       ["notice", "final_warning"],
