@@ -335,6 +335,41 @@ describe("forgetting", () => {
     expect(await forget(user)).toBe(1);
   });
 
+  it.each([
+    ["that never left is taken apart", null, null],
+    ["that may have left stays whole, so that its key keeps it from being sent twice", NOW, "held"],
+  ])("of a batch of mail %s", async (_what, unknownSince, expected) => {
+    const user = await database.signUp();
+    const batch = randomUUID();
+    await tell([someone(`cus_Batch${batch}`, user)]);
+    for (const [position, customerId] of [`cus_Batch${batch}`, `cus_Other${batch}`].entries())
+      await database.sql`
+        with owed as (
+          insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+          values ('email', ${`batch:${customerId}`}, jsonb_build_object('customer', ${customerId}::text), now(), now())
+          returning id
+        )
+        insert into billing.emails (
+          outbox_id, dedupe_key, template, customer_id, from_address, to_address, locale, subject, html, text, batch_id,
+          batch_position, status_at, created_at, attempted_at, unknown_since
+        )
+        select
+          id, ${`batch:${customerId}`}, 'payment-receipt', ${customerId}, 'us@example.com', 'x@example.com', 'en', 's', 'h', 't', ${batch},
+          ${position + 1}, now(), now(), to_timestamp(${NOW}), to_timestamp(${unknownSince})
+        from owed
+      `;
+    expect(await forget(user)).toBe(1);
+    const mails = await database.sql`
+      select o.status, e.batch_id, e.subject from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
+      where e.dedupe_key like ${`batch:%${batch}`} order by e.id
+    `;
+    const kept = expected && batch;
+    expect(mails).toEqual([
+      { status: "canceled", batch_id: kept, subject: "" },
+      { status: "pending", batch_id: kept, subject: "s" },
+    ]);
+  });
+
   it("works for a user who never was a customer", async () => {
     expect(await forget(await database.signUp())).toBe(0);
   });
