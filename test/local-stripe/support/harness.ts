@@ -27,7 +27,7 @@ export interface Endpoint {
   received: Received[];
   /** What signatures are verified with. */
   secret: string;
-  answer: (event: Stripe.Event, attempt: number) => number;
+  answer: (event: Stripe.Event, attempt: number) => number | Promise<number>;
   types(): string[];
   close(): Promise<void>;
 }
@@ -48,7 +48,7 @@ export async function startEndpoint(): Promise<Endpoint> {
     const event = Stripe.webhooks.constructEvent(body, signature, endpoint.secret);
     received.push({ event, signature });
     const attempt = received.filter((it) => it.event.id === event.id).length;
-    response.writeHead(endpoint.answer(event, attempt)).end();
+    response.writeHead(await endpoint.answer(event, attempt)).end();
   };
   const server = createServer((request, response) => {
     handle(request, response).catch(() => response.writeHead(400).end());
