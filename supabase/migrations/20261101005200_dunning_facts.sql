@@ -85,7 +85,7 @@ end;
 $$;
 
 comment on function billing_private.due_dunning_step is
-  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_anchor; the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours to one customer in one currency (p_last_mail_at); the end only three days after the final warning was sent (p_warned_at).';
+  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_anchor; the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end only three days after the final warning was sent (p_warned_at).';
 
 create type billing_private.dunning_fact as (
   case_id bigint,
@@ -117,8 +117,10 @@ set search_path = ''
 as $$
   select
     c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.currency, o.amount,
-    o.invoices, a.taken, m.last_mail_at, a.warned_at,
-    billing_private.due_dunning_step(l.days, l.kinds, o.anchor_at, a.taken, m.last_mail_at, a.warned_at, p_now)
+    o.invoices, a.taken, a.last_mail_at, a.warned_at,
+    billing_private.due_dunning_step(
+      l.days, l.kinds, o.anchor_at, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
+    )
   from billing.dunning_cases as c
   join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
   cross join lateral (
@@ -140,13 +142,15 @@ as $$
         ),
         0
       ) as taken,
+      max(greatest(d.settled_at, d.decided_at)) filter (where d.kind <> 'end' and d.status in ('planned', 'sent')) as last_mail_at,
       max(greatest(d.settled_at, d.decided_at)) filter (
         where d.kind = 'final_warning' and d.status = 'sent' and o.invoices[1] = any (d.invoices)
       ) as warned_at
     from billing.dunning_actions as d
     where d.case_id = c.id
   ) as a
-  -- Of all cases in that currency, the closed ones too: it is the same person who is written to.
+  -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
+  -- payment has failed is news that leaves at once.
   cross join lateral (
     select max(greatest(d.settled_at, d.decided_at)) as last_mail_at
     from billing.dunning_cases as k

@@ -55,7 +55,9 @@ const twiceInADay: Law = (evidence) => {
   for (const { action, mail } of sent) {
     const { customer, currency } = caseOf(action, evidence);
     const before = last.get(`${customer} ${currency}`);
-    if (before && before.what !== mail.id && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
+    // That another payment has failed is told at once.
+    const isNews = action.kind === "notice";
+    if (!isNews && before && before.what !== mail.id && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
       breaches.push(
         of(
           action,
@@ -240,7 +242,7 @@ function of(action: Action, evidence: Evidence, what: string): Breach {
 /** What holds whatever happens, by the promise it is. */
 export const LAWS = {
   "mails nobody twice about the same step and invoice": sameStepTwice,
-  "writes to nobody twice about failures within twenty hours, in one currency": twiceInADay,
+  "reminds nobody within twenty hours of another failure mail in the same currency": twiceInADay,
   "takes no step out of order, and begins with the first": outOfOrder,
   "ends nothing without a final warning at least three days before": notWarned,
   "ends nothing that was paid, or being paid, before the live check": paidBefore,
