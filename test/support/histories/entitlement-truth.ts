@@ -1,4 +1,4 @@
-import type { Price, Product, Subscription } from "../stripe/wire.ts";
+import type { Invoice, Price, Product, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import type { State } from "./state.ts";
 import { time, userOf } from "./truth.ts";
@@ -56,6 +56,8 @@ function entitlementsOf(account: Account, hasAsked: (ids: string[]) => boolean):
       continue;
     }
     const { items, status, cancel_at } = object as unknown as Subscription;
+    // An overdue invoice's dunning case keeps access; whether there is one yet, the clock decides and not the history.
+    if (["unpaid", "paused"].includes(status) && hasOpenInvoice(account, id)) return undefined;
     for (const { price, current_period_end } of items.data) {
       if (hasAsked([price.id, price.product as string])) return undefined;
       if (!GRANTING.includes(status)) continue;
@@ -82,4 +84,14 @@ function entitlementsOf(account: Account, hasAsked: (ids: string[]) => boolean):
         : time(Math.max(...own.map(({ end }) => end ?? 0))),
     };
   });
+}
+
+function hasOpenInvoice(account: Account, subscription: string): boolean {
+  return [...account.objects.values()]
+    .filter(({ object }) => object === "invoice")
+    .map((object) => object as unknown as Invoice)
+    .some(
+      ({ status, parent }) =>
+        status === "open" && parent?.subscription_details?.subscription === subscription,
+    );
 }

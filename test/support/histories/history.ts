@@ -16,6 +16,9 @@ import { chargeAlone, payOnce } from "./payment-moves.ts";
 import { Random } from "./random.ts";
 import { cancel, moveSubscription, subscribe } from "./subscription-moves.ts";
 
+/** Statuses of a subscription that is over. */
+const ENDED = ["canceled", "incomplete_expired"];
+
 /** Tag of histories as they are made; a delivery replaces it by one of its own. */
 export const NO_TAG = "feedface";
 
@@ -50,7 +53,8 @@ export function makeHistory(seed: number): Account {
   const leave = () => {
     const customer = random.pick(present());
     for (const id of subscriptions)
-      if (account.get(id).customer === customer && account.get(id).status !== "canceled") cancel(account, id);
+      if (account.get(id).customer === customer && !ENDED.includes(String(account.get(id).status)))
+        cancel(account, id);
     removeCustomer(account, customer);
   };
 
