@@ -206,35 +206,46 @@ stable
 security definer
 set search_path = ''
 as $$
-  with facts as (
-    select f.*
-    from billing_private.dunning_facts(array(select distinct c.customer from billing.dunning_cases as c where c.status = 'open'), p_now) as f
-  ),
-  steps as (
+  with found as (
+    -- What nobody has noticed yet: the run would open a case about it.
     select
-      f.customer, f.subject_id, f.case_id, f.kinds[f.due] as step,
-      case when f.kinds[f.due] = 'end'
-        then greatest(f.anchor_at + f.days[f.due] * interval '1 day', f.warned_at + interval '3 days')
-        else f.anchor_at + f.days[f.due] * interval '1 day'
-      end as due_at,
-      f.anchor_at, f.amount, f.currency, billing_private.dunning_obstacles(f, p_now) as held_by, p.end_action, f.subscription
-    from facts as f
-    join billing.dunning_policies as p on p.id = f.policy_id
-    where f.due is not null
-    union all
-    select
-      v.customer, v.subject_id, null, 'notice', min(v.overdue_since), min(v.overdue_since), sum(v.amount_remaining)::bigint, min(v.currency),
-      '{}', null, v.subscription
+      v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, v.subscription) as policy_id,
+      min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
+      min(v.currency) as currency, sum(v.amount_remaining)::bigint as amount
     from billing_private.overdue_invoices as v
     where v.overdue_since <= p_now and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
       and not exists (select from billing.dunning_cases as c where c.subject_id = v.subject_id and c.status = 'open')
     group by v.customer, v.subject_id, v.subscription
+  ),
+  facts as (
+    select f as fact
+    from billing_private.dunning_facts(array(select distinct c.customer from billing.dunning_cases as c where c.status = 'open'), p_now) as f
+    where f.due is not null
+    union all
+    select row(
+      null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, n.invoices[1], n.anchor_at, n.currency, n.amount,
+      n.invoices, 0, null, null, 1
+    )::billing_private.dunning_fact
+    from found as n
+    join billing_private.dunning_ladders as l on l.policy_id = n.policy_id
+    join billing.dunning_policies as p on p.id = n.policy_id and n.amount >= coalesce((p.minimum_amounts ->> n.currency)::bigint, 0)
+    where billing_private.due_dunning_step(l.days, l.kinds, n.anchor_at, 0, null, null, p_now) = 1
+  ),
+  steps as (
+    select
+      f.*, f.kinds[f.due] as step, f.anchor_at + f.days[f.due] * interval '1 day' as day_of_step,
+      billing_private.dunning_obstacles(t.fact, p_now) as held_by, p.end_action,
+      'payment-failed-' || case f.kinds[f.due] when 'notice' then 'notice' when 'urgent_reminder' then 'urgent' else 'final' end as template
+    from facts as t
+    cross join lateral (select (t.fact).*) as f
+    join billing.dunning_policies as p on p.id = f.policy_id
   )
   select
-    s.customer, u.email, s.subject_id, s.case_id, s.step, s.due_at, s.anchor_at, s.amount, s.currency, s.held_by,
+    s.customer, u.email, s.subject_id, s.case_id, s.step,
+    case when s.step = 'end' then greatest(s.day_of_step, s.warned_at + interval '3 days') else s.day_of_step end,
+    s.anchor_at, s.amount, s.currency, s.held_by,
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')
-      when s.case_id is null then 'open a case and send payment-failed-notice'
       when s.step = 'end' and s.subscription is null and s.end_action in ('cancel', 'pause') then 'close the case and leave the invoice open'
       when s.step = 'end' then case s.end_action
         when 'cancel' then 'cancel ' || s.subject_id
@@ -242,11 +253,14 @@ as $$
         when 'mark_uncollectible' then 'mark the invoices uncollectible'
         else 'close the case and leave all as it is'
       end
-      else 'send payment-failed-' || case s.step when 'notice' then 'notice' when 'urgent_reminder' then 'urgent' else 'final' end
+      when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
+      when s.step = 'notice' and billing_private.asked_to_confirm_instead(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
+      when s.case_id is null then 'open a case and send ' || s.template
+      else 'send ' || s.template
     end
   from steps as s
   left join billing.customers as u on u.id = s.customer
-  order by s.due_at, s.customer, s.subject_id;
+  order by 6, s.customer, s.subject_id;
 $$;
 
 comment on function billing.dunning_preview is

@@ -10,7 +10,6 @@ import {
   NOTICE,
   newSubscriber,
   overdueSubscriber,
-  RECOVERED,
   stepsOf,
   URGENT,
 } from "./overdue.ts";
@@ -136,51 +135,102 @@ describe("a person is told", () => {
 
 describe("the preview", () => {
   it("says each day what the run then does, and changes nothing", async () => {
-    const people = [await newSubscriber(world), await newSubscriber(world), await newSubscriber(world)];
-    const [first, held, sent] = people as [Subscriber, Subscriber, Subscriber];
+    const sentBills = { collection_method: "send_invoice", days_until_due: 33 } as const;
+    const [first, held, sent, small, late] = [
+      await newSubscriber(world),
+      await newSubscriber(world),
+      await newSubscriber(world),
+      await newSubscriber(world),
+      await newSubscriber(world),
+    ] as const;
+    const people = [first, held, sent, small, late];
     await asService(world, "billing.exclude_from_dunning($1, 'why not', null, $2)", held.customer, world.now);
-    const manual = await world.addSubscription(sent.customer, 900, "usd", {
-      collection_method: "send_invoice",
-      days_until_due: 33,
-    });
+    await asService(
+      world,
+      `billing.define_dunning_policy('not-for-little', '[{"day": 0, "kind": "notice"}]', 'leave', p_minimum_amounts => '{"usd": 5000}')`,
+    );
+    await asService(
+      world,
+      `billing.define_dunning_policy('later', '[{"day": 4, "kind": "notice"}]', 'leave')`,
+    );
+    await asService(world, "billing.assign_dunning_policy('customer', $1, 'not-for-little')", small.customer);
+    await asService(world, "billing.assign_dunning_policy('customer', $1, 'later')", late.customer);
+    // What is sent falls due in the middle of it, and no event tells.
+    world.arrives = ({ type }) => type !== "invoice.overdue";
+    for (const { customer } of [sent, held, small, late])
+      await world.addSubscription(customer, 900, "usd", sentBills);
     await world.arrive();
     await world.breakCard(first);
     await world.breakCard(held);
     await world.renew(first);
-    const templates: Record<string, string> = {
-      notice: NOTICE,
-      urgent: URGENT,
-      final: FINAL,
-    };
+    const templates: Record<string, string> = { notice: NOTICE, urgent: URGENT, final: FINAL };
+    const told = new Set<string>();
     for (let day = 1; day <= 14; day++) {
-      for (const hours of [12, 24]) {
-        await world.passTime(new Date(world.now.getTime() + 12 * 3_600_000));
-        if (hours === 12) await world.deliver();
-      }
+      await world.passTime(new Date(world.now.getTime() + 12 * 3_600_000));
+      await world.deliver();
+      await world.passTime(new Date(world.now.getTime() + 12 * 3_600_000));
       await world.deliver();
       const rows = await world.database.asService(
-        (sql) => sql`select subject_id, would, held_by from billing.dunning_preview(${world.now})
+        (sql) => sql`select customer, would, held_by from billing.dunning_preview(${world.now})
           where customer = any (${people.map(({ customer }) => customer)})`,
       );
+      for (const { would } of rows) told.add(String(would).replace(/sub_\w+/, "sub_"));
       const predicted = rows
         .map(({ would }) => String(would))
-        .map(
-          (would) =>
-            templates[/payment-failed-(\w+)/.exec(would)?.[1] ?? ""] ??
-            (would.startsWith("cancel sub_") ? CANCELED : would),
-        )
-        .filter((would) => !would.startsWith("wait"));
+        .filter((would) => !would.startsWith("wait"))
+        .map((would) =>
+          would.startsWith("cancel sub_")
+            ? CANCELED
+            : templates[/payment-failed-(\w+)/.exec(would)?.[1] ?? ""],
+        );
       const before = people.map((somebody) => mails(world, somebody).length);
       await world.run();
       const news = people.flatMap((somebody, index) => mails(world, somebody).slice(before[index]));
       expect(news.toSorted(), `day ${day}`).toEqual(predicted.toSorted());
-      for (const { subject_id, held_by } of rows) {
-        expect(held_by, `day ${day}`).toEqual(subject_id === held.subscription ? ["excluded_customer"] : []);
+      for (const { customer, held_by } of rows) {
+        expect(held_by, `day ${day}`).toEqual(customer === held.customer ? ["excluded_customer"] : []);
       }
     }
+    world.arrives = () => true;
+    expect([...told].toSorted()).toEqual([
+      "cancel sub_",
+      "open a case and send payment-failed-notice",
+      "send payment-failed-final",
+      "send payment-failed-notice",
+      "send payment-failed-urgent",
+      "wait: excluded_customer",
+    ]);
     expect(mails(world, first)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
     expect(mails(world, sent)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
-    expect(await caseOf(world, manual.id)).toMatchObject({ outcome: "ended" });
-    expect(mails(world, held)).not.toContain(RECOVERED);
+    expect(mails(world, late)).toEqual([NOTICE]);
+    expect([...mails(world, held), ...mails(world, small)]).toEqual([]);
+  });
+
+  it("says what is passed over: a mail that is switched off, a notice where the bank asks the customer", async () => {
+    const [first, other] = [await newSubscriber(world), await newSubscriber(world)];
+    await world.breakCard(first);
+    await world.breakCard(other, "authenticate");
+    const { deliver } = world;
+    world.deliver = async () => {};
+    await world.renew(first);
+    world.deliver = deliver;
+    const preview = async () => {
+      const rows = await world.database.asService(
+        (sql) => sql`select would from billing.dunning_preview(${world.now})
+          where customer in (${first.customer}, ${other.customer})`,
+      );
+      return rows.map(({ would }) => would).toSorted();
+    };
+    expect(await preview()).toEqual([
+      "pass over the notice: the bank asks the customer",
+      "send payment-failed-notice",
+    ]);
+    await world.database.sql`update billing.settings set emails_off = array[${NOTICE}] where id`;
+    const off = "pass over payment-failed-notice, which is switched off";
+    expect(await preview()).toEqual([off, off]);
+    await world.deliver();
+    await world.run();
+    expect([...mails(world, first), ...mails(world, other)]).toEqual(["payment-action-required"]);
+    await world.database.sql`update billing.settings set emails_off = '{}' where id`;
   });
 });

@@ -11,6 +11,7 @@ import {
   NOTICE,
   newSubscriber,
   nobodyRuns,
+  openInvoice,
   overdueSubscriber,
   RECOVERED,
   stepsOf,
@@ -120,6 +121,28 @@ describe("whoever owes several things", () => {
       FINAL,
     ]);
     expect(mails(world, somebody).filter((template) => template === CANCELED)).toHaveLength(3);
+  });
+
+  it("in a mail written anew, where one of them is paid before it leaves", async () => {
+    const somebody = await newSubscriber(world);
+    const other = await world.addSubscription(somebody.customer, 700, "usd");
+    await world.arrive();
+    await world.deliver();
+    await world.breakCard(somebody);
+    world.inbox.faults.add({ times: 1, action: { kind: "error", status: 503 } });
+    await world.renew(somebody);
+    expect(mails(world, somebody)).toEqual([]);
+    await world.breakCard(somebody, "succeed");
+    await world.stripe.invoices.pay(String((await openInvoice(world, somebody)).id));
+    await world.breakCard(somebody);
+    await world.arrive();
+    await days(world, 1);
+    expect(mails(world, somebody)).toEqual([NOTICE]);
+    const text = await lastText(world, somebody.email, NOTICE);
+    expect(text).toContain("$7.00");
+    expect(text).not.toContain("$20.00");
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice canceled"]);
+    expect(await stepsOf(world, other.id)).toEqual(["notice canceled", "notice sent"]);
   });
 
   it("at the highest severity of what is due in one run", async () => {
