@@ -300,10 +300,10 @@ begin
   if not found then
     return null;
   elsif exists (
-    -- Opened before this was known. What never began, or is over, has no access to keep.
+    -- Opened before this was known. What never began, is paused or over has no access to keep.
     select
     from billing.subscriptions as s
-    where s.id = p_subscription_id and newest.status = 'open' and s.status in ('incomplete', 'incomplete_expired', 'canceled')
+    where s.id = p_subscription_id and newest.status = 'open' and s.status in ('incomplete', 'incomplete_expired', 'paused', 'canceled')
   ) then
     return null;
   end if;
