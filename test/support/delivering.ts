@@ -83,13 +83,12 @@ export function callAsService(database: TestDatabase): CallBilling {
     const parameters = Object.entries(JSON.parse(args) as Record<string, unknown>)
       .filter(([, value]) => value !== undefined && value !== null)
       .map(([parameter, value]) => `${parameter} => ${literal(parameter, value)}`);
-    const asked = database.asService(async (sql) => {
-      const rows = await sql.unsafe(
-        `select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`,
-      );
-      const answers = rows.map(({ answer }) => answer);
-      return (SETS.has(name) ? answers : answers[0]) as never;
-    });
+    const asked = database
+      .askAsService(`select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`)
+      .then((rows) => {
+        const answers = rows.map(({ answer }) => answer);
+        return (SETS.has(name) ? answers : answers[0]) as never;
+      });
     return asked.catch((error: unknown) => {
       if (!(error instanceof postgres.PostgresError) || !error.code.startsWith("DU")) throw error;
       throw new DatabaseRefusal(error.code, error.message, error.hint ?? "", { sqlstate: error.code });

@@ -63,11 +63,17 @@ export class Post {
     return shuffles ? random.shuffled([...due, ...copies]) : [...due, ...copies];
   }
 
+  /** One after the other, in one transaction. */
   async #deliver(events: readonly StripeEvent[]): Promise<void> {
-    for (const event of events) {
-      await this.#world.database.receive(event, this.#world.now);
-      this.carried += 1;
-    }
+    if (events.length === 0) return;
+    const { database, now } = this.#world;
+    await database.asService(
+      (sql) => sql`
+        select billing.receive_event(e.event, ${now})
+        from jsonb_array_elements(${sql.json(events as never)}) with ordinality as e (event, place)
+        order by e.place`,
+    );
+    this.carried += events.length;
   }
 
   /** What Resend reports of the mails since: what their address is made for. */

@@ -93,7 +93,10 @@ function noteFailure(world: World, invoice: Invoice, attempt: Attempt, outcome: 
 
 /** A debit or an authentication came to nothing after the fact. */
 export function noteLateFailure(world: World, invoice: Invoice): void {
-  noteFailure(world, invoice, { automatic: false, offSession: true }, null);
+  // A debit that Stripe began by itself counts only now, and the next attempt is planned from here.
+  const planned = invoice.next_payment_attempt;
+  const automatic = planned !== null && planned <= timeOf(world, invoice);
+  noteFailure(world, invoice, { automatic, offSession: true }, null);
 }
 
 /** The next automatic step of an invoice that has been made final: charge it, or mail it. */
