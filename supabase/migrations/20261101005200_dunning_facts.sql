@@ -142,7 +142,9 @@ as $$
         ),
         0
       ) as taken,
-      max(greatest(d.settled_at, d.decided_at)) filter (where d.kind <> 'end' and d.status in ('planned', 'sent')) as last_mail_at,
+      max(greatest(d.settled_at, d.decided_at)) filter (
+        where d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
+      ) as last_mail_at,
       max(greatest(d.settled_at, d.decided_at)) filter (
         where d.kind = 'final_warning' and d.status = 'sent' and o.invoices[1] = any (d.invoices)
       ) as warned_at
@@ -150,12 +152,12 @@ as $$
     where d.case_id = c.id
   ) as a
   -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
-  -- payment has failed is news that leaves at once.
+  -- payment has failed is news that leaves at once. A mail that came back is written anew, but no sooner.
   cross join lateral (
     select max(greatest(d.settled_at, d.decided_at)) as last_mail_at
     from billing.dunning_cases as k
     join billing.dunning_actions as d on d.case_id = k.id
-    where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent')
+    where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
   ) as m
   where c.status = 'open'
     and c.customer = any (p_customers)
@@ -222,6 +224,18 @@ as $$
           where c.id = p_fact.customer
             and btrim(c.email) <> ''
             and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
+            -- One that takes nothing time after time is no better, and a person has to find another.
+            and not (
+              select count(*) = 3 and bool_and(l.came_back)
+              from (
+                select d.status = 'undeliverable' and lower(e.to_address) = lower(btrim(c.email)) as came_back
+                from billing.dunning_actions as d
+                join billing.emails as e on e.outbox_id = d.outbox_id
+                where d.case_id = p_fact.case_id
+                order by d.id desc
+                limit 3
+              ) as l
+            )
         )
         then 'undeliverable_address'
       end,

@@ -38,3 +38,47 @@ describe("a customer with two subscriptions whose payments fail five hours apart
     expect(reminders).toEqual([3]);
   });
 });
+
+describe("a customer whose mailbox is full", () => {
+  it("is written to again a day later, and after three mails that came back is held until there is another address", async () => {
+    const somebody = await world.subscribe();
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    await comesBack(somebody);
+    const failedAt = world.now.getTime();
+    const mailsBy = async (hours: number) => {
+      const before = failureMails(somebody).length;
+      await world.passTime(new Date(failedAt + hours * HOUR));
+      await world.run();
+      const fresh = failureMails(somebody).slice(before);
+      if (fresh.length > 0) await comesBack(somebody);
+      return fresh;
+    };
+    expect(await mailsBy(1)).toEqual([]);
+    expect(await mailsBy(24)).toEqual(["payment-failed-notice"]);
+    expect(await mailsBy(48)).toEqual(["payment-failed-notice"]);
+    expect(await mailsBy(72)).toEqual([]);
+    expect(await mailsBy(11 * 24)).toEqual([]);
+    const [held] = await world.database.sql`
+      select status, holds from billing.dunning_cases where customer = ${somebody.customer}`;
+    expect(held).toEqual({ status: "open", holds: ["undeliverable_address"] });
+
+    const moved = { ...somebody, email: "moved@example.com" };
+    await world.stripe.customers.update(somebody.customer, { email: moved.email });
+    await world.passTime(new Date(failedAt + 12 * 24 * HOUR));
+    await world.run();
+    expect(failureMails(moved)).toEqual(["payment-failed-notice"]);
+  });
+});
+
+/** Resend reports that the last mail to somebody could not be delivered for now. */
+async function comesBack({ email }: Subscriber): Promise<void> {
+  const mail = world.inbox.ledger.mailsWhere({ to: email }).at(-1);
+  const bounce = { type: "Transient", subType: "MailboxFull", message: "The mailbox is full." };
+  const data = { email_id: mail?.id, tags: mail?.tags, bounce };
+  const report = { type: "email.bounced", created_at: world.now.toISOString(), data };
+  await world.database.asService(
+    (sql) =>
+      sql`select billing.receive_email_report(${`report of ${mail?.id}`}, ${sql.json(report as never)}, ${world.now})`,
+  );
+}

@@ -78,7 +78,7 @@ export class EndWatch {
         customer: effect.customer,
         caseId: await this.#caseOf(kind, effect.object, request.idempotencyKey),
         at: new Date(effect.at * 1000),
-        ...(await this.#standing(kind, effect.object)),
+        ...(await this.#standing(kind, effect.object, effect.at)),
       });
     }
     return ends;
@@ -95,13 +95,19 @@ export class EndWatch {
     return row?.id ?? 0;
   }
 
-  async #standing(kind: End["kind"], object: string): Promise<Pick<End, "unpaid" | "processing">> {
+  async #standing(
+    kind: End["kind"],
+    object: string,
+    at: number,
+  ): Promise<Pick<End, "unpaid" | "processing">> {
     const { stripe } = this.#world;
     if (kind === "mark_uncollectible") return { unpaid: [object], processing: [] };
     const { data: invoices } = await stripe.invoices.list({ subscription: object, limit: 100 });
-    const unpaid = invoices.flatMap(({ id, status }) =>
-      id !== undefined && (status === "open" || this.#paidInTheGap.has(id)) ? [id] : [],
-    );
+    const unpaid = invoices.flatMap(({ id, status, status_transitions }) => {
+      // A policy may void what it leaves behind.
+      const wasUnpaid = status === "open" || (status === "void" && (status_transitions.voided_at ?? 0) >= at);
+      return id !== undefined && (wasUnpaid || this.#paidInTheGap.has(id)) ? [id] : [];
+    });
     const processing: string[] = [];
     for (const invoice of unpaid) {
       const { data } = await stripe.invoicePayments.list({ invoice, status: "open" });

@@ -47,6 +47,7 @@ const sameStepTwice: Law = (evidence) => {
 const twiceInADay: Law = (evidence) => {
   const breaches: Breach[] = [];
   const last = new Map<string, { at: Date; what: string }>();
+  const told = new Set<number>();
   const sent = evidence.actions.flatMap((action) => {
     const mail = mailOf(action, evidence);
     return mail && FAILURE.test(mail.tags.template ?? "") ? [{ action, mail }] : [];
@@ -56,7 +57,8 @@ const twiceInADay: Law = (evidence) => {
     const { customer, currency } = caseOf(action, evidence);
     const before = last.get(`${customer} ${currency}`);
     // That another payment has failed is told at once.
-    const isNews = action.kind === "notice";
+    const isNews = action.kind === "notice" && !told.has(action.case_id);
+    told.add(action.case_id);
     if (!isNews && before && before.what !== mail.id && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
       breaches.push(
         of(
