@@ -83,6 +83,23 @@ describe("a person may", () => {
     await close(id, "enough");
   });
 
+  it("hold one whose end is owed already: it is called off, and carried out when it is released", async () => {
+    const somebody = await overdueSubscriber(world);
+    const id = await idOf(somebody);
+    await days(world, 9);
+    world.local.faults.add({ match: { method: "DELETE" }, action: { kind: "error", status: 503 }, times: 1 });
+    await days(world, 1);
+    expect((await stepsOf(world, somebody.subscription)).at(-1)).toBe("end planned");
+    await asService(world, "billing.hold_dunning($1, 'they called', null, $2)", id, world.now);
+    await days(world, 1);
+    expect((await stepsOf(world, somebody.subscription)).at(-1)).toBe("end canceled");
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
+    await asService(world, "billing.release_dunning($1, null, $2)", id, world.now);
+    await world.deliver();
+    expect((await stepsOf(world, somebody.subscription)).at(-1)).toBe("end done");
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
+  });
+
   it("exclude a customer before anything is overdue", async () => {
     const somebody = await newSubscriber(world);
     await asService(

@@ -8,6 +8,7 @@ import {
   days,
   done,
   FINAL,
+  hours,
   mails,
   NOTICE,
   newSubscriber,
@@ -178,6 +179,26 @@ describe("an address that takes no mail", () => {
       "end done",
     ]);
   });
+});
+
+it("a mail that bounced for the moment only is written again, but not the same day", async () => {
+  const somebody = await newSubscriber(world);
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  const mail = world.inbox.ledger.mailsWhere({ to: somebody.email }).at(-1);
+  const report = {
+    type: "email.bounced",
+    created_at: world.now.toISOString(),
+    data: { email_id: mail?.id, tags: mail?.tags, bounce: { type: "Transient", message: "mailbox full" } },
+  };
+  await asService(world, "billing.receive_email_report('x_transient', $1::jsonb, $2)", report, world.now);
+  await world.run();
+  await hours(world, 1);
+  await world.run();
+  expect(mails(world, somebody)).toEqual([NOTICE]);
+  await days(world, 1);
+  expect(mails(world, somebody)).toEqual([NOTICE, NOTICE]);
+  expect(await stepsOf(world, somebody.subscription)).toEqual(["notice undeliverable", "notice sent"]);
 });
 
 it("what is left below the policy's minimum waits, and is not asked for", async () => {
