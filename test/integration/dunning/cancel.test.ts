@@ -102,6 +102,23 @@ describe("whoever pays in the very moment of the end", () => {
     },
   );
 
+  it("unheard of before the end and heard of right before Stripe's answer: the mail that all is well is taken back", async () => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 9);
+    let passed = false;
+    world.parts.reach = async (point) => {
+      if (point !== "call_checked" || passed) return;
+      passed = true;
+      await payAtStripe(world, somebody);
+      await world.arrive();
+      expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+    };
+    await tenDaysOn();
+    expect(await alerts(world)).toEqual(["paid_while_ending"]);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBe(1);
+  });
+
   it("and hears that all is well where the end was called off", async () => {
     const somebody = await overdueSubscriber(world);
     await days(world, 9);
@@ -168,18 +185,19 @@ describe("there is nothing to end", () => {
 });
 
 it("whoever is leaving anyway is not told what they would lose, and is ended all the same", async () => {
-  const somebody = await newSubscriber(world);
-  await world.breakCard(somebody);
-  await world.renew(somebody);
-  await world.stripe.subscriptions.update(somebody.subscription, { cancel_at_period_end: true });
+  const [leaving, staying] = [await newSubscriber(world), await newSubscriber(world)];
+  for (const somebody of [leaving, staying]) await world.breakCard(somebody);
+  await world.renew(staying);
+  await world.stripe.subscriptions.update(leaving.subscription, { cancel_at_period_end: true });
   await world.arrive();
   await tenDaysOn();
   for (const template of [URGENT, FINAL]) {
-    const text = await lastText(world, somebody.email, template);
-    expect(text).toMatch(/unpaid|overdue|payment/i);
-    expect(text).not.toMatch(/access|will be canceled/i);
+    const wouldLose = /\bends? (on|in)\b|access|will be canceled/i;
+    expect(await lastText(world, staying.email, template), template).toMatch(wouldLose);
+    expect(await lastText(world, leaving.email, template), template).not.toMatch(wouldLose);
+    expect(await lastText(world, leaving.email, template), template).toContain("already set to end");
   }
-  expect(await shown(somebody)).toBe("canceled");
+  expect(await shown(leaving)).toBe("canceled");
 });
 
 it("an invoice that is sent is chased from its due date on, which no event tells", async () => {

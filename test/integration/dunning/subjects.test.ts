@@ -84,7 +84,7 @@ it("a subscription that never began is not chased for its first invoice", async 
   });
   expect(status).toBe("incomplete");
   await world.arrive();
-  await world.deliver();
+  await world.run();
   await days(world, 5);
   expect(mails(world, { email: "new@example.com" })).toEqual([]);
   expect(await caseOf(world, id)).toBeUndefined();
