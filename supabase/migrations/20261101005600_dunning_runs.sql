@@ -175,7 +175,13 @@ begin
   then
     return false;
   end if;
-  if p_now > scheduled + interval '2 hours' then
+  if p_now > scheduled + interval '2 hours'
+    -- On the day of its installation nobody has missed it yet.
+    and (
+      exists (select from billing.dunning_runs as r where r.started_at < scheduled)
+      or exists (select from billing.dunning_cases as c where c.status = 'open' and c.opened_at < scheduled)
+    )
+  then
     perform billing_private.alert('dunning_did_not_run', jsonb_build_object('scheduled', scheduled), p_now);
   end if;
   return billing_private.start_dunning(p_now);

@@ -137,6 +137,24 @@ describe("the daily run", () => {
     expect(await alerts()).toBe(1);
   });
 
+  it("alerts nobody on the day it is installed, but on the next", async () => {
+    const fresh = await createTestDatabase();
+    const alerted = async (at: string) => {
+      await fresh.sql`select billing_private.watch_dunning_runs(${at}::timestamptz)`;
+      const [row] = await fresh.sql`
+        select count(*)::int as alerts from billing.outbox where dedupe_key like 'alert:dunning_did_not_run:%'`;
+      return row?.alerts;
+    };
+    await fresh.sql`insert into billing.invoices (id, customer, status) values ('in_new', 'cus_new', 'open')`;
+    await fresh.sql`
+      insert into billing.dunning_cases (subject_id, customer, policy_id, status, anchor_at, amount_due, opened_at)
+      select 'in_new', 'cus_new', p.id, 'open', '2026-11-05T08:00:00Z', 900, '2026-11-05T15:00:00Z'
+      from billing.dunning_policies as p`;
+    expect(await alerted("2026-11-05T16:00:00Z")).toBe(0);
+    expect(await alerted("2026-11-06T11:01:00Z")).toBe(1);
+    await fresh.drop();
+  });
+
   it("is left alone for ten minutes while one is under way, and then given up", async () => {
     await ran("2026-11-05T09:20:00Z", null);
     expect(await watch("2026-11-05T09:29:00Z")).toBe(false);

@@ -35,6 +35,12 @@ const CAUSES: Record<string, string> = {
     "A billing email bounced for good; its address gets no more mail. See billing.suppressed_addresses.",
   email_complained:
     "Somebody called a billing email spam; the address gets no more mail. See billing.suppressed_addresses.",
+  email_suppressed:
+    "Resend keeps a billing email's address on its own list of those that get no mail. See billing.suppressed_addresses.",
+  dunning_did_not_run:
+    "The day's run over overdue payments has not finished, two hours after its time. See billing.dunning_runs and billing.job_problems.",
+  paid_while_ending:
+    "A customer paid in the very moment in which their subscription was ended for non-payment. Start it again, or give the money back; nobody has told them anything.",
 };
 
 /** Tells the operator: by mail, which is keyed, and then on the webhook, which is not and therefore comes last. */
