@@ -15,26 +15,20 @@ export type DunningEnvironment = ProjectEnvironment & {
   cronSecret: string;
   stripeSecretKey: string;
   stripeUrl: string | undefined;
-  /** Set by the local stack, which may bring a clock. */
+  /** Set by the local stack, which may bring a clock and stop the function where it likes. */
   isLocal: boolean;
 };
 
 /** What `deliver` needs. */
-export type DeliverEnvironment = ProjectEnvironment & {
-  /** Shared with cron through Vault. */
-  cronSecret: string;
+export type DeliverEnvironment = DunningEnvironment & {
   resendApiKey: string;
   resendUrl: string | undefined;
   /** How often Resend may be asked; its limit is per team. Default 2. */
   resendRequestsPerSecond: number;
-  stripeSecretKey: string;
-  stripeUrl: string | undefined;
   /** Sender of mail where `billing.settings` names none, and of alerts. */
   emailFrom: string | undefined;
   alertEmail: string | undefined;
   alertWebhookUrl: string | undefined;
-  /** Set by the local stack, which may bring a clock and stop the function where it likes. */
-  isLocal: boolean;
 };
 
 /** What `billing-portal` and `checkout` need. */
@@ -69,14 +63,7 @@ export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnviron
 }
 
 function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
-  const problems: string[] = [];
-  const supabaseUrl = attempt(problems, () => projectUrl(read));
-  const secretKey = attempt(problems, () => serviceKey(read));
-  const webhookSecrets = attempt(problems, () => secretList(read, secretName));
-  if (supabaseUrl === undefined || secretKey === undefined || webhookSecrets === undefined) {
-    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
-  }
-  return { supabaseUrl, secretKey, webhookSecrets };
+  return readAll({ ...project(read), webhookSecrets: () => secretList(read, secretName) });
 }
 
 /**
@@ -87,33 +74,16 @@ function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvi
  * @throws ConfigurationError as readWebhookEnvironment does.
  */
 export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
-  const problems: string[] = [];
-  const supabaseUrl = attempt(problems, () => projectUrl(read));
-  const secretKey = attempt(problems, () => serviceKey(read));
-  const cronSecret = attempt(problems, () => required(read, "DUEBASE_CRON_SECRET"));
-  const resendApiKey = attempt(problems, () => required(read, "RESEND_API_KEY"));
-  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
-  const rate = attempt(problems, () => positiveNumber(read, "RESEND_REQUESTS_PER_SECOND", 2));
-  if (
-    supabaseUrl === undefined ||
-    secretKey === undefined ||
-    cronSecret === undefined ||
-    resendApiKey === undefined ||
-    stripeSecretKey === undefined ||
-    rate === undefined
-  ) {
-    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
-  }
-  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
+  const isLocal = isLocalStack(read);
   return {
-    supabaseUrl,
-    secretKey,
-    cronSecret,
-    resendApiKey,
-    stripeSecretKey,
-    resendRequestsPerSecond: rate,
+    ...readAll({
+      ...project(read),
+      ...cronAndStripe(read),
+      resendApiKey: () => required(read, "RESEND_API_KEY"),
+      resendRequestsPerSecond: () => positiveNumber(read, "RESEND_REQUESTS_PER_SECOND", 2),
+    }),
     resendUrl: isLocal ? optional(read, "RESEND_BASE_URL") : undefined,
-    stripeUrl: isLocal ? optional(read, "STRIPE_API_URL") : undefined,
+    stripeUrl: stripeUrl(read),
     emailFrom: optional(read, "EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
     alertEmail: optional(read, "ALERT_EMAIL"),
     alertWebhookUrl: optional(read, "ALERT_WEBHOOK_URL"),
@@ -128,16 +98,10 @@ export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
  * @throws ConfigurationError as readWebhookEnvironment does.
  */
 export function readSessionEnvironment(read: ReadVariable): SessionEnvironment {
-  const problems: string[] = [];
-  const supabaseUrl = attempt(problems, () => projectUrl(read));
-  const secretKey = attempt(problems, () => serviceKey(read));
-  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
-  if (supabaseUrl === undefined || secretKey === undefined || stripeSecretKey === undefined) {
-    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
-  }
-  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
-  const stripeUrl = isLocal ? optional(read, "STRIPE_API_URL") : undefined;
-  return { supabaseUrl, secretKey, stripeSecretKey, stripeUrl };
+  return {
+    ...readAll({ ...project(read), stripeSecretKey: () => required(read, "STRIPE_SECRET_KEY") }),
+    stripeUrl: stripeUrl(read),
+  };
 }
 
 /**
@@ -146,28 +110,46 @@ export function readSessionEnvironment(read: ReadVariable): SessionEnvironment {
  * @throws ConfigurationError as readWebhookEnvironment does.
  */
 export function readDunningEnvironment(read: ReadVariable): DunningEnvironment {
-  const problems: string[] = [];
-  const supabaseUrl = attempt(problems, () => projectUrl(read));
-  const secretKey = attempt(problems, () => serviceKey(read));
-  const cronSecret = attempt(problems, () => required(read, "DUEBASE_CRON_SECRET"));
-  const stripeSecretKey = attempt(problems, () => required(read, "STRIPE_SECRET_KEY"));
-  if (
-    supabaseUrl === undefined ||
-    secretKey === undefined ||
-    cronSecret === undefined ||
-    stripeSecretKey === undefined
-  ) {
-    throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
-  }
-  const isLocal = optional(read, "DUEBASE_LOCAL_STACK") === "1";
   return {
-    supabaseUrl,
-    secretKey,
-    cronSecret,
-    stripeSecretKey,
-    stripeUrl: isLocal ? optional(read, "STRIPE_API_URL") : undefined,
-    isLocal,
+    ...readAll({ ...project(read), ...cronAndStripe(read) }),
+    stripeUrl: stripeUrl(read),
+    isLocal: isLocalStack(read),
   };
+}
+
+const project = (read: ReadVariable) => ({
+  supabaseUrl: () => projectUrl(read),
+  secretKey: () => serviceKey(read),
+});
+
+const cronAndStripe = (read: ReadVariable) => ({
+  cronSecret: () => required(read, "DUEBASE_CRON_SECRET"),
+  stripeSecretKey: () => required(read, "STRIPE_SECRET_KEY"),
+});
+
+const isLocalStack = (read: ReadVariable): boolean => optional(read, "DUEBASE_LOCAL_STACK") === "1";
+
+/** Stripe's own, unless the local stack says otherwise. */
+function stripeUrl(read: ReadVariable): string | undefined {
+  return isLocalStack(read) ? optional(read, "STRIPE_API_URL") : undefined;
+}
+
+/** Reads every part, and throws one ConfigurationError that names all that are not there. */
+function readAll<Parts extends Record<string, () => unknown>>(
+  parts: Parts,
+): { [Name in keyof Parts]: ReturnType<Parts[Name]> } {
+  const problems: string[] = [];
+  const values = Object.entries(parts).map(([name, readPart]) => {
+    try {
+      return [name, readPart()] as const;
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      problems.push(error.message);
+      return [name, undefined] as const;
+    }
+  });
+  if (problems.length > 0) throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  return Object.fromEntries(values) as { [Name in keyof Parts]: ReturnType<Parts[Name]> };
 }
 
 function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {
@@ -238,14 +220,4 @@ function required(read: ReadVariable, name: string): string {
 function optional(read: ReadVariable, name: string): string | undefined {
   const value = read(name)?.trim();
   return value === "" ? undefined : value;
-}
-
-function attempt<T>(problems: string[], step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    problems.push(error.message);
-    return undefined;
-  }
 }
