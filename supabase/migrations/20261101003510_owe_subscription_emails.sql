@@ -1,0 +1,220 @@
+-- Who gets what about subscriptions: trials that end, cancellations, pauses.
+-- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
+
+create function billing_private.email_price(p_subscription jsonb)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  item constant jsonb := p_subscription #> '{items,data,0}';
+  price constant jsonb := coalesce(nullif(item -> 'price', 'null'), nullif(item -> 'plan', 'null'));
+begin
+  if p_subscription #> '{items,data,1}' is not null or (price ->> 'unit_amount') is null or (item ->> 'quantity') is null then
+    return null;
+  end if;
+  return jsonb_build_object(
+    'amount', (price ->> 'unit_amount')::bigint * (item ->> 'quantity')::bigint,
+    'currency', price ->> 'currency',
+    'interval', coalesce(price #>> '{recurring,interval}', price ->> 'interval'),
+    'intervalCount', coalesce((price #>> '{recurring,interval_count}')::integer, (price ->> 'interval_count')::integer, 1)
+  );
+end;
+$$;
+
+comment on function billing_private.email_price is
+  'What a subscription costs, as emails name it (minor units); null where no single amount can be named: several items, metered or tiered.';
+
+create function billing_private.subscription_ends_without_card(p_subscription jsonb, p_outcome text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+  select coalesce(
+    p_subscription #>> '{trial_settings,end_behavior,missing_payment_method}' = p_outcome
+      and coalesce(p_subscription -> 'default_payment_method', 'null') = 'null'
+      and (p_outcome = 'pause' or (p_subscription ->> 'ended_at')::bigint - (p_subscription ->> 'trial_end')::bigint between 0 and 86400),
+    false
+  );
+$$;
+
+comment on function billing_private.subscription_ends_without_card is
+  'Whether a trial ran out with nothing to charge, so that Stripe paused (pause) or canceled (cancel) the subscription.';
+
+create function billing_private.owe_trial_ending_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  ends_at constant timestamptz := billing_private.unix_time(o -> 'trial_end');
+begin
+  -- Stale news is no news: the trial may have been ended, or extended, since.
+  if not exists (
+    select
+    from billing.subscriptions as s
+    where s.id = p_event.object_id and s.status = 'trialing' and s.trial_end = ends_at
+  ) then
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'trial-ending', format('trial-ending:%s:%s', p_event.object_id, o ->> 'trial_end'),
+    jsonb_build_object('subscription', p_event.object_id),
+    jsonb_build_object(
+      'customerName', null, 'productName', null, 'paymentMethod', null,
+      'trialEnd', ends_at,
+      'daysLeft', greatest(ceil(extract(epoch from ends_at - p_event.created) / 86400), 0),
+      'price', billing_private.email_price(o),
+      'leaving', o -> 'cancel_at_period_end' = 'true' or coalesce(billing_private.unix_time(o -> 'cancel_at') <= ends_at, false)
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.owe_trial_ending_email is 'Handler: customer.subscription.trial_will_end, which Stripe sends three days before.';
+
+create function billing_private.is_dunnings_end(p_subscription jsonb)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_subscription #> '{metadata,duebase_dunning_case}' is not null and exists (
+    select
+    from billing.dunning_cases as c
+    where c.subscription = p_subscription ->> 'id'
+      and c.id::text = p_subscription #>> '{metadata,duebase_dunning_case}'
+      and billing_private.ended_by_dunning(c)
+  );
+end;
+$$;
+
+comment on function billing_private.is_dunnings_end is
+  'Whether a subscription was canceled for non-payment by a dunning case, as the mark in its metadata and the case say.';
+
+create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  has_ended constant boolean := p_event.type = 'customer.subscription.deleted';
+  ends_at constant timestamptz := case
+    when has_ended then coalesce(billing_private.unix_time(o -> 'ended_at'), p_event.created)
+    else coalesce(billing_private.unix_time(o -> 'cancel_at'), (billing_private.subscription_period(o)).period_end)
+  end;
+  -- The fact is that it ends then, whether that is announced or has happened.
+  fact constant text := format('canceled:%s:%s', p_event.object_id, extract(epoch from ends_at)::bigint);
+  names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
+begin
+  if has_ended and o ->> 'status' = 'incomplete_expired' then
+    return;
+  elsif has_ended and billing_private.is_dunnings_end(o) then
+    return; -- told by what ended it, or by nobody where the customer paid in that moment
+  elsif not has_ended and not (
+    (o -> 'cancel_at_period_end' = 'true' and p_event.payload #> '{data,previous_attributes,cancel_at_period_end}' = 'false')
+    and exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.cancel_at_period_end and s.ended_at is null)
+  ) then
+    return;
+  elsif has_ended and billing_private.subscription_ends_without_card(o, 'cancel') then
+    perform billing_private.owe_email(
+      p_event, 'trial-ended-without-card', fact, jsonb_build_object('subscription', p_event.object_id),
+      names || jsonb_build_object(
+        'trialEnd', billing_private.unix_time(o -> 'trial_end'), 'outcome', 'canceled', 'price', billing_private.email_price(o)
+      )
+    );
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'subscription-canceled', fact, jsonb_build_object('subscription', p_event.object_id),
+    names || jsonb_build_object(
+      'reason', case
+        when not has_ended then 'at_period_end'
+        when o #>> '{cancellation_details,reason}' in ('payment_failed', 'payment_disputed') then 'nonpayment'
+        else 'requested'
+      end,
+      'endsAt', ends_at,
+      'openInvoice', (
+        select jsonb_build_object('amountDue', i.amount_remaining, 'currency', i.currency, 'hostedInvoiceUrl', i.hosted_invoice_url)
+        from billing.invoices as i
+        where i.subscription = p_event.object_id and i.status = 'open' and i.amount_remaining > 0 and has_ended
+        order by i.created desc
+        limit 1
+      )
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.owe_cancellation_email is
+  'Handler: customer.subscription.deleted, and updated where it is newly set to end with its period. One mail for one end: announced, it is not told again when it comes.';
+
+create function billing_private.owe_pause_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  fact constant text := format('paused:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint);
+  about constant jsonb := jsonb_build_object('subscription', p_event.object_id);
+  names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
+begin
+  if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status = 'paused') then
+    return;
+  elsif billing_private.subscription_ends_without_card(o, 'pause') then
+    perform billing_private.owe_email(
+      p_event, 'trial-ended-without-card', fact, about,
+      names || jsonb_build_object(
+        'trialEnd', coalesce(billing_private.unix_time(o -> 'trial_end'), p_event.created), 'outcome', 'paused',
+        'price', billing_private.email_price(o)
+      )
+    );
+  else
+    perform billing_private.owe_email(
+      p_event, 'subscription-paused', fact, about,
+      names || jsonb_build_object('reason', 'requested', 'pausedAt', p_event.created)
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.owe_pause_email is 'Handler: customer.subscription.paused.';
+
+create function billing_private.owe_resumption_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+begin
+  if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status in ('active', 'trialing')) then
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'subscription-resumed', format('resumed:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
+    jsonb_build_object('subscription', p_event.object_id),
+    jsonb_build_object(
+      'customerName', null, 'productName', null, 'paymentMethod', null,
+      'resumedAt', p_event.created,
+      'nextPaymentAt', (billing_private.subscription_period(o)).period_end,
+      'price', billing_private.email_price(o)
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed.';
+
+insert into billing.event_handlers (event_type, handler, position, description) values
+  ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending'),
+  ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription ends with its period'),
+  ('customer.subscription.deleted', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled'),
+  ('customer.subscription.paused', 'billing_private.owe_pause_email', 40, 'email: subscription paused'),
+  ('customer.subscription.resumed', 'billing_private.owe_resumption_email', 40, 'email: subscription resumed');

@@ -1,0 +1,170 @@
+-- Who gets what about payments: receipts, confirmations, refunds. Overdue payments are dunning's.
+-- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
+
+create function billing_private.email_receipt_props(p_invoice jsonb)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  balance_used constant bigint := coalesce((p_invoice ->> 'ending_balance')::bigint, 0) - coalesce((p_invoice ->> 'starting_balance')::bigint, 0);
+begin
+  return jsonb_build_object(
+    'currency', p_invoice ->> 'currency',
+    'invoiceNumber', p_invoice ->> 'number',
+    'lines', coalesce(
+      (
+        select jsonb_agg(
+          jsonb_build_object(
+            'description', line ->> 'description',
+            'quantity', line -> 'quantity',
+            'amount', (line ->> 'amount')::bigint,
+            'periodStart', billing_private.unix_time(line #> '{period,start}'),
+            'periodEnd', billing_private.unix_time(line #> '{period,end}')
+          )
+          order by position
+        )
+        from jsonb_array_elements(nullif(p_invoice #> '{lines,data}', 'null')) with ordinality as l (line, position)
+      ),
+      '[]'
+    ),
+    'lineCount', p_invoice #> '{lines,total_count}',
+    'subtotal', (p_invoice ->> 'subtotal')::bigint,
+    'discounts', (
+      select jsonb_agg(jsonb_build_object('amount', (d ->> 'amount')::bigint))
+      from jsonb_array_elements(nullif(p_invoice -> 'total_discount_amounts', 'null')) as d
+      where (d ->> 'amount')::bigint > 0
+    ),
+    'taxes', (
+      -- total_taxes since 2025-03-31.basil, total_tax_amounts before.
+      select jsonb_agg(jsonb_build_object(
+        'amount', (t ->> 'amount')::bigint,
+        'inclusive', coalesce((t ->> 'inclusive')::boolean, t ->> 'tax_behavior' = 'inclusive')
+      ))
+      from jsonb_array_elements(coalesce(
+        nullif(p_invoice -> 'total_taxes', 'null'), nullif(p_invoice -> 'total_tax_amounts', 'null'), '[]'
+      )) as t
+      where (t ->> 'amount')::bigint > 0
+    ),
+    'total', (p_invoice ->> 'total')::bigint,
+    'creditApplied', case when balance_used > 0 then balance_used end,
+    'amountPaid', (p_invoice ->> 'amount_paid')::bigint,
+    'hostedInvoiceUrl', p_invoice ->> 'hosted_invoice_url',
+    'invoicePdf', p_invoice ->> 'invoice_pdf'
+  );
+end;
+$$;
+
+comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), as emails/contract.ts has it.';
+
+create function billing_private.owe_receipt_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+begin
+  if coalesce((o ->> 'amount_paid')::bigint, 0) <= 0 then
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'payment-receipt', 'receipt:' || p_event.object_id,
+    jsonb_build_object(
+      'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
+    ),
+    jsonb_build_object(
+      'customerName', nullif(o ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
+      'paidAt', coalesce(billing_private.unix_time(o #> '{status_transitions,paid_at}'), p_event.created)
+    ) || billing_private.email_receipt_props(o)
+  );
+end;
+$$;
+
+comment on function billing_private.owe_receipt_email is
+  'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing.';
+
+create function billing_private.owe_action_required_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+begin
+  if not exists (select from billing.invoices as i where i.id = p_event.object_id and i.status = 'open') then
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'payment-action-required', format('action-required:%s:%s', p_event.object_id, coalesce(o ->> 'attempt_count', '0')),
+    jsonb_build_object(
+      'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
+    ),
+    jsonb_build_object(
+      'customerName', nullif(o ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
+      'amountDue', (o ->> 'amount_remaining')::bigint,
+      'currency', o ->> 'currency',
+      'invoiceNumber', o ->> 'number',
+      'hostedInvoiceUrl', o ->> 'hosted_invoice_url'
+    )
+  );
+  -- Both events tell of one attempt; what the customer can do about it is this mail. A notice already sent stays sent.
+  update billing.outbox as n
+  set
+    status = 'canceled', finished_at = p_event.received_at,
+    last_error = jsonb_build_object('code', 'not_wanted', 'message', 'the customer was asked to confirm the payment instead')
+  from billing.dunning_actions as d
+  where d.anchor_invoice = p_event.object_id
+    and d.kind = 'notice'
+    and d.status = 'planned'
+    and n.id = d.outbox_id
+    and n.status = 'pending'
+    and n.attempts = 0;
+end;
+$$;
+
+comment on function billing_private.owe_action_required_email is
+  'Handler: invoice.payment_action_required (3-D Secure), once per attempt.';
+
+create function billing_private.owe_refund_email(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  refunded constant bigint := (o ->> 'amount_refunded')::bigint;
+  refunded_before constant bigint := (p_event.payload #>> '{data,previous_attributes,amount_refunded}')::bigint;
+begin
+  -- What this refund returned is the step the charge's sum took; without the sum before, that is not known.
+  -- A hold that is let go is told of as a refund too, and nothing was ever taken.
+  if coalesce(refunded <= refunded_before, true) or o -> 'captured' = 'false' then
+    return;
+  end if;
+  perform billing_private.owe_email(
+    p_event, 'refund-issued', format('refund:%s:%s', p_event.object_id, refunded),
+    jsonb_build_object(
+      'payment', coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id),
+      'to', nullif(o #>> '{billing_details,email}', '')
+    ),
+    jsonb_build_object(
+      'customerName', null, 'paymentMethod', null, 'invoiceNumber', null,
+      'refundAmount', refunded - refunded_before,
+      'currency', o ->> 'currency',
+      'scope', case when refunded - refunded_before >= (o ->> 'amount')::bigint then 'full' else 'partial' end,
+      'paymentAmount', (o ->> 'amount')::bigint,
+      'issuedAt', p_event.created,
+      'receiptUrl', o ->> 'receipt_url'
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.owe_refund_email is 'Handler: charge.refunded, once per refund.';
+
+insert into billing.event_handlers (event_type, handler, position, description) values
+  ('invoice.paid', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed'),
+  ('charge.refunded', 'billing_private.owe_refund_email', 40, 'email: refund');
