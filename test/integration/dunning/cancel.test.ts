@@ -184,6 +184,23 @@ describe("there is nothing to end", () => {
   });
 });
 
+it.each([
+  { afterRetries: "cancel" as const, heard: [NOTICE, CANCELED], outcome: "subscription_ended" },
+  { afterRetries: "unpaid" as const, heard: [NOTICE, URGENT, FINAL, CANCELED], outcome: "ended" },
+])(
+  "after Stripe's own retries, which end in $afterRetries: one mail says that it was not paid",
+  async ({ heard, outcome, ...settings }) => {
+    await world.close();
+    world = await DunningWorld.open(undefined, { retryDays: [1, 1], ...settings });
+    const somebody = await overdueSubscriber(world);
+    await tenDaysOn();
+    expect(mails(world, somebody)).toEqual(heard);
+    expect(await lastText(world, somebody.email)).toMatch(/paid/);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome });
+    expect(done(world, "subscription.canceled", somebody.subscription)).toBe(1);
+  },
+);
+
 it("whoever is leaving anyway is not told what they would lose, and is ended all the same", async () => {
   const [leaving, staying] = [await newSubscriber(world), await newSubscriber(world)];
   for (const somebody of [leaving, staying]) await world.breakCard(somebody);

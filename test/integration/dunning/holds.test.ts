@@ -181,6 +181,33 @@ describe("an address that takes no mail", () => {
   });
 });
 
+it("what begins between the decision to end and the end calls it off", async () => {
+  const somebody = await newSubscriber(world);
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  await days(world, 9);
+  let reviews = 0;
+  world.parts.reach = async (point) => {
+    if (point !== "end_reviewed" || ++reviews !== 1) return;
+    await world.stripe.subscriptions.update(somebody.subscription, {
+      pause_collection: { behavior: "void" },
+    });
+  };
+  await days(world, 1);
+  world.parts.reach = undefined;
+  expect(reviews).toBe(2);
+  expect((await stepsOf(world, somebody.subscription)).at(-1)).toBe("end canceled");
+  expect(await caseOf(world, somebody.subscription)).toMatchObject({
+    status: "open",
+    holds: ["paused_collection"],
+  });
+  expect(done(world, "subscription.canceled", somebody.subscription)).toBe(0);
+  await world.stripe.subscriptions.update(somebody.subscription, { pause_collection: "" });
+  await world.arrive();
+  await days(world, 1);
+  expect(done(world, "subscription.canceled", somebody.subscription)).toBe(1);
+});
+
 it("a mail that bounced for the moment only is written again, but not the same day", async () => {
   const somebody = await newSubscriber(world);
   await world.breakCard(somebody);
