@@ -111,57 +111,61 @@ comment on type billing_private.dunning_fact is
 
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz)
 returns setof billing_private.dunning_fact
-language sql
+-- Not in SQL, where it would be planned anew each time: every event of an invoice in a case asks.
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select
-    c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.currency, o.amount,
-    o.invoices, a.taken, a.last_mail_at, a.warned_at,
-    billing_private.due_dunning_step(
-      l.days, l.kinds, o.anchor_at, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
-    )
-  from billing.dunning_cases as c
-  join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
-  cross join lateral (
+begin
+  return query
     select
-      array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
-      min(v.overdue_since) as anchor_at,
-      min(v.currency) as currency,
-      sum(v.amount_remaining)::bigint as amount
-    from billing.dunning_case_invoices as k
-    join billing_private.overdue_invoices as v on v.invoice = k.invoice
-    where k.case_id = c.id and v.overdue_since <= p_now
-  ) as o
-  cross join lateral (
-    select
-      coalesce(
-        max(d.position) filter (
-          where o.invoices[1] = any (d.invoices)
-            and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
-        ),
-        0
-      ) as taken,
-      max(greatest(d.settled_at, d.decided_at)) filter (
-        where d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
-      ) as last_mail_at,
-      max(greatest(d.settled_at, d.decided_at)) filter (
-        where d.kind = 'final_warning' and d.status = 'sent' and o.invoices[1] = any (d.invoices)
-      ) as warned_at
-    from billing.dunning_actions as d
-    where d.case_id = c.id
-  ) as a
-  -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
-  -- payment has failed is news that leaves at once. A mail that came back is written anew, but no sooner.
-  cross join lateral (
-    select max(greatest(d.settled_at, d.decided_at)) as last_mail_at
-    from billing.dunning_cases as k
-    join billing.dunning_actions as d on d.case_id = k.id
-    where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
-  ) as m
-  where c.status = 'open'
-    and c.customer = any (p_customers)
-    and o.anchor_at is not null;
+      c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.currency, o.amount,
+      o.invoices, a.taken, a.last_mail_at, a.warned_at,
+      billing_private.due_dunning_step(
+        l.days, l.kinds, o.anchor_at, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
+      )
+    from billing.dunning_cases as c
+    join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
+    cross join lateral (
+      select
+        array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
+        min(v.overdue_since) as anchor_at,
+        min(v.currency) as currency,
+        sum(v.amount_remaining)::bigint as amount
+      from billing.dunning_case_invoices as k
+      join billing_private.overdue_invoices as v on v.invoice = k.invoice
+      where k.case_id = c.id and v.overdue_since <= p_now
+    ) as o
+    cross join lateral (
+      select
+        coalesce(
+          max(d.position) filter (
+            where o.invoices[1] = any (d.invoices)
+              and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
+          ),
+          0
+        ) as taken,
+        max(greatest(d.settled_at, d.decided_at)) filter (
+          where d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
+        ) as last_mail_at,
+        max(greatest(d.settled_at, d.decided_at)) filter (
+          where d.kind = 'final_warning' and d.status = 'sent' and o.invoices[1] = any (d.invoices)
+        ) as warned_at
+      from billing.dunning_actions as d
+      where d.case_id = c.id
+    ) as a
+    -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
+    -- payment has failed is news that leaves at once. A mail that came back is written anew, but no sooner.
+    cross join lateral (
+      select max(greatest(d.settled_at, d.decided_at)) as last_mail_at
+      from billing.dunning_cases as k
+      join billing.dunning_actions as d on d.case_id = k.id
+      where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
+    ) as m
+    where c.status = 'open'
+      and c.customer = any (p_customers)
+      and o.anchor_at is not null;
+end;
 $$;
 
 comment on function billing_private.dunning_facts is

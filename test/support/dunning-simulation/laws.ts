@@ -142,7 +142,9 @@ const forgotten: Law = (evidence) => {
   const { now } = evidence.simulation.world;
   const breaches: Breach[] = [];
   for (const open of evidence.cases.filter(({ status }) => status === "open")) {
-    const since = (now.getTime() - open.anchor_at.getTime()) / DAY;
+    // What was too little to ask for, or nobody knew of, opens a case long after it fell due.
+    const begun = Math.max(open.anchor_at.getTime(), open.opened_at.getTime());
+    const since = (now.getTime() - begun) / DAY;
     const hasEnd = open.policy !== "endless";
     const notTaken = evidence.actions.filter(({ case_id }) => case_id === open.id).length === 0;
     if (open.holds.length === 0 && ((hasEnd && since > lastDay(open.policy) + SLACK_DAYS) || notTaken))

@@ -119,7 +119,7 @@ export function planCustomer(seed: number, index: number, isFoul: boolean): Plan
   const random = new Random(own);
   const pays = drawPayment(random);
   const currency = pays?.endsWith("debit") ? "eur" : random.pick(["usd", "usd", "eur", "jpy", "kwd"]);
-  const subscriptions = Array.from({ length: random.pick([1, 1, 1, 2, 3]) }, () =>
+  const subscriptions = Array.from({ length: random.pick([1, 1, 1, 1, 2, 3]) }, () =>
     drawSubscription(random, random.chance(0.8) ? currency : "usd", pays === null),
   );
   return {
@@ -151,7 +151,7 @@ function drawPayment(random: Random): string | null {
 function drawSubscription(random: Random, currency: string, isSent: boolean): PlannedSubscription {
   return {
     firstDueAt: Math.round(random.next() * 12 * DAY) + HOUR,
-    interval: random.chance(0.5) ? "week" : "month",
+    interval: random.chance(0.35) ? "week" : "month",
     amount: random.pick(AMOUNTS[currency] ?? [1000]),
     currency,
     daysUntilDue: isSent ? random.int(0, 6) : null,

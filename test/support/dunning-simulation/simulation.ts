@@ -11,6 +11,7 @@ import { Crashed, crashAt, type RunFault, Weather } from "./weather.ts";
 
 const START = new Date("2026-03-02T00:00:00Z");
 const STEP = 4 * HOUR;
+const QUIET_STEP = 8 * HOUR;
 /** The daily job's hour. */
 const DAILY_HOUR = 8;
 const NOWHERE = { url: "http://127.0.0.1:9" };
@@ -63,7 +64,9 @@ export class Simulation {
       simulation.post.add(customer);
     });
     simulation.customers.sort((one, other) => one.plan.index - other.plan.index);
-    for (let since = STEP; since <= DAYS * DAY; since += STEP) await simulation.#step(since);
+    for (let since = STEP; since <= ACTIVE_DAYS * DAY; since += STEP) await simulation.#step(since);
+    for (let since = ACTIVE_DAYS * DAY + QUIET_STEP; since <= DAYS * DAY; since += QUIET_STEP)
+      await simulation.#step(since);
     return simulation;
   }
 
