@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { CRASH_POINTS } from "../../../supabase/functions/_shared/crash-points.ts";
 import { type Evidence, gather } from "./evidence.ts";
 import { type Breach, LAWS, type Law } from "./laws.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
@@ -31,6 +32,8 @@ interface Figures {
   ends: number;
   recovered: number;
   crashes: number;
+  /** The points at which a run was ended, or failed. */
+  points: string[];
 }
 
 /** Lives through a share of the months, world after world, and expects every promise to be kept in all of them. */
@@ -44,6 +47,7 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
     ends: 0,
     recovered: 0,
     crashes: 0,
+    points: [],
   };
 
   describe(name, () => {
@@ -70,6 +74,9 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
       const enough = ONLY ? 0 : MONTHS * share;
       expect(figures.failureMails).toBeGreaterThanOrEqual(enough / 2);
       expect(figures.ends).toBeGreaterThanOrEqual(enough / 25);
+      // Nobody is there to be alerted.
+      const points = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
+      if (isFoul && enough >= 500) expect(figures.points).toEqual(points.toSorted());
       expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
     });
   });
@@ -116,4 +123,6 @@ function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
   figures.ends += simulation.ends.length;
   figures.recovered += cases.filter(({ outcome }) => outcome === "recovered").length;
   figures.crashes += simulation.crashes.length;
+  const points = simulation.crashes.map((crash) => crash.split(": ")[1] ?? "");
+  figures.points = [...new Set([...figures.points, ...points])].sort();
 }

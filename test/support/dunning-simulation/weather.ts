@@ -67,7 +67,8 @@ export class Weather {
     const random = this.#random;
     const point = random.pick(CRASH_POINTS);
     const nth = random.pick([1, 1, 2, 4]);
-    const crashes = random.chance(0.25);
+    // Most runs have little to do, and never get there.
+    const crashes = random.chance(0.6);
     const fails = random.chance(0.3);
     const hiccups = random.chance(0.15);
     const hiccup = {
