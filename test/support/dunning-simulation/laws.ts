@@ -199,6 +199,28 @@ const afterPayment: Law = (evidence) =>
     ];
   });
 
+const afterPaymentAtStripe: Law = (evidence) => {
+  const paidAt = new Map(
+    evidence.atStripe.invoices.map(({ id, status_transitions }) => [
+      id,
+      (status_transitions.paid_at ?? Infinity) * 1000,
+    ]),
+  );
+  return evidence.actions.flatMap((action) => {
+    const isMail = action.kind !== "end" && mailOf(action, evidence) !== undefined;
+    const paid = action.invoices.filter((id) => (paidAt.get(id) ?? Infinity) < action.decided_at.getTime());
+    return isMail && paid.length > 0
+      ? [
+          of(
+            action,
+            evidence,
+            `${action.kind} was decided on though ${paid.join(", ")} had been paid at Stripe`,
+          ),
+        ]
+      : [];
+  });
+};
+
 const wrongRecovery: Law = (evidence) => {
   const breaches: Breach[] = [];
   for (const email of evidence.emails.filter(({ template }) => template === "payment-recovered")) {
@@ -251,6 +273,7 @@ export const LAWS = {
   "ends nothing without a final warning at least three days before": notWarned,
   "ends nothing that was paid, or being paid, before the live check": paidBefore,
   "forgets nobody: every case that nothing holds is ended by its policy in time": forgotten,
+  "decides on no failure mail about what is paid at Stripe, however late its event": afterPaymentAtStripe,
   "begins no failure mail once the payment is known": afterPayment,
   "tells of a recovery whoever was told of a failure, and nobody else": wrongRecovery,
 } satisfies Record<string, Law>;
