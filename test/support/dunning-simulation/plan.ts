@@ -180,7 +180,7 @@ function drawActs(random: Random): PlannedAct[] {
 function drawPost(random: Random, isFoul: boolean): PlannedPost {
   const from = random.next() * ACTIVE_DAYS * DAY;
   const days = random.pick([0.2, 1, 3, 8]);
-  const isLate = random.chance(0.35);
+  const isLate = random.chance(0.5);
   const loses = random.chance(0.2) ? random.pick([0.05, 0.3]) : 0;
   const shuffles = random.chance(0.5);
   return {

@@ -8,7 +8,7 @@ import { storyOf } from "./story.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_MONTHS makes it longer or shorter; DUEBASE_CUSTOMERS=3,17 leaves out everybody else. */
 const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
-const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 150);
+const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 1000);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
