@@ -1,0 +1,273 @@
+-- Cases close with the event that settles them, in its transaction: what they still owe is withdrawn with it.
+-- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
+
+create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.subscriptions as s
+    where s.id = p_case.subscription
+      and s.metadata ->> 'duebase_dunning_case' = p_case.id::text
+      and (
+        s.pause_collection is not null
+        -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.
+        or (s.status = 'canceled' and coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true))
+      )
+  );
+$$;
+
+comment on function billing_private.ended_by_dunning is
+  'Whether the subscription of a case was canceled or paused by our own hand: Stripe''s record carries the case in its metadata.';
+
+create function billing_private.dunning_outcome(p_case billing.dunning_cases)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  invoices record;
+  is_ending constant boolean := exists (
+    select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end' and d.status = 'planned'
+  );
+begin
+  select
+    bool_or(i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null) as any_open,
+    bool_or(i.status = 'paid') as any_paid,
+    bool_or(i.status = 'uncollectible') as any_uncollectible
+  into invoices
+  from billing.dunning_case_invoices as k
+  join billing.invoices as i on i.id = k.invoice
+  where k.case_id = p_case.id;
+
+  if invoices.any_open then
+    return case
+      when exists (select from billing.customers as c where c.id = p_case.customer and c.deleted_at is not null) then 'customer_deleted'
+      -- What our own hand ends is closed by finish_dunning_end.
+      when is_ending and billing_private.ended_by_dunning(p_case) then null
+      when exists (
+        select from billing.subscriptions as s where s.id = p_case.subscription and s.status in ('canceled', 'incomplete_expired')
+      ) then 'subscription_ended'
+    end;
+  elsif invoices.any_paid then
+    return 'recovered';
+  elsif invoices.any_uncollectible then
+    return case
+      when not is_ending
+        or (select p.end_action from billing.dunning_policies as p where p.id = p_case.policy_id) <> 'mark_uncollectible'
+      then 'uncollectible'
+    end;
+  end if;
+  return 'voided';
+end;
+$$;
+
+comment on function billing_private.dunning_outcome is 'How a case has come to its end by what is known of its invoices, subscription and customer; null while it goes on.';
+
+create function billing_private.withdraw_dunning_mail(p_case_id bigint, p_reason text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  withdrawn bigint[];
+begin
+  -- Locked: a worker that is about to begin one waits, and then finds it canceled.
+  with pending as (
+    select o.id
+    from billing.dunning_actions as d
+    join billing.outbox as o on o.id = d.outbox_id
+    where d.case_id = p_case_id and d.status = 'planned' and d.kind <> 'end'
+    order by o.id
+    for update of o
+  ),
+  canceled as (
+    update billing.outbox as o
+    set
+      status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
+      last_error = jsonb_build_object('code', 'not_wanted', 'message', p_reason)
+    from pending as p
+    where o.id = p.id
+      and (
+        o.status = 'pending'
+        -- Once an attempt has begun the mail may have left, and its worker must be able to say so.
+        or (o.status = 'claimed' and not exists (select from billing.emails as e where e.outbox_id = o.id and e.unknown_since is not null))
+      )
+    returning o.id
+  )
+  select array_agg(c.id) into withdrawn from canceled as c;
+  -- An end under way finds this out before it acts.
+  update billing.dunning_actions as d
+  set status = 'canceled', settled_at = p_now, note = p_reason
+  where d.case_id = p_case_id and d.kind = 'end' and d.status = 'planned';
+
+  -- A mail that told of other cases too is written anew for those.
+  perform billing_private.owe_dunning_check(c.customer, 'withdrawn:' || d.id, p_now)
+  from billing.dunning_actions as d
+  join billing.dunning_cases as c on c.id = d.case_id and c.status = 'open'
+  where d.outbox_id = any (withdrawn) and d.case_id <> p_case_id and d.status = 'canceled';
+end;
+$$;
+
+comment on function billing_private.withdraw_dunning_mail is
+  'Cancels what a case still owes, unless it may have left already. The actions follow by the outbox''s trigger.';
+
+create function billing_private.owe_recovery_email(p_case billing.dunning_cases, p_amount bigint, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  invoice billing.invoices;
+begin
+  select i.*
+  into invoice
+  from billing.dunning_case_invoices as k
+  join billing.invoices as i on i.id = k.invoice
+  where k.case_id = p_case.id and i.status = 'paid'
+  order by i.paid_at desc nulls last, i.id
+  limit 1;
+  perform billing_private.owe_email_to(
+    p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
+    jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
+    jsonb_build_object(
+      'customerName', null, 'productName', null, 'paymentMethod', null,
+      'amountPaid', p_amount,
+      'currency', invoice.currency,
+      'paidAt', coalesce(invoice.paid_at, p_now),
+      'invoiceNumber', invoice.number,
+      'hostedInvoiceUrl', invoice.hosted_invoice_url,
+      'invoicePdf', invoice.invoice_pdf,
+      'leaving', exists (
+        select from billing.subscriptions as s where s.id = p_case.subscription and (s.cancel_at_period_end or s.cancel_at is not null)
+      )
+    ),
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.owe_recovery_email is
+  'Owes the mail that a payment has come through after all. It is sent only if a mail about the failure went out (see prepare_email).';
+
+create function billing_private.failure_mail_state(p_case_id bigint, p_now timestamptz)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if exists (select from billing.dunning_actions as d where d.case_id = p_case_id and d.kind <> 'end' and d.status = 'sent') then
+    return 'sent';
+  elsif exists (
+    select
+    from billing.dunning_actions as d
+    left join billing.emails as e on e.outbox_id = d.outbox_id
+    where d.case_id = p_case_id
+      and d.kind <> 'end'
+      -- Under way, or of an attempt whose outcome Resend's report may still tell.
+      and (d.status = 'planned' or e.unknown_since > p_now - interval '15 minutes')
+  ) then
+    return 'unknown';
+  end if;
+  return 'none';
+end;
+$$;
+
+comment on function billing_private.failure_mail_state is
+  'Whether a customer was told of the failure a case is about: sent; none; unknown, a mail is under way, or was a moment ago.';
+
+create function billing_private.alert_paid_while_ending(p_case billing.dunning_cases, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.enqueue(
+    'alert', 'alert:paid_while_ending:' || p_case.id,
+    jsonb_build_object(
+      'cause', 'paid_while_ending', 'case', p_case.id, 'customer', p_case.customer, 'subscription', p_case.subscription
+    ),
+    p_now, least(p_now, clock_timestamp())
+  );
+  update billing.outbox as o
+  set
+    status = 'canceled', finished_at = p_now,
+    last_error = jsonb_build_object('code', 'not_wanted', 'message', 'the subscription was ended in the same moment')
+  where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
+end;
+$$;
+
+comment on function billing_private.alert_paid_while_ending is
+  'Owes a person the news that a customer paid in the very moment their subscription was ended, once a case; nobody is told that all is well.';
+
+create function billing_private.close_dunning_case(p_case billing.dunning_cases, p_outcome text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  recovered bigint;
+  had_mail boolean;
+begin
+  select coalesce(sum(i.amount_paid) filter (where i.status = 'paid'), 0)
+  into recovered
+  from billing.dunning_case_invoices as k
+  join billing.invoices as i on i.id = k.invoice
+  where k.case_id = p_case.id;
+  update billing.dunning_cases as c
+  set status = 'closed', outcome = p_outcome, closed_at = p_now, amount_recovered = recovered, holds = '{}'
+  where c.id = p_case.id;
+  had_mail := exists (
+    select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind <> 'end' and d.status in ('planned', 'sent')
+  );
+  perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
+  if p_outcome = 'recovered' and billing_private.ended_by_dunning(p_case) then
+    perform billing_private.alert_paid_while_ending(p_case, p_now);
+  elsif p_outcome = 'recovered' and had_mail then
+    perform billing_private.owe_recovery_email(p_case, recovered, p_now);
+  end if;
+  perform billing_private.record_dunning(
+    p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now
+  );
+  perform billing_private.refresh_entitlements(p_case.customer, p_now);
+end;
+$$;
+
+comment on function billing_private.close_dunning_case is
+  'Closes a case: its pending mail is canceled with it, and a customer who was told of the failure is told of the recovery.';
+
+create function billing_private.settle_dunning_cases(p_customer text, p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known billing.dunning_cases;
+  outcome text;
+  closed integer := 0;
+begin
+  for known in
+    select * from billing.dunning_cases as c where c.customer = p_customer and c.status = 'open' order by c.id
+  loop
+    outcome := billing_private.dunning_outcome(known);
+    if outcome is not null then
+      perform billing_private.close_dunning_case(known, outcome, p_now);
+      closed := closed + 1;
+    else
+      update billing.dunning_cases as c
+      set anchor_at = f.anchor_at, amount_due = greatest(c.amount_due, f.amount)
+      from billing_private.dunning_facts(array[p_customer], p_now) as f
+      where c.id = known.id and f.case_id = c.id and (c.anchor_at <> f.anchor_at or c.amount_due < f.amount);
+    end if;
+  end loop;
+  return closed;
+end;
+$$;
+
+comment on function billing_private.settle_dunning_cases is
+  'Closes the cases of a customer that have come to their end by what is known, and brings the others'' anchor up to date. Returns how many were closed.';

@@ -1,0 +1,134 @@
+-- Dunning mails: what they say of what is overdue, and of what happens next.
+-- Reads: dunning facts, invoices, policies. Writes: nothing. Called by: dunning steps.
+
+create function billing_private.dunning_severity(p_kind text)
+returns integer
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+$$;
+
+comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
+
+create function billing_private.is_leaving(p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select from billing.subscriptions as s where s.id = p_subscription and (s.cancel_at_period_end or s.cancel_at is not null)
+  );
+$$;
+
+comment on function billing_private.is_leaving is 'Whether a subscription is set to end: its customer has canceled already.';
+
+create function billing_private.dunning_end_at(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns timestamptz
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when p_fact.kinds[cardinality(p_fact.kinds)] = 'end' then greatest(
+      p_fact.anchor_at + p_fact.days[cardinality(p_fact.days)] * interval '1 day',
+      interval '3 days' + case p_fact.kinds[p_fact.due]
+        when 'final_warning' then p_now
+        else greatest(p_fact.anchor_at + p_fact.days[cardinality(p_fact.days) - 1] * interval '1 day', p_now + interval '20 hours')
+      end
+    )
+  end;
+$$;
+
+comment on function billing_private.dunning_end_at is
+  'The earliest time at which a case can come to its end if its due step is taken at p_now; null where its policy has no end.';
+
+create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  ending record;
+  props jsonb;
+begin
+  -- What is taken away first, of what can be taken away.
+  select billing_private.dunning_end_at(f, p_now) as at, p.end_action
+  into ending
+  from unnest(p_facts) as f
+  join billing.dunning_policies as p on p.id = f.policy_id
+  where p.end_action in ('cancel', 'pause') and f.subscription is not null and not billing_private.is_leaving(f.subscription)
+    and f.kinds[cardinality(f.kinds)] = 'end'
+  order by 1
+  limit 1;
+
+  select jsonb_build_object(
+    'customerName', null, 'paymentMethod', null,
+    'currency', min(i.currency),
+    'invoices', jsonb_agg(
+      jsonb_build_object(
+        'productName', (
+          select p.name
+          from billing.subscription_items as t
+          join billing.products as p on p.id = t.product
+          where t.subscription = i.subscription
+          order by t.created, t.id
+          limit 1
+        ),
+        'invoiceNumber', i.number,
+        'amountDue', i.amount_remaining,
+        'overdueSince', v.overdue_since,
+        'hostedInvoiceUrl', i.hosted_invoice_url,
+        'collectionMethod', i.collection_method
+      )
+      order by v.overdue_since, i.id
+    ),
+    'nextPaymentAttempt', min(i.next_payment_attempt) filter (where i.next_payment_attempt > p_now)
+  )
+  into props
+  from unnest(p_facts) as f
+  cross join lateral unnest(f.invoices) as listed (invoice)
+  join billing.invoices as i on i.id = listed.invoice
+  join billing_private.overdue_invoices as v on v.invoice = i.id;
+
+  return props || jsonb_build_object(
+    'declineCode', (
+      select y.failure_code
+      from billing.payments as y
+      where y.invoice_id = p_facts[1].anchor_invoice and y.status <> 'succeeded'
+      order by y.created desc
+      limit 1
+    ),
+    'accessEndsAt', ending.at,
+    'daysLeft', ceil(extract(epoch from ending.at - p_now) / 86400)::integer,
+    'endAction', ending.end_action,
+    'accessContinues', (
+      select bool_and(p.keeps_access) from unnest(p_facts) as f join billing.dunning_policies as p on p.id = f.policy_id
+    ),
+    'leaving', (select bool_and(billing_private.is_leaving(f.subscription)) from unnest(p_facts) as f)
+  );
+end;
+$$;
+
+comment on function billing_private.dunning_mail_props is
+  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units). No word of losing access where nothing is taken away or the customer is leaving anyway.';
+
+create function billing_private.asked_to_confirm_instead(p_invoice text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.invoices as i
+    join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
+    where i.id = p_invoice and o.status <> 'canceled'
+  );
+$$;
+
+comment on function billing_private.asked_to_confirm_instead is
+  'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
