@@ -23,6 +23,9 @@ export interface RunFault {
   } | null;
 }
 
+/** Where runs end. Nobody is there to be alerted. */
+export const POINTS: readonly CrashPoint[] = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
+
 const FAIR: RunFault = { runs: 1, crash: null, stripeIsAway: false, resendIsAway: false, hiccup: null };
 
 /** Outages, missed and repeated runs, and crashes of a world: the same for the same seed. */
@@ -65,7 +68,11 @@ export class Weather {
 
   #fault(since: number, runs: number): RunFault {
     const random = this.#random;
-    const point = random.pick(CRASH_POINTS);
+    const stripeIsAway = isWithin(this.#stripeAway, since);
+    const resendIsAway = isWithin(this.#resendAway, since);
+    // What fails is reported where somebody is away, and hardly anywhere else.
+    const drawn = random.pick(POINTS);
+    const point = (stripeIsAway || resendIsAway) && random.chance(0.5) ? "effect_failed" : drawn;
     const nth = random.pick([1, 1, 2, 4]);
     // Most runs have little to do, and never get there.
     const crashes = random.chance(0.6);
@@ -80,8 +87,8 @@ export class Weather {
     return {
       runs,
       crash: crashes ? { point, nth, fails } : null,
-      stripeIsAway: isWithin(this.#stripeAway, since),
-      resendIsAway: isWithin(this.#resendAway, since),
+      stripeIsAway,
+      resendIsAway,
       hiccup: hiccups ? hiccup : null,
     };
   }
