@@ -94,8 +94,10 @@ export class Simulation {
     await this.#run("delivery", isQuiet ? undefined : this.#weather.delivery(since));
   }
 
+  /** Never back: a run may have taken until after the time for which an act was planned. */
   #turnTo(time: number): void {
-    this.world.now = new Date(Math.floor(time / 1000) * 1000);
+    const later = Math.max(time, this.world.now.getTime());
+    this.world.now = new Date(Math.floor(later / 1000) * 1000);
     this.world.local.tick();
   }
 
