@@ -95,10 +95,11 @@ comment on function billing_private.attributes_match is
   'Whether an object looks as previous_attributes says it did before an update. Of nested objects Stripe lists only the keys that changed.';
 
 create function billing_private.latest_of_second(p_object_id text, p_created timestamptz, out event_id text, out is_certain boolean)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
   with received as (
     select
       e.id,
@@ -138,7 +139,9 @@ as $$
     select * from highest where not exists (select from unsuperseded)
   )
   select max(c.id collate "C"), count(distinct c.object) = 1
+  into event_id, is_certain
   from contenders as c;
+end;
 $$;
 
 comment on function billing_private.latest_of_second is
