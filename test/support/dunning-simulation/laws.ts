@@ -1,6 +1,6 @@
 import { DAY, HOUR } from "../dunning-world.ts";
 import { type Action, type Case, type Evidence, mailOf } from "./evidence.ts";
-import { lastDay } from "./policies.ts";
+import { firstDay, lastDay } from "./policies.ts";
 
 /** Something that must never happen, and did. */
 export interface Breach {
@@ -146,7 +146,9 @@ const forgotten: Law = (evidence) => {
     const begun = Math.max(open.anchor_at.getTime(), open.opened_at.getTime());
     const since = (now.getTime() - begun) / DAY;
     const hasEnd = open.policy !== "endless";
-    const notTaken = evidence.actions.filter(({ case_id }) => case_id === open.id).length === 0;
+    // The daily run after its day at the latest. What is first heard of late may have moved the anchor since.
+    const notTaken =
+      since > firstDay(open.policy) + 2 && !evidence.actions.some(({ case_id }) => case_id === open.id);
     if (open.holds.length === 0 && ((hasEnd && since > lastDay(open.policy) + SLACK_DAYS) || notTaken))
       breaches.push({
         customer: open.customer,

@@ -46,6 +46,11 @@ export const POLICIES: readonly Policy[] = [
   },
 ];
 
+/** Days after the anchor at which a policy's first step is due. */
+export function firstDay(policy: string | null): number {
+  return POLICIES.find(({ name }) => name === policy)?.steps[0]?.day ?? 0;
+}
+
 /** Days after the anchor at which a policy's last step is due, the three days after its warning included. */
 export function lastDay(policy: string | null): number {
   const { steps } = POLICIES.find(({ name }) => name === policy) ?? { steps: ladder(0, 3, 7, 10) };
