@@ -236,9 +236,7 @@ begin
   for subject in select distinct k.id from unnest(p_subjects) as k (id) order by k.id loop
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
   end loop;
-  for subject in select distinct k.id from unnest(p_subjects) as k (id) order by k.id loop
-    perform pg_advisory_xact_lock(hashtextextended(subject, 7305));
-  end loop;
+  perform billing_private.lock_customers(p_subjects);
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308));
 end;
 $$;

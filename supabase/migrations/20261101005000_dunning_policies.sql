@@ -168,7 +168,7 @@ begin
   end if;
 
   -- Of two new versions at once the second waits, and then counts the first one's.
-  perform pg_advisory_xact_lock(hashtextextended(p_name, 7309));
+  perform pg_advisory_xact_lock(hashtextextended(p_name, 7310));
   update billing.dunning_policies as p set superseded_at = p_now where p.name = p_name and p.superseded_at is null;
   select coalesce(max(p.version), 0) + 1 into next_version from billing.dunning_policies as p where p.name = p_name;
   insert into billing.dunning_policies

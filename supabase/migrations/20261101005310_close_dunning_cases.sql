@@ -142,9 +142,7 @@ begin
       'invoiceNumber', invoice.number,
       'hostedInvoiceUrl', invoice.hosted_invoice_url,
       'invoicePdf', invoice.invoice_pdf,
-      'leaving', exists (
-        select from billing.subscriptions as s where s.id = p_case.subscription and (s.cancel_at_period_end or s.cancel_at is not null)
-      )
+      'leaving', billing_private.is_leaving(p_case.subscription)
     ),
     p_now
   );

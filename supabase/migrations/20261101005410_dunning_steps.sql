@@ -185,7 +185,7 @@ declare
   owed_currency text;
   counts jsonb := jsonb_build_object('opened', 0, 'closed', 0, 'mails', 0, 'ends', 0, 'held', 0);
 begin
-  perform pg_advisory_xact_lock(hashtextextended(p_customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[p_customer]);
   counts := counts || jsonb_build_object(
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
     'closed', billing_private.settle_dunning_cases(p_customer, p_now)

@@ -38,7 +38,7 @@ declare
   plan jsonb;
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
-  perform pg_advisory_xact_lock(hashtextextended(known.customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[known.customer]);
   perform billing_private.settle_dunning_cases(known.customer, p_now);
   select * into action from billing.dunning_actions as d where d.id = p_action and d.status = 'planned';
   if not found then
@@ -131,7 +131,7 @@ declare
   policy billing.dunning_policies;
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
-  perform pg_advisory_xact_lock(hashtextextended(known.customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[known.customer]);
   perform billing_private.settle_dunning_cases(known.customer, p_now);
   select * into known from billing.dunning_cases as c where c.id = known.id;
   if known.status = 'closed' then

@@ -13,7 +13,7 @@ begin
   if not found then
     perform billing_private.raise_error('DU042', format('there is no dunning case %s', coalesce(p_case_id::text, 'null')));
   end if;
-  perform pg_advisory_xact_lock(hashtextextended(known.customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[known.customer]);
   select * into known from billing.dunning_cases as c where c.id = p_case_id;
   if known.status = 'closed' then
     perform billing_private.raise_error('DU043', format('dunning case %s was closed on %s: %s', known.id, known.closed_at, known.outcome));
@@ -55,7 +55,7 @@ begin
   if not found then
     perform billing_private.raise_error('DU044', format('nothing of %s is overdue', coalesce(p_subject_id, 'null')));
   end if;
-  perform pg_advisory_xact_lock(hashtextextended(customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[customer]);
   -- What an earlier case was closed about may be dunned again, since a person says so.
   delete from billing.dunning_case_invoices as k
   using billing_private.overdue_invoices as v, billing.dunning_cases as c
@@ -144,7 +144,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform pg_advisory_xact_lock(hashtextextended(p_customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[p_customer]);
   perform billing_private.hold(p_customer, null, p_customer, p_reason, p_until, p_now);
   perform billing_private.withdraw_dunning_mail(c.id, 'the customer is excluded: ' || p_reason, p_now)
   from billing.dunning_cases as c
@@ -174,7 +174,7 @@ begin
     known := billing_private.open_case_of(p_case_id);
     held_customer := known.customer;
   end if;
-  perform pg_advisory_xact_lock(hashtextextended(held_customer, 7305)); -- as lock_customer
+  perform billing_private.lock_customers(array[held_customer]);
   update billing.dunning_holds as h
   set released_at = p_now
   where h.customer = held_customer and h.released_at is null and h.case_id is not distinct from p_case_id;
