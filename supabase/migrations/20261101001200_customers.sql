@@ -23,6 +23,7 @@ comment on column billing.customers.user_id is 'The application user this custom
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
+comment on column billing.customers.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.customers.deleted_at is 'When the customer was deleted at Stripe. The row stays.';
 
 create index customers_by_user on billing.customers (user_id);
@@ -54,7 +55,7 @@ begin
       (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
       (o ->> 'delinquent')::boolean,
       billing_private.default_payment_method(o),
-      coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+      billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
       accepted.deleted_at

@@ -34,6 +34,8 @@ comment on column billing.subscriptions.status is 'Stripe''s: incomplete, incomp
 comment on column billing.subscriptions.current_period_end is 'End of the billing period (UTC); where items differ, of the item that renews first.';
 comment on column billing.subscriptions.cancel_at_period_end is 'The customer is leaving: it ends with the period.';
 comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
+comment on column billing.subscriptions.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
+comment on column billing.subscriptions.pending_update is 'What waits for a payment to be applied, as Stripe has it, without the metadata of what it contains.';
 comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
 
 create index subscriptions_by_customer on billing.subscriptions (customer);
@@ -53,6 +55,7 @@ create table billing.subscription_items (
 comment on table billing.subscription_items is 'What a subscription bills, one row per price. Written with its subscription, never alone.';
 comment on column billing.subscription_items.price is 'Price (billing.prices.id).';
 comment on column billing.subscription_items.product is 'Product (billing.products.id) of the price.';
+comment on column billing.subscription_items.metadata is 'See subscriptions.metadata.';
 comment on column billing.subscription_items.quantity is 'Units; null for metered prices.';
 
 create index subscription_items_by_subscription on billing.subscription_items (subscription);
@@ -83,7 +86,7 @@ begin
     (item ->> 'quantity')::bigint,
     coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
     coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
-    coalesce(nullif(item -> 'metadata', 'null'), '{}'),
+    billing_private.keep_metadata(item ->> 'id', item -> 'metadata'),
     to_timestamp((item ->> 'created')::double precision)
   from jsonb_array_elements(items) as item
   on conflict (id) do update
@@ -101,9 +104,13 @@ begin
     -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
     perform billing_private.ask_stripe(p_event);
   else
-    delete from billing.subscription_items as i
-    where i.subscription = p_subscription ->> 'id'
-      and not items @> jsonb_build_array(jsonb_build_object('id', i.id));
+    with gone as (
+      delete from billing.subscription_items as i
+      where i.subscription = p_subscription ->> 'id'
+        and not items @> jsonb_build_array(jsonb_build_object('id', i.id))
+      returning i.id
+    )
+    delete from billing.object_metadata as m using gone where m.object_id = gone.id;
   end if;
 end;
 $$;
@@ -151,8 +158,8 @@ begin
     coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
     billing_private.stripe_id(o -> 'latest_invoice'),
     nullif(o -> 'pause_collection', 'null'),
-    nullif(o -> 'pending_update', 'null'),
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
+    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision)
   )

@@ -50,6 +50,7 @@ comment on column billing.invoices.next_payment_attempt is 'When Stripe tries ag
 comment on column billing.invoices.finalized_at is 'status_transitions.finalized_at; paid_at, voided_at, marked_uncollectible_at likewise.';
 comment on column billing.invoices.first_payment_failed_at is 'created of the earliest invoice.payment_failed received (UTC).';
 comment on column billing.invoices.hosted_invoice_url is 'Stripe''s page to see and pay it; null before it is finalized.';
+comment on column billing.invoices.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.invoices.deleted_at is 'When a draft was deleted at Stripe.';
 
 create index invoices_by_customer on billing.invoices (customer, created);
@@ -139,7 +140,7 @@ begin
     billing_private.stripe_id(o -> 'default_payment_method'),
     o ->> 'hosted_invoice_url',
     o ->> 'invoice_pdf',
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
     accepted.deleted_at

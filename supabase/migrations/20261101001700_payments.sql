@@ -22,7 +22,6 @@ create table billing.payments (
   card_brand text,
   card_last4 text,
   failure_code text,
-  failure_message text,
   receipt_url text,
   description text,
   metadata jsonb not null,
@@ -53,7 +52,9 @@ comment on column billing.payments.is_one_time is
   'No invoice is known to be paid by it. Since API 2025-03-31.basil only invoice_payment.paid names the invoice. A payment for an invoice without a subscription has that invoice.';
 comment on column billing.payments.paid_at is 'When the money came in (UTC): created of its charge, else when its invoice was paid; null while nothing did.';
 comment on column billing.payments.latest_charge is 'Its charge: the one that succeeded, else the newest.';
-comment on column billing.payments.failure_code is 'Why the latest attempt failed: the issuer''s decline code, else Stripe''s error code.';
+comment on column billing.payments.failure_code is 'Why the latest attempt failed, as far as the payer may be told: a code that emails explain, else generic_decline. What Stripe said is in billing.payment_failures.';
+
+comment on column billing.payments.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 
 create index payments_by_customer on billing.payments (customer, created);
 create index payments_by_invoice on billing.payments (invoice_id);
@@ -135,7 +136,6 @@ begin
   payment.card_brand := charge.card_brand;
   payment.card_last4 := charge.card_last4;
   payment.failure_code := coalesce(intent.failure_code, case when intent.payment_id is null then charge.failure_code end);
-  payment.failure_message := coalesce(intent.failure_message, case when intent.payment_id is null then charge.failure_message end);
   payment.receipt_url := charge.receipt_url;
   payment.description := coalesce(intent.description, charge.description);
   payment.metadata := coalesce(intent.metadata, charge.metadata, '{}');
@@ -161,7 +161,33 @@ end;
 $$;
 
 comment on function billing_private.payment_from_sources is
-  'The payment that its sources add up to: a pure function of payment_sources. amount is null while no source knows of money.';
+  'The payment that its sources add up to: a pure function of payment_sources. amount is null while no source knows of money. failure_code and metadata are as Stripe has them: see hide_from_payer.';
+
+create function billing_private.hide_from_payer(p_payment billing.payments)
+returns billing.payments
+language plpgsql
+set search_path = ''
+as $$
+declare
+  said text;
+begin
+  if p_payment.failure_code is not null then
+    -- Of the intent if it was heard, as in payment_from_sources; else of the charge that counts.
+    select s.failure_message
+    into said
+    from billing_private.payment_sources as s
+    where s.payment_id = p_payment.id and s.kind in ('payment_intent', 'charge') and s.failure_code is not null
+    order by s.kind = 'payment_intent' desc, s.object_id = p_payment.latest_charge desc
+    limit 1;
+  end if;
+  p_payment.failure_code := billing_private.keep_failure(p_payment.id, p_payment.failure_code, said);
+  p_payment.metadata := billing_private.keep_metadata(p_payment.id, p_payment.metadata);
+  return p_payment;
+end;
+$$;
+
+comment on function billing_private.hide_from_payer is
+  'Keeps what only servers may read of a payment in payment_failures and object_metadata, and returns the payment with what its payer may.';
 
 create function billing_private.payment_status_of_charge(p_charge billing_private.payment_sources)
 returns text
@@ -199,6 +225,7 @@ begin
   if payment.amount is null then
     return false;
   end if;
+  payment := billing_private.hide_from_payer(payment);
   insert into billing.payments as p values (payment.*)
   on conflict (id) do update
     set
@@ -218,7 +245,6 @@ begin
       card_brand = excluded.card_brand,
       card_last4 = excluded.card_last4,
       failure_code = excluded.failure_code,
-      failure_message = excluded.failure_message,
       receipt_url = excluded.receipt_url,
       description = excluded.description,
       metadata = excluded.metadata,

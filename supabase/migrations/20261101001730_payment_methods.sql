@@ -27,6 +27,7 @@ comment on column billing.payment_methods.card_exp_month is '1 to 12. The card i
 comment on column billing.payment_methods.card_exp_year is 'Four digits.';
 comment on column billing.payment_methods.card_funding is 'credit, debit, prepaid, unknown.';
 comment on column billing.payment_methods.card_country is 'Country of the issuer (ISO 3166, two letters).';
+comment on column billing.payment_methods.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.payment_methods.detached_at is 'When it was detached from its customer. The row stays; it can never be charged again.';
 
 create index payment_methods_by_customer on billing.payment_methods (customer);
@@ -64,7 +65,7 @@ begin
     (o #>> '{card,exp_year}')::integer,
     o #>> '{card,funding}',
     o #>> '{card,country}',
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
     case when billing_private.stripe_id(o -> 'customer') is null then p_event.created end

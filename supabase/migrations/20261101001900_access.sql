@@ -62,6 +62,8 @@ create policy service_role_reads on billing.webhook_events for select to service
 create policy service_role_reads on billing.webhook_duplicates for select to service_role using (true);
 create policy service_role_reads on billing.failed_webhooks for select to service_role using (true);
 create policy service_role_reads on billing.event_handlers for select to service_role using (true);
+create policy service_role_reads on billing.object_metadata for select to service_role using (true);
+create policy service_role_reads on billing.payment_failures for select to service_role using (true);
 create policy service_role_reads on billing.products for select to service_role using (true);
 create policy service_role_reads on billing.prices for select to service_role using (true);
 create policy service_role_reads on billing.invoice_payments for select to service_role using (true);

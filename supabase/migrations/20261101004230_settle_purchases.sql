@@ -52,7 +52,7 @@ begin
 
   bought := billing_private.bought_credits(checkout.metadata);
   if bought.credits is null then
-    bought := billing_private.bought_credits(payment.metadata);
+    bought := billing_private.bought_credits(billing_private.metadata_of(p_id));
   end if;
   due := case
     -- Of a session that was first told without its payment, the payment is the purchase.
@@ -142,7 +142,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if new.metadata ?| array['credit_kind', 'credits'] then
+  if billing_private.metadata_of(new.id) ?| array['credit_kind', 'credits'] then
     insert into billing_private.credit_purchases (id) values (new.id) on conflict (id) do nothing;
   end if;
   perform billing_private.settle_purchase(new.id, now());
@@ -151,7 +151,7 @@ end;
 $$;
 
 comment on function billing_private.tg_payments__settle is
-  'Trigger function: a payment that came in, went back or changed its metadata settles what it bought.';
+  'Trigger function: a payment that came in or went back settles what it bought.';
 
 create trigger payments_that_arrive_settle_purchases
   after insert on billing.payments
@@ -161,11 +161,49 @@ create trigger payments_that_change_settle_purchases
   after update on billing.payments
   for each row
   when (
-    (old.amount, old.amount_received, old.amount_refunded, old.amount_lost, old.customer, old.metadata)
-    is distinct from (new.amount, new.amount_received, new.amount_refunded, new.amount_lost, new.customer, new.metadata)
+    (old.amount, old.amount_received, old.amount_refunded, old.amount_lost, old.customer)
+    is distinct from (new.amount, new.amount_received, new.amount_refunded, new.amount_lost, new.customer)
   )
   execute function billing_private.tg_payments__settle();
 
+create function billing_private.tg_object_metadata__settle()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  object_id constant text := coalesce(new.object_id, old.object_id);
+begin
+  -- Metadata is kept just before its object: a payment that arrives with it settles by itself.
+  if not exists (select from billing.payments as p where p.id = object_id) then
+    return null;
+  end if;
+  insert into billing_private.credit_purchases (id) values (object_id) on conflict (id) do nothing;
+  perform billing_private.settle_purchase(object_id, now());
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_object_metadata__settle is
+  'Trigger function: a payment whose metadata changed settles what it bought.';
+
+create trigger metadata_that_arrives_settles_purchases
+  after insert on billing.object_metadata
+  for each row
+  when (new.metadata ?| array['credit_kind', 'credits'])
+  execute function billing_private.tg_object_metadata__settle();
+
+create trigger metadata_that_changes_settles_purchases
+  after update on billing.object_metadata
+  for each row
+  when (old.metadata ?| array['credit_kind', 'credits'] or new.metadata ?| array['credit_kind', 'credits'])
+  execute function billing_private.tg_object_metadata__settle();
+
+create trigger metadata_that_goes_settles_purchases
+  after delete on billing.object_metadata
+  for each row
+  when (old.metadata ?| array['credit_kind', 'credits'])
+  execute function billing_private.tg_object_metadata__settle();
 create function billing_private.settle_purchases_of_customer(p_customer_id text, p_now timestamptz)
 returns void
 language plpgsql

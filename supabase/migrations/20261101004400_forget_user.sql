@@ -36,6 +36,29 @@ $$;
 
 comment on function billing_private.payments_about is 'The payments of customers, and those made without one.';
 
+create function billing_private.objects_about(p_subjects text[])
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+  select billing_private.payments_about(p_subjects)
+  union
+  select s.id from billing.subscriptions as s where s.customer = any (p_subjects)
+  union
+  select i.id
+  from billing.subscriptions as s
+  join billing.subscription_items as i on i.subscription = s.id
+  where s.customer = any (p_subjects)
+  union
+  select i.id from billing.invoices as i where i.customer = any (p_subjects)
+  union
+  select m.id from billing.payment_methods as m where m.customer = any (p_subjects);
+$$;
+
+comment on function billing_private.objects_about is
+  'Whatever of a person has metadata: the customers themselves, and what they have, as billing.object_metadata names it.';
+
 create function billing_private.events_about(p_subjects text[])
 returns setof text
 language sql
@@ -115,9 +138,17 @@ from (
     (
       'billing.payments', 'id in (select billing_private.payments_about($1))',
       '{
-        "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
+        "card_last4": "null", "description": "null", "receipt_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
+    ),
+    (
+      'billing.payment_failures', 'payment_id in (select billing_private.payments_about($1))',
+      '{"failure_message": "null"}'
+    ),
+    (
+      'billing.object_metadata', 'object_id in (select billing_private.objects_about($1))',
+      '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
       'billing_private.payment_sources',

@@ -11,7 +11,7 @@ as $$
     select
     from billing.subscriptions as s
     where s.id = p_case.subscription
-      and s.metadata ->> 'duebase_dunning_case' = p_case.id::text
+      and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
       and (
         s.pause_collection is not null
         -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.

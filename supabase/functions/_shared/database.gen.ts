@@ -934,6 +934,22 @@ export type Database = {
         };
         Relationships: [];
       };
+      object_metadata: {
+        Row: {
+          metadata: NonNullable<Json>;
+          object_id: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          metadata: NonNullable<Json>;
+          object_id: string;
+        };
+        Update: {
+          metadata?: NonNullable<Json>;
+          object_id?: string;
+        };
+        Relationships: [];
+      };
       outbox: {
         Row: {
           attempts: number;
@@ -980,6 +996,25 @@ export type Database = {
           payload?: NonNullable<Json>;
           run_after?: string;
           status?: string;
+        };
+        Relationships: [];
+      };
+      payment_failures: {
+        Row: {
+          failure_code: string;
+          failure_message: string | null;
+          payment_id: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          failure_code: string;
+          failure_message?: string | null;
+          payment_id: string;
+        };
+        Update: {
+          failure_code?: string;
+          failure_message?: string | null;
+          payment_id?: string;
         };
         Relationships: [];
       };
@@ -1047,7 +1082,6 @@ export type Database = {
           customer: string | null;
           description: string | null;
           failure_code: string | null;
-          failure_message: string | null;
           id: string;
           invoice_id: string | null;
           is_one_time: boolean;
@@ -1075,7 +1109,6 @@ export type Database = {
           customer?: string | null;
           description?: string | null;
           failure_code?: string | null;
-          failure_message?: string | null;
           id: string;
           invoice_id?: string | null;
           is_one_time?: boolean;
@@ -1102,7 +1135,6 @@ export type Database = {
           customer?: string | null;
           description?: string | null;
           failure_code?: string | null;
-          failure_message?: string | null;
           id?: string;
           invoice_id?: string | null;
           is_one_time?: boolean;
@@ -1316,6 +1348,7 @@ export type Database = {
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
+          visible_metadata: string[];
         };
         ComputedFields: never;
         Insert: {
@@ -1336,6 +1369,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          visible_metadata?: string[];
         };
         Update: {
           app_name?: string;
@@ -1355,6 +1389,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          visible_metadata?: string[];
         };
         Relationships: [];
       };

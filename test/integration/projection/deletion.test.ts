@@ -117,7 +117,7 @@ describe("a canceled subscription", () => {
   const noted = { ...canceled, metadata: { reason: "moved" } };
   const subscriptionOf = async (name: string) =>
     (
-      await database.sql`select status, metadata from billing.subscriptions where id = ${`sub_${name}Plan`}`
+      await database.sql`select status, billing_private.metadata_of(id) as metadata from billing.subscriptions where id = ${`sub_${name}Plan`}`
     )[0];
 
   it("stays canceled whatever comes late", async () => {

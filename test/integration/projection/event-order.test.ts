@@ -180,7 +180,7 @@ describe("within one second", () => {
     ];
     for (const name of await deliverInEveryOrder(database, events)) {
       const [row] =
-        await database.sql`select balance, metadata from billing.customers where id = ${`cus_${name}Ada`}`;
+        await database.sql`select balance, billing_private.metadata_of(id) as metadata from billing.customers where id = ${`cus_${name}Ada`}`;
       expect(row).toEqual({ balance: "500", metadata: { a: "1", b: "2" } });
     }
   });

@@ -12,6 +12,7 @@ const ABOUT_NOBODY = [
   "billing.dunning_policies",
   "billing.job_problems",
   "billing_private.error_codes",
+  "billing_private.metadata_pass",
   "billing_private.refresh_handlers",
   "billing_private.personal_data",
 ];

@@ -50,7 +50,7 @@ function newCharge(account: Account, intent: PaymentIntent, values: Partial<Char
 
 /** An attempt that the card's bank declines. */
 export function failAttempt(account: Account, intentId: string): void {
-  const code = account.random.pick(["insufficient_funds", "expired_card", "generic_decline"]);
+  const code = account.random.pick(["insufficient_funds", "expired_card", "generic_decline", "stolen_card"]);
   const failed = newCharge(account, account.get(intentId), { status: "failed", ...declinedOutcome(code) });
   account.create(failed, "charge.failed");
   account.change(

@@ -35,7 +35,7 @@ export function truthOf(account: Account): ExpectedRow[] {
     if (!account.lastTold.has(id) && !account.deletedAt.has(id)) continue;
     const deletedAt = time(account.deletedAt.get(id));
     const add = (table: string, row: Row, ...toldBy: string[]) =>
-      expected.push({ table, row, toldBy: [id, ...toldBy] });
+      expected.push(...seenByUsers({ table, row, toldBy: [id, ...toldBy] }));
     switch (object.object) {
       case "customer":
         add("customers", {
@@ -74,6 +74,11 @@ export function truthOf(account: Account): ExpectedRow[] {
           ...charges.map((one) => one.id),
           ...contestsOf(account, id).map((one) => one.id),
         );
+        const { last_payment_error: error } = object as unknown as PaymentIntent;
+        if (error) {
+          const { decline_code: failure_code, message: failure_message } = error;
+          add("payment_failures", { payment_id: id, failure_code, failure_message });
+        }
         break;
       }
       case "charge":
@@ -98,6 +103,32 @@ export function truthOf(account: Account): ExpectedRow[] {
     }
   }
   return expected;
+}
+
+/** Of the codes in the histories, those a payer is told; every other one reads generic_decline. */
+const TOLD_CODES = ["insufficient_funds", "expired_card"];
+
+/** What the histories' settings let users read of metadata. */
+export const VISIBLE_METADATA = ["note", "po"];
+
+const METADATA_IS_KEPT_APART = [
+  "customers",
+  "subscriptions",
+  "subscription_items",
+  "invoices",
+  "payments",
+  "payment_methods",
+];
+
+/** Where users read a table, its rows have the metadata they may read; all of it is a row of object_metadata. */
+function seenByUsers(expected: ExpectedRow): ExpectedRow[] {
+  const { table, row, toldBy } = expected;
+  if (!METADATA_IS_KEPT_APART.includes(table)) return [expected];
+  const all = (row.metadata ?? {}) as Record<string, unknown>;
+  const metadata = Object.fromEntries(Object.entries(all).filter(([key]) => VISIBLE_METADATA.includes(key)));
+  const shown = { ...expected, row: { ...row, metadata } };
+  if (Object.keys(all).length === 0) return [shown];
+  return [shown, { table: "object_metadata", row: { object_id: row.id, metadata: all }, toldBy }];
 }
 
 export function time(seconds: number | null | undefined): string | null {
@@ -335,8 +366,10 @@ function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): 
       : {}),
     card_brand: best ? "visa" : null,
     card_last4: best ? "4242" : null,
-    failure_code: error?.decline_code ?? null,
-    failure_message: error?.message ?? null,
+    failure_code:
+      error?.decline_code === undefined
+        ? null
+        : (TOLD_CODES.find((code) => code === error.decline_code) ?? "generic_decline"),
     receipt_url: best?.receipt_url ?? null,
     description: intent.description,
     metadata: intent.metadata,
@@ -362,7 +395,6 @@ function chargeRow(account: Account, charge: Charge): Row {
     card_brand: "visa",
     card_last4: "4242",
     failure_code: null,
-    failure_message: null,
     receipt_url: charge.receipt_url,
     description: charge.description,
     metadata: charge.metadata,
