@@ -9,6 +9,8 @@ export interface MonthFigures {
   held: number;
   recovered: number;
   lost: number;
+  /** Settled with a credit note, a balance or credits: no money came. */
+  settledWithoutPayment: number;
   letOff: number;
   /** How many were recovered after which mail had been the last one. */
   recoveredAfter: Record<Stage, number>;
@@ -74,7 +76,7 @@ export async function readFigures(sql: TransactionSql, months: number): Promise<
   if (!clock) throw new Error("the database did not tell the time");
   const outcomes = await sql<OutcomeRow[]>`
     select o.month::text as month, o.currency,
-      o.opened, o.still_open, o.held, o.recovered, o.lost, o.let_off,
+      o.opened, o.still_open, o.held, o.recovered, o.lost, o.settled_without_payment, o.let_off,
       o.recovered_before_notice, o.recovered_after_notice, o.recovered_after_urgent_reminder,
       o.recovered_after_final_warning, o.median_days_to_recover,
       o.amount_due, o.amount_recovered, o.amount_lost, o.amount_open
@@ -126,6 +128,7 @@ function monthOf(row: OutcomeRow): MonthFigures {
     held: count("held"),
     recovered: count("recovered"),
     lost: count("lost"),
+    settledWithoutPayment: count("settled_without_payment"),
     letOff: count("let_off"),
     recoveredAfter: {
       not_told: count("recovered_before_notice"),

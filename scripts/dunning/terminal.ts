@@ -42,13 +42,14 @@ function currencyAsText(figures: CurrencyFigures, columns: number): string {
       "lost",
       "open",
       "held",
+      "credited",
       "let off",
       "rate",
       "days",
       "came in",
       "of",
     ],
-    colAligns: ["left", ...Array<"right">(10).fill("right")],
+    colAligns: ["left", ...Array<"right">(11).fill("right")],
     ...compact,
   });
   for (const month of months) {
@@ -59,6 +60,7 @@ function currencyAsText(figures: CurrencyFigures, columns: number): string {
       month.lost,
       month.stillOpen,
       month.held,
+      month.settledWithoutPayment,
       month.letOff,
       percent(rateOf(month)),
       days(month.medianDays),

@@ -20,7 +20,8 @@ create table billing.dunning_cases (
   constraint subject_is_the_subscription check (subscription is null or subscription = subject_id),
   constraint status_is_known check (status in ('open', 'closed')),
   constraint outcome_is_known check (outcome in (
-    'recovered', 'voided', 'uncollectible', 'ended', 'subscription_ended', 'customer_deleted', 'closed_by_hand'
+    'recovered', 'settled_without_payment', 'voided', 'uncollectible', 'ended', 'subscription_ended', 'customer_deleted',
+    'closed_by_hand'
   )),
   constraint only_the_closed_have_an_outcome check ((status = 'closed') = (outcome is not null and closed_at is not null)),
   constraint amounts_are_not_negative check (amount_due >= 0 and amount_recovered >= 0)
@@ -32,11 +33,11 @@ comment on column billing.dunning_cases.subject_id is 'What is overdue: subscrip
 comment on column billing.dunning_cases.customer is 'Who owes (billing.customers.id).';
 comment on column billing.dunning_cases.policy_id is 'The policy, in the version it was opened with.';
 comment on column billing.dunning_cases.outcome is
-  'recovered: paid. voided, uncollectible: the invoices were. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
+  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
 comment on column billing.dunning_cases.anchor_at is
   'From when days are counted (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
-comment on column billing.dunning_cases.amount_recovered is 'What was paid of its invoices by the time it closed, minor units of currency.';
+comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
   'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
@@ -53,7 +54,9 @@ create index dunning_cases_by_policy on billing.dunning_cases (policy_id);
 create table billing.dunning_case_invoices (
   invoice text primary key,
   case_id bigint not null references billing.dunning_cases (id),
-  overdue_since timestamptz not null
+  overdue_since timestamptz not null,
+  amount_paid_before bigint not null default 0,
+  constraint amount_paid_before_is_not_negative check (amount_paid_before >= 0)
 );
 
 comment on table billing.dunning_case_invoices is
@@ -61,6 +64,8 @@ comment on table billing.dunning_case_invoices is
 comment on column billing.dunning_case_invoices.invoice is 'Invoice (billing.invoices.id).';
 comment on column billing.dunning_case_invoices.case_id is 'The case (billing.dunning_cases.id), the last one where a person had it dunned again.';
 comment on column billing.dunning_case_invoices.overdue_since is 'First failed attempt, or due date (UTC), when it joined the case.';
+comment on column billing.dunning_case_invoices.amount_paid_before is
+  'What had been paid of it when it joined the case, minor units: no money that dunning recovered.';
 
 create index dunning_case_invoices_by_case on billing.dunning_case_invoices (case_id);
 

@@ -73,9 +73,10 @@ begin
         p_now
       );
     end if;
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since)
-    select v.invoice, opened.id, v.overdue_since
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, amount_paid_before)
+    select v.invoice, opened.id, v.overdue_since, coalesce(i.amount_paid, 0)
     from billing_private.overdue_invoices as v
+    join billing.invoices as i on i.id = v.invoice
     where v.invoice = any (found_overdue.invoices);
     has_news := true;
   end loop;

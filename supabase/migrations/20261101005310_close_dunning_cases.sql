@@ -23,6 +23,34 @@ $$;
 comment on function billing_private.ended_by_dunning is
   'Whether the subscription of a case was canceled or paused by our own hand: Stripe''s record carries the case in its metadata.';
 
+create function billing_private.recovered_amount(p_case_id bigint)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+  -- Stripe calls an invoice paid that a credit note, a balance or credits settled; only amount_paid is money.
+  select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
+  from billing.dunning_case_invoices as k
+  join billing.invoices as i on i.id = k.invoice
+  where k.case_id = p_case_id;
+$$;
+
+comment on function billing_private.recovered_amount is
+  'The money that has come for the invoices of a case since they joined it, minor units of its currency.';
+
+create function billing_private.is_settled_while_ending(p_case billing.dunning_cases, p_outcome text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select p_outcome in ('recovered', 'settled_without_payment', 'voided') and billing_private.ended_by_dunning(p_case);
+$$;
+
+comment on function billing_private.is_settled_while_ending is
+  'Whether nothing is owed any more of a case whose subscription our own hand has ended all the same.';
+
 create function billing_private.dunning_outcome(p_case billing.dunning_cases)
 returns text
 language plpgsql
@@ -53,7 +81,7 @@ begin
         select from billing.subscriptions as s where s.id = p_case.subscription and s.status in ('canceled', 'incomplete_expired')
       ) then 'subscription_ended'
     end;
-  elsif invoices.any_paid then
+  elsif invoices.any_paid and billing_private.recovered_amount(p_case.id) > 0 then
     return 'recovered';
   elsif invoices.any_uncollectible then
     return case
@@ -61,6 +89,8 @@ begin
         or (select p.end_action from billing.dunning_policies as p where p.id = p_case.policy_id) <> 'mark_uncollectible'
       then 'uncollectible'
     end;
+  elsif invoices.any_paid then
+    return 'settled_without_payment';
   end if;
   return 'voided';
 end;
@@ -129,7 +159,7 @@ begin
   from billing.dunning_case_invoices as k
   join billing.invoices as i on i.id = k.invoice
   where k.case_id = p_case.id and i.status = 'paid'
-  order by i.paid_at desc nulls last, i.id
+  order by i.amount_paid > 0 desc, i.paid_at desc nulls last, i.id
   limit 1;
   perform billing_private.owe_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
@@ -201,7 +231,7 @@ end;
 $$;
 
 comment on function billing_private.alert_paid_while_ending is
-  'Owes a person the news that a customer paid in the very moment their subscription was ended, once a case; nobody is told that all is well.';
+  'Owes a person the news that a debt was settled in the very moment the subscription was ended, once a case; nobody is told that all is well.';
 
 create function billing_private.close_dunning_case(p_case billing.dunning_cases, p_outcome text, p_now timestamptz)
 returns void
@@ -209,14 +239,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  recovered bigint;
+  recovered constant bigint := billing_private.recovered_amount(p_case.id);
   had_mail boolean;
 begin
-  select coalesce(sum(i.amount_paid) filter (where i.status = 'paid'), 0)
-  into recovered
-  from billing.dunning_case_invoices as k
-  join billing.invoices as i on i.id = k.invoice
-  where k.case_id = p_case.id;
   update billing.dunning_cases as c
   set status = 'closed', outcome = p_outcome, closed_at = p_now, amount_recovered = recovered, holds = '{}'
   where c.id = p_case.id;
@@ -224,7 +249,7 @@ begin
     select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind <> 'end' and d.status in ('planned', 'sent')
   );
   perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
-  if p_outcome = 'recovered' and billing_private.ended_by_dunning(p_case) then
+  if billing_private.is_settled_while_ending(p_case, p_outcome) then
     perform billing_private.alert_paid_while_ending(p_case, p_now);
   elsif p_outcome = 'recovered' and had_mail then
     perform billing_private.owe_recovery_email(p_case, recovered, p_now);

@@ -37,7 +37,7 @@ begin
   for known in select * from billing.dunning_cases as c where c.subscription = p_event.object_id order by c.id loop
     if known.status = 'open' then
       perform billing_private.settle_dunning_cases(known.customer, moment);
-    elsif known.outcome = 'recovered' and billing_private.ended_by_dunning(known) then
+    elsif billing_private.is_settled_while_ending(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, moment);
     end if;
   end loop;

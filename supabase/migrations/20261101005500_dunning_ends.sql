@@ -135,7 +135,7 @@ begin
   perform billing_private.settle_dunning_cases(known.customer, p_now);
   select * into known from billing.dunning_cases as c where c.id = known.id;
   if known.status = 'closed' then
-    if known.outcome = 'recovered' and billing_private.ended_by_dunning(known) then
+    if billing_private.is_settled_while_ending(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, p_now);
       return 'paid_while_ending';
     end if;

@@ -39,6 +39,7 @@ select
   count(*) filter (where c.is_recovered and c.last_mail = 'urgent_reminder') as recovered_after_urgent_reminder,
   count(*) filter (where c.is_recovered and c.last_mail = 'final_warning') as recovered_after_final_warning,
   count(*) filter (where c.is_lost) as lost,
+  count(*) filter (where c.outcome = 'settled_without_payment') as settled_without_payment,
   count(*) filter (where c.outcome in ('voided', 'closed_by_hand')) as let_off,
   round(
     count(*) filter (where c.is_recovered)::numeric / nullif(count(*) filter (where c.is_recovered or c.is_lost), 0), 4
@@ -54,20 +55,22 @@ group by 1, 2;
 comment on view billing.dunning_outcomes is
   'How much was saved: one row per month in which cases were opened (UTC) and currency. Amounts in minor units of currency.';
 comment on column billing.dunning_outcomes.month is 'First day of the month in which the cases were opened, whenever they came to their end.';
-comment on column billing.dunning_outcomes.opened is 'Cases: still_open, recovered, lost and let_off add up to it.';
+comment on column billing.dunning_outcomes.opened is 'Cases: still_open, recovered, settled_without_payment, lost and let_off add up to it.';
 comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last looked at.';
 comment on column billing.dunning_outcomes.still_open is 'Neither paid nor given up yet.';
-comment on column billing.dunning_outcomes.recovered is 'Paid.';
+comment on column billing.dunning_outcomes.recovered is 'Paid, with money.';
 comment on column billing.dunning_outcomes.recovered_before_notice is 'Paid before any mail had left.';
 comment on column billing.dunning_outcomes.recovered_after_notice is 'Paid when the notice was the last mail that had left.';
 comment on column billing.dunning_outcomes.recovered_after_urgent_reminder is 'Paid when the urgent reminder was.';
 comment on column billing.dunning_outcomes.recovered_after_final_warning is 'Paid when the final warning was.';
 comment on column billing.dunning_outcomes.lost is 'Unpaid at the end: by the policy, written off, the subscription ended otherwise, or the customer deleted.';
+comment on column billing.dunning_outcomes.settled_without_payment is
+  'Settled with a credit note, a balance or credits: nothing is owed any more, and no money came.';
 comment on column billing.dunning_outcomes.let_off is 'Voided, or closed by hand.';
 comment on column billing.dunning_outcomes.recovery_rate is 'recovered of recovered and lost, 0 to 1; null while neither.';
 comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of the recovered ones from the first failure, or due date, to the end of the case.';
 comment on column billing.dunning_outcomes.amount_due is 'The most that was overdue at once in each case, added up.';
-comment on column billing.dunning_outcomes.amount_recovered is 'What was paid by the end of the cases, also of cases that were lost in the end.';
+comment on column billing.dunning_outcomes.amount_recovered is 'The money that came while the cases were open, also of cases that were lost in the end.';
 comment on column billing.dunning_outcomes.amount_lost is 'What was not, of the lost ones.';
 comment on column billing.dunning_outcomes.amount_open is 'Of the open ones.';
 

@@ -17,7 +17,7 @@ const outcomes = () =>
       select
         month::text, currency, opened::int, still_open::int, held::int, recovered::int, recovered_before_notice::int,
         recovered_after_notice::int, recovered_after_urgent_reminder::int, recovered_after_final_warning::int, lost::int,
-        let_off::int, recovery_rate::float, median_days_to_recover::float, amount_due::int, amount_recovered::int,
+        let_off::int, settled_without_payment::int, recovery_rate::float, median_days_to_recover::float, amount_due::int, amount_recovered::int,
         amount_lost::int, amount_open::int
       from billing.dunning_outcomes order by month, currency`;
   });
@@ -41,13 +41,23 @@ describe("billing.dunning_outcomes", () => {
     await book(database, {});
     await book(database, { holds: ["dispute"] });
     await book(database, { outcome: "recovered" });
+    await book(database, { outcome: "settled_without_payment" });
     for (const outcome of ["ended", "uncollectible", "subscription_ended", "customer_deleted"]) {
       await book(database, { outcome });
     }
     await book(database, { outcome: "voided" });
     await book(database, { outcome: "closed_by_hand" });
     expect(await outcomes()).toMatchObject([
-      { opened: 9, still_open: 2, held: 1, recovered: 1, lost: 4, let_off: 2, recovery_rate: 0.2 },
+      {
+        opened: 10,
+        still_open: 2,
+        held: 1,
+        recovered: 1,
+        settled_without_payment: 1,
+        lost: 4,
+        let_off: 2,
+        recovery_rate: 0.2,
+      },
     ]);
   });
 

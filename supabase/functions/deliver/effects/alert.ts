@@ -40,7 +40,7 @@ const CAUSES: Record<string, string> = {
   dunning_did_not_run:
     "The day's run over overdue payments has not finished, two hours after its time. See billing.dunning_runs and billing.job_problems.",
   paid_while_ending:
-    "A customer paid in the very moment in which their subscription was ended for non-payment. Start it again, or give the money back; nobody has told them anything.",
+    "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
 };
 
 /** Tells the operator: by mail, which is keyed, and then on the webhook, which is not and therefore comes last. */
