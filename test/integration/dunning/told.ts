@@ -5,7 +5,7 @@ import { type ApiVersion, inShapeOf, linksOf, NEWEST } from "../../support/old-s
 import { price, product } from "../../support/stripe/catalogue.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import { previousAttributes, type StripeObject, stripeEvent } from "../../support/stripe/events.ts";
-import { invoice } from "../../support/stripe/invoices.ts";
+import { type InvoiceValues, invoice } from "../../support/stripe/invoices.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
 import type { Invoice, Subscription } from "../../support/stripe/wire.ts";
 
@@ -62,7 +62,7 @@ export function paused(
 }
 
 /** An open invoice of the subscription whose first attempt has failed. */
-export function unpaid(values: Partial<Invoice> = {}): Invoice {
+export function unpaid(values: Partial<InvoiceValues> = {}): Invoice {
   return invoice({
     id: INVOICE,
     created: START,
