@@ -349,17 +349,20 @@ export type Database = {
       };
       dunning_case_invoices: {
         Row: {
+          amount_paid_before: number;
           case_id: number;
           invoice: string;
           overdue_since: string;
         };
         ComputedFields: never;
         Insert: {
+          amount_paid_before?: number;
           case_id: number;
           invoice: string;
           overdue_since: string;
         };
         Update: {
+          amount_paid_before?: number;
           case_id?: number;
           invoice?: string;
           overdue_since?: string;
@@ -1681,6 +1684,7 @@ export type Database = {
           recovered_after_urgent_reminder: number | null;
           recovered_before_notice: number | null;
           recovery_rate: number | null;
+          settled_without_payment: number | null;
           still_open: number | null;
         };
         ComputedFields: never;
