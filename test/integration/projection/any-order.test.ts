@@ -9,7 +9,7 @@ import { API_VERSIONS } from "../../support/old-shapes.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_HISTORIES makes it longer or shorter. */
 const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
-const COUNT = Number(process.env.DUEBASE_HISTORIES ?? 200);
+const COUNT = Number(process.env.DUEBASE_HISTORIES ?? 60);
 const SHUFFLES = 2;
 
 const IN_ORDER = 0;
