@@ -3,19 +3,21 @@ import { type AmountLine, Amounts } from "./components/amounts.tsx";
 import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Figure, Note } from "./components/text.tsx";
-import type { MinorUnits, PaymentReceiptProps, ReceiptLine } from "./contract.ts";
+import type { PaymentReceiptProps, ReceiptLine } from "./contract.ts";
 import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { type BillPart, billParts, saysQuantity } from "./rendering/bill.ts";
 import { type Addressed, speak, type Voice } from "./rendering/voice.ts";
 
 /** Gmail cuts an email off at 102 KB: a long bill is left to the invoice. */
 const linesShown = 20;
 
-/** “Your receipt from Acme: €49.00” */
+/** “Your receipt from Acme: €49.00 (NL-0042)” */
 export function subject(props: Addressed<PaymentReceiptProps>): string {
   const { words, money } = speak(props);
   return words.paymentReceipt.subject({
     app: props.brand.appName,
     amount: money(props.amountPaid, props.currency),
+    number: props.invoiceNumber || undefined,
   });
 }
 
@@ -28,6 +30,12 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
   const paid = money(props.amountPaid, props.currency);
   const hidden =
     Math.max(props.lines.length, props.lineCount ?? 0) - Math.min(props.lines.length, linesShown);
+  const remark =
+    props.moreLines && (props.lineCount ?? 0) <= props.lines.length
+      ? receipt.moreLinesUncounted
+      : hidden > 0
+        ? receipt.moreLines(voice.number(hidden))
+        : undefined;
   return (
     <Layout
       {...props}
@@ -47,7 +55,7 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
       <Amounts
         heads={[receipt.item, receipt.amount]}
         lines={props.lines.slice(0, linesShown).map((line) => billLine(line, props, voice))}
-        remark={hidden > 0 ? receipt.moreLines(voice.number(hidden)) : undefined}
+        remark={remark}
         totals={totals(props, voice)}
       />
       <Facts
@@ -62,48 +70,31 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
   );
 }
 
-function billLine(
-  line: ReceiptLine,
-  { currency, productName }: PaymentReceiptProps,
-  voice: Voice,
-): AmountLine {
-  const description = line.description || voice.product(productName);
-  const many = line.quantity && line.quantity > 1 ? voice.number(line.quantity) : undefined;
+function billLine(line: ReceiptLine, { currency }: PaymentReceiptProps, voice: Voice): AmountLine {
+  const receipt = voice.words.paymentReceipt;
+  const description = line.description || receipt.unnamed;
+  const { quantity } = line;
+  const isSaid = !quantity || quantity === 1 || saysQuantity(description, quantity);
   return {
-    label: many === undefined ? description : voice.words.paymentReceipt.quantity(description, many),
+    label: isSaid ? description : receipt.quantity(description, voice.number(quantity)),
     detail: line.periodStart && line.periodEnd ? voice.period(line.periodStart, line.periodEnd) : undefined,
     amount: voice.money(line.amount, currency),
   };
 }
 
-function totals(props: PaymentReceiptProps, { words, money }: Voice): AmountLine[] {
+function totals(props: PaymentReceiptProps, { words, money, percent }: Voice): AmountLine[] {
   const receipt = words.paymentReceipt;
-  const amount = (value: MinorUnits) => money(value, props.currency);
-  const minus = (value: MinorUnits) => amount((-BigInt(value)).toString());
-  const taxes = (props.taxes ?? []).map((tax) => ({ ...tax, label: tax.label || receipt.tax }));
-  const discounts = props.discounts ?? [];
-  const sums = [
-    ...discounts.map(({ label, amount: value }) => ({
-      label: label || receipt.discount,
-      amount: minus(value),
-    })),
-    ...taxes
-      .filter(({ inclusive }) => !inclusive)
-      .map((tax) => ({ label: tax.label, amount: amount(tax.amount) })),
-  ];
-  const included = taxes
-    .filter(({ inclusive }) => inclusive)
-    .map((tax) => ({ label: receipt.taxIncluded(tax.label), amount: amount(tax.amount) }));
-  const credit = props.creditApplied && BigInt(props.creditApplied) !== 0n ? props.creditApplied : undefined;
-  const total = { label: receipt.total, amount: amount(props.total) };
-  return [
-    // A subtotal that nothing is added to or taken from would only be the total said twice.
-    ...(sums.length > 0 ? [{ label: receipt.subtotal, amount: amount(props.subtotal) }, ...sums] : []),
-    total,
-    ...included,
-    ...(credit === undefined ? [] : [{ label: receipt.creditApplied, amount: minus(credit) }]),
-    { label: receipt.amountPaid, amount: amount(props.amountPaid) },
-  ];
+  const taxName = ({ label, rate }: BillPart) =>
+    `${label ?? receipt.tax}${rate === undefined ? "" : ` ${percent(rate)}`}`;
+  return billParts(props).map((part) => ({
+    label:
+      part.kind === "tax"
+        ? taxName(part)
+        : part.kind === "includedTax"
+          ? receipt.taxIncluded(taxName(part))
+          : (part.label ?? receipt.parts[part.kind]),
+    amount: money(part.amount.toString(), props.currency),
+  }));
 }
 
 PaymentReceipt.PreviewProps = {
@@ -123,11 +114,9 @@ PaymentReceipt.PreviewProps = {
     },
     { description: "Extra storage, 100 GB", quantity: 1, amount: 900 },
   ],
-  subtotal: 15600,
-  discounts: [{ label: "Autumn offer, 10%", amount: 1560 }],
-  taxes: [{ label: "VAT 23%", amount: 3229, inclusive: false }],
+  discounts: [{ label: "Autumn offer", amount: 1560 }],
+  taxes: [{ label: "VAT", rate: 23, amount: 3229, inclusive: false }],
   total: 17269,
-  creditApplied: null,
   amountPaid: 17269,
   paymentMethod: { type: "card", brand: "visa", last4: "4242" },
   hostedInvoiceUrl: previewInvoiceUrl,

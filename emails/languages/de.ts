@@ -318,22 +318,35 @@ export const de: Language = {
 
   paymentReceipt: {
     status: "Zahlungsbeleg",
-    subject: ({ app, amount }) => `Ihr Zahlungsbeleg von ${app}: ${amount}`,
+    subject: ({ app, amount, number }) =>
+      `Ihr Zahlungsbeleg von ${app}: ${amount}${number === undefined ? "" : ` (${number})`}`,
     title: (app) => `Zahlungsbeleg von ${app}`,
     preview: (amount, date) => `Wir haben am ${date} ${amount} erhalten. Vielen Dank.`,
     paidOn: (date) => `Bezahlt am ${date}`,
     thanks: "Vielen Dank für Ihre Zahlung.",
     quantity: (description, quantity) => `${description} × ${quantity}`,
     moreLines: (count) => `Und ${count} weitere auf der Rechnung`,
+    moreLinesUncounted: "Und weitere auf der Rechnung",
+    /** A line that neither Stripe nor its product has a name for. */
+    unnamed: "Weitere Position",
     item: "Position",
     amount: "Betrag",
-    subtotal: "Zwischensumme",
-    discount: "Rabatt",
     tax: "Steuer",
     taxIncluded: (label) => `Enthält ${label}`,
-    total: "Gesamt",
-    creditApplied: "Verrechnetes Guthaben",
-    amountPaid: "Bezahlter Betrag",
+    parts: {
+      subtotal: "Zwischensumme",
+      discount: "Rabatt",
+      billingCredits: "Nutzungsguthaben",
+      shipping: "Versand",
+      adjustment: "Sonstige Anpassungen",
+      total: "Gesamt",
+      creditNotes: "Vorab gutgeschrieben",
+      carriedOver: "Übertrag von früher",
+      carriedForward: "Übertrag auf die nächste Rechnung",
+      creditUsed: "Verrechnetes Guthaben",
+      creditAdded: "Ihrem Guthaben hinzugefügt",
+      paid: "Bezahlter Betrag",
+    },
   },
 
   refundIssued: {

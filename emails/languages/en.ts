@@ -385,22 +385,35 @@ export const en = {
 
   paymentReceipt: {
     status: "Receipt",
-    subject: ({ app, amount }: { app: string; amount: string }) => `Your receipt from ${app}: ${amount}`,
+    subject: ({ app, amount, number }: { app: string; amount: string; number: string | undefined }) =>
+      `Your receipt from ${app}: ${amount}${number === undefined ? "" : ` (${number})`}`,
     title: (app: string) => `Receipt from ${app}`,
     preview: (amount: string, date: string) => `We received ${amount} on ${date}. Thank you.`,
     paidOn: (date: string) => `Paid on ${date}`,
     thanks: "Thank you for your payment.",
     quantity: (description: string, quantity: string) => `${description} × ${quantity}`,
     moreLines: (count: string) => `And ${count} more on the invoice`,
+    moreLinesUncounted: "And more on the invoice",
+    /** A line that neither Stripe nor its product has a name for. */
+    unnamed: "Other item",
     item: "Item",
     amount: "Amount",
-    subtotal: "Subtotal",
-    discount: "Discount",
     tax: "Tax",
     taxIncluded: (label: string) => `Includes ${label}`,
-    total: "Total",
-    creditApplied: "Credit used",
-    amountPaid: "Amount paid",
+    parts: {
+      subtotal: "Subtotal",
+      discount: "Discount",
+      billingCredits: "Credits for usage",
+      shipping: "Shipping",
+      adjustment: "Other adjustments",
+      total: "Total",
+      creditNotes: "Credited before payment",
+      carriedOver: "Carried over from before",
+      carriedForward: "Carried over to the next invoice",
+      creditUsed: "Credit used",
+      creditAdded: "Added to your credit",
+      paid: "Amount paid",
+    },
   },
 
   refundIssued: {

@@ -13,7 +13,7 @@ import { cleanName } from "./names.ts";
 z.config({ jitless: true });
 
 /** Nobody's bill, but some attacker's: more than this is refused instead of laid out. */
-const most = { invoices: 50, lines: 1000, parts: 20 };
+const most = { invoices: 50, lines: 1000, parts: 100 };
 
 const absent = <Type extends z.ZodType>(type: Type) => z.nullish(type);
 const name = z.string().transform((text) => cleanName(text));
@@ -152,17 +152,28 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
       )
       .max(most.lines, `more than ${most.lines} lines; send the first of them, and lineCount`),
     lineCount: absent(z.int().min(0, "fewer than no lines")),
-    subtotal: amount,
+    moreLines: absent(z.boolean()),
     discounts: absent(
       z.array(z.strictObject({ label: absent(name), amount })).max(most.parts, "too many discounts"),
     ),
+    shipping: absent(amount),
     taxes: absent(
       z
-        .array(z.strictObject({ label: absent(name), amount, inclusive: absent(z.boolean()) }))
+        .array(
+          z.strictObject({
+            label: absent(name),
+            rate: absent(z.number().min(0, "a negative rate")),
+            amount,
+            inclusive: absent(z.boolean()),
+          }),
+        )
         .max(most.parts, "too many taxes"),
     ),
+    billingCredits: absent(amount),
     total: amount,
-    creditApplied: absent(amount),
+    creditNotes: absent(amount),
+    balanceBefore: absent(amount),
+    balanceAfter: absent(amount),
     amountPaid: amount,
     paymentMethod: absent(paymentMethod),
     hostedInvoiceUrl: absent(link),

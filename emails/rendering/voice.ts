@@ -22,6 +22,8 @@ export interface Voice {
   /** The month a card is valid to the end of. */
   month(card: { expMonth: number; expYear: number }): string;
   number(value: number): string;
+  /** A rate in percent: 7.5 is "7.5%". */
+  percent(rate: number): string;
   price(price: Price): string;
   /** A payment method within a sentence; undefined where there is none to name. */
   method(method: PaymentMethod | null | undefined): string | undefined;
@@ -45,6 +47,8 @@ export function speak({ brand, locale }: Setting): Voice {
     period: (from, to) => formatPeriod(from, to, locale, brand.timeZone),
     month: (card) => formatMonth(card.expYear, card.expMonth, locale),
     number: (value) => new Intl.NumberFormat(locale).format(value),
+    percent: (rate) =>
+      new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 4 }).format(rate / 100),
     price: ({ amount, currency, interval, intervalCount }) =>
       words.common.price({ amount: money(amount, currency), interval, count: intervalCount }),
     method: (method) => (method ? words.common.method(describeMethod(method)) : undefined),

@@ -154,7 +154,9 @@ export interface SubscriptionResumedProps extends AboutProduct {
 }
 
 export interface ReceiptLine {
+  /** Null: neither Stripe nor its product has a name for it. */
   description?: string | null;
+  /** Said behind the description, unless that says it already, as Stripe's own descriptions do. */
   quantity?: number | null;
   /** Before discounts and exclusive tax, as Stripe's invoice line has it; negative for a credit. */
   amount: MinorUnits;
@@ -170,14 +172,24 @@ export interface PaymentReceiptProps extends AboutProduct {
   lines: ReceiptLine[];
   /** How many lines the invoice has, where `lines` is not all of them. */
   lineCount?: number | null;
-  subtotal: MinorUnits;
-  /** Positive amounts; they are shown as deductions. */
+  /** There are more lines than `lines`, and how many is not known. */
+  moreLines?: boolean | null;
+  /** Positive amounts, those of single items too; they are shown as deductions. */
   discounts?: { label?: string | null; amount: MinorUnits }[] | null;
-  /** `inclusive` taxes are contained in the amounts above and not added. */
-  taxes?: { label?: string | null; amount: MinorUnits; inclusive?: boolean | null }[] | null;
+  /** Before its tax. */
+  shipping?: MinorUnits | null;
+  /** `inclusive` taxes are contained in the amounts above and not added. `rate` is in percent: 7.5. */
+  taxes?:
+    | { label?: string | null; rate?: number | null; amount: MinorUnits; inclusive?: boolean | null }[]
+    | null;
+  /** Credits for usage that Stripe took off before tax, positive. */
+  billingCredits?: MinorUnits | null;
   total: MinorUnits;
-  /** Customer balance used for this invoice, positive. */
-  creditApplied?: MinorUnits | null;
+  /** Credit notes issued before the payment, positive. */
+  creditNotes?: MinorUnits | null;
+  /** Customer balance before and after the invoice: positive where the customer owes, negative where they have credit. */
+  balanceBefore?: MinorUnits | null;
+  balanceAfter?: MinorUnits | null;
   amountPaid: MinorUnits;
   paymentMethod?: PaymentMethod | null;
   hostedInvoiceUrl?: string | null;
