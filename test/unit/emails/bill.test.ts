@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { PaymentReceiptProps } from "../../../emails/contract.ts";
-import { minorUnitDigits } from "../../../emails/rendering/format.ts";
 import { type BillPart, billParts, saysQuantity } from "../../../emails/rendering/bill.ts";
+import { minorUnitDigits } from "../../../emails/rendering/format.ts";
 import { render } from "./rendered.ts";
 
 const amount = fc.integer({ min: 0, max: 5_000_000 });
