@@ -33,6 +33,37 @@ export async function completeCheckout(
   return stripe.checkout.sessions.retrieve(session);
 }
 
+/**
+ * Give a new card on the portal's page, reached as our mails reach it (`flow_data[type]=payment_method_update`):
+ * it becomes the customer's default, and no subscription's.
+ * @param card `pm_card_…` or a test card's number
+ * @throws with the page's words if the bank refuses the card
+ */
+export async function giveCardInPortal(stripe: Stripe, customer: string, card: string): Promise<void> {
+  const { url } = await stripe.billingPortal.sessions.create({
+    customer,
+    flow_data: { type: "payment_method_update" },
+  });
+  await submit(url, { action: "card", payment_method: card });
+}
+
+/** Cancel on the portal's page for the end of the period, or take that back. */
+export async function leaveInPortal(
+  stripe: Stripe,
+  customer: string,
+  subscription: string,
+  action: "leave" | "stay" = "leave",
+): Promise<void> {
+  const { url } = await stripe.billingPortal.sessions.create({ customer });
+  await submit(url, { action, subscription });
+}
+
+async function submit(url: string, fields: Record<string, string>): Promise<void> {
+  const response = await fetch(url, { method: "POST", body: new URLSearchParams(fields) });
+  const text = await response.text();
+  if (!response.ok) throw new Error(/role="alert">([^<]*)/.exec(text)?.[1] ?? `HTTP ${response.status}`);
+}
+
 /** Pass, or fail, the 3-D Secure a PaymentIntent waits for. */
 export async function authenticatePayment(
   stripe: Stripe,

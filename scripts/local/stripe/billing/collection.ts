@@ -3,7 +3,8 @@ import type { Invoice, PaymentIntent, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { type ApiError, afterEffects, cardError, invalidRequest } from "../http/errors.ts";
 import { confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
-import { subscriptionOf } from "./drafts.ts";
+import { ownMethod } from "./customers.ts";
+import { customerOfInvoice, subscriptionOf } from "./drafts.ts";
 import {
   finalizeInvoice,
   markPaid,
@@ -152,7 +153,9 @@ export function payInvoice(world: World, invoice: Invoice, options: PayOptions):
     markPaid(world, invoice, true);
     return invoice;
   }
-  const { paymentMethod, offSession } = options;
+  const { offSession } = options;
+  const given = options.paymentMethod;
+  const paymentMethod = given && ownMethod(world, customerOfInvoice(world, invoice), given, "payment_method");
   const outcome = attemptPayment(world, invoice, { automatic: false, paymentMethod, offSession });
   if (outcome === null || outcome.kind === "declined" || outcome.kind === "requires_action") {
     throw afterEffects(attemptError(world, invoice, outcome));

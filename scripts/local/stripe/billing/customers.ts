@@ -67,10 +67,11 @@ export function applyCustomer(
   if (paymentMethod === undefined || paymentMethod === alreadyDefault) return;
   customer.invoice_settings.default_payment_method =
     paymentMethod &&
-    attachedId(world, customer, paymentMethod, invoiceSettings.nameOf("default_payment_method"));
+    ownMethod(world, customer, paymentMethod, invoiceSettings.nameOf("default_payment_method"));
 }
 
-function attachedId(world: World, customer: Customer, id: string, param: string): string {
+/** A payment method, or a card saved the older way, that belongs to a customer. */
+export function ownMethod(world: World, customer: Customer, id: string, param: string): string {
   const paymentMethod = paymentMethodFor(world, id, param, customer);
   if (paymentMethod.customer !== customer.id) {
     throw invalidRequest(

@@ -35,6 +35,8 @@ export function afterInvoice(world: World, invoice: Invoice): void {
   if (!subscription) return;
   if (invoice.status === "paid" && subscription.pending_update)
     applyPendingUpdate(world, subscription, invoice);
+  if (invoice.status === "paid" && !isFirstCharge(invoice))
+    change(world, "customer.subscription.updated", subscription, (it) => keepMethod(world, it, invoice));
   if (subscription.latest_invoice !== invoice.id) return;
   const paid = invoice.status === "paid";
   if (subscription.status === "incomplete" && paid) activate(world, subscription, invoice);
@@ -44,15 +46,38 @@ export function afterInvoice(world: World, invoice: Invoice): void {
     finishResume(world, subscription);
 }
 
+/** A first payment is part of how a subscription starts; see activate and createSubscription. */
+function isFirstCharge(invoice: Invoice): boolean {
+  return (
+    invoice.billing_reason === "subscription_create" && invoice.collection_method === "charge_automatically"
+  );
+}
+
+/** What an invoice was charged to; undefined where no charge paid it. */
+function methodThatPaid(world: World, invoice: Invoice): string | undefined {
+  const payments = world.store.related("invoice_payment", "invoice", invoice.id);
+  const paid = payments.find((it) => it.status === "paid" && it.payment.payment_intent);
+  return world.store.get("payment_intent", paid?.payment.payment_intent ?? "")?.payment_method ?? undefined;
+}
+
+/**
+ * A subscription keeps the method that paid as its own default: each time with
+ * `save_default_payment_method: on_subscription`, once where Checkout made it.
+ */
+export function keepMethod(world: World, subscription: Subscription, invoice: Invoice): void {
+  const first = invoice.billing_reason === "subscription_create";
+  const keeps =
+    subscription.payment_settings?.save_default_payment_method === "on_subscription" ||
+    (first && world.store.hidden.checkoutSubscriptions.has(subscription.id));
+  if (keeps)
+    subscription.default_payment_method =
+      methodThatPaid(world, invoice) ?? subscription.default_payment_method;
+}
+
 function activate(world: World, subscription: Subscription, invoice: Invoice): void {
-  const intent = world.store.related("invoice_payment", "invoice", invoice.id)[0]?.payment.payment_intent;
-  const method = world.store.get("payment_intent", intent ?? "")?.payment_method ?? null;
   change(world, "customer.subscription.updated", subscription, (it) => {
     it.status = runningStatus(world, it);
-    // `save_default_payment_method: on_subscription` keeps the card the first payment was made with.
-    if (it.payment_settings?.save_default_payment_method === "on_subscription" && method) {
-      it.default_payment_method = method;
-    }
+    keepMethod(world, it, invoice);
   });
   scheduleSubscription(world, subscription);
 }

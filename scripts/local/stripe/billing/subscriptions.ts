@@ -5,9 +5,9 @@ import type { Customer, Invoice, Subscription, SubscriptionItem } from "../core/
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { paymentMethodFor } from "../payments/instruments.ts";
 import { createSetupIntent } from "../payments/setups.ts";
 import { attemptError, finalizeAndCollect, paymentMethodOf } from "./collection.ts";
+import { ownMethod } from "./customers.ts";
 import { draftFor } from "./cycle.ts";
 import { discountsFrom } from "./discounts.ts";
 import { refreshEntitlements } from "./entitlements.ts";
@@ -16,6 +16,7 @@ import { finalizeInvoice } from "./invoices.ts";
 import { checkItemsAgree, newItem, periodFrom, taxRatesFrom } from "./items.ts";
 import { nextBoundary, periodBoundary } from "./periods.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
+import { keepMethod } from "./standing.ts";
 
 export const paymentBehaviours = [
   "allow_incomplete",
@@ -44,18 +45,6 @@ export function trialEndFrom(params: Params, now: number): number | null {
     return end;
   }
   return days == null || days === 0 ? null : now + days * 86_400;
-}
-
-/** A payment method of the subscription's customer. */
-export function ownMethod(world: World, customer: Customer, id: string, param: string): string {
-  const method = paymentMethodFor(world, id, param, customer);
-  if (method.customer !== customer.id) {
-    throw invalidRequest(
-      `The customer does not have a payment method with the ID ${id}. The payment method must be attached to the customer.`,
-      { code: "resource_missing", param },
-    );
-  }
-  return method.id;
 }
 
 /** When to cancel: a time, or the end of the earliest or the latest of the items' periods. */
@@ -236,7 +225,10 @@ function startFirstPayment(
     );
   }
   const outcome = finalizeAndCollect(world, invoice);
-  if (outcome?.kind === "succeeded") return null;
+  if (outcome?.kind === "succeeded") {
+    keepMethod(world, subscription, invoice);
+    return null;
+  }
   if (behaviour === "error_if_incomplete") return attemptError(world, invoice, outcome);
   subscription.status = "incomplete";
   return null;

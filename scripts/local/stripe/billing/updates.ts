@@ -6,6 +6,7 @@ import { type ApiError, invalidRequest, resourceMissing } from "../http/errors.t
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { planOf, priceFrom } from "./catalogue.ts";
 import { attemptError, finalizeAndCollect } from "./collection.ts";
+import { ownMethod } from "./customers.ts";
 import { draftFor, subscriber } from "./cycle.ts";
 import { discountsFrom } from "./discounts.ts";
 import { refreshEntitlements } from "./entitlements.ts";
@@ -15,13 +16,7 @@ import { holdUpdate } from "./pending.ts";
 import { creditUnused, prorate } from "./proration.ts";
 import { endTrial } from "./renewal.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
-import {
-  cancelAtFrom,
-  leaveAtPeriodEnd,
-  ownMethod,
-  type PaymentBehaviour,
-  paymentBehaviours,
-} from "./subscriptions.ts";
+import { cancelAtFrom, leaveAtPeriodEnd, type PaymentBehaviour, paymentBehaviours } from "./subscriptions.ts";
 
 const prorationBehaviours = ["create_prorations", "always_invoice", "none"] as const;
 

@@ -1,7 +1,7 @@
 import { attemptError, attemptPayment, paymentMethodOf } from "../billing/collection.ts";
 import { createCustomer, shippingFrom } from "../billing/customers.ts";
 import { createSubscription } from "../billing/subscriptions.ts";
-import { emit } from "../core/events.ts";
+import { change, emit } from "../core/events.ts";
 import type { Card, CheckoutSession, Customer, PaymentIntent, PaymentMethod } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { afterEffects, invalidRequest } from "../http/errors.ts";
@@ -86,7 +86,8 @@ function subscribe(
       customer,
       new Params({
         ...(plan?.subscription ?? {}),
-        ...(method ? { default_payment_method: method } : {}),
+        // Where nothing is to be paid yet, nothing can show that the card works.
+        ...(method && session.amount_total === 0 ? { default_payment_method: method } : {}),
         items: sessionLines(world, session.id)
           .filter((line) => line.price?.recurring)
           .map((line) => ({ price: line.price?.id ?? "", quantity: String(line.quantity ?? 1) })),
@@ -97,10 +98,15 @@ function subscribe(
       }),
     );
   session.subscription = subscription.id;
+  world.store.hidden.checkoutSubscriptions.set(subscription.id, session.id);
   session.invoice = subscription.latest_invoice;
   const invoice = world.store.get("invoice", subscription.latest_invoice ?? "");
-  if (invoice?.status !== "open") return;
-  if (method) subscription.default_payment_method = method;
+  if (invoice?.status !== "open") {
+    change(world, "customer.subscription.updated", subscription, (it) => {
+      it.default_payment_method ??= method;
+    });
+    return;
+  }
   const outcome = attemptPayment(world, invoice, {
     automatic: false,
     paymentMethod: method ?? paymentMethodOf(world, invoice),

@@ -65,6 +65,8 @@ export interface Hidden {
   featureProducts: Map<string, string>;
   /** What a subscription was already told of: the end of a trial, the renewal ahead (both in seconds). */
   notices: Map<string, { trial?: number; upcoming?: number }>;
+  /** Checkout session of a subscription that was made by one. */
+  checkoutSubscriptions: Map<string, string>;
   /** Checkout session of a PaymentIntent. */
   intentSessions: Map<string, string>;
   /** Customer of an active entitlement. */
@@ -93,6 +95,7 @@ export class Store {
     sessions: new Map(),
     featureProducts: new Map(),
     notices: new Map(),
+    checkoutSubscriptions: new Map(),
     intentSessions: new Map(),
     entitlementCustomers: new Map(),
   };
