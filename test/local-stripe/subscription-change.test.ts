@@ -61,39 +61,6 @@ test("always_invoice charges the difference now; none charges nothing", async ()
   expect(pending.data).toEqual([]);
 });
 
-test("an update that cannot be paid waits in pending_update until it is", async () => {
-  const { subscription, customer, clock } = await subscribe(harness);
-  const failing = await stripe.paymentMethods.attach("pm_card_chargeCustomerFail", {
-    customer: customer.id,
-  });
-  await stripe.customers.update(customer.id, { invoice_settings: { default_payment_method: failing.id } });
-  const dearer = await harness.monthlyPrice(4000);
-  await harness.advance(clock, start + 10 * day);
-  const params: Stripe.SubscriptionUpdateParams = {
-    items: [{ id: subscription.items.data[0]?.id, price: dearer.id }],
-    proration_behavior: "always_invoice",
-    payment_behavior: "pending_if_incomplete",
-  };
-  const waiting = await stripe.subscriptions.update(subscription.id, params);
-  expect(waiting.pending_update?.subscription_items?.[0]?.price.id).toBe(dearer.id);
-  expect(waiting.items.data[0]?.price.unit_amount).toBe(2000);
-  const visa = await stripe.paymentMethods.attach("pm_card_visa", { customer: customer.id });
-  await stripe.invoices.pay(String(waiting.latest_invoice), { payment_method: visa.id });
-  const applied = await stripe.subscriptions.retrieve(subscription.id);
-  expect(applied.pending_update).toBeNull();
-  expect(applied.items.data[0]?.price.id).toBe(dearer.id);
-  expect(typesAbout(harness, subscription.id)).toContain("customer.subscription.pending_update_applied");
-
-  const third = await harness.monthlyPrice(9000);
-  await stripe.subscriptions.update(subscription.id, {
-    ...params,
-    items: [{ id: subscription.items.data[0]?.id, price: third.id }],
-  });
-  await harness.advance(clock, start + 12 * day);
-  expect(typesAbout(harness, subscription.id)).toContain("customer.subscription.pending_update_expired");
-  expect((await stripe.subscriptions.retrieve(subscription.id)).pending_update).toBeNull();
-});
-
 test("metadata alone is an update with exactly that in previous_attributes", async () => {
   const { subscription } = await subscribe(harness, { metadata: { plan: "a" } });
   await stripe.subscriptions.update(subscription.id, { metadata: { plan: "b", seat: "1" } });

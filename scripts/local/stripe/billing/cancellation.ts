@@ -2,6 +2,7 @@ import { change, emit } from "../core/events.ts";
 import type { Subscription } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { refreshEntitlements } from "./entitlements.ts";
+import { forgetPendingUpdate } from "./pending.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
 export interface CancelOptions {
@@ -31,16 +32,14 @@ export function endSubscription(
   subscription.canceled_at ??= now;
   subscription.ended_at = now;
   subscription.pause_collection = null;
-  subscription.pending_update = null;
+  forgetPendingUpdate(world, subscription);
   subscription.cancellation_details = {
     comment: subscription.cancellation_details?.comment ?? null,
     feedback: subscription.cancellation_details?.feedback ?? null,
     feedback_option: null,
     reason,
   };
-  for (const kind of ["subscription.unpause", "subscription.pending_update"]) {
-    world.jobs.set(kind, subscription.id, subscription.test_clock, null);
-  }
+  world.jobs.set("subscription.unpause", subscription.id, subscription.test_clock, null);
   scheduleSubscription(world, subscription);
   recordEffect(world, "subscription.canceled", subscription, null, reason);
   emit(world, "customer.subscription.deleted", subscription);

@@ -13,6 +13,7 @@ import {
   sendInvoice,
   voidInvoice,
 } from "./invoices.ts";
+import { isForPendingUpdate } from "./pending.ts";
 import { afterFailedAttempt } from "./standing.ts";
 
 /** What an invoice would be charged to, in Stripe's order of preference. */
@@ -74,11 +75,13 @@ export function attemptPayment(world: World, invoice: Invoice, attempt: Attempt)
 }
 
 function noteFailure(world: World, invoice: Invoice, attempt: Attempt, outcome: Outcome | null): void {
-  // A subscription's first invoice is not tried again by itself: the subscription is incomplete instead.
+  const subscription = subscriptionOf(world, invoice);
+  // A subscription's first invoice is not tried again by itself, nor one that a pending update waits for.
   const retrying =
     invoice.auto_advance === true &&
     invoice.collection_method === "charge_automatically" &&
-    invoice.billing_reason !== "subscription_create";
+    invoice.billing_reason !== "subscription_create" &&
+    !(subscription && isForPendingUpdate(world, subscription, invoice));
   const attempts = invoice.attempt_count + (attempt.automatic ? 1 : 0);
   const planned = attempt.automatic ? nextAttempt(world, invoice, attempts) : invoice.next_payment_attempt;
   change(world, "invoice.updated", invoice, (it) => {

@@ -8,6 +8,7 @@ import { blankInvoice } from "./drafts.ts";
 import { voidInvoice } from "./invoices.ts";
 import { intervalOf, periodFrom, restartPeriod } from "./items.ts";
 import { pauseSubscription } from "./pausing.ts";
+import { expirePendingUpdate } from "./pending.ts";
 import { nextBoundary } from "./periods.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
 
@@ -54,6 +55,7 @@ export function renew(world: World, subscription: Subscription): void {
     endSubscription(world, subscription, "cancellation_requested");
     return;
   }
+  expirePendingUpdate(world, subscription);
   const trialOver = subscription.status === "trialing";
   if (trialOver && stopsWithoutCard(world, subscription)) return;
   const boundary = periodEnd(subscription);

@@ -3,7 +3,7 @@ import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { endSubscription } from "./cancellation.ts";
 import { finishResume } from "./pausing.ts";
-import { applyPendingUpdate } from "./pending.ts";
+import { applyPendingUpdate, dropPendingUpdate, isForPendingUpdate } from "./pending.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
 function customerFor(world: World, invoice: Invoice): Customer | undefined {
@@ -33,8 +33,11 @@ export function afterInvoice(world: World, invoice: Invoice): void {
   const subscription = subscriptionFor(world, invoice);
   if (invoice.status === "paid") setDelinquent(world, customerFor(world, invoice), false);
   if (!subscription) return;
-  if (invoice.status === "paid" && subscription.pending_update)
-    applyPendingUpdate(world, subscription, invoice);
+  if (isForPendingUpdate(world, subscription, invoice)) {
+    if (invoice.status === "void") dropPendingUpdate(world, subscription);
+    if (invoice.status !== "paid") return;
+    applyPendingUpdate(world, subscription);
+  }
   if (invoice.status === "paid" && !isFirstCharge(invoice))
     change(world, "customer.subscription.updated", subscription, (it) => keepMethod(world, it, invoice));
   if (subscription.latest_invoice !== invoice.id) return;
@@ -95,6 +98,7 @@ function setStatus(world: World, subscription: Subscription, status: Subscriptio
  */
 export function afterFailedAttempt(world: World, invoice: Invoice, last: boolean): void {
   const subscription = subscriptionFor(world, invoice);
+  if (subscription && isForPendingUpdate(world, subscription, invoice)) return;
   setDelinquent(world, customerFor(world, invoice), true);
   if (!subscription) return;
   // A first payment that fails makes the subscription incomplete instead; see createSubscription.

@@ -8,7 +8,7 @@ import { settleRefund } from "../payments/refunds.ts";
 import { endSubscription } from "./cancellation.ts";
 import { attemptPayment, collect, collectPaused, markOverdue } from "./collection.ts";
 import { subscriptionOf } from "./drafts.ts";
-import { finalizeInvoice } from "./invoices.ts";
+import { finalizeInvoice, voidInvoice } from "./invoices.ts";
 import { expirePendingUpdate } from "./pending.ts";
 import { announceRenewal, announceTrialEnd, expireIncomplete, renew } from "./renewal.ts";
 import { scheduleSubscription } from "./schedule.ts";
@@ -54,6 +54,10 @@ const acts: Record<string, Act> = {
   "invoice.attempt": (world, id) => {
     const invoice = world.store.get("invoice", id);
     if (invoice?.status === "open") attemptPayment(world, invoice, { automatic: true, offSession: true });
+  },
+  "invoice.void": (world, id) => {
+    const invoice = world.store.get("invoice", id);
+    if (invoice?.status === "open") voidInvoice(world, invoice);
   },
   "invoice.overdue": (world, id) => {
     const invoice = world.store.get("invoice", id);

@@ -12,7 +12,7 @@ import { discountsFrom } from "./discounts.ts";
 import { refreshEntitlements } from "./entitlements.ts";
 import { createInvoiceItem } from "./invoiceitems.ts";
 import { anchorFrom, checkItemsAgree, newItem, restartPeriod, taxRatesFrom } from "./items.ts";
-import { holdUpdate } from "./pending.ts";
+import { dropPendingUpdate, holdUpdate, refuseUnsupported, takeWanted, workedOut } from "./pending.ts";
 import { creditUnused, prorate } from "./proration.ts";
 import { endTrial } from "./renewal.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
@@ -180,20 +180,36 @@ function itemChangeFrom(params: Params): ItemChange | null {
  * Collect what an update costs; a refusal is handled as `payment_behavior` says.
  * @returns the refusal, if the update must not stand
  */
-function settle(
-  world: World,
-  subscription: Subscription,
-  invoice: Invoice,
-  request: ItemChange,
-  before: Subscription,
-): ApiError | null {
+function settle(world: World, invoice: Invoice, request: ItemChange): ApiError | null {
   const outcome = finalizeAndCollect(world, invoice);
   const refused = outcome?.kind === "declined" || outcome?.kind === "requires_action";
-  if (refused && request.paymentBehaviour === "error_if_incomplete")
-    return attemptError(world, invoice, outcome);
-  if (refused && request.paymentBehaviour === "pending_if_incomplete")
-    holdUpdate(world, subscription, before);
-  return null;
+  return refused && request.paymentBehaviour === "error_if_incomplete"
+    ? attemptError(world, invoice, outcome)
+    : null;
+}
+
+/** `pending_if_incomplete`: the update takes effect with its payment, and not before. */
+function updateWhenPaid(
+  world: World,
+  subscription: Subscription,
+  params: Params,
+  request: ItemChange | null,
+): void {
+  refuseUnsupported(subscription, params);
+  if (request && subscription.pending_update) dropPendingUpdate(world, subscription);
+  const { result: invoice, wanted } = workedOut(subscription, () =>
+    applyUpdate(world, subscription, params, request),
+  );
+  if (invoice) {
+    world.store.hidden.pendingUpdates.set(subscription.id, invoice.id);
+    const outcome = finalizeAndCollect(world, invoice);
+    if (invoice.status === "open" && outcome?.kind !== "processing") {
+      holdUpdate(world, subscription, wanted, invoice);
+      return;
+    }
+    world.store.hidden.pendingUpdates.delete(subscription.id);
+  }
+  takeWanted(world, subscription, wanted);
 }
 
 /** Everything the parameters ask for that takes effect before any payment. */
@@ -222,17 +238,21 @@ function applyUpdate(
 /** `POST /v1/subscriptions/:id`. */
 export function updateSubscription(world: World, subscription: Subscription, params: Params): Subscription {
   refuseIfOver(subscription, params);
-  const before = structuredClone(subscription);
   const undo = savepoint(world, subscription, subscriber(world, subscription));
   const request = itemChangeFrom(params);
-  let invoice: Invoice | null = null;
-  change(world, "customer.subscription.updated", subscription, (it) => {
-    invoice = applyUpdate(world, it, params, request);
-  });
-  const refusal = invoice && request ? settle(world, subscription, invoice, request, before) : null;
-  if (refusal) {
-    undo();
-    throw refusal;
+  if (params.text("payment_behavior") === "pending_if_incomplete")
+    updateWhenPaid(world, subscription, params, request);
+  else {
+    let invoice: Invoice | null = null;
+    change(world, "customer.subscription.updated", subscription, (it) => {
+      invoice = applyUpdate(world, it, params, request);
+    });
+    const refusal = invoice && request ? settle(world, invoice, request) : null;
+    if (refusal) {
+      undo();
+      throw refusal;
+    }
+    if (request && subscription.pending_update) dropPendingUpdate(world, subscription);
   }
   if (params.time("trial_end") === "now" && subscription.status === "trialing") endTrial(world, subscription);
   recordEffect(world, "subscription.updated", subscription, null);

@@ -65,6 +65,8 @@ export interface Hidden {
   featureProducts: Map<string, string>;
   /** What a subscription was already told of: the end of a trial, the renewal ahead (both in seconds). */
   notices: Map<string, { trial?: number; upcoming?: number }>;
+  /** The invoice that a subscription's pending update waits for. */
+  pendingUpdates: Map<string, string>;
   /** Checkout session of a subscription that was made by one. */
   checkoutSubscriptions: Map<string, string>;
   /** Checkout session of a PaymentIntent. */
@@ -95,6 +97,7 @@ export class Store {
     sessions: new Map(),
     featureProducts: new Map(),
     notices: new Map(),
+    pendingUpdates: new Map(),
     checkoutSubscriptions: new Map(),
     intentSessions: new Map(),
     entitlementCustomers: new Map(),

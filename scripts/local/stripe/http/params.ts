@@ -152,6 +152,11 @@ export class Params {
     return this.raw(name) === "now" ? "now" : this.integer(name);
   }
 
+  /** Names that were given. */
+  names(): string[] {
+    return Object.keys(this.values);
+  }
+
   /** Names that were given and that nothing asked for. */
   unread(): string[] {
     const names: string[] = [];
