@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { day, type Harness, start, startHarness } from "./support/harness.ts";
-import { latestInvoice, subscribe, typesAbout } from "./support/subscription.ts";
+import { latestInvoice, subscribe } from "./support/subscription.ts";
 
 let harness: Harness;
 let stripe: Stripe;

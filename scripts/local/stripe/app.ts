@@ -178,6 +178,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
     answer = perform(parts, handler, params, context.req.param() as Record<string, string>, {
       id,
       idempotencyKey: key,
+      apiVersion: context.req.header("stripe-version") ?? world.apiVersion,
     });
     if (answer.status === 200) entry.ignored = params.unread();
     if (entry.ignored.length > 0) parts.log(`${method} ${path} ignored ${entry.ignored.join(", ")}`);

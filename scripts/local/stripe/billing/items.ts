@@ -6,6 +6,7 @@ import { mergedMetadata, type Params } from "../http/params.ts";
 import { planOf, priceFrom } from "./catalogue.ts";
 import type { Period } from "./lines.ts";
 import { type Interval, nextBoundary } from "./periods.ts";
+import { periodEnd } from "./schedule.ts";
 
 /** How often a price renews; one-time prices cannot be subscribed to. */
 export function intervalOf(price: Price): Interval {
@@ -97,6 +98,12 @@ export function restartPeriod(subscription: Subscription, now: number): void {
     item.current_period_start = start;
     item.current_period_end = end;
   }
+  followPeriodEnd(subscription);
+}
+
+/** Who leaves at the end of the period leaves when it ends now. */
+export function followPeriodEnd(subscription: Subscription): void {
+  if (subscription.cancel_at_period_end) subscription.cancel_at = periodEnd(subscription);
 }
 
 /** Where later periods are counted from: once a word, a hash with a type since. */

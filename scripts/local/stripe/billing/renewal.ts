@@ -22,13 +22,20 @@ function hasMethod(world: World, subscription: Subscription): boolean {
   );
 }
 
-/** Move every item to the period that begins at a moment. */
-function rollPeriod(subscription: Subscription, start: number): void {
+/**
+ * Move every item to the period that begins at a moment; a term that ends in it cuts it short.
+ * @returns the share of a full period that it is
+ */
+function rollPeriod(subscription: Subscription, start: number): number {
+  let share = 1;
   for (const item of subscription.items.data) {
     const period = periodFrom(start, subscription.billing_cycle_anchor, null)(item.price);
-    item.current_period_start = period.start;
-    item.current_period_end = period.end;
+    const end = Math.min(period.end, subscription.cancel_at ?? period.end);
+    share = (end - start) / (period.end - start);
+    item.current_period_start = start;
+    item.current_period_end = end;
   }
+  return share;
 }
 
 /**
@@ -51,7 +58,7 @@ function stopsWithoutCard(world: World, subscription: Subscription): boolean {
 /** A period is over: the subscription ends, or renews with a draft that becomes final about an hour later. */
 export function renew(world: World, subscription: Subscription): void {
   const now = timeOf(world, subscription);
-  if (subscription.cancel_at_period_end) {
+  if (subscription.cancel_at !== null && subscription.cancel_at <= now) {
     endSubscription(world, subscription, "cancellation_requested");
     return;
   }
@@ -62,8 +69,9 @@ export function renew(world: World, subscription: Subscription): void {
   const covered = { start: periodStart(subscription), end: boundary };
   change(world, "customer.subscription.updated", subscription, (it) => {
     if (trialOver) it.status = "active";
-    rollPeriod(it, boundary);
+    const share = rollPeriod(it, boundary);
     draftFor(world, it, {
+      share,
       billingReason: "subscription_cycle",
       finalizesAt: now + world.settings.draftSeconds,
       autoAdvance: it.status !== "unpaid",

@@ -31,7 +31,7 @@ export function scheduleSubscription(world: World, subscription: Subscription): 
 
   set("subscription.period", lives ? end : null);
   const upcoming = end - world.settings.upcomingDays * daySeconds;
-  const leaving = subscription.cancel_at_period_end;
+  const leaving = subscription.cancel_at !== null && subscription.cancel_at <= end;
   const announced = noticed?.upcoming === end;
   set(
     "subscription.upcoming",
@@ -42,8 +42,7 @@ export function scheduleSubscription(world: World, subscription: Subscription): 
   const trialDue = trialEnd !== null && noticed?.trial !== trialEnd;
   set("subscription.trial_will_end", trialDue ? trialEnd - trialNoticeDays * daySeconds : null);
 
-  const cancelAt = subscription.cancel_at_period_end ? null : subscription.cancel_at;
-  set("subscription.cancel_at", lives || status === "paused" ? cancelAt : null);
+  set("subscription.cancel_at", lives || status === "paused" ? subscription.cancel_at : null);
   set("subscription.incomplete", status === "incomplete" ? subscription.created + incompleteSeconds : null);
   set("subscription.pending_update", subscription.pending_update?.expires_at ?? null);
   set("subscription.unpause", lives ? (subscription.pause_collection?.resumes_at ?? null) : null);

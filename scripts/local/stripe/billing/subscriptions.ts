@@ -2,7 +2,7 @@ import { emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import { savepoint } from "../core/transaction.ts";
 import type { Customer, Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
-import { recordEffect, timeOf, type World } from "../core/world.ts";
+import { asksSince, recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { createSetupIntent } from "../payments/setups.ts";
@@ -47,12 +47,52 @@ export function trialEndFrom(params: Params, now: number): number | null {
   return days == null || days === 0 ? null : now + days * 86_400;
 }
 
-/** When to cancel: a time, or the end of the earliest or the latest of the items' periods. */
-export function cancelAtFrom(params: Params, items: SubscriptionItem[]): number | null | undefined {
-  const ends = items.map((item) => item.current_period_end);
-  if (params.raw("cancel_at") === "min_period_end") return Math.min(...ends);
-  if (params.raw("cancel_at") === "max_period_end") return Math.max(...ends);
-  return params.integer("cancel_at");
+/**
+ * How invoices and prorations are made: flexibly where nothing is said since 2025-09-30, as before until then.
+ * @param now when the mode is adopted, in seconds
+ */
+export function billingModeFrom(world: World, params: Params, now: number): Subscription["billing_mode"] {
+  const mode = params.child("billing_mode");
+  const type =
+    mode?.choice("type", ["classic", "flexible"]) ??
+    (asksSince(world, "2025-09-30") ? "flexible" : "classic");
+  if (type === "classic") return { flexible: null, type };
+  const discounts = mode?.child("flexible")?.choice("proration_discounts", ["included", "itemized"]);
+  return { flexible: { proration_discounts: discounts ?? "included" }, type, updated_at: now };
+}
+
+/** When to cancel: a time, or (in flexible billing) the end of the earliest or the latest of the items' periods. */
+export function cancelAtFrom(
+  params: Params,
+  { items, billing_mode: mode }: Pick<Subscription, "items" | "billing_mode">,
+): number | null | undefined {
+  const wanted = params.raw("cancel_at");
+  if (wanted !== "min_period_end" && wanted !== "max_period_end") return params.integer("cancel_at");
+  if (mode.type !== "flexible") {
+    throw invalidRequest(
+      `\`cancel_at=${wanted}\` is only supported for subscriptions with \`billing_mode[type]=flexible\`.`,
+      { param: "cancel_at" },
+    );
+  }
+  const ends = items.data.map((item) => item.current_period_end);
+  return wanted === "min_period_end" ? Math.min(...ends) : Math.max(...ends);
+}
+
+/**
+ * Let a subscription end at a time, or (with null) not after all. `canceled_at` says when it was asked for, a term that
+ * was set when the subscription was made included.
+ */
+export function setCancelAt(world: World, subscription: Subscription, at: number | null): void {
+  const cancels = at !== null;
+  subscription.cancel_at_period_end = false;
+  subscription.cancel_at = at;
+  subscription.canceled_at = cancels ? timeOf(world, subscription) : null;
+  subscription.cancellation_details = {
+    comment: null,
+    feedback: null,
+    feedback_option: null,
+    reason: cancels ? "cancellation_requested" : null,
+  };
 }
 
 function trialSettingsFrom(params: Params): Subscription["trial_settings"] {
@@ -106,10 +146,10 @@ function blankSubscription(
     automatic_tax: { disabled_reason: null, enabled: false, liability: null },
     billing_cycle_anchor: anchor,
     billing_cycle_anchor_config: null,
-    billing_mode: { flexible: null, type: "classic" },
+    billing_mode: billingModeFrom(world, params, now),
     billing_schedules: [],
     billing_thresholds: null,
-    cancel_at: cancelAtFrom(params, items) ?? null,
+    cancel_at: null,
     cancel_at_period_end: false,
     canceled_at: null,
     cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
@@ -179,6 +219,8 @@ export function createSubscription(world: World, customer: Customer, params: Par
   const subscription = world.store.insert<"subscription">(blankSubscription(world, customer, params));
   const discounts = discountsFrom(world, params, customer, subscription) ?? [];
   subscription.discounts = discounts.map((discount) => discount.id);
+  const term = cancelAtFrom(params, subscription);
+  if (term != null) setCancelAt(world, subscription, term);
   if (params.boolean("cancel_at_period_end")) leaveAtPeriodEnd(world, subscription, true);
   addInvoiceItems(world, customer, subscription, params);
   const share = firstShare(subscription, params.text("proration_behavior") !== "none");
@@ -243,18 +285,20 @@ function askForCard(world: World, subscription: Subscription, invoice: Invoice):
   subscription.pending_setup_intent = setup.id;
 }
 
-/** Let a subscription run out with its period, or not after all. */
+/** `cancel_at_period_end`, as the API has it in either billing mode. */
 export function leaveAtPeriodEnd(world: World, subscription: Subscription, leave: boolean): void {
   if (leave === subscription.cancel_at_period_end) return;
+  setCancelAt(world, subscription, leave ? periodEnd(subscription) : null);
   subscription.cancel_at_period_end = leave;
-  subscription.cancel_at = leave ? periodEnd(subscription) : null;
-  subscription.canceled_at = leave ? timeOf(world, subscription) : null;
-  subscription.cancellation_details = {
-    comment: null,
-    feedback: null,
-    feedback_option: null,
-    reason: leave ? "cancellation_requested" : null,
-  };
+}
+
+/** What the portal does: under flexible billing it sets the date alone, and `cancel_at_period_end` stays false. */
+export function leaveInPortal(world: World, subscription: Subscription, leave: boolean): void {
+  if (subscription.billing_mode.type === "classic") leaveAtPeriodEnd(world, subscription, leave);
+  else {
+    const ends = subscription.items.data.map((item) => item.current_period_end);
+    setCancelAt(world, subscription, leave ? Math.max(...ends) : null);
+  }
 }
 
 /** The subscription of a path or a parameter. */

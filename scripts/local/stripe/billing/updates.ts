@@ -11,12 +11,25 @@ import { draftFor, subscriber } from "./cycle.ts";
 import { discountsFrom } from "./discounts.ts";
 import { refreshEntitlements } from "./entitlements.ts";
 import { createInvoiceItem } from "./invoiceitems.ts";
-import { anchorFrom, checkItemsAgree, newItem, restartPeriod, taxRatesFrom } from "./items.ts";
+import {
+  anchorFrom,
+  checkItemsAgree,
+  followPeriodEnd,
+  newItem,
+  restartPeriod,
+  taxRatesFrom,
+} from "./items.ts";
 import { dropPendingUpdate, holdUpdate, refuseUnsupported, takeWanted, workedOut } from "./pending.ts";
 import { creditUnused, prorate } from "./proration.ts";
 import { endTrial } from "./renewal.ts";
 import { periodEnd, periodStart, scheduleSubscription } from "./schedule.ts";
-import { cancelAtFrom, leaveAtPeriodEnd, type PaymentBehaviour, paymentBehaviours } from "./subscriptions.ts";
+import {
+  cancelAtFrom,
+  leaveAtPeriodEnd,
+  type PaymentBehaviour,
+  paymentBehaviours,
+  setCancelAt,
+} from "./subscriptions.ts";
 
 const prorationBehaviours = ["create_prorations", "always_invoice", "none"] as const;
 
@@ -81,11 +94,8 @@ function applyPlain(world: World, subscription: Subscription, params: Params): v
 function applyLeaving(world: World, subscription: Subscription, params: Params): void {
   const leave = params.boolean("cancel_at_period_end");
   if (leave !== undefined) leaveAtPeriodEnd(world, subscription, leave);
-  const cancelAt = cancelAtFrom(params, subscription.items.data);
-  if (cancelAt !== undefined) {
-    subscription.cancel_at = cancelAt;
-    subscription.canceled_at = cancelAt === null ? null : timeOf(world, subscription);
-  }
+  const cancelAt = cancelAtFrom(params, subscription);
+  if (cancelAt !== undefined) setCancelAt(world, subscription, cancelAt);
   const details = params.child("cancellation_details");
   if (!details) return;
   subscription.cancellation_details = {
@@ -273,4 +283,5 @@ function startTrial(world: World, subscription: Subscription, end: number): void
   subscription.status = "trialing";
   subscription.billing_cycle_anchor = end;
   for (const item of subscription.items.data) item.current_period_end = end;
+  followPeriodEnd(subscription);
 }

@@ -3,7 +3,7 @@ import { amountOf } from "../billing/lines.ts";
 import { emit } from "../core/events.ts";
 import { newId, randomToken } from "../core/ids.ts";
 import type { CheckoutSession, Customer, LineItem } from "../core/wire.ts";
-import { timeOf, type World } from "../core/world.ts";
+import { asksSince, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
@@ -92,6 +92,8 @@ export function createSession(world: World, params: Params): CheckoutSession {
   world.store.hidden.sessions.set(id, {
     lineItems: items,
     subscription: {
+      // The session's maker decides how it will be billed, not whoever completes it.
+      billing_mode: { type: asksSince(world, "2025-09-30") ? "flexible" : "classic" },
       ...subscription,
       ...discountsOf(params),
     },

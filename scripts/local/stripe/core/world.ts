@@ -9,6 +9,8 @@ import type { PaymentIntent, SetupIntent } from "./wire.ts";
 export interface CurrentRequest {
   id: string;
   idempotencyKey: string | null;
+  /** `Stripe-Version`: by which rules the caller asks. The account's own where they do not say. */
+  apiVersion: string;
 }
 
 /** What billing and checkout do about a payment; wired in server.ts, so that payments know of neither. */
@@ -69,6 +71,11 @@ export function timeAt(world: World, clock: string | null): number {
 /** Seconds, as the object sees the time. */
 export function timeOf(world: World, subject: Clocked | null): number {
   return timeAt(world, clockOf(world, subject));
+}
+
+/** Whether the call being served asks by the rules of a version (a date such as `2025-09-30`) or a later one. */
+export function asksSince(world: World, date: string): boolean {
+  return (world.request?.apiVersion ?? world.apiVersion).slice(0, date.length) >= date;
 }
 
 /** Note in the ledger what was done. */

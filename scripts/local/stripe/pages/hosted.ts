@@ -23,7 +23,8 @@ export interface Pages {
 /** Do what a person asked for on a page; returns what went wrong in words, or null. */
 export function act({ world, onChange }: Pages, deed: () => void): string | null {
   try {
-    transact(world, { id: `req_${randomToken(14)}`, idempotencyKey: null }, deed);
+    const { apiVersion } = world;
+    transact(world, { id: `req_${randomToken(14)}`, idempotencyKey: null, apiVersion }, deed);
     return null;
   } catch (error) {
     if (error instanceof ApiError) return error.message;

@@ -1,12 +1,11 @@
 import type { Env, Hono } from "hono";
 import { html } from "hono/html";
-import { periodEnd } from "../billing/schedule.ts";
-import { updateSubscription } from "../billing/updates.ts";
+import { periodEnd, scheduleSubscription } from "../billing/schedule.ts";
+import { leaveInPortal } from "../billing/subscriptions.ts";
 import { change } from "../core/events.ts";
 import { money } from "../core/money.ts";
 import type { Customer, PortalSession, Subscription } from "../core/wire.ts";
-import { timeOf, type World } from "../core/world.ts";
-import { Params } from "../http/params.ts";
+import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { attach, createCard } from "../payments/instruments.ts";
 import { act, type Pages } from "./hosted.ts";
@@ -32,8 +31,9 @@ function running(world: World, customer: string): Subscription[] {
 function subscriptionRow(world: World, subscription: Subscription): Markup {
   const item = subscription.items.data[0];
   const name = world.store.get("product", item?.price.product ?? "")?.name ?? subscription.id;
-  const leaving = subscription.cancel_at_period_end;
-  const when = dayOf(periodEnd(subscription));
+  const end = periodEnd(subscription);
+  const leaving = subscription.cancel_at !== null && subscription.cancel_at <= end;
+  const when = dayOf(end);
   return html`<form method="post">
 <p><b>${name}</b> · ${money(item?.price.unit_amount ?? 0, subscription.currency)} · ${subscription.status}<br>
 <span class="note">${leaving ? `Ends on ${when}` : `Renews on ${when}`}</span></p>
@@ -91,8 +91,11 @@ export function addPortalPages<E extends Env>(app: Hono<E>, pages: Pages): void 
       if (form.action === "card") changeCard(world, customer, String(form.payment_method ?? ""));
       const subscription = running(world, customer.id).find((it) => it.id === form.subscription);
       if (!subscription) return;
-      const cancel_at_period_end = form.action === "leave" ? "true" : "false";
-      updateSubscription(world, subscription, new Params({ cancel_at_period_end }));
+      change(world, "customer.subscription.updated", subscription, (it) =>
+        leaveInPortal(world, it, form.action === "leave"),
+      );
+      recordEffect(world, "subscription.updated", subscription, null);
+      scheduleSubscription(world, subscription);
     });
     return context.html(portalPage(world, session, problem), problem === null ? 200 : 402);
   });

@@ -8,7 +8,7 @@ import { pauseSubscription } from "../billing/pausing.ts";
 import { creditUnused } from "../billing/proration.ts";
 import { resumeSubscription } from "../billing/resumption.ts";
 import { periodStart } from "../billing/schedule.ts";
-import { createSubscription, findSubscription } from "../billing/subscriptions.ts";
+import { billingModeFrom, createSubscription, findSubscription } from "../billing/subscriptions.ts";
 import { updateSubscription } from "../billing/updates.ts";
 import { change, emit } from "../core/events.ts";
 import type { Subscription } from "../core/wire.ts";
@@ -112,6 +112,20 @@ export const subscriptionRoutes: Route[] = [
     updateSubscription(call.world, findSubscription(call.world, idOf(call)), call.params),
   ),
   del("/v1/subscriptions/:id", cancel),
+  post("/v1/subscriptions/:id/migrate", (call) => {
+    const { world, params } = call;
+    const subscription = findSubscription(world, idOf(call));
+    const mode = billingModeFrom(world, params, timeOf(world, subscription));
+    if (mode.type !== "flexible") {
+      throw invalidRequest("You can only migrate a subscription to `flexible` billing mode.", {
+        param: "billing_mode[type]",
+      });
+    }
+    change(world, "customer.subscription.updated", subscription, (it) => {
+      it.billing_mode = mode;
+    });
+    return subscription;
+  }),
   post("/v1/subscriptions/:id/resume", (call) => {
     const subscription = findSubscription(call.world, idOf(call));
     const { params } = call;
