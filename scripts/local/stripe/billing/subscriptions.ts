@@ -1,7 +1,7 @@
 import { emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import { savepoint } from "../core/transaction.ts";
-import type { Customer, Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
+import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { asksSince, recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
