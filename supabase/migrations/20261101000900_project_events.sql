@@ -286,7 +286,11 @@ declare
   row_read billing.webhook_events;
   object constant jsonb := p_event #> '{data,object}';
 begin
-  if jsonb_typeof(p_event) is distinct from 'object' or p_event ->> 'object' is distinct from 'event' then
+  if p_event ->> 'object' = 'v2.core.event' then
+    perform billing_private.raise_error(
+      'DU031', format('event %s is thin: snapshot payloads are needed', left(coalesce(p_event ->> 'id', 'null'), 80))
+    );
+  elsif jsonb_typeof(p_event) is distinct from 'object' or p_event ->> 'object' is distinct from 'event' then
     perform billing_private.raise_error('DU001', format('not a Stripe event: %s', left(coalesce(p_event::text, 'null'), 80)));
   elsif jsonb_typeof(p_event -> 'id') is distinct from 'string' or btrim(p_event ->> 'id') = '' or length(p_event ->> 'id') > 255 then
     perform billing_private.raise_error('DU001', format('event has no usable id: %s', left(coalesce(p_event ->> 'id', 'null'), 80)));
@@ -312,7 +316,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing.';
+comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
 
 create function billing.receive_event(event jsonb, p_now timestamptz default now())
 returns text
@@ -357,4 +361,4 @@ end;
 $$;
 
 comment on function billing.receive_event is
-  'The one door in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event. The caller may acknowledge once this has committed.';
+  'The one door in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';

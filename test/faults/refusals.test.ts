@@ -242,6 +242,23 @@ it("the RPC refuses what is no event with a code of ours, a message and a hint",
   });
 });
 
+it("the RPC refuses a thin event with a code of its own, which says that snapshot payloads are needed", async () => {
+  const { API_URL, SECRET_KEY } = faulty.stack.status;
+  const response = await fetch(`${API_URL}/rest/v1/rpc/receive_event`, {
+    method: "POST",
+    headers: { apikey: SECRET_KEY, "content-type": "application/json", "content-profile": "billing" },
+    body: JSON.stringify({
+      event: { id: "evt_test_thin", object: "v2.core.event", type: "v1.customer.created" },
+    }),
+  });
+  expect(response.status).toBe(400);
+  expect(await response.json()).toMatchObject({
+    code: "DU031",
+    message: expect.stringContaining("snapshot payloads are needed"),
+    hint: expect.stringContaining("payload style Snapshot"),
+  });
+});
+
 it("a database too slow to answer is 503 with retry-after; sent again later, the event counts once", {
   timeout: 60_000,
 }, async () => {

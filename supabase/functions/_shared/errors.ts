@@ -23,6 +23,7 @@ export const DATABASE_REFUSALS = {
   DU017: { code: "invalid_credits", status: 400 },
   DU018: { code: "no_user_to_credit", status: 404 },
   DU025: { code: "unknown_user", status: 404 },
+  DU031: { code: "thin_event", status: 400 },
   DU040: { code: "invalid_dunning_policy", status: 400 },
   DU041: { code: "invalid_dunning_assignment", status: 400 },
   DU042: { code: "unknown_dunning_case", status: 404 },
@@ -156,7 +157,13 @@ export class SignatureError extends DuebaseError {
 /** Genuine, but nothing we can store: the sender's signature is right and the content is not an event. */
 export class InvalidEventError extends DuebaseError {
   constructor(
-    code: "invalid_encoding" | "invalid_json" | "invalid_event" | "too_deeply_nested" | "unstorable_event",
+    code:
+      | "invalid_encoding"
+      | "invalid_json"
+      | "invalid_event"
+      | "thin_event"
+      | "too_deeply_nested"
+      | "unstorable_event",
     message: string,
     diagnostics: Diagnostics = {},
   ) {

@@ -16,13 +16,20 @@ export type ReceivedEvent = {
 /** Ids and types of Stripe are far shorter; an index row of Postgres takes some 2,700 bytes. */
 const MAX_NAME_LENGTH = 255;
 
+/** For whoever reads the answer in Stripe's dashboard, and for the log. */
+const SNAPSHOTS_NEEDED =
+  "Snapshot payloads are needed, and this is a thin event: in Stripe, give the endpoint the payload style Snapshot.";
+
 /**
  * Reads a verified body as a Stripe event.
  *
- * @throws InvalidEventError when it is not UTF-8, not JSON, nested too deeply, not an event or without an id.
+ * @throws InvalidEventError when it is not UTF-8, not JSON, nested too deeply, thin, not an event or without an id.
  */
 export function parseEvent(body: Uint8Array): ReceivedEvent {
   const { value, text } = parseJson(body);
+  if (isThin(value)) {
+    throw new InvalidEventError("thin_event", SNAPSHOTS_NEEDED, { reason: SNAPSHOTS_NEEDED });
+  }
   if (!isObject(value) || value.object !== "event") {
     throw new InvalidEventError("invalid_event", 'The body is not a Stripe event: "object" is not "event".');
   }
@@ -32,6 +39,16 @@ export function parseEvent(body: Uint8Array): ReceivedEvent {
     customer: customerOf(value),
     json: storableJson(text),
   };
+}
+
+/**
+ * Whether it is a thin event: it names an object and does not carry it. Stripe's first thin events called themselves
+ * "event"; those have no `data.object` either. https://docs.stripe.com/api/v2/core/events/object
+ */
+function isThin(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  if (value.object === "v2.core.event") return true;
+  return value.object === "event" && isObject(value.related_object) && !isObject(value.data);
 }
 
 function nameIn(event: Record<string, unknown>, field: "id" | "type"): string {

@@ -190,7 +190,6 @@ describe("a request is refused, and nothing reaches the database,", () => {
     ["null", "null", "invalid_event"],
     ["a string", '"evt_1"', "invalid_event"],
     ["an object that is no event", '{"id":"cus_1","object":"customer"}', "invalid_event"],
-    ["a thin event", '{"id":"evt_1","object":"v2.core.event","type":"x"}', "invalid_event"],
     ["an event without an id", JSON.stringify(exampleEvent({ id: undefined })), "invalid_event"],
     ["an event with an empty id", JSON.stringify(exampleEvent({ id: "" })), "invalid_event"],
     ["an event with a number for an id", JSON.stringify(exampleEvent({ id: 1 })), "invalid_event"],
@@ -204,6 +203,34 @@ describe("a request is refused, and nothing reaches the database,", () => {
   ])("with 400 when it is signed but %s", async (_what, payload, code) => {
     expect(await answerOf(await post(delivery(payload)))).toEqual([400, code]);
   });
+
+  it.each([
+    ["as Stripe sends it", { object: "v2.core.event" }],
+    ["with data of its own", { object: "v2.core.event", data: { reason: CANARY } }],
+    ["as the first ones were", { object: "event" }],
+  ])(
+    "with 400 and a code that says snapshot payloads are needed when it is a thin event, %s",
+    async (_what, fields) => {
+      const thin = {
+        id: "evt_test_thin",
+        type: "v1.customer.created",
+        livemode: false,
+        created: "2026-11-01T12:00:00.000Z",
+        related_object: { id: "cus_example", type: "customer", url: "/v1/customers/cus_example" },
+        ...fields,
+      };
+      const response = await post(delivery(JSON.stringify(thin)));
+      expect(await response.clone().json()).toMatchObject({
+        error: { message: expect.stringContaining("Snapshot payloads are needed") },
+      });
+      expect(await answerOf(response)).toEqual([400, "thin_event"]);
+      expect(lastLog()).toMatchObject({
+        outcome: "thin_event",
+        status: 400,
+        reason: expect.stringContaining("Snapshot payloads are needed"),
+      });
+    },
+  );
 
   it("with 400 when it is signed but not UTF-8", async () => {
     const { createHmac } = await import("node:crypto");
