@@ -70,7 +70,7 @@ comment on table billing.failed_webhooks is
 comment on column billing.failed_webhooks.status is
   'retrying: will be tried at next_attempt_at. dead: out of retries, waits for a person. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
 comment on column billing.failed_webhooks.attempts is
-  'Failed projections that count: the first and up to three retries. Lost races (deadlock, lock timeout) do not.';
+  'Failed projections that count: the first and up to three retries. Lost races (deadlock, lock timeout, no time left under a lock) do not.';
 comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstate, message, detail, hint, context (where in which function).';
 comment on column billing.failed_webhooks.next_attempt_at is 'Earliest time of the next retry (UTC).';
 

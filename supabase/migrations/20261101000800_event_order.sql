@@ -1,7 +1,7 @@
 -- Event order: which of an object's events speaks for its state, whatever order they arrive in.
 -- The answer is a function of the set of events received, never of the sequence: that is what makes any order,
 -- any repetition and any concurrency end in the same rows.
--- Reads: webhook_events. Writes: object_versions. Called by: every handler that keeps state.
+-- Reads: webhook_events. Writes: object_versions, busy_seconds. Called by: every handler that keeps state.
 
 create table billing_private.object_versions (
   object_id text primary key,
@@ -94,53 +94,94 @@ $$;
 comment on function billing_private.attributes_match is
   'Whether an object looks as previous_attributes says it did before an update. Of nested objects Stripe lists only the keys that changed.';
 
+create table billing_private.busy_seconds (
+  object_id text primary key,
+  compared text[] not null,
+  unsuperseded text[] not null
+);
+
+comment on table billing_private.busy_seconds is
+  'What comparing the events of an object''s latest busy second came to, so that one more is compared with the others, and not all with all: two hundred events make forty thousand pairs.';
+comment on column billing_private.busy_seconds.compared is 'The events that were compared, each with all others.';
+comment on column billing_private.busy_seconds.unsuperseded is 'Those of them that no other says to have changed.';
+
+alter table billing_private.busy_seconds enable row level security;
+create policy nobody_reads on billing_private.busy_seconds using (false);
+
 create function billing_private.latest_of_second(p_object_id text, p_created timestamptz, out event_id text, out is_certain boolean)
 language plpgsql
-stable
 set search_path = ''
 as $$
+declare
+  -- Of how many events on the comparison is kept.
+  busy constant integer := 8;
+  kept billing_private.busy_seconds;
+  compared_now text[];
 begin
+  select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
+
   with received as (
     select
       e.id,
-      e.payload #> '{data,object}' as object,
-      nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
+      u.data -> 'object' as object,
+      nullif(nullif(u.data -> 'previous_attributes', 'null'), '{}') as previous,
       -- A deletion that comes with the last state is one terminal state among others: which came last, its edits tell.
-      least(billing_private.event_rank(e.type, e.payload #> '{data,object}'), 5) as rank
+      least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank
     from billing.webhook_events as e
+    -- Stored payloads are compressed: each is unpacked once.
+    cross join lateral (select e.payload -> 'data' as data offset 0) as u
     where e.object_id = p_object_id
       and e.created = p_created
       -- Only what is projected may speak: an event nobody handles must not matter when another one arrives.
-      and exists (select from billing.event_handlers as h where h.event_type = e.type and h.enabled)
+      and e.type = any (array(select h.event_type from billing.event_handlers as h where h.enabled))
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
-      and e.payload #> '{data,object,deleted}' is distinct from 'true'
+      and u.data #> '{object,deleted}' is distinct from 'true'
   ),
+  -- What is kept counts as long as all it is of are among the highest; what has come since is new to it.
   highest as (
-    select r.* from received as r where r.rank = (select max(rank) from received)
+    select r.*, not r.id = any (kept.compared) as is_new
+    from (select r.*, max(r.rank) over () as highest_rank from received as r) as r
+    where r.rank = r.highest_rank
+  ),
+  judged as (
+    select h.*, coalesce(count(*) filter (where not h.is_new) over () = cardinality(kept.compared), false) as has_kept
+    from highest as h
   ),
   -- An event is superseded when an update of the same second says its state is the one it changed.
   unsuperseded as (
-    select h.*
-    from highest as h
-    where not exists (
-      select
-      from highest as later
-      where later.id <> h.id
-        and later.previous is not null
-        and later.object <> h.object
-        and billing_private.attributes_match(h.object, later.previous)
-    )
+    select j.id, j.object
+    from judged as j
+    where (not j.has_kept or j.is_new or j.id = any (kept.unsuperseded))
+      and not exists (
+        select
+        from judged as later
+        where later.id <> j.id
+          and later.previous is not null
+          and (not j.has_kept or j.is_new or later.is_new)
+          and later.object <> j.object
+          and billing_private.attributes_match(j.object, later.previous)
+      )
   ),
   -- All superseded means a state was left and entered again within the second: nothing here can tell which is last.
   contenders as (
-    select * from unsuperseded
+    select u.id, u.object from unsuperseded as u
     union all
-    select * from highest where not exists (select from unsuperseded)
+    select h.id, h.object from highest as h where not exists (select from unsuperseded)
   )
-  select max(c.id collate "C"), count(distinct c.object) = 1
-  into event_id, is_certain
+  select
+    max(c.id collate "C"),
+    count(distinct c.object) = 1,
+    array(select h.id from highest as h),
+    array(select u.id from unsuperseded as u)
+  into event_id, is_certain, compared_now, kept.unsuperseded
   from contenders as c;
+
+  if cardinality(compared_now) >= busy then
+    insert into billing_private.busy_seconds as b (object_id, compared, unsuperseded)
+    values (p_object_id, compared_now, kept.unsuperseded)
+    on conflict (object_id) do update set compared = excluded.compared, unsuperseded = excluded.unsuperseded;
+  end if;
 end;
 $$;
 

@@ -157,15 +157,42 @@ $$;
 comment on function billing_private.retry_delay is
   'Time from the nth failed projection to the next try: 1, 5, 25 minutes, and up to a fifth more so that failures of one cause spread out.';
 
-create function billing_private.record_failure(p_event billing.webhook_events, p_error jsonb, p_now timestamptz)
+create function billing_private.is_lost_race(p_error jsonb, p_took interval)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  case p_error ->> 'sqlstate'
+    -- Serialization failure, deadlock, lock timeout.
+    when '40001', '40P01', '55P03' then
+      return true;
+    when '57014' then
+      -- Its time ran out while it waited for its turn or for a row; or it was used up before, by whoever was waited for
+      -- or came first; or somebody canceled it.
+      return p_error ->> 'context' ~ '^PL/pgSQL function billing_private\.lock_customer|(^|\n)while [a-z ]+ tuple \('
+        or p_took < current_setting('statement_timeout')::interval / 2
+        or current_setting('statement_timeout') = '0';
+    else
+      return false;
+  end case;
+end;
+$$;
+
+comment on function billing_private.is_lost_race is
+  'Whether a failure says nothing against the event: it lost a race, or ran out of time under a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
+
+create function billing_private.record_failure(
+  p_event billing.webhook_events, p_error jsonb, p_now timestamptz, p_took interval default null
+)
 returns text
 language plpgsql
 set search_path = ''
 as $$
 declare
   max_failures constant integer := 4; -- the first try and three retries
-  -- Lost races: serialization failure, deadlock, lock timeout. They say nothing against the event.
-  counts constant boolean := p_error ->> 'sqlstate' not in ('40001', '40P01', '55P03');
+  counts constant boolean := not billing_private.is_lost_race(p_error, p_took);
   failure billing.failed_webhooks;
   was_dead boolean;
 begin
@@ -221,6 +248,7 @@ declare
   error_detail text;
   error_hint text;
   error_context text;
+  begun constant timestamptz := clock_timestamp();
 begin
   begin
     perform billing_private.dispatch_event(p_event);
@@ -240,7 +268,8 @@ begin
       'sqlstate', error_state, 'message', error_message, 'detail', nullif(error_detail, ''),
       'hint', nullif(error_hint, ''), 'context', error_context
     ),
-    p_now
+    p_now,
+    clock_timestamp() - begun
   );
 end;
 $$;

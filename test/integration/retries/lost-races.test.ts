@@ -89,3 +89,55 @@ test("a serialization failure: kept, retried, not counted", async () => {
   await session.unsafe("commit");
   await expectLostRace("evt_overtaken", "40001");
 });
+
+test("a statement that runs out of time while another holds the customer: kept, retried, not counted", async () => {
+  const other = database.connect();
+  const event = customerEvent("out_of_time");
+  const release = await hold(
+    other,
+    `select billing.receive_event('${JSON.stringify({ ...event, id: "evt_holds_it" })}', '${start.toISOString()}')`,
+  );
+  const session = database.connect();
+  await session`set statement_timeout = '300ms'`;
+  expect(await session`select billing.receive_event(${session.json(event)}, ${start}) as outcome`).toEqual([
+    { outcome: "failed" },
+  ]);
+  await release();
+  await expectLostRace("evt_out_of_time", "57014");
+});
+
+test("a statement that runs out of time while another holds a row of the handler's: kept, retried, not counted", async () => {
+  const release = await hold(
+    database.connect(),
+    "update app.counters set value = value + 1 where name = 'snapshot'",
+  );
+  const session = database.connect();
+  await session`set statement_timeout = '300ms'`;
+  const event = session.json({ ...customerEvent("overtaken"), id: "evt_behind_a_row" });
+  expect(await session`select billing.receive_event(${event}, ${start}) as outcome`).toEqual([
+    { outcome: "failed" },
+  ]);
+  await release();
+  await expectLostRace("evt_behind_a_row", "57014");
+});
+
+test("an event that comes last in a statement whose time others used up: kept, retried, not counted", async () => {
+  const session = database.connect();
+  await session.unsafe(`
+    create function app.take_its_time(p_event billing.webhook_events) returns void language plpgsql as $$
+    begin
+      perform pg_sleep(case p_event.object_id when 'cus_first' then 0.6 when 'cus_last' then 0.4 end);
+    end;
+    $$;
+    insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.take_its_time');
+    set statement_timeout = '900ms';
+  `);
+  expect(
+    await session.unsafe(`
+      select
+        billing.receive_event('${JSON.stringify(customerEvent("first"))}', '${start.toISOString()}') as first,
+        billing.receive_event('${JSON.stringify(customerEvent("last"))}', '${start.toISOString()}') as last
+    `),
+  ).toEqual([{ first: "processed", last: "failed" }]);
+  await expectLostRace("evt_last", "57014");
+});
