@@ -104,13 +104,13 @@ async function openCases(sql: Sql, first: number, last: number): Promise<void> {
     from generate_series(${first}::int, ${last}::int) as n`;
   await sql`
     insert into billing.dunning_cases
-      (subject_id, customer, subscription, currency, policy_id, status, anchor_at, amount_due, opened_at)
-    select 'sub_bench' || n, 'cus_bench' || n, 'sub_bench' || n, 'usd', p.id, 'open', ${overdueSince}, 2000, ${overdueSince}
+      (subject_id, customer, subscription, currency, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
+    select 'sub_bench' || n, 'cus_bench' || n, 'sub_bench' || n, 'usd', p.id, 'open', ${overdueSince}, ${overdueSince}, 2000, ${overdueSince}
     from generate_series(${first}::int, ${last}::int) as n
     cross join billing.dunning_policies as p`;
   await sql`
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since)
-    select 'in_bench' || substr(c.subject_id, 10), c.id, c.anchor_at
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at)
+    select 'in_bench' || substr(c.subject_id, 10), c.id, c.anchor_at, c.anchor_at
     from billing.dunning_cases as c
     on conflict do nothing`;
   await sql`

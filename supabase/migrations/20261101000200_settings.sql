@@ -20,6 +20,7 @@ create table billing.settings (
   postal_address text,
   time_zone text,
   dunning_hour smallint not null default 9,
+  adopted_at timestamptz,
   constraint settings_is_one_row check (id),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
@@ -53,6 +54,8 @@ comment on column billing.settings.brand_color is 'Buttons and links in emails, 
 comment on column billing.settings.support_email is 'Where emails send people with questions.';
 comment on column billing.settings.postal_address is 'At the foot of each email; lines are kept.';
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
+comment on column billing.settings.adopted_at is
+  'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;

@@ -21,6 +21,7 @@ create table billing.subscriptions (
   days_until_due integer,
   default_payment_method text,
   latest_invoice text,
+  schedule text,
   pause_collection jsonb,
   pending_update jsonb,
   metadata jsonb not null default '{}',
@@ -32,7 +33,11 @@ comment on table billing.subscriptions is 'One row per Stripe subscription. Canc
 comment on column billing.subscriptions.customer is 'Customer (billing.customers.id). No foreign key: Stripe may send the subscription first.';
 comment on column billing.subscriptions.status is 'Stripe''s: incomplete, incomplete_expired, trialing, active, past_due, unpaid, paused, canceled, and what Stripe adds.';
 comment on column billing.subscriptions.current_period_end is 'End of the billing period (UTC); where items differ, of the item that renews first.';
-comment on column billing.subscriptions.cancel_at_period_end is 'The customer is leaving: it ends with the period.';
+comment on column billing.subscriptions.cancel_at is
+  'When it will end as things stand (UTC): canceled for that day, or a fixed term. Which of them, billing_private.is_canceled_for_later tells.';
+comment on column billing.subscriptions.cancel_at_period_end is
+  'Canceled for the end of the period. Under flexible billing Stripe leaves it false and sets cancel_at instead.';
+comment on column billing.subscriptions.schedule is 'Subscription schedule (sub_sched_…) that governs it, if one does.';
 comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
 comment on column billing.subscriptions.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.subscriptions.pending_update is 'What waits for a payment to be applied, as Stripe has it, without the metadata of what it contains.';
@@ -135,7 +140,7 @@ begin
   insert into billing.subscriptions as s (
     id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
     cancel_at, cancel_at_period_end, canceled_at, cancellation_details, ended_at, start_date, billing_cycle_anchor,
-    days_until_due, default_payment_method, latest_invoice, pause_collection, pending_update, metadata, livemode, created
+    days_until_due, default_payment_method, latest_invoice, schedule, pause_collection, pending_update, metadata, livemode, created
   )
   values (
     p_event.object_id,
@@ -157,6 +162,7 @@ begin
     (o ->> 'days_until_due')::integer,
     coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
     billing_private.stripe_id(o -> 'latest_invoice'),
+    billing_private.stripe_id(o -> 'schedule'),
     nullif(o -> 'pause_collection', 'null'),
     billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
     billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
@@ -183,6 +189,7 @@ begin
       days_until_due = excluded.days_until_due,
       default_payment_method = excluded.default_payment_method,
       latest_invoice = excluded.latest_invoice,
+      schedule = excluded.schedule,
       pause_collection = excluded.pause_collection,
       pending_update = excluded.pending_update,
       metadata = excluded.metadata,

@@ -11,6 +11,7 @@ create table billing.dunning_cases (
   status text not null,
   outcome text,
   anchor_at timestamptz not null,
+  ladder_from timestamptz not null,
   amount_due bigint not null,
   amount_recovered bigint not null default 0,
   holds text[] not null default '{}',
@@ -35,7 +36,9 @@ comment on column billing.dunning_cases.policy_id is 'The policy, in the version
 comment on column billing.dunning_cases.outcome is
   'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
 comment on column billing.dunning_cases.anchor_at is
-  'From when days are counted (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
+  'Since when it is overdue (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
+comment on column billing.dunning_cases.ladder_from is
+  'From when the days of its steps are counted (UTC): anchor_at, or when this project first knew of that debt if that was later. Kept likewise.';
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
 comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
@@ -55,6 +58,7 @@ create table billing.dunning_case_invoices (
   invoice text primary key,
   case_id bigint not null references billing.dunning_cases (id),
   overdue_since timestamptz not null,
+  known_at timestamptz not null,
   amount_paid_before bigint not null default 0,
   constraint amount_paid_before_is_not_negative check (amount_paid_before >= 0)
 );
@@ -64,10 +68,28 @@ comment on table billing.dunning_case_invoices is
 comment on column billing.dunning_case_invoices.invoice is 'Invoice (billing.invoices.id).';
 comment on column billing.dunning_case_invoices.case_id is 'The case (billing.dunning_cases.id), the last one where a person had it dunned again.';
 comment on column billing.dunning_case_invoices.overdue_since is 'First failed attempt, or due date (UTC), when it joined the case.';
+comment on column billing.dunning_case_invoices.known_at is
+  'When this project first knew that it is, or will be, overdue (UTC): the event or the read that said so, or the person who had it dunned. Whoever is learned of late has the whole ladder.';
 comment on column billing.dunning_case_invoices.amount_paid_before is
   'What had been paid of it when it joined the case, minor units: no money that dunning recovered.';
 
 create index dunning_case_invoices_by_case on billing.dunning_case_invoices (case_id);
+
+create table billing_private.known_debts (
+  invoice text primary key,
+  known_at timestamptz not null,
+  released_at timestamptz
+);
+
+comment on table billing_private.known_debts is
+  'Unpaid invoices that no case is about yet, and when this project first knew that they are, or will be, overdue. Taken into dunning_case_invoices when a case opens; forgotten when they are paid before.';
+comment on column billing_private.known_debts.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing_private.known_debts.known_at is 'When the event was received, or the object read, that first said so (UTC).';
+comment on column billing_private.known_debts.released_at is
+  'When a person said that it is to be dunned, though it is an old debt or an earlier case was closed about it (UTC); null: nobody has.';
+
+alter table billing_private.known_debts enable row level security;
+create policy nobody_reads on billing_private.known_debts using (false);
 
 create table billing.dunning_actions (
   id bigint generated always as identity primary key,

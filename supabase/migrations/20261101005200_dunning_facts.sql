@@ -33,6 +33,19 @@ comment on column billing_private.overdue_invoices.invoice is 'Invoice (billing.
 comment on column billing_private.overdue_invoices.subject_id is 'What a case would be about: its subscription, or itself where there is none.';
 comment on column billing_private.overdue_invoices.overdue_since is 'From when days are counted (UTC); in the future for what is sent and not due yet, null for what is neither.';
 
+create function billing_private.is_old_debt(p_invoice text, p_overdue_since timestamptz)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(p_overdue_since < (select s.adopted_at from billing.settings as s), false)
+    and not exists (select from billing_private.known_debts as d where d.invoice = p_invoice and d.released_at is not null);
+$$;
+
+comment on function billing_private.is_old_debt is
+  'Whether something was overdue before this project took over the billing (settings.adopted_at): nobody is dunned about it until a person says so.';
+
 create view billing_private.dunning_ladders with (security_invoker = true) as
 select s.policy_id, array_agg(s.day order by s.position) as days, array_agg(s.kind order by s.position) as kinds
 from billing.dunning_steps as s
@@ -46,7 +59,7 @@ comment on column billing_private.dunning_ladders.kinds is 'The kind of each ste
 create function billing_private.due_dunning_step(
   p_days integer[],
   p_kinds text[],
-  p_anchor timestamptz,
+  p_from timestamptz,
   p_taken integer,
   p_last_mail_at timestamptz,
   p_warned_at timestamptz,
@@ -65,7 +78,7 @@ begin
     return null;
   elsif has_end and p_taken = last - 1 then
     return case
-      when p_now >= greatest(p_anchor + p_days[last] * interval '1 day', p_warned_at + interval '3 days') and p_warned_at is not null
+      when p_now >= greatest(p_from + p_days[last] * interval '24 hours', p_warned_at + interval '72 hours') and p_warned_at is not null
       then last
     end;
   elsif p_last_mail_at > p_now - interval '20 hours' then
@@ -73,10 +86,10 @@ begin
     return null;
   elsif p_taken = 0 then
     -- However long it has been overdue, nobody hears of it first as a warning.
-    return case when p_now >= p_anchor + p_days[1] * interval '1 day' then 1 end;
+    return case when p_now >= p_from + p_days[1] * interval '24 hours' then 1 end;
   end if;
   for step in reverse last - has_end::integer .. p_taken + 1 loop
-    if p_now >= p_anchor + p_days[step] * interval '1 day' then
+    if p_now >= p_from + p_days[step] * interval '24 hours' then
       return step;
     end if;
   end loop;
@@ -85,7 +98,7 @@ end;
 $$;
 
 comment on function billing_private.due_dunning_step is
-  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_anchor; the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end only three days after the final warning was sent (p_warned_at).';
+  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_from (ladder_from); the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end only three days after the final warning was sent (p_warned_at). A day is 24 hours, whatever the session''s time zone.';
 
 create type billing_private.dunning_fact as (
   case_id bigint,
@@ -97,6 +110,7 @@ create type billing_private.dunning_fact as (
   kinds text[],
   anchor_invoice text,
   anchor_at timestamptz,
+  ladder_from timestamptz,
   currency text,
   amount bigint,
   invoices text[],
@@ -107,7 +121,7 @@ create type billing_private.dunning_fact as (
 );
 
 comment on type billing_private.dunning_fact is
-  'An open case with something overdue: its ladder, its anchor, what is owed (minor units), the highest position taken about the anchor''s invoice, and the position due.';
+  'An open case with something overdue: its ladder, its anchor, from when its days are counted, what is owed (minor units), the highest position taken about the anchor''s invoice, and the position due.';
 
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz)
 returns setof billing_private.dunning_fact
@@ -119,10 +133,10 @@ as $$
 begin
   return query
     select
-      c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.currency, o.amount,
+      c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.ladder_from, o.currency, o.amount,
       o.invoices, a.taken, a.last_mail_at, a.warned_at,
       billing_private.due_dunning_step(
-        l.days, l.kinds, o.anchor_at, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
+        l.days, l.kinds, o.ladder_from, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
       )
     from billing.dunning_cases as c
     join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
@@ -130,6 +144,7 @@ begin
       select
         array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
         min(v.overdue_since) as anchor_at,
+        (array_agg(greatest(v.overdue_since, k.known_at) order by v.overdue_since, v.invoice))[1] as ladder_from,
         min(v.currency) as currency,
         sum(v.amount_remaining)::bigint as amount
       from billing.dunning_case_invoices as k

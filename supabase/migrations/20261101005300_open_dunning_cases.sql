@@ -44,10 +44,13 @@ begin
   for found_overdue in
     select
       v.subject_id, v.subscription, min(v.currency) as currency, min(v.overdue_since) as since, sum(v.amount_remaining)::bigint as amount,
-      array_agg(v.invoice order by v.invoice) as invoices
+      array_agg(v.invoice order by v.invoice) as invoices,
+      (array_agg(coalesce(greatest(d.known_at, d.released_at), p_now) order by v.overdue_since, v.invoice))[1] as known_at
     from billing_private.overdue_invoices as v
+    left join billing_private.known_debts as d on d.invoice = v.invoice
     where v.customer = p_customer
       and v.overdue_since <= p_now
+      and not billing_private.is_old_debt(v.invoice, v.overdue_since)
       and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
     group by v.subject_id, v.subscription
     order by v.subject_id
@@ -55,10 +58,10 @@ begin
     select * into opened from billing.dunning_cases as c where c.subject_id = found_overdue.subject_id and c.status = 'open';
     if not found then
       insert into billing.dunning_cases
-        (subject_id, customer, subscription, currency, policy_id, status, anchor_at, amount_due, opened_at)
+        (subject_id, customer, subscription, currency, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
       select
         found_overdue.subject_id, p_customer, found_overdue.subscription, found_overdue.currency, p.id, 'open', found_overdue.since,
-        found_overdue.amount, p_now
+        greatest(found_overdue.since, found_overdue.known_at), found_overdue.amount, p_now
       from billing.dunning_policies as p
       where p.id = billing_private.dunning_policy_of(p_customer, found_overdue.subscription)
         and found_overdue.amount >= coalesce((p.minimum_amounts ->> found_overdue.currency)::bigint, 0)
@@ -73,11 +76,13 @@ begin
         p_now
       );
     end if;
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, amount_paid_before)
-    select v.invoice, opened.id, v.overdue_since, coalesce(i.amount_paid, 0)
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at, amount_paid_before)
+    select v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at), p_now), coalesce(i.amount_paid, 0)
     from billing_private.overdue_invoices as v
     join billing.invoices as i on i.id = v.invoice
+    left join billing_private.known_debts as d on d.invoice = v.invoice
     where v.invoice = any (found_overdue.invoices);
+    delete from billing_private.known_debts as d where d.invoice = any (found_overdue.invoices);
     has_news := true;
   end loop;
   if has_news then
@@ -88,4 +93,4 @@ end;
 $$;
 
 comment on function billing_private.open_dunning_cases is
-  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none. Returns whether there was any.';
+  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt. Returns whether there was any.';

@@ -283,9 +283,9 @@ begin
       closed := closed + 1;
     else
       update billing.dunning_cases as c
-      set anchor_at = f.anchor_at, amount_due = greatest(c.amount_due, f.amount)
+      set anchor_at = f.anchor_at, ladder_from = f.ladder_from, amount_due = greatest(c.amount_due, f.amount)
       from billing_private.dunning_facts(array[p_customer], p_now) as f
-      where c.id = known.id and f.case_id = c.id and (c.anchor_at <> f.anchor_at or c.amount_due < f.amount);
+      where c.id = known.id and f.case_id = c.id and ((c.anchor_at, c.ladder_from) <> (f.anchor_at, f.ladder_from) or c.amount_due < f.amount);
     end if;
   end loop;
   return closed;

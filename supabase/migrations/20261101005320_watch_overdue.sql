@@ -9,12 +9,19 @@ as $$
 declare
   -- A test clock may be ahead of ours.
   moment constant timestamptz := greatest(p_event.received_at, p_event.created);
+  overdue_from timestamptz;
 begin
   if exists (select from billing.dunning_case_invoices as k where k.invoice = p_event.object_id) then
     perform billing_private.settle_dunning_cases(p_event.customer_id, moment);
-  elsif exists (
-    select from billing_private.overdue_invoices as v where v.invoice = p_event.object_id and v.overdue_since <= moment
-  ) then
+    return;
+  end if;
+  select v.overdue_since into overdue_from from billing_private.overdue_invoices as v where v.invoice = p_event.object_id;
+  if overdue_from is null then
+    delete from billing_private.known_debts as d where d.invoice = p_event.object_id;
+    return;
+  end if;
+  insert into billing_private.known_debts (invoice, known_at) values (p_event.object_id, moment) on conflict (invoice) do nothing;
+  if overdue_from <= moment then
     if billing_private.open_dunning_cases(p_event.customer_id, moment) then
       perform billing_private.owe_dunning_check(p_event.customer_id, p_event.object_id, moment);
     end if;
@@ -23,7 +30,7 @@ end;
 $$;
 
 comment on function billing_private.watch_dunning is
-  'Handler: invoice.*. What is overdue opens a case and owes its first look at once; what was settled closes it.';
+  'Handler: invoice.*. What is overdue opens a case and owes its first look at once, what will be is kept in mind; what was settled closes it.';
 
 create function billing_private.watch_dunning_subscription(p_event billing.webhook_events)
 returns void

@@ -33,10 +33,10 @@ set search_path = ''
 as $$
   select case
     when p_fact.kinds[cardinality(p_fact.kinds)] = 'end' then greatest(
-      p_fact.anchor_at + p_fact.days[cardinality(p_fact.days)] * interval '1 day',
-      interval '3 days' + case p_fact.kinds[p_fact.due]
+      p_fact.ladder_from + p_fact.days[cardinality(p_fact.days)] * interval '24 hours',
+      interval '72 hours' + case p_fact.kinds[p_fact.due]
         when 'final_warning' then p_now
-        else greatest(p_fact.anchor_at + p_fact.days[cardinality(p_fact.days) - 1] * interval '1 day', p_now + interval '20 hours')
+        else greatest(p_fact.ladder_from + p_fact.days[cardinality(p_fact.days) - 1] * interval '24 hours', p_now + interval '20 hours')
       end
     )
   end;

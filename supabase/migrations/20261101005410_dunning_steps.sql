@@ -17,14 +17,14 @@ begin
     (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
   select
     p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'coalesced',
-    p_fact.anchor_at + p_fact.days[s.position] * interval '1 day', p_now, p_now, step_kind || ' was due too'
+    p_fact.ladder_from + p_fact.days[s.position] * interval '24 hours', p_now, p_now, step_kind || ' was due too'
   from generate_series(p_fact.taken + 1, p_fact.due - 1) as s (position);
 
   insert into billing.dunning_actions
     (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
   values (
     p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
-    p_fact.anchor_at + p_fact.days[p_fact.due] * interval '1 day', p_now, case when p_status <> 'planned' then p_now end, p_note
+    p_fact.ladder_from + p_fact.days[p_fact.due] * interval '24 hours', p_now, case when p_status <> 'planned' then p_now end, p_note
   )
   returning id into action;
 

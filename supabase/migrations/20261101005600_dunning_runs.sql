@@ -51,7 +51,11 @@ begin
       and i.customer > p_after
       and (coalesce(cardinality(known), 0) < p_limit or i.customer <= known[cardinality(known)])
       and not exists (select from billing.dunning_case_invoices as k where k.invoice = i.id)
-      and exists (select from billing_private.overdue_invoices as v where v.invoice = i.id and v.overdue_since <= p_now)
+      and exists (
+        select
+        from billing_private.overdue_invoices as v
+        where v.invoice = i.id and v.overdue_since <= p_now and not billing_private.is_old_debt(v.invoice, v.overdue_since)
+      )
     order by i.customer
     limit p_limit
   ) as b;
@@ -90,6 +94,7 @@ begin
     from billing_private.overdue_invoices as v
     where v.customer = any (page)
       and v.overdue_since <= p_now
+      and not billing_private.is_old_debt(v.invoice, v.overdue_since)
       and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
   )
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)

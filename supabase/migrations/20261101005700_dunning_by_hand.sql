@@ -60,6 +60,13 @@ begin
   delete from billing.dunning_case_invoices as k
   using billing_private.overdue_invoices as v, billing.dunning_cases as c
   where k.invoice = v.invoice and v.subject_id = p_subject_id and c.id = k.case_id and c.status = 'closed';
+  insert into billing_private.known_debts as d (invoice, known_at, released_at)
+  select v.invoice, p_now, p_now
+  from billing_private.overdue_invoices as v
+  where v.subject_id = p_subject_id
+    and v.overdue_since <= p_now
+    and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+  on conflict (invoice) do update set released_at = excluded.released_at;
   perform billing_private.open_dunning_cases(customer, p_now);
   select c.id into opened from billing.dunning_cases as c where c.subject_id = p_subject_id and c.status = 'open';
   if opened is null then
@@ -72,7 +79,7 @@ end;
 $$;
 
 comment on function billing.open_dunning is
-  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it. Returns its id, or that of the open one; raises DU044.';
+  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it or it was overdue before settings.adopted_at; its days count from now on. Returns its id, or that of the open one; raises DU044.';
 
 create function billing.close_dunning(p_case_id bigint, p_reason text, p_now timestamptz default now())
 returns void
@@ -211,9 +218,12 @@ as $$
     select
       v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, v.subscription) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
+      (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now)) order by v.overdue_since, v.invoice))[1] as ladder_from,
       min(v.currency) as currency, sum(v.amount_remaining)::bigint as amount
     from billing_private.overdue_invoices as v
-    where v.overdue_since <= p_now and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+    left join billing_private.known_debts as d on d.invoice = v.invoice
+    where v.overdue_since <= p_now and not billing_private.is_old_debt(v.invoice, v.overdue_since)
+      and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
       and not exists (select from billing.dunning_cases as c where c.subject_id = v.subject_id and c.status = 'open')
     group by v.customer, v.subject_id, v.subscription
   ),
@@ -223,17 +233,17 @@ as $$
     where f.due is not null
     union all
     select row(
-      null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, n.invoices[1], n.anchor_at, n.currency, n.amount,
+      null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, n.invoices[1], n.anchor_at, n.ladder_from, n.currency, n.amount,
       n.invoices, 0, null, null, 1
     )::billing_private.dunning_fact
     from found as n
     join billing_private.dunning_ladders as l on l.policy_id = n.policy_id
     join billing.dunning_policies as p on p.id = n.policy_id and n.amount >= coalesce((p.minimum_amounts ->> n.currency)::bigint, 0)
-    where billing_private.due_dunning_step(l.days, l.kinds, n.anchor_at, 0, null, null, p_now) = 1
+    where billing_private.due_dunning_step(l.days, l.kinds, n.ladder_from, 0, null, null, p_now) = 1
   ),
   steps as (
     select
-      f.*, f.kinds[f.due] as step, f.anchor_at + f.days[f.due] * interval '1 day' as day_of_step,
+      f.*, f.kinds[f.due] as step, f.ladder_from + f.days[f.due] * interval '24 hours' as day_of_step,
       billing_private.dunning_obstacles(t.fact, p_now) as held_by, p.end_action,
       'payment-failed-' || case f.kinds[f.due] when 'notice' then 'notice' when 'urgent_reminder' then 'urgent' else 'final' end as template
     from facts as t
@@ -242,7 +252,7 @@ as $$
   )
   select
     s.customer, u.email, s.subject_id, s.case_id, s.step,
-    case when s.step = 'end' then greatest(s.day_of_step, s.warned_at + interval '3 days') else s.day_of_step end,
+    case when s.step = 'end' then greatest(s.day_of_step, s.warned_at + interval '72 hours') else s.day_of_step end,
     s.anchor_at, s.amount, s.currency, s.held_by,
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')

@@ -14,12 +14,12 @@ begin
     return null;
   end if;
   return greatest(
-    p_fact.anchor_at + p_fact.days[last] * interval '1 day',
-    interval '3 days' + coalesce(
+    p_fact.ladder_from + p_fact.days[last] * interval '24 hours',
+    interval '72 hours' + coalesce(
       p_fact.warned_at,
       -- Not warned yet: at the day of the warning, or as soon as it may be sent if that has passed.
       greatest(
-        p_fact.anchor_at + p_fact.days[last - 1] * interval '1 day',
+        p_fact.ladder_from + p_fact.days[last - 1] * interval '24 hours',
         case
           when p_fact.taken >= last - 1 then p_now -- on its way
           when p_fact.taken = 0 then p_now + interval '20 hours' -- after a notice

@@ -16,8 +16,8 @@ async function access(status: string, policy: string): Promise<boolean | null> {
     insert into billing.subscriptions (id, customer, status, cancel_at_period_end) values (${id}, 'cus_1', ${status}, false)`;
   await database.sql`
     insert into billing.dunning_cases
-      (subject_id, customer, subscription, currency, policy_id, status, anchor_at, amount_due, opened_at)
-    select ${id}, 'cus_1', ${id}, 'usd', p.id, 'open', now(), 900, now()
+      (subject_id, customer, subscription, currency, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
+    select ${id}, 'cus_1', ${id}, 'usd', p.id, 'open', now(), now(), 900, now()
     from billing.dunning_policies as p where p.name = ${policy}`;
   const [row] = await database.sql<{ access: boolean | null }[]>`
     select billing_private.dunning_access(${id}) as access`;

@@ -34,13 +34,13 @@ export async function book({ sql }: TestDatabase, booked: BookedCase): Promise<n
   } = booked;
   const [made] = await sql<{ id: number; customer: string }[]>`
     insert into billing.dunning_cases (
-      subject_id, customer, subscription, currency, policy_id, status, outcome, anchor_at, amount_due, amount_recovered,
+      subject_id, customer, subscription, currency, policy_id, status, outcome, anchor_at, ladder_from, amount_due, amount_recovered,
       holds, opened_at, closed_at
     )
     select
       'sub_' || n, coalesce(${booked.customer ?? null}, 'cus_' || n), 'sub_' || n, ${currency},
       (select p.id from billing.dunning_policies as p where p.name = 'default'), ${outcome ? "closed" : "open"}, ${outcome},
-      ${booked.overdueSince ?? openedAt}, ${amountDue},
+      ${booked.overdueSince ?? openedAt}, ${booked.overdueSince ?? openedAt}, ${amountDue},
       ${booked.amountRecovered ?? (outcome === "recovered" ? amountDue : 0)}, ${holds}, ${openedAt},
       ${outcome ? (booked.closedAt ?? "2026-05-14T12:00:00Z") : null}
     from (select count(*) as n from billing.dunning_cases) as counted
@@ -54,8 +54,8 @@ export async function book({ sql }: TestDatabase, booked: BookedCase): Promise<n
       ${booked.remaining ?? (outcome === "recovered" ? 0 : amountDue)}, ${openedAt}
     )`;
   await sql`
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since)
-    values (${invoice}, ${made.id}, ${booked.overdueSince ?? openedAt})`;
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at)
+    values (${invoice}, ${made.id}, ${booked.overdueSince ?? openedAt}, ${booked.overdueSince ?? openedAt})`;
   for (const [index, { kind, status = "sent" }] of steps.entries()) {
     const at = new Date(Date.parse(openedAt) + index * 86_400_000);
     await sql`

@@ -147,8 +147,8 @@ describe("the daily run", () => {
     };
     await fresh.sql`insert into billing.invoices (id, customer, status) values ('in_new', 'cus_new', 'open')`;
     await fresh.sql`
-      insert into billing.dunning_cases (subject_id, customer, policy_id, status, anchor_at, amount_due, opened_at)
-      select 'in_new', 'cus_new', p.id, 'open', '2026-11-05T08:00:00Z', 900, '2026-11-05T15:00:00Z'
+      insert into billing.dunning_cases (subject_id, customer, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
+      select 'in_new', 'cus_new', p.id, 'open', '2026-11-05T08:00:00Z', '2026-11-05T08:00:00Z', 900, '2026-11-05T15:00:00Z'
       from billing.dunning_policies as p`;
     expect(await alerted("2026-11-05T16:00:00Z")).toBe(0);
     expect(await alerted("2026-11-06T11:01:00Z")).toBe(1);

@@ -42,7 +42,7 @@ describe("what comes late", () => {
     ]);
   });
 
-  it("first seen a month after it failed, a case starts with the notice, and ends four days later at the earliest", async () => {
+  it("first heard of a month after it failed, a case has the whole ladder from that day on", async () => {
     const somebody = await newSubscriber(world);
     await world.breakCard(somebody);
     world.arrives = () => false;
@@ -52,12 +52,14 @@ describe("what comes late", () => {
     await world.arriveLate();
     await world.run();
     expect(mails(world, somebody)).toEqual([NOTICE]);
-    await days(world, 1);
-    expect(mails(world, somebody)).toEqual([NOTICE, FINAL]);
+    await days(world, 3);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT]);
+    await days(world, 4);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
     await days(world, 2);
-    expect(mails(world, somebody)).toEqual([NOTICE, FINAL]);
-    await days(world, 1);
-    expect(mails(world, somebody)).toEqual([NOTICE, FINAL, CANCELED]);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL]);
+    await days(world, 2);
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
   });
 
   it("two runs in a day are no reason to write twice, nor is one that was late followed by one in time", async () => {

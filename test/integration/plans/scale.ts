@@ -92,14 +92,15 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing.dunning_assignments (scope, subject_id, policy, assigned_at)
     select 'price', 'price_' || n, 'patient', to_timestamp(1700000000) from generate_series(1, 5000) as n;
     insert into billing.dunning_cases
-      (subject_id, customer, subscription, currency, policy_id, status, outcome, anchor_at, amount_due, opened_at, closed_at)
+      (subject_id, customer, subscription, currency, policy_id, status, outcome, anchor_at, ladder_from, amount_due, opened_at, closed_at)
     select
       'sub_' || n, 'cus_' || (n % ${customers} + 1), 'sub_' || n, 'eur', case n % 1000 when 0 then 2 else 1 end,
-      case when n <= 500 then 'open' else 'closed' end, case when n > 500 then 'recovered' end, to_timestamp(1700000000), 900,
+      case when n <= 500 then 'open' else 'closed' end, case when n > 500 then 'recovered' end, to_timestamp(1700000000), to_timestamp(1700000000), 900,
       to_timestamp(1700000000), case when n > 500 then to_timestamp(1700000000) end
     from generate_series(1, 25000) as n;
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since)
-    select case when n <= 500 then 'in_due_' else 'in_' end || n, n, to_timestamp(1700000000) from generate_series(1, 25000) as n;
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at)
+    select case when n <= 500 then 'in_due_' else 'in_' end || n, n, to_timestamp(1700000000), to_timestamp(1700000000)
+    from generate_series(1, 25000) as n;
     insert into billing.dunning_actions
       (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, outbox_id)
     select

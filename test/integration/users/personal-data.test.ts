@@ -30,7 +30,16 @@ const CODES = [
     "invoice_id",
     "payment_id",
   ],
-  ...["payment_intent", "charge", "latest_charge", "latest_invoice", "price", "product", "payment_method"],
+  ...[
+    "payment_intent",
+    "charge",
+    "latest_charge",
+    "latest_invoice",
+    "price",
+    "product",
+    "payment_method",
+    "schedule",
+  ],
   ...["default_payment_method", "subject_id", "account", "resend_id", "dedupe_key", "number", "locked_by"],
   ...["status", "type", "kind", "source", "reason", "action", "actor", "api_version", "template", "locale"],
   ...[
