@@ -352,6 +352,7 @@ export type Database = {
           amount_paid_before: number;
           case_id: number;
           invoice: string;
+          known_at: string;
           overdue_since: string;
         };
         ComputedFields: never;
@@ -359,12 +360,14 @@ export type Database = {
           amount_paid_before?: number;
           case_id: number;
           invoice: string;
+          known_at: string;
           overdue_since: string;
         };
         Update: {
           amount_paid_before?: number;
           case_id?: number;
           invoice?: string;
+          known_at?: string;
           overdue_since?: string;
         };
         Relationships: [
@@ -387,6 +390,7 @@ export type Database = {
           customer: string;
           holds: string[];
           id: number;
+          ladder_from: string;
           note: string | null;
           opened_at: string;
           outcome: string | null;
@@ -405,6 +409,7 @@ export type Database = {
           customer: string;
           holds?: string[];
           id?: never;
+          ladder_from: string;
           note?: string | null;
           opened_at: string;
           outcome?: string | null;
@@ -422,6 +427,7 @@ export type Database = {
           customer?: string;
           holds?: string[];
           id?: never;
+          ladder_from?: string;
           note?: string | null;
           opened_at?: string;
           outcome?: string | null;
@@ -1334,6 +1340,7 @@ export type Database = {
       };
       settings: {
         Row: {
+          adopted_at: string | null;
           app_name: string;
           app_url: string;
           billing_url: string | null;
@@ -1355,6 +1362,7 @@ export type Database = {
         };
         ComputedFields: never;
         Insert: {
+          adopted_at?: string | null;
           app_name?: string;
           app_url?: string;
           billing_url?: string | null;
@@ -1375,6 +1383,7 @@ export type Database = {
           visible_metadata?: string[];
         };
         Update: {
+          adopted_at?: string | null;
           app_name?: string;
           app_url?: string;
           billing_url?: string | null;
@@ -1492,6 +1501,7 @@ export type Database = {
           metadata: NonNullable<Json>;
           pause_collection: Json | null;
           pending_update: Json | null;
+          schedule: string | null;
           start_date: string | null;
           status: string;
           trial_end: string | null;
@@ -1519,6 +1529,7 @@ export type Database = {
           metadata?: NonNullable<Json>;
           pause_collection?: Json | null;
           pending_update?: Json | null;
+          schedule?: string | null;
           start_date?: string | null;
           status: string;
           trial_end?: string | null;
@@ -1545,6 +1556,7 @@ export type Database = {
           metadata?: NonNullable<Json>;
           pause_collection?: Json | null;
           pending_update?: Json | null;
+          schedule?: string | null;
           start_date?: string | null;
           status?: string;
           trial_end?: string | null;
