@@ -79,27 +79,6 @@ test("prorate and invoice_now give the rest of the period back to the balance", 
   expect(await stripe.customers.retrieve(customer.id)).toMatchObject({ balance: -1000 });
 });
 
-test("a paused subscription resumes with a paid period of its own", async () => {
-  const { subscription, customer, clock } = await subscribe(
-    harness,
-    { trial_period_days: 7, trial_settings: { end_behavior: { missing_payment_method: "pause" } } },
-    null,
-  );
-  await harness.advance(clock, start + 8 * day);
-  expect(await stripe.subscriptions.retrieve(subscription.id)).toMatchObject({ status: "paused" });
-  const visa = await stripe.paymentMethods.attach("pm_card_visa", { customer: customer.id });
-  await stripe.customers.update(customer.id, { invoice_settings: { default_payment_method: visa.id } });
-  const resumed = await stripe.subscriptions.resume(subscription.id, {
-    billing_cycle_anchor: { type: "now" },
-  });
-  expect(resumed.status).toBe("active");
-  expect(resumed.items.data[0]?.current_period_start).toBe(start + 8 * day);
-  expect(typesAbout(harness, subscription.id)).toEqual(
-    expect.arrayContaining(["customer.subscription.paused", "customer.subscription.resumed"]),
-  );
-  expect(await errorOf(stripe.subscriptions.resume(subscription.id))).toMatchObject({ statusCode: 400 });
-});
-
 test("trial_end=now ends the trial and takes the first payment", async () => {
   const { subscription } = await subscribe(harness, { trial_period_days: 14 });
   const active = await stripe.subscriptions.update(subscription.id, { trial_end: "now" });

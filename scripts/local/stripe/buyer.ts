@@ -101,6 +101,14 @@ export async function replaceCard(
   await stripe.rawRequest("POST", `${helpers}/payment_methods/${paymentMethod}/automatically_update`, card);
 }
 
+/**
+ * Stripe pauses a subscription by itself.
+ * @param cause what `status_details` will give as the reason, such as `system` or `final_payment_failure`
+ */
+export async function pauseByStripe(stripe: Stripe, subscription: string, cause = "system"): Promise<void> {
+  await stripe.rawRequest("POST", `${helpers}/subscriptions/${subscription}/pause`, { cause });
+}
+
 /** The bank decides a dispute. */
 export async function decideDispute(stripe: Stripe, dispute: string, outcome: "won" | "lost"): Promise<void> {
   await stripe.rawRequest("POST", `${helpers}/disputes/${dispute}/decide`, { outcome });

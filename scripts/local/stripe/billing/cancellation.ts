@@ -33,6 +33,9 @@ export function endSubscription(
   subscription.ended_at = now;
   subscription.pause_collection = null;
   forgetPendingUpdate(world, subscription);
+  delete subscription.status_details;
+  world.store.hidden.resumptions.delete(subscription.id);
+  world.store.hidden.pausedFor.delete(subscription.id);
   subscription.cancellation_details = {
     comment: subscription.cancellation_details?.comment ?? null,
     feedback: subscription.cancellation_details?.feedback ?? null,

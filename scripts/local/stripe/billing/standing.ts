@@ -2,7 +2,7 @@ import { change } from "../core/events.ts";
 import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { endSubscription } from "./cancellation.ts";
-import { finishResume } from "./pausing.ts";
+import { canPause, finishResumption, type PauseCause, pauseSubscription } from "./pausing.ts";
 import { applyPendingUpdate, dropPendingUpdate, isForPendingUpdate } from "./pending.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
@@ -40,13 +40,12 @@ export function afterInvoice(world: World, invoice: Invoice): void {
   }
   if (invoice.status === "paid" && !isFirstCharge(invoice))
     change(world, "customer.subscription.updated", subscription, (it) => keepMethod(world, it, invoice));
+  if (subscription.status === "paused") decideResumption(world, subscription, invoice);
   if (subscription.latest_invoice !== invoice.id) return;
   const paid = invoice.status === "paid";
   if (subscription.status === "incomplete" && paid) activate(world, subscription, invoice);
   else if (subscription.status === "past_due") setStatus(world, subscription, "active");
   else if (subscription.status === "unpaid" && paid) setStatus(world, subscription, "active");
-  else if (subscription.status === "paused" && paid && invoice.amount_due > 0)
-    finishResume(world, subscription);
 }
 
 /** A first payment is part of how a subscription starts; see activate and createSubscription. */
@@ -105,10 +104,41 @@ export function afterFailedAttempt(world: World, invoice: Invoice, last: boolean
   const first =
     invoice.billing_reason === "subscription_create" &&
     subscription.collection_method === "charge_automatically";
-  if (["active", "trialing"].includes(subscription.status) && !first)
-    setStatus(world, subscription, "past_due");
+  if (world.store.hidden.resumptions.get(subscription.id)?.onSuccess === false)
+    finishResumption(world, subscription, invoice, "past_due");
+  const running = ["active", "trialing"].includes(subscription.status);
+  const renewal = invoice.billing_reason === "subscription_cycle" && invoice.attempt_count === 1;
+  const pauses = world.settings.afterFirstFailure === "pause" && renewal && canPause(subscription);
+  if (running && pauses) pauseFor(world, subscription, invoice, "first_payment_failure");
+  else if (running && !first) setStatus(world, subscription, "past_due");
   if (!last || subscription.status !== "past_due") return;
   const { afterRetries } = world.settings;
-  if (afterRetries === "cancel") endSubscription(world, subscription, "payment_failed");
+  if (afterRetries === "pause" && canPause(subscription))
+    pauseFor(world, subscription, invoice, "final_payment_failure");
+  else if (afterRetries === "cancel" || afterRetries === "pause")
+    endSubscription(world, subscription, "payment_failed");
   else if (afterRetries === "unpaid") setStatus(world, subscription, "unpaid");
+}
+
+function pauseFor(world: World, subscription: Subscription, invoice: Invoice, why: PauseCause): void {
+  world.store.hidden.pausedFor.set(subscription.id, invoice.id);
+  pauseSubscription(world, subscription, why);
+}
+
+/** An invoice of a paused subscription is closed: payment alone resumes nothing, unless it was for that. */
+function decideResumption(world: World, subscription: Subscription, invoice: Invoice): void {
+  const { hidden } = world.store;
+  if (hidden.resumptions.get(subscription.id)?.invoice === invoice.id) {
+    if (invoice.status === "void") hidden.resumptions.delete(subscription.id);
+    else finishResumption(world, subscription, invoice, "active");
+    return;
+  }
+  if (hidden.pausedFor.get(subscription.id) !== invoice.id || invoice.status === "void") return;
+  if (world.settings.resumeWhenPaid !== "no")
+    world.jobs.set(
+      "subscription.resume",
+      subscription.id,
+      subscription.test_clock,
+      timeOf(world, subscription),
+    );
 }

@@ -11,6 +11,7 @@ import { subscriptionOf } from "./drafts.ts";
 import { finalizeInvoice, voidInvoice } from "./invoices.ts";
 import { expirePendingUpdate } from "./pending.ts";
 import { announceRenewal, announceTrialEnd, expireIncomplete, renew } from "./renewal.ts";
+import { resumeSubscription } from "./resumption.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
 type Act = (world: World, id: string) => void;
@@ -44,6 +45,11 @@ const acts: Record<string, Act> = {
   ),
   "subscription.incomplete": onSubscription(expireIncomplete),
   "subscription.pending_update": onSubscription(expirePendingUpdate),
+  "subscription.resume": onSubscription((world, subscription) => {
+    if (subscription.status !== "paused") return;
+    const anchorNow = world.settings.resumeWhenPaid === "now";
+    resumeSubscription(world, subscription, { anchorNow, prorations: "none", onSuccess: true });
+  }),
   "subscription.unpause": onSubscription((world, subscription) => {
     change(world, "customer.subscription.updated", subscription, (it) => {
       it.pause_collection = null;
@@ -58,6 +64,10 @@ const acts: Record<string, Act> = {
   "invoice.void": (world, id) => {
     const invoice = world.store.get("invoice", id);
     if (invoice?.status === "open") voidInvoice(world, invoice);
+  },
+  "invoice.void_untried": (world, id) => {
+    const invoice = world.store.get("invoice", id);
+    if (invoice?.status === "open" && !invoice.attempted) voidInvoice(world, invoice);
   },
   "invoice.overdue": (world, id) => {
     const invoice = world.store.get("invoice", id);

@@ -3,7 +3,14 @@ export interface Settings {
   /** Days from one failed automatic attempt to the next; after the last, `afterRetries` happens. */
   retryDays: number[];
   /** What becomes of a subscription whose invoice has used up its attempts. */
-  afterRetries: "past_due" | "cancel" | "unpaid";
+  afterRetries: "past_due" | "cancel" | "unpaid" | "pause";
+  /** What becomes of a subscription when the first attempt to collect a renewal fails. */
+  afterFirstFailure: "past_due" | "pause";
+  /**
+   * Whether a subscription that Stripe paused for a failed payment resumes when that invoice is paid or written off,
+   * with a new period or in the old one.
+   */
+  resumeWhenPaid: "no" | "now" | "unchanged";
   /** Seconds a renewal's invoice stays a draft. */
   draftSeconds: number;
   /** Days before a renewal that `invoice.upcoming` is sent. */
@@ -16,6 +23,8 @@ export interface Settings {
 export const defaultSettings: Settings = {
   retryDays: [1, 2, 2, 2, 2, 2, 3],
   afterRetries: "past_due",
+  afterFirstFailure: "past_due",
+  resumeWhenPaid: "no",
   draftSeconds: 3600,
   upcomingDays: 7,
   debitSeconds: 1,

@@ -67,12 +67,23 @@ export interface Hidden {
   notices: Map<string, { trial?: number; upcoming?: number }>;
   /** The invoice that a subscription's pending update waits for. */
   pendingUpdates: Map<string, string>;
+  /** What a paused subscription becomes once an invoice is paid or (`onSuccess` false) tried to be paid. */
+  resumptions: Map<string, Resumption>;
+  /** The invoice whose failure paused a subscription. */
+  pausedFor: Map<string, string>;
   /** Checkout session of a subscription that was made by one. */
   checkoutSubscriptions: Map<string, string>;
   /** Checkout session of a PaymentIntent. */
   intentSessions: Map<string, string>;
   /** Customer of an active entitlement. */
   entitlementCustomers: Map<string, string>;
+}
+
+/** A resumption under way. */
+export interface Resumption {
+  invoice: string;
+  onSuccess: boolean;
+  wanted: Pick<wire.Subscription, "items" | "billing_cycle_anchor">;
 }
 
 /** What completing a checkout session will do, as decided when it was created. */
@@ -98,6 +109,8 @@ export class Store {
     featureProducts: new Map(),
     notices: new Map(),
     pendingUpdates: new Map(),
+    resumptions: new Map(),
+    pausedFor: new Map(),
     checkoutSubscriptions: new Map(),
     intentSessions: new Map(),
     entitlementCustomers: new Map(),

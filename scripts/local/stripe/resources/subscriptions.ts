@@ -4,14 +4,14 @@ import { customerOf } from "../billing/customers.ts";
 import { draftFor } from "../billing/cycle.ts";
 import { pendingItems } from "../billing/drafts.ts";
 import { anchorFrom, ownerOf } from "../billing/items.ts";
-import { pauseSubscription } from "../billing/pausing.ts";
+import { canPause, pauseSubscription } from "../billing/pausing.ts";
 import { creditUnused } from "../billing/proration.ts";
 import { resumeSubscription } from "../billing/resumption.ts";
 import { periodStart } from "../billing/schedule.ts";
 import { billingModeFrom, createSubscription, findSubscription } from "../billing/subscriptions.ts";
 import { updateSubscription } from "../billing/updates.ts";
 import { change, emit } from "../core/events.ts";
-import type { Subscription } from "../core/wire.ts";
+import type { Invoice, Subscription } from "../core/wire.ts";
 import { timeOf } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
@@ -59,6 +59,46 @@ function cancel(call: Call): Subscription {
     feedback: details?.choice("feedback", feedbacks),
   });
   if (invoice) finalizeAndCollect(world, invoice);
+  return subscription;
+}
+
+/** `POST /v1/subscriptions/:id/pause`, since 2026-09-30: for flexible billing only. */
+function pause(call: Call): Subscription {
+  const { world, params } = call;
+  const subscription = findSubscription(world, idOf(call));
+  if (!["active", "trialing", "past_due"].includes(subscription.status)) {
+    throw invalidRequest(`A subscription with a status of ${subscription.status} cannot be paused.`);
+  }
+  if (!canPause(subscription)) {
+    throw invalidRequest(
+      "Only subscriptions with `billing_mode[type]=flexible` and `collection_method=charge_automatically`, and without a schedule, can be paused.",
+    );
+  }
+  params.choice("type", ["subscription"]);
+  const now = timeOf(world, subscription);
+  const period = { start: periodStart(subscription), end: now };
+  const billing = params.child("bill_for");
+  billing?.child("outstanding_usage_through")?.choice("type", ["none", "now"]);
+  const from =
+    billing?.child("unused_time_from")?.choice("type", ["item_current_period_start", "none", "now"]) ?? "now";
+  if (from !== "none" && subscription.status === "active") {
+    const { data } = subscription.items;
+    creditUnused(world, subscription, data, from === "now" ? now : period.start);
+  }
+  const invoices = params.choice("invoicing_behavior", ["invoice", "pending_invoice_item"]) === "invoice";
+  pauseSubscription(world, subscription, "pause_requested");
+  if (invoices && pendingItems(world, subscription.customer, subscription.id).length > 0) {
+    let invoice: Invoice | undefined;
+    change(world, "customer.subscription.updated", subscription, (it) => {
+      invoice = draftFor(world, it, {
+        billingReason: "subscription_update",
+        finalizesAt: null,
+        pendingOnly: true,
+        period,
+      });
+    });
+    if (invoice) finalizeAndCollect(world, invoice);
+  }
   return subscription;
 }
 
@@ -129,24 +169,20 @@ export const subscriptionRoutes: Route[] = [
   post("/v1/subscriptions/:id/resume", (call) => {
     const subscription = findSubscription(call.world, idOf(call));
     const { params } = call;
+    const behaviour = params.choice("payment_behavior", [
+      "resume_on_payment_attempt",
+      "resume_on_payment_success",
+    ]);
     resumeSubscription(call.world, subscription, {
       anchorNow: anchorFrom(params) !== "unchanged",
-      onSuccess: params.text("payment_behavior") === "resume_on_payment_success",
+      prorations:
+        params.choice("proration_behavior", ["always_invoice", "create_prorations", "none"]) ??
+        "create_prorations",
+      onSuccess: behaviour === "resume_on_payment_success",
     });
     return subscription;
   }),
-  post("/v1/subscriptions/:id/pause", (call) => {
-    const subscription = findSubscription(call.world, idOf(call));
-    if (!["active", "trialing", "past_due"].includes(subscription.status)) {
-      throw invalidRequest(`A subscription with a status of ${subscription.status} cannot be paused.`);
-    }
-    const credits = call.params.child("bill_for")?.child("unused_time_from")?.text("type") !== "none";
-    if (credits && subscription.status === "active") {
-      creditUnused(call.world, subscription, subscription.items.data, timeOf(call.world, subscription));
-    }
-    pauseSubscription(call.world, subscription, "pause_requested");
-    return subscription;
-  }),
+  post("/v1/subscriptions/:id/pause", pause),
 ];
 
 /** Turn a call about one item into the update of its subscription. */

@@ -1,4 +1,6 @@
 import { payPart } from "../billing/invoices.ts";
+import { pauseCauses, pauseSubscription } from "../billing/pausing.ts";
+import { findSubscription } from "../billing/subscriptions.ts";
 import { change, emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
 import type { PaymentMethod, TestClock } from "../core/wire.ts";
@@ -145,6 +147,12 @@ export const duebaseHelperRoutes: Route[] = [
     if (!invoice) throw resourceMissing("invoice", idOf(call));
     payPart(call.world, invoice, call.params.integer("amount") ?? 0);
     return invoice;
+  }),
+  post("/v1/test_helpers/duebase/subscriptions/:id/pause", (call) => {
+    const subscription = findSubscription(call.world, idOf(call));
+    const cause = call.params.choice("cause", pauseCauses) ?? "system";
+    pauseSubscription(call.world, subscription, cause);
+    return subscription;
   }),
   post("/v1/test_helpers/duebase/disputes/:id/decide", (call) => {
     const dispute = call.world.store.get("dispute", idOf(call));
