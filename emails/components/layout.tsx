@@ -93,9 +93,12 @@ function Masthead({ brand }: Pick<Setting, "brand">) {
             src={brand.logoUrl}
             alt={brand.appName}
             height="32"
+            // Else React puts a link that preloads it into the head, which is nothing for an email.
+            fetchPriority="low"
             className="logo ink-text"
+            // Both bounds and no fixed side, so that a wide logo keeps its shape. Outlook goes by the attribute.
             // Where images are off the name stands here, set as it is without a logo.
-            style={{ ...name.style, height: "32px", width: "auto", maxWidth: "200px" }}
+            style={{ ...name.style, height: "auto", maxHeight: "32px", width: "auto", maxWidth: "200px" }}
           />
         ) : (
           brand.appName

@@ -45,9 +45,9 @@ export function sumOf(amounts: readonly MinorUnits[]): MinorUnits {
   return amounts.reduce((sum: bigint, amount) => sum + BigInt(amount), 0n).toString();
 }
 
-/** "November 26, 2026", in the order and the words of the locale. */
+/** "November 26, 2026", in the order and the words of the locale; never broken over two lines. */
 export function formatDate(at: Timestamp, locale: string, timeZone?: string | null): string {
-  return dateFormat("long", locale, timeZone).format(moment(at));
+  return unbroken(dateFormat("long", locale, timeZone).format(moment(at)));
 }
 
 /** "Nov 1 – 30, 2026": a period with whatever both ends share said once. */
@@ -60,14 +60,24 @@ export function formatPeriod(
   const [start, end] = [moment(from), moment(to)];
   const format = dateFormat("medium", locale, timeZone);
   // Some locales set thin spaces around the dash, which several mail clients draw as boxes.
-  return (end < start ? format.format(start) : format.formatRange(start, end)).replace(/\u2009/g, " ");
+  const period = (end < start ? format.format(start) : format.formatRange(start, end)).replace(
+    /\u2009/g,
+    " ",
+  );
+  // It may be broken behind its dash only.
+  return period
+    .split(/(?<=[–-]) /)
+    .map(unbroken)
+    .join(" ");
 }
 
 /** "August 2027", for a card that is valid until its end; month from 1 to 12. */
 export function formatMonth(year: number, month: number, locale: string): string {
   const options = { year: "numeric", month: "long", calendar: "gregory", timeZone: "UTC" } as const;
-  return new Intl.DateTimeFormat(knownLocale(locale), options).format(Date.UTC(year, month - 1, 1));
+  return unbroken(new Intl.DateTimeFormat(knownLocale(locale), options).format(Date.UTC(year, month - 1, 1)));
 }
+
+const unbroken = (text: string) => text.replaceAll(" ", "\u00a0");
 
 /** The moment a timestamp names, or undefined where it names none or leaves the time zone open. */
 export function parseTimestamp(at: string): Date | undefined {

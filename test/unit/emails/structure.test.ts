@@ -134,6 +134,9 @@ test("says who writes where images are off", () => {
   expect(logo?.attributes).toMatchObject({ src: logoUrl, alt: brand.appName });
   expect(logo?.attributes.style).toContain("color:");
   expect(others).toEqual([]);
+  expect(tags(html).filter(({ name }) => name === "link")).toEqual([]);
+  // A wide logo is bounded on both sides and fixed on none.
+  expect(logo?.attributes.style).toMatch(/(^|;)height:auto;max-height:32px;width:auto;max-width:200px/);
   // Dark logos get a light plate in the dark, and the name on it must not be light as well.
   expect(html).toMatch(/\.logo\{background-color:#ffffff!important;color:#1b1b1a!important/);
 });
