@@ -109,9 +109,36 @@ export async function pauseByStripe(stripe: Stripe, subscription: string, cause 
   await stripe.rawRequest("POST", `${helpers}/subscriptions/${subscription}/pause`, { cause });
 }
 
-/** The bank decides a dispute. */
+/** The bank decides a dispute, or an appeal. */
 export async function decideDispute(stripe: Stripe, dispute: string, outcome: "won" | "lost"): Promise<void> {
   await stripe.rawRequest("POST", `${helpers}/disputes/${dispute}/decide`, { outcome });
+}
+
+/** The card network lets a lost dispute be appealed: `appeal_needs_response`. */
+export async function allowAppeal(stripe: Stripe, dispute: string): Promise<void> {
+  await stripe.rawRequest("POST", `${helpers}/disputes/${dispute}/allow_appeal`, {});
+}
+
+/** The merchant appeals; `appeal_under_review` until somebody decides. */
+export async function appealDispute(stripe: Stripe, dispute: string): Promise<Stripe.Dispute> {
+  const card = { reason_for_filing: "The goods were received.", supporting_files: ["file_Example"] };
+  return stripe.disputes.update(dispute, { evidence: { appeal: { card } }, submit: true });
+}
+
+/**
+ * The cardholder goes to their bank about a charge.
+ * @param kind `prevented` was settled before it became a dispute, with the cardholder's money back;
+ *   `prevented_without_funds` without
+ */
+export async function disputeCharge(
+  stripe: Stripe,
+  charge: string,
+  kind: "fraudulent" | "product_not_received" | "inquiry" | "prevented" | "prevented_without_funds",
+): Promise<Stripe.Dispute> {
+  await stripe.rawRequest("POST", `${helpers}/charges/${charge}/dispute`, { kind });
+  const { data } = await stripe.disputes.list({ charge });
+  if (!data[0]) throw new Error(`${charge} has no dispute`);
+  return data[0];
 }
 
 /**

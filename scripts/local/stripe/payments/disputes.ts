@@ -49,6 +49,21 @@ export function openDispute(
   kind: NonNullable<CardBehaviour["dispute"]>,
 ): Dispute {
   const inquiry = kind === "inquiry";
+  const dispute = insertDispute(world, charge, kind, inquiry ? "warning_needs_response" : "needs_response");
+  if (!inquiry) {
+    moveMoney(world, dispute, charge, -dispute.amount, disputeFee);
+    emit(world, "charge.dispute.funds_withdrawn", dispute, charge);
+  }
+  return dispute;
+}
+
+function insertDispute(
+  world: World,
+  charge: Charge,
+  kind: NonNullable<CardBehaviour["dispute"]>,
+  status: Dispute["status"],
+): Dispute {
+  const inquiry = kind === "inquiry";
   const now = timeOf(world, charge);
   const dispute = world.store.insert<"dispute">({
     id: newId("du"),
@@ -83,7 +98,7 @@ export function openDispute(
       type: "card",
     },
     reason: kind === "inquiry" ? "fraudulent" : kind,
-    status: inquiry ? "warning_needs_response" : "needs_response",
+    status,
   });
   charge.disputed = true;
   recordEffect(
@@ -95,10 +110,6 @@ export function openDispute(
   );
   emit(world, "charge.dispute.created", dispute, charge);
   emit(world, "charge.updated", charge, charge, { disputed: false });
-  if (!inquiry) {
-    moveMoney(world, dispute, charge, -dispute.amount, disputeFee);
-    emit(world, "charge.dispute.funds_withdrawn", dispute, charge);
-  }
   return dispute;
 }
 
@@ -114,13 +125,18 @@ function moveMoney(world: World, dispute: Dispute, charge: Charge, amount: numbe
   dispute.balance_transactions.push(transaction);
 }
 
+/** What the balance lost to a dispute so far (in the currency's smallest unit, without fees). */
+function withdrawn(dispute: Dispute): number {
+  return -dispute.balance_transactions.reduce((sum, { amount }) => sum + amount, 0);
+}
+
 function refuseIfClosed(dispute: Dispute): void {
-  if (["won", "lost", "warning_closed"].includes(dispute.status)) {
+  if (["won", "lost", "warning_closed", "prevented"].includes(dispute.status)) {
     throw invalidRequest("This dispute is already closed");
   }
 }
 
-/** The bank decides, or the merchant gives in. */
+/** The bank decides, or the merchant gives in. Whoever wins gets back what is away, at a first decision or on appeal. */
 export function closeDispute(world: World, dispute: Dispute, won: boolean): Dispute {
   refuseIfClosed(dispute);
   const charge = world.store.get("charge", dispute.charge);
@@ -135,9 +151,43 @@ export function closeDispute(world: World, dispute: Dispute, won: boolean): Disp
     dispute.status,
   );
   emit(world, "charge.dispute.closed", dispute, charge ?? null, previous);
-  if (won && !inquiry && charge) {
-    moveMoney(world, dispute, charge, dispute.amount, 0);
+  const away = withdrawn(dispute);
+  if (won && charge && away > 0) {
+    moveMoney(world, dispute, charge, away, 0);
     emit(world, "charge.dispute.funds_reinstated", dispute, charge);
+  }
+  return dispute;
+}
+
+/** A lost dispute may be appealed, where the card network allows it: it waits for the merchant. The money stays away. */
+export function allowAppeal(world: World, dispute: Dispute): Dispute {
+  if (dispute.status !== "lost") {
+    throw invalidRequest(`Only a lost dispute can be appealed. This dispute's status is ${dispute.status}.`);
+  }
+  const charge = world.store.get("charge", dispute.charge) ?? null;
+  change(
+    world,
+    "charge.dispute.updated",
+    dispute,
+    (it) => {
+      it.status = "appeal_needs_response";
+      it.evidence_details.due_by = timeOf(world, charge) + evidenceDays * 86_400;
+      it.evidence_details.past_due = false;
+    },
+    charge,
+  );
+  return dispute;
+}
+
+/**
+ * A dispute is settled before it becomes one, as by Visa's Rapid Dispute Resolution.
+ * @param takesMoney whether the cardholder was paid back for it
+ */
+export function preventDispute(world: World, charge: Charge, takesMoney: boolean): Dispute {
+  const dispute = insertDispute(world, charge, "fraudulent", "prevented");
+  if (takesMoney) {
+    moveMoney(world, dispute, charge, -dispute.amount, 0);
+    emit(world, "charge.dispute.funds_withdrawn", dispute, charge);
   }
   return dispute;
 }
@@ -160,11 +210,14 @@ export function updateDispute(
       if (!submitted) return;
       it.evidence_details.has_evidence = true;
       it.evidence_details.submission_count += 1;
-      it.status = it.status.startsWith("warning_") ? "warning_under_review" : "under_review";
+      const stage = /^(warning|appeal)_/.exec(it.status)?.[0] ?? "";
+      it.status = `${stage}under_review` as Dispute["status"];
     },
     charge,
   );
-  const text = submitted ? dispute.evidence.uncategorized_text : null;
+  const appealed = dispute.status === "appeal_under_review";
+  const { uncategorized_text: stated, appeal } = dispute.evidence;
+  const text = submitted ? (appealed ? appeal?.card?.reason_for_filing : stated) : null;
   if (text === "winning_evidence") return closeDispute(world, dispute, true);
   return text === "losing_evidence" ? closeDispute(world, dispute, false) : dispute;
 }

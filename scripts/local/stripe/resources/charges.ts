@@ -141,6 +141,17 @@ export const refundRoutes: Route[] = [
   }),
 ];
 
+/** An appeal has evidence of its own, and takes no other. */
+function refuseWrongEvidence(dispute: Dispute, appeals: boolean, given: boolean): void {
+  if (!given || appeals === (dispute.status === "appeal_needs_response")) return;
+  throw invalidRequest(
+    appeals
+      ? "Appeal evidence can only be submitted for disputes with a status of `appeal_needs_response`."
+      : "Only appeal evidence can be updated during the appeal stage.",
+    { param: appeals ? "evidence[appeal]" : "evidence" },
+  );
+}
+
 export const disputeRoutes: Route[] = [
   get("/v1/disputes", ({ world, params }) => {
     const charge = params.text("charge");
@@ -156,13 +167,22 @@ export const disputeRoutes: Route[] = [
     const { params } = call;
     const evidence = params.child("evidence");
     const text = evidence?.text("uncategorized_text");
+    const appeal = evidence?.child("appeal")?.child("card");
     const submit = params.boolean("submit") ?? evidence != null;
+    const dispute = disputeOf(call.world, idOf(call));
+    refuseWrongEvidence(dispute, appeal != null, evidence != null);
+    const reason = appeal?.text("reason_for_filing");
+    const files = appeal?.strings("supporting_files");
     return updateDispute(
       call.world,
-      disputeOf(call.world, idOf(call)),
+      dispute,
       (it) => {
         it.metadata = mergedMetadata(it.metadata, params.hash("metadata"));
         if (text !== undefined) it.evidence.uncategorized_text = text;
+        if (appeal) {
+          const card = { ...it.evidence.appeal?.card, ...(files ? { supporting_files: files } : {}) };
+          it.evidence.appeal = { card: { ...card, ...(reason ? { reason_for_filing: reason } : {}) } };
+        }
       },
       evidence != null && submit,
     );

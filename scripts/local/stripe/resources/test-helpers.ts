@@ -10,7 +10,7 @@ import { newestFirst, pageOf } from "../http/list.ts";
 import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
 import { authenticateIntent } from "../payments/confirmation.ts";
 import { isDeclineName } from "../payments/declines.ts";
-import { closeDispute } from "../payments/disputes.ts";
+import { allowAppeal, closeDispute, openDispute, preventDispute } from "../payments/disputes.ts";
 import { authenticateSetup } from "../payments/setups.ts";
 
 function clockOf(world: World, id: string): TestClock {
@@ -158,5 +158,24 @@ export const duebaseHelperRoutes: Route[] = [
     const dispute = call.world.store.get("dispute", idOf(call));
     if (!dispute) throw resourceMissing("dispute", idOf(call));
     return closeDispute(call.world, dispute, call.params.choice("outcome", ["won", "lost"]) === "won");
+  }),
+  post("/v1/test_helpers/duebase/disputes/:id/allow_appeal", (call) => {
+    const dispute = call.world.store.get("dispute", idOf(call));
+    if (!dispute) throw resourceMissing("dispute", idOf(call));
+    return allowAppeal(call.world, dispute);
+  }),
+  post("/v1/test_helpers/duebase/charges/:id/dispute", (call) => {
+    const charge = call.world.store.get("charge", idOf(call));
+    if (!charge) throw resourceMissing("charge", idOf(call));
+    const kind = call.params.choice("kind", [
+      "fraudulent",
+      "product_not_received",
+      "inquiry",
+      "prevented",
+      "prevented_without_funds",
+    ]);
+    if (kind === "prevented" || kind === "prevented_without_funds")
+      return preventDispute(call.world, charge, kind === "prevented");
+    return openDispute(call.world, charge, kind ?? "fraudulent");
   }),
 ];
