@@ -97,6 +97,14 @@ export const type = {
   small: { fontSize: "13px", lineHeight: "20px" },
 } satisfies Record<string, CSSProperties | string>;
 
-export const space = { page: "32px", card: "40px", gap: "28px", row: "11px", fact: "5px" };
+export const space = {
+  page: "32px",
+  card: "40px",
+  gap: "28px",
+  row: "11px",
+  fact: "5px",
+  /** Characters of a word that half the width of a phone has no room for: what holds one gets the whole width. */
+  longWord: 14,
+};
 export const width = 560;
 export const radius = { card: "14px", panel: "10px", button: "9px", tag: "7px" };

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { longestWord } from "../rendering/names.ts";
 import { space, type as typeface } from "../theme.ts";
 import { ink } from "./paint.ts";
 import { useSurroundings } from "./setting.tsx";
@@ -20,57 +21,84 @@ interface AmountsProps {
   totals: readonly AmountLine[];
 }
 
-/** A bill: lines, then what they add up to. */
+/**
+ * A bill: lines, then what they add up to. Where a label holds a long word the two are tables of their own, so that
+ * on a phone each amount can stand below its label.
+ */
 export function Amounts({ heads, lines, remark, totals }: AmountsProps) {
-  const { start, end } = useSurroundings();
-  const head = { ...typeface.small, ...ink("muted").style, fontWeight: 400, paddingBottom: "8px" };
+  const stacks = lines.some(({ label }) => longestWord(label) > space.longWord);
+  const bill = [
+    ...lines.map((line, index) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: two lines of a bill may be alike in everything
+      <Line key={`line ${index}`} line={line} ruled stacks={stacks} />
+    )),
+    remark === undefined ? null : <Remark key="remark">{remark}</Remark>,
+  ];
+  const sums = totals.map((line, index) => (
+    <Line
+      // biome-ignore lint/suspicious/noArrayIndexKey: two taxes may have one name
+      key={`sum ${index}`}
+      line={line}
+      ruled={index === 0}
+      strong={index === totals.length - 1}
+      closing={index === totals.length - 2}
+      tight
+    />
+  ));
+  const head = <Head heads={heads} hides={stacks} />;
+  if (!stacks) return <Table head={head} rows={[...bill, ...sums]} />;
+  return (
+    <>
+      <Table head={head} rows={bill} />
+      <Table rows={sums} follows />
+    </>
+  );
+}
+
+/** `follows`: without a gap before it. */
+function Table({ head, rows, follows }: { head?: ReactNode; rows: ReactNode; follows?: boolean }) {
   return (
     <table
       width="100%"
       cellPadding="0"
       cellSpacing="0"
       className="edge"
-      style={{ margin: `${space.gap} 0 0` }}
+      style={{ margin: follows ? 0 : `${space.gap} 0 0` }}
     >
-      <thead>
-        <tr>
-          <th scope="col" className="ink-muted" style={{ ...head, textAlign: start }}>
-            {heads[0]}
-          </th>
-          <th scope="col" className="ink-muted" style={{ ...head, textAlign: end }}>
-            {heads[1]}
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {lines.map((line, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: two lines of a bill may be alike in everything
-          <Line key={index} line={line} ruled />
-        ))}
-        {remark === undefined ? null : (
-          <tr>
-            <td
-              colSpan={2}
-              className="ink-muted edge"
-              style={{ ...typeface.detail, ...ink("muted").style, ...ruled }}
-            >
-              {remark}
-            </td>
-          </tr>
-        )}
-        {totals.map((line, index) => (
-          <Line
-            // biome-ignore lint/suspicious/noArrayIndexKey: two taxes may have one name
-            key={index}
-            line={line}
-            ruled={index === 0}
-            strong={index === totals.length - 1}
-            closing={index === totals.length - 2}
-            tight
-          />
-        ))}
-      </tbody>
+      {head}
+      <tbody>{rows}</tbody>
     </table>
+  );
+}
+
+function Head({ heads, hides }: Pick<AmountsProps, "heads"> & { hides: boolean }) {
+  const { start, end } = useSurroundings();
+  const head = { ...typeface.small, ...ink("muted").style, fontWeight: 400, paddingBottom: "8px" };
+  return (
+    <thead className={hides ? "hidden-when-stacked" : undefined}>
+      <tr>
+        <th scope="col" className="ink-muted" style={{ ...head, textAlign: start }}>
+          {heads[0]}
+        </th>
+        <th scope="col" className="ink-muted" style={{ ...head, textAlign: end }}>
+          {heads[1]}
+        </th>
+      </tr>
+    </thead>
+  );
+}
+
+function Remark({ children }: { children: string }) {
+  return (
+    <tr>
+      <td
+        colSpan={2}
+        className="ink-muted edge"
+        style={{ ...typeface.detail, ...ink("muted").style, ...ruled }}
+      >
+        {children}
+      </td>
+    </tr>
   );
 }
 
@@ -80,6 +108,8 @@ interface LineProps {
   line: AmountLine;
   /** A hairline above. */
   ruled?: boolean;
+  /** On a phone the amount stands below, for a label with a long word. */
+  stacks?: boolean;
   /** What it all comes to. */
   strong?: boolean;
   /** Close to its neighbours, as one of several sums. */
@@ -88,7 +118,7 @@ interface LineProps {
   closing?: boolean;
 }
 
-function Line({ line, ruled, strong, tight, closing }: LineProps) {
+function Line({ line, ruled, stacks, strong, tight, closing }: LineProps) {
   const { start, end, before } = useSurroundings();
   const close = tight && !strong;
   const cell = {
@@ -101,8 +131,12 @@ function Line({ line, ruled, strong, tight, closing }: LineProps) {
     verticalAlign: "top",
   };
   return (
-    <tr>
-      <th scope="row" className="ink-text edge" style={{ ...cell, textAlign: start, ...before("16px") }}>
+    <tr className={stacks ? "stacked" : undefined}>
+      <th
+        scope="row"
+        className={stacks ? "ink-text edge stacked" : "ink-text edge"}
+        style={{ ...cell, textAlign: start, ...before("16px") }}
+      >
         {line.label}
         {line.detail ? (
           <>
@@ -112,7 +146,7 @@ function Line({ line, ruled, strong, tight, closing }: LineProps) {
         ) : null}
       </th>
       <td
-        className="ink-text edge"
+        className={stacks ? "ink-text edge stacked below" : "ink-text edge"}
         style={{ ...cell, textAlign: end, whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" }}
       >
         {line.amount}

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Section } from "react-email";
+import { longestWord } from "../rendering/names.ts";
 import { light, radius, space, type as typeface } from "../theme.ts";
 import { ink } from "./paint.ts";
 import { useSurroundings } from "./setting.tsx";
@@ -10,11 +11,23 @@ export type Fact = readonly [label: string, value: ReactNode | undefined];
 /** A date, an amount, a card: on a phone its label is broken rather than it. */
 const SHORT = 20;
 
+/** Characters that stand beside each other on a phone. */
+const BESIDE = 26;
+
+/** Whether label and value would break each other's words side by side on a phone. */
+function needsTheWidth(label: string, value: ReactNode): boolean {
+  if (typeof value !== "string") return false;
+  const unbroken = value.length <= SHORT ? value.length : longestWord(value);
+  return longestWord(value) > space.longWord || longestWord(label) + unbroken > BESIDE;
+}
+
 /** The facts of an email, one a line: a real table, read row by row by a screen reader and by plain text. */
 export function Facts({ facts }: { facts: readonly Fact[] }) {
   const { start, end, before } = useSurroundings();
   const known = facts.filter(([, value]) => value !== undefined && value !== null && value !== "");
   if (known.length === 0) return null;
+  const stacks = known.some(([label, value]) => needsTheWidth(label, value));
+  const stacked = stacks ? ["stacked"] : [];
   const cell = { ...typeface.detail, padding: `${space.fact} 0`, verticalAlign: "top" };
   return (
     <Section
@@ -34,7 +47,12 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
             <tr key={label}>
               <th
                 scope="row"
-                {...ink("muted", { ...cell, textAlign: start, fontWeight: 400, ...before("16px") }, "fact")}
+                {...ink(
+                  "muted",
+                  { ...cell, textAlign: start, fontWeight: 400, ...before("16px") },
+                  "fact",
+                  ...stacked,
+                )}
               >
                 {label}
               </th>
@@ -48,6 +66,7 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
                     ...(typeof value === "string" && value.length <= SHORT ? { whiteSpace: "nowrap" } : {}),
                   },
                   "fact-value",
+                  ...(stacks ? ["stacked", "stacked-below"] : []),
                 )}
               >
                 {value}

@@ -59,6 +59,12 @@ export const narrowRules = [
   ".panel{padding:10px 12px!important}",
   ".fact{font-size:13px!important;padding-right:8px!important}",
   ".fact-value{font-size:13px!important}",
+  // One below the other where a long word would be broken for want of width.
+  ".stacked{display:block!important;width:auto!important;text-align:inherit!important;padding-right:0!important;padding-left:0!important}",
+  ".hidden-when-stacked{display:none!important}",
+  ".stacked-below{padding-top:0!important}",
+  ".below{padding-top:0!important;border-top:0!important;text-align:end!important}",
+  ".long-title{font-size:19px!important;line-height:25px!important;letter-spacing:-0.02em!important;hyphens:auto}",
   ".wide{display:block!important;text-align:center!important}",
   ".figure{font-size:30px!important;line-height:36px!important}",
 ].join("");

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { Heading, Text } from "react-email";
-import { light, radius, type Tone, type as typeface } from "../theme.ts";
+import { longestWord } from "../rendering/names.ts";
+import { light, radius, space, type Tone, type as typeface } from "../theme.ts";
 import { ink } from "./paint.ts";
 
 /** The kind of email, above its title. Left out of the plain text, where the title says it again. */
@@ -24,8 +25,9 @@ export function Status({ tone, children }: { tone: Tone; children: string }) {
 
 /** What the email is about, in one line. */
 export function Title({ children }: { children: string }) {
+  const style = { ...typeface.title, margin: "0 0 20px", textWrap: "balance" } as const;
   return (
-    <Heading as="h1" {...ink("text", { ...typeface.title, margin: "0 0 20px", textWrap: "balance" })}>
+    <Heading as="h1" {...ink("text", style, longestWord(children) > space.longWord ? "long-title" : "title")}>
       {children}
     </Heading>
   );

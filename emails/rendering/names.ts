@@ -42,3 +42,8 @@ export function shorten(text: string, limit: number): string {
 export function nameInSubject(name: string): string {
   return cleanName(name, subjectNameLimit);
 }
+
+/** Characters of the longest word, what stands between two hyphens being one: no line can be broken within it. */
+export function longestWord(text: string): number {
+  return Math.max(0, ...text.split(/[\s\u200b-]+/).map((word) => word.length));
+}
