@@ -8,6 +8,7 @@ create table billing.settings (
   livemode boolean not null default false,
   stripe_account text,
   link_customers_by_email boolean not null default false,
+  trust_client_reference_id text not null default 'without_payment_link',
   email_from text,
   email_reply_to text,
   emails_off text[] not null default '{}',
@@ -23,6 +24,7 @@ create table billing.settings (
   adopted_at timestamptz,
   constraint settings_is_one_row check (id),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
+  constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
   constraint emails_off_names_emails check (emails_off <@ array[
@@ -42,6 +44,8 @@ comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+comment on column billing.settings.trust_client_reference_id is
+  'Whose word client_reference_id of a checkout session is, where no metadata names a user. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so claim to be anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what was claimed and is not followed is in billing.owner_hints.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. Null: the EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';

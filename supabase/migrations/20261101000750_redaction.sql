@@ -52,7 +52,7 @@ begin
       -- What the application wrote there may be anything. Only what Duebase itself reads stays.
       where m.key in ('credit_kind', 'credits')
         or m.key like 'duebase\_%' and billing_private.redact(m.value) = m.value
-        or m.key = 'user_id' and billing_private.as_uuid(btrim(m.value #>> '{}')) is not null
+        or m.key in ('user_id', 'owner_id') and billing_private.as_uuid(btrim(m.value #>> '{}')) is not null
     ),
     '{}'
   );
@@ -60,7 +60,7 @@ end;
 $$;
 
 comment on function billing_private.redact_metadata is
-  'Metadata without what the application wrote there, except the keys that Duebase reads: the user''s id, credits, its own marks.';
+  'Metadata without what the application wrote there, except the keys that Duebase reads: the owner''s id, credits, its own marks.';
 
 create function billing_private.redact(p_value jsonb)
 returns jsonb

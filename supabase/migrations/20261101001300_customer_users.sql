@@ -13,11 +13,11 @@ create table billing_private.customer_claims (
   is_waiting boolean not null,
   is_disputed boolean not null default false,
   primary key (customer_id, source),
-  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription'))
+  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
 );
 
 comment on table billing_private.customer_claims is
-  'The newest word of each source on which user a customer is. checkout_session: client_reference_id or metadata.user_id; customer, subscription: metadata.user_id.';
+  'The newest word of each source on which user a customer is. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_claims.claimed_user is 'As it was said, in lower case; it may be no user, or not yet.';
 comment on column billing_private.customer_claims.object_id is 'The object that said so: the session, the customer itself, the subscription.';
 comment on column billing_private.customer_claims.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
@@ -40,6 +40,28 @@ $$;
 
 comment on function billing_private.as_uuid is 'The text as a uuid, or null where it is none.';
 
+create function billing_private.is_trusted_source(p_source text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return case
+    when p_source in ('client_reference', 'payment_link') then case
+      coalesce((select s.trust_client_reference_id from billing.settings as s), 'without_payment_link')
+        when 'always' then true
+        when 'without_payment_link' then p_source = 'client_reference'
+        else false
+    end
+    else true
+  end;
+end;
+$$;
+
+comment on function billing_private.is_trusted_source is
+  'Whether what a source of customer_claims says links a customer: metadata always, a bare client_reference_id as settings say.';
+
 create function billing_private.user_of_customer(p_customer_id text)
 returns uuid
 language plpgsql
@@ -53,8 +75,8 @@ begin
   into named
   from billing_private.customer_claims as c
   join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
-  where c.customer_id = p_customer_id
-  order by array_position(array['checkout_session', 'customer', 'subscription'], c.source)
+  where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
+  order by array_position(array['checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], c.source)
   limit 1;
   if named is null and (select s.link_customers_by_email from billing.settings as s) then
     select u.id
@@ -69,7 +91,7 @@ end;
 $$;
 
 comment on function billing_private.user_of_customer is
-  'The user a customer is: by the checkout session, else the customer''s metadata, else a subscription''s, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
+  'The user a customer is: by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
 
 create function billing_private.link_customer(p_customer_id text, p_now timestamptz)
 returns void
@@ -114,14 +136,49 @@ set search_path = ''
 as $$
 begin
   return nullif(lower(btrim(coalesce(
-    case when p_object ->> 'object' = 'checkout.session' then nullif(btrim(p_object ->> 'client_reference_id'), '') end,
-    p_object #>> '{metadata,user_id}'
+    nullif(btrim(p_object #>> '{metadata,owner_id}'), ''), p_object #>> '{metadata,user_id}'
   ))), '');
 end;
 $$;
 
 comment on function billing_private.named_user is
-  'The user an object names, as it is written there but in lower case: a checkout session''s client_reference_id, else metadata.user_id; null where it names none.';
+  'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
+
+create function billing_private.source_of_session(p_session jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when billing_private.named_user(p_session) is not null then 'checkout_session'
+    when billing_private.stripe_id(p_session -> 'payment_link') is null then 'client_reference'
+    else 'payment_link'
+  end;
+end;
+$$;
+
+comment on function billing_private.source_of_session is
+  'By which source of customer_claims a checkout session says whose it is. Beside metadata its client_reference_id says nothing, and may be the id of an order.';
+
+create function billing_private.said_user(p_object jsonb, p_source text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  if p_source not in ('client_reference', 'payment_link') then
+    return billing_private.named_user(p_object);
+  elsif p_source = billing_private.source_of_session(p_object) then
+    return nullif(lower(btrim(p_object ->> 'client_reference_id')), '');
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.said_user is 'The user an object names by a source of customer_claims, in lower case; null where it names none by that.';
 
 create function billing_private.claim_of_second(
   p_customer_id text, p_source text, p_created timestamptz,
@@ -138,12 +195,16 @@ as $$
       e.payload #> '{data,object}' as object,
       nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
       billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
-      billing_private.named_user(e.payload #> '{data,object}') as named
+      billing_private.said_user(e.payload #> '{data,object}', p_source) as named
     from billing.webhook_events as e
     join billing.event_handlers as h
       on h.event_type = e.type
       and h.enabled
-      and h.handler = 'billing_private.link_from_' || split_part(p_source, '_', 1)
+      and h.handler = case p_source
+        when 'customer' then 'billing_private.link_from_customer'
+        when 'subscription' then 'billing_private.link_from_subscription'
+        else 'billing_private.link_from_checkout'
+      end
     where e.customer_id = p_customer_id
       and e.created = p_created
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
@@ -206,7 +267,7 @@ begin
     is_disputed = true
   where c.customer_id = p_customer_id and c.source = p_source;
   -- A session names its user for good: reading it again would tell nothing new.
-  if not word.is_certain and p_source <> 'checkout_session' then
+  if not word.is_certain and p_source in ('customer', 'subscription') then
     -- What was asked before may be answered already, so this read has a key of its own.
     perform billing_private.ask_stripe(p_event, case when was_disputed then p_event.id end);
   end if;
@@ -237,7 +298,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  claimed constant text := billing_private.named_user(p_event.payload #> '{data,object}');
+  claimed constant text := billing_private.said_user(p_event.payload #> '{data,object}', p_source);
   held billing_private.customer_claims;
 begin
   insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
@@ -268,12 +329,17 @@ begin
       'customer.user_unknown', 'system', p_customer_id, p_customer_id,
       jsonb_build_object('source', p_source, 'claimed_user', billing_private.as_uuid(claimed)), p_event.created, p_event.id
     );
+  elsif not billing_private.is_trusted_source(p_source) then
+    perform billing_private.audit(
+      'customer.hint_not_trusted', 'system', p_customer_id, p_customer_id,
+      jsonb_build_object('source', p_source, 'claimed_user', billing_private.as_uuid(claimed)), p_event.created, p_event.id
+    );
   end if;
 end;
 $$;
 
 comment on function billing_private.claim_customer is
-  'Records who an event says a customer is, newest word of the source first. An id that is no user is an audit fact, not an error.';
+  'Records who an event says a customer is, newest word of the source first. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
 
 create function billing_private.reread_claim(p_read billing.webhook_events, p_customer_id text, p_source text)
 returns void
@@ -281,7 +347,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  claimed constant text := billing_private.named_user(p_read.payload #> '{data,object}');
+  claimed constant text := billing_private.said_user(p_read.payload #> '{data,object}', p_source);
 begin
   -- A read tells what an object says, not since when: it corrects that object's own word, and keeps its place among
   -- what other objects said.
@@ -306,7 +372,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_customer_id is null or billing_private.named_user(p_event.payload #> '{data,object}') is null then
+  if p_customer_id is null or billing_private.said_user(p_event.payload #> '{data,object}', p_source) is null then
     return;
   elsif p_event.id is null then
     perform billing_private.reread_claim(p_event, p_customer_id, p_source);
@@ -333,7 +399,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id, else the email where allowed.';
+comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
 
 create function billing_private.link_from_subscription(p_event billing.webhook_events)
 returns void
@@ -345,7 +411,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id.';
+comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
 
 create function billing_private.link_from_checkout(p_event billing.webhook_events)
 returns void
@@ -353,8 +419,10 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.link_by_claim(p_event, p_event.customer_id, 'checkout_session');
+  perform billing_private.link_by_claim(
+    p_event, p_event.customer_id, billing_private.source_of_session(p_event.payload #> '{data,object}')
+  );
 end;
 $$;
 
-comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: client_reference_id, else metadata.user_id.';
+comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.user_id or owner_id, else client_reference_id.';

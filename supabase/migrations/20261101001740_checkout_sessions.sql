@@ -15,6 +15,7 @@ create table billing.checkout_sessions (
   amount_total bigint,
   currency text,
   client_reference_id text,
+  payment_link text,
   recovery_url text,
   recovered_from text,
   metadata jsonb not null default '{}',
@@ -35,7 +36,8 @@ comment on column billing.checkout_sessions.customer is 'Customer (billing.custo
 comment on column billing.checkout_sessions.subscription is 'Subscription it made (billing.subscriptions.id).';
 comment on column billing.checkout_sessions.payment_intent is 'Payment it made (billing.payments.id) in mode payment.';
 comment on column billing.checkout_sessions.invoice is 'Invoice it made (billing.invoices.id).';
-comment on column billing.checkout_sessions.client_reference_id is 'What the application said who this is: usually the user''s id.';
+comment on column billing.checkout_sessions.client_reference_id is 'Who this is: usually the user''s id, as the application said it; where a Payment Link or a pricing table made the session, as the payer said it. See settings.trust_client_reference_id.';
+comment on column billing.checkout_sessions.payment_link is 'Payment Link (plink_…) that made it; null for one that was made by the API.';
 comment on column billing.checkout_sessions.recovery_url is 'Where an expired checkout can be taken up again (after_expiration.recovery.url), if the session was made with recovery; good for 30 days.';
 comment on column billing.checkout_sessions.recovered_from is 'Expired session (billing.checkout_sessions.id) that this one took up again.';
 comment on column billing.checkout_sessions.expires_at is 'Until when it can be completed (UTC).';
@@ -59,7 +61,7 @@ begin
   end if;
   insert into billing.checkout_sessions as s (
     id, mode, status, payment_status, customer, subscription, payment_intent, setup_intent, invoice, amount_subtotal,
-    amount_total, currency, client_reference_id, recovery_url, recovered_from, metadata, livemode, created, expires_at
+    amount_total, currency, client_reference_id, payment_link, recovery_url, recovered_from, metadata, livemode, created, expires_at
   )
   values (
     p_event.object_id,
@@ -75,6 +77,7 @@ begin
     (o ->> 'amount_total')::bigint,
     o ->> 'currency',
     o ->> 'client_reference_id',
+    billing_private.stripe_id(o -> 'payment_link'),
     o #>> '{after_expiration,recovery,url}',
     o ->> 'recovered_from',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
@@ -96,6 +99,7 @@ begin
       amount_total = excluded.amount_total,
       currency = excluded.currency,
       client_reference_id = excluded.client_reference_id,
+      payment_link = excluded.payment_link,
       recovery_url = excluded.recovery_url,
       recovered_from = excluded.recovered_from,
       metadata = excluded.metadata,

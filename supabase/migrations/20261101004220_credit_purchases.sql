@@ -23,7 +23,7 @@ comment on table billing_private.credit_purchases is
   'What is known of each one-time payment that may buy credits, and how far the ledger has followed it.';
 comment on column billing_private.credit_purchases.id is 'Payment; the checkout session where nothing had to be paid.';
 comment on column billing_private.credit_purchases.session is 'Checkout session (billing.checkout_sessions.id) it was bought in, if any.';
-comment on column billing_private.credit_purchases.guest is 'Whom the session names as its user, where there is no customer.';
+comment on column billing_private.credit_purchases.guest is 'Whom the session names as its user, as far as settings trust it, where there is no customer.';
 comment on column billing_private.credit_purchases.customer is 'Customer of the session, else of the payment.';
 comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose user is not there yet.';
 comment on column billing_private.credit_purchases.holder is 'User who was given the credits; null before that, and while nobody is the customer.';
@@ -56,6 +56,25 @@ $$;
 
 comment on function billing_private.bought_credits is
   'What metadata say is bought: credit_kind, a name, and credits, a whole number from 1. Null where either is missing or cannot be read.';
+
+create function billing_private.user_of_session(p_session billing.checkout_sessions)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  session constant jsonb := to_jsonb(p_session);
+  source constant text := billing_private.source_of_session(session);
+begin
+  return case
+    when billing_private.is_trusted_source(source) then billing_private.as_uuid(billing_private.said_user(session, source))
+  end;
+end;
+$$;
+
+comment on function billing_private.user_of_session is
+  'The user that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
 
 create function billing_private.user_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid

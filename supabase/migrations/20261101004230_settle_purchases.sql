@@ -43,10 +43,7 @@ begin
   select * into payment from billing.payments as p where p.id = p_id;
   select * into checkout from billing.checkout_sessions as s where s.id = purchase.session;
   purchase.customer := coalesce(checkout.customer, payment.customer);
-  purchase.guest := case
-    when purchase.customer is null
-      then billing_private.as_uuid(btrim(coalesce(nullif(btrim(checkout.client_reference_id), ''), checkout.metadata ->> 'user_id')))
-  end;
+  purchase.guest := case when purchase.customer is null then billing_private.user_of_session(checkout) end;
   owner := billing_private.user_of_purchase(purchase);
   purchase.is_waiting := owner is null and purchase.guest is not null;
 

@@ -49,11 +49,11 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
       "duebase-dunning",
       "duebase-dunning-watchdog",
       "duebase-entitlements",
+      "duebase-follow-settings",
       "duebase-link",
       "duebase-purge-outbox",
       "duebase-purge-usage",
       "duebase-retry",
-      "duebase-show-metadata",
     ]);
   });
 

@@ -24,12 +24,12 @@ select pg_temp.receive('evt_2', 'customer.created', '{
   "id": "cus_a", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-000000000002"}}');
 select is(pg_temp.user_of('cus_a'), '2', 'the customer itself counts for more');
 select pg_temp.receive('evt_3', 'checkout.session.completed', '{
-  "id": "cs_a", "object": "checkout.session", "customer": "cus_a", "status": "complete", "client_reference_id": "00000000-0000-4000-8000-000000000001"}');
+  "id": "cs_a", "object": "checkout.session", "customer": "cus_a", "status": "complete", "metadata": {"user_id": "00000000-0000-4000-8000-000000000001"}}');
 select is(pg_temp.user_of('cus_a'), '1', 'and the checkout for most');
 select pg_temp.receive('evt_4', 'checkout.session.completed', '{
-  "id": "cs_b", "object": "checkout.session", "customer": "cus_b", "status": "complete", "client_reference_id": null,
-  "metadata": {"user_id": "00000000-0000-4000-8000-000000000001"}}');
-select is(pg_temp.user_of('cus_b'), '1', 'a checkout may name the user in its metadata');
+  "id": "cs_b", "object": "checkout.session", "customer": "cus_b", "status": "complete", "payment_link": null,
+  "client_reference_id": "00000000-0000-4000-8000-000000000001"}');
+select is(pg_temp.user_of('cus_b'), '1', 'a checkout of the API may name the user in client_reference_id');
 
 -- An id that is no user is a fact and no error.
 select is(pg_temp.receive('evt_5', 'checkout.session.completed', '{
@@ -37,7 +37,7 @@ select is(pg_temp.receive('evt_5', 'checkout.session.completed', '{
   'processed', 'a reference that is no user''s id is no error');
 select results_eq(
   $$ select actor, detail from billing.audit_events where action = 'customer.user_unknown' and customer_id = 'cus_c' $$,
-  $$ values ('system', '{"source": "checkout_session", "claimed_user": null}'::jsonb) $$,
+  $$ values ('system', '{"source": "client_reference", "claimed_user": null}'::jsonb) $$,
   'it is on record, without what was said: it could be an address'
 );
 select is(pg_temp.user_of('cus_c'), null, 'and links nobody');

@@ -35,6 +35,7 @@ export const tables: Record<string, Audience> = {
   "billing.job_problems": "service",
   "billing.object_metadata": "service",
   "billing.outbox": "service",
+  "billing.owner_hints": "service",
   "billing.payment_failures": "service",
   "billing.payment_methods": "owner",
   "billing.payments": "owner",

@@ -120,7 +120,7 @@ describe("of Stripe's metadata", () => {
     await tellAll(metadata);
     await allow(["plan", "seats"]);
     // A projection that read the settings before may still be under way.
-    await database.sql`select billing_private.show_metadata(now())`;
+    await database.sql`select billing_private.follow_settings(now())`;
     expect(await visible()).toEqual(Array.from({ length: 6 }, () => ({})));
     await finishPass();
     expect(await visible()).toEqual(Array.from({ length: 6 }, () => ({ plan: "gold" })));
@@ -142,12 +142,12 @@ describe("of Stripe's metadata", () => {
     await tellAll({ plan: "gold", tier: "2" });
     await allow(["plan"]);
     const step = (limit: number) =>
-      database.sql`select billing_private.show_metadata(${new Date(Date.now() + 2 * MINUTE)}, ${limit}) as done`;
+      database.sql`select billing_private.follow_settings(${new Date(Date.now() + 2 * MINUTE)}, ${limit}) as done`;
     expect(await step(2)).toEqual([{ done: 2 }]);
     await allow(["tier"]);
     while ((await step(2))[0]?.done > 0);
     expect(await visible()).toEqual(Array.from({ length: 6 }, () => ({ tier: "2" })));
-    expect(await database.sql`select * from billing_private.metadata_pass`).toEqual([]);
+    expect(await database.sql`select * from billing_private.settings_passes`).toEqual([]);
   });
 
   test("an item that is taken out leaves nothing", async () => {
@@ -166,7 +166,7 @@ describe("of Stripe's metadata", () => {
   /** Runs the minute's job as cron does, a minute after the change. */
   async function finishPass() {
     const later = new Date(Date.now() + 2 * MINUTE);
-    while ((await database.sql`select billing_private.show_metadata(${later}) as done`)[0]?.done > 0);
+    while ((await database.sql`select billing_private.follow_settings(${later}) as done`)[0]?.done > 0);
   }
 });
 

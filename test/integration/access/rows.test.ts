@@ -83,7 +83,7 @@ test("rows of a customer that is handed to another user go with it", async () =>
         object: "checkout.session",
         status: "complete",
         customer: "cus_carl",
-        client_reference_id: dora,
+        metadata: { user_id: dora },
       },
     },
   });

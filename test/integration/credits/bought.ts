@@ -28,6 +28,7 @@ export const bought = {
       at?: number;
       metadata?: Record<string, string>;
       guest?: string;
+      payment_link?: string;
       payment_status?: "paid" | "unpaid" | "no_payment_required";
       payment_intent?: string | null;
       mode?: "payment" | "subscription";
@@ -42,6 +43,7 @@ export const bought = {
         mode: values.mode ?? "payment",
         customer: values.guest ? null : "cus_ExampleAda",
         client_reference_id: values.guest ?? null,
+        payment_link: values.payment_link ?? null,
         payment_intent: values.payment_intent === undefined ? "pi_ExampleBuy" : values.payment_intent,
         payment_status: values.payment_status ?? "paid",
         amount_total: PRICE,

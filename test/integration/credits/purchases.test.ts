@@ -88,6 +88,24 @@ describe("a one-time purchase", () => {
     expect(await standingOf(name)).toEqual({ [`${later} images`]: 100 });
   });
 
+  it("of a guest whom only a Payment Link's payer names go to nobody, until settings trust it", async () => {
+    const user = await database.signUp();
+    const trust = async (how: string) => {
+      await database.sql`update billing.settings set trust_client_reference_id = ${how} where id`;
+      const later = new Date(Date.now() + 120_000);
+      while ((await database.sql`select billing_private.follow_settings(${later}, 1) as done`)[0]?.done > 0);
+    };
+    const name = await deliver(database, [
+      bought.checkout({ guest: user, payment_link: "plink_ExampleCredits" }),
+      bought.intent({ customer: null }),
+    ]);
+    expect(await standingOf(name)).toEqual({});
+    await trust("always");
+    expect(await standingOf(name)).toEqual({ [`${user} images`]: 100 });
+    await trust("without_payment_link");
+    expect(await standingOf(name)).toEqual({});
+  });
+
   it("of a guest who signs up in the very moment of the checkout is given by the next minute's run", async () => {
     const user = randomUUID();
     const signUp = database.connect({ role: "supabase_auth_admin" });

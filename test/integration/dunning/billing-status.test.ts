@@ -229,7 +229,7 @@ describe("billing.my_billing_status", () => {
         object: "checkout.session",
         status: "complete",
         customer: ada.customer,
-        client_reference_id: heir,
+        metadata: { user_id: heir },
       },
       on(1),
     );

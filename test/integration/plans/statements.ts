@@ -311,7 +311,7 @@ export const hotStatements: Statement[] = [
       id: "cs_1",
       object: "checkout.session",
       customer: "cus_4711",
-      client_reference_id: userOf(4712),
+      metadata: { user_id: userOf(4712) },
     }),
   },
   {

@@ -126,7 +126,12 @@ describe("two events at the same time", () => {
     const checkout = told(
       "checkout.session.completed",
       NOW,
-      checkoutSession({ id: "cs_test_Example", created: NOW, customer: ada.id, client_reference_id: buyer }),
+      checkoutSession({
+        id: "cs_test_Example",
+        created: NOW,
+        customer: ada.id,
+        metadata: { user_id: buyer },
+      }),
     );
     const team = subscription({ id: "sub_ExampleTeam", created: NOW, customer: ada.id, items: [] });
     const edited = told(

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { subscription } from "../../support/stripe/subscriptions.ts";
+import type { CheckoutSession } from "../../support/stripe/wire.ts";
 
 const NOW = 1_790_000_000;
 
@@ -30,7 +31,7 @@ const said = {
         metadata: { user_id: user },
       }),
     ),
-  byCheckout: (values: { client_reference_id?: string; metadata?: Record<string, string> }, at = NOW) =>
+  byCheckout: (values: Partial<CheckoutSession>, at = NOW) =>
     told(
       "checkout.session.completed",
       at,
@@ -49,8 +50,16 @@ const auditOf = async (name: string, action: string) =>
 
 describe("a customer's user", () => {
   const sources: [string, (user: string) => StripeEvent][] = [
-    ["the checkout's client_reference_id", (user) => said.byCheckout({ client_reference_id: user })],
     ["the checkout's metadata.user_id", (user) => said.byCheckout({ metadata: { user_id: user } })],
+    ["the checkout's metadata.owner_id", (user) => said.byCheckout({ metadata: { owner_id: user } })],
+    [
+      "a Payment Link's own metadata",
+      (user) => said.byCheckout({ payment_link: "plink_Example", metadata: { user_id: user } }),
+    ],
+    [
+      "the client_reference_id of a checkout without a Payment Link",
+      (user) => said.byCheckout({ client_reference_id: user }),
+    ],
     ["the customer's metadata.user_id", (user) => said.byCustomer(user)],
     ["the subscription's metadata.user_id", (user) => said.bySubscription(user)],
   ];
@@ -80,21 +89,25 @@ describe("a customer's user", () => {
     expect(row).toEqual({ user_id: user, email: "ada@example.com" });
   });
 
-  it("is the checkout's rather than the customer's, and the customer's rather than the subscription's", async () => {
-    const [first, second, third] = [
+  it("is by metadata the checkout's rather than the customer's or the subscription's, and no reference counts beside it", async () => {
+    const [first, second, third, fourth] = [
+      await database.signUp(),
       await database.signUp(),
       await database.signUp(),
       await database.signUp(),
     ];
-    const [checkout, own, plan] = [
-      said.byCheckout({ client_reference_id: first, metadata: { user_id: second } }),
+    const [checkout, own, plan, reference] = [
+      said.byCheckout({ client_reference_id: second, metadata: { user_id: first } }),
       said.byCustomer(second, NOW + 60),
       said.bySubscription(third, NOW + 120),
+      said.byCheckout({ client_reference_id: fourth }, NOW + 180),
     ];
     for (const name of await deliverInEveryOrder(database, [checkout, own, plan]))
       expect(await userOf(name)).toBe(first);
-    for (const name of await deliverInEveryOrder(database, [own, plan]))
+    for (const name of await deliverInEveryOrder(database, [own, plan, reference]))
       expect(await userOf(name)).toBe(second);
+    for (const name of await deliverInEveryOrder(database, [plan, reference]))
+      expect(await userOf(name)).toBe(third);
   });
 
   it("is the newest word of a source, whichever comes last", async () => {
@@ -190,7 +203,7 @@ describe("a customer's user", () => {
   it("who leaves makes room for the next one who is named", async () => {
     const [first, second] = [await database.signUp(), await database.signUp()];
     const name = await deliver(database, [
-      said.byCheckout({ client_reference_id: first }),
+      said.byCheckout({ metadata: { user_id: first } }),
       said.byCustomer(second),
     ]);
     expect(await userOf(name)).toBe(first);
@@ -219,7 +232,7 @@ describe("a customer's user", () => {
     ]);
     expect(await userOf(name)).toBe(user);
     const unknown = await auditOf(name, "customer.user_unknown");
-    expect(unknown.map(({ detail }) => detail.source).sort()).toEqual(["checkout_session", "customer"]);
+    expect(unknown.map(({ detail }) => detail.source).sort()).toEqual(["client_reference", "customer"]);
     expect(await database.sql`select event_id from billing.failed_webhooks`).toEqual([]);
   });
 
@@ -249,6 +262,81 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBeNull();
     await database.sql`select billing_private.link_waiting_customers(now())`;
     expect(await userOf(name)).toBe(user);
+  });
+});
+
+describe("what a payer writes into the address of a Payment Link", () => {
+  const hint = (user: string, at = NOW) =>
+    said.byCheckout({ client_reference_id: user, payment_link: "plink_Example" }, at);
+  const hintsOf = (name: string) =>
+    database.asService(
+      (sql) => sql`
+      select claimed_owner, payment_link, user_id from billing.owner_hints where customer = ${`cus_${name}Ada`}
+    `,
+    );
+  const trust = async (how: string) => {
+    await database.sql`update billing.settings set trust_client_reference_id = ${how} where id`;
+    const later = new Date(Date.now() + 120_000);
+    while ((await database.sql`select billing_private.follow_settings(${later}, 1) as done`)[0]?.done > 0);
+  };
+  afterEach(() => trust("without_payment_link"));
+
+  it("links nobody, whoever came first, and is shown to the operator", async () => {
+    const victim = await database.signUp();
+    for (const name of await deliverInEveryOrder(database, [
+      hint(victim),
+      told("customer.created", NOW, ada()),
+    ])) {
+      expect(await userOf(name)).toBeNull();
+      expect(await hintsOf(name)).toEqual([
+        { claimed_owner: victim, payment_link: expect.stringMatching(/^plink_/), user_id: null },
+      ]);
+      const [fact] = await auditOf(name, "customer.hint_not_trusted");
+      expect(fact?.detail).toEqual({ source: "payment_link", claimed_user: victim });
+    }
+    const early = randomUUID();
+    const name = await deliver(database, [hint(early)]);
+    await database.signUp({ id: early });
+    await database.sql`select billing_private.link_waiting_customers(now())`;
+    expect(await userOf(name)).toBeNull();
+  });
+
+  it("takes no customer away from whom an application's session named, and takes no name's place", async () => {
+    const [owner, victim] = [await database.signUp(), await database.signUp()];
+    const own = said.byCheckout({ client_reference_id: owner });
+    const other = { ...hint(victim, NOW + 60).data.object, id: "cs_test_ExampleLink" };
+    for (const name of await deliverInEveryOrder(database, [
+      own,
+      told("checkout.session.completed", NOW + 60, other as CheckoutSession),
+    ]))
+      expect(await userOf(name)).toBe(owner);
+  });
+
+  it("is believed where settings say always, of what is there too, and no longer when they do not", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [hint(user)]);
+    await trust("always");
+    expect(await userOf(name)).toBe(user);
+    expect(await hintsOf(name)).toEqual([]);
+    expect(await userOf(await deliver(database, [hint(user)]))).toBe(user);
+    await trust("without_payment_link");
+    expect(await userOf(name)).toBeNull();
+  });
+
+  it("no reference is believed where settings say never, as a project with a pricing table has it", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [said.byCheckout({ client_reference_id: user })]);
+    expect(await userOf(name)).toBe(user);
+    await trust("never");
+    expect(await userOf(name)).toBeNull();
+    const [row] = await hintsOf(name);
+    expect(row).toEqual({ claimed_owner: user, payment_link: null, user_id: null });
+    expect(
+      await userOf(await deliver(database, [said.byCheckout({ client_reference_id: user })])),
+    ).toBeNull();
+    expect(await userOf(await deliver(database, [said.byCheckout({ metadata: { user_id: user } })]))).toBe(
+      user,
+    );
   });
 });
 

@@ -12,7 +12,7 @@ const ABOUT_NOBODY = [
   "billing.dunning_policies",
   "billing.job_problems",
   "billing_private.error_codes",
-  "billing_private.metadata_pass",
+  "billing_private.settings_passes",
   "billing_private.refresh_handlers",
   "billing_private.personal_data",
 ];
@@ -47,6 +47,7 @@ const CODES = [
     "payment_status",
     "recovered_from",
     "setup_intent",
+    "payment_link",
     "card_country",
     "card_funding",
     "failure_reason",

@@ -11,7 +11,7 @@ export type Happening =
 /** What is said about a customer's user: by which kind of object, when. */
 export interface Claim {
   customer: string;
-  source: "checkout_session" | "customer" | "subscription";
+  source: "checkout_session" | "customer" | "subscription" | "client_reference" | "payment_link";
   user: string;
   at: number;
 }
@@ -271,11 +271,13 @@ export class Account {
     if (user && (type === "customer.subscription.created" || type === "customer.subscription.updated"))
       this.claims.push({ customer: object.customer as string, source: "subscription", user, at: this.now });
     if (type === "checkout.session.completed" && object.customer) {
-      const named = (object.client_reference_id as string | null) || user;
+      // Beside metadata a reference says nothing; of a Payment Link it is the payer's own word.
+      const hint = object.payment_link ? "payment_link" : "client_reference";
+      const named = user || (object.client_reference_id as string | null);
       if (named)
         this.claims.push({
           customer: object.customer as string,
-          source: "checkout_session",
+          source: user ? "checkout_session" : hint,
           user: named,
           at: this.now,
         });

@@ -1,5 +1,5 @@
 import { checkoutSession, customer } from "../stripe/customers.ts";
-import type { Customer } from "../stripe/wire.ts";
+import type { CheckoutSession, Customer } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { refund, startPayment, succeed } from "./payment-moves.ts";
 
@@ -68,6 +68,7 @@ export function completeCheckout(account: Account, customerId: string, subscript
     { client_reference_id: someUser(account) },
     { client_reference_id: someUser(account), metadata: { user_id: someUser(account) } },
     { metadata: { user_id: someUser(account) } },
+    { client_reference_id: someUser(account), payment_link: "plink_ExamplePlan" },
     {},
   ]);
   account.create(
@@ -84,12 +85,15 @@ export function completeCheckout(account: Account, customerId: string, subscript
 }
 
 /** What a one-time checkout may say it buys, and for whom. */
-function someCredits(account: Account): { metadata: Record<string, string>; client_reference_id?: string } {
+function someCredits(
+  account: Account,
+): Partial<Pick<CheckoutSession, "client_reference_id" | "metadata" | "payment_link">> {
   const { random } = account;
   const bought = { credit_kind: random.pick(["images", "exports"]), credits: String(random.int(1, 500)) };
   return {
     metadata: random.pick([bought, bought, { ...bought, credits: "many" }, {}]),
     ...(random.chance(0.5) ? { client_reference_id: someUser(account) } : {}),
+    ...(random.chance(0.2) ? { payment_link: "plink_ExampleCredits" } : {}),
   };
 }
 

@@ -146,7 +146,7 @@ function firstTold(account: Account, type: string, id: string): string | null {
  * source says two things in one second: then the contract says only that it is always the same one.
  */
 export function userOf(account: Account, customer: string): string | null | undefined {
-  for (const source of ["checkout_session", "customer", "subscription"]) {
+  for (const source of ["checkout_session", "customer", "subscription", "client_reference"]) {
     const said = account.claims.filter((claim) => claim.customer === customer && claim.source === source);
     const newest = said.filter(({ at }) => at === said.at(-1)?.at).map(({ user }) => user.toLowerCase());
     if (new Set(newest).size > 1) return undefined;
@@ -476,6 +476,7 @@ function sessionRow(account: Account, s: CheckoutSession): Row {
     amount_total: s.amount_total,
     currency: s.currency,
     client_reference_id: s.client_reference_id,
+    payment_link: s.payment_link,
     recovery_url: s.after_expiration?.recovery?.url ?? null,
     recovered_from: s.recovered_from,
     metadata: s.metadata,
