@@ -60,6 +60,7 @@ export type Database = {
           metadata: NonNullable<Json>;
           mode: string | null;
           payment_intent: string | null;
+          payment_link: string | null;
           payment_status: string | null;
           recovered_from: string | null;
           recovery_url: string | null;
@@ -85,6 +86,7 @@ export type Database = {
           metadata?: NonNullable<Json>;
           mode?: string | null;
           payment_intent?: string | null;
+          payment_link?: string | null;
           payment_status?: string | null;
           recovered_from?: string | null;
           recovery_url?: string | null;
@@ -109,6 +111,7 @@ export type Database = {
           metadata?: NonNullable<Json>;
           mode?: string | null;
           payment_intent?: string | null;
+          payment_link?: string | null;
           payment_status?: string | null;
           recovered_from?: string | null;
           recovery_url?: string | null;
@@ -1358,6 +1361,7 @@ export type Database = {
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
+          trust_client_reference_id: string;
           visible_metadata: string[];
         };
         ComputedFields: never;
@@ -1380,6 +1384,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          trust_client_reference_id?: string;
           visible_metadata?: string[];
         };
         Update: {
@@ -1401,6 +1406,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          trust_client_reference_id?: string;
           visible_metadata?: string[];
         };
         Relationships: [];
@@ -1698,6 +1704,19 @@ export type Database = {
           recovery_rate: number | null;
           settled_without_payment: number | null;
           still_open: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      owner_hints: {
+        Row: {
+          claimed_owner: string | null;
+          completed_at: string | null;
+          customer: string | null;
+          email: string | null;
+          payment_link: string | null;
+          session: string;
+          user_id: string | null;
         };
         ComputedFields: never;
         Relationships: [];
