@@ -237,21 +237,33 @@ export const de: Language = {
       requested: "Abonnement gekündigt",
       at_period_end: "Abonnement gekündigt",
       nonpayment: "Abonnement beendet",
+      payment_failed: "Abonnement beendet",
+      payment_disputed: "Abonnement beendet",
+      term_ended: "Abonnement beendet",
     },
     subject: {
       requested: (product) => `Ihr Abonnement „${product}“ ist gekündigt`,
       at_period_end: (product, date) => `Ihr Abonnement „${product}“ ist gekündigt und endet am ${date}`,
       nonpayment: (product) => `Ihr Abonnement „${product}“ wurde mangels Zahlung beendet`,
+      payment_failed: (product) => `Ihr Abonnement „${product}“ wurde mangels Zahlung beendet`,
+      payment_disputed: (product) => `Ihr Abonnement „${product}“ ist beendet`,
+      term_ended: (product) => `Ihr Abonnement „${product}“ ist wie vereinbart ausgelaufen`,
     },
     title: {
       requested: "Ihr Abonnement ist gekündigt",
       at_period_end: (date) => `Ihr Abonnement endet am ${date}`,
       nonpayment: "Ihr Abonnement ist beendet",
+      payment_failed: "Ihr Abonnement ist beendet",
+      payment_disputed: "Ihr Abonnement ist beendet",
+      term_ended: "Ihr Abonnement ist ausgelaufen",
     },
     preview: {
       requested: "Das ist Ihre Bestätigung. Sie brauchen nichts weiter zu tun.",
       at_period_end: (date) => `Bis zum ${date} können Sie alles weiter nutzen.`,
       nonpayment: "Sie können jederzeit zurückkommen.",
+      payment_failed: "Sie können jederzeit zurückkommen.",
+      payment_disputed: "Eine Zahlung dafür wurde bei Ihrer Bank angefochten.",
+      term_ended: "Es lief so lange, wie es vereinbart war.",
     },
     body: {
       requested: (product, date) =>
@@ -260,6 +272,12 @@ export const de: Language = {
         `Wir bestätigen die Kündigung Ihres Abonnements „${product}“. Es bleibt bis zum ${date} aktiv, so wie es bezahlt ist, und verlängert sich danach nicht.`,
       nonpayment: (product, date) =>
         `Wir haben Sie erinnert, aber für Ihr Abonnement „${product}“ ist keine Zahlung eingegangen. Es endete deshalb am ${date} und wird nicht verlängert.`,
+      payment_failed: (product, date) =>
+        `Die Zahlung für Ihr Abonnement „${product}“ konnte nicht eingezogen werden. Es endete am ${date} und wird nicht verlängert.`,
+      payment_disputed: (product, date) =>
+        `Eine Zahlung für Ihr Abonnement „${product}“ wurde bei Ihrer Bank angefochten. Das Abonnement endete am ${date} und wird nicht verlängert.`,
+      term_ended: (product, date) =>
+        `Ihr Abonnement „${product}“ war für eine feste Zeit abgeschlossen. Es endete wie vereinbart am ${date} und wird nicht verlängert.`,
     },
     openInvoice: (amount) => `Eine Rechnung über ${amount} ist noch offen und kann online bezahlt werden.`,
     note: {
@@ -268,11 +286,20 @@ export const de: Language = {
         "Haben Sie es sich anders überlegt? Bis dahin können Sie Ihr Abonnement auf Ihrer Abrechnungsseite mit einem Klick behalten.",
       nonpayment:
         "Wenn Sie zurückkommen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit neu abonnieren.",
+      payment_failed:
+        "Wenn Sie zurückkommen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit neu abonnieren.",
+      payment_disputed:
+        "War das ein Versehen? Melden Sie sich bei uns, oder abonnieren Sie auf Ihrer Abrechnungsseite neu.",
+      term_ended:
+        "Wenn Sie weitermachen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit neu abonnieren.",
     },
     action: {
       requested: "Neu abonnieren",
       at_period_end: "Abonnement behalten",
       nonpayment: "Neu abonnieren",
+      payment_failed: "Neu abonnieren",
+      payment_disputed: "Neu abonnieren",
+      term_ended: "Neu abonnieren",
     },
     payOpenInvoice: "Offene Rechnung bezahlen",
   },

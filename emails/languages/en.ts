@@ -305,22 +305,34 @@ export const en = {
       requested: "Subscription canceled",
       at_period_end: "Subscription canceled",
       nonpayment: "Subscription ended",
+      payment_failed: "Subscription ended",
+      payment_disputed: "Subscription ended",
+      term_ended: "Subscription ended",
     },
     subject: {
       requested: (product: string) => `Your ${product} subscription has been canceled`,
       at_period_end: (product: string, date: string) =>
         `Your ${product} subscription is canceled and ends on ${date}`,
       nonpayment: (product: string) => `Your ${product} subscription has ended, as it was not paid`,
+      payment_failed: (product: string) => `Your ${product} subscription has ended, as it was not paid`,
+      payment_disputed: (product: string) => `Your ${product} subscription has ended`,
+      term_ended: (product: string) => `Your ${product} subscription has come to its agreed end`,
     },
     title: {
       requested: "Your subscription has been canceled",
       at_period_end: (date: string) => `Your subscription ends on ${date}`,
       nonpayment: "Your subscription has ended",
+      payment_failed: "Your subscription has ended",
+      payment_disputed: "Your subscription has ended",
+      term_ended: "Your subscription has come to its end",
     },
     preview: {
       requested: "This is your confirmation. There is nothing else to do.",
       at_period_end: (date: string) => `You can use everything until ${date}.`,
       nonpayment: "You are welcome back at any time.",
+      payment_failed: "You are welcome back at any time.",
+      payment_disputed: "A payment for it was disputed at your bank.",
+      term_ended: "It ran for the time that was agreed.",
     },
     body: {
       requested: (product: string, date: string) =>
@@ -329,6 +341,12 @@ export const en = {
         `This confirms that your ${product} subscription has been canceled. It stays active until ${date}, as paid for, and won’t be renewed after that.`,
       nonpayment: (product: string, date: string) =>
         `We reminded you, but no payment arrived for your ${product} subscription. It ended on ${date} and won’t be renewed.`,
+      payment_failed: (product: string, date: string) =>
+        `The payment for your ${product} subscription could not be collected. It ended on ${date} and won’t be renewed.`,
+      payment_disputed: (product: string, date: string) =>
+        `A payment for your ${product} subscription was disputed at your bank. The subscription ended on ${date} and won’t be renewed.`,
+      term_ended: (product: string, date: string) =>
+        `Your ${product} subscription was made for a fixed time. It ended on ${date}, as agreed, and won’t be renewed.`,
     },
     openInvoice: (amount: string) => `An invoice over ${amount} is still open and can be paid online.`,
     note: {
@@ -336,11 +354,17 @@ export const en = {
       at_period_end:
         "Changed your mind? Until then you can keep your subscription with one click on your billing page.",
       nonpayment: "If you’d like to come back, you can subscribe again on your billing page at any time.",
+      payment_failed: "If you’d like to come back, you can subscribe again on your billing page at any time.",
+      payment_disputed: "Was this a mistake? Get in touch with us, or subscribe again on your billing page.",
+      term_ended: "If you’d like to go on, you can subscribe again on your billing page at any time.",
     },
     action: {
       requested: "Subscribe again",
       at_period_end: "Keep my subscription",
       nonpayment: "Subscribe again",
+      payment_failed: "Subscribe again",
+      payment_disputed: "Subscribe again",
+      term_ended: "Subscribe again",
     },
     payOpenInvoice: "Pay open invoice",
   },

@@ -61,6 +61,9 @@ export const variants: Variants = {
   "subscription-canceled": {
     requested: { reason: "requested" },
     "at-period-end": { reason: "at_period_end" },
+    "payment-failed": { reason: "payment_failed" },
+    "payment-disputed": { reason: "payment_disputed" },
+    "term-ended": { reason: "term_ended" },
     "open-invoice": {
       openInvoice: { amountDue: 4900, currency: "eur", hostedInvoiceUrl: previewInvoiceUrl },
     },

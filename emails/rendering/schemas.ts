@@ -118,7 +118,14 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
   }),
   "subscription-canceled": z.strictObject({
     ...aboutProduct,
-    reason: z.enum(["requested", "at_period_end", "nonpayment"]),
+    reason: z.enum([
+      "requested",
+      "at_period_end",
+      "nonpayment",
+      "payment_failed",
+      "payment_disputed",
+      "term_ended",
+    ]),
     endsAt: timestamp,
     openInvoice: absent(z.strictObject({ amountDue: amount, currency, hostedInvoiceUrl: absent(link) })),
   }),

@@ -17,13 +17,13 @@ $$;
 comment on function billing_private.scheduled_end is
   'When a subscription is set to end (UTC): canceled for that day, or a fixed term. Null: it goes on, or has ended.';
 
-create function billing_private.is_canceled_for_later(p_subscription billing.subscriptions)
+create function billing_private.was_canceled(p_subscription billing.subscriptions)
 returns boolean
 language sql
 immutable
 set search_path = ''
 as $$
-  select p_subscription.ended_at is null and coalesce(
+  select coalesce(
     p_subscription.cancel_at_period_end
     or (
       p_subscription.cancel_at is not null
@@ -42,5 +42,17 @@ as $$
   );
 $$;
 
+comment on function billing_private.was_canceled is
+  'Whether somebody canceled a subscription for a day: for the end of its period (cancel_at_period_end; under flexible billing cancel_at alone) or for another. False for a fixed term, set when it was made or by a schedule. Stripe''s canceled_at is the time of the request.';
+
+create function billing_private.is_canceled_for_later(p_subscription billing.subscriptions)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+  select p_subscription.ended_at is null and billing_private.was_canceled(p_subscription);
+$$;
+
 comment on function billing_private.is_canceled_for_later is
-  'Whether somebody canceled a subscription for a day that has not come: for the end of its period (cancel_at_period_end; under flexible billing cancel_at alone) or for another day. False for a fixed term, set when it was made or by a schedule. Stripe''s canceled_at is the time of the request.';
+  'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';

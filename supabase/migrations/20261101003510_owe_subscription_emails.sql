@@ -96,6 +96,37 @@ $$;
 comment on function billing_private.is_dunnings_end is
   'Whether a subscription was canceled for non-payment by a dunning case, as the mark in its metadata and the case say.';
 
+create function billing_private.cancellation_fact(p_subscription text, p_canceled_at timestamptz, p_ends_at timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format('canceled:%s:%s', p_subscription, extract(epoch from coalesce(p_canceled_at, p_ends_at))::bigint);
+$$;
+
+comment on function billing_private.cancellation_fact is
+  'Dedupe key of the mail about one cancellation: Stripe''s canceled_at is the time of the request and stays as it is when the end comes, so that what was announced is not told again, and what was undone and canceled anew is.';
+
+create function billing_private.cancellation_reason(p_subscription billing.subscriptions)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when p_subscription.ended_at is null then 'at_period_end'
+    when p_subscription.cancellation_details ->> 'reason' in ('payment_failed', 'payment_disputed')
+    then p_subscription.cancellation_details ->> 'reason'
+    when p_subscription.ended_at >= p_subscription.cancel_at - interval '1 hour' and not billing_private.was_canceled(p_subscription)
+    then 'term_ended'
+    else 'requested'
+  end;
+$$;
+
+comment on function billing_private.cancellation_reason is
+  'Why a subscription ends, as emails/contract.ts has it: at_period_end (it still runs), payment_failed (by Stripe''s own retries), payment_disputed, term_ended (a fixed term was over), requested.';
+
 create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -104,24 +135,28 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
   has_ended constant boolean := p_event.type = 'customer.subscription.deleted';
-  ends_at constant timestamptz := case
-    when has_ended then coalesce(billing_private.unix_time(o -> 'ended_at'), p_event.created)
-    else coalesce(billing_private.unix_time(o -> 'cancel_at'), (billing_private.subscription_period(o)).period_end)
-  end;
-  -- The fact is that it ends then, whether that is announced or has happened.
-  fact constant text := format('canceled:%s:%s', p_event.object_id, extract(epoch from ends_at)::bigint);
+  known billing.subscriptions;
+  ends_at timestamptz;
+  fact text;
   names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
 begin
   if has_ended and o ->> 'status' = 'incomplete_expired' then
     return;
   elsif has_ended and billing_private.is_dunnings_end(o) then
     return; -- told by what ended it, or by nobody where the customer paid in that moment
-  elsif not has_ended and not (
-    (o -> 'cancel_at_period_end' = 'true' and p_event.payload #> '{data,previous_attributes,cancel_at_period_end}' = 'false')
-    and exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.cancel_at_period_end and s.ended_at is null)
-  ) then
+  elsif not has_ended
+    and not coalesce(p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at'], false)
+  then
     return;
-  elsif has_ended and billing_private.subscription_ends_without_card(o, 'cancel') then
+  end if;
+  select * into known from billing.subscriptions as s where s.id = p_event.object_id;
+  -- Stale news is no news: it may have been undone since, or have ended.
+  if not found or (has_ended and known.ended_at is null) or (not has_ended and not billing_private.is_canceled_for_later(known)) then
+    return;
+  end if;
+  ends_at := coalesce(known.ended_at, billing_private.scheduled_end(known), p_event.created);
+  fact := billing_private.cancellation_fact(known.id, known.canceled_at, ends_at);
+  if has_ended and billing_private.subscription_ends_without_card(o, 'cancel') then
     perform billing_private.owe_email(
       p_event, 'trial-ended-without-card', fact, jsonb_build_object('subscription', p_event.object_id),
       names || jsonb_build_object(
@@ -133,11 +168,7 @@ begin
   perform billing_private.owe_email(
     p_event, 'subscription-canceled', fact, jsonb_build_object('subscription', p_event.object_id),
     names || jsonb_build_object(
-      'reason', case
-        when not has_ended then 'at_period_end'
-        when o #>> '{cancellation_details,reason}' in ('payment_failed', 'payment_disputed') then 'nonpayment'
-        else 'requested'
-      end,
+      'reason', billing_private.cancellation_reason(known),
       'endsAt', ends_at,
       'openInvoice', (
         select jsonb_build_object('amountDue', i.amount_remaining, 'currency', i.currency, 'hostedInvoiceUrl', i.hosted_invoice_url)
@@ -152,7 +183,7 @@ end;
 $$;
 
 comment on function billing_private.owe_cancellation_email is
-  'Handler: customer.subscription.deleted, and updated where it is newly set to end with its period. One mail for one end: announced, it is not told again when it comes.';
+  'Handler: customer.subscription.deleted, and updated where somebody has newly canceled it for a later day. One mail for one cancellation: announced, it is not told again when the end comes. A fixed term is told when it is over.';
 
 create function billing_private.owe_pause_email(p_event billing.webhook_events)
 returns void
@@ -214,7 +245,7 @@ comment on function billing_private.owe_resumption_email is 'Handler: customer.s
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending'),
-  ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription ends with its period'),
+  ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled for a later day'),
   ('customer.subscription.deleted', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled'),
   ('customer.subscription.paused', 'billing_private.owe_pause_email', 40, 'email: subscription paused'),
   ('customer.subscription.resumed', 'billing_private.owe_resumption_email', 40, 'email: subscription resumed');

@@ -89,7 +89,10 @@ begin
   if p_end_action = 'cancel' then
     perform billing_private.owe_email_to(
       p_case.customer, p_now, 'subscription-canceled',
-      format('canceled:%s:%s', p_case.subscription, extract(epoch from ended_at)::bigint),
+      -- A cancellation that was announced for later, and is told already, is another one.
+      billing_private.cancellation_fact(
+        p_case.subscription, case when subscription.canceled_at >= ended_at - interval '1 minute' then subscription.canceled_at end, ended_at
+      ),
       jsonb_build_object('subscription', p_case.subscription),
       jsonb_build_object(
         'customerName', null, 'productName', null, 'reason', 'nonpayment', 'endsAt', ended_at,

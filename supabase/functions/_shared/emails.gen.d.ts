@@ -132,8 +132,12 @@ export interface PaymentRecoveredProps extends AboutProduct {
 }
 
 export interface SubscriptionCanceledProps extends AboutProduct {
-  /** at_period_end: it still runs until `endsAt`. The other two: it ended at `endsAt`. */
-  reason: "requested" | "at_period_end" | "nonpayment";
+  /**
+   * at_period_end: it still runs until `endsAt`. The others: it ended at `endsAt`, because it was canceled, because
+   * dunning came to its end, because Stripe's own retries did, because the bank took a payment back, or because its
+   * fixed term was over.
+   */
+  reason: "requested" | "at_period_end" | "nonpayment" | "payment_failed" | "payment_disputed" | "term_ended";
   endsAt: Timestamp;
   /** An invoice that stays payable after the end; null where nothing is owed any more. */
   openInvoice?: { amountDue: MinorUnits; currency: string; hostedInvoiceUrl?: string | null } | null;

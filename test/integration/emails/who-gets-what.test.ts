@@ -172,21 +172,74 @@ describe("a cancellation", () => {
   const deletion = (name: string, object: object) =>
     changed("customer.subscription.deleted", name, { ended_at: end, ...object }, { created: end });
 
-  it("announced for the end of the period is not told again when it comes", async () => {
+  const asked = end - 20 * 86_400;
+  const made = { created: end - 90 * 86_400, start_date: end - 90 * 86_400 };
+  /** An update that changes when the subscription ends; `previous` is what it had before. */
+  const update = (name: string, created: number, object: object, previous: object) => {
+    const event = changed(
+      "customer.subscription.updated",
+      name,
+      {
+        status: "active",
+        ended_at: null,
+        cancel_at_period_end: false,
+        cancel_at: null,
+        canceled_at: null,
+        ...made,
+        ...object,
+      },
+      { id: `evt_${name}${created}`, created },
+    );
+    event.data.previous_attributes = previous as Record<string, unknown>;
+    return event;
+  };
+  const reasons = async (database: TestDatabase) =>
+    (
+      await database.sql<{ reason: string }[]>`
+        select payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email' order by id
+      `
+    ).map(({ reason }) => reason);
+
+  it.each([
+    ["classic billing", true],
+    ["flexible billing, where the portal sets the date alone,", false],
+  ])(
+    "announced for the end of the period under %s is told then, and not again when it comes",
+    async (_mode, flag) => {
+      const database = await newDatabase();
+      const leaving = { cancel_at_period_end: flag, cancel_at: end, canceled_at: asked };
+      const before = { cancel_at: null, canceled_at: null, ...(flag ? { cancel_at_period_end: false } : {}) };
+      await receive(database, update("Leaving", asked, leaving, before));
+      // Another change of it is no other cancellation.
+      await receive(database, update("Leaving", asked + 60, { ...leaving, quantity: 2 }, { quantity: 1 }));
+      await receive(database, deletion("Leaving", { ...made, ...leaving }));
+      expect(await owed(database)).toEqual([`subscription-canceled canceled:sub_LeavingTeam:${asked}`]);
+      expect(await reasons(database)).toEqual(["at_period_end"]);
+    },
+  );
+
+  it("that was undone and made again is told again", async () => {
     const database = await newDatabase();
-    const announced = changed("customer.subscription.updated", "Leaving", {
-      status: "active",
-      cancel_at_period_end: true,
-      cancel_at: end,
-      ended_at: null,
-    });
-    announced.data.previous_attributes = { cancel_at_period_end: false, cancel_at: null };
-    await receive(database, announced);
-    await receive(database, deletion("Leaving", { cancel_at_period_end: true }));
-    expect(await owed(database)).toEqual([`subscription-canceled canceled:sub_LeavingTeam:${end}`]);
-    const [row] =
-      await database.sql`select payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email'`;
-    expect(row?.reason).toBe("at_period_end");
+    const once = { cancel_at: end, canceled_at: asked };
+    const again = { cancel_at: end, canceled_at: asked + 86_400 };
+    const none = { cancel_at: null, canceled_at: null };
+    await receive(database, update("Wavering", asked, once, none));
+    await receive(database, update("Wavering", asked + 3600, none, once));
+    await receive(database, update("Wavering", asked + 86_400, again, none));
+    expect(await reasons(database)).toEqual(["at_period_end", "at_period_end"]);
+  });
+
+  it("of a fixed term is none: its end is told when it comes, as what it is", async () => {
+    const database = await newDatabase();
+    const term = { cancel_at: end, canceled_at: made.created };
+    // Moved by the merchant; still nobody has canceled.
+    await receive(database, update("Term", asked, term, { cancel_at: end - 86_400 }));
+    expect(await owed(database)).toEqual([]);
+    await receive(
+      database,
+      deletion("Term", { ...made, ...term, cancel_at_period_end: false, cancellation_details: null }),
+    );
+    expect(await reasons(database)).toEqual(["term_ended"]);
   });
 
   it.each([
@@ -197,10 +250,16 @@ describe("a cancellation", () => {
       "requested",
     ],
     [
-      "for non-payment",
+      "by Stripe's own retries",
       { cancellation_details: { reason: "payment_failed" } },
       "subscription-canceled",
-      "nonpayment",
+      "payment_failed",
+    ],
+    [
+      "for a dispute",
+      { cancellation_details: { reason: "payment_disputed" } },
+      "subscription-canceled",
+      "payment_disputed",
     ],
     [
       "because a trial ran out without a card",
