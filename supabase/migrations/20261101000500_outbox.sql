@@ -9,6 +9,7 @@ create table billing.outbox (
   payload jsonb not null default '{}',
   status text not null default 'pending',
   attempts integer not null default 0,
+  excused_attempts integer not null default 0,
   run_after timestamptz not null,
   created_at timestamptz not null,
   locked_until timestamptz,
@@ -20,6 +21,7 @@ create table billing.outbox (
   constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'dunning', 'alert')),
   constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
   constraint attempts_are_not_negative check (attempts >= 0),
+  constraint no_more_is_excused_than_was_tried check (excused_attempts between 0 and attempts),
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
   constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
 )
@@ -33,6 +35,8 @@ comment on column billing.outbox.kind is 'email: send through Resend. stripe: ca
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
+comment on column billing.outbox.excused_attempts is
+  'How many of these do not count against it: whom it needs (Stripe, Resend) was away or refused the key, or a person replayed it since. It is dead after 15 that count.';
 comment on column billing.outbox.run_after is 'Not before this time (UTC).';
 comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';

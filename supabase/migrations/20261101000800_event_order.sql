@@ -9,7 +9,8 @@ create table billing_private.object_versions (
   event_id text,
   rank smallint not null default 0,
   deleted_at timestamptz,
-  constraint a_version_or_a_tombstone check (as_of is not null or deleted_at is not null)
+  found_missing_at timestamptz,
+  constraint a_version_or_a_tombstone check (as_of is not null or deleted_at is not null or found_missing_at is not null)
 )
 -- Every event of an object rewrites its row and no index covers what changes: room on the page keeps that in place.
 with (fillfactor = 70);
@@ -19,7 +20,9 @@ comment on table billing_private.object_versions is
 comment on column billing_private.object_versions.as_of is 'created of the event shown (whole seconds, UTC), or the time the object was read from Stripe.';
 comment on column billing_private.object_versions.event_id is 'Event shown; null when the object was read from Stripe.';
 comment on column billing_private.object_versions.rank is 'Rank of that event within its second, see event_rank.';
-comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe. Never taken back.';
+comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe, as an event told. Never taken back.';
+comment on column billing_private.object_versions.found_missing_at is
+  'When a read last found it deleted (Stripe''s clock). A weaker tombstone than an event''s: it holds only while nothing newer is shown.';
 
 alter table billing_private.object_versions enable row level security;
 
@@ -203,7 +206,10 @@ begin
     on conflict (object_id) do update
       set as_of = excluded.as_of, event_id = excluded.event_id, rank = excluded.rank
       where v.rank < 9 and (v.as_of is null or v.as_of < excluded.as_of)
-    returning incoming, v.deleted_at into object, deleted_at;
+    returning
+      incoming,
+      coalesce(v.deleted_at, case when v.found_missing_at >= v.as_of then v.found_missing_at end)
+    into object, deleted_at;
     if found then
       return;
     end if;
@@ -249,6 +255,11 @@ begin
   select * into shown from billing_private.object_versions as v where v.object_id = p_event.object_id for update;
 
   if p_rank = 9 then
+    if p_event.id is null then
+      deleted_at := billing_private.note_missing(p_event.object_id, p_event.created);
+      object := p_incoming;
+      return;
+    end if;
     select d.object, d.deleted_at into object, deleted_at from billing_private.bury(p_event, p_incoming, shown) as d;
     return;
   end if;
@@ -279,7 +290,7 @@ begin
     end if;
   end if;
 
-  deleted_at := shown.deleted_at;
+  deleted_at := coalesce(shown.deleted_at, case when shown.found_missing_at >= p_event.created then shown.found_missing_at end);
   object := p_incoming;
   if latest.event_id <> p_event.id then
     select e.payload #> '{data,object}' into object from billing.webhook_events as e where e.id = latest.event_id;
@@ -296,6 +307,20 @@ $$;
 
 comment on function billing_private.settle_order is
   'The less usual cases of accept_event: a deletion, a deleted object, a stale event, several events in one second.';
+
+create function billing_private.note_missing(p_object_id text, p_read_at timestamptz)
+returns timestamptz
+language sql
+set search_path = ''
+as $$
+  insert into billing_private.object_versions as v (object_id, found_missing_at)
+  values (p_object_id, p_read_at)
+  on conflict (object_id) do update set found_missing_at = greatest(v.found_missing_at, excluded.found_missing_at)
+  returning coalesce(v.deleted_at, v.found_missing_at);
+$$;
+
+comment on function billing_private.note_missing is
+  'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: what an event said goes before. Events after the read bring the object back.';
 
 create function billing_private.bury(
   p_event billing.webhook_events,
@@ -329,7 +354,7 @@ begin
   if not has_state then
     insert into billing_private.object_versions as v (object_id, deleted_at)
     values (p_event.object_id, p_event.created)
-    -- A read that finds it gone is later than the event that told when.
+    -- Two events without the last state: the earlier one tells when.
     on conflict (object_id) do update set deleted_at = least(v.deleted_at, excluded.deleted_at)
     returning v.deleted_at into deleted_at;
   elsif is_outlived then

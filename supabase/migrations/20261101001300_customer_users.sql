@@ -111,7 +111,11 @@ begin
   else
     insert into billing.customers as c (id, user_id, deleted_at)
     values (
-      p_customer_id, named, (select v.deleted_at from billing_private.object_versions as v where v.object_id = p_customer_id)
+      p_customer_id, named, (
+        select coalesce(v.deleted_at, case when coalesce(v.found_missing_at >= v.as_of, true) then v.found_missing_at end)
+        from billing_private.object_versions as v
+        where v.object_id = p_customer_id
+      )
     )
     on conflict (id) do update set user_id = excluded.user_id;
   end if;

@@ -10,7 +10,7 @@ set search_path = ''
 as $$ select 15 $$;
 
 comment on function billing_private.max_attempts is
-  'Tries an effect gets before it is dead. With delivery_delay they span about eight hours.';
+  'Tries that count an effect gets before it is dead. With delivery_delay they span about eight hours.';
 
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval
@@ -93,7 +93,7 @@ begin
 
   for effect in
     with due as (
-      select o.id
+      select o.id, o.attempts - o.excused_attempts < exhausted as has_tries
       from billing.outbox as o
       where o.status in ('pending', 'claimed')
         and coalesce(o.locked_until, o.run_after) <= p_now
@@ -105,13 +105,13 @@ begin
     taken as (
       update billing.outbox as o
       set
-        status = case when o.attempts < exhausted then 'claimed' else 'dead' end,
-        attempts = least(o.attempts + 1, exhausted),
-        claim_id = case when o.attempts < exhausted then fresh_claim end,
-        locked_until = case when o.attempts < exhausted then p_now + p_lease end,
+        status = case when due.has_tries then 'claimed' else 'dead' end,
+        attempts = o.attempts + due.has_tries::integer,
+        claim_id = case when due.has_tries then fresh_claim end,
+        locked_until = case when due.has_tries then p_now + p_lease end,
         locked_by = p_worker,
-        last_error = case when o.attempts < exhausted then o.last_error else worker_lost end,
-        finished_at = case when o.attempts >= exhausted then p_now end
+        last_error = case when due.has_tries then o.last_error else worker_lost end,
+        finished_at = case when not due.has_tries then p_now end
       from due
       where o.id = due.id
       returning o.*
@@ -151,13 +151,45 @@ $$;
 comment on function billing.complete_outbox is
   'Records that a claimed effect was performed. False: the claim was lost, and nothing was changed.';
 
+create function billing_private.alert_outage(p_effect billing.outbox, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- An alert that cannot be delivered cannot be told of by an alert.
+  if p_effect.kind = 'alert' then
+    return;
+  elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
+    perform billing_private.alert(
+      'wrong_stripe_key',
+      jsonb_build_object('outbox_id', p_effect.id, 'error', p_effect.last_error ->> 'message'),
+      p_now
+    );
+  -- As often as others get tries: after about eight hours, and then twice a day.
+  elsif p_effect.excused_attempts % billing_private.max_attempts() = 0 then
+    perform billing_private.alert(
+      'long_outage',
+      jsonb_build_object(
+        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'since', p_effect.created_at, 'error', p_effect.last_error ->> 'message'
+      ),
+      p_now
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.alert_outage is
+  'Owes the alert that an effect waits for somebody else: at once where the Stripe key is the wrong one, else when it has waited for hours. One per cause and hour.';
+
 create function billing.fail_outbox(
   p_id bigint,
   p_claim_id uuid,
   p_error jsonb,
   p_retry_after interval default null,
   p_is_final boolean default false,
-  p_now timestamptz default now()
+  p_now timestamptz default now(),
+  p_is_outage boolean default false
 )
 returns text
 language plpgsql
@@ -168,11 +200,16 @@ set search_path = ''
 set enable_seqscan = off
 as $$
 declare
+  is_excused constant boolean := coalesce(p_is_outage and not p_is_final, false);
   failed billing.outbox;
 begin
   update billing.outbox as o
   set
-    status = case when p_is_final or o.attempts >= billing_private.max_attempts() then 'dead' else 'pending' end,
+    status = case
+      when p_is_final or o.attempts - o.excused_attempts - is_excused::integer >= billing_private.max_attempts() then 'dead'
+      else 'pending'
+    end,
+    excused_attempts = o.excused_attempts + is_excused::integer,
     claim_id = null,
     locked_until = null,
     last_error = p_error,
@@ -181,7 +218,9 @@ begin
       -- No longer than a day, whatever the other side asks for.
       else least(greatest(p_retry_after, interval '0'), interval '1 day') * (1 + random() / 20)
     end,
-    finished_at = case when p_is_final or o.attempts >= billing_private.max_attempts() then p_now end
+    finished_at = case
+      when p_is_final or o.attempts - o.excused_attempts - is_excused::integer >= billing_private.max_attempts() then p_now
+    end
   where o.id = p_id and o.claim_id = p_claim_id
   returning * into failed;
   if not found then
@@ -189,13 +228,15 @@ begin
   end if;
   if failed.status = 'dead' then
     perform billing_private.mourn(failed, p_now);
+  elsif is_excused then
+    perform billing_private.alert_outage(failed, p_now);
   end if;
   return failed.status;
 end;
 $$;
 
 comment on function billing.fail_outbox is
-  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is owed. lost: the claim was lost, and nothing was changed.';
+  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is owed. lost: the claim was lost, and nothing was changed. p_is_outage: whom the effect needs is away or refuses the key; such a try does not count, and the effect waits until they are back, however long that takes.';
 
 create function billing.release_outbox(
   p_ids bigint[],
@@ -257,6 +298,6 @@ comment on function billing_private.purge_outbox is
 grant execute on function
   billing.claim_outbox(text, integer, interval, text[], timestamptz),
   billing.complete_outbox(bigint, uuid, timestamptz),
-  billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamptz),
+  billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamptz, boolean),
   billing.release_outbox(bigint[], uuid, interval, timestamptz)
 to service_role;

@@ -1,6 +1,6 @@
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event beats it; it beats every older one.
--- Reads: object_versions. Writes: billing state, through the handlers. Called by: the deliver function.
+-- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: the deliver function.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -113,7 +113,7 @@ declare
   shown billing_private.object_versions;
 begin
   select * into shown from billing_private.object_versions as v where v.object_id = p_read.object_id for update;
-  if not found or shown.as_of is null or p_read.type = 'duebase.deleted' then
+  if not found or shown.as_of is null then
     return 'applied';
   elsif shown.as_of > p_read.created then
     return 'stale';
@@ -132,6 +132,33 @@ $$;
 comment on function billing_private.order_refresh is
   'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the very second of the read is.';
 
+create function billing_private.read_problem(p_read billing.webhook_events)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  expected constant boolean := coalesce((select s.livemode from billing.settings as s), false);
+  invoice_status text;
+begin
+  if p_read.livemode <> expected then
+    return format(
+      '%s has livemode %s, this project mirrors livemode %s (billing.settings.livemode)', p_read.object_id, p_read.livemode, expected
+    );
+  elsif p_read.type = 'duebase.deleted' and p_read.payload #>> '{data,object,object}' = 'invoice' then
+    select i.status into invoice_status from billing.invoices as i where i.id = p_read.object_id;
+    if invoice_status <> 'draft' then
+      return format('invoice %s is %s, and a finalized invoice cannot be deleted', p_read.object_id, invoice_status);
+    end if;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.read_problem is
+  'Why what was read from Stripe cannot be true here, or null: it is of the other mode, or says that an invoice was deleted which cannot be.';
+
 create function billing.apply_refresh(object jsonb, p_read_at timestamptz, p_now timestamptz default now())
 returns text
 language plpgsql
@@ -146,6 +173,7 @@ declare
   handlers text;
   handlers_of_stale text;
   outcome text;
+  refusal text;
 begin
   select
     string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
@@ -160,6 +188,10 @@ begin
   end if;
 
   incoming := billing_private.read_as_event(apply_refresh.object, p_read_at, p_now);
+  refusal := billing_private.read_problem(incoming);
+  if refusal is not null then
+    perform billing_private.raise_error('DU058', refusal);
+  end if;
   if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
     incoming.payload := billing_private.redact(incoming.payload);
   end if;
@@ -180,6 +212,74 @@ end;
 $$;
 
 comment on function billing.apply_refresh is
-  'Applies an object read from Stripe at p_read_at (Stripe''s clock), under its customer''s lock, through the handlers that keep its state. {id, object, deleted: true} leaves a tombstone. Returns applied; stale, something newer is shown; or undecided, read again a second later. Raises DU008.';
+  'Applies an object read from Stripe at p_read_at (Stripe''s clock), under its customer''s lock, through the handlers that keep its state. {id, object, deleted: true} leaves a tombstone, which holds until something newer is shown. Returns applied; stale, something newer is shown; or undecided, read again a second later. Raises DU008, and DU058 for what cannot be true here.';
 
-grant execute on function billing.apply_refresh(jsonb, timestamptz, timestamptz) to service_role;
+create index subscriptions_by_age on billing.subscriptions (created desc);
+create index customers_by_age on billing.customers (created desc);
+
+create function billing_private.newest_witnesses(p_object text, p_livemode boolean)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  with newest as (
+    -- A bound: of what was read from Stripe itself, which proves nothing, there may be any number.
+    (
+      select s.id, s.created
+      from billing.subscriptions as s
+      where p_object = 'subscription' and s.livemode = p_livemode
+      order by s.created desc
+      limit 20
+    )
+    union all
+    (
+      select c.id, c.created
+      from billing.customers as c
+      where p_object = 'customer' and c.livemode = p_livemode
+      order by c.created desc
+      limit 20
+    )
+  ),
+  told as (
+    select n.id
+    from newest as n
+    join billing_private.object_versions as v on v.object_id = n.id
+    join billing.webhook_events as e on e.id = v.event_id
+    -- Who deletes a test clock deletes whatever lives under it.
+    where e.payload #>> '{data,object,test_clock}' is null
+    order by n.created desc, n.id
+    limit 3
+  )
+  select jsonb_agg(jsonb_build_object('object', p_object, 'id', t.id)) from told as t;
+$$;
+
+comment on function billing_private.newest_witnesses is
+  'The newest three objects of a kind that an event told of, as [{object, id}], null where there are none: the right key finds them.';
+
+create function billing.stripe_identity()
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'livemode', s.livemode,
+    'account', s.stripe_account,
+    -- Customers keep their ids when they are copied to another account, subscriptions do not.
+    'witnesses', coalesce(
+      billing_private.newest_witnesses('subscription', s.livemode), billing_private.newest_witnesses('customer', s.livemode), '[]'
+    )
+  )
+  from billing.settings as s;
+$$;
+
+comment on function billing.stripe_identity is
+  'For deliver and dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
+
+grant execute on function
+  billing.apply_refresh(jsonb, timestamptz, timestamptz),
+  billing.stripe_identity()
+to service_role;

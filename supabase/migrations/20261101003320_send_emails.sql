@@ -172,7 +172,11 @@ begin
   if email_status <> 'pending' then
     return case when billing.complete_outbox(p_id, p_claim_id, p_now) then 'delivered' else 'lost' end;
   end if;
-  outcome := billing.fail_outbox(p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now);
+  outcome := billing.fail_outbox(
+    p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now,
+    -- A limit, or a key that a person has to put right, says nothing against the mail.
+    p_is_refusal and p_error ->> 'status' in ('401', '403', '429')
+  );
   -- A refusal says that this attempt sent nothing; what an earlier one did stays unknown.
   if outcome <> 'lost' and p_is_refusal then
     update billing.emails as e

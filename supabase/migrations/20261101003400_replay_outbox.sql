@@ -21,7 +21,8 @@ begin
     return effect.status;
   end if;
   update billing.outbox as o
-  set status = 'pending', attempts = 0, run_after = p_now, finished_at = null
+  -- Counted on, so that no key of an earlier try is used again: Stripe would answer what it answered then.
+  set status = 'pending', excused_attempts = o.attempts, run_after = p_now, finished_at = null
   where o.id = p_id;
   -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so. A mail
   -- that certainly never left is replayed by itself, not with the batch it died in.

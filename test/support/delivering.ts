@@ -5,7 +5,7 @@ import { DatabaseRefusal } from "../../supabase/functions/_shared/errors.ts";
 import type { LogFields } from "../../supabase/functions/_shared/log.ts";
 import { connectOutbox } from "../../supabase/functions/_shared/outbox.ts";
 import { connectResend } from "../../supabase/functions/_shared/resend.ts";
-import { connectStripe } from "../../supabase/functions/_shared/stripe.ts";
+import { connectStripe, modeOfKey } from "../../supabase/functions/_shared/stripe.ts";
 import { drain } from "../../supabase/functions/deliver/drain.ts";
 import type { AlertMail, PostAlert } from "../../supabase/functions/deliver/effects/alert.ts";
 import { type Budget, DEFAULT_BUDGET, type Ending, Run } from "../../supabase/functions/deliver/run.ts";
@@ -17,7 +17,7 @@ export interface DeliverParts {
   database: TestDatabase;
   /** Address and key of a stand-in for Resend. */
   resend?: { url: string; apiKey?: string; timeoutMs?: number };
-  stripe?: { url: string; secretKey?: string };
+  stripe?: { url: string; secretKey?: string; timeoutMs?: number };
   postAlert?: PostAlert;
   alertMail?: AlertMail;
   /** Null: settings name no sender and neither does the environment. */
@@ -67,8 +67,9 @@ function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefine
     callStripe: connectStripe({
       secretKey: parts.stripe?.secretKey ?? "sk_test_example",
       baseUrl: parts.stripe?.url ?? NOWHERE,
-      timeoutMs: 5_000,
+      timeoutMs: parts.stripe?.timeoutMs ?? 5_000,
     }),
+    keyMode: modeOfKey(parts.stripe?.secretKey ?? "sk_test_example"),
     postAlert: parts.postAlert,
     reach: parts.reach ?? passThrough,
     log: (_level, fields) => lines.push(fields),

@@ -20,12 +20,14 @@ export type EmailAnswer = { id: number; resend_id: string } | { id: number; refu
 export type Endings = Partial<Record<"delivered" | "dead" | "pending" | "lost", number>>;
 
 /** Why an attempt failed, as `last_error` keeps it. */
-export type EffectError = { code: string; message: string; status?: number };
+export type EffectError = { code: string; message: string; status?: number; told?: string[] };
 export type Failure = {
   error: EffectError;
   retryAfterSeconds?: number;
   /** Trying again cannot help. */
   final?: boolean;
+  /** It says nothing about the effect: what was asked is away, or the key is wrong. Costs the effect no try. */
+  isOutage?: boolean;
 };
 
 /** What a look at a customer's overdue payments came to, or what has to be read from Stripe before it can. */
@@ -43,6 +45,14 @@ export type DunningEnd = {
   case?: number;
   subscription?: string | null;
   invoices?: string[];
+};
+
+/** Which account and mode the project mirrors, and what a key of these must find. */
+export type StripeIdentity = {
+  livemode: boolean;
+  /** Connected account (acct_…) to act for; null: the platform account itself. */
+  account: string | null;
+  witnesses: readonly { object: string; id: string }[];
 };
 
 export type OutboxSettings = {
@@ -73,7 +83,7 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       return rows as Effect[];
     },
     complete: (effect: Effect) => call("complete_outbox", json(held(effect))),
-    fail: (effect: Effect, { error, retryAfterSeconds, final }: Failure) =>
+    fail: (effect: Effect, { error, retryAfterSeconds, final, isOutage }: Failure) =>
       call(
         "fail_outbox",
         json({
@@ -81,6 +91,7 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
           p_error: error,
           p_retry_after: seconds(retryAfterSeconds),
           p_is_final: final ?? false,
+          p_is_outage: isOutage ?? false,
         }),
       ),
     release: (effects: readonly Effect[], afterSeconds?: number) =>
@@ -142,6 +153,9 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
     },
     finishDunningEnd: (action: number, moment?: string) =>
       call("finish_dunning_end", at({ p_action: action }, moment)),
+    async stripeIdentity(): Promise<StripeIdentity> {
+      return (await call("stripe_identity", "{}")) as unknown as StripeIdentity;
+    },
     applyRefresh: (object: unknown, readAt: string) =>
       call("apply_refresh", json({ object, p_read_at: readAt })),
   };

@@ -4,33 +4,61 @@ import { retryAfterSeconds } from "./retry-after.ts";
 /** The version answers are asked in; the database's readers know it and older ones. */
 export const STRIPE_VERSION = "2026-10-28.endive";
 
-/** What Stripe answered, and when by its own clock. */
+/** What Stripe answered, and of which moment that is. */
 export type StripeAnswer = {
   object: Record<string, unknown>;
-  /** Milliseconds since the epoch: the `date` header, whole seconds. Undefined where it has none. */
-  answeredAt: number | undefined;
+  /**
+   * By Stripe's clock, milliseconds since the epoch: no later than the moment that the answer shows. Stripe's `date`
+   * header says when it answered, in whole seconds; what it answered with, it may have read at any time since it was
+   * asked. An event between the two is newer than what was read; taken for older it would be lost, while an older
+   * event applied once more does no harm. So it is the `date` less the whole duration of the call, less a second.
+   */
+  asOf: number;
 };
 
 /** Stripe said no, or said nothing. */
 export class StripeCallError extends Error {
   override readonly name = "StripeCallError";
-  /** Stripe's error code or type, or ours: `no_answer`, `unreadable_answer`. */
+  /** Stripe's error code or type, or ours: `no_answer`, `unreadable_answer`, `wrong_account`, `wrong_mode`. */
   readonly code: string;
   /** HTTP status; undefined without an answer. */
   readonly status: number | undefined;
   readonly retryAfterSeconds: number | undefined;
+  /** As StripeAnswer's; undefined without an answer. */
+  readonly asOf: number | undefined;
 
-  constructor(failure: { code: string; message: string; status?: number; retryAfterSeconds?: number }) {
+  constructor(failure: {
+    code: string;
+    message: string;
+    status?: number;
+    retryAfterSeconds?: number;
+    asOf?: number;
+  }) {
     super(failure.message);
     this.code = failure.code;
     this.status = failure.status;
     this.retryAfterSeconds = failure.retryAfterSeconds;
+    this.asOf = failure.asOf;
   }
 
   /** Whether the same call may succeed later: no answer, a limit, a conflict, or a failure of Stripe's own. */
   get isPassing(): boolean {
     return this.status === undefined || [401, 403, 409, 424, 429].includes(this.status) || this.status >= 500;
   }
+
+  /**
+   * Whether it says nothing about what was asked: Stripe is away or wants to be left alone, or the key is not good. A
+   * 500 is not among these, as Stripe may fail on one object and answer about all others.
+   */
+  get isOutage(): boolean {
+    return this.status === undefined || [401, 403, 429, 503].includes(this.status);
+  }
+}
+
+/** Which mode a key is of, as its prefix tells; undefined where it does not. https://docs.stripe.com/keys */
+export function modeOfKey(secretKey: string): "live" | "test" | undefined {
+  const [, mode] = /^(?:sk|rk)_(?:org_)?(live|test)_/.exec(secretKey.trim()) ?? [];
+  return mode === "live" || mode === "test" ? mode : undefined;
 }
 
 export type StripeRequest = {
@@ -77,6 +105,7 @@ export function connectStripe(settings: StripeSettings): CallStripe {
     const query = method === "GET" && form !== "" ? `?${form}` : "";
     let response: Response;
     let text: string;
+    const startedAt = performance.now();
     try {
       response = await send(`${baseUrl}${path}${query}`, {
         method,
@@ -96,12 +125,17 @@ export function connectStripe(settings: StripeSettings): CallStripe {
       const reason = error instanceof Error ? error.name : "network failure";
       throw new StripeCallError({ code: "no_answer", message: `Stripe did not answer: ${reason}.` });
     }
-    return readAnswer(response, text, now());
+    return readAnswer(response, text, now(), performance.now() - startedAt);
   };
 }
 
-function readAnswer(response: Response, text: string, nowMs: number): StripeAnswer {
+/** The second that the `date` header leaves out. */
+const DATE_PRECISION_MS = 1000;
+
+function readAnswer(response: Response, text: string, nowMs: number, durationMs: number): StripeAnswer {
   const { status, headers } = response;
+  const date = Date.parse(headers.get("date") ?? "");
+  const asOf = (Number.isNaN(date) ? nowMs : date) - Math.ceil(durationMs) - DATE_PRECISION_MS;
   const body = parse(text);
   if (!response.ok) {
     const error = body?.error as Partial<Stripe.StripeRawError> | undefined;
@@ -111,13 +145,13 @@ function readAnswer(response: Response, text: string, nowMs: number): StripeAnsw
       message: (error?.message ?? `Stripe answered ${status}.`).slice(0, 500),
       status,
       retryAfterSeconds: retryAfterSeconds(headers, nowMs),
+      asOf,
     });
   }
   if (body === undefined) {
     throw new StripeCallError({ code: "unreadable_answer", message: "Stripe's answer is not JSON." });
   }
-  const date = Date.parse(headers.get("date") ?? "");
-  return { object: body, answeredAt: Number.isNaN(date) ? undefined : date };
+  return { object: body, asOf };
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

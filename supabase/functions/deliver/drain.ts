@@ -1,3 +1,4 @@
+import { DatabaseRefusal } from "../_shared/errors.ts";
 import { describeError } from "../_shared/log.ts";
 import type { Effect } from "../_shared/outbox.ts";
 import { StripeCallError } from "../_shared/stripe.ts";
@@ -17,34 +18,70 @@ export type DrainSettings = {
   kinds?: string[];
 };
 
+/** What needs Stripe, and what leaves for people: who is slow or away in one holds up nothing of the other. */
+const LANES = { stripe: ["stripe", "refresh", "dunning"], people: ["alert", "email"] } as const;
+
+/** How long effects wait whose dependency is left alone: when it asked for no time itself, and at most; seconds. */
+const LEAVE_ALONE_SECONDS = 30;
+const LONGEST_PAUSE_SECONDS = 3600;
+
 /**
- * Claims and performs effects until nothing is due or the run's budget is spent. An effect that fails is reported
- * and the next one begun; only a database that cannot be reached ends the run, and the leases then end by themselves.
+ * Claims and performs effects until nothing is due or the run's budget is spent, in turns: what needs Stripe, then
+ * mails and alerts. An effect that fails is reported and the next one begun; once Stripe, Resend or the operator's
+ * webhook does not answer, what needs it is left for a later run and the rest goes on. Only a database that cannot be
+ * reached ends the run, and the leases then end by themselves.
  */
 export async function drain(run: Run, settings: DrainSettings): Promise<void> {
-  while (run.mayClaim) {
-    run.leaseBegins();
-    const kinds = settings.kinds ?? (run.maySend ? null : ["stripe", "refresh", "dunning", "alert"]);
-    const claimed = await run.outbox.claim(run.budget.claimLimit, run.budget.leaseSeconds, kinds);
-    await run.reach("claimed");
-    if (claimed.length === 0) return;
-    await deliverOthers(
-      claimed.filter(({ kind }) => kind !== "email"),
-      run,
-      settings,
-    );
-    await deliverEmails(
-      claimed.filter(({ kind }) => kind === "email"),
-      run,
-    );
+  let isDone = false;
+  while (!isDone && run.mayClaim) {
+    isDone = true;
+    for (const lane of [LANES.stripe, LANES.people]) {
+      const kinds = lane.filter((kind) => mayDeliver(kind, run, settings));
+      if (kinds.length === 0 || !run.mayClaim) continue;
+      run.leaseBegins();
+      run.turnBegins();
+      const claimed = await run.outbox.claim(run.budget.claimLimit, run.budget.leaseSeconds, kinds);
+      await run.reach("claimed");
+      if (claimed.length === 0) continue;
+      isDone = false;
+      await deliverClaimed(claimed, run, settings);
+    }
   }
+}
+
+async function deliverClaimed(claimed: readonly Effect[], run: Run, settings: DrainSettings): Promise<void> {
+  await deliverOthers(
+    claimed.filter(({ kind }) => kind !== "email"),
+    run,
+    settings,
+  );
+  await deliverEmails(
+    claimed.filter(({ kind }) => kind === "email"),
+    run,
+  );
+}
+
+/** Whether effects of a kind are asked for in this run, and whoever they need is not left alone. */
+function mayDeliver(kind: string, run: Run, { kinds, alertMail }: DrainSettings): boolean {
+  if (kinds !== undefined && !kinds.includes(kind)) return false;
+  if (kind === "email") return run.maySend;
+  if (kind !== "alert") return run.stripe.mayCall;
+  const mails = alertMail !== undefined;
+  const posts = run.postAlert !== undefined;
+  return (mails && run.maySend) || (posts && run.mayPost) || !(mails || posts);
+}
+
+function pauseOf(kind: string, run: Run): number {
+  const asked = kind === "alert" ? undefined : run.stripe.pauseSeconds;
+  return Math.min(asked ?? LEAVE_ALONE_SECONDS, LONGEST_PAUSE_SECONDS);
 }
 
 async function deliverOthers(effects: readonly Effect[], run: Run, settings: DrainSettings): Promise<void> {
   for (const [index, effect] of effects.entries()) {
-    if (!run.mayGoOn) {
+    const mayDo = mayDeliver(effect.kind, run, settings);
+    if (!run.mayGoOn || !mayDo) {
       const rest = effects.slice(index);
-      await run.outbox.release(rest);
+      await run.outbox.release(rest, mayDo ? undefined : pauseOf(effect.kind, run));
       run.counts.handed_back += rest.length;
       return;
     }
@@ -87,8 +124,12 @@ async function perform(effect: Effect, run: Run, { alertMail, now }: DrainSettin
 
 function failureOf(error: unknown): Outcome {
   if (error instanceof StripeCallError) {
-    const { code, message, status, retryAfterSeconds } = error;
-    return { is: "failed", error: { code, message, status }, retryAfterSeconds, final: !error.isPassing };
+    const { code, message, status, retryAfterSeconds, isOutage, isPassing } = error;
+    return { is: "failed", error: { code, message, status }, retryAfterSeconds, final: !isPassing, isOutage };
+  }
+  // What is wrong with an object that was read stays wrong until a person looks.
+  if (error instanceof DatabaseRefusal && error.code === "read_is_not_ours") {
+    return { is: "failed", error: { code: error.code, message: error.message }, final: true };
   }
   const { exception, sqlstate, reason } = describeError(error);
   const message = reason ?? exception ?? sqlstate ?? "an unexpected failure";

@@ -5,7 +5,7 @@ import { createLogger } from "../_shared/log.ts";
 import { connectOutbox } from "../_shared/outbox.ts";
 import { connectResend } from "../_shared/resend.ts";
 import { createCallerCheck } from "../_shared/shared-secret.ts";
-import { connectStripe } from "../_shared/stripe.ts";
+import { connectStripe, modeOfKey } from "../_shared/stripe.ts";
 import { drain } from "./drain.ts";
 import { connectAlerts } from "./effects/alert.ts";
 import { createDeliverHandler } from "./handler.ts";
@@ -38,6 +38,7 @@ const handler = createDeliverHandler({
       reach: stop_at === undefined ? passThrough : stopAt(stop_at, stop_at_nth ?? 1, console.log),
       sendMails,
       callStripe,
+      keyMode: modeOfKey(environment.stripeSecretKey),
       postAlert,
       log,
       budget,

@@ -2,8 +2,10 @@ import type { ReachPoint } from "../_shared/crash-points.ts";
 import type { Logger } from "../_shared/log.ts";
 import type { DunningCount, Outbox } from "../_shared/outbox.ts";
 import { LARGEST_BATCH, type SendMails } from "../_shared/resend.ts";
-import type { CallStripe } from "../_shared/stripe.ts";
+import type { CallStripe, StripeAnswer } from "../_shared/stripe.ts";
+import { Breaker } from "./breaker.ts";
 import type { PostAlert } from "./effects/alert.ts";
+import { type OwnRequest, StripeAccess } from "./stripe-access.ts";
 
 /** What one run may spend. */
 export type Budget = {
@@ -34,8 +36,11 @@ export const DEFAULT_BUDGET: Budget = {
 
 /** The longest a single effect may take: no effect is begun with less of the lease left. */
 const LONGEST_EFFECT_MS = 45_000;
-/** After so many failures in a row that are not a mail's own, Resend is left alone until the next run. */
-const SENDING_STOPS_AFTER = 3;
+/** After so many failures in a row that are not an effect's own, who was asked is left alone until the next run. */
+const LEFT_ALONE_AFTER = 3;
+/** Of the run's wall clock: what waiting in vain for one dependency may cost the others, and the length of a turn. */
+const WAITING_SHARE = 0.3;
+const TURN_SHARE = 0.2;
 
 export type Ending = "delivered" | "failed" | "dead" | "handed_back" | "lost" | "set_aside";
 
@@ -43,7 +48,7 @@ export type Ending = "delivered" | "failed" | "dead" | "handed_back" | "lost" | 
 export class Run {
   readonly outbox: Outbox;
   readonly sendMails: SendMails;
-  readonly callStripe: CallStripe;
+  readonly stripe: StripeAccess;
   readonly postAlert: PostAlert;
   readonly reach: ReachPoint;
   readonly log: Logger;
@@ -71,13 +76,16 @@ export class Run {
   #renderedMs = 0;
   #sentMails = 0;
   #lastSentAt = Number.NEGATIVE_INFINITY;
-  #unansweredSends = 0;
-  #sendingStopped = false;
+  #turnEndsAt = Number.POSITIVE_INFINITY;
+  readonly #resend: Breaker;
+  readonly #alertWebhook: Breaker;
 
   constructor(parts: {
     outbox: Outbox;
     sendMails: SendMails;
     callStripe: CallStripe;
+    /** The mode that the Stripe key's prefix tells. */
+    keyMode?: "live" | "test" | undefined;
     postAlert: PostAlert;
     reach: ReachPoint;
     log: Logger;
@@ -85,11 +93,24 @@ export class Run {
   }) {
     this.outbox = parts.outbox;
     this.sendMails = parts.sendMails;
-    this.callStripe = parts.callStripe;
     this.postAlert = parts.postAlert;
     this.reach = parts.reach;
     this.log = parts.log;
     this.budget = parts.budget;
+    const limits = { failures: LEFT_ALONE_AFTER, waitedMs: this.budget.wallMs * WAITING_SHARE };
+    this.stripe = new StripeAccess({
+      call: parts.callStripe,
+      readIdentity: () => this.outbox.stripeIdentity(),
+      keyMode: parts.keyMode,
+      limits,
+    });
+    this.#resend = new Breaker(limits);
+    this.#alertWebhook = new Breaker(limits);
+  }
+
+  /** Calls Stripe for the account that the project mirrors. Rejects as StripeAccess does. */
+  callStripe(request: OwnRequest): Promise<StripeAnswer> {
+    return this.stripe.call(request);
   }
 
   /** Counted from before the claim was asked for, so that ours ends before the database's. */
@@ -97,10 +118,16 @@ export class Run {
     this.#leaseEndsAt = performance.now() + this.budget.leaseSeconds * 1000;
   }
 
-  /** Whether there is time to begin another effect, of the run and of the lease. */
+  /** Who is asked next takes a turn, so that one who is slow does not keep another waiting for the whole run. */
+  turnBegins(): void {
+    this.#turnEndsAt = performance.now() + this.budget.wallMs * TURN_SHARE;
+  }
+
+  /** Whether there is time to begin another effect, of the run, the turn and the lease. */
   get mayGoOn(): boolean {
     const effectMs = Math.min(LONGEST_EFFECT_MS, (this.budget.leaseSeconds * 1000) / 2);
-    return this.mayClaim && performance.now() + effectMs < this.#leaseEndsAt;
+    const now = performance.now();
+    return this.mayClaim && now < this.#turnEndsAt && now + effectMs < this.#leaseEndsAt;
   }
 
   /** The same before anything is claimed. */
@@ -122,12 +149,21 @@ export class Run {
   }
 
   get maySend(): boolean {
-    return !this.#sendingStopped;
+    return !this.#resend.isOpen;
   }
 
   /** Resend is not to be asked again in this run. */
   stopSending(): void {
-    this.#sendingStopped = true;
+    this.#resend.open();
+  }
+
+  /** Whether the operator's webhook may still be asked in this run. */
+  get mayPost(): boolean {
+    return !this.#alertWebhook.isOpen;
+  }
+
+  stopPosting(): void {
+    this.#alertWebhook.open();
   }
 
   /** Waits until Resend may be asked again, for so many mails. */
@@ -138,9 +174,9 @@ export class Run {
     this.#lastSentAt = performance.now();
   }
 
-  /** Keeps count of requests in a row that failed for reasons of Resend's own. */
-  sendAnswered(answered: boolean): void {
-    this.#unansweredSends = answered ? 0 : this.#unansweredSends + 1;
-    if (this.#unansweredSends >= SENDING_STOPS_AFTER) this.stopSending();
+  /** Keeps count of requests that failed for reasons of Resend's own, after so long (ms). */
+  sendAnswered(answered: boolean, durationMs: number): void {
+    if (answered) this.#resend.answered();
+    else this.#resend.failed(durationMs);
   }
 }

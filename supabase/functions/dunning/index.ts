@@ -4,7 +4,7 @@ import { readDunningEnvironment } from "../_shared/env.ts";
 import { createLogger } from "../_shared/log.ts";
 import { connectOutbox } from "../_shared/outbox.ts";
 import { createCallerCheck } from "../_shared/shared-secret.ts";
-import { connectStripe } from "../_shared/stripe.ts";
+import { connectStripe, modeOfKey } from "../_shared/stripe.ts";
 import { DEFAULT_BUDGET, Run } from "../deliver/run.ts";
 import { runDaily } from "./daily-run.ts";
 import { createDunningHandler } from "./handler.ts";
@@ -33,6 +33,7 @@ const handler = createDunningHandler({
       reach: stop_at === undefined ? passThrough : stopAt(stop_at, stop_at_nth ?? 1, console.log),
       sendMails: () => Promise.reject(new Error("dunning sends no mail itself")),
       callStripe,
+      keyMode: modeOfKey(environment.stripeSecretKey),
       postAlert: undefined,
       log,
       budget: DEFAULT_BUDGET,

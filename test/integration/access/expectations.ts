@@ -86,7 +86,8 @@ export const functions: Record<string, Audience> = {
   "billing.find_portal_customer(uuid, text)": "service",
   "billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamp with time zone)":
     "service",
-  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone)": "service",
+  "billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamp with time zone, boolean)": "service",
+  "billing.stripe_identity()": "service",
   "billing.finish_emails(uuid, jsonb, timestamp with time zone)": "service",
   "billing.entitlements_version()": "owner",
   "billing.has_feature(text)": "owner",

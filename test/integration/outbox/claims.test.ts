@@ -220,7 +220,7 @@ describe("a dead effect", () => {
       expect(answer?.status).toBe("pending");
     }
     const again = (await claim(database.sql, { now: noonPlus(5) })).find(({ kind }) => kind !== "alert");
-    expect(again).toMatchObject({ id, attempts: 1, dedupe_key: "revived:0" });
+    expect(again).toMatchObject({ id, attempts: 2, excused_attempts: 1, dedupe_key: "revived:0" });
     const audited =
       await database.sql`select subject_id from billing.audit_events where action = 'effect.replayed'`;
     expect(audited).toEqual([{ subject_id: "revived:0" }]);

@@ -1,4 +1,4 @@
-import type { Effect } from "../../_shared/outbox.ts";
+import type { Effect, Failure } from "../../_shared/outbox.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 
@@ -9,6 +9,17 @@ export type PostAlert = ((text: string) => Promise<void>) | undefined;
 export type AlertMail = { from: string; to: string };
 
 const TIMEOUT_MS = 10_000;
+
+/** The operator's webhook said no. */
+export class AlertNotTakenError extends Error {
+  override readonly name = "AlertNotTakenError";
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`the alert webhook answered ${status}`);
+    this.status = status;
+  }
+}
 
 /** A poster of alerts to an incoming webhook that understands `{"text": …}`, as Slack's and many others do. */
 export function connectAlerts(url: string, send: typeof fetch = fetch): (text: string) => Promise<void> {
@@ -21,7 +32,7 @@ export function connectAlerts(url: string, send: typeof fetch = fetch): (text: s
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     await response.body?.cancel();
-    if (!response.ok) throw new Error(`the alert webhook answered ${response.status}`);
+    if (!response.ok) throw new AlertNotTakenError(response.status);
   };
 }
 
@@ -37,29 +48,45 @@ const CAUSES: Record<string, string> = {
     "Somebody called a billing email spam; the address gets no more mail. See billing.suppressed_addresses.",
   email_suppressed:
     "Resend keeps a billing email's address on its own list of those that get no mail. See billing.suppressed_addresses.",
+  wrong_stripe_key:
+    "STRIPE_SECRET_KEY is of another account or mode than the one that this project mirrors (billing.settings: livemode, stripe_account). Nothing is read or done at Stripe until it is put right; what waits stands in billing.outbox.",
+  long_outage:
+    "What waits in billing.outbox has waited for hours, as Stripe or Resend does not answer, asks to be left alone, or does not accept the key. It goes on by itself once they answer.",
   dunning_did_not_run:
     "The day's run over overdue payments has not finished, two hours after its time. See billing.dunning_runs and billing.job_problems.",
   paid_while_ending:
     "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
 };
 
-/** Tells the operator: by mail, which is keyed, and then on the webhook, which is not and therefore comes last. */
+/** Ways an alert goes; `last_error.told` keeps those it has gone, so that another try does not repeat them. */
+type Way = "mailed" | "posted";
+
+/**
+ * Tells the operator: by mail, which is keyed, and then on the webhook, which is not and therefore comes last. One way
+ * that fails does not keep the alert from going the other; it is tried again for what is left.
+ */
 export async function alert(effect: Effect, run: Run, mailTo: AlertMail | undefined): Promise<Outcome> {
-  const text = alertText(effect.payload);
-  if (mailTo !== undefined) {
-    const subject = `Duebase alert: ${causeOf(effect.payload).replaceAll("_", " ")}`;
-    await run.pace();
-    const mail = { ...mailTo, replyTo: null, subject, text, html: `<pre>${escapeHtml(text)}</pre>` };
-    const result = await run.sendMails([{ ...mail, tags: { template: "alert" } }], effect.dedupe_key);
-    await run.reach("alert_mailed");
-    if (result.is !== "sent") {
-      const { code, message, status, retryAfterSeconds, final } = result;
-      return { is: "failed", error: { code, message, status }, retryAfterSeconds, final };
-    }
+  const told = new Set(toldBefore(effect));
+  const failures: Failure[] = [];
+  if (mailTo !== undefined && !told.has("mailed")) {
+    const failure = await mail(effect, run, mailTo);
+    if (failure === undefined) told.add("mailed");
+    else failures.push(failure);
   }
-  if (run.postAlert) {
-    await run.postAlert(text);
-    await run.reach("alert_posted");
+  if (run.postAlert && !told.has("posted")) {
+    const failure = await post(effect, run, run.postAlert);
+    if (failure === undefined) told.add("posted");
+    else failures.push(failure);
+  }
+  const [failure] = failures;
+  if (failure !== undefined) {
+    return {
+      is: "failed",
+      error: { ...failure.error, told: [...told] },
+      retryAfterSeconds: failure.retryAfterSeconds,
+      final: failures.every(({ final }) => final),
+      isOutage: failures.some(({ isOutage }) => isOutage),
+    };
   }
   if (mailTo === undefined && !run.postAlert) {
     run.log("error", {
@@ -71,6 +98,65 @@ export async function alert(effect: Effect, run: Run, mailTo: AlertMail | undefi
     });
   }
   return { is: "delivered" };
+}
+
+function toldBefore({ last_error }: Effect): Way[] {
+  const told = (last_error as { told?: unknown } | null)?.told;
+  return Array.isArray(told) ? told.filter((way): way is Way => way === "mailed" || way === "posted") : [];
+}
+
+/** Undefined: the mail was taken. */
+async function mail(effect: Effect, run: Run, mailTo: AlertMail): Promise<Failure | undefined> {
+  if (!run.maySend)
+    return { error: { code: "left_alone", message: "Resend does not answer." }, isOutage: true };
+  const text = alertText(effect.payload);
+  const subject = `Duebase alert: ${causeOf(effect.payload).replaceAll("_", " ")}`;
+  await run.pace();
+  const startedAt = performance.now();
+  const result = await run.sendMails(
+    [
+      {
+        ...mailTo,
+        replyTo: null,
+        subject,
+        text,
+        html: `<pre>${escapeHtml(text)}</pre>`,
+        tags: { template: "alert" },
+      },
+    ],
+    effect.dedupe_key,
+  );
+  run.sendAnswered(result.is !== "unknown", performance.now() - startedAt);
+  await run.reach("alert_mailed");
+  if (result.is === "sent") return undefined;
+  const { code, message, status, retryAfterSeconds, final } = result;
+  if (status === 429) run.stopSending();
+  const isOutage = !final && (result.is === "unknown" || [401, 403, 429].includes(status ?? 0));
+  return { error: { code, message, status }, retryAfterSeconds, final, isOutage };
+}
+
+/** Undefined: the webhook took it. */
+async function post(
+  effect: Effect,
+  run: Run,
+  postAlert: NonNullable<PostAlert>,
+): Promise<Failure | undefined> {
+  if (!run.mayPost) {
+    return { error: { code: "left_alone", message: "The alert webhook does not answer." }, isOutage: true };
+  }
+  try {
+    await postAlert(alertText(effect.payload));
+  } catch (error) {
+    run.stopPosting();
+    const message = error instanceof Error ? error.message : "the alert webhook did not answer";
+    const status = error instanceof AlertNotTakenError ? error.status : undefined;
+    return {
+      error: { code: "not_posted", message, status },
+      isOutage: status === undefined || status === 429 || status >= 500,
+    };
+  }
+  await run.reach("alert_posted");
+  return undefined;
 }
 
 /** The alert as a person reads it: what it means, then the facts. */

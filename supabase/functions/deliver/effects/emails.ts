@@ -148,10 +148,10 @@ async function send(
   await run.pace(kept.length);
   const startedAt = performance.now();
   const result = await run.sendMails(kept.map(mailOf), idempotencyKey(mail));
-  await run.reach("email_sent");
-  run.sendAnswered(result.is !== "unknown");
-  if (result.is !== "sent" && result.status === 429) run.stopSending();
   const durationMs = Math.round(performance.now() - startedAt);
+  await run.reach("email_sent");
+  run.sendAnswered(result.is !== "unknown", durationMs);
+  if (result.is !== "sent" && result.status === 429) run.stopSending();
   const endings = await record(result, kept, begun, run);
   const isLost = Object.keys(endings).length === 0;
   count(run, isLost ? { lost: begun.length } : endings);

@@ -1,5 +1,5 @@
 import type { Effect } from "../../_shared/outbox.ts";
-import { type CallStripe, type StripeAnswer, StripeCallError } from "../../_shared/stripe.ts";
+import { type StripeAnswer, StripeCallError } from "../../_shared/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 
@@ -25,8 +25,8 @@ const SUMMARY = "entitlements.active_entitlement_summary";
 const OF_CUSTOMER = "/entitlements";
 
 /**
- * Of these, one that is missing was deleted. The others stay at Stripe for ever, a deleted customer as a stub that says
- * so: where one of them is missing, the key is another account's, and nothing may be concluded.
+ * Of these, one that is missing may have been deleted; of invoices only a draft, which the database knows. The others
+ * stay at Stripe for ever, a deleted customer as a stub that says so.
  */
 const DELETABLE = new Set(["product", "price", "invoice"]);
 
@@ -35,7 +35,7 @@ const BETWEEN_READS_MS = 1_100;
 
 /** Reads the object an effect names from Stripe and has it applied as the truth of that moment. */
 export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
-  const { object: kind, id, account } = effect.payload as Record<string, string | undefined>;
+  const { object: kind, id } = effect.payload as Record<string, string | undefined>;
   if (kind === undefined || id === undefined || RESOURCES[kind] === undefined) {
     return {
       is: "failed",
@@ -43,7 +43,7 @@ export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
       error: { code: "unknown_object", message: `Cannot read ${kind} ${id}.` },
     };
   }
-  const read = await readAndApply({ kind, id, account }, run);
+  const read = await readAndApply({ kind, id }, run);
   return read.isSettled ? { is: "delivered" } : READ_TOO_SOON;
 }
 
@@ -56,18 +56,18 @@ export const READ_TOO_SOON: Outcome = {
 
 /**
  * Reads an object until the database can tell whether the read or what it shows is newer, three times at most.
- * Rejects with a StripeCallError.
+ * Rejects with a StripeCallError, or with a DatabaseRefusal where what was read cannot be true.
  */
 export async function readAndApply(
-  { kind, id, account }: { kind: string; id: string; account?: string },
+  { kind, id }: { kind: string; id: string },
   run: Run,
 ): Promise<{ object: Record<string, unknown>; isSettled: boolean }> {
   const resource = RESOURCES[kind];
   if (resource === undefined) throw new Error(`there is no way to read a ${kind}`);
   for (let read = 1; ; read++) {
-    const { object, answeredAt } = await readObject(run.callStripe, { kind, id, account, ...resource });
+    const { object, asOf } = await readObject(run, { kind, id, ...resource });
     await run.reach("object_read");
-    const outcome = await run.outbox.applyRefresh(object, momentOfRead(answeredAt));
+    const outcome = await run.outbox.applyRefresh(object, new Date(asOf).toISOString());
     await run.reach("object_applied");
     if (outcome !== "undecided") return { object, isSettled: true };
     if (read === READS) return { object, isSettled: false };
@@ -75,89 +75,82 @@ export async function readAndApply(
   }
 }
 
-/**
- * A second before Stripe's answer, by Stripe's clock. An event between the read and the answer is newer than what
- * was read; taken for older it would be lost, while an older event applied once more does no harm.
- */
-export function momentOfRead(answeredAt: number | undefined): string {
-  return new Date((answeredAt ?? Date.now()) - 1000).toISOString();
-}
-
 async function readObject(
-  callStripe: CallStripe,
-  at: { kind: string; id: string; path: string; expand?: string; account?: string },
+  run: Run,
+  at: { kind: string; id: string; path: string; expand?: string },
 ): Promise<StripeAnswer> {
-  if (at.kind === SUMMARY) return readSummary(callStripe, at);
+  if (at.kind === SUMMARY) return readSummary(run, at);
   try {
-    const answer = await callStripe({
+    const answer = await run.callStripe({
       method: "GET",
       path: `/v1/${at.path}/${encodeURIComponent(at.id)}`,
       params: at.expand ? { "expand[]": at.expand } : {},
-      account: at.account,
     });
-    if (at.kind === "subscription") await completeItems(callStripe, answer.object, at.account);
+    if (at.kind === "subscription") await completeItems(run, answer.object);
     return answer;
   } catch (error) {
-    if (error instanceof StripeCallError && error.status === 404 && DELETABLE.has(at.kind)) {
-      return { object: { id: at.id, object: at.kind, deleted: true }, answeredAt: undefined };
-    }
-    throw error;
+    if (!(error instanceof StripeCallError) || error.status !== 404 || !DELETABLE.has(at.kind)) throw error;
+    return missing(at, error, run);
   }
 }
 
+/** What a 404 means for an object that can be deleted: that, if the key is known to be the right one. */
+function missing({ kind, id }: { kind: string; id: string }, error: StripeCallError, run: Run): StripeAnswer {
+  if (!run.stripe.isProven || error.asOf === undefined) {
+    throw new StripeCallError({
+      code: "unproven_account",
+      message: `Stripe has no ${kind} ${id}, but nothing that it told of shows that STRIPE_SECRET_KEY is of the right account and mode: it is not taken for deleted.`,
+      status: 409,
+    });
+  }
+  return { object: { id, object: kind, deleted: true }, asOf: error.asOf };
+}
+
 /** A subscription carries its first items only; the database would ask for the rest again and again. */
-async function completeItems(
-  callStripe: CallStripe,
-  subscription: Record<string, unknown>,
-  account: string | undefined,
-): Promise<void> {
+async function completeItems(run: Run, subscription: Record<string, unknown>): Promise<void> {
   const items = subscription.items as List | undefined;
   while (items?.has_more) {
-    const page = { path: "subscription_items", params: { subscription: String(subscription.id) }, account };
-    await readPage(callStripe, page, items);
+    await readPage(
+      run,
+      { path: "subscription_items", params: { subscription: String(subscription.id) } },
+      items,
+    );
   }
 }
 
 /** All a customer is entitled to, as the summary would have it that Stripe sends cut off. */
 async function readSummary(
-  callStripe: CallStripe,
-  { kind, id, path, account }: { kind: string; id: string; path: string; account?: string },
+  run: Run,
+  { kind, id, path }: { kind: string; id: string; path: string },
 ): Promise<StripeAnswer> {
   const customer = id.slice(0, -OF_CUSTOMER.length);
   // Under a test clock the moment of the read is the clock's, which only the customer tells.
-  const { object: owner } = await callStripe({
+  const { object: owner, asOf } = await run.callStripe({
     method: "GET",
     path: `/v1/customers/${encodeURIComponent(customer)}`,
-    account,
   });
   const { test_clock, livemode } = owner;
   const entitlements: List = { object: "list", data: [], has_more: owner.deleted !== true };
   const summary = { id, object: kind, customer, livemode, test_clock, entitlements };
-  // Whatever changes between the pages comes as an event that is newer than the first one.
-  let answeredAt: number | undefined;
-  while (entitlements.has_more) {
-    const page = await readPage(callStripe, { path, params: { customer }, account }, entitlements);
-    answeredAt ??= page.answeredAt;
-  }
-  return { object: summary, answeredAt };
+  // The whole is as old as its first part: whatever changes between the parts comes as an event that is newer.
+  while (entitlements.has_more) await readPage(run, { path, params: { customer } }, entitlements);
+  return { object: summary, asOf };
 }
 
 type List = { object?: string; data: { id: string }[]; has_more?: boolean };
 
 /** Reads what comes after the last entry of a list, and adds it. */
 async function readPage(
-  callStripe: CallStripe,
-  { path, params, account }: { path: string; params: Record<string, string>; account?: string },
+  run: Run,
+  { path, params }: { path: string; params: Record<string, string> },
   list: List,
-): Promise<StripeAnswer> {
+): Promise<void> {
   const after = list.data.at(-1)?.id;
-  const answer = await callStripe({
+  const { object } = await run.callStripe({
     method: "GET",
     path: `/v1/${path}`,
     params: { ...params, limit: "100", ...(after ? { starting_after: after } : {}) },
-    account,
   });
-  list.data.push(...((answer.object.data as List["data"] | undefined) ?? []));
-  list.has_more = answer.object.has_more === true;
-  return answer;
+  list.data.push(...((object.data as List["data"] | undefined) ?? []));
+  list.has_more = object.has_more === true;
 }

@@ -1,8 +1,8 @@
 import type { Effect } from "../../_shared/outbox.ts";
-import { type StripeAnswer, StripeCallError, type StripeRequest } from "../../_shared/stripe.ts";
+import { type StripeAnswer, StripeCallError } from "../../_shared/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
-import { momentOfRead } from "./refresh.ts";
+import type { OwnRequest } from "../stripe-access.ts";
 
 /** What an outbox row of kind stripe says: one of the calls below, on the object `id`. */
 export type StripeCallPayload = {
@@ -12,7 +12,6 @@ export type StripeCallPayload = {
   params?: Record<string, string>;
   /** Metadata put on a subscription before it is canceled, so that Stripe's own record says why. */
   mark?: Record<string, string>;
-  account?: string;
 };
 
 type Read = Record<string, unknown>;
@@ -80,7 +79,7 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
   const path = `/v1/${call.resource}/${encodeURIComponent(payload.id)}`;
   const readsFirst = call.method === "DELETE" || keySaysNothing(effect, nowMs);
   if (readsFirst) {
-    const answer = await run.callStripe({ method: "GET", path, account: payload.account });
+    const answer = await run.callStripe({ method: "GET", path });
     await run.reach("call_checked");
     if (call.isDone(answer.object)) return applied(answer, run);
   }
@@ -89,13 +88,7 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
     const params = Object.fromEntries(
       Object.entries(payload.mark).map(([name, value]) => [`metadata[${name}]`, value]),
     );
-    await run.callStripe({
-      method: "POST",
-      path,
-      params,
-      idempotencyKey: `${key}:mark`,
-      account: payload.account,
-    });
+    await run.callStripe({ method: "POST", path, params, idempotencyKey: `${key}:mark` });
     await run.reach("call_marked");
   }
   const answer = await make(run, {
@@ -103,20 +96,18 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
     path: call.action ? `${path}/${call.action}` : path,
     params: { ...call.params, ...payload.params },
     idempotencyKey: call.method === "POST" ? key : undefined,
-    account: payload.account,
   });
   await run.reach("call_made");
   return answer === undefined ? { is: "delivered" } : applied(answer, run);
 }
 
 function keySaysNothing(effect: Effect, nowMs: number): boolean {
-  if (effect.attempts === 1) return false;
   const lastStatus = (effect.last_error as { status?: number } | null)?.status ?? 0;
   return nowMs - Date.parse(effect.created_at) > KEY_LIVES_MS || lastStatus >= 500;
 }
 
 /** Undefined: Stripe's answer is a no that settles it. A card that is declined was asked; one already gone is gone. */
-async function make(run: Run, request: StripeRequest): Promise<StripeAnswer | undefined> {
+async function make(run: Run, request: OwnRequest): Promise<StripeAnswer | undefined> {
   try {
     return await run.callStripe(request);
   } catch (error) {
@@ -127,9 +118,9 @@ async function make(run: Run, request: StripeRequest): Promise<StripeAnswer | un
   }
 }
 
-async function applied({ object, answeredAt }: StripeAnswer, run: Run): Promise<Outcome> {
+async function applied({ object, asOf }: StripeAnswer, run: Run): Promise<Outcome> {
   // Stale or too soon is fine: Stripe's event tells the same.
-  await run.outbox.applyRefresh(object, momentOfRead(answeredAt));
+  await run.outbox.applyRefresh(object, new Date(asOf).toISOString());
   await run.reach("answer_applied");
   return { is: "delivered" };
 }
