@@ -244,10 +244,15 @@ as $$
   told as (
     select n.id
     from newest as n
-    join billing_private.object_versions as v on v.object_id = n.id
-    join billing.webhook_events as e on e.id = v.event_id
+    cross join lateral (
+      select e.payload #>> '{data,object,test_clock}' as test_clock
+      from billing.webhook_events as e
+      where e.object_id = n.id
+        and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
+      limit 1
+    ) as e
     -- Who deletes a test clock deletes whatever lives under it.
-    where e.payload #>> '{data,object,test_clock}' is null
+    where e.test_clock is null
     order by n.created desc, n.id
     limit 3
   )

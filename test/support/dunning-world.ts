@@ -43,13 +43,25 @@ export class DunningWorld {
   #people = 0;
   #prices = new Map<string, string>();
 
-  private constructor(database: TestDatabase, local: LocalStripe, inbox: Inbox, clock: { now: Date }) {
+  private constructor(
+    database: TestDatabase,
+    local: LocalStripe,
+    inbox: Inbox,
+    clock: { now: Date },
+    isConnected: boolean,
+  ) {
     this.database = database;
     this.local = local;
     this.inbox = inbox;
     this.now = clock.now;
     const { hostname, port } = new URL(local.url);
-    this.stripe = new Stripe(SECRET_KEY, { host: hostname, port, protocol: "http", maxNetworkRetries: 0 });
+    this.stripe = new Stripe(SECRET_KEY, {
+      host: hostname,
+      port,
+      protocol: "http",
+      maxNetworkRetries: 0,
+      ...(isConnected ? { stripeAccount: local.account } : {}),
+    });
     this.parts = {
       database,
       resend: { url: inbox.apiUrl },
@@ -58,21 +70,33 @@ export class DunningWorld {
     };
   }
 
-  /** `start` is when the clock begins; `settings` are what an account's dashboard would decide. */
+  /**
+   * `start` is when the clock begins; `settings` are what an account's dashboard would decide; connected: the project
+   * mirrors a connected account, and has its platform's key.
+   */
   static async open(
     start = new Date("2026-03-02T09:00:00Z"),
     settings: LocalStripeOptions["settings"] = {},
+    { isConnected = false } = {},
   ): Promise<DunningWorld> {
     const clock = { now: start };
     const database = await createTestDatabase();
-    const local = await startLocalStripe({ port: 0, apiKey: SECRET_KEY, now: () => clock.now, settings });
+    const local = await startLocalStripe({
+      port: 0,
+      apiKey: SECRET_KEY,
+      now: () => clock.now,
+      settings,
+      isConnected,
+    });
+    if (isConnected)
+      await database.sql`update billing.settings set stripe_account = ${local.account} where true`;
     const inbox = await startInbox({
       port: 0,
       mailbox: false,
       ratePerSecond: Number.POSITIVE_INFINITY,
       now: () => clock.now,
     });
-    const world = new DunningWorld(database, local, inbox, clock);
+    const world = new DunningWorld(database, local, inbox, clock, isConnected);
     Object.defineProperty(world, "now", { get: () => clock.now, set: (now: Date) => (clock.now = now) });
     return world;
   }

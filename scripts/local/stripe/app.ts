@@ -4,7 +4,7 @@ import { randomToken } from "./core/ids.ts";
 import type { LedgerRequest } from "./core/ledger.ts";
 import { transact } from "./core/transaction.ts";
 import type { CurrentRequest, World } from "./core/world.ts";
-import { ApiError, authenticationError, unknownRoute } from "./http/errors.ts";
+import { ApiError, accountInvalid, authenticationError, unknownRoute } from "./http/errors.ts";
 import { expanded, type Includable } from "./http/expand.ts";
 import type { FaultAction, Faults } from "./http/faults.ts";
 import { decodeForm, type FormHash } from "./http/form.ts";
@@ -19,6 +19,8 @@ type Env = { Bindings: HttpBindings };
 
 export interface AppParts {
   world: World;
+  /** Where the world is a connected account's: what is served to whoever does not name it in `Stripe-Account`. */
+  platform: World | null;
   routes: Route[];
   includable: Includable;
   idempotency: IdempotencyKeys;
@@ -57,6 +59,15 @@ function authenticate(header: string | undefined, apiKey: string | null): void {
   }
 }
 
+/** The account a request is about: the key's own, or the connected one it names. */
+function worldOf({ world, platform }: AppParts, named: string | undefined): World {
+  const own = platform ?? world;
+  if (named === undefined) return own;
+  const found = [own, world].find(({ store }) => store.get("account", named));
+  if (!found) throw accountInvalid(named);
+  return found;
+}
+
 function cut(context: Context<Env>): Response {
   context.env.incoming.socket.destroy();
   return new Response(null, { status: 499 });
@@ -78,14 +89,15 @@ function isKept(status: number): boolean {
 /** Run a handler and turn what it returns or throws into an answer, once. */
 function perform(
   parts: AppParts,
+  world: World,
   handler: Handler,
   params: Params,
   path: Record<string, string>,
   request: CurrentRequest,
 ): Answer {
   try {
-    const answer = transact(parts.world, request, () => handler({ world: parts.world, params, path }));
-    const body = expanded(parts.world, parts.includable, answer, params.strings("expand"));
+    const answer = transact(world, request, () => handler({ world, params, path }));
+    const body = expanded(world, parts.includable, answer, params.strings("expand"));
     return { status: 200, body: JSON.stringify(body, null, 2), errorCode: null };
   } catch (error) {
     if (!(error instanceof ApiError)) {
@@ -137,8 +149,10 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   });
   let fault: FaultAction | undefined;
   let begun = false;
+  let asked = world;
   try {
     authenticate(context.req.header("authorization"), parts.apiKey);
+    asked = worldOf(parts, context.req.header("stripe-account"));
     if (key !== null) {
       const stored = idempotency.begin(key, method, path, body, world.wallSeconds());
       if (stored) {
@@ -155,10 +169,11 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
       if (key !== null) idempotency.finish(key, world.wallSeconds(), null);
       return cut(context);
     }
-    if (fault?.kind === "delay") {
-      const { milliseconds } = fault;
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    if (fault?.kind === "hang") {
+      if (key !== null) idempotency.finish(key, world.wallSeconds(), null);
+      return await new Promise<never>(() => {});
     }
+    if (fault?.kind === "delay") await pause(fault.milliseconds);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const errorCode = error.details.code ?? error.type;
@@ -175,7 +190,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   else {
     const given: FormHash = { ...decodeForm(query), ...decodeForm(body) };
     const params = new Params(given);
-    answer = perform(parts, handler, params, context.req.param() as Record<string, string>, {
+    answer = perform(parts, asked, handler, params, context.req.param() as Record<string, string>, {
       id,
       idempotencyKey: key,
       apiVersion: context.req.header("stripe-version") ?? world.apiVersion,
@@ -189,7 +204,12 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   }
   if (method !== "GET") parts.onChange();
   if (fault?.kind === "reset-after-effect") return cut(context);
+  if (fault?.kind === "slow-answer") await pause(fault.milliseconds);
   return reply(parts, entry, answer, key, fault?.kind === "error" ? fault.headers : {});
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function reply(

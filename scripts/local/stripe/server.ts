@@ -9,6 +9,7 @@ import { runDue } from "./billing/timeline.ts";
 import { afterSessionPayment } from "./checkout/completion.ts";
 import { EventLog, emit, type LoggedEvent } from "./core/events.ts";
 import { type Job, Jobs } from "./core/jobs.ts";
+import { newId } from "./core/ids.ts";
 import { Ledger } from "./core/ledger.ts";
 import { defaultSettings, type Settings } from "./core/settings.ts";
 import { Snapshot } from "./core/snapshot.ts";
@@ -38,11 +39,15 @@ export interface LocalStripeOptions {
   webhooks?: { url: string; secret: string }[];
   delivery?: Partial<DeliveryOptions>;
   settings?: Partial<Settings>;
+  /** The account is connected to a platform's, whose key it is: only who names it in `Stripe-Account` finds what it has. */
+  isConnected?: boolean;
 }
 
 export interface LocalStripe {
   url: string;
   port: number;
+  /** Id of the account (acct_…). */
+  account: string;
   /** What was asked and what was done, in order. */
   ledger: Ledger;
   /** What is to go wrong. */
@@ -82,6 +87,7 @@ function invoiceFor(world: World, intent: PaymentIntent): Invoice | undefined {
 function createWorld(options: LocalStripeOptions): World {
   const now = options.now ?? (() => new Date());
   return {
+    connectedAccount: null,
     store: new Store(),
     jobs: new Jobs(),
     events: new EventLog(),
@@ -111,10 +117,12 @@ function createWorld(options: LocalStripeOptions): World {
   };
 }
 
-function addAccount(world: World): void {
-  if (world.store.count("account") > 0) return;
-  world.store.insert<"account">({
-    id: "acct_1LocalDuebaseExample",
+/** The account whose world it is, made where there is none yet. Returns its id. */
+function addAccount(world: World): string {
+  const [known] = world.store.all("account");
+  if (known) return known.id;
+  const account = world.store.insert<"account">({
+    id: newId("acct"),
     object: "account",
     business_type: "company",
     charges_enabled: true,
@@ -127,6 +135,14 @@ function addAccount(world: World): void {
     payouts_enabled: true,
     type: "standard",
   });
+  return account.id;
+}
+
+/** What a platform of its own has: an account, and nothing else. */
+function createPlatform(options: LocalStripeOptions): World {
+  const platform = createWorld(options);
+  addAccount(platform);
+  return platform;
 }
 
 /** Marks the endpoints that were named at the start, so that the next start knows them again. */
@@ -184,7 +200,8 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
       formerUrl = state.publicUrl;
     }
   }
-  addAccount(world);
+  const account = addAccount(world);
+  if (options.isConnected) world.connectedAccount = account;
   addEndpoints(world, options.webhooks ?? []);
 
   let advancing = 0;
@@ -225,6 +242,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
 
   const app = createApp({
     world,
+    platform: options.isConnected ? createPlatform(options) : null,
     routes,
     includable,
     idempotency,
@@ -251,6 +269,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
   return {
     url: world.publicUrl,
     port,
+    account,
     ledger: world.ledger,
     faults,
     webhooks,

@@ -268,7 +268,7 @@ describe("one mail of a batch", () => {
 
   it("that died with the batch, never sent, is replayed by itself, and one that may have been with the batch", async () => {
     for (const [key, action] of [
-      ["refused", { kind: "error", status: 429 }],
+      ["refused", { kind: "error", status: 404 }],
       ["unknown", { kind: "error", status: 503 }],
     ] as const) {
       await post.reset();

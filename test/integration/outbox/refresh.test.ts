@@ -137,14 +137,15 @@ describe("an object read from Stripe", () => {
     expect(await status()).toBe("succeeded");
   });
 
-  it("that Stripe says is deleted leaves a tombstone, which nothing takes back", async () => {
+  it("that Stripe says is deleted leaves a tombstone, which no older event takes back", async () => {
     await database.receive(update("cus_e", "event at 10", 10));
     expect(await refresh({ id: "cus_e", object: "customer", deleted: true }, moment(20))).toBe("applied");
     const deletedAt = async () =>
       (await database.sql`select deleted_at from billing.customers where id = 'cus_e'`)[0]?.deleted_at;
     expect(await deletedAt()).toEqual(moment(20));
-    await database.receive(update("cus_e", "event at 30", 30));
+    await database.receive(update("cus_e", "event at 15", 15));
     expect(await deletedAt()).toEqual(moment(20));
+    expect(await shown("cus_e")).toBe("event at 15");
   });
 
   it("leaves no audit row and no mail: it tells of a state, not of an event", async () => {
@@ -168,6 +169,13 @@ describe("an object read from Stripe", () => {
     expect(await database.sql`select status from billing.subscriptions where id = 'sub_f'`).toEqual([
       { status: "canceled" },
     ]);
+  });
+
+  it("of the other mode is refused: a key of that mode has read it", async () => {
+    await expect(
+      refresh(customer("cus_live", "of live mode", { livemode: true }), moment(5)),
+    ).rejects.toMatchObject({ code: "DU058", hint: expect.stringContaining("STRIPE_SECRET_KEY") });
+    expect(await database.sql`select from billing.customers where id = 'cus_live'`).toEqual([]);
   });
 
   it.each([

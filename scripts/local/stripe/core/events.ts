@@ -122,6 +122,7 @@ function append(
   const event: StripeEvent = {
     id: newId("evt"),
     object: "event",
+    ...(world.connectedAccount === null ? {} : { account: world.connectedAccount }),
     api_version: world.apiVersion,
     created: timeOf(world, subject),
     data: { object: copy, ...(previous ? { previous_attributes: previous } : {}) },

@@ -23,6 +23,8 @@ export interface Reactions {
 
 /** One Stripe account: its objects, its clocks, and what is told to whom. Passed to everything that acts. */
 export interface World {
+  /** Id of the account where it is a connected one: its events name it. */
+  connectedAccount: string | null;
   readonly store: Store;
   readonly jobs: Jobs;
   readonly events: EventLog;

@@ -79,6 +79,16 @@ export function authenticationError(message: string): ApiError {
   return new ApiError(401, "invalid_request_error", message);
 }
 
+/** 403: the key may not act for the account that `Stripe-Account` names. */
+export function accountInvalid(account: string): ApiError {
+  return new ApiError(
+    403,
+    "invalid_request_error",
+    `The provided key does not have access to account '${account}' (or that account does not exist). Application access may have been revoked.`,
+    { code: "account_invalid" },
+  );
+}
+
 /** An idempotency key came back with other parameters (400), or while its first request still runs (409). */
 export function idempotencyError(status: 400 | 409, message: string, code?: string): ApiError {
   return new ApiError(status, "idempotency_error", message, code ? { code } : {});

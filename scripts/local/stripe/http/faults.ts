@@ -11,13 +11,17 @@ export interface FaultMatch {
  * - `reset`: the connection is cut, nothing is done.
  * - `reset-after-effect`: the work is done, then the connection is cut.
  * - `delay`: the work is done after a while (longer than the caller waits, and it is a timeout).
+ * - `slow-answer`: the work is done at once, and answered after a while: what is read is as old as the question.
+ * - `hang`: nothing is done, and the connection stays open for as long as the caller waits.
  */
 export type FaultAction =
   | { kind: "error"; status: number; code?: string; message?: string; headers?: Record<string, string> }
   | { kind: "error-after-effect"; status: number; message?: string }
   | { kind: "reset" }
   | { kind: "reset-after-effect" }
-  | { kind: "delay"; milliseconds: number };
+  | { kind: "delay"; milliseconds: number }
+  | { kind: "slow-answer"; milliseconds: number }
+  | { kind: "hang" };
 
 export interface Fault {
   match?: FaultMatch;
