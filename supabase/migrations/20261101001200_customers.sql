@@ -28,6 +28,8 @@ comment on column billing.customers.deleted_at is 'When the customer was deleted
 
 create index customers_by_user on billing.customers (user_id);
 create index customers_by_email on billing.customers (lower(email));
+-- The newest are what a Stripe key is tried on (see refresh_objects).
+create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
 
 create function billing_private.project_customer(p_event billing.webhook_events)

@@ -44,6 +44,8 @@ comment on column billing.subscriptions.pending_update is 'What waits for a paym
 comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
 
 create index subscriptions_by_customer on billing.subscriptions (customer);
+-- The newest are what a Stripe key is tried on (see refresh_objects).
+create index subscriptions_by_age on billing.subscriptions (created desc);
 
 create table billing.subscription_items (
   id text primary key,

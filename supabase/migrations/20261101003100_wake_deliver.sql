@@ -41,6 +41,8 @@ begin
     return 'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name';
   elsif coalesce(btrim(secret), '') = '' then
     return 'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name';
+  elsif btrim(functions_url) !~* '^https?://[^/]' then
+    return 'duebase_functions_url in Vault is not an http(s) address: it begins with https://';
   end if;
   -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
   -- and works on afterwards.
@@ -51,11 +53,15 @@ begin
     timeout_milliseconds => 2000
   );
   return null;
+-- pg_net refuses an address it cannot read in the very statement that asks. Whoever calls has more to commit than the
+-- call: an alert, a run that is missing.
+exception when others then
+  return format('%s could not be called through pg_net: %s (%s)', p_name, sqlerrm, sqlstate);
 end;
 $$;
 
 comment on function billing_private.call_function is
-  'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what is missing for a call to be possible.';
+  'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what stands in the way of a call; never raises.';
 
 create function billing_private.note_job(p_job text, p_problem text, p_now timestamptz)
 returns void
@@ -107,13 +113,17 @@ set search_path = ''
 as $$
 declare
   transaction_id constant text := pg_current_xact_id()::text;
+  problem text;
 begin
   -- Once a transaction: the call goes out after commit and finds everything that was owed by then.
   if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
     and exists (select from owed as o where o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
-    perform billing_private.call_function('deliver');
+    problem := billing_private.call_function('deliver');
+    if problem is not null then
+      raise warning 'duebase: deliver could not be woken: %', problem;
+    end if;
   end if;
   return null;
 -- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.

@@ -214,9 +214,6 @@ $$;
 comment on function billing.apply_refresh is
   'Applies an object read from Stripe at p_read_at (Stripe''s clock), under its customer''s lock, through the handlers that keep its state. {id, object, deleted: true} leaves a tombstone, which holds until something newer is shown. Returns applied; stale, something newer is shown; or undecided, read again a second later. Raises DU008, and DU058 for what cannot be true here.';
 
-create index subscriptions_by_age on billing.subscriptions (created desc);
-create index customers_by_age on billing.customers (created desc);
-
 create function billing_private.newest_witnesses(p_object text, p_livemode boolean)
 returns jsonb
 language sql

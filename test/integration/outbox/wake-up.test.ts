@@ -103,6 +103,41 @@ describe("without its secrets in Vault", () => {
   });
 });
 
+describe("with an address that pg_net refuses", () => {
+  it.each([
+    ["functions.example.com/functions/v1", "https://"],
+    ["ftp://functions.example.com", "https://"],
+    ["https:///functions/v1", "https://"],
+    ["https://functions.example.com:port/functions/v1", "Port number"],
+    ["https://functions example.com", "Malformed"],
+  ])(
+    "%s: what is owed is kept, the alert of the same transaction too, and job_problems says why",
+    async (url, said) => {
+      await database.sql`select vault.create_secret(${url}, 'duebase_functions_url')`;
+      await database.sql`select vault.create_secret('cron-secret-example', 'duebase_cron_secret')`;
+      await database.sql`select billing_private.enqueue('email', 'mail:refused', '{}', now())`;
+      expect(await tick()).toBe(false);
+      const problems = await database.asService((sql) => sql`select job, problem from billing.job_problems`);
+      expect(problems).toEqual([{ job: "deliver", problem: expect.stringContaining(said) }]);
+      expect(problems[0]?.problem).not.toContain("cron-secret-example");
+
+      // The watchdog of the daily run alerts and calls in one transaction.
+      await database.sql`insert into billing.invoices (id, status) values ('in_open', 'open') on conflict do nothing`;
+      await database.sql`
+      insert into billing.dunning_runs (started_at, as_of) select now() - interval '5 days', now() - interval '5 days' where not exists (select from billing.dunning_runs)
+    `;
+      await database.sql`
+      select billing_private.watch_dunning_runs(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' + interval '3 days 12 hours')
+    `;
+      const alerts =
+        await database.sql`select payload ->> 'cause' as cause from billing.outbox where kind = 'alert'`;
+      expect(alerts).toEqual([{ cause: "dunning_did_not_run" }]);
+      expect(await calls()).toEqual([]);
+      await database.sql`delete from billing.job_problems where true`;
+    },
+  );
+});
+
 it("both jobs are scheduled under their names", async () => {
   const jobs =
     await database.sql`select jobname, schedule from cron.job where jobname like 'duebase-%outbox' or jobname = 'duebase-deliver' order by 1`;

@@ -56,6 +56,29 @@ as $$
   end
 $$;
 
+-- The real one reads the address with libcurl in the calling statement, and raises.
+create function net._check_url(url text) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+begin
+  if url is null then
+    raise exception 'url must not be null';
+  elsif url !~ '^[A-Za-z][A-Za-z0-9+.-]*://' then
+    raise exception 'Bad scheme';
+  elsif url !~* '^https?://' then
+    raise exception 'Unsupported URL scheme';
+  elsif url ~ '[[:space:][:cntrl:]]' then
+    raise exception 'Malformed input to a URL function';
+  elsif url ~* '^https?://(/|$|[?#])' then
+    raise exception 'No host part in the URL';
+  elsif url ~* '^https?://[^/?#]*:[^0-9/?#@][^/?#@]*([/?#]|$)' then
+    raise exception 'Port number was not a decimal number between 0 and 65535';
+  end if;
+  return url;
+end
+$$;
+
 create function net._enqueue(method text, url text, headers jsonb, body bytea, timeout_milliseconds int)
 returns bigint
 language plpgsql
@@ -65,7 +88,7 @@ declare
   request_id bigint;
 begin
   insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
-  values (method, url, headers, body, timeout_milliseconds)
+  values (method, net._check_url(url), headers, body, timeout_milliseconds)
   returning id into request_id;
   -- Delivered at commit, like the row itself.
   notify net_http_request;
