@@ -968,6 +968,7 @@ export type Database = {
           claim_id: string | null;
           created_at: string;
           dedupe_key: string;
+          excused_attempts: number;
           finished_at: string | null;
           id: number;
           kind: string;
@@ -984,6 +985,7 @@ export type Database = {
           claim_id?: string | null;
           created_at: string;
           dedupe_key: string;
+          excused_attempts?: number;
           finished_at?: string | null;
           id?: never;
           kind: string;
@@ -999,6 +1001,7 @@ export type Database = {
           claim_id?: string | null;
           created_at?: string;
           dedupe_key?: string;
+          excused_attempts?: number;
           finished_at?: string | null;
           id?: never;
           kind?: string;
@@ -1828,6 +1831,7 @@ export type Database = {
           claim_id: string | null;
           created_at: string;
           dedupe_key: string;
+          excused_attempts: number;
           finished_at: string | null;
           id: number;
           kind: string;
@@ -1952,6 +1956,7 @@ export type Database = {
           p_error: Json;
           p_id: number;
           p_is_final?: boolean;
+          p_is_outage?: boolean;
           p_now?: string;
           p_retry_after?: string;
         };
@@ -2048,6 +2053,7 @@ export type Database = {
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
       retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
+      stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
       take_dunning_steps: {
         Args: { p_checked?: string[]; p_customer: string; p_now?: string };
         Returns: Json;
