@@ -70,6 +70,33 @@ test("a slow answer is a timeout to a caller who does not wait", async () => {
   expect(error.type).toBe("StripeConnectionError");
 });
 
+test("an answer that was long on its way says what was true when it was asked", async () => {
+  const { stripe, local } = harness;
+  const { id } = await stripe.customers.create({ name: "Before" });
+  local.faults.add({ match: { method: "GET" }, action: { kind: "slow-answer", milliseconds: 150 } });
+  const asked = Date.now();
+  const slow = stripe.customers.retrieve(id);
+  await expect.poll(() => local.faults.pending).toBe(0);
+  await stripe.customers.update(id, { name: "After" });
+  expect(await slow).toMatchObject({ name: "Before" });
+  expect(Date.now() - asked).toBeGreaterThanOrEqual(150);
+  expect(await stripe.customers.retrieve(id)).toMatchObject({ name: "After" });
+});
+
+test("a half-open connection is never answered, does nothing, and holds up neither others nor the end", async () => {
+  const { local, happened } = harness;
+  const impatient = clientOf(local, { timeout: 50 });
+  local.faults.add({ action: { kind: "hang" }, times: 2 });
+  const error = await errorOf(impatient.customers.create({ name: "Lost" }));
+  expect(error.type).toBe("StripeConnectionError");
+  const patient = harness.stripe.customers.create({ name: "Waiting" }).catch((it: Error) => it);
+  await expect.poll(() => local.faults.pending).toBe(0);
+  await harness.stripe.products.create({ name: "Untouched" });
+  expect(happened()).not.toContain("customer.created");
+  await local.close();
+  expect(await patient).toMatchObject({ type: "StripeConnectionError" });
+});
+
 test("skip lets matching requests through first", async () => {
   const { stripe, local } = harness;
   local.faults.add({ skip: 1, action: { kind: "error", status: 503 } });

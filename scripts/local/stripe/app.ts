@@ -142,6 +142,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
     method,
     path,
     idempotencyKey: key,
+    account: context.req.header("stripe-account") ?? null,
     status: null,
     errorCode: null,
     replayed: false,
@@ -193,7 +194,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
     answer = perform(parts, asked, handler, params, context.req.param() as Record<string, string>, {
       id,
       idempotencyKey: key,
-      apiVersion: context.req.header("stripe-version") ?? world.apiVersion,
+      apiVersion: context.req.header("stripe-version") ?? world.settings.defaultVersion,
     });
     if (answer.status === 200) entry.ignored = params.unread();
     if (entry.ignored.length > 0) parts.log(`${method} ${path} ignored ${entry.ignored.join(", ")}`);

@@ -75,7 +75,11 @@ function deedsOf({ stripe, random, pass }: Business, customers: string[]): (() =
     async () => {
       const iban = random.pick(["DE89370400440532013000", "DE62370400440532013001"]);
       const account = await stripe.paymentMethods.create({ type: "sepa_debit", sepa_debit: { iban } });
-      const debit = { payment_method: account.id, payment_method_types: ["sepa_debit"], currency: "eur" };
+      const debit = {
+        payment_method: account.id,
+        allowed_payment_method_types: ["sepa_debit"] as "sepa_debit"[],
+        currency: "eur",
+      };
       await intent(debit);
       if (random.chance(0.7)) await pass(DAY);
     },

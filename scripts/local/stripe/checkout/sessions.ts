@@ -4,7 +4,7 @@ import { emit } from "../core/events.ts";
 import { newId, randomToken } from "../core/ids.ts";
 import type { CheckoutSession, Customer, LineItem } from "../core/wire.ts";
 import { asksSince, timeOf, type World } from "../core/world.ts";
-import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
+import { invalidRequest, missingParam, resourceMissing, unknownParam } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 
@@ -79,6 +79,9 @@ function totalsOf(items: LineItem[], trial: boolean): { subtotal: number; total:
 
 /** A new session; the buyer goes to its `url`. */
 export function createSession(world: World, params: Params): CheckoutSession {
+  if (params.has("payment_method_types") && asksSince(world, "2026-09-30"))
+    throw unknownParam("payment_method_types");
+  const allowed = params.strings("allowed_payment_method_types");
   const items = lineItemsFrom(world, params);
   const mode = modeOf(params, items);
   const customer = customerFrom(world, params);
@@ -106,7 +109,7 @@ export function createSession(world: World, params: Params): CheckoutSession {
     adaptive_pricing: null,
     after_expiration: null,
     allow_promotion_codes: params.boolean("allow_promotion_codes") ?? null,
-    allowed_payment_method_types: null,
+    allowed_payment_method_types: (allowed ?? null) as CheckoutSession["allowed_payment_method_types"],
     amount_subtotal: mode === "setup" ? null : subtotal,
     amount_total: mode === "setup" ? null : total,
     automatic_tax: { enabled: false, liability: null, provider: null, status: null },
@@ -156,7 +159,7 @@ export function createSession(world: World, params: Params): CheckoutSession {
         : "if_required",
     payment_method_configuration_details: null,
     payment_method_options: {},
-    payment_method_types: params.strings("payment_method_types") ?? ["card"],
+    payment_method_types: allowed ?? params.strings("payment_method_types") ?? ["card"],
     payment_status:
       mode === "setup" || (mode === "subscription" && total === 0) ? "no_payment_required" : "unpaid",
     permissions: null,

@@ -43,6 +43,8 @@ export interface LedgerRequest {
   method: string;
   path: string;
   idempotencyKey: string | null;
+  /** `Stripe-Account`: the connected account that was asked about. */
+  account: string | null;
   /** Null where the connection was cut before an answer. */
   status: number | null;
   errorCode: string | null;

@@ -1,5 +1,10 @@
 /** What an account's dashboard would decide, and what tests may want to hurry. */
 export interface Settings {
+  /**
+   * By which version's rules a caller asks who names none, as the CLI does: an account stays at the version it had
+   * until it is upgraded. Objects have the newest shape all the same.
+   */
+  defaultVersion: string;
   /** Days from one failed automatic attempt to the next; after the last, `afterRetries` happens. */
   retryDays: number[];
   /** What becomes of a subscription whose invoice has used up its attempts. */
@@ -21,6 +26,7 @@ export interface Settings {
 
 /** Stripe's defaults, as far as they are known: up to 8 attempts within two weeks, then left past due. */
 export const defaultSettings: Settings = {
+  defaultVersion: "2026-08-26.dahlia",
   retryDays: [1, 2, 2, 2, 2, 2, 3],
   afterRetries: "past_due",
   afterFirstFailure: "past_due",

@@ -69,6 +69,11 @@ export function resourceMissing(what: string, id: string, param = "id"): ApiErro
   return new ApiError(status, "invalid_request_error", `No such ${what}: '${id}'`, details);
 }
 
+/** A parameter that a version took away. */
+export function unknownParam(param: string): ApiError {
+  return invalidRequest(`Received unknown parameter: ${param}`, { code: "parameter_unknown", param });
+}
+
 /** 402: the card network, or the bank behind it, said no. */
 export function cardError(message: string, details: ErrorDetails): ApiError {
   return new ApiError(402, "card_error", message, details);

@@ -13,6 +13,7 @@ export interface IntentRequest {
   confirmationMethod?: PaymentIntent["confirmation_method"];
   description: string | null;
   metadata: Record<string, string>;
+  allowedTypes?: string[] | null;
   paymentMethodTypes: string[];
   receiptEmail: string | null;
   setupFutureUsage: PaymentIntent["setup_future_usage"];
@@ -25,7 +26,8 @@ export function createIntent(world: World, request: IntentRequest): PaymentInten
   const intent = world.store.insert<"payment_intent">({
     id,
     object: "payment_intent",
-    allowed_payment_method_types: null,
+    allowed_payment_method_types: (request.allowedTypes ??
+      null) as PaymentIntent["allowed_payment_method_types"],
     amount: request.amount,
     amount_capturable: 0,
     amount_details: { tip: {} },

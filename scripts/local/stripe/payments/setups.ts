@@ -11,6 +11,7 @@ export interface SetupRequest {
   usage: string;
   description?: string | null;
   metadata?: Record<string, string>;
+  allowedTypes?: string[] | null;
   paymentMethodTypes?: string[];
 }
 
@@ -20,7 +21,8 @@ export function createSetupIntent(world: World, request: SetupRequest): SetupInt
   const setup = world.store.insert<"setup_intent">({
     id,
     object: "setup_intent",
-    allowed_payment_method_types: null,
+    allowed_payment_method_types: (request.allowedTypes ??
+      null) as SetupIntent["allowed_payment_method_types"],
     application: null,
     automatic_payment_methods: null,
     cancellation_reason: null,

@@ -1,6 +1,6 @@
 import { customerOf, shippingFrom } from "../billing/customers.ts";
 import type { PaymentIntent, SetupIntent } from "../core/wire.ts";
-import type { World } from "../core/world.ts";
+import { asksSince, type World } from "../core/world.ts";
 import { afterEffects, invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
@@ -22,9 +22,26 @@ function setupOf(world: World, id: string): SetupIntent {
   return setup;
 }
 
-/** Newer versions ask for `allowed_payment_method_types`; the CLI still sends the older name. */
-function methodTypesFrom(params: Params): string[] {
-  return params.strings("allowed_payment_method_types") ?? params.strings("payment_method_types") ?? ["card"];
+/** Since 2026-09-30 nobody may say which types there are, only which are allowed. */
+function refuseMethodTypes(world: World, params: Params): void {
+  if (!params.has("payment_method_types") || !asksSince(world, "2026-09-30")) return;
+  throw invalidRequest(
+    "`payment_method_types` is no longer supported. Use dynamic payment methods, or `allowed_payment_method_types` to limit them.",
+    { code: "payment_method_types_no_longer_supported", param: "payment_method_types" },
+  );
+}
+
+/** Types that were allowed, and what of them there is; older versions say the latter themselves. */
+function methodTypesFrom(world: World, params: Params): { allowed: string[] | null; types: string[] } {
+  refuseMethodTypes(world, params);
+  const allowed = params.strings("allowed_payment_method_types") ?? null;
+  if (allowed && params.has("payment_method_types")) {
+    throw invalidRequest(
+      "You may only specify one of these parameters: allowed_payment_method_types, payment_method_types.",
+      { param: "allowed_payment_method_types" },
+    );
+  }
+  return { allowed, types: allowed ?? params.strings("payment_method_types") ?? ["card"] };
 }
 
 function amountFrom(params: Params): number {
@@ -50,6 +67,7 @@ function methodFrom(world: World, params: Params, intent: { customer: string | n
 /** Confirm, and answer as Stripe does: a decline is a 402, a question of 3-D Secure is not. */
 function confirm(world: World, intent: PaymentIntent, params: Params): PaymentIntent {
   params.child("mandate_data");
+  refuseMethodTypes(world, params);
   const outcome = confirmIntent(world, intent, methodFrom(world, params, intent) ?? intent.payment_method, {
     offSession: params.boolean("off_session") ?? false,
     returnUrl: params.text("return_url") ?? null,
@@ -71,6 +89,7 @@ function confirm(world: World, intent: PaymentIntent, params: Params): PaymentIn
 function create(world: World, params: Params): PaymentIntent {
   const customer = params.text("customer");
   if (customer) customerOf(world, customer, "customer");
+  const { allowed, types } = methodTypesFrom(world, params);
   const intent = createIntent(world, {
     amount: amountFrom(params),
     currency: params.required("currency").toLowerCase(),
@@ -79,7 +98,8 @@ function create(world: World, params: Params): PaymentIntent {
     confirmationMethod: params.choice("confirmation_method", ["automatic", "manual"]) ?? "automatic",
     description: params.text("description") ?? null,
     metadata: mergedMetadata({}, params.hash("metadata")),
-    paymentMethodTypes: methodTypesFrom(params),
+    allowedTypes: allowed,
+    paymentMethodTypes: types,
     receiptEmail: params.text("receipt_email") ?? null,
     setupFutureUsage: params.choice("setup_future_usage", ["off_session", "on_session"]) ?? null,
     shipping: shippingFrom(params.child("shipping")),
@@ -94,6 +114,7 @@ function create(world: World, params: Params): PaymentIntent {
 }
 
 function update(world: World, intent: PaymentIntent, params: Params): PaymentIntent {
+  refuseMethodTypes(world, params);
   if (
     ["succeeded", "canceled"].includes(intent.status) &&
     (params.has("amount") || params.has("payment_method"))
@@ -153,12 +174,14 @@ export const setupIntentRoutes: Route[] = [
   post("/v1/setup_intents", ({ world, params }) => {
     const customer = params.text("customer");
     if (customer) customerOf(world, customer, "customer");
+    const { allowed, types } = methodTypesFrom(world, params);
     const setup = createSetupIntent(world, {
       customer: customer ?? null,
       usage: params.choice("usage", ["off_session", "on_session"]) ?? "off_session",
       description: params.text("description") ?? null,
       metadata: mergedMetadata({}, params.hash("metadata")),
-      paymentMethodTypes: methodTypesFrom(params),
+      allowedTypes: allowed,
+      paymentMethodTypes: types,
     });
     const method = methodFrom(world, params, setup);
     if (params.boolean("confirm")) confirmSetup(world, setup, method);
@@ -175,6 +198,7 @@ export const setupIntentRoutes: Route[] = [
   }),
   get("/v1/setup_intents/:id", (call) => setupOf(call.world, idOf(call))),
   post("/v1/setup_intents/:id", (call) => {
+    refuseMethodTypes(call.world, call.params);
     const setup = setupOf(call.world, idOf(call));
     setup.metadata = mergedMetadata(setup.metadata, call.params.hash("metadata"));
     const method = methodFrom(call.world, call.params, setup);
