@@ -2,7 +2,7 @@ import Stripe from "stripe";
 import { authenticatePayment, decideDispute, setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
 import { DAY, type DunningWorld } from "../dunning-world.ts";
 import { attachMethod, type SimulatedCustomer, saveMethod } from "./customer.ts";
-import type { ActKind, PlannedAct } from "./plan.ts";
+import { ACTIVE_DAYS, type ActKind, type PlannedAct, START } from "./plan.ts";
 
 /** Who acts, in which world, and the act's choice from 0 to 1. Returns what came of it, or undefined where there was nothing to do. */
 type Act = (customer: SimulatedCustomer, world: DunningWorld, choice: number) => Promise<string | undefined>;
@@ -101,9 +101,21 @@ export const ACTS: Readonly<Record<ActKind, Act>> = {
     await stripe.subscriptions.update(subscription, { cancel_at_period_end: true });
     return subscription;
   },
+  /** As the portal does under flexible billing: `cancel_at`, and no `cancel_at_period_end`. */
+  leave_on_a_day: async ({ subscriptions }, { stripe, now }, choice) => {
+    const subscription = pick(subscriptions, choice);
+    const days = 1 + ((choice * 7919) % 1) * 40;
+    const cancelAt = Math.floor((now.getTime() + days * DAY) / 1000);
+    await stripe.subscriptions.update(subscription, { cancel_at: cancelAt });
+    return `${subscription} on ${new Date(cancelAt * 1000).toISOString()}`;
+  },
   stay_after_all: async ({ subscriptions }, { stripe }, choice) => {
     const subscription = pick(subscriptions, choice);
-    await stripe.subscriptions.update(subscription, { cancel_at_period_end: false });
+    const { cancel_at_period_end: isClassic } = await stripe.subscriptions.retrieve(subscription);
+    await stripe.subscriptions.update(
+      subscription,
+      isClassic ? { cancel_at_period_end: false } : { cancel_at: "" },
+    );
     return subscription;
   },
   leave_now: async ({ subscriptions }, { stripe }, choice) => {
@@ -139,7 +151,10 @@ export const ACTS: Readonly<Record<ActKind, Act>> = {
   hold: async (customer, world, choice) => {
     const open = await openCase(customer, world);
     if (open === undefined) return undefined;
-    const until = choice < 0.7 ? new Date(world.now.getTime() + choice * 8 * DAY + 60_000) : null;
+    // Some for weeks, until everybody has stopped acting: long after what they were told.
+    const isLong = choice >= 0.45 && choice < 0.7;
+    const days = isLong ? (START.getTime() - world.now.getTime()) / DAY + ACTIVE_DAYS + 1 : choice * 8;
+    const until = choice < 0.7 ? new Date(world.now.getTime() + days * DAY + 60_000) : null;
     await world.database.asService(
       (sql) => sql`select billing.hold_dunning(${open}, 'they called', ${until}, ${world.now})`,
     );

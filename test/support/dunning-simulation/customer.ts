@@ -42,7 +42,7 @@ export async function createCustomer(
 async function subscribe(
   world: DunningWorld,
   customer: string,
-  { firstDueAt, interval, amount, currency, daysUntilDue }: PlannedSubscription,
+  { firstDueAt, interval, amount, currency, daysUntilDue, term }: PlannedSubscription,
   start: Date,
 ): Promise<string> {
   const { id } = await world.stripe.subscriptions.create({
@@ -50,6 +50,7 @@ async function subscribe(
     items: [{ price: await world.price(amount, currency, interval) }],
     trial_end: Math.floor((start.getTime() + firstDueAt) / 1000),
     ...(daysUntilDue === null ? {} : { collection_method: "send_invoice", days_until_due: daysUntilDue }),
+    ...(term === null ? {} : { cancel_at: Math.floor((start.getTime() + term) / 1000) }),
   });
   return id;
 }

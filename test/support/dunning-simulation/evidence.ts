@@ -29,6 +29,9 @@ export interface Action {
   status: string;
   decided_at: Date;
   settled_at: Date | null;
+  /** The end it was about, as its row has it. */
+  ends_at: Date | null;
+  superseded_at: Date | null;
   note: string | null;
   /** Of the mail that performed it. */
   tag: string | null;
@@ -36,6 +39,7 @@ export interface Action {
 
 export interface Email {
   tag: string;
+  text: string;
   template: string;
   customer_id: string;
   dedupe_key: string;
@@ -55,6 +59,8 @@ export interface Evidence {
   mails: Map<string, SentMail[]>;
   /** When the database was told that an invoice is settled. */
   settledAt: Map<string, Date>;
+  /** When it was first told that an invoice is, or will be, overdue. Not of what it read itself. */
+  knownAt: Map<string, Date>;
   subscriptions: Map<string, { status: string; case_id: string | null }>;
   invoices: Map<string, { status: string; amount_remaining: string; customer: string }>;
   /** As Stripe has them. */
@@ -71,17 +77,27 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     order by c.id`;
   const actions = await sql<Action[]>`
     select d.id::integer, d.case_id::integer, d.position, d.kind, d.anchor_invoice, d.invoices, d.status, d.decided_at,
-      d.settled_at, d.note, e.tag::text
+      d.settled_at, d.ends_at, d.superseded_at, d.note, e.tag::text
     from billing.dunning_actions as d left join billing.emails as e on e.outbox_id = d.outbox_id
     order by d.id`;
   const emails = await sql<Email[]>`
-    select e.tag::text, e.template, e.customer_id, e.dedupe_key, e.status, o.status as effect_status, e.created_at, e.sent_at
+    select e.tag::text, e.text, e.template, e.customer_id, e.dedupe_key, e.status, o.status as effect_status, e.created_at, e.sent_at
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
     order by e.id`;
   const settled = await sql<{ invoice: string; at: Date }[]>`
     select object_id as invoice, min(received_at) as at
     from billing.webhook_events
     where type in ('invoice.paid', 'invoice.payment_succeeded', 'invoice.voided', 'invoice.marked_uncollectible')
+    group by object_id`;
+  const known = await sql<{ invoice: string; at: Date }[]>`
+    select object_id as invoice, min(received_at) as at
+    from billing.webhook_events
+    where type like 'invoice.%'
+      and payload #>> '{data,object,status}' = 'open'
+      and (
+        (payload #>> '{data,object,attempt_count}')::int > 0
+        or payload #>> '{data,object,due_date}' is not null
+      )
     group by object_id`;
   const subscriptions = await sql<{ id: string; status: string; case_id: string | null }[]>`
     select id, status, metadata ->> 'duebase_dunning_case' as case_id from billing.subscriptions`;
@@ -100,6 +116,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     emails,
     mails,
     settledAt: new Map(settled.map(({ invoice, at }) => [invoice, at])),
+    knownAt: new Map(known.map(({ invoice, at }) => [invoice, at])),
     subscriptions: new Map(subscriptions.map((row) => [row.id, row])),
     invoices: new Map(invoices.map((row) => [row.id, row])),
     atStripe: await readStripe(simulation),

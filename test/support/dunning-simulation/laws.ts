@@ -1,6 +1,6 @@
 import { DAY, HOUR } from "../dunning-world.ts";
 import { type Action, type Case, type Evidence, mailOf } from "./evidence.ts";
-import { firstDay, lastDay } from "./policies.ts";
+import { endDay, firstDay, lastDay } from "./policies.ts";
 
 /** Something that must never happen, and did. */
 export interface Breach {
@@ -31,7 +31,8 @@ const sameStepTwice: Law = (evidence) => {
       continue;
     const key = `${action.case_id} ${action.position} ${action.anchor_invoice}`;
     const before = taken.get(key);
-    if (before)
+    // A warning that has grown stale is given again, see warnedAgain.
+    if (before && before.superseded_at === null)
       breaches.push(
         of(
           action,
@@ -79,7 +80,8 @@ const outOfOrder: Law = (evidence) => {
   for (const action of evidence.actions) {
     const key = `${action.case_id} ${action.anchor_invoice}`;
     const before = reached.get(key) ?? 0;
-    const counts = !["canceled", UNDELIVERABLE, "not_needed"].includes(action.status);
+    const counts =
+      action.superseded_at === null && !["canceled", UNDELIVERABLE, "not_needed"].includes(action.status);
     if (counts && action.position <= before)
       breaches.push(
         of(action, evidence, `${action.kind} (${action.position}) was taken after position ${before}`),
@@ -114,6 +116,75 @@ const notWarned: Law = (evidence) =>
         ];
   });
 
+const NAMED = /(?:we will cancel|will be paused).* on ([A-Z][a-z]+ \d+, \d{4})/;
+
+/** The end's day that the mail of a warning names, as its reader has it: at noon UTC; and whether it is about one case only. */
+function namedBy(warning: Action, evidence: Evidence): { end: number; isAlone: boolean } | undefined {
+  const email = evidence.emails.find(({ tag }) => tag === warning.tag);
+  const day = NAMED.exec(email?.text ?? "")?.[1];
+  const isAlone = evidence.actions.filter(({ tag }) => tag === warning.tag).length === 1;
+  return day === undefined ? undefined : { end: Date.parse(`${day} 12:00 UTC`), isAlone };
+}
+
+const notTold: Law = (evidence) =>
+  evidence.simulation.ends.flatMap((end) => {
+    if (end.kind === "mark_uncollectible") return [];
+    const named = evidence.actions
+      .filter(
+        (action) =>
+          action.case_id === end.caseId && action.kind === "final_warning" && action.status === "sent",
+      )
+      .flatMap((action) => namedBy(action, evidence) ?? []);
+    const at = end.at.getTime();
+    const isTold = named.some(
+      (warning) => at >= warning.end && (!warning.isAlone || at <= warning.end + 7 * DAY + HOUR),
+    );
+    return isTold
+      ? []
+      : [
+          {
+            customer: end.customer,
+            what: `${end.kind} of ${end.object} at ${end.at.toISOString()}, and its warnings named ${
+              named.map((warning) => new Date(warning.end).toISOString()).join(", ") || "no day"
+            }`,
+          },
+        ];
+  });
+
+const endedEarly: Law = (evidence) =>
+  evidence.simulation.ends.flatMap((end) => {
+    const last = evidence.actions.findLast(({ case_id, kind }) => case_id === end.caseId && kind === "end");
+    const policy = evidence.cases.find(({ id }) => id === end.caseId)?.policy ?? null;
+    const known = last && evidence.knownAt.get(last.anchor_invoice);
+    // Only reads told of what no event did.
+    if (known === undefined) return [];
+    const days = (end.at.getTime() - known.getTime()) / DAY;
+    return days >= endDay(policy)
+      ? []
+      : [
+          {
+            customer: end.customer,
+            what: `${end.kind} of ${end.object} ${days.toFixed(1)} days after it was first heard of`,
+          },
+        ];
+  });
+
+const warnedAgain: Law = (evidence) =>
+  evidence.actions.flatMap((action) => {
+    if (action.kind !== "final_warning" || action.superseded_at === null || action.status !== "sent")
+      return [];
+    const named = namedBy(action, evidence)?.end ?? action.ends_at?.getTime();
+    return named === undefined || action.superseded_at.getTime() > named + 7 * DAY
+      ? []
+      : [
+          of(
+            action,
+            evidence,
+            `warned again ${action.superseded_at.toISOString()}, though the warning stood`,
+          ),
+        ];
+  });
+
 const paidBefore: Law = (evidence) =>
   evidence.simulation.ends.flatMap((end) => {
     const about =
@@ -135,8 +206,8 @@ const paidBefore: Law = (evidence) =>
         ];
   });
 
-/** Days after the day on which a step is due by which it is done: runs are missed for four days at most. */
-const SLACK_DAYS = 3;
+/** Days after the day on which a step is due by which it is done: nothing is missed in the last weeks, ends are at noon. */
+const SLACK_DAYS = 5;
 
 const forgotten: Law = (evidence) => {
   const { now } = evidence.simulation.world;
@@ -273,6 +344,9 @@ export const LAWS = {
   "reminds nobody within twenty hours of another failure mail in the same currency": twiceInADay,
   "takes no step out of order, and begins with the first": outOfOrder,
   "ends nothing without a final warning at least three days before": notWarned,
+  "ends nothing before noon of the day its customer was told, nor a week after it": notTold,
+  "ends nothing before the policy's day since the debt was first heard of": endedEarly,
+  "warns again only where a warning did not arrive, named no end or has grown stale": warnedAgain,
   "ends nothing that was paid, or being paid, before the live check": paidBefore,
   "forgets nobody: every case that nothing holds is ended by its policy in time": forgotten,
   "decides on no failure mail about what is paid at Stripe, however late its event": afterPaymentAtStripe,

@@ -2,6 +2,8 @@ import { DAY, HOUR } from "../dunning-world.ts";
 import { Random } from "../histories/random.ts";
 import { POLICIES } from "./policies.ts";
 
+/** When every world begins. */
+export const START = new Date("2026-03-02T00:00:00Z");
 /** How many days customers act; after them nothing happens but what Stripe and the daily run do. */
 export const ACTIVE_DAYS = 28;
 /** How many quiet days follow: the longest ladder, the three days after its warning, and some. */
@@ -21,6 +23,7 @@ export const ACT_KINDS = [
   "void",
   "write_off",
   "leave_at_period_end",
+  "leave_on_a_day",
   "stay_after_all",
   "leave_now",
   "pause",
@@ -50,13 +53,14 @@ const WEIGHTS: Record<ActKind, number> = {
   void: 3,
   write_off: 2,
   leave_at_period_end: 3,
-  stay_after_all: 2,
+  leave_on_a_day: 4,
+  stay_after_all: 4,
   leave_now: 2,
   pause: 2,
   resume: 3,
   delete_customer: 1,
   change_address: 2,
-  hold: 3,
+  hold: 4,
   exclude: 1,
   release: 4,
   close_by_hand: 1,
@@ -81,6 +85,8 @@ export interface PlannedSubscription {
   currency: string;
   /** Null: charged automatically. */
   daysUntilDue: number | null;
+  /** Milliseconds after the beginning at which it ends anyway, set when it is made. */
+  term: number | null;
 }
 
 /** What befalls a customer's events on their way. */
@@ -155,6 +161,7 @@ function drawSubscription(random: Random, currency: string, isSent: boolean): Pl
     amount: random.pick(AMOUNTS[currency] ?? [1000]),
     currency,
     daysUntilDue: isSent ? random.int(0, 6) : null,
+    term: random.chance(0.15) ? Math.round((15 + random.next() * 300) * DAY) : null,
   };
 }
 

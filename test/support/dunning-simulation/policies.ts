@@ -51,6 +51,12 @@ export function firstDay(policy: string | null): number {
   return POLICIES.find(({ name }) => name === policy)?.steps[0]?.day ?? 0;
 }
 
+/** The day of a policy's last step. */
+export function endDay(policy: string | null): number {
+  const { steps } = POLICIES.find(({ name }) => name === policy) ?? { steps: ladder(0, 3, 7, 10) };
+  return steps.at(-1)?.day ?? 0;
+}
+
 /** Days after the anchor at which a policy's last step is due, the three days after its warning included. */
 export function lastDay(policy: string | null): number {
   const { steps } = POLICIES.find(({ name }) => name === policy) ?? { steps: ladder(0, 3, 7, 10) };

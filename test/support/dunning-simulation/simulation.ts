@@ -4,12 +4,11 @@ import { Random } from "../histories/random.ts";
 import { perform } from "./acts.ts";
 import { createCustomer, DEBIT_SECONDS, type SimulatedCustomer } from "./customer.ts";
 import { type End, EndWatch } from "./ends.ts";
-import { ACTIVE_DAYS, type PlannedAct, planCustomer, QUIET_DAYS } from "./plan.ts";
+import { ACTIVE_DAYS, type PlannedAct, planCustomer, QUIET_DAYS, START } from "./plan.ts";
 import { definePolicies } from "./policies.ts";
 import { inLanes, Post } from "./post.ts";
 import { Crashed, crashAt, type RunFault, Weather } from "./weather.ts";
 
-const START = new Date("2026-03-02T00:00:00Z");
 const STEP = 4 * HOUR;
 const QUIET_STEP = 8 * HOUR;
 /** The daily job's hour. */

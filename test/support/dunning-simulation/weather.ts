@@ -47,6 +47,10 @@ export class Weather {
     this.#stripeAway = outages(6, 14);
     this.#resendAway = outages(6, 14);
     this.#jobDown = outages(10, 100);
+    // And in some worlds one of them for weeks: longer than mails are tried, and than a warning stands.
+    const away = this.#random.pick([this.#stripeAway, this.#resendAway, this.#resendAway, this.#jobDown, []]);
+    const from = (4 + this.#random.next() * 8) * DAY;
+    if (isFoul) away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
   }
 
   /** What befalls the delivery at a time; `since` in milliseconds after the beginning. */

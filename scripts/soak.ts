@@ -1,0 +1,57 @@
+import { spawn } from "node:child_process";
+import { soakRuns } from "./soak/suites.ts";
+
+/**
+ * Plays every random suite with its full number, one after the other, and says which broke. `npm test` plays the same
+ * suites with a small number. Numbers that are set in the environment stay; DUEBASE_SEED plays a run again.
+ */
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2);
+  const runs = soakRuns.filter(
+    ({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)),
+  );
+  if (runs.length === 0) {
+    console.error(
+      `There is no suite ${wanted.join(", ")}. There are: ${soakRuns.map(({ name }) => name).join(", ")}.`,
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const broken: string[] = [];
+  for (const { name, what, variable, count, files } of runs) {
+    const played = process.env[variable] ?? String(count);
+    console.log(`\n${name}: ${played} ${what} (${variable}=${played})`);
+    const startedAt = performance.now();
+    const isKept = await play(files, { [variable]: played });
+    const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
+    console.log(`${name}: ${isKept ? "kept" : "BROKEN"}, ${minutes} minutes`);
+    if (!isKept) broken.push(name);
+  }
+  console.log(broken.length === 0 ? "\nEvery promise was kept." : `\nBroken: ${broken.join(", ")}.`);
+  process.exitCode = broken.length === 0 ? 0 : 1;
+}
+
+/** Runs test files with these variables; whether all passed. */
+function play(files: readonly string[], variables: Record<string, string>): Promise<boolean> {
+  const vitest = spawn(
+    "npx",
+    [
+      "vitest",
+      "run",
+      "--project",
+      "database",
+      "--testTimeout",
+      "3600000",
+      "--hookTimeout",
+      "7200000",
+      ...files,
+    ],
+    { stdio: "inherit", env: { ...process.env, ...variables } },
+  );
+  return new Promise((resolve, reject) => {
+    vitest.once("error", reject);
+    vitest.once("exit", (code) => resolve(code === 0));
+  });
+}
+
+await main();

@@ -1,0 +1,60 @@
+/** A random suite: `npm test` plays it with a small number, `npm run soak` with its full one. */
+export interface SoakRun {
+  name: string;
+  /** What is counted. */
+  what: string;
+  /** The environment variable from which its tests take the number. */
+  variable: string;
+  count: number;
+  /** Its test files, or folders of them. */
+  files: readonly string[];
+}
+
+/** In the order in which they are played. A new random suite is a row here. */
+export const soakRuns: readonly SoakRun[] = [
+  {
+    name: "ladders",
+    what: "random ladders, asked at random times",
+    variable: "DUEBASE_RUNS",
+    count: 2000,
+    files: ["test/integration/dunning/due-step.test.ts"],
+  },
+  {
+    name: "any-order",
+    what: "histories of Stripe's events, in any order",
+    variable: "DUEBASE_HISTORIES",
+    count: 1000,
+    files: ["test/integration/projection/any-order.test.ts"],
+  },
+  {
+    name: "revenue",
+    what: "businesses, counted by the day and by the event",
+    variable: "DUEBASE_BUSINESSES",
+    count: 60,
+    files: ["test/integration/projection/revenue.test.ts"],
+  },
+  {
+    name: "dunning",
+    what: "months of customers, in fair and in foul weather",
+    variable: "DUEBASE_MONTHS",
+    count: 1000,
+    files: [
+      "test/integration/dunning/simulation-in-fair-weather.test.ts",
+      "test/integration/dunning/simulation-in-foul-weather.test.ts",
+    ],
+  },
+  {
+    name: "kills",
+    what: "deliveries ended at each named point",
+    variable: "DUEBASE_CRASH_RUNS",
+    count: 10,
+    files: ["test/faults/deliver/killed-anywhere.test.ts"],
+  },
+  {
+    name: "bursts",
+    what: "bursts of webhooks under kills and cut connections",
+    variable: "DUEBASE_FAULT_RUNS",
+    count: 20,
+    files: ["test/faults/bursts.test.ts"],
+  },
+];
