@@ -63,7 +63,7 @@ PaymentFailedNotice.PreviewProps = {
   paymentMethod: { type: "card", brand: "visa", last4: "4242" },
   declineCode: "insufficient_funds",
   nextPaymentAttempt: "2026-11-26T09:00:00Z",
-  accessEndsAt: "2026-12-03T09:00:00Z",
+  accessEndsAt: "2026-12-03T12:00:00Z",
   daysLeft: 10,
   endAction: "cancel",
   accessContinues: true,

@@ -15,7 +15,7 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
   const shared = [
     [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
     [labels.nextAttempt, props.nextPaymentAttempt ? date(props.nextPaymentAttempt) : undefined],
-    [labels.payBy, deadline?.date],
+    [labels.payBy, deadline?.payBy],
   ] as const;
   if (single && others.length === 0) {
     return (

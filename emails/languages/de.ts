@@ -3,7 +3,7 @@ import type { Deadline, Language, Owed } from "./en.ts";
 const days = (count: number) => (count === 1 ? "1 Tag" : `${count} Tage`);
 const inDays = (count: number) => (count <= 0 ? "heute" : count === 1 ? "morgen" : `in ${count} Tagen`);
 const left = ({ days: count }: Deadline) =>
-  count === undefined || count < 1 ? "" : ` (noch ${days(count)})`;
+  count === undefined || count < 2 ? "" : ` (noch ${days(count - 1)})`;
 const subscription = ({ kind, product, app }: Owed) =>
   kind === "several" ? `Ihre Abonnements bei ${app}` : `Ihr Abonnement „${product}“`;
 const ends = ({ kind }: Owed) => (kind === "several" ? "enden" : "endet");
@@ -152,7 +152,7 @@ export const de: Language = {
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind fehlgeschlagen oder noch nicht bei uns eingegangen.`,
         })[kind],
       deadline: (owed) =>
-        `Damit ${subscription(owed)} weiterläuft, bezahlen Sie bitte bis zum ${owed.deadline.date}${left(owed.deadline)}.`,
+        `Damit ${subscription(owed)} weiterläuft, bezahlen Sie bitte bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
     },
     urgent: {
       status: "Erinnerung",
@@ -162,7 +162,7 @@ export const de: Language = {
       preview: ({ deadline }) =>
         deadline === undefined
           ? "Bitte nehmen Sie sich einen Moment Zeit dafür."
-          : `Bitte bezahlen Sie bis zum ${deadline.date}, damit Ihr Abonnement weiterläuft.`,
+          : `Bitte bezahlen Sie bis zum ${deadline.payBy}, damit Ihr Abonnement weiterläuft.`,
       body: ({ kind, amount, product, method }) =>
         ({
           payment: `Die Zahlung von ${amount} für ${product} ist noch offen. ${method === undefined ? "Wir konnten sie bisher nicht einziehen." : `Die Abbuchung über ${method} hat bisher nicht geklappt.`}`,
@@ -170,7 +170,7 @@ export const de: Language = {
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind noch offen.`,
         })[kind],
       deadline: (owed) =>
-        `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.date}${left(owed.deadline)}.`,
+        `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.endsOn}. Bitte bezahlen Sie bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
       note: "Meistens hilft eine neue Karte oder ein kurzer Anruf bei der Bank.",
     },
     final: {
@@ -178,16 +178,16 @@ export const de: Language = {
       subject: (owed) =>
         owed.deadline === undefined
           ? `Letzte Erinnerung: ${owed.amount} ${owed.kind === "several" ? `an ${owed.app}` : `für ${owed.product}`} noch offen`
-          : `${subscription(owed)} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.date}`,
+          : `${subscription(owed)} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.endsOn}`,
       title: (owed) => {
         if (owed.deadline === undefined) return `Letzte Erinnerung: ${owed.amount} sind offen`;
         const whose = owed.kind === "several" ? "Ihre Abonnements" : "Ihr Abonnement";
-        return `${whose} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.date}`;
+        return `${whose} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.endsOn}`;
       },
       preview: ({ amount, deadline }) =>
-        deadline?.days === undefined || deadline.days < 1
+        deadline === undefined
           ? `Mit einer Zahlung von ${amount} ist alles erledigt.`
-          : `Mit einer Zahlung von ${amount} ${inDays(deadline.days) === "morgen" ? "bis morgen" : `innerhalb von ${deadline.days} Tagen`} läuft es weiter.`,
+          : `Mit einer Zahlung von ${amount} bis zum ${deadline.payBy} läuft es weiter.`,
       body: ({ kind, amount, product, method }) =>
         ({
           payment: `Wir konnten ${amount} für ${product} bisher nicht${by(method)} abbuchen.`,
@@ -196,13 +196,15 @@ export const de: Language = {
         })[kind],
       deadline: (owed) => {
         const { kind, deadline } = owed;
-        const { date, days: count, action } = deadline;
-        const when = count === undefined ? `am ${date}` : `am ${date} (${inDays(count)})`;
+        const { payBy, endsOn, days: count, setToEndOn, action } = deadline;
+        const when = count === undefined ? `am ${endsOn}` : `am ${endsOn} (${inDays(count)})`;
         const it = kind === "several" ? "sie" : "es";
         const whose = subscription(owed);
+        const before =
+          setToEndOn === undefined ? "" : ` Das ist vor dem ${setToEndOn}, für den das Ende vorgesehen war.`;
         return action === "pause"
-          ? `Ohne Zahlung ${pauses(owed)} ${whose} ${when}. Wenn Sie ${it} weiter nutzen möchten, bezahlen Sie bitte vorher.`
-          : `Ohne Zahlung beenden wir ${whose} ${when}. Wenn Sie ${it} behalten möchten, bezahlen Sie bitte vorher.`;
+          ? `Ohne Zahlung ${pauses(owed)} ${whose} ${when}.${before} Wenn Sie ${it} weiter nutzen möchten, bezahlen Sie bitte bis zum ${payBy}.`
+          : `Ohne Zahlung beenden wir ${whose} ${when}.${before} Wenn Sie ${it} behalten möchten, bezahlen Sie bitte bis zum ${payBy}.`;
       },
       note: (address) =>
         `Dies ist unsere letzte Erinnerung dazu. Stimmt etwas nicht, oder brauchen Sie mehr Zeit? ${address === undefined ? "Dann melden Sie sich bitte bei uns." : `Schreiben Sie an ${address}, wir finden eine Lösung.`}`,

@@ -8,9 +8,14 @@ export type Overdue = "payment" | "invoice" | "several";
 
 /** What happens if nothing is paid. */
 export interface Deadline {
-  date: string;
-  /** Whole days until then; undefined where it is not known. */
+  /** The last day to pay. */
+  payBy: string;
+  /** The day after it, on which something is taken away. */
+  endsOn: string;
+  /** Whole days until `endsOn`; undefined where it is not known. */
   days: number | undefined;
+  /** The later day on which the subscription was to end anyway. */
+  setToEndOn: string | undefined;
   action: "cancel" | "pause";
 }
 
@@ -32,7 +37,7 @@ const inDays = (count: number) => (count <= 0 ? "today" : count === 1 ? "tomorro
 const subscription = ({ kind, product, app }: Owed) =>
   kind === "several" ? `your ${app} subscriptions` : `your ${product} subscription`;
 const left = ({ days: count }: Deadline) =>
-  count === undefined || count < 1 ? "" : ` (${days(count)} left)`;
+  count === undefined || count < 2 ? "" : ` (${days(count - 1)} left)`;
 const methods = { card: "card", bankAccount: "bank account", other: "payment method" };
 const intervals = { day: "day", week: "week", month: "month", year: "year" };
 
@@ -210,7 +215,7 @@ export const en = {
           several: `The payments below, ${amount} in all, didn’t go through or haven’t reached us yet.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
-        `To keep ${subscription(owed)}, please pay by ${owed.deadline.date}${left(owed.deadline)}.`,
+        `To keep ${subscription(owed)}, please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
     },
     urgent: {
       status: "Reminder",
@@ -222,7 +227,7 @@ export const en = {
       preview: ({ deadline }: Owed) =>
         deadline === undefined
           ? "Please take a moment to settle it."
-          : `Please pay by ${deadline.date} to keep your subscription.`,
+          : `Please pay by ${deadline.payBy} to keep your subscription.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `The payment of ${amount} for ${product} is still open. ${method === undefined ? "We have not been able to collect it." : `Charging your ${method} hasn’t worked so far.`}`,
@@ -231,8 +236,8 @@ export const en = {
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
         owed.deadline.action === "pause"
-          ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.date}${left(owed.deadline)}.`
-          : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.date}${left(owed.deadline)}.`,
+          ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`
+          : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
       note: "A new card, or a short call to the bank, usually solves this.",
     },
     final: {
@@ -242,19 +247,19 @@ export const en = {
         const what = kind === "several" ? app : product;
         if (deadline === undefined) return `Final reminder: ${amount} for ${what} is unpaid`;
         const whose = kind === "several" ? `Your ${app} subscriptions` : `Your ${product} subscription`;
-        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.date}`;
-        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.date}`;
+        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.endsOn}`;
+        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.endsOn}`;
       },
       title: ({ amount, deadline, kind }: Owed) => {
         if (deadline === undefined) return `Our final reminder: ${amount} is unpaid`;
         const whose = kind === "several" ? "Your subscriptions" : "Your subscription";
-        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.date}`;
-        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.date}`;
+        if (deadline.action === "pause") return `${whose} will be paused on ${deadline.endsOn}`;
+        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.endsOn}`;
       },
       preview: ({ amount, deadline }: Owed) =>
-        deadline?.days === undefined || deadline.days < 1
+        deadline === undefined
           ? `A payment of ${amount} is all it takes to settle this.`
-          : `A payment of ${amount} within ${days(deadline.days)} keeps it going.`,
+          : `A payment of ${amount} by ${deadline.payBy} keeps it going.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `We still haven’t been able to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}.`,
@@ -263,13 +268,17 @@ export const en = {
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) => {
         const { kind, deadline } = owed;
-        const { date, days: count, action } = deadline;
-        const when = count === undefined ? date : `${date} (${inDays(count)})`;
+        const { payBy, endsOn, days: count, setToEndOn, action } = deadline;
+        const when = count === undefined ? endsOn : `${endsOn} (${inDays(count)})`;
         const it = kind === "several" ? "them" : "it";
         const whose = subscription(owed);
+        const before =
+          setToEndOn === undefined
+            ? ""
+            : ` This comes before ${setToEndOn}, the day on which it was set to end.`;
         return action === "pause"
-          ? `Without a payment, ${whose} will be paused on ${when}. If you want to keep using ${it}, now is the time to pay.`
-          : `Without a payment, we will cancel ${whose} on ${when}. If you want to keep ${it}, now is the time to pay.`;
+          ? `Without a payment, ${whose} will be paused on ${when}.${before} To keep using ${it}, please pay by ${payBy}.`
+          : `Without a payment, we will cancel ${whose} on ${when}.${before} To keep ${it}, please pay by ${payBy}.`;
       },
       note: (address: string | undefined) =>
         `This is the last reminder we send about this. Is something wrong, or do you need more time? ${address === undefined ? "Just get in touch with us." : `Write to ${address}, and we’ll find a way.`}`,

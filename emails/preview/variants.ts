@@ -55,6 +55,7 @@ export const variants: Variants = {
     leaving,
     "sent-invoice": sentInvoice,
     pause: { endAction: "pause", daysLeft: 1 },
+    "fixed-term": { setToEndAt: "2027-11-01T09:00:00Z" },
   },
   "payment-action-required": { "without-invoice-page": { hostedInvoiceUrl: null, paymentMethod: null } },
   "payment-recovered": { leaving: { leaving: true, invoicePdf: null } },

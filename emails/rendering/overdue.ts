@@ -5,7 +5,7 @@ import { type Addressed, speak } from "./voice.ts";
 
 /** What the sentences of the three failure emails are made of. */
 export function owed(props: Addressed<PaymentFailedProps>): Owed {
-  const { money, product, date } = speak(props);
+  const { money, product, date, utcDay } = speak(props);
   const [first, ...others] = props.invoices;
   const single = first?.collectionMethod === "send_invoice" ? "invoice" : "payment";
   const atStake = !props.leaving && props.accessEndsAt;
@@ -15,7 +15,13 @@ export function owed(props: Addressed<PaymentFailedProps>): Owed {
     product: product(first?.productName),
     app: props.brand.appName,
     deadline: atStake
-      ? { date: date(atStake), days: props.daysLeft ?? undefined, action: props.endAction ?? "cancel" }
+      ? {
+          payBy: utcDay(atStake, 1),
+          endsOn: utcDay(atStake),
+          days: props.daysLeft ?? undefined,
+          setToEndOn: props.setToEndAt ? date(props.setToEndAt) : undefined,
+          action: props.endAction ?? "cancel",
+        }
       : undefined,
   };
 }

@@ -73,6 +73,7 @@ const paymentFailed = z.strictObject({
   nextPaymentAttempt: absent(timestamp),
   accessEndsAt: absent(timestamp),
   daysLeft: absent(wholeDays),
+  setToEndAt: absent(timestamp),
   endAction: absent(z.enum(["cancel", "pause"])),
   accessContinues: absent(z.boolean()),
   leaving: z.boolean(),

@@ -1,6 +1,6 @@
 import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "../contract.ts";
 import { type Language, languageOf } from "../languages/index.ts";
-import { formatDate, formatMoney, formatMonth, formatPeriod } from "./format.ts";
+import { formatDate, formatMoney, formatMonth, formatPeriod, parseTimestamp } from "./format.ts";
 import { describeMethod } from "./payment-method.ts";
 
 /** Who speaks, and to whom: handed to every template beside its own props. */
@@ -18,6 +18,8 @@ export interface Voice {
   words: Language;
   money(amount: MinorUnits, currency: string): string;
   date(at: Timestamp): string;
+  /** The day in UTC, whatever the project’s time zone; so many days before it with `daysBefore`. */
+  utcDay(at: Timestamp, daysBefore?: number): string;
   period(from: Timestamp, to: Timestamp): string;
   /** The month a card is valid to the end of. */
   month(card: { expMonth: number; expYear: number }): string;
@@ -36,6 +38,12 @@ export interface Voice {
   billingUrl: string;
 }
 
+function before(at: Timestamp, days: number): Timestamp {
+  const date = parseTimestamp(at);
+  if (!date) throw new RangeError(`"${at}" is not a timestamp with a time zone`);
+  return new Date(date.getTime() - days * 86_400_000).toISOString();
+}
+
 /** The voice in which an email is written: language and formats of the locale, names of the brand. */
 export function speak({ brand, locale }: Setting): Voice {
   const words = languageOf(locale);
@@ -44,6 +52,7 @@ export function speak({ brand, locale }: Setting): Voice {
     words,
     money,
     date: (at) => formatDate(at, locale, brand.timeZone),
+    utcDay: (at, daysBefore = 0) => formatDate(before(at, daysBefore), locale, "UTC"),
     period: (from, to) => formatPeriod(from, to, locale, brand.timeZone),
     month: (card) => formatMonth(card.expYear, card.expMonth, locale),
     number: (value) => new Intl.NumberFormat(locale).format(value),

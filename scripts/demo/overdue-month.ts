@@ -14,7 +14,8 @@ export async function renewalsFail(cast: Cast): Promise<string> {
     select count(*)::int as cases, min(anchor_at) as first from billing.dunning_cases where status = 'open'`;
   if (!open?.first) throw new Error("no renewal has failed");
   cast.dayZero = open.first.getTime() / 1000;
-  cast.runsAt = cast.now - cast.dayZero;
+  // The daily run comes at noon (UTC), when ends leave.
+  cast.runsAt = Math.floor(cast.dayZero / day) * day + 12 * hour + 60 - cast.dayZero;
   return `${open?.cases} cases open, ${await told(cast, 0)}`;
 }
 

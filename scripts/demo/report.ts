@@ -22,7 +22,7 @@ export async function whoGotWhatTable(cast: Cast): Promise<string> {
         coalesce(
           (
             select string_agg(
-              format('%s, day %s of %s: unpaid since %s', replace(a.kind, '_', ' '), s.day, p.name, to_char(a.due_at - s.day * interval '1 day', 'Mon FMDD')),
+              format('%s, day %s of %s: unpaid since %s', replace(a.kind, '_', ' '), s.day, p.name, to_char(a.due_at - s.day * interval '24 hours', 'Mon FMDD')),
               '; '
             )
             from billing.dunning_actions as a

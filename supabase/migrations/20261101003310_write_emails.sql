@@ -179,7 +179,10 @@ begin
       null, true, p_now
     );
     return null;
-  elsif found then
+  elsif (p_effect.payload ->> 'not_after')::timestamptz <= p_now and (email.id is null or email.unknown_since is null) then
+    perform billing_private.skip_email(p_effect, 'out_of_date', p_now);
+    return null;
+  elsif email.id is not null then
     return jsonb_strip_nulls(jsonb_build_object('id', p_effect.id, 'batch', email.batch_id));
   end if;
 

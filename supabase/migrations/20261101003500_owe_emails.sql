@@ -24,7 +24,7 @@ end;
 $$;
 
 comment on function billing_private.owe_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, and an address (to) in case the customer has none. Props that are null are filled in when it is written.';
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and from when on it says nothing true any more (not_after). Props that are null are filled in when it is written.';
 
 create function billing_private.owe_email(
   p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb

@@ -42,7 +42,7 @@ comment on column billing.dunning_cases.ladder_from is
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
 comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
-  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum.';
+  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum, warning_switched_off.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
 
@@ -103,6 +103,8 @@ create table billing.dunning_actions (
   decided_at timestamptz not null,
   settled_at timestamptz,
   outbox_id bigint,
+  ends_at timestamptz,
+  superseded_at timestamptz,
   note text,
   constraint kind_is_known check (kind in ('notice', 'urgent_reminder', 'final_warning', 'end')),
   constraint status_is_known check (status in (
@@ -123,10 +125,14 @@ comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
 comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';
 comment on column billing.dunning_actions.outbox_id is 'The effect (billing.outbox.id) that performs it; cases of one customer may share a mail.';
+comment on column billing.dunning_actions.ends_at is
+  'Of a mail: when the case ends if nobody pays, as it was told (12:00 UTC of the end''s day; the day before is the last to pay). Null where no end was told. Of an end: when it was due.';
+comment on column billing.dunning_actions.superseded_at is
+  'When the same step was decided anew, as it had not arrived or had grown stale (UTC); it counts no longer. Null: it counts.';
 comment on column billing.dunning_actions.note is 'Why it came to this end, where that needs saying.';
 
 create unique index a_step_is_taken_once on billing.dunning_actions (case_id, anchor_invoice, position)
-  where status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed');
+  where superseded_at is null and status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed');
 create index dunning_actions_by_case on billing.dunning_actions (case_id, decided_at);
 create index dunning_actions_by_effect on billing.dunning_actions (outbox_id);
 

@@ -47,14 +47,20 @@ comment on function billing_private.is_old_debt is
   'Whether something was overdue before this project took over the billing (settings.adopted_at): nobody is dunned about it until a person says so.';
 
 create view billing_private.dunning_ladders with (security_invoker = true) as
-select s.policy_id, array_agg(s.day order by s.position) as days, array_agg(s.kind order by s.position) as kinds
+select
+  s.policy_id,
+  array_agg(s.day order by s.position) as days,
+  array_agg(s.kind order by s.position) as kinds,
+  min(p.end_action) as end_action
 from billing.dunning_steps as s
+join billing.dunning_policies as p on p.id = s.policy_id
 group by s.policy_id;
 
-comment on view billing_private.dunning_ladders is 'The steps of each policy as two arrays, indexed by position.';
+comment on view billing_private.dunning_ladders is 'The steps of each policy as two arrays, indexed by position, and how it ends.';
 comment on column billing_private.dunning_ladders.policy_id is 'The version of a policy (billing.dunning_policies.id).';
 comment on column billing_private.dunning_ladders.days is 'The day of each step, ascending.';
 comment on column billing_private.dunning_ladders.kinds is 'The kind of each step; end, if there is one, comes last.';
+comment on column billing_private.dunning_ladders.end_action is 'What its end does (billing.dunning_policies.end_action).';
 
 create function billing_private.due_dunning_step(
   p_days integer[],
@@ -62,7 +68,7 @@ create function billing_private.due_dunning_step(
   p_from timestamptz,
   p_taken integer,
   p_last_mail_at timestamptz,
-  p_warned_at timestamptz,
+  p_ends_at timestamptz,
   p_now timestamptz
 )
 returns integer
@@ -77,10 +83,7 @@ begin
   if has_end and p_taken >= last then
     return null;
   elsif has_end and p_taken = last - 1 then
-    return case
-      when p_now >= greatest(p_from + p_days[last] * interval '24 hours', p_warned_at + interval '72 hours') and p_warned_at is not null
-      then last
-    end;
+    return case when p_now >= p_ends_at then last end;
   elsif p_last_mail_at > p_now - interval '20 hours' then
     -- A run that was late and one that is on time are no reason to write twice in a day.
     return null;
@@ -98,7 +101,19 @@ end;
 $$;
 
 comment on function billing_private.due_dunning_step is
-  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_from (ladder_from); the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end only three days after the final warning was sent (p_warned_at). A day is 24 hours, whatever the session''s time zone.';
+  'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_from (ladder_from); the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end, once the warning is taken, at p_ends_at, and never where that is null. A day is 24 hours, whatever the session''s time zone.';
+
+create function billing_private.next_noon(p_at timestamptz)
+returns timestamptz
+language sql
+immutable
+set search_path = ''
+as $$
+  select to_timestamp(ceil((extract(epoch from p_at) - 43200) / 86400) * 86400 + 43200);
+$$;
+
+comment on function billing_private.next_noon is
+  'The first 12:00 UTC that is not before p_at: when the day before is over everywhere on earth.';
 
 create type billing_private.dunning_fact as (
   case_id bigint,
@@ -108,6 +123,7 @@ create type billing_private.dunning_fact as (
   policy_id bigint,
   days integer[],
   kinds text[],
+  end_action text,
   anchor_invoice text,
   anchor_at timestamptz,
   ladder_from timestamptz,
@@ -117,11 +133,89 @@ create type billing_private.dunning_fact as (
   taken integer,
   last_mail_at timestamptz,
   warned_at timestamptz,
+  warned_end timestamptz,
+  is_warned_again boolean,
+  is_warning_planned boolean,
+  scheduled_end timestamptz,
+  is_canceled boolean,
+  is_warned boolean,
+  is_leaving boolean,
+  ends_at timestamptz,
   due integer
 );
 
 comment on type billing_private.dunning_fact is
-  'An open case with something overdue: its ladder, its anchor, from when its days are counted, what is owed (minor units), the highest position taken about the anchor''s invoice, and the position due.';
+  'An open case with something overdue: its ladder, its anchor, from when its days are counted, what is owed (minor units), the highest position taken about the anchor''s invoice; the final warning that left and the end it named; when the subscription is set to end by itself, and whether somebody canceled it. Of what follows (plan_dunning): whether the warning stands, whether the customer is leaving, when the case ends, the position due.';
+
+create function billing_private.dunning_end_at(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns timestamptz
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  last constant integer := cardinality(p_fact.days);
+  day_of_end constant timestamptz := p_fact.ladder_from + p_fact.days[last] * interval '24 hours';
+  -- Who is warned again has the time the policy gives, and nobody has less than three days.
+  distance constant interval := interval '24 hours' * case
+    when p_fact.is_warned_again or (p_fact.warned_at is not null and not p_fact.is_warned)
+      then greatest(p_fact.days[last] - p_fact.days[last - 1], 3)
+    else 3
+  end;
+begin
+  return case
+    when p_fact.kinds[last] <> 'end' then null
+    when p_fact.is_warned
+      then greatest(billing_private.next_noon(greatest(day_of_end, p_fact.warned_at + distance)), p_fact.warned_end)
+    when p_fact.is_warning_planned then billing_private.next_noon(greatest(day_of_end, p_now + distance))
+    else billing_private.next_noon(greatest(
+      day_of_end,
+      distance + greatest(
+        p_fact.ladder_from + p_fact.days[last - 1] * interval '24 hours',
+        case
+          -- A mail that says less comes first.
+          when p_fact.taken = 0 or p_fact.due < last - 1 then p_now + interval '20 hours'
+          else greatest(p_now, p_fact.last_mail_at + interval '20 hours')
+        end
+      )
+    ))
+  end;
+end;
+$$;
+
+comment on function billing_private.dunning_end_at is
+  'When a case comes to its end if nobody pays and nothing holds it: 12:00 UTC of a day, not before the day of its policy, nor less than three days after the final warning left, nor before the end that one named. Before the warning: the earliest possible. Null where its policy has no end.';
+
+create function billing_private.plan_dunning(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns billing_private.dunning_fact
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  f billing_private.dunning_fact := p_fact;
+  last constant integer := cardinality(p_fact.days);
+  own_end timestamptz;
+begin
+  -- Stale: the end it named has long passed, as when the case was held. Nobody is ended out of the blue.
+  f.is_warned := coalesce(p_now <= f.warned_end + interval '168 hours', false);
+  f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, null, p_now);
+  own_end := billing_private.dunning_end_at(f, p_now);
+  f.ends_at := case when f.scheduled_end <= own_end then null else own_end end;
+  f.is_leaving := coalesce(f.is_canceled, false) and f.ends_at is null;
+  if f.ends_at is not null and f.taken = last - 1 and not f.is_warned and not f.is_warning_planned then
+    -- The warning did not arrive, has grown stale, or named no end as the subscription was to end by itself before.
+    f.taken := last - 2;
+    f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, null, p_now);
+  elsif f.taken = last - 1 and f.is_warned then
+    f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, f.ends_at, p_now);
+  end if;
+  return f;
+end;
+$$;
+
+comment on function billing_private.plan_dunning is
+  'What follows from what is known of a case at p_now: whether its warning stands (seven days after the end it named it does not), whether its customer is leaving (canceled for a day before the case would end), when it ends, and which step is due. A subscription that ends by itself before is not ended by dunning.';
 
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz)
 returns setof billing_private.dunning_fact
@@ -132,14 +226,10 @@ set search_path = ''
 as $$
 begin
   return query
-    select
-      c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, o.invoices[1], o.anchor_at, o.ladder_from, o.currency, o.amount,
-      o.invoices, a.taken, a.last_mail_at, a.warned_at,
-      billing_private.due_dunning_step(
-        l.days, l.kinds, o.ladder_from, a.taken, case when a.taken = 0 then a.last_mail_at else m.last_mail_at end, a.warned_at, p_now
-      )
+    select f.*
     from billing.dunning_cases as c
     join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
+    left join billing.subscriptions as s on s.id = c.subscription
     cross join lateral (
       select
         array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
@@ -156,16 +246,32 @@ begin
         coalesce(
           max(d.position) filter (
             where o.invoices[1] = any (d.invoices)
+              and d.superseded_at is null
               and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
+              -- A warning that could not be sent is due again.
+              and (d.status <> 'failed' or d.kind <> 'final_warning')
           ),
           0
         ) as taken,
         max(greatest(d.settled_at, d.decided_at)) filter (
-          where d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
+          where d.kind <> 'end'
+            and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind = 'final_warning'))
         ) as last_mail_at,
         max(greatest(d.settled_at, d.decided_at)) filter (
-          where d.kind = 'final_warning' and d.status = 'sent' and o.invoices[1] = any (d.invoices)
-        ) as warned_at
+          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
+        ) as warned_at,
+        max(d.ends_at) filter (
+          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
+        ) as warned_end,
+        coalesce(
+          bool_or(d.superseded_at is not null and d.status = 'sent') filter (
+            where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
+          ),
+          false
+        ) as is_warned_again,
+        coalesce(
+          bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)), false
+        ) as is_warning_planned
       from billing.dunning_actions as d
       where d.case_id = c.id
     ) as a
@@ -177,6 +283,23 @@ begin
       join billing.dunning_actions as d on d.case_id = k.id
       where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
     ) as m
+    cross join lateral (
+      -- What was set to end yesterday and is still there does not end by itself.
+      select case
+        when l.end_action in ('cancel', 'pause') and billing_private.scheduled_end(s) > p_now - interval '24 hours'
+          then billing_private.scheduled_end(s)
+      end as at
+    ) as e
+    cross join lateral billing_private.plan_dunning(
+      row(
+        c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
+        o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
+        case when a.taken = 0 then a.last_mail_at else greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
+        a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
+        null
+      )::billing_private.dunning_fact,
+      p_now
+    ) as f
     where c.status = 'open'
       and c.customer = any (p_customers)
       and o.anchor_at is not null;
@@ -243,6 +366,18 @@ as $$
           where c.id = p_fact.customer
             and btrim(c.email) <> ''
             and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
+            -- Nor one that Resend would not have this week.
+            and not exists (
+              select
+              from billing.dunning_actions as d
+              join billing.emails as e on e.outbox_id = d.outbox_id
+              join billing.outbox as x on x.id = d.outbox_id
+              where d.case_id = p_fact.case_id
+                and d.status = 'failed'
+                and d.settled_at > p_now - interval '168 hours'
+                and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
+                and lower(e.to_address) = lower(btrim(c.email))
+            )
             -- One that takes nothing time after time is no better, and a person has to find another.
             and not (
               select count(*) = 3 and bool_and(l.came_back)
@@ -269,6 +404,12 @@ as $$
           select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
         )
         then 'below_minimum'
+      end,
+      case
+        when p_fact.kinds[p_fact.due] = 'final_warning'
+          and p_fact.ends_at is not null
+          and 'payment-failed-final' = any ((select x.emails_off from billing.settings as x)::text[])
+        then 'warning_switched_off'
       end
     ],
     null
@@ -280,4 +421,4 @@ as $$
 $$;
 
 comment on function billing_private.dunning_obstacles is
-  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum. Empty: nothing does.';
+  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum, warning_switched_off (nothing ends of which nobody was warned). Empty: nothing does.';

@@ -172,7 +172,9 @@ begin
       'invoiceNumber', invoice.number,
       'hostedInvoiceUrl', invoice.hosted_invoice_url,
       'invoicePdf', invoice.invoice_pdf,
-      'leaving', billing_private.is_leaving(p_case.subscription)
+      'leaving', exists (
+        select from billing.subscriptions as s where s.id = p_case.subscription and billing_private.is_canceled_for_later(s)
+      )
     ),
     p_now
   );
@@ -241,6 +243,9 @@ as $$
 declare
   recovered constant bigint := billing_private.recovered_amount(p_case.id);
   had_mail boolean;
+  was_ending constant boolean := exists (
+    select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end' and d.status = 'planned'
+  );
 begin
   update billing.dunning_cases as c
   set status = 'closed', outcome = p_outcome, closed_at = p_now, amount_recovered = recovered, holds = '{}'
@@ -253,6 +258,12 @@ begin
     perform billing_private.alert_paid_while_ending(p_case, p_now);
   elsif p_outcome = 'recovered' and had_mail then
     perform billing_private.owe_recovery_email(p_case, recovered, p_now);
+    if was_ending then
+      -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back.
+      update billing.outbox as o
+      set run_after = o.run_after + interval '5 minutes'
+      where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
+    end if;
   end if;
   perform billing_private.record_dunning(
     p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now

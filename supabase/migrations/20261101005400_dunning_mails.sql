@@ -12,39 +12,6 @@ $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
-create function billing_private.is_leaving(p_subscription text)
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-  select exists (
-    select from billing.subscriptions as s where s.id = p_subscription and (s.cancel_at_period_end or s.cancel_at is not null)
-  );
-$$;
-
-comment on function billing_private.is_leaving is 'Whether a subscription is set to end: its customer has canceled already.';
-
-create function billing_private.dunning_end_at(p_fact billing_private.dunning_fact, p_now timestamptz)
-returns timestamptz
-language sql
-immutable
-set search_path = ''
-as $$
-  select case
-    when p_fact.kinds[cardinality(p_fact.kinds)] = 'end' then greatest(
-      p_fact.ladder_from + p_fact.days[cardinality(p_fact.days)] * interval '24 hours',
-      interval '72 hours' + case p_fact.kinds[p_fact.due]
-        when 'final_warning' then p_now
-        else greatest(p_fact.ladder_from + p_fact.days[cardinality(p_fact.days) - 1] * interval '24 hours', p_now + interval '20 hours')
-      end
-    )
-  end;
-$$;
-
-comment on function billing_private.dunning_end_at is
-  'The earliest time at which a case can come to its end if its due step is taken at p_now; null where its policy has no end.';
-
 create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -56,12 +23,10 @@ declare
   props jsonb;
 begin
   -- What is taken away first, of what can be taken away.
-  select billing_private.dunning_end_at(f, p_now) as at, p.end_action
+  select f.ends_at as at, f.end_action, f.scheduled_end
   into ending
   from unnest(p_facts) as f
-  join billing.dunning_policies as p on p.id = f.policy_id
-  where p.end_action in ('cancel', 'pause') and f.subscription is not null and not billing_private.is_leaving(f.subscription)
-    and f.kinds[cardinality(f.kinds)] = 'end'
+  where f.end_action in ('cancel', 'pause') and f.subscription is not null and f.ends_at is not null
   order by 1
   limit 1;
 
@@ -103,18 +68,19 @@ begin
       limit 1
     ),
     'accessEndsAt', ending.at,
-    'daysLeft', ceil(extract(epoch from ending.at - p_now) / 86400)::integer,
+    'daysLeft', greatest((ending.at at time zone 'UTC')::date - (p_now at time zone 'UTC')::date, 0),
     'endAction', ending.end_action,
+    'setToEndAt', ending.scheduled_end,
     'accessContinues', (
       select bool_and(p.keeps_access) from unnest(p_facts) as f join billing.dunning_policies as p on p.id = f.policy_id
     ),
-    'leaving', (select bool_and(billing_private.is_leaving(f.subscription)) from unnest(p_facts) as f)
+    'leaving', (select bool_and(f.is_leaving) from unnest(p_facts) as f)
   );
 end;
 $$;
 
 comment on function billing_private.dunning_mail_props is
-  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units). No word of losing access where nothing is taken away or the customer is leaving anyway.';
+  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units). No word of losing access where nothing is taken away, or the subscription ends by itself before.';
 
 create function billing_private.asked_to_confirm_instead(p_invoice text)
 returns boolean

@@ -12,6 +12,13 @@ declare
   action bigint;
   step_kind constant text := p_fact.kinds[p_fact.due];
 begin
+  -- Done in vain, or grown stale: what is decided now takes its place, also where a late report says that it left.
+  update billing.dunning_actions as d
+  set superseded_at = p_now
+  where d.case_id = p_fact.case_id
+    and d.position = p_fact.due
+    and d.superseded_at is null
+    and p_fact.anchor_invoice = any (d.invoices);
   -- What was due before it, and was not done in time, is passed over.
   insert into billing.dunning_actions
     (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
@@ -21,10 +28,11 @@ begin
   from generate_series(p_fact.taken + 1, p_fact.due - 1) as s (position);
 
   insert into billing.dunning_actions
-    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at, note)
   values (
     p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
-    p_fact.ladder_from + p_fact.days[p_fact.due] * interval '24 hours', p_now, case when p_status <> 'planned' then p_now end, p_note
+    case when step_kind = 'end' then p_fact.ends_at else p_fact.ladder_from + p_fact.days[p_fact.due] * interval '24 hours' end,
+    p_now, case when p_status <> 'planned' then p_now end, p_fact.ends_at, p_note
   )
   returning id into action;
 
@@ -41,7 +49,7 @@ end;
 $$;
 
 comment on function billing_private.record_dunning_step is
-  'Records that the due step of a case was taken, and the lower ones that were due too as coalesced. Returns the action''s id.';
+  'Records that the due step of a case was taken, the lower ones that were due too as coalesced, and that what was done of it before counts no longer. Returns the action''s id.';
 
 create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns boolean
@@ -54,6 +62,8 @@ declare
   template text;
   actions bigint[] := array[]::bigint[];
   effect bigint;
+  -- Whoever reads that they can pay until yesterday has been told nothing.
+  last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
   select f.kinds[f.due] into kind from unnest(p_facts) as f order by billing_private.dunning_severity(f.kinds[f.due]) desc limit 1;
@@ -78,7 +88,7 @@ begin
   fact := p_facts[1];
   perform billing_private.owe_email_to(
     fact.customer, p_now, template, 'dunning:' || actions[1],
-    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription),
+    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
   );
   select o.id into effect from billing.outbox as o where o.dedupe_key = 'dunning:' || actions[1];
@@ -142,10 +152,15 @@ begin
     known, case when p_obstacles = '{}' then 'dunning.released' else 'dunning.held' end,
     jsonb_build_object('holds', p_obstacles, 'before', known.holds), p_now
   );
+  if 'undeliverable_address' = any (p_obstacles) and not 'undeliverable_address' = any (known.holds) then
+    perform billing_private.alert(
+      'dunning_undeliverable', jsonb_build_object('case', known.id, 'customer', known.customer, 'step', p_fact.kinds[p_fact.due]), p_now
+    );
+  end if;
 end;
 $$;
 
-comment on function billing_private.note_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case.';
+comment on function billing_private.note_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case. A person is alerted of one whose customer no mail reaches.';
 
 create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
 returns jsonb

@@ -58,8 +58,10 @@ begin
   where f.case_id = known.id and f.anchor_invoice = action.anchor_invoice;
   if fact.case_id is null then
     return billing_private.call_off_dunning_end(action, 'what it was about is not overdue any more', p_now);
-  elsif fact.warned_at is null or p_now < fact.warned_at + interval '72 hours' then
-    return billing_private.call_off_dunning_end(action, 'the final warning did not arrive, or not long enough ago', p_now);
+  elsif fact.ends_at is null then
+    return billing_private.call_off_dunning_end(action, 'the subscription is set to end by itself before', p_now);
+  elsif not fact.is_warned or p_now < fact.ends_at then
+    return billing_private.call_off_dunning_end(action, 'no final warning has arrived that still stands and names a day that has come', p_now);
   elsif billing_private.unread_of_dunning(array[fact], p_checked) is not null then
     return jsonb_build_object('read', billing_private.unread_of_dunning(array[fact], p_checked));
   end if;

@@ -79,6 +79,17 @@ declare
   page text[] := billing_private.customers_in_dunning(p_after, p_limit, p_now);
   looks integer;
 begin
+  -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  select distinct
+    'dunning', format('dunning:%s:%s', f.customer, to_char(f.ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
+    jsonb_build_object('customer', f.customer, 'not_before', f.ends_at), least(p_now, clock_timestamp()) + (f.ends_at - p_now),
+    least(p_now, clock_timestamp())
+  from billing_private.dunning_facts(page, p_now) as f
+  where f.is_warned and f.ends_at > p_now and f.ends_at <= p_now + interval '24 hours'
+  order by 2
+  on conflict (dedupe_key) do nothing;
+
   with facts as (
     select f.* from billing_private.dunning_facts(page, p_now) as f
   ),
@@ -112,7 +123,7 @@ end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint
@@ -169,10 +180,10 @@ declare
 begin
   select date_trunc('day', p_now, 'UTC') + s.dunning_hour * interval '1 hour' into scheduled from billing.settings as s;
   if scheduled > p_now then
-    scheduled := scheduled - interval '1 day';
+    scheduled := scheduled - interval '24 hours';
   end if;
   if p_now < scheduled + interval '15 minutes'
-    or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '1 day' and r.finished_at >= scheduled)
+    or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '24 hours' and r.finished_at >= scheduled)
     -- One is under way, or was tried a moment ago.
     or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
     -- Before anything was ever overdue nobody misses it.

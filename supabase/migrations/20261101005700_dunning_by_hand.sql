@@ -230,11 +230,12 @@ as $$
   facts as (
     select f as fact
     from billing_private.dunning_facts(array(select distinct c.customer from billing.dunning_cases as c where c.status = 'open'), p_now) as f
-    where f.due is not null
+    -- The run has an end made at noon of its day.
+    where f.due is not null or (f.is_warned and f.ends_at <= p_now + interval '24 hours')
     union all
     select row(
-      null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, n.invoices[1], n.anchor_at, n.ladder_from, n.currency, n.amount,
-      n.invoices, 0, null, null, 1
+      null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, l.end_action, n.invoices[1], n.anchor_at,
+      n.ladder_from, n.currency, n.amount, n.invoices, 0, null, null, null, false, false, null, false, false, false, null, 1
     )::billing_private.dunning_fact
     from found as n
     join billing_private.dunning_ladders as l on l.policy_id = n.policy_id
@@ -243,16 +244,15 @@ as $$
   ),
   steps as (
     select
-      f.*, f.kinds[f.due] as step, f.ladder_from + f.days[f.due] * interval '24 hours' as day_of_step,
-      billing_private.dunning_obstacles(t.fact, p_now) as held_by, p.end_action,
-      'payment-failed-' || case f.kinds[f.due] when 'notice' then 'notice' when 'urgent_reminder' then 'urgent' else 'final' end as template
+      f.*, f.kinds[coalesce(f.due, cardinality(f.kinds))] as step, f.ladder_from + f.days[f.due] * interval '24 hours' as day_of_step,
+      billing_private.dunning_obstacles(t.fact, p_now) as held_by,
+      'payment-failed-' || case f.kinds[coalesce(f.due, cardinality(f.kinds))] when 'notice' then 'notice' when 'urgent_reminder' then 'urgent' else 'final' end as template
     from facts as t
     cross join lateral (select (t.fact).*) as f
-    join billing.dunning_policies as p on p.id = f.policy_id
   )
   select
     s.customer, u.email, s.subject_id, s.case_id, s.step,
-    case when s.step = 'end' then greatest(s.day_of_step, s.warned_at + interval '72 hours') else s.day_of_step end,
+    case when s.step = 'end' then s.ends_at else s.day_of_step end,
     s.anchor_at, s.amount, s.currency, s.held_by,
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')
@@ -274,7 +274,7 @@ as $$
 $$;
 
 comment on function billing.dunning_preview is
-  'Who would get what if the daily run came at p_now (UTC): one row per subject with a step due, what holds it, and in plain words what would be done. By what is known here; the run reads Stripe first. Amounts in minor units. Changes nothing.';
+  'Who would get what if the daily run came at p_now (UTC): one row per subject with a step due, or an end within the next 24 hours, what holds it, and in plain words what would be done. By what is known here; the run reads Stripe first. Amounts in minor units. Changes nothing.';
 
 grant execute on function
   billing.open_dunning(text, timestamptz),

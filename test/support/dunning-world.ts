@@ -208,14 +208,23 @@ export class DunningWorld {
     return counts;
   }
 
-  /** A day later: what Stripe did meanwhile arrives and is delivered hour by hour as it happens, then the daily run. */
+  /**
+   * A day later: what Stripe did meanwhile arrives and is delivered hour by hour as it happens, then the daily run; and
+   * noon, at which ends leave, where the run came before it.
+   */
   async nextDay(): Promise<Record<string, number>> {
     const until = this.now.getTime() + DAY;
     for (const hours of [6, 12, 18, 24]) {
       await this.passTime(new Date(until - DAY + hours * HOUR));
       await this.deliver();
     }
-    return this.run();
+    const counts = await this.run();
+    const noon = Math.floor(this.now.getTime() / DAY) * DAY + DAY / 2;
+    if (this.now.getTime() < noon) {
+      await this.passTime(new Date(noon));
+      await this.deliver();
+    }
+    return counts;
   }
 
   /** Lets time pass until a subscription's next renewal is due and its payment was attempted. */

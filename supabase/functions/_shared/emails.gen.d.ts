@@ -98,15 +98,20 @@ export interface PaymentFailedProps extends ToCustomer {
   declineCode?: string | null;
   /** Only when Stripe has one scheduled. */
   nextPaymentAttempt?: Timestamp | null;
-  /** The earliest day on which something is taken away. Null: nothing will be. */
+  /**
+   * When something is taken away, at the earliest: 12:00 UTC of the end’s day. Emails name that day in UTC as the end,
+   * and the UTC day before it as the last to pay, which is then over everywhere. Null: nothing will be.
+   */
   accessEndsAt?: Timestamp | null;
-  /** Whole days until `accessEndsAt`, at the time of sending. */
+  /** Whole days (UTC) until the day of `accessEndsAt`, at the time of writing. */
   daysLeft?: number | null;
+  /** When the subscription was to end by itself anyway, where that is later than `accessEndsAt`. */
+  setToEndAt?: Timestamp | null;
   /** What happens on that day. */
   endAction?: "cancel" | "pause" | null;
   /** Everything keeps working until then. Say so only where it is true. */
   accessContinues?: boolean | null;
-  /** The customer has canceled already: no word of losing access, whatever `accessEndsAt` says. */
+  /** The customer has canceled for a day before anything would be taken away: no word of losing access, whatever `accessEndsAt` says. */
   leaving: boolean;
 }
 

@@ -4,6 +4,8 @@ import { createTestDatabase, type TestDatabase } from "../../support/database.ts
 const DAY = 86_400_000;
 const FAILED = Date.parse("2026-06-01T10:00:00Z");
 const on = (day: number) => new Date(FAILED + day * DAY);
+/** Ends are at noon. */
+const noonOf = (day: number) => on(day + 2 / 24);
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -89,8 +91,10 @@ async function sent({ name }: Subscriber, ...kinds: [kind: string, day: number][
   for (const [index, [kind, day]] of kinds.entries()) {
     await database.sql`
       insert into billing.dunning_actions
-        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
-      select c.id, ${index + 1}, ${kind}, ${`in_${name}`}, ${[`in_${name}`]}, 'sent', ${on(day)}, ${on(day)}, ${on(day)}
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
+      select
+        c.id, ${index + 1}, ${kind}, ${`in_${name}`}, ${[`in_${name}`]}, 'sent', ${on(day)}, ${on(day)}, ${on(day)},
+        ${noonOf(day + 3)}
       from billing.dunning_cases as c where c.subject_id = ${`sub_${name}`}`;
   }
 }
@@ -126,7 +130,8 @@ describe("billing.my_billing_status", () => {
         next_payment_attempt: on(3),
         has_access: true,
         end_action: "cancel",
-        ends_at: on(10),
+        ends_at: noonOf(10),
+        last_day_to_pay: new Date("2026-06-10"),
       },
     ]);
     // An attempt that has passed is none that comes.
@@ -145,27 +150,36 @@ describe("billing.my_billing_status", () => {
   test("never promises an end less than three days after the final warning", async () => {
     await ada.invoice("payment_failed");
     await sent(ada, ["notice", 0], ["urgent_reminder", 3], ["final_warning", 9]);
-    expect(await statusOf(ada, on(9))).toMatchObject([{ end_action: "cancel", ends_at: on(12) }]);
+    expect(await statusOf(ada, on(9))).toMatchObject([{ end_action: "cancel", ends_at: noonOf(12) }]);
     const late = await subscriber();
     await late.invoice("payment_failed");
     // Nothing ran for 20 days: what comes first is the notice, and 20 hours later at the earliest the warning.
-    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: on(23 + 20 / 24) }]);
+    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: noonOf(24) }]);
     await sent(late, ["notice", 20]);
-    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: on(23 + 20 / 24) }]);
-    expect(await statusOf(late, on(22))).toMatchObject([{ ends_at: on(25) }]);
+    expect(await statusOf(late, on(20))).toMatchObject([{ ends_at: noonOf(24) }]);
+    expect(await statusOf(late, on(22))).toMatchObject([{ ends_at: noonOf(25) }]);
   });
 
-  test("promises no end where nothing ends: held, leaving already, or by policy", async () => {
-    const none = { end_action: null, ends_at: null, amount_due: "2000" };
+  test("promises no end where nothing ends: held, leaving before, or by policy", async () => {
+    const none = { end_action: null, ends_at: null, last_day_to_pay: null, amount_due: "2000" };
     await ada.invoice("payment_failed");
     await database.sql`
       insert into billing.dunning_holds (customer, reason, held_at) values (${ada.customer}, 'a friend', ${on(0)})`;
     expect(await statusOf(ada, on(1))).toMatchObject([none]);
 
     const leaver = await subscriber();
-    await leaver.subscription({ cancel_at_period_end: true }, "updated", on(-1));
+    const canceledFor = (day: number) => ({
+      cancel_at: on(day).getTime() / 1000,
+      canceled_at: on(-1).getTime() / 1000,
+    });
+    await leaver.subscription({ ...canceledFor(10), cancel_at_period_end: true }, "updated", on(-1));
     await leaver.invoice("payment_failed");
     expect(await statusOf(leaver, on(1))).toMatchObject([none]);
+
+    const later = await subscriber();
+    await later.subscription(canceledFor(11), "updated", on(-1));
+    await later.invoice("payment_failed");
+    expect(await statusOf(later, on(1))).toMatchObject([{ end_action: "cancel", ends_at: noonOf(10) }]);
 
     const spared = await subscriber();
     await database.asService(

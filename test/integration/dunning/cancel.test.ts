@@ -201,22 +201,6 @@ it.each([
   },
 );
 
-it("whoever is leaving anyway is not told what they would lose, and is ended all the same", async () => {
-  const [leaving, staying] = [await newSubscriber(world), await newSubscriber(world)];
-  for (const somebody of [leaving, staying]) await world.breakCard(somebody);
-  await world.renew(staying);
-  await world.stripe.subscriptions.update(leaving.subscription, { cancel_at_period_end: true });
-  await world.arrive();
-  await tenDaysOn();
-  for (const template of [URGENT, FINAL]) {
-    const wouldLose = /\bends? (on|in)\b|access|will be canceled/i;
-    expect(await lastText(world, staying.email, template), template).toMatch(wouldLose);
-    expect(await lastText(world, leaving.email, template), template).not.toMatch(wouldLose);
-    expect(await lastText(world, leaving.email, template), template).toContain("already set to end");
-  }
-  expect(await shown(leaving)).toBe("canceled");
-});
-
 it("an invoice that is sent is chased from its due date on, which no event tells", async () => {
   world.arrives = ({ type }) => type !== "invoice.overdue";
   const somebody = await newSubscriber(world, {

@@ -27,31 +27,25 @@ afterAll(() => database.drop());
 
 const at = (hours: number) => new Date(anchor + hours * HOUR);
 
-async function due(
-  ladder: Ladder,
-  taken: number,
-  lastMail: number | null,
-  warned: number | null,
-  now: number,
-) {
+async function due(ladder: Ladder, taken: number, lastMail: number | null, ends: number | null, now: number) {
   const [row] = await database.sql<{ step: number | null }[]>`
     select billing_private.due_dunning_step(
       ${ladder.days}::integer[], ${ladder.kinds}::text[], ${at(0)}, ${taken}, ${lastMail === null ? null : at(lastMail)},
-      ${warned === null ? null : at(warned)}, ${at(now)}
+      ${ends === null ? null : at(ends)}, ${at(now)}
     ) as step`;
   return row?.step ?? null;
 }
 
 async function walk(ladder: Ladder, times: number[]): Promise<Taken[]> {
   const taken: Taken[] = [];
-  let [highest, lastMail, warned]: [number, number | null, number | null] = [0, null, null];
+  let [highest, lastMail, ends]: [number, number | null, number | null] = [0, null, null];
   for (const now of times) {
-    const step = await due(ladder, highest, lastMail, warned, now);
+    const step = await due(ladder, highest, lastMail, ends, now);
     if (step === null) continue;
     taken.push({ step, at: now });
     highest = step;
     if (ladder.kinds[step - 1] !== "end") lastMail = now;
-    if (ladder.kinds[step - 1] === "final_warning") warned = now;
+    if (ladder.kinds[step - 1] === "final_warning") ends = Math.max((ladder.days.at(-1) ?? 0) * 24, now + 72);
   }
   return taken;
 }

@@ -169,7 +169,7 @@ describe("an address that takes no mail", () => {
     await days(world, 3);
     expect(mails(world, { email })).toEqual([FINAL]);
     expect(done(world, "subscription.canceled", somebody.subscription)).toBe(0);
-    await days(world, 1);
+    await days(world, 2);
     expect(mails(world, { email })).toEqual([FINAL, CANCELED]);
     expect(await stepsOf(world, somebody.subscription)).toEqual([
       "notice sent",
@@ -185,7 +185,7 @@ it("what begins between the decision to end and the end calls it off", async () 
   const somebody = await newSubscriber(world);
   await world.breakCard(somebody);
   await world.renew(somebody);
-  await days(world, 9);
+  await days(world, 10);
   let reviews = 0;
   world.parts.reach = async (point) => {
     if (point !== "end_reviewed" || ++reviews !== 1) return;

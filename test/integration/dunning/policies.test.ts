@@ -41,7 +41,7 @@ it("a case keeps the version of its policy; the next one gets the new", async ()
   await days(world, 3);
   expect(mails(world, early)).toEqual([NOTICE, URGENT]);
   const late = await overdueSubscriber(world);
-  await days(world, 4);
+  await days(world, 5);
   expect(mails(world, late)).toEqual([NOTICE, FINAL, CANCELED]);
   const versions = await world.database.sql`
     select p.version from billing.dunning_cases as c join billing.dunning_policies as p on p.id = c.policy_id order by c.id`;

@@ -81,8 +81,27 @@ describe.each(["en", "de"])("the failure emails in %s", (locale) => {
     const { text, html } = render(name, { daysLeft: 6 }, locale);
     expect(text).toContain(locale === "de" ? "49,00 €" : "€49.00");
     expect(text).toMatch(/Visa (ending in|mit den Endziffern) 4242|Visa •••• 4242/);
-    expect(text).toContain(locale === "de" ? "3. Dezember 2026" : "December 3, 2026");
-    expect(html).toMatch(/6 (days|Tage)/);
+    // The last day to pay, which the end's day follows.
+    expect(text).toContain(locale === "de" ? "2. Dezember 2026" : "December 2, 2026");
+    const named = name !== "payment-failed-notice";
+    expect(text.includes(locale === "de" ? "3. Dezember 2026" : "December 3, 2026")).toBe(named);
+    expect(html).toMatch(/[56] (days|Tage)/);
+  });
+
+  test.each(failures)("%s names the days in UTC, wherever the project is at home", (name) => {
+    for (const timeZone of ["Pacific/Kiritimati", "Pacific/Pago_Pago"]) {
+      const { text } = render(name, {}, locale, { timeZone });
+      expect(text).toContain(locale === "de" ? "2. Dezember 2026" : "December 2, 2026");
+      expect(text).not.toMatch(/December 4|4\. Dezember/);
+    }
+  });
+
+  test("the final warning says where the end comes before the day that was set", () => {
+    const { text } = render("payment-failed-final", { setToEndAt: "2027-11-01T09:00:00Z" }, locale);
+    expect(text).toContain(
+      locale === "de" ? "Das ist vor dem 1. November 2027" : "This comes before November 1, 2027",
+    );
+    expect(render("payment-failed-final", {}, locale).text).not.toMatch(/comes before|Das ist vor/);
   });
 
   test.each(failures)("%s names the next attempt only when Stripe has one", (name) => {
