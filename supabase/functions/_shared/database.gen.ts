@@ -280,6 +280,7 @@ export type Database = {
           case_id: number;
           decided_at: string;
           due_at: string;
+          ends_at: string | null;
           id: number;
           invoices: string[];
           kind: string;
@@ -288,6 +289,7 @@ export type Database = {
           position: number;
           settled_at: string | null;
           status: string;
+          superseded_at: string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -295,6 +297,7 @@ export type Database = {
           case_id: number;
           decided_at: string;
           due_at: string;
+          ends_at?: string | null;
           id?: never;
           invoices: string[];
           kind: string;
@@ -303,12 +306,14 @@ export type Database = {
           position: number;
           settled_at?: string | null;
           status: string;
+          superseded_at?: string | null;
         };
         Update: {
           anchor_invoice?: string;
           case_id?: number;
           decided_at?: string;
           due_at?: string;
+          ends_at?: string | null;
           id?: never;
           invoices?: string[];
           kind?: string;
@@ -317,6 +322,7 @@ export type Database = {
           position?: number;
           settled_at?: string | null;
           status?: string;
+          superseded_at?: string | null;
         };
         Relationships: [
           {
@@ -2018,6 +2024,7 @@ export type Database = {
           invoice: string;
           invoice_count: number;
           invoice_number: string;
+          last_day_to_pay: string;
           needs_confirmation: boolean;
           next_payment_attempt: string;
           overdue_since: string;
