@@ -34,7 +34,7 @@ export default function RefundIssued(props: Addressed<RefundIssuedProps>) {
       <Paragraph>
         {props.scope === "full" ? body.full(amount, product) : body.partial(amount, product, paid)}
       </Paragraph>
-      <Paragraph>{timing(voice.method(props.paymentMethod))}</Paragraph>
+      <Paragraph>{timing(voice.method(props.paymentMethod), voice.mayBeCard(props.paymentMethod))}</Paragraph>
       <Links links={[props.receiptUrl ? { href: props.receiptUrl, children: viewReceipt } : undefined]} />
       <Facts
         facts={[

@@ -388,8 +388,8 @@ export const de: Language = {
       partial: (amount, product, paid) =>
         `Wir haben ${amount} Ihrer Zahlung${paid === undefined ? "" : ` von ${paid}`} für ${product} erstattet.`,
     },
-    timing: (method) =>
-      `Das Geld geht ${method === undefined ? "auf dem Weg zurück, auf dem Sie bezahlt haben" : `über ${method} an Sie zurück`}. Es ist meist innerhalb von 5 bis 10 Werktagen da; wann Sie es sehen, hängt von Ihrer Bank ab. Bei Karten kann statt einer neuen Buchung auch die ursprüngliche Zahlung verschwinden.`,
+    timing: (method, mayBeCard) =>
+      `Das Geld geht ${method === undefined ? "auf dem Weg zurück, auf dem Sie bezahlt haben" : `über ${method} an Sie zurück`}. Es ist meist innerhalb von 5 bis 10 Werktagen da; wann Sie es sehen, hängt von Ihrer Bank ab.${mayBeCard ? " Bei Karten kann statt einer neuen Buchung auch die ursprüngliche Zahlung verschwinden." : ""}`,
     viewReceipt: "Einzelheiten ansehen",
   },
 

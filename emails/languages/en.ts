@@ -460,8 +460,8 @@ export const en = {
       partial: (amount: string, product: string, paid: string | undefined) =>
         `We have refunded ${amount} of your payment${paid === undefined ? "" : ` of ${paid}`} for ${product}.`,
     },
-    timing: (method: string | undefined) =>
-      `The money goes back to ${method === undefined ? "the payment method you used" : `your ${method}`}. It usually arrives within 5 to 10 business days; how soon it shows depends on your bank. On a card it may appear as a reversal of the original payment instead of a new entry.`,
+    timing: (method: string | undefined, mayBeCard: boolean) =>
+      `The money goes back to ${method === undefined ? "the payment method you used" : `your ${method}`}. It usually arrives within 5 to 10 business days; how soon it shows depends on your bank.${mayBeCard ? " On a card it may appear as a reversal of the original payment instead of a new entry." : ""}`,
     viewReceipt: "View details",
   },
 

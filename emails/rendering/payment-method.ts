@@ -26,7 +26,15 @@ const walletNames: Record<string, string> = {
   revolut_pay: "Revolut Pay",
   sepa_debit: "SEPA",
 };
-const bankAccounts = new Set(["acss_debit", "au_becs_debit", "nz_bank_account", "us_bank_account"]);
+/** Cards in an online form and cards at a terminal. */
+const cards = new Set(["card", "card_present", "interac_present"]);
+const bankAccounts = new Set([
+  "ach_debit",
+  "acss_debit",
+  "au_becs_debit",
+  "nz_bank_account",
+  "us_bank_account",
+]);
 
 /** The parts a language needs to name a payment method. Types Stripe adds later are named in general. */
 export function describeMethod(method: PaymentMethod): {
@@ -35,7 +43,7 @@ export function describeMethod(method: PaymentMethod): {
   last4: string | undefined;
 } {
   const last4 = method.last4 || undefined;
-  if (method.type === "card") return { name: brandNames[method.brand ?? ""], kind: "card", last4 };
+  if (cards.has(method.type)) return { name: brandNames[method.brand ?? ""], kind: "card", last4 };
   const kind = bankAccounts.has(method.type) ? "bankAccount" : "other";
   return { name: walletNames[method.type], kind, last4 };
 }

@@ -29,8 +29,10 @@ export interface Voice {
   price(price: Price): string;
   /** A payment method within a sentence; undefined where there is none to name. */
   method(method: PaymentMethod | null | undefined): string | undefined;
-  /** A payment method by itself. */
+  /** A payment method by itself; undefined where it could only be called a payment method. */
   methodLabel(method: PaymentMethod | null | undefined): string | undefined;
+  /** Whether a payment method is a card, or not known. */
+  mayBeCard(method: PaymentMethod | null | undefined): boolean;
   greeting(name: string | null | undefined): string;
   /** The product's name, or the application's where the product has none. */
   product(name: string | null | undefined): string;
@@ -61,7 +63,12 @@ export function speak({ brand, locale }: Setting): Voice {
     price: ({ amount, currency, interval, intervalCount }) =>
       words.common.price({ amount: money(amount, currency), interval, count: intervalCount }),
     method: (method) => (method ? words.common.method(describeMethod(method)) : undefined),
-    methodLabel: (method) => (method ? words.common.methodLabel(describeMethod(method)) : undefined),
+    methodLabel: (method) => {
+      const described = method && describeMethod(method);
+      if (!described || (described.kind === "other" && !described.name && !described.last4)) return undefined;
+      return words.common.methodLabel(described);
+    },
+    mayBeCard: (method) => !method || describeMethod(method).kind === "card",
     greeting: (name) => words.common.greeting(name || undefined),
     product: (name) => name || brand.appName,
     billingUrl: brand.billingUrl ?? brand.appUrl,

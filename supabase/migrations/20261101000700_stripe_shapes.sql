@@ -19,6 +19,22 @@ $$;
 
 comment on function billing_private.stripe_id is 'Id behind a reference, expanded ({"id": …}) or not ("…"); null for null.';
 
+create function billing_private.names_customer(p_object jsonb)
+returns boolean
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    billing_private.stripe_id(p_object -> 'customer'), billing_private.stripe_id(p_object -> 'customer_account')
+  ) is not null;
+end;
+$$;
+
+comment on function billing_private.names_customer is
+  'Whether an object says whose it is: by customer, or since 2025-12-15.clover by customer_account, the Account (v2) that is the customer.';
+
 create function billing_private.event_customer(p_object jsonb, p_previous jsonb)
 returns text
 language plpgsql
@@ -156,36 +172,86 @@ $$;
 
 comment on function billing_private.invoice_discount is 'Discount of an invoice, minor units: sum of total_discount_amounts.';
 
+create function billing_private.paying_object(p_payment jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    billing_private.stripe_id(p_payment -> 'payment_intent'),
+    billing_private.stripe_id(p_payment -> 'charge'),
+    billing_private.stripe_id(p_payment -> 'payment_record')
+  );
+end;
+$$;
+
+comment on function billing_private.paying_object is
+  'What an invoice payment''s payment names: a PaymentIntent, a charge that has none, or a payment record, by which money came past Stripe.';
+
+create function billing_private.paid_past_stripe(p_invoice jsonb)
+returns bigint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  if billing_private.invoice_status(p_invoice) is distinct from 'paid' or not p_invoice ? 'paid' then
+    return null;
+  elsif p_invoice -> 'paid_out_of_band' = 'true' then
+    return nullif(coalesce(nullif((p_invoice ->> 'amount_paid')::bigint, 0), (p_invoice ->> 'amount_due')::bigint), 0);
+  elsif p_invoice ? 'charge'
+    and not p_invoice ? 'paid_out_of_band'
+    and coalesce(billing_private.stripe_id(p_invoice -> 'payment_intent'), billing_private.stripe_id(p_invoice -> 'charge')) is null
+  then
+    return nullif((p_invoice ->> 'amount_paid')::bigint, 0);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.paid_past_stripe is
+  'What an invoice got past Stripe (minor units) as payloads before 2025-03-31.basil tell it: by paid_out_of_band, with amount_paid still 0, or before there was that by naming no payment at all. Null otherwise; since then a payment record pays it.';
+
 create function billing_private.invoice_payment_links(p_invoice jsonb)
 returns table (payment_id text, amount_paid bigint)
 language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
+declare
+  past_stripe bigint;
 begin
   -- New: payments.data[].payment, only when expanded; an invoice may have several.
   if jsonb_typeof(p_invoice #> '{payments,data}') = 'array' then
     return query
       select
-        coalesce(billing_private.stripe_id(p #> '{payment,payment_intent}'), billing_private.stripe_id(p #> '{payment,charge}')),
+        billing_private.paying_object(p -> 'payment'),
         case when p ->> 'status' = 'paid' then (p ->> 'amount_paid')::bigint end
       from jsonb_array_elements(p_invoice #> '{payments,data}') as p
       order by 1;
     return;
   end if;
-  -- Old: payment_intent, or charge from the time before PaymentIntents. Money out of band did not come by it.
+  -- Old: payment_intent, or charge from the time before PaymentIntents. Money past Stripe goes by the invoice's id.
+  past_stripe := billing_private.paid_past_stripe(p_invoice);
   payment_id := coalesce(billing_private.stripe_id(p_invoice -> 'payment_intent'), billing_private.stripe_id(p_invoice -> 'charge'));
   if payment_id is not null then
-    if billing_private.invoice_status(p_invoice) = 'paid' and p_invoice -> 'paid_out_of_band' is distinct from 'true' then
+    if billing_private.invoice_status(p_invoice) = 'paid' and past_stripe is null then
       amount_paid := (p_invoice ->> 'amount_paid')::bigint;
     end if;
+    return next;
+  end if;
+  if past_stripe is not null then
+    payment_id := p_invoice ->> 'id';
+    amount_paid := past_stripe;
     return next;
   end if;
 end;
 $$;
 
 comment on function billing_private.invoice_payment_links is
-  'Payments an invoice names and what each brought it (minor units; null while unpaid): under payments since 2025-03-31.basil, and only when expanded; payment_intent or charge before.';
+  'Payments an invoice names and what each brought it (minor units; null while unpaid): under payments since 2025-03-31.basil, and only when expanded; payment_intent or charge before, and the invoice itself for money that came past Stripe.';
 
 create function billing_private.payment_invoice(p_payment jsonb)
 returns text
@@ -201,6 +267,44 @@ $$;
 comment on function billing_private.payment_invoice is
   'Invoice a PaymentIntent or charge pays: its invoice field, gone since 2025-03-31.basil; null there, where invoice_payment.paid tells it.';
 
+create function billing_private.payment_intent_status(p_intent jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case p_intent ->> 'status'
+    when 'requires_source' then 'requires_payment_method'
+    when 'requires_source_action' then 'requires_action'
+    else p_intent ->> 'status'
+  end;
+end;
+$$;
+
+comment on function billing_private.payment_intent_status is
+  'Status of a PaymentIntent: requires_payment_method and requires_action were requires_source and requires_source_action before 2019-02-11.';
+
+create function billing_private.charge_status(p_charge jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    -- A hold that was let go, or ran out: Stripe calls it succeeded and refunded.
+    when p_charge -> 'captured' = 'false' and p_charge -> 'refunded' = 'true' then 'canceled'
+    when p_charge ->> 'status' = 'paid' then 'succeeded'
+    when p_charge ->> 'status' is null and p_charge ? 'paid' then case when p_charge -> 'paid' = 'true' then 'succeeded' else 'failed' end
+    else p_charge ->> 'status'
+  end;
+end;
+$$;
+
+comment on function billing_private.charge_status is
+  'Status of a charge: succeeded was called paid before 2015-02-18, and before there was a status only the boolean paid told; canceled for a hold that was let go.';
+
 create function billing_private.amount_of_charge(p_charge jsonb)
 returns bigint
 language plpgsql
@@ -209,7 +313,7 @@ set search_path = ''
 as $$
 begin
   return case
-    when p_charge ->> 'status' is distinct from 'succeeded' or p_charge -> 'captured' = 'false' then 0
+    when billing_private.charge_status(p_charge) is distinct from 'succeeded' or p_charge -> 'captured' = 'false' then 0
     else coalesce((p_charge ->> 'amount_captured')::bigint, (p_charge ->> 'amount')::bigint)
   end;
 end;
@@ -217,6 +321,94 @@ $$;
 
 comment on function billing_private.amount_of_charge is
   'What a charge brought, minor units: amount_captured (since 2020; amount before), and nothing while it is only reserved.';
+
+create function billing_private.card_details(p_type text, p_holder jsonb)
+returns jsonb
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- Cards in an online form and cards at a terminal; a bank account has four last digits too, and is no card.
+  return case when p_type in ('card', 'card_present', 'interac_present') then nullif(p_holder -> p_type, 'null') end;
+end;
+$$;
+
+comment on function billing_private.card_details is
+  'The card of a payment method, or of what describes one (brand, last4, …): under card, card_present or interac_present by its type. Null for what is no card.';
+
+create function billing_private.card_brand(p_brand text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case lower(p_brand) when 'american express' then 'amex' when 'diners club' then 'diners' else lower(p_brand) end;
+end;
+$$;
+
+comment on function billing_private.card_brand is 'Brand of a card as payment methods write it: visa, amex. The older card objects write Visa, American Express.';
+
+create function billing_private.method_of_charge(p_charge jsonb, out type text, out brand text, out last4 text)
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  details constant jsonb := nullif(p_charge -> 'payment_method_details', 'null');
+  source constant jsonb := coalesce(nullif(p_charge -> 'source', 'null'), nullif(p_charge -> 'card', 'null'));
+  card jsonb;
+begin
+  if details ->> 'type' is not null then
+    type := details ->> 'type';
+    card := billing_private.card_details(type, details);
+  elsif source ->> 'object' = 'source' then
+    type := source ->> 'type';
+    card := billing_private.card_details(type, source);
+  else
+    type := case source ->> 'object' when 'card' then 'card' when 'bank_account' then 'ach_debit' end;
+    card := case when type = 'card' then source end;
+  end if;
+  brand := billing_private.card_brand(card ->> 'brand');
+  last4 := card ->> 'last4';
+end;
+$$;
+
+comment on function billing_private.method_of_charge is
+  'What a charge was paid with: payment_method_details since 2018; source before, a card, a bank account or a Source; card before 2015-02-18. brand and last4 of cards only.';
+
+create function billing_private.money(p_amount jsonb)
+returns bigint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return (p_amount ->> 'value')::bigint;
+end;
+$$;
+
+comment on function billing_private.money is 'Minor units of an amount that Stripe writes as {value, currency}, as payment records do.';
+
+create function billing_private.payment_record_status(p_record jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when billing_private.money(p_record -> 'amount_guaranteed') > 0 then 'succeeded'
+    when billing_private.money(p_record -> 'amount_canceled') > 0 then 'canceled'
+    when billing_private.money(p_record -> 'amount_failed') > 0 then 'failed'
+    else 'pending'
+  end;
+end;
+$$;
+
+comment on function billing_private.payment_record_status is
+  'Status of a payment record, which has amounts and no status: succeeded once something of it is guaranteed; canceled, failed, pending.';
 
 create function billing_private.payment_of(p_object jsonb)
 returns text
@@ -235,6 +427,44 @@ $$;
 
 comment on function billing_private.payment_of is
   'Payment a refund or dispute is about: its payment_intent, also where the charge is expanded, else the charge.';
+
+create function billing_private.dispute_movements(p_dispute jsonb, out withdrawn bigint, out reinstated bigint)
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  currency constant text := p_dispute ->> 'currency';
+  amount constant bigint := (p_dispute ->> 'amount')::bigint;
+  moved record;
+begin
+  select
+    coalesce(bool_and(b.value ->> 'currency' = currency), false) as is_comparable,
+    count(*) filter (where b.amount < 0) as times_withdrawn,
+    count(*) filter (where b.amount > 0) as times_reinstated,
+    coalesce(-sum(b.amount) filter (where b.amount < 0), 0) as withdrawn,
+    coalesce(sum(b.amount) filter (where b.amount > 0), 0) as reinstated
+  into moved
+  from (
+    select e.value, (e.value ->> 'amount')::bigint as amount
+    from jsonb_array_elements(
+      case when jsonb_typeof(p_dispute -> 'balance_transactions') = 'array' then p_dispute -> 'balance_transactions' else '[]' end
+    ) as e
+    where jsonb_typeof(e.value) = 'object'
+  ) as b;
+  if moved.is_comparable then
+    withdrawn := moved.withdrawn;
+    reinstated := moved.reinstated;
+  else
+    -- The balance is in another currency, and its rate moves: all of it went, or came back.
+    withdrawn := amount * moved.times_withdrawn;
+    reinstated := amount * moved.times_reinstated;
+  end if;
+end;
+$$;
+
+comment on function billing_private.dispute_movements is
+  'What a dispute took from the balance and gave back, as its balance_transactions say (minor units of the dispute''s currency, without fees); 0 where they say nothing.';
 
 create function billing_private.default_payment_method(p_customer jsonb)
 returns text

@@ -54,22 +54,42 @@ begin
     when 'refund canceled' then 5
     when 'dispute warning_needs_response' then 2
     when 'dispute warning_under_review' then 2
-    when 'dispute warning_closed' then 5
-    when 'dispute won' then 5
-    when 'dispute lost' then 5
-    -- It has no status; detached it has no customer either.
-    when 'payment_method ' then case when coalesce(p_object -> 'customer', 'null') = 'null' then 5 else 3 end
+    when 'dispute needs_response' then 3
+    when 'dispute under_review' then 3
+    -- It has no status; detached it is nobody's.
+    when 'payment_method ' then case when billing_private.names_customer(p_object) then 3 else 5 end
     when 'payment_intent succeeded' then 5
     when 'payment_intent canceled' then 5
     when 'checkout.session complete' then 5
     when 'checkout.session expired' then 5
-    else 3
+    -- A decision of the bank, and what follows one: an appeal, whatever Stripe adds.
+    else case when p_object ->> 'object' = 'dispute' then 5 else 3 end
   end;
 end;
 $$;
 
 comment on function billing_private.event_rank is
-  'Order of two events of one object in the same second, as far as type and status tell it: 1 created, 2 to 4 on the way, 5 terminal state, 9 deleted. Statuses that Stripe can leave again share a rank.';
+  'Order of two events of one object in the same second, as far as type and status tell it: 1 created, 2 to 4 on the way, 5 a state that is seldom left, 9 deleted. Statuses that follow each other either way share a rank. Where an update says that it left a higher rank, ranks tell nothing, see leaves_rank.';
+
+create function billing_private.leaves_rank(p_type text, p_object jsonb, p_previous jsonb)
+returns boolean
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- A lost dispute is appealed, a closed inquiry becomes a dispute, an invoice whose payment was detached is open again.
+  return coalesce(
+    jsonb_typeof(p_previous -> 'status') = 'string'
+      and billing_private.event_rank(p_type, p_object || jsonb_build_object('status', p_previous -> 'status'))
+        > billing_private.event_rank(p_type, p_object),
+    false
+  );
+end;
+$$;
+
+comment on function billing_private.leaves_rank is
+  'Whether an update says by its previous_attributes that the object left a status of a higher rank than the one it has now.';
 
 create function billing_private.attributes_match(p_object jsonb, p_previous jsonb)
 returns boolean
@@ -123,13 +143,14 @@ declare
 begin
   select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
 
-  with received as (
+  with told as (
     select
       e.id,
       u.data -> 'object' as object,
       nullif(nullif(u.data -> 'previous_attributes', 'null'), '{}') as previous,
       -- A deletion that comes with the last state is one terminal state among others: which came last, its edits tell.
-      least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank
+      least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank,
+      billing_private.leaves_rank(e.type, u.data -> 'object', u.data -> 'previous_attributes') as leaves_rank
     from billing.webhook_events as e
     -- Stored payloads are compressed: each is unpacked once.
     cross join lateral (select e.payload -> 'data' as data offset 0) as u
@@ -140,6 +161,15 @@ begin
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
       and u.data #> '{object,deleted}' is distinct from 'true'
+  ),
+  received as (
+    select
+      t.id,
+      t.object,
+      t.previous,
+      -- Once a higher rank was left within the second, only previous_attributes tell what came after what.
+      case when t.rank > 1 and bool_or(t.leaves_rank) over () then 5 else t.rank end as rank
+    from told as t
   ),
   -- What is kept counts as long as all it is of are among the highest; what has come since is new to it.
   highest as (
@@ -392,3 +422,19 @@ $$;
 
 comment on function billing_private.ask_stripe is
   'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
+
+create function billing_private.ask_stripe_for(p_object text, p_id text, p_event billing.webhook_events)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.enqueue(
+    'refresh',
+    concat_ws(':', 'refresh', p_id, extract(epoch from p_event.created)::bigint),
+    jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id, 'account', p_event.account)),
+    p_event.received_at
+  );
+$$;
+
+comment on function billing_private.ask_stripe_for is
+  'Owes a read of another object than the event''s own, which the event names and no event tells of.';

@@ -277,6 +277,31 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead).';
 
+create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.failed_webhooks as f (event_id, status, attempts, error, first_failed_at, last_failed_at)
+  values (p_event.id, 'quarantined', 0, jsonb_build_object('message', p_reason), p_now, p_now)
+  on conflict (event_id) do update
+    set status = excluded.status, next_attempt_at = null, resolved_at = null, error = excluded.error;
+  -- One event may be a test that went astray; it may as well be the first of all there will ever be.
+  perform billing_private.alert(
+    case
+      when p_event.livemode = coalesce((select s.livemode from billing.settings as s), false) then 'quarantined_account'
+      else 'quarantined_livemode'
+    end,
+    jsonb_build_object('event_id', p_event.id, 'type', p_event.type, 'reason', p_reason),
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.quarantine is
+  'Withholds an event that does not belong here, with the reason, and owes an alert from the first one on: one per cause (mode, account) and hour.';
+
 create function billing_private.tg_webhook_events__after_insert()
 returns trigger
 language plpgsql
@@ -293,8 +318,7 @@ begin
   if reason is null then
     outcome := billing_private.project_event(event, event.received_at);
   else
-    insert into billing.failed_webhooks (event_id, status, attempts, error, first_failed_at, last_failed_at)
-    values (event.id, 'quarantined', 0, jsonb_build_object('message', reason), event.received_at, event.received_at);
+    perform billing_private.quarantine(event, reason, event.received_at);
   end if;
   return null;
 end;

@@ -20,11 +20,14 @@ begin
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
     -- It failed before settings said so: what may not come in by the front door may not come in by this one.
-    update billing.failed_webhooks as f
-    set status = 'quarantined', next_attempt_at = null, error = jsonb_build_object('message', reason)
-    where f.event_id = p_event_id;
+    perform billing_private.quarantine(event, reason, p_now);
     return 'quarantined';
   end if;
+  -- What is in quarantine speaks for nothing, so it is let out before it is projected: from here on it counts as if it
+  -- had been received just now, also among the other events of its second.
+  update billing.failed_webhooks as f
+  set status = 'retrying', next_attempt_at = p_now
+  where f.event_id = p_event_id and f.status = 'quarantined';
   outcome := billing_private.project_event(event, p_now);
   if outcome = 'processed' then
     update billing.failed_webhooks as f

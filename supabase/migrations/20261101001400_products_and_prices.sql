@@ -27,6 +27,10 @@ create table billing.prices (
   unit_amount_decimal numeric,
   type text,
   billing_scheme text,
+  tiers_mode text,
+  tiers jsonb,
+  transform_quantity jsonb,
+  currency_options jsonb,
   recurring jsonb,
   nickname text,
   lookup_key text,
@@ -41,6 +45,11 @@ comment on table billing.prices is 'One row per Stripe price.';
 comment on column billing.prices.product is 'Product (billing.products.id) it is a price of. No foreign key: Stripe may send the price first.';
 comment on column billing.prices.unit_amount is 'Minor units of currency; null for tiered prices and fractions of a minor unit.';
 comment on column billing.prices.unit_amount_decimal is 'The same with up to 12 decimals of a minor unit.';
+comment on column billing.prices.billing_scheme is 'per_unit or tiered. A custom price, where the buyer names the amount, has no unit_amount.';
+comment on column billing.prices.tiers_mode is 'graduated: each tier''s units at its price; volume: all units at the price of the tier the quantity is in.';
+comment on column billing.prices.tiers is 'up_to, unit_amount, flat_amount of each tier, where Stripe was asked for them: events do not carry them. Null: not known.';
+comment on column billing.prices.transform_quantity is 'divide_by and round (up, down): units are billed in packages.';
+comment on column billing.prices.currency_options is 'Amounts in further currencies, where Stripe was asked for them: events do not carry them. Null: not known.';
 comment on column billing.prices.recurring is 'interval, interval_count, usage_type; null for a one-time price.';
 
 create index prices_by_product on billing.prices (product);
@@ -108,8 +117,8 @@ begin
     update billing.prices as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
   elsif o is not null then
     insert into billing.prices as p (
-      id, product, active, currency, unit_amount, unit_amount_decimal, type, billing_scheme, recurring, nickname,
-      lookup_key, tax_behavior, metadata, livemode, created, deleted_at
+      id, product, active, currency, unit_amount, unit_amount_decimal, type, billing_scheme, tiers_mode, tiers, transform_quantity,
+      currency_options, recurring, nickname, lookup_key, tax_behavior, metadata, livemode, created, deleted_at
     )
     values (
       p_event.object_id,
@@ -120,6 +129,10 @@ begin
       (o ->> 'unit_amount_decimal')::numeric,
       o ->> 'type',
       o ->> 'billing_scheme',
+      o ->> 'tiers_mode',
+      nullif(o -> 'tiers', 'null'),
+      nullif(o -> 'transform_quantity', 'null'),
+      nullif(o -> 'currency_options', 'null'),
       nullif(o -> 'recurring', 'null'),
       o ->> 'nickname',
       o ->> 'lookup_key',
@@ -138,6 +151,11 @@ begin
         unit_amount_decimal = excluded.unit_amount_decimal,
         type = excluded.type,
         billing_scheme = excluded.billing_scheme,
+        tiers_mode = excluded.tiers_mode,
+        -- Expanded only when read. Tiers never change; an edit that does not show the currencies takes none away.
+        tiers = coalesce(excluded.tiers, p.tiers),
+        transform_quantity = excluded.transform_quantity,
+        currency_options = coalesce(excluded.currency_options, p.currency_options),
         recurring = excluded.recurring,
         nickname = excluded.nickname,
         lookup_key = excluded.lookup_key,
@@ -146,8 +164,103 @@ begin
         livemode = excluded.livemode,
         created = excluded.created,
         deleted_at = excluded.deleted_at;
+    if o ->> 'billing_scheme' = 'tiered'
+      and p_event.id is not null
+      and accepted.deleted_at is null
+      and not exists (select from billing.prices as p where p.id = p_event.object_id and p.tiers is not null)
+    then
+      perform billing_private.ask_stripe(p_event, 'tiers');
+    end if;
   end if;
 end;
 $$;
 
-comment on function billing_private.project_price is 'Handler: price.created, updated, deleted.';
+comment on function billing_private.project_price is
+  'Handler: price.created, updated, deleted. What a tiered price costs no event tells: its tiers are read from Stripe once.';
+
+create function billing_private.decimal_amount(p_holder jsonb, p_field text)
+returns numeric
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce((p_holder ->> (p_field || '_decimal'))::numeric, (p_holder ->> p_field)::numeric);
+end;
+$$;
+
+comment on function billing_private.decimal_amount is
+  'An amount of a price or tier: <field>_decimal, which has fractions of a minor unit, else <field>.';
+
+create function billing_private.tiered_amount(p_tiers jsonb, p_mode text, p_quantity numeric)
+returns numeric
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  tier record;
+  below numeric := 0;
+  total numeric := 0;
+begin
+  for tier in
+    select
+      (t.value ->> 'up_to')::numeric as up_to,
+      coalesce(billing_private.decimal_amount(t.value, 'unit_amount'), 0) as unit_amount,
+      coalesce(billing_private.decimal_amount(t.value, 'flat_amount'), 0) as flat_amount
+    from jsonb_array_elements(case when jsonb_typeof(p_tiers) = 'array' then p_tiers end) as t
+    order by 1 nulls last
+  loop
+    if p_mode = 'volume' then
+      total := tier.unit_amount * p_quantity + tier.flat_amount;
+    else
+      total := total + tier.unit_amount * greatest(least(p_quantity, coalesce(tier.up_to, p_quantity)) - below, 0) + tier.flat_amount;
+      below := tier.up_to;
+    end if;
+    if tier.up_to is null or p_quantity <= tier.up_to then
+      return total;
+    end if;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tiered_amount is
+  'What a quantity costs in tiers (minor units), as Stripe counts: graduated adds up each tier that is reached, volume takes the tier the quantity is in; a flat amount is due once its tier applies, the first one''s even for nothing. Null where no tier holds the quantity, or none is known.';
+
+create function billing_private.price_amount(p_price billing.prices, p_quantity bigint, p_currency text)
+returns numeric
+language plpgsql
+immutable
+-- Definer: the overviews are read by service_role, who has no way into this schema. It reads its arguments only.
+security definer
+set search_path = ''
+as $$
+declare
+  divide_by constant numeric := (p_price.transform_quantity ->> 'divide_by')::numeric;
+  units numeric := p_quantity;
+  holder jsonb;
+begin
+  if p_price.recurring ->> 'usage_type' = 'metered' then
+    return null; -- costs what will be used
+  elsif p_currency is null or p_currency = p_price.currency then
+    holder := jsonb_build_object(
+      'unit_amount', p_price.unit_amount, 'unit_amount_decimal', p_price.unit_amount_decimal, 'tiers', p_price.tiers
+    );
+  else
+    holder := p_price.currency_options -> p_currency;
+  end if;
+  if divide_by > 0 then
+    units := case when p_price.transform_quantity ->> 'round' = 'down' then floor(units / divide_by) else ceil(units / divide_by) end;
+  end if;
+  if p_price.billing_scheme = 'tiered' then
+    return billing_private.tiered_amount(holder -> 'tiers', p_price.tiers_mode, units);
+  end if;
+  return billing_private.decimal_amount(holder, 'unit_amount') * units;
+end;
+$$;
+
+comment on function billing_private.price_amount is
+  'What a quantity of a price costs per period in a currency, before discounts and tax (minor units, with fractions). Null where that cannot be told: metered, a price the buyer names, tiers or another currency''s amounts that Stripe was not asked for.';
+
+grant execute on function billing_private.price_amount(billing.prices, bigint, text) to service_role;

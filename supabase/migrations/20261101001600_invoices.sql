@@ -63,6 +63,7 @@ create table billing.invoice_payments (
   invoice text not null,
   payment_intent text,
   charge text,
+  payment_record text,
   amount_paid bigint,
   amount_requested bigint,
   currency text,
@@ -75,7 +76,8 @@ create table billing.invoice_payments (
 
 comment on table billing.invoice_payments is 'Which payment pays which invoice, one row per Stripe InvoicePayment (since API 2025-03-31.basil).';
 comment on column billing.invoice_payments.invoice is 'Invoice (billing.invoices.id).';
-comment on column billing.invoice_payments.payment_intent is 'Payment (billing.payments.id); null where a charge without one, or money out of band, paid.';
+comment on column billing.invoice_payments.payment_intent is 'Payment (billing.payments.id); null where a charge without one, or a payment record, paid: those are payments under their own id.';
+comment on column billing.invoice_payments.payment_record is 'Payment record of money that came past Stripe: by another processor, by transfer, in cash.';
 comment on column billing.invoice_payments.amount_paid is 'Minor units of currency.';
 
 create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
@@ -209,10 +211,17 @@ declare
   invoice constant jsonb := p_event.payload #> '{data,object}';
   link record;
 begin
-  for link in select * from billing_private.invoice_payment_links(invoice) order by payment_id loop
+  -- The turns of charges and records come before those of PaymentIntents, so that no two wait for each other.
+  for link in
+    select * from billing_private.invoice_payment_links(invoice) as l order by l.payment_id like 'pi\_%', l.payment_id
+  loop
     perform billing_private.link_payment(
       link.payment_id, invoice, p_event.object_id, link.amount_paid, invoice ->> 'currency',
-      to_timestamp((invoice #>> '{status_transitions,paid_at}')::double precision)
+      coalesce(
+        to_timestamp((invoice #>> '{status_transitions,paid_at}')::double precision),
+        -- Versions that told of no such moment: the first event that says it is paid.
+        case when link.payment_id = p_event.object_id then p_event.created end
+      )
     );
   end loop;
 end;
@@ -230,17 +239,22 @@ declare
   o constant jsonb := billing_private.accept_object(p_event);
   payment_intent constant text := billing_private.stripe_id(o #> '{payment,payment_intent}');
   charge constant text := billing_private.stripe_id(o #> '{payment,charge}');
+  payment_record constant text := billing_private.stripe_id(o #> '{payment,payment_record}');
 begin
   if o is null then
     return;
   end if;
   insert into billing.invoice_payments as i
-    (id, invoice, payment_intent, charge, amount_paid, amount_requested, currency, status, is_default, paid_at, livemode, created)
+    (
+      id, invoice, payment_intent, charge, payment_record, amount_paid, amount_requested, currency, status, is_default, paid_at, livemode,
+      created
+    )
   values (
     p_event.object_id,
     billing_private.stripe_id(o -> 'invoice'),
     payment_intent,
     charge,
+    payment_record,
     (o ->> 'amount_paid')::bigint,
     (o ->> 'amount_requested')::bigint,
     o ->> 'currency',
@@ -255,6 +269,7 @@ begin
       invoice = excluded.invoice,
       payment_intent = excluded.payment_intent,
       charge = excluded.charge,
+      payment_record = excluded.payment_record,
       amount_paid = excluded.amount_paid,
       amount_requested = excluded.amount_requested,
       currency = excluded.currency,
@@ -264,8 +279,12 @@ begin
       livemode = excluded.livemode,
       created = excluded.created;
 
+  if payment_intent is null and charge is null and payment_record is not null then
+    -- No event tells of a payment record: what it was paid with, and what went back of it, is read.
+    perform billing_private.ask_stripe_for('payment_record', payment_record, p_event);
+  end if;
   perform billing_private.link_payment(
-    coalesce(payment_intent, charge),
+    billing_private.paying_object(o -> 'payment'),
     o,
     billing_private.stripe_id(o -> 'invoice'),
     case when o ->> 'status' = 'paid' then coalesce((o ->> 'amount_paid')::bigint, (o ->> 'amount_requested')::bigint) end,

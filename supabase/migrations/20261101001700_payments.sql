@@ -1,8 +1,8 @@
 -- Payments: one row per movement of money, whoever told of it first.
 -- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
--- A PaymentIntent speaks first; where none was heard, its charge; where neither was, the invoice that was paid.
+-- A PaymentIntent speaks first; where none was heard, its charge; then a payment record; then the invoice that was paid.
 -- What was taken of it again: see money_back.
--- Reads: payment_intent.*, charge.*, invoices and invoice payments. Writes: payment_sources, payments.
+-- Reads: payment_intent.*, charge.*, payment records, invoices and invoice payments. Writes: payment_sources, payments.
 
 create table billing.payments (
   id text primary key,
@@ -18,6 +18,7 @@ create table billing.payments (
   outcome text not null default 'pending',
   is_one_time boolean not null default true,
   payment_method text,
+  payment_method_type text,
   latest_charge text,
   card_brand text,
   card_last4 text,
@@ -36,21 +37,22 @@ create table billing.payments (
 );
 
 comment on table billing.payments is
-  'One row per movement of money: a PaymentIntent, or a charge that has none. Amounts are in the minor unit of currency.';
-comment on column billing.payments.id is 'PaymentIntent (pi_…), or charge (ch_…, py_…) where there is no PaymentIntent.';
+  'One row per movement of money: a PaymentIntent, or what has none: a charge, a payment record, an invoice paid past Stripe. Amounts are in the minor unit of currency.';
+comment on column billing.payments.id is 'PaymentIntent (pi_…); where there is none, charge (ch_…, py_…), or payment record of money that came past Stripe; the invoice (in_…) where an API version before 2025-03-31.basil says no more than that it was paid out of band.';
 comment on column billing.payments.customer is 'Customer (billing.customers.id); null for a guest.';
 comment on column billing.payments.invoice_id is 'Invoice it pays (billing.invoices.id), learnt from whichever event knows it; null for a one-time payment.';
 comment on column billing.payments.amount is 'What was asked for.';
 comment on column billing.payments.amount_received is 'What came in.';
 comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a reservation that was let go.';
 comment on column billing.payments.amount_disputed is 'What the bank holds back while a dispute is open. An inquiry holds nothing back.';
-comment on column billing.payments.amount_lost is 'What lost disputes took.';
+comment on column billing.payments.amount_lost is 'What lost disputes took, and keep during an appeal.';
 comment on column billing.payments.status is 'Of the PaymentIntent: requires_payment_method, requires_action, processing, succeeded, canceled, …; of the charge where there is none.';
 comment on column billing.payments.outcome is
   'What became of the money, whatever status says: pending, failed, canceled: nothing came in; paid; partially_refunded, refunded; disputed: a dispute is open; lost: a dispute was.';
 comment on column billing.payments.is_one_time is
   'No invoice is known to be paid by it. Since API 2025-03-31.basil only invoice_payment.paid names the invoice. A payment for an invoice without a subscription has that invoice.';
 comment on column billing.payments.paid_at is 'When the money came in (UTC): created of its charge, else when its invoice was paid; null while nothing did.';
+comment on column billing.payments.payment_method_type is 'Stripe''s type of what it was paid with: card, card_present, us_bank_account, custom, …; null where nothing tells. The card_ columns are null for what is no card.';
 comment on column billing.payments.latest_charge is 'Its charge: the one that succeeded, else the newest.';
 comment on column billing.payments.failure_code is 'Why the latest attempt failed, as far as the payer may be told: a code that emails explain, else generic_decline. What Stripe said is in billing.payment_failures.';
 
@@ -71,6 +73,7 @@ create table billing_private.payment_sources (
   currency text,
   status text,
   payment_method text,
+  payment_method_type text,
   card_brand text,
   card_last4 text,
   failure_code text,
@@ -83,13 +86,17 @@ create table billing_private.payment_sources (
   canceled_at timestamptz,
   as_of timestamptz,
   primary key (payment_id, kind, object_id),
-  constraint kind_is_known check (kind in ('payment_intent', 'charge', 'invoice', 'refund', 'dispute'))
+  constraint kind_is_known check (kind in ('payment_intent', 'charge', 'payment_record', 'invoice', 'refund', 'dispute'))
 );
 
 comment on table billing_private.payment_sources is
   'What one Stripe object says about one payment. billing.payments is computed from these rows and from nothing else.';
-comment on column billing_private.payment_sources.amount is 'Minor units; null for an invoice that names the payment and is not paid: a link and no money yet. Of a refund or dispute, what it is about.';
+comment on column billing_private.payment_sources.amount is 'Minor units; null for an invoice that names the payment and is not paid, or a payment record that only names its PaymentIntent: a link and no money yet. Of a refund, what it is about; of a dispute, what is away because of it.';
+comment on column billing_private.payment_sources.status is 'Stripe''s; of a dispute whether its money is disputed, lost, or back.';
 comment on column billing_private.payment_sources.as_of is 'created of the event that said so (UTC); of charges, refunds and disputes.';
+
+-- Whose charge or payment record is it? See payment_of_source.
+create index payment_sources_by_object on billing_private.payment_sources (object_id) where kind in ('charge', 'payment_record');
 
 alter table billing.payments enable row level security;
 alter table billing_private.payment_sources enable row level security;
@@ -104,49 +111,54 @@ declare
   source billing_private.payment_sources;
   intent billing_private.payment_sources;
   charge billing_private.payment_sources;
+  report billing_private.payment_sources;
   bill billing_private.payment_sources;
   payment billing.payments;
   is_contested boolean := false;
 begin
-  -- A PaymentIntent has a charge per attempt: the last one read here counts, which is the one that succeeded, else
-  -- the newest.
+  -- A PaymentIntent has a charge per attempt: the last one read here counts, which is the one that succeeded (or was let
+  -- go again), else the newest.
   for source in
     select *
     from billing_private.payment_sources as s
     where s.payment_id = p_payment_id
-    order by s.status is not distinct from 'succeeded', s.created, s.object_id collate "C"
+    order by coalesce(s.status in ('succeeded', 'canceled'), false), s.created, s.object_id collate "C"
   loop
     case source.kind
       when 'payment_intent' then intent := source;
       when 'charge' then charge := source;
+      when 'payment_record' then report := source;
       when 'invoice' then bill := source;
       else is_contested := true;
     end case;
   end loop;
 
   payment.id := p_payment_id;
-  payment.customer := coalesce(intent.customer, charge.customer, bill.customer);
+  payment.customer := coalesce(intent.customer, charge.customer, report.customer, bill.customer);
   payment.invoice_id := coalesce(intent.invoice_id, charge.invoice_id, bill.object_id);
-  payment.amount := coalesce(intent.amount, charge.amount, bill.amount);
-  payment.amount_received := coalesce(intent.amount_received, charge.amount_received, bill.amount_received);
-  payment.currency := coalesce(intent.currency, charge.currency, bill.currency);
-  payment.status := coalesce(intent.status, billing_private.payment_status_of_charge(charge), bill.status);
-  payment.payment_method := coalesce(intent.payment_method, charge.payment_method);
+  payment.amount := coalesce(intent.amount, charge.amount, report.amount, bill.amount);
+  payment.amount_received := coalesce(intent.amount_received, charge.amount_received, report.amount_received, bill.amount_received);
+  payment.currency := coalesce(intent.currency, charge.currency, report.currency, bill.currency);
+  payment.status := coalesce(intent.status, billing_private.payment_status_of_charge(charge), report.status, bill.status);
+  payment.payment_method := coalesce(intent.payment_method, charge.payment_method, report.payment_method);
+  payment.payment_method_type := coalesce(charge.payment_method_type, report.payment_method_type);
   payment.latest_charge := charge.object_id;
-  payment.card_brand := charge.card_brand;
-  payment.card_last4 := charge.card_last4;
+  payment.card_brand := coalesce(charge.card_brand, report.card_brand);
+  payment.card_last4 := coalesce(charge.card_last4, report.card_last4);
   payment.failure_code := coalesce(intent.failure_code, case when intent.payment_id is null then charge.failure_code end);
   payment.receipt_url := charge.receipt_url;
-  payment.description := coalesce(intent.description, charge.description);
-  payment.metadata := coalesce(intent.metadata, charge.metadata, '{}');
-  payment.livemode := coalesce(intent.livemode, charge.livemode, bill.livemode);
-  payment.created := coalesce(intent.created, charge.created, bill.created);
+  payment.description := coalesce(intent.description, charge.description, report.description);
+  payment.metadata := coalesce(intent.metadata, charge.metadata, report.metadata, '{}');
+  payment.livemode := coalesce(intent.livemode, charge.livemode, report.livemode, bill.livemode);
+  payment.created := coalesce(intent.created, charge.created, report.created, bill.created);
   payment.canceled_at := intent.canceled_at;
   payment.is_one_time := payment.invoice_id is null;
   if payment.amount_received > 0 then
-    payment.paid_at := coalesce(case when charge.status = 'succeeded' then charge.created end, bill.created, intent.created);
+    payment.paid_at := coalesce(
+      case when charge.status = 'succeeded' then charge.created end, bill.created, intent.created, report.created
+    );
   end if;
-  payment.amount_refunded := coalesce(charge.amount_refunded, 0);
+  payment.amount_refunded := coalesce(charge.amount_refunded, report.amount_refunded, 0);
   payment.amount_disputed := 0;
   payment.amount_lost := 0;
   if is_contested then
@@ -241,6 +253,7 @@ begin
       outcome = excluded.outcome,
       is_one_time = excluded.is_one_time,
       payment_method = excluded.payment_method,
+      payment_method_type = excluded.payment_method_type,
       latest_charge = excluded.latest_charge,
       card_brand = excluded.card_brand,
       card_last4 = excluded.card_last4,
@@ -259,6 +272,78 @@ $$;
 comment on function billing_private.save_payment is
   'Computes a payment from its sources and stores it. Returns false while no source knows of money.';
 
+create function billing_private.payment_of_source(p_id text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_id is null or p_id like 'pi\_%' then
+    return p_id;
+  end if;
+  -- Taken before reading: whoever tells whose it is holds it until commit (see adopt_sources), so one of the two sees
+  -- the other. The turn of what names a payment comes before that of the payment.
+  perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
+  return coalesce(
+    (
+      select s.payment_id
+      from billing_private.payment_sources as s
+      where s.object_id = p_id and s.kind in ('charge', 'payment_record') and s.payment_id <> p_id
+      limit 1
+    ),
+    p_id
+  );
+end;
+$$;
+
+comment on function billing_private.payment_of_source is
+  'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself.';
+
+create function billing_private.adopt_sources(p_id text, p_payment_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_id = p_payment_id or pg_advisory_xact_lock(hashtextextended(p_id, 7306)) is null then
+    return;
+  elsif not exists (select from billing_private.payment_sources as s where s.payment_id = p_id) then
+    return;
+  end if;
+  update billing_private.payment_sources as s
+  set payment_id = p_payment_id
+  where s.payment_id = p_id
+    and not exists (
+      select
+      from billing_private.payment_sources as t
+      where t.payment_id = p_payment_id and t.kind = s.kind and t.object_id = s.object_id
+    );
+  delete from billing_private.payment_sources as s where s.payment_id = p_id;
+  update billing.refunds as r set payment_id = p_payment_id where r.payment_id = p_id;
+  update billing.disputes as d set payment_id = p_payment_id where d.payment_id = p_id;
+  delete from billing.payments as p where p.id = p_id;
+end;
+$$;
+
+comment on function billing_private.adopt_sources is
+  'A charge or payment record turns out to belong to a PaymentIntent: what was said of it before (a refund, a dispute, an invoice) is the PaymentIntent''s, so that the same money never has two rows.';
+
+create function billing_private.drop_unnamed_payment(p_invoice_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delete from billing_private.payment_sources as s where s.payment_id = p_invoice_id;
+  if found then
+    delete from billing.payments as p where p.id = p_invoice_id;
+  end if;
+end;
+$$;
+
+comment on function billing_private.drop_unnamed_payment is
+  'Takes away the payment that goes by its invoice''s id, once the object that paid the invoice is known.';
+
 create function billing_private.link_payment(
   p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
 )
@@ -266,14 +351,30 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  paid text;
 begin
   if p_payment_id is null or p_invoice_id is null then
-    return; -- paid out of band, or from the customer's balance
+    return; -- from the customer's balance
   end if;
+  if p_amount_paid is not null then
+    -- The invoice's turn: who tells of its money names the payment, or sees that somebody has.
+    perform pg_advisory_xact_lock(hashtextextended(p_invoice_id, 7306));
+    if p_payment_id <> p_invoice_id then
+      perform billing_private.drop_unnamed_payment(p_invoice_id);
+    elsif exists (
+      select
+      from billing.payments as p
+      where p.invoice_id = p_invoice_id and p.id <> p_invoice_id and p.amount_received > 0
+    ) then
+      return;
+    end if;
+  end if;
+  paid := case when p_payment_id = p_invoice_id then p_payment_id else billing_private.payment_of_source(p_payment_id) end;
   insert into billing_private.payment_sources as s
     (payment_id, kind, object_id, customer, amount, amount_received, currency, status, livemode, created)
   values (
-    p_payment_id, 'invoice', p_invoice_id, billing_private.stripe_id(p_invoice -> 'customer'), p_amount_paid, p_amount_paid, p_currency,
+    paid, 'invoice', p_invoice_id, billing_private.stripe_id(p_invoice -> 'customer'), p_amount_paid, p_amount_paid, p_currency,
     case when p_amount_paid is not null then 'succeeded' end, (p_invoice ->> 'livemode')::boolean, p_paid_at
   )
   on conflict (payment_id, kind, object_id) do update
@@ -281,9 +382,10 @@ begin
       customer = coalesce(s.customer, excluded.customer),
       amount = greatest(s.amount, excluded.amount),
       amount_received = greatest(s.amount_received, excluded.amount_received),
+      currency = coalesce(s.currency, excluded.currency),
       status = coalesce(s.status, excluded.status),
       created = least(s.created, excluded.created);
-  if not billing_private.save_payment(p_payment_id) then
+  if not billing_private.save_payment(paid) then
     return; -- no source knows of money yet
   end if;
 end;
@@ -299,9 +401,16 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
+  record_id constant text := billing_private.stripe_id(o -> 'payment_record');
 begin
   if o is null then
     return;
+  end if;
+  if record_id is not null then
+    perform billing_private.adopt_sources(record_id, p_event.object_id);
+    insert into billing_private.payment_sources (payment_id, kind, object_id)
+    values (p_event.object_id, 'payment_record', record_id)
+    on conflict (payment_id, kind, object_id) do nothing;
   end if;
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, invoice_id, amount, amount_received, currency, status, payment_method, failure_code,
@@ -316,7 +425,7 @@ begin
     (o ->> 'amount')::bigint,
     coalesce((o ->> 'amount_received')::bigint, 0),
     o ->> 'currency',
-    o ->> 'status',
+    billing_private.payment_intent_status(o),
     coalesce(billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source')),
     coalesce(o #>> '{last_payment_error,decline_code}', o #>> '{last_payment_error,code}'),
     o #>> '{last_payment_error,message}',
@@ -355,15 +464,16 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
-  paid_with constant jsonb := coalesce(nullif(o #> '{payment_method_details,card}', 'null'), o -> 'source');
+  paid_with constant record := billing_private.method_of_charge(o);
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
 begin
   if o is null then
     return;
   end if;
+  perform billing_private.adopt_sources(p_event.object_id, paid);
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
-    payment_method, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
+    payment_method, payment_method_type, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
     as_of
   )
   values (
@@ -376,10 +486,13 @@ begin
     billing_private.amount_of_charge(o),
     coalesce((o ->> 'amount_refunded')::bigint, 0),
     o ->> 'currency',
-    o ->> 'status',
-    coalesce(billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source')),
-    lower(paid_with ->> 'brand'),
-    paid_with ->> 'last4',
+    billing_private.charge_status(o),
+    coalesce(
+      billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source'), billing_private.stripe_id(o -> 'card')
+    ),
+    paid_with.type,
+    paid_with.brand,
+    paid_with.last4,
     coalesce(o #>> '{outcome,reason}', o ->> 'failure_code'),
     o ->> 'failure_message',
     o ->> 'receipt_url',
@@ -399,6 +512,7 @@ begin
       currency = excluded.currency,
       status = excluded.status,
       payment_method = excluded.payment_method,
+      payment_method_type = excluded.payment_method_type,
       card_brand = excluded.card_brand,
       card_last4 = excluded.card_last4,
       failure_code = excluded.failure_code,
@@ -414,3 +528,67 @@ end;
 $$;
 
 comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';
+
+create function billing_private.project_payment_record(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.accept_object(p_event);
+  details constant jsonb := o -> 'payment_method_details';
+  card constant jsonb := billing_private.card_details(details ->> 'type', details);
+  paid constant text := billing_private.payment_of_source(p_event.object_id);
+begin
+  if o is null then
+    return;
+  end if;
+  insert into billing_private.payment_sources as s (
+    payment_id, kind, object_id, customer, amount, amount_received, amount_refunded, currency, status, payment_method,
+    payment_method_type, card_brand, card_last4, description, metadata, livemode, created, as_of
+  )
+  values (
+    paid,
+    'payment_record',
+    p_event.object_id,
+    billing_private.stripe_id(o #> '{customer_details,customer}'),
+    coalesce(billing_private.money(o -> 'amount_requested'), billing_private.money(o -> 'amount')),
+    coalesce(billing_private.money(o -> 'amount_guaranteed'), 0),
+    coalesce(billing_private.money(o -> 'amount_refunded'), 0),
+    coalesce(o #>> '{amount_requested,currency}', o #>> '{amount,currency}'),
+    billing_private.payment_record_status(o),
+    details ->> 'payment_method',
+    details ->> 'type',
+    billing_private.card_brand(card ->> 'brand'),
+    card ->> 'last4',
+    o ->> 'description',
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    to_timestamp((o ->> 'created')::double precision),
+    p_event.created
+  )
+  on conflict (payment_id, kind, object_id) do update
+    set
+      customer = excluded.customer,
+      amount = excluded.amount,
+      amount_received = excluded.amount_received,
+      amount_refunded = excluded.amount_refunded,
+      currency = excluded.currency,
+      status = excluded.status,
+      payment_method = excluded.payment_method,
+      payment_method_type = excluded.payment_method_type,
+      card_brand = excluded.card_brand,
+      card_last4 = excluded.card_last4,
+      description = excluded.description,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      as_of = excluded.as_of;
+  if not billing_private.save_payment(paid) then
+    return; -- no source knows of money yet
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_payment_record is
+  'Handler of payment records read from Stripe, which sends no event of them: money that came by another processor, by transfer, in cash.';

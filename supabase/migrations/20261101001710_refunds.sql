@@ -37,7 +37,7 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
-  paid constant text := billing_private.payment_of(o);
+  paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
 begin
   if o is null then
     return;

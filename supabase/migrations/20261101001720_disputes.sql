@@ -1,4 +1,6 @@
 -- Disputes, as in Stripe, and what each holds back or takes of its payment.
+-- What is away is decided by the money that moved and not by a list of statuses, which Stripe adds to: a lost dispute is
+-- appealed, one is prevented and the money gone all the same.
 -- Reads: charge.dispute.*. Writes: disputes, payment_sources, payments. Called by: projection.
 
 create table billing.disputes (
@@ -18,7 +20,12 @@ create table billing.disputes (
   created timestamptz,
   funds_withdrawn_at timestamptz,
   funds_reinstated_at timestamptz,
-  closed_at timestamptz
+  closed_at timestamptz,
+  amount_withdrawn bigint not null default 0,
+  amount_reinstated bigint not null default 0,
+  amount_disputed bigint not null default 0,
+  amount_lost bigint not null default 0,
+  constraint money_away_is_disputed_or_lost check (amount_disputed = 0 or amount_lost = 0)
 );
 
 comment on table billing.disputes is
@@ -26,13 +33,16 @@ comment on table billing.disputes is
 comment on column billing.disputes.amount is 'What is disputed, minor units of currency; it may be less than the payment.';
 comment on column billing.disputes.payment_id is 'Payment it is about (billing.payments.id): the PaymentIntent, or the charge where there is none. No foreign key: Stripe may send the dispute first.';
 comment on column billing.disputes.status is
-  'Stripe''s: needs_response, under_review, won, lost; warning_needs_response, warning_under_review, warning_closed for an inquiry, which takes no money; and what Stripe adds.';
+  'Stripe''s: needs_response, under_review, won, lost; appeal_needs_response, appeal_under_review after lost; warning_needs_response, warning_under_review, warning_closed for an inquiry, which takes no money; prevented, which may have; and what Stripe adds.';
 comment on column billing.disputes.reason is 'What the customer told the bank: fraudulent, product_not_received, …';
 comment on column billing.disputes.is_charge_refundable is 'Whether a refund can still end it.';
 comment on column billing.disputes.due_by is 'Until when Stripe takes evidence (UTC); evidence_details.due_by.';
 comment on column billing.disputes.has_evidence is 'Whether evidence was handed in; evidence_details.has_evidence.';
-comment on column billing.disputes.funds_withdrawn_at is 'created of charge.dispute.funds_withdrawn (UTC); funds_reinstated_at likewise.';
-comment on column billing.disputes.closed_at is 'created of charge.dispute.closed (UTC).';
+comment on column billing.disputes.funds_withdrawn_at is 'created of charge.dispute.funds_withdrawn (UTC), of several the last; funds_reinstated_at likewise.';
+comment on column billing.disputes.closed_at is 'created of charge.dispute.closed (UTC), of several the first: an appeal is closed again.';
+comment on column billing.disputes.amount_withdrawn is 'What its balance_transactions took from the balance, without fees; 0 where they tell nothing. amount_reinstated: what they gave back.';
+comment on column billing.disputes.amount_disputed is 'What is away while it is open.';
+comment on column billing.disputes.amount_lost is 'What is away for good as things stand, also during an appeal.';
 
 create index disputes_by_payment on billing.disputes (payment_id);
 alter table billing.disputes enable row level security;
@@ -44,14 +54,15 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
-  paid constant text := billing_private.payment_of(o);
+  paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
+  moved constant record := billing_private.dispute_movements(o);
 begin
   if o is null then
     return;
   end if;
   insert into billing.disputes as d (
     id, payment_id, payment_intent, charge, amount, currency, status, reason, is_charge_refundable, due_by, has_evidence,
-    metadata, livemode, created
+    metadata, livemode, created, amount_withdrawn, amount_reinstated
   )
   values (
     p_event.object_id,
@@ -67,7 +78,9 @@ begin
     (o #>> '{evidence_details,has_evidence}')::boolean,
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),
     (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision)
+    to_timestamp((o ->> 'created')::double precision),
+    moved.withdrawn,
+    moved.reinstated
   )
   on conflict (id) do update
     set
@@ -83,13 +96,13 @@ begin
       has_evidence = excluded.has_evidence,
       metadata = excluded.metadata,
       livemode = excluded.livemode,
-      created = excluded.created;
-
-  perform billing_private.take_back(p_event, 'dispute', paid, o);
+      created = excluded.created,
+      amount_withdrawn = excluded.amount_withdrawn,
+      amount_reinstated = excluded.amount_reinstated;
 end;
 $$;
 
-comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute.';
+comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, weigh_dispute decides.';
 
 create function billing_private.record_dispute_step(p_event billing.webhook_events)
 returns void
@@ -101,10 +114,10 @@ begin
   update billing.disputes as d
   set
     funds_withdrawn_at = case p_event.type
-      when 'charge.dispute.funds_withdrawn' then least(d.funds_withdrawn_at, p_event.created) else d.funds_withdrawn_at
+      when 'charge.dispute.funds_withdrawn' then greatest(d.funds_withdrawn_at, p_event.created) else d.funds_withdrawn_at
     end,
     funds_reinstated_at = case p_event.type
-      when 'charge.dispute.funds_reinstated' then least(d.funds_reinstated_at, p_event.created) else d.funds_reinstated_at
+      when 'charge.dispute.funds_reinstated' then greatest(d.funds_reinstated_at, p_event.created) else d.funds_reinstated_at
     end,
     closed_at = case p_event.type
       when 'charge.dispute.closed' then least(d.closed_at, p_event.created) else d.closed_at
@@ -115,6 +128,87 @@ $$;
 
 comment on function billing_private.record_dispute_step is
   'Handler: charge.dispute.funds_withdrawn, funds_reinstated, closed. When each happened is a fact of its own, whatever state came after it.';
+
+create function billing_private.is_dispute_open(p_status text)
+returns boolean
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return p_status not in ('won', 'lost', 'warning_closed', 'prevented', 'charge_refunded');
+end;
+$$;
+
+comment on function billing_private.is_dispute_open is
+  'Whether a dispute of this status can still be decided otherwise: an inquiry, an appeal, and a status that Stripe adds count as open, so that nobody is ended meanwhile.';
+
+create function billing_private.amount_away(p_dispute billing.disputes)
+returns bigint
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  withdrawn constant bigint := case
+    when p_dispute.amount_withdrawn > 0 then p_dispute.amount_withdrawn
+    when p_dispute.funds_withdrawn_at is not null then p_dispute.amount
+    -- Nothing tells of the money: a chargeback takes it at once, an inquiry and a prevented dispute do not.
+    when p_dispute.status in ('needs_response', 'under_review', 'lost') or p_dispute.status like 'appeal\_%' then p_dispute.amount
+    else 0
+  end;
+begin
+  return case
+    when p_dispute.amount_reinstated > 0 then greatest(withdrawn - p_dispute.amount_reinstated, 0)
+    when p_dispute.funds_reinstated_at >= coalesce(p_dispute.funds_withdrawn_at, p_dispute.funds_reinstated_at) then 0
+    -- Won, it comes back; the event that says so follows.
+    when p_dispute.status = 'won' then 0
+    else withdrawn
+  end;
+end;
+$$;
+
+comment on function billing_private.amount_away is
+  'What is away because of a dispute (minor units of its currency): by its balance transactions, else by charge.dispute.funds_withdrawn and funds_reinstated, else by its status.';
+
+create function billing_private.weigh_dispute(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  dispute billing.disputes;
+  paid text;
+  away bigint;
+  is_lost boolean;
+begin
+  select * into dispute from billing.disputes as d where d.id = p_event.object_id;
+  if not found then
+    return;
+  end if;
+  paid := billing_private.payment_of_source(dispute.payment_id);
+  away := billing_private.amount_away(dispute);
+  is_lost := case
+    -- An inquiry that was closed may become a dispute: then it is not decided.
+    when dispute.status in ('needs_response', 'under_review') then false
+    when not billing_private.is_dispute_open(dispute.status) then true
+    else dispute.closed_at is not null or dispute.status like 'appeal\_%'
+  end;
+  update billing.disputes as d
+  set payment_id = paid, amount_disputed = case when is_lost then 0 else away end, amount_lost = case when is_lost then away else 0 end
+  where d.id = dispute.id;
+  perform billing_private.take_back(
+    p_event, 'dispute', paid,
+    jsonb_build_object(
+      'amount', away, 'currency', dispute.currency, 'created', extract(epoch from dispute.created),
+      'status', case when away = 0 then 'back' when is_lost then 'lost' else 'disputed' end
+    )
+  );
+end;
+$$;
+
+comment on function billing_private.weigh_dispute is
+  'Handler: charge.dispute.*, after its state and its steps are kept: what is away because of it, and whether that is held back or lost.';
 
 create function billing_private.has_open_dispute(p_customer text)
 returns boolean
@@ -127,11 +221,10 @@ begin
     select
     from billing.payments as p
     join billing.disputes as d on d.payment_id = p.id
-    where p.customer = p_customer
-      and d.status in ('needs_response', 'under_review', 'warning_needs_response', 'warning_under_review')
+    where p.customer = p_customer and billing_private.is_dispute_open(d.status)
   );
 end;
 $$;
 
 comment on function billing_private.has_open_dispute is
-  'Whether a customer disputes a payment and neither side has won yet; an inquiry of the bank counts.';
+  'Whether a customer disputes a payment and it can still be decided either way; an inquiry of the bank counts, and so does an appeal.';

@@ -40,6 +40,7 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
+  card constant jsonb := billing_private.card_details(o ->> 'type', o);
   -- Whose it was is named once, by whichever event still knew; when it was detached, by the first one that no longer did.
   was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
 begin
@@ -59,12 +60,12 @@ begin
     p_event.object_id,
     coalesce(billing_private.stripe_id(o -> 'customer'), p_event.customer_id),
     o ->> 'type',
-    o #>> '{card,brand}',
-    o #>> '{card,last4}',
-    (o #>> '{card,exp_month}')::integer,
-    (o #>> '{card,exp_year}')::integer,
-    o #>> '{card,funding}',
-    o #>> '{card,country}',
+    card ->> 'brand',
+    card ->> 'last4',
+    (card ->> 'exp_month')::integer,
+    (card ->> 'exp_year')::integer,
+    card ->> 'funding',
+    card ->> 'country',
     billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),

@@ -17,7 +17,10 @@ begin
     coalesce(p_object ->> 'status', 'succeeded'), to_timestamp((p_object ->> 'created')::double precision), p_event.created
   )
   on conflict (payment_id, kind, object_id) do update
-    set amount = excluded.amount, currency = excluded.currency, status = excluded.status, as_of = excluded.as_of;
+    set
+      amount = excluded.amount, currency = excluded.currency, status = excluded.status,
+      -- A dispute is weighed again by a stale event, too.
+      as_of = greatest(s.as_of, excluded.as_of);
   if not billing_private.save_payment(p_payment_id) then
     return; -- no source knows of money yet
   end if;
@@ -45,12 +48,14 @@ begin
     coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status not in ('failed', 'canceled')), 0),
     -- The charge's sum still has these, if they failed after it was told.
     coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status in ('failed', 'canceled') and s.as_of >= p_charge.as_of), 0),
-    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status in ('needs_response', 'under_review')), 0),
+    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status = 'disputed'), 0),
     coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status = 'lost'), 0)
   into amount_refunded, returned, amount_disputed, amount_lost
   from billing_private.payment_sources as s
   -- A dispute in the bank's own currency is over all of it.
-  cross join lateral (select case when s.currency = p_payment.currency then s.amount else p_payment.amount_received end) as d (amount)
+  cross join lateral (
+    select case when s.currency = p_payment.currency or s.amount = 0 then s.amount else p_payment.amount_received end
+  ) as d (amount)
   where s.payment_id = p_payment.id and s.kind in ('refund', 'dispute');
   -- All refunds told of: their sum, and the charge knows no more. Some not: the charge knows more.
   amount_refunded := greatest(amount_refunded, p_charge.amount_refunded - returned);

@@ -37,12 +37,11 @@ with movements as (
 
   select
     d.created, p.currency, 0, 0, 0, 0,
-    case when d.status <> 'lost' then taken.amount else 0 end,
-    case when d.status = 'lost' then taken.amount else 0 end
+    case when d.currency = p.currency then d.amount_disputed when d.amount_disputed > 0 then p.amount_received else 0 end,
+    case when d.currency = p.currency then d.amount_lost when d.amount_lost > 0 then p.amount_received else 0 end
   from billing.disputes as d
   join billing.payments as p on p.id = d.payment_id
-  cross join lateral (select case when d.currency = p.currency then d.amount else p.amount_received end) as taken (amount)
-  where d.status in ('needs_response', 'under_review', 'lost')
+  where d.amount_disputed > 0 or d.amount_lost > 0
 )
 select
   (m.moved_at at time zone 'UTC')::date as day,
@@ -65,5 +64,5 @@ comment on column billing.revenue.gross is 'What came in.';
 comment on column billing.revenue.one_time is 'Of gross, what no subscription billed.';
 comment on column billing.revenue.refunded is 'What went back, or is on its way; a refund that fails is taken out of its day again.';
 comment on column billing.revenue.disputed is 'What banks hold back while disputes of that day are open.';
-comment on column billing.revenue.lost is 'What disputes of that day took, being lost.';
+comment on column billing.revenue.lost is 'What disputes of that day took, being lost, appealed, or prevented at our expense.';
 comment on column billing.revenue.net is 'gross - refunded - disputed - lost.';

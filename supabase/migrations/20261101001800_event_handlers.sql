@@ -75,7 +75,7 @@ from (
       array['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']
     ),
     (
-      'billing_private.project_dispute', 10, 'keeps disputes, and what they take of a payment',
+      'billing_private.project_dispute', 10, 'keeps disputes',
       array[
         'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn',
         'charge.dispute.funds_reinstated'
@@ -84,6 +84,13 @@ from (
     (
       'billing_private.record_dispute_step', 20, 'keeps when the money went and came, and when it was closed',
       array['charge.dispute.closed', 'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated']
+    ),
+    (
+      'billing_private.weigh_dispute', 30, 'keeps what disputes take of a payment',
+      array[
+        'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn',
+        'charge.dispute.funds_reinstated'
+      ]
     ),
     (
       'billing_private.project_payment_method', 10, 'keeps payment methods',

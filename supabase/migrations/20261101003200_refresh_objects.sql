@@ -34,7 +34,9 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('payment_intent', 'billing_private.project_payment_intent', 10),
   ('charge', 'billing_private.project_charge', 10),
   ('refund', 'billing_private.project_refund', 10),
+  ('payment_record', 'billing_private.project_payment_record', 10),
   ('dispute', 'billing_private.project_dispute', 10),
+  ('dispute', 'billing_private.weigh_dispute', 20),
   ('payment_method', 'billing_private.project_payment_method', 10),
   ('checkout.session', 'billing_private.project_checkout_session', 10);
 

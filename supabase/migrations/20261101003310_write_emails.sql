@@ -17,6 +17,20 @@ $$;
 
 comment on function billing_private.email_brand is 'Whose emails these are, as the templates take it (emails/contract.ts, Brand).';
 
+create function billing_private.type_of_source(p_id text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case when p_id like 'card\_%' then 'card' when p_id like 'ba\_%' then 'us_bank_account' end;
+end;
+$$;
+
+comment on function billing_private.type_of_source is
+  'Type of an older card (card_…) or bank account (ba_…), of which no payment_method event ever tells; null for what is not told by its id.';
+
 create function billing_private.known_card(p_payload jsonb)
 returns jsonb
 language plpgsql
@@ -35,7 +49,9 @@ begin
 
   if not p_payload ?| array['payment', 'invoice'] then
     -- Of what is to be charged it may not be known what it is, only that there is something.
-    select jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
+    select jsonb_build_object(
+      'type', coalesce(m.type, billing_private.type_of_source(kept.id), 'other'), 'brand', m.card_brand, 'last4', m.card_last4
+    )
     into card
     from (select kept_method as id) as kept
     left join billing.payment_methods as m on m.id = kept.id
@@ -43,10 +59,10 @@ begin
     return card;
   end if;
 
-  select jsonb_build_object('type', 'card', 'brand', y.card_brand, 'last4', y.card_last4)
+  select jsonb_build_object('type', y.payment_method_type, 'brand', y.card_brand, 'last4', y.card_last4)
   into card
   from billing.payments as y
-  where y.card_last4 is not null
+  where y.payment_method_type is not null
     and case
       when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
       else y.invoice_id = p_payload ->> 'invoice'

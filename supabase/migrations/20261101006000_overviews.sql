@@ -32,14 +32,18 @@ left join lateral (
   select
     string_agg(coalesce(y.name, i.product, i.price), ', ' order by i.created, i.id) as products,
     sum(i.quantity)::bigint as quantity,
-    round(sum(
-      coalesce(p.unit_amount, p.unit_amount_decimal) * i.quantity
-      / greatest(coalesce((p.recurring ->> 'interval_count')::numeric, 1), 1)
-      * case p.recurring ->> 'interval' when 'day' then 365.0 / 12 when 'week' then 52.0 / 12 when 'month' then 1 when 'year' then 1.0 / 12 end
-    ))::bigint as monthly_amount
+    -- One item that cannot be told makes the sum untold.
+    case when count(*) = count(a.monthly) then round(sum(a.monthly))::bigint end as monthly_amount
   from billing.subscription_items as i
   left join billing.prices as p on p.id = i.price
   left join billing.products as y on y.id = i.product
+  cross join lateral (
+    select
+      billing_private.price_amount(p, i.quantity, s.currency)
+      / greatest(coalesce((p.recurring ->> 'interval_count')::numeric, 1), 1)
+      * case p.recurring ->> 'interval' when 'day' then 365.0 / 12 when 'week' then 52.0 / 12 when 'month' then 1 when 'year' then 1.0 / 12 end
+      as monthly
+  ) as a
   where i.subscription = s.id
 ) as b on true
 left join lateral (
@@ -65,7 +69,7 @@ comment on column billing.subscription_overview.user_id is 'The application user
 comment on column billing.subscription_overview.products is 'Names of what it bills.';
 comment on column billing.subscription_overview.quantity is 'Units over all items.';
 comment on column billing.subscription_overview.monthly_amount is
-  'What its prices come to in a month, whatever its interval and status; before discounts and tax. Null where prices are metered or tiered.';
+  'What its prices come to in a month, whatever its interval and status; packages and tiers counted as Stripe does; before discounts and tax. Null where one of them cannot be told: metered, tiers or another currency''s amounts that are not known (read the price from Stripe), a price not heard of.';
 comment on column billing.subscription_overview.ends_at is 'When it ended, or will end as things stand (UTC); null: it goes on.';
 comment on column billing.subscription_overview.is_collection_paused is 'Whether collection is paused (pause_collection); the status stays as it is then.';
 comment on column billing.subscription_overview.open_amount is 'What its open invoices still ask for.';
@@ -107,7 +111,13 @@ left join lateral (
     ), v.created desc))[1] as status,
     count(*)::integer as subscriptions,
     max(v.currency) as currency,
-    sum(v.monthly_amount) filter (where v.status in ('active', 'past_due'))::bigint as monthly_amount,
+    -- One that cannot be told, or of another currency, makes the sum untold.
+    case
+      when count(*) filter (where v.status in ('active', 'past_due') and v.products is not null)
+        = count(v.monthly_amount) filter (where v.status in ('active', 'past_due'))
+        and count(distinct v.currency) filter (where v.status in ('active', 'past_due') and v.monthly_amount <> 0) <= 1
+      then sum(v.monthly_amount) filter (where v.status in ('active', 'past_due'))::bigint
+    end as monthly_amount,
     min(v.dunning_since) as dunning_since
   from billing.subscription_overview as v
   where v.customer = c.id
@@ -147,7 +157,7 @@ comment on column billing.customer_overview.user_id is 'The application user thi
 comment on column billing.customer_overview.status is
   'Of the subscription to look at first: past_due, unpaid, incomplete, trialing, active, paused, canceled, …; without one: one_time (bought something), no_purchase; deleted at Stripe.';
 comment on column billing.customer_overview.subscriptions is 'How many there are and were.';
-comment on column billing.customer_overview.monthly_amount is 'What the active and overdue ones come to in a month, before discounts and tax.';
+comment on column billing.customer_overview.monthly_amount is 'What the active and overdue ones come to in a month, before discounts and tax. Null where one of them cannot be told, or they are of several currencies.';
 comment on column billing.customer_overview.open_amount is 'What open invoices still ask for.';
 comment on column billing.customer_overview.overdue_amount is 'Of that, what has failed or is past its due date.';
 comment on column billing.customer_overview.overdue_since is 'First failure or due date of what is overdue (UTC).';

@@ -45,9 +45,10 @@ insert into plain_columns values
   ('cancel_at'), ('canceled_at'), ('cancellation_details'), ('ended_at'), ('start_date'), ('billing_cycle_anchor'),
   ('days_until_due'), ('pending_update'), ('payment_method'), ('card_brand'), ('card_last4'), ('failure_message'),
   ('receipt_url'), ('is_default'), ('charge'), ('subscription'),
-  ('payment_intent'), ('receipt_number'), ('setup_intent'), ('amount_subtotal'), ('amount_total'), ('funds_reinstated_at'),
+  ('payment_intent'), ('receipt_number'), ('setup_intent'), ('amount_subtotal'), ('amount_total'), ('funds_reinstated_at'), ('amount_reinstated'),
   -- of billing_private.payment_sources: as in billing.payments
-  ('payment_id'), ('kind'), ('invoice_id'), ('amount_received'), ('amount_refunded'), ('failure_code');
+  ('payment_id'), ('kind'), ('invoice_id'), ('amount_received'), ('amount_refunded'), ('failure_code'),
+  ('payment_method_type');
 
 select is_empty(
   $$

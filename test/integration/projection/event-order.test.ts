@@ -3,7 +3,7 @@ import { createTestDatabase, type TestDatabase } from "../../support/database.ts
 import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import { invoice } from "../../support/stripe/invoices.ts";
-import { charge } from "../../support/stripe/payments.ts";
+import { charge, dispute } from "../../support/stripe/payments.ts";
 import { subscription } from "../../support/stripe/subscriptions.ts";
 
 const NOW = 1_790_000_000;
@@ -73,6 +73,53 @@ describe("of two events of one object", () => {
       select count(*)::integer as repetitions from billing.webhook_duplicates where event_id like ${`evt_${name}%`}
     `;
     expect(counted).toEqual({ repetitions: 4 });
+  });
+});
+
+describe("a state that Stripe seldom leaves", () => {
+  const contest = (status: string) =>
+    dispute({
+      id: "du_ExampleBank",
+      created: NOW,
+      amount: 900,
+      charge: "ch_ExampleBill",
+      status: status as never,
+    });
+  const step = (from: string, to: string) => told("charge.dispute.updated", NOW, contest(to), contest(from));
+
+  it.each([
+    ["a lost dispute that is appealed", ["lost", "appeal_needs_response"]],
+    ["an appeal that is answered", ["lost", "appeal_needs_response", "appeal_under_review"]],
+    ["an inquiry that was closed and becomes a dispute", ["warning_closed", "needs_response"]],
+    ["and one that is answered at once", ["warning_closed", "needs_response", "under_review"]],
+    ["a status that Stripe adds", ["lost", "in_arbitration"]],
+  ])("is left within the second where an update says so: %s", async (_what, [first = "", ...later]) => {
+    const events = [
+      told("charge.dispute.closed", NOW, contest(first)),
+      ...later.map((status, index) => step(later[index - 1] ?? first, status)),
+    ];
+    for (const name of await deliverInEveryOrder(database, events)) {
+      expect(await statusOf("disputes", `du_${name}Bank`)).toBe(later.at(-1));
+      // Of three, two that arrive first may not tell.
+      if (later.length === 1) expect(await readsOwed(database, `du_${name}Bank`)).toEqual([]);
+    }
+  });
+
+  it("is not decided where nothing says which came last: Stripe is asked", async () => {
+    const events = [
+      told("charge.dispute.closed", NOW, contest("lost")),
+      told("charge.dispute.funds_withdrawn", NOW, contest("appeal_needs_response")),
+    ];
+    for (const name of await deliverInEveryOrder(database, events))
+      expect(await readsOwed(database, `du_${name}Bank`)).toHaveLength(1);
+  });
+
+  it("is left by an invoice whose payment is detached", async () => {
+    const paid = { ...bill, status: "paid" as const, amount_paid: 900, amount_remaining: 0 };
+    const open = { ...bill, status: "open" as const, amount_paid: 0, amount_remaining: 900 };
+    const events = [told("invoice.paid", NOW, paid), told("invoice.updated", NOW, open, paid)];
+    for (const name of await deliverInEveryOrder(database, events))
+      expect(await statusOf("invoices", `in_${name}Bill`)).toBe("open");
   });
 });
 

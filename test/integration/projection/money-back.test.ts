@@ -177,6 +177,103 @@ describe("a dispute", () => {
     await expectInEveryOrder([succeeded, opened, withdrawn, closed(status)], expected);
   });
 
+  /** The movements of money that a dispute lists: what was taken, what was given back (minor units). */
+  const moved = (...amounts: number[]) =>
+    amounts.map((amount, index) => ({
+      id: `txn_Example${index}`,
+      object: "balance_transaction",
+      amount,
+      currency: "eur",
+    }));
+  const step = (type: string, seconds: number, status: string, amounts: number[] = []) =>
+    told(
+      `charge.dispute.${type}`,
+      NOW + seconds,
+      contest({ status, balance_transactions: moved(...amounts) }),
+    );
+
+  it.each(["appeal_needs_response", "appeal_under_review", "in_arbitration"])(
+    "that was lost and is %s keeps the money away, and gives it back once the money is back",
+    async (status) => {
+      const lost = [
+        succeeded,
+        step("funds_withdrawn", 61, "needs_response", [-900]),
+        step("closed", 3600, "lost", [-900]),
+        step("updated", 7200, status, [-900]),
+      ];
+      await expectInEveryOrder(lost, { ...whole, lost: 900, outcome: "lost" });
+      const back = step("funds_reinstated", 10_800, "won", [-900, 900]);
+      const name = await deliver(database, [...lost, back]);
+      expect(await money(name)).toEqual(whole);
+      expect(await money(await deliver(database, [back, ...lost]))).toEqual(whole);
+    },
+  );
+
+  it("that is prevented has taken what was withdrawn, whoever says so, and nothing where nothing was", async () => {
+    const gone = { ...whole, lost: 900, outcome: "lost" };
+    await expectInEveryOrder([succeeded, step("created", 60, "prevented")], whole);
+    await expectInEveryOrder(
+      [succeeded, step("created", 60, "prevented"), step("funds_withdrawn", 60, "prevented")],
+      gone,
+    );
+    await expectInEveryOrder([succeeded, step("created", 60, "prevented", [-900])], gone);
+  });
+
+  it("of a status that Stripe adds holds back what was withdrawn, and nothing else", async () => {
+    await expectInEveryOrder([succeeded, step("created", 60, "in_mediation")], whole);
+    await expectInEveryOrder(
+      [succeeded, step("created", 60, "in_mediation"), step("funds_withdrawn", 61, "in_mediation")],
+      {
+        ...whole,
+        disputed: 900,
+        outcome: "disputed",
+      },
+    );
+  });
+
+  it("that was closed as an inquiry and became a dispute holds the money back", async () => {
+    await expectInEveryOrder(
+      [
+        succeeded,
+        step("closed", 60, "warning_closed"),
+        step("funds_withdrawn", 90, "needs_response", [-900]),
+      ],
+      { ...whole, disputed: 900, outcome: "disputed" },
+    );
+  });
+
+  it("that gave back a part has lost the rest", async () => {
+    await expectInEveryOrder([succeeded, step("closed", 60, "lost", [-900, 400])], {
+      ...whole,
+      lost: 500,
+      outcome: "lost",
+    });
+  });
+
+  it("names only its charge, and is the payment's that the charge belongs to; so is a refund", async () => {
+    const about = contest({ payment_intent: null, status: "lost", amount: 500 });
+    const back = refund({
+      id: "re_ExampleOld",
+      created: NOW + 60,
+      amount: 400,
+      charge: paid.id,
+      payment_intent: null,
+    });
+    const events = [
+      collected,
+      succeeded,
+      told("charge.dispute.created", NOW + 60, about),
+      told("refund.created", NOW + 60, back),
+    ];
+    await expectInEveryOrder(events, { ...whole, refunded: 400, lost: 500, outcome: "lost" });
+    const [row] = await database.sql`
+      select count(*) filter (where payment_id like 'ch%')::integer as astray from (
+        select payment_id from billing.disputes union all select payment_id from billing.refunds
+      ) as taken where payment_id like '%ExampleNever%' or payment_id in (select latest_charge from billing.payments where id like 'pi%')
+    `;
+    expect(row).toEqual({ astray: 0 });
+  });
+
   it("of a part leaves the rest, also beside a refund", async () => {
     const part = contest({ amount: 500, status: "lost" });
     await expectInEveryOrder(
@@ -248,6 +345,9 @@ describe("a dispute", () => {
     ["warning_closed", false],
     ["won", false],
     ["lost", false],
+    ["appeal_needs_response", true],
+    ["appeal_under_review", true],
+    ["in_arbitration", true],
     ["prevented", false],
   ])("of status %s is open: %s", async (status, isOpen) => {
     const name = await deliver(database, [

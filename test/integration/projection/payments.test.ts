@@ -125,21 +125,23 @@ describe("money that moved once is one payment", () => {
     ]);
   });
 
-  it.each([
-    ["old", { ...old(bill), paid_out_of_band: true, payment_intent: null, charge: null }],
-    ["new", bill],
-  ])("and an invoice settled out of band brings none, in the %s shape", async (_shape, settled) => {
-    const name = await deliver(database, [told("invoice.paid", NOW, settled)]);
-    expect(await paymentsOf(name)).toEqual([]);
+  it("and an invoice settled out of band is one by itself where its version names nothing else, and none where a record will be named", async () => {
+    const marked = { ...old(bill), paid_out_of_band: true, payment_intent: null, charge: null };
+    const name = await deliver(database, [told("invoice.paid", NOW, marked)]);
+    expect(await paymentsOf(name)).toMatchObject([{ id: `in_${name}Bill`, amount_received: "900" }]);
+    expect(await paymentsOf(await deliver(database, [told("invoice.paid", NOW, bill)]))).toEqual([]);
   });
 
-  it("nor does the payment that was waiting for it come in", async () => {
+  it("though the payment that was waiting for it does not come in", async () => {
     const dropped = { ...intent, status: "canceled" as const, canceled_at: NOW };
     for (const name of await deliverInEveryOrder(database, [
       told("payment_intent.canceled", NOW, old(dropped)),
       told("invoice.paid", NOW, { ...old(bill), paid_out_of_band: true }),
     ]))
-      expect(await paymentsOf(name)).toMatchObject([{ amount_received: "0", status: "canceled" }]);
+      expect(await paymentsOf(name)).toMatchObject([
+        { id: `in_${name}Bill`, amount_received: "900", status: "succeeded" },
+        { id: `pi_${name}Bill`, amount_received: "0", status: "canceled" },
+      ]);
   });
 });
 

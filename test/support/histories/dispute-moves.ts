@@ -35,8 +35,14 @@ export function openDispute(account: Account, chargeId: string): void {
 }
 
 function moveMoney(account: Account, id: string, type: string): void {
-  const { balance_transactions: moved, amount } = account.get<Dispute>(id);
-  const entry = { id: account.id("txn"), object: "balance_transaction", amount };
+  const { balance_transactions: moved, amount, currency } = account.get<Dispute>(id);
+  const taken = type === "charge.dispute.funds_withdrawn";
+  const entry = {
+    id: account.id("txn"),
+    object: "balance_transaction",
+    amount: taken ? -amount : amount,
+    currency,
+  };
   account.change(id, { balance_transactions: [...moved, entry] }, null, type);
 }
 

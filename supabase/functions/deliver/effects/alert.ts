@@ -40,6 +40,10 @@ export function connectAlerts(url: string, send: typeof fetch = fetch): (text: s
 const CAUSES: Record<string, string> = {
   dead_webhook:
     "An event could not be projected and is out of retries. See billing.failed_webhooks; after a fix: select billing.replay_failed_webhook(event_id).",
+  quarantined_livemode:
+    "Stripe sent an event of the other mode (live or test); it is stored and not projected. If it belongs here, set billing.settings.livemode, then: select billing.replay_failed_webhook(event_id) from billing.failed_webhooks where status = 'quarantined'.",
+  quarantined_account:
+    "Stripe sent an event of an account this project does not mirror; it is stored and not projected. If it belongs here, set billing.settings.stripe_account, then: select billing.replay_failed_webhook(event_id) from billing.failed_webhooks where status = 'quarantined'.",
   dead_effect:
     "An effect could not be delivered and is out of tries. See billing.outbox where status = 'dead'; after a fix: select billing.replay_outbox(id).",
   email_bounced:

@@ -4,15 +4,16 @@ import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 
 /** Where each kind of object is read, and what to have expanded. */
-const RESOURCES: Record<string, { path: string; expand?: string }> = {
+const RESOURCES: Record<string, { path: string; expand?: string[] }> = {
   customer: { path: "customers" },
   product: { path: "products" },
-  price: { path: "prices" },
+  price: { path: "prices", expand: ["tiers", "currency_options"] },
   subscription: { path: "subscriptions" },
-  invoice: { path: "invoices", expand: "payments" },
+  invoice: { path: "invoices", expand: ["payments"] },
   invoice_payment: { path: "invoice_payments" },
   payment_intent: { path: "payment_intents" },
   charge: { path: "charges" },
+  payment_record: { path: "payment_records" },
   refund: { path: "refunds" },
   dispute: { path: "disputes" },
   payment_method: { path: "payment_methods" },
@@ -77,14 +78,14 @@ export async function readAndApply(
 
 async function readObject(
   run: Run,
-  at: { kind: string; id: string; path: string; expand?: string },
+  at: { kind: string; id: string; path: string; expand?: string[] },
 ): Promise<StripeAnswer> {
   if (at.kind === SUMMARY) return readSummary(run, at);
   try {
     const answer = await run.callStripe({
       method: "GET",
       path: `/v1/${at.path}/${encodeURIComponent(at.id)}`,
-      params: at.expand ? { "expand[]": at.expand } : {},
+      params: Object.fromEntries((at.expand ?? []).map((field, index) => [`expand[${index}]`, field])),
     });
     if (at.kind === "subscription") await completeItems(run, answer.object);
     return answer;
