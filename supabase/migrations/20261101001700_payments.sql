@@ -193,7 +193,10 @@ begin
     limit 1;
   end if;
   p_payment.failure_code := billing_private.keep_failure(p_payment.id, p_payment.failure_code, said);
-  p_payment.metadata := billing_private.keep_metadata(p_payment.id, p_payment.metadata);
+  -- One that goes by its invoice's id has none of its own; what is kept under that id is the invoice's.
+  if p_payment.id is distinct from p_payment.invoice_id then
+    p_payment.metadata := billing_private.keep_metadata(p_payment.id, p_payment.metadata);
+  end if;
   return p_payment;
 end;
 $$;
@@ -322,6 +325,8 @@ begin
   update billing.refunds as r set payment_id = p_payment_id where r.payment_id = p_id;
   update billing.disputes as d set payment_id = p_payment_id where d.payment_id = p_id;
   delete from billing.payments as p where p.id = p_id;
+  delete from billing.payment_failures as f where f.payment_id = p_id;
+  delete from billing.object_metadata as m where m.object_id = p_id;
 end;
 $$;
 

@@ -122,7 +122,11 @@ describe("money that came past Stripe", () => {
   });
 
   it("of an older version's invoice goes by the invoice, until the record is named: never two rows", async () => {
-    const alone = await deliver(database, [outOfBand]);
+    const noted = { ...outOfBand.data.object, metadata: { note: "paid in cash" } };
+    const alone = await deliver(database, [told("invoice.paid", NOW, noted)]);
+    expect(
+      await database.sql`select metadata from billing.object_metadata where object_id = ${`in_${alone}Bill`}`,
+    ).toEqual([{ metadata: { note: "paid in cash" } }]);
     expect(await paymentsOf(alone)).toEqual([{ ...whole(alone), id: `in_${alone}Bill` }]);
     for (const name of await deliverInEveryOrder(database, [outOfBand, byRecord]))
       expect(await paymentsOf(name)).toEqual([whole(name)]);
