@@ -216,6 +216,10 @@ export type Database = {
       disputes: {
         Row: {
           amount: number;
+          amount_disputed: number;
+          amount_lost: number;
+          amount_reinstated: number;
+          amount_withdrawn: number;
           charge: string | null;
           closed_at: string | null;
           created: string | null;
@@ -236,6 +240,10 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           amount: number;
+          amount_disputed?: number;
+          amount_lost?: number;
+          amount_reinstated?: number;
+          amount_withdrawn?: number;
           charge?: string | null;
           closed_at?: string | null;
           created?: string | null;
@@ -255,6 +263,10 @@ export type Database = {
         };
         Update: {
           amount?: number;
+          amount_disputed?: number;
+          amount_lost?: number;
+          amount_reinstated?: number;
+          amount_withdrawn?: number;
           charge?: string | null;
           closed_at?: string | null;
           created?: string | null;
@@ -785,6 +797,7 @@ export type Database = {
           livemode: boolean | null;
           paid_at: string | null;
           payment_intent: string | null;
+          payment_record: string | null;
           status: string;
         };
         ComputedFields: never;
@@ -800,6 +813,7 @@ export type Database = {
           livemode?: boolean | null;
           paid_at?: string | null;
           payment_intent?: string | null;
+          payment_record?: string | null;
           status: string;
         };
         Update: {
@@ -814,6 +828,7 @@ export type Database = {
           livemode?: boolean | null;
           paid_at?: string | null;
           payment_intent?: string | null;
+          payment_record?: string | null;
           status?: string;
         };
         Relationships: [];
@@ -1112,6 +1127,7 @@ export type Database = {
           outcome: string;
           paid_at: string | null;
           payment_method: string | null;
+          payment_method_type: string | null;
           receipt_url: string | null;
           status: string;
         };
@@ -1139,6 +1155,7 @@ export type Database = {
           outcome?: string;
           paid_at?: string | null;
           payment_method?: string | null;
+          payment_method_type?: string | null;
           receipt_url?: string | null;
           status: string;
         };
@@ -1165,6 +1182,7 @@ export type Database = {
           outcome?: string;
           paid_at?: string | null;
           payment_method?: string | null;
+          payment_method_type?: string | null;
           receipt_url?: string | null;
           status?: string;
         };
@@ -1176,6 +1194,7 @@ export type Database = {
           billing_scheme: string | null;
           created: string | null;
           currency: string | null;
+          currency_options: Json | null;
           deleted_at: string | null;
           id: string;
           livemode: boolean | null;
@@ -1185,6 +1204,9 @@ export type Database = {
           product: string | null;
           recurring: Json | null;
           tax_behavior: string | null;
+          tiers: Json | null;
+          tiers_mode: string | null;
+          transform_quantity: Json | null;
           type: string | null;
           unit_amount: number | null;
           unit_amount_decimal: number | null;
@@ -1195,6 +1217,7 @@ export type Database = {
           billing_scheme?: string | null;
           created?: string | null;
           currency?: string | null;
+          currency_options?: Json | null;
           deleted_at?: string | null;
           id: string;
           livemode?: boolean | null;
@@ -1204,6 +1227,9 @@ export type Database = {
           product?: string | null;
           recurring?: Json | null;
           tax_behavior?: string | null;
+          tiers?: Json | null;
+          tiers_mode?: string | null;
+          transform_quantity?: Json | null;
           type?: string | null;
           unit_amount?: number | null;
           unit_amount_decimal?: number | null;
@@ -1213,6 +1239,7 @@ export type Database = {
           billing_scheme?: string | null;
           created?: string | null;
           currency?: string | null;
+          currency_options?: Json | null;
           deleted_at?: string | null;
           id?: string;
           livemode?: boolean | null;
@@ -1222,6 +1249,9 @@ export type Database = {
           product?: string | null;
           recurring?: Json | null;
           tax_behavior?: string | null;
+          tiers?: Json | null;
+          tiers_mode?: string | null;
+          transform_quantity?: Json | null;
           type?: string | null;
           unit_amount?: number | null;
           unit_amount_decimal?: number | null;
