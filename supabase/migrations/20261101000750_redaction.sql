@@ -164,6 +164,21 @@ $$;
 comment on function billing_private.is_forgotten is
   'Whether what Stripe tells of this customer, or without one of this object, must be redacted. Holds the answer until commit: forget_user waits.';
 
+create function billing_private.is_being_forgotten(p_customer_id text, p_object jsonb)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  subject constant text := billing_private.forgettable_subject(p_customer_id, p_object);
+begin
+  return subject is not null and not pg_try_advisory_xact_lock_shared(hashtextextended(subject, 7309));
+end;
+$$;
+
+comment on function billing_private.is_being_forgotten is
+  'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For those who hold rows that it wants, and so must not wait for it.';
+
 create function billing_private.tg_webhook_events__before_update()
 returns trigger
 language plpgsql

@@ -53,14 +53,17 @@ declare
   tried integer := 0;
 begin
   for due in
-    select f.event_id
+    select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
     from billing.failed_webhooks as f
+    join billing.webhook_events as e on e.id = f.event_id
     where f.status = 'retrying' and f.next_attempt_at <= p_now
     order by f.next_attempt_at, f.event_id
     limit p_limit
     -- Another run at the same time takes other rows.
-    for update skip locked
+    for update of f skip locked
   loop
+    -- Left for the next run: forget_user wants the row that is held here.
+    continue when billing_private.is_being_forgotten(due.customer_id, due.object);
     perform billing_private.retry_projection(due.event_id, p_now);
     tried := tried + 1;
   end loop;
@@ -88,6 +91,8 @@ begin
     perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
   end if;
 
+  -- Before the row, as forget_user takes them.
+  perform billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}');
   select f.status
   into failure_status
   from billing.failed_webhooks as f

@@ -26,19 +26,22 @@ comment on function billing_private.delivery_delay is
 
 create function billing_private.alert(p_cause text, p_detail jsonb, p_now timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.enqueue(
-    'alert',
-    format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"')),
-    jsonb_build_object('cause', p_cause) || p_detail,
-    p_now
-  );
+declare
+  key text := format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
+begin
+  -- Everybody's key: whoever waited for another's here, with a customer's turn in hand, could be waited for by them.
+  if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
+    key := key || ':' || pg_backend_pid();
+  end if;
+  perform billing_private.enqueue('alert', key, jsonb_build_object('cause', p_cause) || p_detail, p_now);
+end;
 $$;
 
 comment on function billing_private.alert is
-  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest.';
+  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. Waits for nobody: of two at the same moment each owes its own.';
 
 create function billing_private.mourn(p_effect billing.outbox, p_now timestamptz)
 returns void
@@ -60,6 +63,18 @@ end;
 $$;
 
 comment on function billing_private.mourn is 'Owes the alert that an effect is dead.';
+
+create function billing_private.lock_effects(p_ids bigint[])
+returns void
+language sql
+set search_path = ''
+set enable_seqscan = off
+as $$
+  select from billing.outbox as o where o.id = any (p_ids) order by o.id for update;
+$$;
+
+comment on function billing_private.lock_effects is
+  'Takes rows of the outbox in the one order in which everybody takes several of them; after their emails, where those are taken too.';
 
 create function billing.claim_outbox(
   p_worker text,
@@ -255,6 +270,7 @@ as $$
 declare
   released integer;
 begin
+  perform billing_private.lock_effects(p_ids);
   update billing.outbox as o
   set
     status = 'pending',

@@ -254,12 +254,12 @@ declare
   step jsonb;
   steps jsonb := jsonb_build_array();
 begin
+  perform billing_private.lock_effects(p_ids);
   for effect in
     select *
     from billing.outbox as o
     where o.id = any (p_ids) and o.claim_id = p_claim_id and o.kind = 'email'
     order by o.run_after, o.id
-    for update
   loop
     step := billing_private.prepare_email(effect, sender, p_now);
     if step is not null then

@@ -25,7 +25,7 @@ begin
     or e.batch_id in (select k.batch_id from billing.emails as k where k.outbox_id = any (effects))
   order by e.id
   for update;
-  perform from billing.outbox as o where o.id = any (effects) and o.claim_id = p_claim_id order by o.id for update;
+  perform billing_private.lock_effects(effects);
   insert into billing.emails as e (
     outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, locale, subject, html, text,
     batch_id, batch_position, status_at, created_at
@@ -89,6 +89,7 @@ begin
   where e.outbox_id in (select (a.answer ->> 'id')::bigint from jsonb_array_elements(p_answers) as a (answer))
   order by e.id
   for update;
+  perform billing_private.lock_effects(array(select (a.answer ->> 'id')::bigint from jsonb_array_elements(p_answers) as a (answer)));
   if not exists (
     select
     from jsonb_array_elements(p_answers) as a (answer)
@@ -218,6 +219,7 @@ begin
   where e.outbox_id = any (p_ids) or e.batch_id = batch
   order by e.id
   for update;
+  perform billing_private.lock_effects(p_ids || array(select e.outbox_id from billing.emails as e where e.batch_id = batch));
   if p_is_refusal and p_is_final
     and exists (select from billing.outbox as o where o.id = any (p_ids) and o.claim_id = p_claim_id)
   then

@@ -149,6 +149,10 @@ begin
   end if;
 
   email := billing_private.reported_email(p_report);
+  -- Both rows, in the order in which deliver takes them, before anything is written: the row of the report, too, holds
+  -- the email against whoever would change it, and its trigger takes what dunning keeps of it, as the outbox's does.
+  select * into email from billing.emails as e where e.id = email.id for update;
+  perform billing_private.lock_effects(array[email.outbox_id]);
   insert into billing.resend_events (id, type, resend_id, email_id, created_at, received_at)
   values (p_id, report_type, p_report #>> '{data,email_id}', email.id, (p_report ->> 'created_at')::timestamptz, p_now)
   on conflict (id) do nothing;

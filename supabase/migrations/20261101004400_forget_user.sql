@@ -333,6 +333,7 @@ begin
         select from billing.emails as k where k.batch_id = batch and (k.status <> 'pending' or k.unknown_since is not null)
       );
   end loop;
+  perform billing_private.lock_effects(array(select billing_private.effects_about(p_subjects)));
   update billing.outbox as o
   set
     status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,

@@ -1,0 +1,346 @@
+import type { JSONValue, Sql } from "postgres";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { FIXTURE_USER, loadFixtures, renamedFixture } from "../support/fixtures.ts";
+import { Random } from "../support/histories/random.ts";
+
+// Everybody who writes, at once, about the same few customers. Whoever takes two locks in another order than
+// supabase/README.md says meets somebody who takes them in that order, and PostgreSQL counts it.
+
+/** DUEBASE_STORM_SECONDS lets it blow longer; DUEBASE_SEED draws the same events again. */
+const SECONDS = Number(process.env.DUEBASE_STORM_SECONDS ?? 5);
+const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
+const NOW = 1_790_000_000;
+/** The same account twice, and so two customers who share one user, its products and its prices. */
+const ACCOUNTS = ["Storma", "Stormb"];
+
+type Row = Record<string, unknown>;
+
+let database: TestDatabase;
+let sessions: Sql[];
+const random = new Random(SEED);
+let made = 0;
+
+beforeAll(async () => {
+  console.log(`storm: DUEBASE_SEED=${SEED} DUEBASE_STORM_SECONDS=${SECONDS}`);
+  database = await createTestDatabase();
+  // Of a test of locks nothing waits long for a deadlock to be found.
+  sessions = Array.from({ length: 12 }, () => database.connect({ role: "supabase_admin" }));
+  await Promise.all(sessions.map((sql) => sql`set deadlock_timeout = '50ms'`));
+  await database.signUp({ id: FIXTURE_USER });
+  await database.sql`update billing.settings set email_from = 'Example <billing@example.com>' where id`;
+  await database.sql.unsafe(`
+    create schema app;
+    create function app.fail_now_and_then(p_event billing.webhook_events) returns void language plpgsql as
+    $$ begin if random() < 0.05 then raise exception 'not now'; end if; end $$;
+    insert into billing.event_handlers (event_type, handler, position)
+    select distinct h.event_type, 'app.fail_now_and_then', 200 from billing.event_handlers as h;
+  `);
+});
+afterAll(() => database.drop());
+
+const fixtures = loadFixtures();
+
+/** Any event of the story, as it may come: again, later, in another order. */
+function anyEvent(): StripeLike {
+  const one = renamedFixture(random.pick(fixtures), random.pick(ACCOUNTS));
+  const event = JSON.parse(
+    JSON.stringify(one).replaceAll(/(prod|price)_Storm[ab]/g, "$1_Storm"),
+  ) as StripeLike;
+  return { ...event, id: `evt_Storm${++made}`, created: NOW + random.int(0, 40) };
+}
+type StripeLike = ReturnType<typeof renamedFixture>;
+
+const customers = ACCOUNTS.flatMap((name) => [
+  ...new Set(JSON.stringify(fixtures.map((one) => renamedFixture(one, name))).match(/cus_Storm\w+/g)),
+]);
+
+/** One of a column's values, at random; undefined while there is none. */
+async function any(sql: Sql, column: string, table: string, where = "true"): Promise<unknown> {
+  const [row] = await sql.unsafe(
+    `select ${column} as value from ${table} where ${where} order by random() limit 1`,
+  );
+  return row?.value;
+}
+
+/** Now or within a month of it, as clocks of workers and tests may stand. */
+const later = () => new Date((NOW + random.int(0, 30) * 86_400) * 1000);
+
+/** A worker's way with the mails it claims: written, given to Resend, and taken, refused or never answered. */
+async function deliverMails(sql: Sql): Promise<void> {
+  const claimed = await sql<{ id: string; claim_id: string }[]>`
+    select id, claim_id from billing.claim_outbox('storm', ${random.int(1, 5)}, '5 seconds', '{email}', ${later()})`;
+  const claim = claimed[0]?.claim_id ?? null;
+  const ids = claimed.map(({ id }) => id);
+  if (claim === null) return;
+  const [{ steps } = { steps: [] }] = await sql<{ steps: { id: number }[] }[]>`
+    select billing.prepare_emails(${ids}, ${claim}, null, ${later()}) as steps`;
+  const written = steps.map(({ id }) => ({ id, subject: "s", html: "h", text: "t", locale: "en" }));
+  const begun = await sql<{ outbox_id: string }[]>`
+    select outbox_id from billing.begin_emails(${claim}, ${sql.json(written)}, null, ${later()})`;
+  const answers = begun.map(({ outbox_id: id }) => ({ id: Number(id), resend_id: `re_${claim}_${id}` }));
+  const refusal = { id: Number(begun[0]?.outbox_id ?? 0), refusal: { message: "no" } };
+  await random.pick<() => PromiseLike<unknown>>([
+    () => sql`select billing.finish_emails(${claim}, ${sql.json(answers)}, ${later()})`,
+    () =>
+      sql`select billing.finish_emails(${claim}, ${sql.json([refusal, ...answers.slice(1)])}, ${later()})`,
+    () => sql`select billing.fail_emails(${ids}, ${claim}, '{}', true, null, true, ${later()})`,
+    () => sql`select billing.fail_emails(${ids}, ${claim}, '{}', false, null, false, ${later()})`,
+    () => sql`select billing.release_outbox(${ids}, ${claim})`,
+  ])();
+}
+
+async function deliverOthers(sql: Sql): Promise<void> {
+  const claimed = await sql<Row[]>`
+    select id, claim_id from billing.claim_outbox('storm', ${random.int(1, 5)}, '5 seconds', '{stripe,refresh,dunning,alert}', ${later()})`;
+  for (const { id, claim_id } of random.shuffled([...claimed])) {
+    await random.pick<() => PromiseLike<unknown>>([
+      () => sql`select billing.complete_outbox(${id as string}, ${claim_id as string})`,
+      () =>
+        sql`select billing.fail_outbox(${id as string}, ${claim_id as string}, '{}', null, ${random.chance(0.5)})`,
+      () =>
+        sql`select billing.release_outbox(${claimed.map((row) => row.id as string)}, ${claim_id as string})`,
+    ])();
+  }
+}
+
+/** What Resend says of a mail, known by its id or, before that is known, by its tag. */
+async function report(sql: Sql): Promise<void> {
+  const [mail] = await sql<
+    Row[]
+  >`select id, tag, outbox_id, resend_id from billing.emails order by id desc offset ${random.int(0, 3)} limit 1`;
+  if (mail === undefined) return;
+  const type = random.pick(["sent", "delivered", "bounced", "complained", "delivery_delayed"]);
+  const told = {
+    type: `email.${type}`,
+    created_at: later().toISOString(),
+    data: {
+      email_id: mail.resend_id ?? `re_told_${mail.outbox_id}`,
+      tags: { duebase_email: mail.tag },
+      bounce: { type: "Permanent", message: "no such mailbox" },
+    },
+  };
+  await sql`select billing.receive_email_report(${`msg_${++made}`}, ${sql.json(told as JSONValue)})`;
+}
+
+const writers: Record<string, (sql: Sql) => Promise<unknown>> = {
+  receive: (sql) =>
+    sql`select billing.receive_event(${sql.json(anyEvent() as unknown as JSONValue)}, ${later()})`,
+  // As reading a list of events in one transaction would.
+  refresh: (sql) =>
+    sql`select billing.apply_refresh(${sql.json(anyEvent().data.object as unknown as JSONValue)}, ${later()}, ${later()})`,
+  retry: (sql) => sql`select billing.retry_failed_webhooks(${later()}, 1)`,
+  replay: async (sql) =>
+    sql`select billing.replay_failed_webhook(${(await any(sql, "event_id", "billing.failed_webhooks")) as string})`,
+  owe: (sql) => sql`
+    select billing_private.enqueue('email', ${`storm:${++made}`}, ${sql.json({
+      template: random.pick(["subscription-paused", "payment-failed-notice"]),
+      customer: random.pick(customers),
+      props: {},
+    })}, ${later()})`,
+  mails: deliverMails,
+  others: deliverOthers,
+  report,
+  replayEffect: async (sql) =>
+    sql`select billing.replay_outbox(${(await any(sql, "id", "billing.outbox", "status = 'dead'")) as string})`,
+  dunning: (sql) => sql`select billing.advance_dunning(${later()})`,
+  steps: async (sql) => {
+    const customer = random.pick(customers);
+    const checked = await sql`
+      select id from billing.invoices where customer = ${customer} union select id from billing.subscriptions where customer = ${customer}`;
+    return sql`select billing.take_dunning_steps(${customer}, ${[customer, ...checked.map(({ id }) => id as string)]}, ${later()})`;
+  },
+  end: async (sql) => {
+    const [end] = await sql<Row[]>`
+      insert into billing.dunning_actions (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at)
+      select c.id, 4, 'end', k.invoice, array[k.invoice], 'planned', now(), now()
+      from billing.dunning_cases as c
+      join billing.dunning_case_invoices as k on k.case_id = c.id
+      where c.status = 'open'
+      order by random()
+      limit 1
+      on conflict do nothing
+      returning id`;
+    if (end === undefined) return;
+    const [subject] = await sql`
+      select c.customer, c.subscription
+      from billing.dunning_actions as d
+      join billing.dunning_cases as c on c.id = d.case_id
+      where d.id = ${end.id as string}`;
+    await sql`
+      select billing.review_dunning_end(
+        ${end.id as string}, ${[subject?.customer as string, subject?.subscription as string]}, ${later()}
+      )`;
+    return sql`select billing.finish_dunning_end(${end.id as string}, ${later()})`;
+  },
+  hand: async (sql) => {
+    const id = (await any(sql, "id", "billing.dunning_cases", "status = 'open'")) as string;
+    return random.pick<() => PromiseLike<unknown>>([
+      () => sql`select billing.hold_dunning(${id}, 'asked')`,
+      () => sql`select billing.release_dunning(${id})`,
+      () => sql`select billing.close_dunning(${id}, 'enough')`,
+      () =>
+        sql`select billing.exclude_from_dunning(${random.pick(customers)}, 'a friend', ${new Date(Date.now() + 1000)})`,
+    ])();
+  },
+  credits: (sql) =>
+    random.pick<() => PromiseLike<unknown>>([
+      () => sql`select billing.grant_credits(${FIXTURE_USER}, 'images', 5, ${`key_${++made}`})`,
+      () => sql`select billing.deduct_credits(${FIXTURE_USER}, 'images', 1, ${`key_${++made}`})`,
+      () => sql`select billing.record_usage(${FIXTURE_USER}, 'api_calls', 1, ${`key_${++made}`})`,
+    ])(),
+  jobs: async (sql) => sql.unsafe(String(await any(sql, "command", "cron.job"))),
+  user: (sql) =>
+    random.pick<() => PromiseLike<unknown>>([
+      () => sql`select billing.forget_user(${FIXTURE_USER})`,
+      () =>
+        sql`insert into auth.users (id, aud, role, email, email_confirmed_at) values (${FIXTURE_USER}, 'authenticated', 'authenticated', 'ada@example.com', now()) on conflict do nothing`,
+    ])(),
+};
+
+/** What blows: how often each writer is drawn. */
+const STORMS: Record<string, Record<string, number>> = {
+  "about everything": {
+    ...Object.fromEntries(Object.keys(writers).map((name) => [name, 1])),
+    ...{ receive: 12, mails: 4, report: 4, steps: 3 },
+  },
+  // Nobody is forgotten here, so there is mail to the end.
+  "about mail": { owe: 6, mails: 8, report: 12, receive: 6, steps: 2, replayEffect: 1, dunning: 1, hand: 1 },
+};
+
+test.each(Object.keys(STORMS).toReversed())(
+  "no two writers ever wait for each other, %s",
+  {
+    timeout: (SECONDS + 60) * 1000,
+  },
+  async (storm) => {
+    const until = Date.now() + SECONDS * 1000;
+    const draw = Object.entries(STORMS[storm] ?? {}).flatMap(([name, often]) =>
+      Array<string>(often).fill(name),
+    );
+    const done: Record<string, number> = {};
+    const refused = new Set<string>();
+    const deadlocks: string[] = [];
+    await Promise.all(
+      sessions.map(async (sql) => {
+        while (Date.now() < until) {
+          const name = random.pick(draw);
+          try {
+            await writers[name]?.(sql);
+            done[name] = (done[name] ?? 0) + 1;
+          } catch (error) {
+            const { code, message, where } = error as { code?: string; message: string; where?: string };
+            if (code === "40P01") deadlocks.push(`${name}: ${where}`);
+            // What is refused by its own rules, such as a case that somebody has closed, is another test's.
+            else refused.add(`${name}: ${code} ${message}`);
+          }
+        }
+      }),
+    );
+    const projections = await database.sql<{ context: string }[]>`
+    select error ->> 'context' as context from billing.failed_webhooks where error ->> 'sqlstate' = '40P01'`;
+    deadlocks.push(...projections.map(({ context }) => `in a projection: ${context}`));
+    expect(deadlocks).toEqual([]);
+    // Those that were caught in a function, too.
+    const [counted] = await database.sql<{ deadlocks: number }[]>`
+    select deadlocks::integer from pg_stat_database where datname = current_database()`;
+    expect(counted?.deadlocks).toBe(0);
+    // A storm in which these were never heard shows nothing.
+    const silent = ["receive", "mails", "report", "steps"].filter((name) => (done[name] ?? 0) === 0);
+    expect(silent, [...refused].join("\n")).toEqual([]);
+  },
+);
+
+/** Runs two pieces of work while a row that both need is held, so that both have what they take before it. */
+async function meet(
+  held: (sql: Sql) => Promise<unknown>,
+  ...works: ((sql: Sql) => Promise<unknown>)[]
+): Promise<void> {
+  const [holder, ...others] = sessions as [Sql, ...Sql[]];
+  await holder.unsafe("begin");
+  await held(holder);
+  const running: Promise<unknown>[] = [];
+  for (const [index, work] of works.entries()) {
+    const sql = others[index] as Sql;
+    const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    running.push(work(sql).catch((error: Error) => error));
+    await vi.waitFor(async () => {
+      const waiting =
+        await database.sql`select from pg_locks where pid = ${backend?.pid ?? 0} and not granted`;
+      expect(waiting).toHaveLength(1);
+    });
+  }
+  await holder.unsafe("commit");
+  expect((await Promise.all(running)).filter((outcome) => outcome instanceof Error)).toEqual([]);
+}
+
+/** A mail of a dunning case on its way, whose id at Resend nobody has told us. */
+async function mailUnderWay(): Promise<{
+  email: string;
+  effect: string;
+  action: string;
+  tag: string;
+  case: string;
+}> {
+  const [row] = await database.sql<
+    { email: string; effect: string; action: string; tag: string; case: string }[]
+  >`
+    with effect as (
+      insert into billing.outbox (kind, dedupe_key, run_after, created_at)
+      values ('email', ${`dunning:meet:${++made}`}, now(), now())
+      returning id, dedupe_key
+    ),
+    email as (
+      insert into billing.emails
+        (outbox_id, dedupe_key, template, from_address, to_address, locale, subject, html, text, status_at, created_at)
+      select e.id, e.dedupe_key, 'payment-failed-notice', 'us@example.com', 'ada@example.com', 'en', '', '', '', now(), now()
+      from effect as e
+      returning id, outbox_id, tag
+    ),
+    dunned as (
+      insert into billing.dunning_cases (subject_id, customer, currency, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
+      values (${`in_Meet${made}`}, 'cus_Meet', 'eur', 1, 'open', now(), now(), 900, now())
+      returning id
+    ),
+    action as (
+      insert into billing.dunning_actions
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, outbox_id)
+      select d.id, 1, 'notice', 'in_Meet', '{in_Meet}', 'planned', now(), now(), m.outbox_id
+      from dunned as d, email as m
+      returning id, case_id
+    )
+    select m.id as email, m.outbox_id as effect, a.id as action, m.tag, a.case_id as case from email as m, action as a`;
+  if (row === undefined) throw new Error("no mail was made");
+  return row;
+}
+
+const reportOf = (tag: string, type: string) => (sql: Sql) =>
+  sql`select billing.receive_email_report(${`msg_${++made}`}, ${sql.json({
+    type,
+    created_at: new Date().toISOString(),
+    data: { email_id: `re_${tag}`, tags: { duebase_email: tag } },
+  })})`;
+
+test("two reports of a mail whose id nobody has told us wait for one another in turn", async () => {
+  const { email, tag } = await mailUnderWay();
+  await meet(
+    (sql) => sql`select from billing.emails where id = ${email} for no key update`,
+    reportOf(tag, "email.sent"),
+    reportOf(tag, "email.delivered"),
+  );
+  expect(await database.sql`select status from billing.emails where id = ${email}`).toEqual([
+    { status: "delivered" },
+  ]);
+});
+
+test("a report of a dunning mail and the end of its case wait for one another in turn", async () => {
+  const { action, tag, case: dunned } = await mailUnderWay();
+  await meet(
+    (sql) => sql`select from billing.dunning_actions where id = ${action} for update`,
+    reportOf(tag, "email.sent"),
+    (sql) => sql`select billing_private.withdraw_dunning_mail(${dunned}, 'paid', now())`,
+  );
+  expect(await database.sql`select status from billing.dunning_actions where id = ${action}`).toEqual([
+    { status: "sent" },
+  ]);
+});
