@@ -49,6 +49,11 @@ create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id
 -- For retention: rows finish about in the order they lie in.
 create index outbox_finished on billing.outbox using brin (finished_at);
 
+-- What concerns a person is found by whom or what it is about (see forget_user).
+create index outbox_by_subject on billing.outbox (
+  (coalesce(payload ->> 'customer', payload ->> 'payment', payload ->> 'event_id', payload ->> 'event', payload ->> 'outbox_id'))
+);
+
 alter table billing.outbox enable row level security;
 
 create function billing_private.enqueue(

@@ -30,6 +30,31 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
+create function billing_private.references_of(p_value jsonb)
+returns text[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- Ids of Stripe's have a capital or a digit after the first underscore, its words for states have none.
+  return array(
+    select distinct lower(substr(n.name, 1, 36)) collate "C"
+    from (select r.value #>> '{}' as name from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")') as r (value)) as n
+    union
+    select r.value #>> '{}'
+    from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[a-z]+_[A-Za-z0-9_]*[A-Z0-9][A-Za-z0-9_]*$")') as r (value)
+  );
+end;
+$$;
+
+comment on function billing_private.references_of is
+  'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
+
+-- Reviews, mandates, verifications, refunds, disputes and what Stripe will think of name no customer.
+create index webhook_events_by_reference
+  on billing.webhook_events using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
+
 -- Updates are refused in redaction, which knows the one exception.
 create trigger webhook_events_are_never_truncated
   before truncate on billing.webhook_events

@@ -10,7 +10,7 @@ create table billing_private.forgotten_subjects (
 
 comment on table billing_private.forgotten_subjects is
   'Whose person is forgotten: nothing that tells who somebody is is stored of them any more.';
-comment on column billing_private.forgotten_subjects.subject_id is 'Customer; of somebody who bought without one, the payment, or the checkout session where nothing was paid.';
+comment on column billing_private.forgotten_subjects.subject_id is 'Customer; of somebody who bought without one, the payment, or the checkout session where nothing was paid; the user, and whatever Stripe has told of that is theirs, by which other objects name them.';
 comment on column billing_private.forgotten_subjects.forgotten_at is 'When it was asked for (UTC).';
 
 alter table billing_private.forgotten_subjects enable row level security;
@@ -26,7 +26,7 @@ begin
   return p_key ~ 'email|phone|address|name|holder|owner|shipping|postal|tax_id|last4|secret|locale|url|pdf|fingerprint|comment|custom_'
     or p_key in (
       'billing_details', 'customer_details', 'collected_information', 'evidence', 'description', 'footer', 'memo', 'note', 'notes',
-      'dob', 'ip', 'client_ip', 'iban', 'bic', 'iin', 'sort_code', 'account_number', 'routing_number', 'payer_id', 'buyer_id',
+      'dob', 'id_number', 'document', 'selfie', 'verified_outputs', 'provided_details', 'user_agent', 'ip', 'client_ip', 'iban', 'bic', 'iin', 'sort_code', 'account_number', 'routing_number', 'payer_id', 'buyer_id',
       'cashtag', 'receipt_number', 'network_transaction_id', 'authorization_code', 'idempotency_key', 'message', 'seller_message'
     );
 end;
@@ -83,6 +83,7 @@ begin
               when f.key = 'metadata' then billing_private.redact_metadata(f.value)
               when f.key = 'client_reference_id' then coalesce(to_jsonb(billing_private.as_uuid(f.value #>> '{}')), 'null')
               when billing_private.is_personal_key(f.key) then 'null'
+              when f.key = 'value' and p_value ->> 'object' = 'tax_id' then 'null'
               when jsonb_typeof(f.value) = 'string' and f.value #>> '{}' ~ codes then f.value
               else billing_private.redact(f.value)
             end
@@ -130,17 +131,36 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  paid constant text := coalesce(billing_private.stripe_id(p_object -> 'payment_intent'), billing_private.stripe_id(p_object -> 'charge'));
+  named text[];
+  paid text;
 begin
-  -- Refunds and disputes name no customer, only what was paid; and whoever bought without a customer has none.
+  if p_customer_id is not null then
+    return p_customer_id;
+  elsif p_object ->> 'object' in ('product', 'price', 'plan', 'coupon', 'promotion_code', 'tax_rate') then
+    return p_object ->> 'id';
+  end if;
+  named := billing_private.references_of(p_object);
+  paid := coalesce(billing_private.stripe_id(p_object -> 'payment_intent'), billing_private.stripe_id(p_object -> 'charge'));
   return coalesce(
-    p_customer_id, (select p.customer from billing.payments as p where p.id = paid), paid, p_object ->> 'id'
+    (select f.subject_id from billing_private.forgotten_subjects as f where f.subject_id = any (named) order by 1 limit 1),
+    -- What it names has events of its own, and those say whose it is.
+    (
+      select e.customer_id
+      from billing.webhook_events as e
+      where e.object_id = any (named) and e.customer_id is not null
+      order by 1
+      limit 1
+    ),
+    -- Whoever bought without a customer has none.
+    paid,
+    (select n.id from unnest(named) as n (id) where billing_private.as_uuid(n.id) is not null order by 1 limit 1),
+    p_object ->> 'id'
   );
 end;
 $$;
 
 comment on function billing_private.forgettable_subject is
-  'Whose an object is, as forgotten_subjects names them: its customer, else its payment''s, else the payment itself, else the object.';
+  'Whose an object is, as forgotten_subjects names them: its customer, else the customer of something that it names, else what was paid, the user it names, or the object itself.';
 
 create function billing_private.is_forgotten(p_customer_id text, p_object jsonb)
 returns boolean

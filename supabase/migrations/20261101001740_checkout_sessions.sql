@@ -46,6 +46,9 @@ comment on column billing.checkout_sessions.expired_at is 'created of checkout.s
 comment on column billing.checkout_sessions.is_abandoned is 'It expired and was never completed.';
 
 create index checkout_sessions_by_customer on billing.checkout_sessions (customer, created);
+-- What was bought without a customer, by whom the session names and by what paid for it (see forget_user).
+create index checkout_sessions_of_guests on billing.checkout_sessions (lower(btrim(client_reference_id))) where customer is null;
+create index checkout_sessions_by_payment on billing.checkout_sessions (payment_intent) where payment_intent is not null;
 alter table billing.checkout_sessions enable row level security;
 
 create function billing_private.project_checkout_session(p_event billing.webhook_events)

@@ -18,7 +18,7 @@ comment on column billing_private.personal_data.table_name is 'Qualified name of
 comment on column billing_private.personal_data.column_name is 'The column.';
 comment on column billing_private.personal_data.becomes is 'SQL expression over the row: what is stored instead.';
 comment on column billing_private.personal_data.about is
-  'SQL condition over the row: whether it is about the person. $1: the person''s customers, and payments made without one (text[], see forgotten_subjects); $2: the user''s id (uuid).';
+  'SQL condition over the row: whether it is about the person. $1: the person''s customers, and payments made without one (text[]); $2: the user''s id (uuid); $3: their payments, $4: events (text[]); $5: effects (bigint[]); $6: whatever of theirs has metadata (text[]).';
 
 alter table billing_private.personal_data enable row level security;
 create policy nobody_reads on billing_private.personal_data using (false);
@@ -59,53 +59,82 @@ $$;
 comment on function billing_private.objects_about is
   'Whatever of a person has metadata: the customers themselves, and what they have, as billing.object_metadata names it.';
 
-create function billing_private.events_about(p_subjects text[])
-returns setof text
-language sql
+create function billing_private.references_to(p_user_id uuid, p_subjects text[])
+returns text[]
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select e.id from billing.webhook_events as e where e.customer_id = any (p_subjects)
-  union
-  -- Refunds and disputes name no customer, only what was paid; and whoever bought without a customer has none.
-  select e.id
-  from (
-    select s.id from unnest(p_subjects) as s (id)
+declare
+  payments constant text[] := array(select billing_private.payments_about(p_subjects));
+begin
+  return array(
+    select p_user_id::text where p_user_id is not null
+    union
+    select s.id from unnest(p_subjects || payments) as s (id)
+    union
+    select e.object_id from billing.webhook_events as e where e.customer_id = any (p_subjects) and e.object_id is not null
     union
     select c.id from billing.checkout_sessions as c where c.payment_intent = any (p_subjects)
     union
-    select h.object_id from billing_private.payment_sources as h where h.payment_id = any (p_subjects)
+    select h.object_id from billing_private.payment_sources as h where h.payment_id = any (payments)
     union
-    select r.id from billing.refunds as r where r.payment_id in (select billing_private.payments_about(p_subjects))
+    select r.id from billing.refunds as r where r.payment_id = any (payments)
     union
-    select d.id from billing.disputes as d where d.payment_id in (select billing_private.payments_about(p_subjects))
-  ) as o
-  join billing.webhook_events as e on e.object_id = o.id
-  where e.customer_id is null;
+    select d.id from billing.disputes as d where d.payment_id = any (payments)
+  );
+end;
 $$;
 
-comment on function billing_private.events_about is 'Ids of the events received about a person''s customers and payments.';
+comment on function billing_private.references_to is
+  'Ids by which an object that names no customer may name a person: the user''s, and of all that Stripe has told of the person''s customers and payments.';
 
-create function billing_private.effects_about(p_subjects text[])
-returns setof bigint
-language sql
+create function billing_private.events_about(p_user_id uuid, p_subjects text[])
+returns text[]
+language plpgsql
 stable
 set search_path = ''
 as $$
-  with about as (
+declare
+  named constant text[] := billing_private.references_to(p_user_id, p_subjects);
+begin
+  return array(
+    select e.id from billing.webhook_events as e where e.customer_id = any (p_subjects)
+    union
+    select e.id
+    from billing.webhook_events as e
+    where e.customer_id is null and billing_private.references_of(e.payload -> 'data') && named
+  );
+end;
+$$;
+
+comment on function billing_private.events_about is
+  'Ids of the events received about a person: their customers'', and those without a customer that name something of theirs, of whatever type.';
+
+create function billing_private.effects_about(p_subjects text[], p_events text[])
+returns bigint[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  about bigint[];
+begin
+  about := array(
     select o.id
     from billing.outbox as o
-    where o.payload ->> 'customer' = any (p_subjects)
-      or o.payload ->> 'payment' = any (p_subjects)
-      or coalesce(o.payload ->> 'event_id', o.payload ->> 'event') in (select billing_private.events_about(p_subjects))
-  )
-  select a.id from about as a
-  union
-  -- The alert that one of them is dead tells why.
-  select o.id
-  from billing.outbox as o
-  join about as a on a.id::text = o.payload ->> 'outbox_id'
-  where o.kind = 'alert';
+    where coalesce(o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id')
+      = any (p_subjects || p_events)
+  );
+  return about || array(
+    -- The alert that one of them is dead tells why.
+    select o.id
+    from billing.outbox as o
+    where coalesce(o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id')
+      = any (about::text[])
+      and o.kind = 'alert'
+  );
+end;
 $$;
 
 comment on function billing_private.effects_about is
@@ -128,7 +157,7 @@ from (
       }'
     ),
     (
-      'billing.subscription_items', 'subscription in (select s.id from billing.subscriptions as s where s.customer = any ($1))',
+      'billing.subscription_items', 'subscription = any (array(select s.id from billing.subscriptions as s where s.customer = any ($1)))',
       '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
@@ -136,34 +165,34 @@ from (
       '{"hosted_invoice_url": "null", "invoice_pdf": "null", "metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
-      'billing.payments', 'id in (select billing_private.payments_about($1))',
+      'billing.payments', 'id = any ($3)',
       '{
         "card_last4": "null", "description": "null", "receipt_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
     (
-      'billing.payment_failures', 'payment_id in (select billing_private.payments_about($1))',
+      'billing.payment_failures', 'payment_id = any ($3)',
       '{"failure_message": "null"}'
     ),
     (
-      'billing.object_metadata', 'object_id in (select billing_private.objects_about($1))',
+      'billing.object_metadata', 'object_id = any ($6)',
       '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
       'billing_private.payment_sources',
-      'customer = any ($1) or payment_id in (select billing_private.payments_about($1))',
+      'payment_id = any ($3)',
       '{
         "card_last4": "null", "description": "null", "failure_message": "null", "receipt_url": "null",
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
     (
-      'billing.refunds', 'payment_id in (select billing_private.payments_about($1))',
+      'billing.refunds', 'payment_id = any ($3)',
       '{"metadata": "billing_private.redact_metadata(metadata)", "receipt_number": "null"}'
     ),
     (
-      'billing.disputes', 'payment_id in (select billing_private.payments_about($1))',
+      'billing.disputes', 'payment_id = any ($3)',
       '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (
@@ -181,7 +210,7 @@ from (
     ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     (
       'billing.dunning_actions',
-      'note is not null and case_id in (select c.id from billing.dunning_cases as c where c.customer = any ($1))',
+      'note is not null and case_id = any (array(select c.id from billing.dunning_cases as c where c.customer = any ($1)))',
       '{"note": "null"}'
     ),
     (
@@ -193,20 +222,20 @@ from (
       '{"claimed_user": "coalesce(billing_private.as_uuid(claimed_user)::text, '''')"}'
     ),
     (
-      'billing.emails', 'customer_id = any ($1) or outbox_id in (select billing_private.effects_about($1))',
+      'billing.emails', 'customer_id = any ($1) or outbox_id = any ($5)',
       '{"to_address": "billing_private.address_digest(to_address)", "subject": "''''", "html": "''''", "text": "''''", "problem": "null"}'
     ),
     (
-      'billing.outbox', 'id in (select billing_private.effects_about($1))',
+      'billing.outbox', 'id = any ($5)',
       '{"payload": "payload - array[''to'', ''props'', ''error'']", "last_error": "last_error - ''message''"}'
     ),
     (
       'billing.failed_webhooks',
-      'event_id in (select billing_private.events_about($1))',
+      'event_id = any ($4)',
       '{"error": "jsonb_build_object(''sqlstate'', error -> ''sqlstate'', ''message'', ''removed: the customer is forgotten'')"}'
     ),
     (
-      'billing.webhook_events', 'id in (select billing_private.events_about($1))',
+      'billing.webhook_events', 'id = any ($4)',
       '{"payload": "billing_private.redact(payload)"}'
     )
 ) as t (table_name, about, columns)
@@ -264,7 +293,7 @@ declare
   subject text;
 begin
   -- First whoever is bringing news of them (see is_forgotten), then their projections, then what is kept by user.
-  for subject in select distinct k.id from unnest(p_subjects) as k (id) order by k.id loop
+  for subject in select distinct k.id from unnest(p_subjects || p_user_id::text) as k (id) order by k.id loop
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
   end loop;
   perform billing_private.lock_customers(p_subjects);
@@ -275,7 +304,7 @@ $$;
 comment on function billing_private.lock_person is
   'Waits until nothing is being received, projected or kept for a person any more, and holds all of it until commit.';
 
-create function billing_private.forget_addresses(p_subjects text[])
+create function billing_private.forget_addresses(p_subjects text[], p_effects bigint[])
 returns void
 language plpgsql
 set search_path = ''
@@ -286,7 +315,7 @@ begin
     union
     select lower(e.to_address)
     from billing.emails as e
-    where e.customer_id = any (p_subjects) or e.outbox_id in (select billing_private.effects_about(p_subjects))
+    where e.customer_id = any (p_subjects) or e.outbox_id = any (p_effects)
   ),
   removed as (
     delete from billing.suppressed_addresses as s
@@ -304,7 +333,7 @@ $$;
 comment on function billing_private.forget_addresses is
   'Keeps of a person''s suppressed addresses their digest only: no mail goes to them still, and nobody reads whose they are.';
 
-create function billing_private.cancel_mail(p_subjects text[], p_now timestamptz)
+create function billing_private.cancel_mail(p_subjects text[], p_effects bigint[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -316,7 +345,8 @@ begin
   perform
   from billing.emails as e
   where e.customer_id = any (p_subjects)
-    or e.batch_id in (select k.batch_id from billing.emails as k where k.customer_id = any (p_subjects) and k.status = 'pending')
+    or e.outbox_id = any (p_effects)
+    or e.batch_id = any (array(select k.batch_id from billing.emails as k where k.customer_id = any (p_subjects) and k.status = 'pending'))
   order by e.id
   for update;
   -- A batch can only be sent again with all its mails as they were. One that may have been sent already is left as it
@@ -333,13 +363,13 @@ begin
         select from billing.emails as k where k.batch_id = batch and (k.status <> 'pending' or k.unknown_since is not null)
       );
   end loop;
-  perform billing_private.lock_effects(array(select billing_private.effects_about(p_subjects)));
+  perform billing_private.lock_effects(p_effects);
   update billing.outbox as o
   set
     status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
     last_error = jsonb_build_object('code', 'customer_forgotten')
   where o.kind = 'email'
-    and o.id in (select billing_private.effects_about(p_subjects))
+    and o.id = any (p_effects)
     and o.status in ('pending', 'claimed', 'dead');
 end;
 $$;
@@ -347,14 +377,20 @@ $$;
 comment on function billing_private.cancel_mail is
   'Ends the mail that is still owed to a person. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
 
-create function billing_private.erase_personal_data(p_user_id uuid, p_subjects text[])
+create function billing_private.erase_personal_data(p_user_id uuid, p_subjects text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   statement text;
+  payments constant text[] := array(select billing_private.payments_about(p_subjects));
+  objects constant text[] := array(select billing_private.objects_about(p_subjects));
+  events constant text[] := billing_private.events_about(p_user_id, p_subjects);
+  effects constant bigint[] := billing_private.effects_about(p_subjects, events);
 begin
+  perform billing_private.cancel_mail(p_subjects, effects, p_now);
+  perform billing_private.forget_addresses(p_subjects, effects);
   for statement in
     select format(
       'update %s set %s where %s',
@@ -366,12 +402,13 @@ begin
     group by p.table_name, p.about
     order by p.table_name
   loop
-    execute statement using p_subjects, p_user_id;
+    execute statement using p_subjects, p_user_id, payments, events, effects, objects;
   end loop;
 end;
 $$;
 
-comment on function billing_private.erase_personal_data is 'Does what personal_data says to all rows about a person.';
+comment on function billing_private.erase_personal_data is
+  'Ends the mail still owed to a person, and does what personal_data says to all rows about them.';
 
 create function billing.forget_user(user_id uuid, p_now timestamptz default now())
 returns integer
@@ -397,9 +434,11 @@ begin
   select k.id, p_now from unnest(subjects) as k (id)
   on conflict (subject_id) do nothing;
   get diagnostics newly_forgotten = row_count;
-  perform billing_private.cancel_mail(subjects, p_now);
-  perform billing_private.forget_addresses(subjects);
-  perform billing_private.erase_personal_data(forget_user.user_id, subjects);
+  -- By these an event that names no customer is told to be theirs, here and at the door.
+  insert into billing_private.forgotten_subjects (subject_id, forgotten_at)
+  select k.id, p_now from unnest(billing_private.references_to(forget_user.user_id, subjects)) as k (id)
+  on conflict (subject_id) do nothing;
+  perform billing_private.erase_personal_data(forget_user.user_id, subjects, p_now);
 
   if newly_forgotten > 0 or not is_on_record then
     perform billing_private.audit(

@@ -157,6 +157,7 @@ comment on column billing.dunning_holds.held_until is 'When it ends by itself (U
 comment on column billing.dunning_holds.released_at is 'When a person ended it (UTC); null: nobody has.';
 
 create index dunning_holds_in_force on billing.dunning_holds (customer) where released_at is null;
+create index dunning_holds_by_customer on billing.dunning_holds (customer);
 create index dunning_holds_by_case on billing.dunning_holds (case_id);
 
 alter table billing.dunning_cases enable row level security;

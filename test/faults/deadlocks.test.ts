@@ -120,10 +120,10 @@ async function report(sql: Sql): Promise<void> {
       bounce: { type: "Permanent", message: "no such mailbox" },
     },
   };
-  await sql`select billing.receive_email_report(${`msg_${++made}`}, ${sql.json(told as JSONValue)})`;
+  await sql`select billing.receive_email_report(${`msg_${++made}`}, ${sql.json(told as unknown as JSONValue)})`;
 }
 
-const writers: Record<string, (sql: Sql) => Promise<unknown>> = {
+const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
   receive: (sql) =>
     sql`select billing.receive_event(${sql.json(anyEvent() as unknown as JSONValue)}, ${later()})`,
   // As reading a list of events in one transaction would.

@@ -124,6 +124,15 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       ),
       to_timestamp(1700000000 + n)
     from generate_series(1, 200000) as n;
+    -- Refunds name no customer, only what was paid.
+    insert into billing.webhook_events (id, type, livemode, created, object_id, payload, received_at)
+    select
+      'evt_refund_' || n, 'refund.created', false, to_timestamp(1700000000 + n), 're_' || n,
+      jsonb_build_object('data', jsonb_build_object('object', jsonb_build_object(
+        'id', 're_' || n, 'object', 'refund', 'payment_intent', 'pi_' || n, 'charge', 'ch_' || n
+      ))),
+      to_timestamp(1700000000 + n)
+    from generate_series(1, 20000) as n;
     insert into billing.webhook_duplicates (event_id, received_at)
     select 'evt_' || n, to_timestamp(1700000000 + n) from generate_series(1, 25000) as n;
     insert into billing_private.object_versions (object_id, as_of, event_id, rank)

@@ -334,6 +334,29 @@ export const hotStatements: Statement[] = [
     uses: ["audit_events_by_former_user"],
   },
   {
+    what: "a user who is forgotten",
+    sql: `select billing.forget_user('${userOf(4711)}')`,
+    uses: [
+      "webhook_events_by_customer",
+      "webhook_events_by_reference",
+      "outbox_by_subject",
+      "checkout_sessions_of_guests",
+      "checkout_sessions_by_payment",
+      "dunning_holds_by_customer",
+      "emails_by_customer",
+    ],
+  },
+  {
+    what: "an event that names no customer, after somebody was forgotten",
+    sql: receive("review.opened", {
+      id: "prv_4711",
+      object: "review",
+      charge: "ch_4711",
+      payment_intent: "pi_4711",
+    }),
+    uses: ["webhook_events_by_object"],
+  },
+  {
     what: "the retry, every minute",
     sql: "select billing.retry_failed_webhooks(now(), 1)",
     uses: ["failed_webhooks_due"],

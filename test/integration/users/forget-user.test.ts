@@ -5,7 +5,7 @@ import { told } from "../../support/orders.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { charge, paymentIntent } from "../../support/stripe/payments.ts";
-import { NOW, person, story, whereabouts } from "./ada.ts";
+import { NOW, type Person, person, story, whereabouts } from "./ada.ts";
 
 const ada = person("Ada");
 const strings = Object.values(ada);
@@ -183,7 +183,7 @@ describe("a user who is forgotten", () => {
     `;
     expect(recipient).toEqual({ obstacle: "address_suppressed" });
     await database.sql`update billing.customers set email = null where id = 'cus_ExampleZoe'`;
-    await database.sql`select billing_private.forget_addresses(array['cus_ExampleZoe'])`;
+    await database.sql`select billing_private.forget_addresses(array['cus_ExampleZoe'], '{}')`;
     await database.sql`delete from billing.customers where id = 'cus_ExampleZoe'`;
   });
 
@@ -319,6 +319,114 @@ describe("forgetting", () => {
     expect(
       await database.sql`select amount, amount_refunded from billing.payments where id = 'pi_Guest'`,
     ).toEqual([{ amount: "500", amount_refunded: "500" }]);
+  });
+
+  // What names no customer: by what it names it is a person's all the same. As Stripe documents these objects.
+  const unnamed = (who: Person, user: string, tag: string): [string, StripeEvent["data"]["object"]][] => [
+    [
+      "review.opened",
+      {
+        id: `prv_1${tag}`,
+        object: "review",
+        charge: `ch_1${tag}`,
+        payment_intent: null,
+        ip_address: who.street,
+        ip_address_location: { city: who.street, country: "DE" },
+        session: { browser: who.comment },
+      },
+    ],
+    [
+      "radar.early_fraud_warning.created",
+      { id: `issfr_1${tag}`, object: "radar.early_fraud_warning", charge: `ch_1${tag}`, note: who.comment },
+    ],
+    [
+      "mandate.updated",
+      {
+        id: `mandate_1${tag}`,
+        object: "mandate",
+        payment_method: `pm_1${tag}`,
+        customer_acceptance: { type: "online", online: { ip_address: who.street, user_agent: who.company } },
+      },
+    ],
+    [
+      "identity.verification_session.verified",
+      {
+        id: `vs_1${tag}`,
+        object: "identity.verification_session",
+        metadata: { user_id: user, who: who.name },
+        provided_details: { email: who.email, phone: who.phone },
+        verified_outputs: {
+          first_name: who.name,
+          id_number: who.company,
+          dob: { day: 1, month: 2, year: 1980 },
+        },
+      },
+    ],
+    [
+      "identity.verification_session.processing",
+      {
+        id: `vs_2${tag}`,
+        object: "identity.verification_session",
+        related_customer: `cus_1${tag}`,
+        provided_details: { email: who.email, phone: who.phone },
+      },
+    ],
+    [
+      "customer.tax_id.created",
+      {
+        id: `txi_1${tag}`,
+        object: "tax_id",
+        customer: `cus_1${tag}`,
+        type: "eu_vat",
+        value: who.company,
+        verification: { verified_name: who.name, verified_address: who.street },
+      },
+    ],
+    [
+      "telepathy.session.ended",
+      {
+        id: `tele_1${tag}`,
+        object: "telepathy.session",
+        about: { thought_of: `in_1${tag}`, email: who.email },
+      },
+    ],
+    [
+      "setup_intent.created",
+      { id: `seti_1${tag}`, object: "setup_intent", customer: `cus_1${tag}`, description: who.comment },
+    ],
+  ];
+
+  it("reaches events of every type, before and after, by whatever they name", async () => {
+    const user = await database.signUp();
+    const [mia, other] = [person("Mia"), person("Max")];
+    const ids = { customer: "cus_1Mia", created: NOW };
+    await tell([
+      someone("cus_1Mia", user),
+      someone("cus_1Max", await database.signUp()),
+      told("charge.succeeded", NOW, {
+        ...charge({ id: "ch_1Mia", amount: 500, ...ids, payment_intent: "pi_1Mia" }),
+      }),
+      told("payment_method.attached", NOW, {
+        id: "pm_1Mia",
+        object: "payment_method",
+        type: "card",
+        ...ids,
+      } as never),
+      told("invoice.created", NOW, { id: "in_1Mia", object: "invoice", status: "draft", ...ids } as never),
+    ]);
+    const about = (who: Person, of: string, tag: string, at: number) =>
+      unnamed(who, of, tag).map(([type, object]) => told(type, at, object));
+    await tell(about(mia, user, "Mia", NOW + 1));
+    await tell(about(other, randomUUID(), "Max", NOW + 1));
+    const { last4: _, fingerprint: __, reference: ___, page: ____, ...tells } = mia;
+    expect(await whereabouts(database, Object.values(tells))).toEqual(["billing.webhook_events.payload"]);
+    expect(await forget(user)).toBe(1);
+    expect(await whereabouts(database, Object.values(tells))).toEqual([]);
+    await tell(about(mia, user, "Mia", NOW + 2));
+    expect(await whereabouts(database, Object.values(tells))).toEqual([]);
+    const kept = await database.sql`
+      select count(*)::integer from billing.webhook_events where payload::text like ${`%${other.name}%`}`;
+    expect(kept, "what is somebody else's stays").toEqual([{ count: 2 }]);
   });
 
   it("takes the words out of the ledger of credits and of dunning, and nothing else", async () => {

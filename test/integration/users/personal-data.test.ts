@@ -100,7 +100,7 @@ test("of every column that takes text it is decided whether it is a person's", a
 });
 
 test("what is listed is there, and its statements run", async () => {
-  await database.sql`select billing_private.erase_personal_data(gen_random_uuid(), array['cus_unknown'])`;
+  await database.sql`select billing_private.erase_personal_data(gen_random_uuid(), array['cus_unknown'], now())`;
   const missing = await database.sql`
     select table_name, column_name from billing_private.personal_data as p
     where not exists (select from pg_attribute as a where a.attrelid = p.table_name::regclass and a.attname = p.column_name)
