@@ -102,6 +102,23 @@ export async function replaceCard(
 }
 
 /**
+ * An open invoice, or a part of it, is paid by other ways than Stripe's, and reported: a payment record, without a
+ * PaymentIntent or a charge.
+ * @param amount in the currency's smallest unit; all that remains where absent
+ */
+export async function payByRecord(stripe: Stripe, invoice: string, amount?: number): Promise<Stripe.Invoice> {
+  const { currency, amount_remaining: rest, created } = await stripe.invoices.retrieve(invoice);
+  const record = await stripe.paymentRecords.reportPayment({
+    amount_requested: { value: amount ?? rest, currency },
+    initiated_at: created,
+    outcome: "guaranteed",
+    guaranteed: { guaranteed_at: created },
+    payment_method_details: { type: "custom", custom: { display_name: "Bank transfer" } },
+  });
+  return stripe.invoices.attachPayment(invoice, { payment_record: record.id });
+}
+
+/**
  * Stripe pauses a subscription by itself.
  * @param cause what `status_details` will give as the reason, such as `system` or `final_payment_failure`
  */

@@ -4,17 +4,21 @@ import type { Includable } from "./http/expand.ts";
 import { newestFirst } from "./http/list.ts";
 import type { Route } from "./http/route.ts";
 import { accountRoutes, eventRetryRoute, eventRoutes, webhookEndpointRoutes } from "./resources/account.ts";
+import { customerBalanceRoutes } from "./resources/balances.ts";
 import { planRoutes, priceRoutes, productRoutes } from "./resources/catalogue.ts";
 import { balanceRoutes, chargeRoutes, disputeRoutes, refundRoutes } from "./resources/charges.ts";
 import { checkoutRoutes } from "./resources/checkout.ts";
+import { creditNoteRoutes } from "./resources/credit-notes.ts";
 import { customerRoutes } from "./resources/customers.ts";
 import { entitlementRoutes } from "./resources/entitlements.ts";
 import { paymentIntentRoutes, setupIntentRoutes } from "./resources/intents.ts";
 import { invoiceItemRoutes } from "./resources/invoice-items.ts";
 import { invoicePaymentRoutes, invoiceRoutes } from "./resources/invoices.ts";
 import { paymentMethodRoutes } from "./resources/payment-methods.ts";
+import { paymentRecordRoutes } from "./resources/payment-records.ts";
 import { portalRoutes } from "./resources/portal.ts";
 import { couponRoutes, promotionCodeRoutes, taxRateRoutes } from "./resources/promotions.ts";
+import { shippingRateRoutes } from "./resources/shipping-rates.ts";
 import { sourceRoutes } from "./resources/sources.ts";
 import { subscriptionItemRoutes, subscriptionRoutes } from "./resources/subscriptions.ts";
 import { duebaseHelperRoutes, testClockRoutes } from "./resources/test-helpers.ts";
@@ -26,6 +30,8 @@ export const routes: Route[] = [
   ...chargeRoutes,
   ...checkoutRoutes,
   ...couponRoutes,
+  ...creditNoteRoutes,
+  ...customerBalanceRoutes,
   ...customerRoutes,
   ...disputeRoutes,
   ...duebaseHelperRoutes,
@@ -37,6 +43,7 @@ export const routes: Route[] = [
   ...invoiceRoutes,
   ...paymentIntentRoutes,
   ...paymentMethodRoutes,
+  ...paymentRecordRoutes,
   ...planRoutes,
   ...portalRoutes,
   ...priceRoutes,
@@ -44,6 +51,7 @@ export const routes: Route[] = [
   ...promotionCodeRoutes,
   ...refundRoutes,
   ...setupIntentRoutes,
+  ...shippingRateRoutes,
   ...sourceRoutes,
   ...subscriptionItemRoutes,
   ...subscriptionRoutes,

@@ -25,6 +25,7 @@ export interface DraftRequest {
   defaultTaxRates?: TaxRate[];
   description?: string | null;
   footer?: string | null;
+  shippingCost?: Invoice["shipping_cost"];
   metadata?: Record<string, string>;
 }
 
@@ -102,7 +103,7 @@ export function blankInvoice(world: World, request: DraftRequest): Invoice & { o
     pre_payment_credit_notes_amount: 0,
     receipt_number: null,
     rendering: null,
-    shipping_cost: null,
+    shipping_cost: request.shippingCost ?? null,
     shipping_details: null,
     starting_balance: 0,
     statement_descriptor: null,
@@ -140,7 +141,7 @@ export function recompute(world: World, invoice: Invoice): void {
   const customer = customerOfInvoice(world, invoice);
   const subscription = subscriptionOf(world, invoice) ?? null;
   const discounts = discountsAt(world, customer, subscription, timeOf(world, customer));
-  computeTotals(world, invoice, discounts, invoice.default_tax_rates, customer.balance);
+  computeTotals(world, invoice, discounts, invoice.default_tax_rates, customer);
 }
 
 /** Store a new draft; the invoice items on it are taken. */

@@ -4,6 +4,7 @@ import type { Invoice, InvoicePayment } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
 import { cancelIntent, createIntent } from "../payments/intents.ts";
+import { moveBalance } from "./balances.ts";
 import { useUp } from "./discounts.ts";
 import { customerOfInvoice, recompute, subscriptionOf } from "./drafts.ts";
 import { afterInvoice } from "./standing.ts";
@@ -37,15 +38,26 @@ export function finalizeInvoice(world: World, invoice: Invoice): void {
     it.invoice_pdf = `${world.publicUrl}/i/${it.id}/${secret}/pdf`;
     it.ending_balance = Math.min(0, it.total + it.starting_balance);
   });
-  change(world, "customer.updated", customer, (it) => {
-    it.balance = invoice.ending_balance ?? 0;
-  });
+  const applied = (invoice.ending_balance ?? 0) - invoice.starting_balance;
+  if (applied !== 0) {
+    const move = { type: "applied_to_invoice", invoice: invoice.id, currency: invoice.currency } as const;
+    moveBalance(world, customer, applied, move);
+  }
+  spendCredit(world, invoice);
   if (invoice.amount_due > 0) preparePayment(world, invoice);
   emit(world, "invoice.finalized", invoice);
   if (invoice.amount_due === 0) markPaid(world, invoice);
   else if (invoice.due_date !== null) {
     world.jobs.set("invoice.overdue", invoice.id, invoice.test_clock, invoice.due_date);
   }
+}
+
+/** The billing credit on a final invoice is gone. */
+function spendCredit(world: World, invoice: Invoice): void {
+  const { creditLeft, creditUsed } = world.store.hidden;
+  for (const { grant, amount } of creditUsed.get(invoice.id) ?? [])
+    creditLeft.set(grant, (creditLeft.get(grant) ?? 0) - amount);
+  creditUsed.delete(invoice.id);
 }
 
 /** The PaymentIntent a final invoice is paid with, and the record that ties the two. */
@@ -113,8 +125,9 @@ export function markPaid(world: World, invoice: Invoice, outOfBand = false): voi
   }
   change(world, "invoice.updated", invoice, (it) => {
     it.status = "paid";
-    it.amount_paid = outOfBand ? 0 : it.amount_due;
-    it.amount_paid_off_stripe = outOfBand ? it.amount_due : 0;
+    // What was paid in part before is paid; only the rest was paid elsewhere.
+    it.amount_paid_off_stripe = outOfBand ? it.amount_remaining : 0;
+    if (!outOfBand) it.amount_paid = it.amount_due;
     it.amount_remaining = 0;
     if (it.amount_due > 0 && !outOfBand) {
       it.attempted = true;
@@ -131,29 +144,92 @@ export function markPaid(world: World, invoice: Invoice, outOfBand = false): voi
 }
 
 /**
- * A transfer settles a part of an open invoice; the rest is still to be paid.
- * @param amount in the currency's smallest unit, less than what remains
+ * A credit note lowers (or, voided, raises again) what is due of an open invoice. One of which nothing is left is paid.
+ * @param amount in the currency's smallest unit, no more than what remains
  */
-export function payPart(world: World, invoice: Invoice, amount: number): void {
+export function lowerDue(world: World, invoice: Invoice, amount: number): void {
   const rest = openPayment(world, invoice);
-  if (invoice.status !== "open" || amount <= 0 || amount >= invoice.amount_remaining || !rest) {
-    throw invalidRequest(`${amount} is no part of what remains to be paid of this invoice.`);
+  change(world, "invoice.updated", invoice, (it) => {
+    it.pre_payment_credit_notes_amount += amount;
+    it.amount_due -= amount;
+    it.amount_remaining -= amount;
+  });
+  if (invoice.amount_remaining === 0) {
+    if (rest) dropPayment(world, rest, "void_invoice");
+    markPaid(world, invoice);
+  } else if (rest) lowerRequest(world, rest, amount);
+}
+
+/** Keep the payment that is still to be made in step with what remains. */
+function lowerRequest(world: World, payment: InvoicePayment, amount: number): void {
+  payment.amount_requested -= amount;
+  const intent = world.store.get("payment_intent", payment.payment.payment_intent ?? "");
+  if (intent) intent.amount -= amount;
+}
+
+/**
+ * Money that came another way than by Stripe, as a payment record, settles an open invoice or a part of it; what is
+ * too much is credited to the customer's balance.
+ * @param amount in the currency's smallest unit
+ */
+export function attachRecord(world: World, invoice: Invoice, record: string, amount: number): void {
+  if (invoice.status !== "open") throw invalidRequest("You can only attach payments to open invoices.");
+  if (amount < invoice.amount_remaining) {
+    payPart(world, invoice, amount, record);
+    return;
   }
-  const now = timeOf(world, invoice);
-  const part = world.store.insert<"invoice_payment">({
+  const rest = openPayment(world, invoice);
+  const over = amount - invoice.amount_remaining;
+  if (rest) {
+    const part = insertRecordPayment(world, rest, invoice.amount_remaining, record);
+    dropPayment(world, rest, "failed_invoice");
+    emit(world, "invoice_payment.paid", part, invoice);
+  }
+  markPaid(world, invoice);
+  if (over === 0) return;
+  change(world, "invoice.updated", invoice, (it) => {
+    it.amount_overpaid = over;
+  });
+  const customer = customerOfInvoice(world, invoice);
+  moveBalance(world, customer, -over, {
+    type: "invoice_overpaid",
+    invoice: invoice.id,
+    currency: invoice.currency,
+  });
+}
+
+function insertRecordPayment(
+  world: World,
+  rest: InvoicePayment,
+  amount: number,
+  record: string,
+): InvoicePayment {
+  const now = timeOf(world, world.store.get("invoice", rest.invoice) ?? null);
+  return world.store.insert<"invoice_payment">({
     ...rest,
+    object: "invoice_payment",
     id: newId("inpay"),
     amount_paid: amount,
     amount_requested: amount,
     created: now,
     is_default: false,
-    payment: { payment_record: newId("pr"), type: "payment_record" },
+    payment: { payment_record: record, type: "payment_record" },
     status: "paid",
     status_transitions: { canceled_at: null, paid_at: now },
   });
-  rest.amount_requested -= amount;
-  const intent = world.store.get("payment_intent", rest.payment.payment_intent ?? "");
-  if (intent) intent.amount -= amount;
+}
+
+/**
+ * A transfer settles a part of an open invoice; the rest is still to be paid.
+ * @param amount in the currency's smallest unit, less than what remains
+ */
+export function payPart(world: World, invoice: Invoice, amount: number, record = newId("pr")): void {
+  const rest = openPayment(world, invoice);
+  if (invoice.status !== "open" || amount <= 0 || amount >= invoice.amount_remaining || !rest) {
+    throw invalidRequest(`${amount} is no part of what remains to be paid of this invoice.`);
+  }
+  const part = insertRecordPayment(world, rest, amount, record);
+  lowerRequest(world, rest, amount);
   emit(world, "invoice_payment.paid", part, invoice);
   change(world, "invoice.updated", invoice, (it) => {
     it.amount_paid += amount;

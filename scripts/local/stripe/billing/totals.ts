@@ -1,5 +1,6 @@
-import type { Discount, Invoice, InvoiceLine, TaxRate } from "../core/wire.ts";
+import type { Customer, Discount, Invoice, InvoiceLine, TaxRate } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
+import { applyCredits } from "./credits.ts";
 import { amountOff } from "./discounts.ts";
 
 function discountLine(world: World, line: InvoiceLine, discount: Discount, share: number): number {
@@ -8,6 +9,7 @@ function discountLine(world: World, line: InvoiceLine, discount: Discount, share
   const off = coupon?.amount_off != null ? Math.round(share) : amountOff(world, discount, line.amount);
   line.discounts.push(discount.id);
   line.discount_amounts?.push({ amount: off, discount: discount.id });
+  line.pretax_credit_amounts?.push({ amount: off, discount: discount.id, type: "discount" });
   return off;
 }
 
@@ -17,6 +19,7 @@ function applyDiscounts(world: World, invoice: Invoice, discounts: Discount[]): 
   for (const line of invoice.lines.data) {
     line.discounts = [];
     line.discount_amounts = [];
+    line.pretax_credit_amounts = [];
   }
   invoice.total_discount_amounts = discounts.map((discount) => {
     const whole = amountOff(world, discount, base);
@@ -34,7 +37,7 @@ function applyTaxes(invoice: Invoice, rates: TaxRate[]): { exclusive: number; in
   const sums = { exclusive: 0, inclusive: 0 };
   const totals = new Map<string, NonNullable<Invoice["total_taxes"]>[number]>();
   for (const line of invoice.lines.data) {
-    const off = (line.discount_amounts ?? []).reduce((sum, { amount }) => sum + amount, 0);
+    const off = (line.pretax_credit_amounts ?? []).reduce((sum, { amount }) => sum + amount, 0);
     const taxable = line.amount - off;
     line.taxes = rates.map((rate) => {
       const share = rate.percentage / (rate.inclusive ? 100 + rate.percentage : 100);
@@ -60,20 +63,41 @@ function applyTaxes(invoice: Invoice, rates: TaxRate[]): { exclusive: number; in
   return sums;
 }
 
-/** Work out everything an invoice says in money from its lines, discounts, tax rates and the customer's balance. */
+/** Discounts and billing credits, all that is taken off before tax. */
+function applyPretax(world: World, invoice: Invoice, discounts: Discount[], customer: Customer): number {
+  const off = applyDiscounts(world, invoice, discounts);
+  const used = applyCredits(world, customer, invoice.currency, invoice.lines.data);
+  world.store.hidden.creditUsed.set(invoice.id, used);
+  invoice.total_pretax_credit_amounts = [
+    ...(invoice.total_discount_amounts ?? []).map((it) => ({ ...it, type: "discount" as const })),
+    ...used.map(({ amount, transaction }) => ({
+      amount,
+      credit_balance_transaction: transaction,
+      type: "credit_balance_transaction" as const,
+    })),
+  ];
+  return used.reduce((sum, { amount }) => sum + amount, off);
+}
+
+/**
+ * Work out everything an invoice says in money from its lines, discounts, billing credits, tax rates, shipping and the
+ * customer's balance: lines - discounts - credits + tax + shipping = total, and total + balance = amount due.
+ */
 export function computeTotals(
   world: World,
   invoice: Invoice,
   discounts: Discount[],
   rates: TaxRate[],
-  balance: number,
+  customer: Customer,
 ): void {
+  const { balance } = customer;
   const subtotal = invoice.lines.data.reduce((sum, line) => sum + line.amount, 0);
-  const off = applyDiscounts(world, invoice, discounts);
+  const off = applyPretax(world, invoice, discounts, customer);
   const tax = applyTaxes(invoice, rates);
+  invoice.amount_shipping = invoice.shipping_cost?.amount_total ?? 0;
   invoice.subtotal = subtotal;
   invoice.subtotal_excluding_tax = subtotal - tax.inclusive;
-  invoice.total = subtotal - off + tax.exclusive;
+  invoice.total = subtotal - off + tax.exclusive + invoice.amount_shipping;
   invoice.total_excluding_tax = invoice.total - tax.exclusive - tax.inclusive;
   invoice.starting_balance = balance;
   invoice.amount_due = Math.max(0, invoice.total + balance);

@@ -6,6 +6,7 @@ import type * as wire from "./wire.ts";
 export interface Tables {
   account: wire.Account;
   balance_transaction: wire.BalanceTransaction;
+  "billing.credit_grant": wire.CreditGrant;
   "billing_portal.configuration": wire.PortalConfiguration;
   "billing_portal.session": wire.PortalSession;
   card: wire.Card;
@@ -14,6 +15,7 @@ export interface Tables {
   coupon: wire.Coupon;
   credit_note: wire.CreditNote;
   customer: wire.Customer;
+  customer_balance_transaction: wire.CustomerBalanceTransaction;
   discount: wire.Discount;
   dispute: wire.Dispute;
   "entitlements.active_entitlement": wire.ActiveEntitlement;
@@ -23,6 +25,7 @@ export interface Tables {
   invoiceitem: wire.InvoiceItem;
   payment_intent: wire.PaymentIntent;
   payment_method: wire.PaymentMethod;
+  payment_record: wire.PaymentRecord;
   plan: wire.Plan;
   price: wire.Price;
   product: wire.Product;
@@ -30,6 +33,7 @@ export interface Tables {
   promotion_code: wire.PromotionCode;
   refund: wire.Refund;
   setup_intent: wire.SetupIntent;
+  shipping_rate: wire.ShippingRate;
   subscription: wire.Subscription;
   tax_rate: wire.TaxRate;
   "test_helpers.test_clock": wire.TestClock;
@@ -71,6 +75,10 @@ export interface Hidden {
   resumptions: Map<string, Resumption>;
   /** The invoice whose failure paused a subscription. */
   pausedFor: Map<string, string>;
+  /** What is left of a credit grant, in the currency's smallest unit. */
+  creditLeft: Map<string, number>;
+  /** Credit that a draft will use when it is made final. */
+  creditUsed: Map<string, { grant: string; amount: number }[]>;
   /** Checkout session of a subscription that was made by one. */
   checkoutSubscriptions: Map<string, string>;
   /** Checkout session of a PaymentIntent. */
@@ -111,6 +119,8 @@ export class Store {
     pendingUpdates: new Map(),
     resumptions: new Map(),
     pausedFor: new Map(),
+    creditLeft: new Map(),
+    creditUsed: new Map(),
     checkoutSubscriptions: new Map(),
     intentSessions: new Map(),
     entitlementCustomers: new Map(),

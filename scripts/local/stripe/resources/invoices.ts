@@ -1,6 +1,6 @@
 import { payInvoice } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
-import { blankInvoice, createDraft, deleteDraft, pendingItems } from "../billing/drafts.ts";
+import { blankInvoice, createDraft, deleteDraft, pendingItems, recompute } from "../billing/drafts.ts";
 import { finalizeInvoice, markUncollectible, sendInvoice, voidInvoice } from "../billing/invoices.ts";
 import { taxRatesFrom } from "../billing/items.ts";
 import { itemLine } from "../billing/lines.ts";
@@ -13,6 +13,7 @@ import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { shippingCostFrom } from "./shipping-rates.ts";
 
 export function invoiceOf(world: World, id: string, param = "id"): Invoice {
   const invoice = world.store.get("invoice", id);
@@ -54,6 +55,7 @@ function create({ world, params }: Call): Invoice {
     defaultTaxRates: taxRatesFrom(world, params.strings("default_tax_rates"), "default_tax_rates"),
     description: params.text("description") ?? null,
     footer: params.text("footer") ?? null,
+    shippingCost: shippingCostFrom(world, params) ?? null,
     metadata: mergedMetadata({}, params.hash("metadata")),
   });
 }
@@ -61,7 +63,7 @@ function create({ world, params }: Call): Invoice {
 function update(call: Call): Invoice {
   const { world, params } = call;
   const invoice = invoiceOf(world, idOf(call));
-  const frozen = ["collection_method", "days_until_due", "default_tax_rates", "description"];
+  const frozen = ["collection_method", "days_until_due", "default_tax_rates", "description", "shipping_cost"];
   if (invoice.status !== "draft" && frozen.some((name) => params.has(name))) {
     throw invalidRequest("Finalized invoices can't be updated in this way", { code: "invoice_not_editable" });
   }
@@ -78,6 +80,11 @@ function update(call: Call): Invoice {
     if (due !== undefined) it.due_date = due;
     const days = params.integer("days_until_due");
     if (days != null) it.due_date = timeOf(world, it) + days * 86_400;
+    const shipping = shippingCostFrom(world, params);
+    if (shipping !== undefined) {
+      it.shipping_cost = shipping;
+      recompute(world, it);
+    }
   });
   rescheduleDraft(world, invoice);
   return invoice;
