@@ -1,5 +1,6 @@
 import Stripe from "stripe";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { giveCardInPortal, leaveInPortal, payByRecord } from "../../scripts/local/stripe/buyer.ts";
 import { seededRandom } from "../../scripts/local/stripe/webhooks/delivery.ts";
 import { day, type Harness, start, startHarness } from "./support/harness.ts";
 
@@ -84,6 +85,29 @@ async function live(seed: number, steps: number): Promise<{ customer: string; no
       }),
     () => stripe.subscriptions.pause(pick(subscriptions)),
     () =>
+      stripe.subscriptions.resume(pick(subscriptions), {
+        proration_behavior: pick(["none", "create_prorations", "always_invoice"]),
+        billing_cycle_anchor: { type: pick(["now", "unchanged"]) },
+        payment_behavior: "resume_on_payment_success",
+      }),
+    () =>
+      stripe.subscriptions.update(pick(subscriptions), {
+        cancel_at: pick(["min_period_end", "", now + 40 * day] as const),
+      }),
+    () => leaveInPortal(stripe, customer.id, pick(subscriptions), pick(["leave", "stay"])),
+    async () => giveCardInPortal(stripe, customer.id, "pm_card_mastercard"),
+    async () => stripe.creditNotes.create({ invoice: await invoice(), amount: pick([100, 500, 2000]) }),
+    async () => {
+      const amount = pick([100, 500, 2000]);
+      return stripe.creditNotes.create({ invoice: await invoice(), amount, credit_amount: amount });
+    },
+    async () => payByRecord(stripe, await invoice(), pick([100, 700, 9000])),
+    () =>
+      stripe.customers.createBalanceTransaction(customer.id, {
+        amount: pick([-700, -90, 450]),
+        currency: "usd",
+      }),
+    () =>
       stripe.subscriptions.update(pick(subscriptions), {
         trial_end: random() < 0.5 ? "now" : now + 10 * day,
       }),
@@ -151,6 +175,11 @@ test.each(seeds)(
       expect(it.amount_due, it.id).toBeGreaterThanOrEqual(0);
       expect(it.number === null, it.id).toBe(it.status === "draft");
       if (it.status === "paid") expect(it.amount_remaining, it.id).toBe(0);
+      if (it.status !== "draft") {
+        const applied = (it.ending_balance ?? 0) - it.starting_balance;
+        const due = Math.max(0, it.total - applied) - it.pre_payment_credit_notes_amount;
+        expect(it.amount_due, it.id).toBe(due);
+      }
       const charged = harness.local.ledger.effectsWhere({ object: it.id, kind: "invoice.paid" });
       expect(charged.length, it.id).toBe(it.status === "paid" ? 1 : 0);
     }

@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { setCardOutcome } from "../../scripts/local/stripe/buyer.ts";
 import { day, errorOf, type Harness, start, startHarness } from "./support/harness.ts";
 import { latestInvoice, subscribe, typesAbout } from "./support/subscription.ts";
 
@@ -70,6 +71,51 @@ test("canceling stops the collection of what is open", async () => {
     auto_advance: false,
     next_payment_attempt: null,
   });
+});
+
+/** A subscriber with usage worth 5 dollars that waits for the next invoice, and a card that is declined from now on. */
+async function withUsage() {
+  const { subscription, customer, clock } = await subscribe(harness);
+  await stripe.invoiceItems.create({
+    customer: customer.id,
+    subscription: subscription.id,
+    amount: 500,
+    currency: "usd",
+    description: "API calls",
+  });
+  const card = (await stripe.customers.listPaymentMethods(customer.id)).data[0]?.id ?? "";
+  await setCardOutcome(stripe, card, "insufficient_funds");
+  return { id: subscription.id, clock, card };
+}
+
+test("invoice_now bills what has piled up after the end, and a failure of that is tried again", async () => {
+  const { id, clock, card } = await withUsage();
+  const { status, latest_invoice: last } = await stripe.subscriptions.cancel(id, { invoice_now: true });
+  expect(status).toBe("canceled");
+  expect(await stripe.invoices.retrieve(String(last))).toMatchObject({
+    status: "open",
+    total: 500,
+    attempt_count: 1,
+    auto_advance: true,
+    next_payment_attempt: start + day,
+  });
+  const types = harness.happened();
+  expect(types.lastIndexOf("customer.subscription.deleted")).toBeLessThan(
+    types.lastIndexOf("invoice.created"),
+  );
+  await setCardOutcome(stripe, card, "succeed");
+  await harness.advance(clock, start + 2 * day);
+  expect(await stripe.invoices.retrieve(String(last))).toMatchObject({ status: "paid" });
+  expect(await stripe.subscriptions.retrieve(id)).toMatchObject({ status: "canceled" });
+});
+
+test("who leaves at the end of the period is billed then for what has piled up", async () => {
+  const { id, clock } = await withUsage();
+  await stripe.subscriptions.update(id, { cancel_at: "min_period_end" });
+  await harness.advance(clock, start + 31 * day + 2 * 3600);
+  expect(await stripe.subscriptions.retrieve(id)).toMatchObject({ status: "canceled" });
+  const [last] = (await stripe.invoices.list({ subscription: id })).data;
+  expect(last).toMatchObject({ status: "open", total: 500, billing_reason: "subscription_cycle" });
 });
 
 test("prorate and invoice_now give the rest of the period back to the balance", async () => {

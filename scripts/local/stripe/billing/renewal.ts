@@ -4,7 +4,7 @@ import { timeOf, type World } from "../core/world.ts";
 import { endSubscription } from "./cancellation.ts";
 import { finalizeAndCollect } from "./collection.ts";
 import { cycleRequest, draftFor, subscriber } from "./cycle.ts";
-import { blankInvoice } from "./drafts.ts";
+import { blankInvoice, pendingItems } from "./drafts.ts";
 import { voidInvoice } from "./invoices.ts";
 import { intervalOf, periodFrom, restartPeriod } from "./items.ts";
 import { pauseSubscription } from "./pausing.ts";
@@ -55,11 +55,31 @@ function stopsWithoutCard(world: World, subscription: Subscription): boolean {
   return true;
 }
 
+/**
+ * The day has come that a subscription was to end on. What has piled up on it until then (usage, say) is billed with a
+ * last invoice, collected like any other; if that fails, there is no subscription left to be past due.
+ */
+export function endTerm(world: World, subscription: Subscription): void {
+  const now = timeOf(world, subscription);
+  const period = { start: periodStart(subscription), end: now };
+  endSubscription(world, subscription, "cancellation_requested");
+  const owed = pendingItems(world, subscription.customer, subscription.id).some(
+    (it) => it.parent?.subscription_details?.subscription === subscription.id,
+  );
+  if (!owed) return;
+  draftFor(world, subscription, {
+    billingReason: "subscription_cycle",
+    finalizesAt: now + world.settings.draftSeconds,
+    pendingOnly: true,
+    period,
+  });
+}
+
 /** A period is over: the subscription ends, or renews with a draft that becomes final about an hour later. */
 export function renew(world: World, subscription: Subscription): void {
   const now = timeOf(world, subscription);
   if (subscription.cancel_at !== null && subscription.cancel_at <= now) {
-    endSubscription(world, subscription, "cancellation_requested");
+    endTerm(world, subscription);
     return;
   }
   expirePendingUpdate(world, subscription);

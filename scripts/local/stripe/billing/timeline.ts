@@ -5,12 +5,11 @@ import type { Subscription } from "../core/wire.ts";
 import { timeAt, type World } from "../core/world.ts";
 import { settleIntent } from "../payments/confirmation.ts";
 import { settleRefund } from "../payments/refunds.ts";
-import { endSubscription } from "./cancellation.ts";
 import { attemptPayment, collect, collectPaused, markOverdue } from "./collection.ts";
 import { subscriptionOf } from "./drafts.ts";
 import { finalizeInvoice, voidInvoice } from "./invoices.ts";
 import { expirePendingUpdate } from "./pending.ts";
-import { announceRenewal, announceTrialEnd, expireIncomplete, renew } from "./renewal.ts";
+import { announceRenewal, announceTrialEnd, endTerm, expireIncomplete, renew } from "./renewal.ts";
 import { resumeSubscription } from "./resumption.ts";
 import { scheduleSubscription } from "./schedule.ts";
 
@@ -40,9 +39,7 @@ const acts: Record<string, Act> = {
   "subscription.period": onSubscription(renew),
   "subscription.upcoming": onSubscription(announceRenewal),
   "subscription.trial_will_end": onSubscription(announceTrialEnd),
-  "subscription.cancel_at": onSubscription((world, subscription) =>
-    endSubscription(world, subscription, "cancellation_requested"),
-  ),
+  "subscription.cancel_at": onSubscription(endTerm),
   "subscription.incomplete": onSubscription(expireIncomplete),
   "subscription.pending_update": onSubscription(expirePendingUpdate),
   "subscription.resume": onSubscription((world, subscription) => {

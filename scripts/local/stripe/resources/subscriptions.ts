@@ -45,20 +45,19 @@ function cancel(call: Call): Subscription {
   const invoiceNow = params.boolean("invoice_now") ?? false;
   const owed = pendingItems(world, subscription.customer, subscription.id).length > 0;
   const period = { start: periodStart(subscription), end: now };
-  const invoice =
-    invoiceNow && owed
-      ? draftFor(world, subscription, {
-          billingReason: "subscription_update",
-          finalizesAt: null,
-          pendingOnly: true,
-          period,
-        })
-      : null;
   cancelSubscription(world, subscription, {
     comment: details?.text("comment"),
     feedback: details?.choice("feedback", feedbacks),
   });
-  if (invoice) finalizeAndCollect(world, invoice);
+  if (!invoiceNow || !owed) return subscription;
+  // The last invoice comes after the end, and is collected and tried again like any other.
+  const last = draftFor(world, subscription, {
+    billingReason: "subscription_update",
+    finalizesAt: null,
+    pendingOnly: true,
+    period,
+  });
+  finalizeAndCollect(world, last);
   return subscription;
 }
 
