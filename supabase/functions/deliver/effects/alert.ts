@@ -1,4 +1,5 @@
 import type { Effect, Failure } from "../../_shared/outbox.ts";
+import { sendOnce } from "../../_shared/send-once.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 
@@ -21,8 +22,11 @@ export class AlertNotTakenError extends Error {
   }
 }
 
-/** A poster of alerts to an incoming webhook that understands `{"text": …}`, as Slack's and many others do. */
-export function connectAlerts(url: string, send: typeof fetch = fetch): (text: string) => Promise<void> {
+/**
+ * A poster of alerts to an incoming webhook that understands `{"text": …}`, as Slack's and many others do. Such a
+ * webhook knows no keys: a request is sent once.
+ */
+export function connectAlerts(url: string, send: typeof fetch = sendOnce): (text: string) => Promise<void> {
   return async (text) => {
     const response = await send(url, {
       method: "POST",
