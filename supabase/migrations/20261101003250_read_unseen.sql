@@ -1,0 +1,97 @@
+-- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
+-- of it. So it is with whatever is older than the installation, and with events that were lost.
+-- Reads: customers, products, prices, subscription_items. Writes: outbox. Called by: projection, refresh.
+
+create function billing_private.enqueue_unseen(p_event billing.webhook_events, p_object text, p_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_id is null or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id) then
+    return;
+  end if;
+  perform billing_private.enqueue(
+    'refresh',
+    format('unseen:%s:%s', p_object, p_id),
+    jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id)),
+    p_event.received_at,
+    -- Its own event is often on its way, as Stripe sends parents and children at the same time.
+    p_event.received_at + interval '30 seconds'
+  );
+end;
+$$;
+
+comment on function billing_private.enqueue_unseen is
+  'Owes a read of an object that was never seen, once, unless it is a person''s who was forgotten.';
+
+create function billing_private.read_unseen(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  unseen record;
+begin
+  -- A row that was made when a customer was linked has no more than its id and its user.
+  if p_event.customer_id is not null
+    and not exists (select from billing.customers as c where c.id = p_event.customer_id and c.created is not null)
+    -- Expanded and deleted: there is nothing left to read.
+    and o #> '{customer,deleted}' is distinct from 'true'
+  then
+    perform billing_private.enqueue_unseen(p_event, 'customer', p_event.customer_id);
+  end if;
+
+  case o ->> 'object'
+    when 'subscription' then
+      for unseen in
+        select i.price, i.product, p.id is null as price_is, d.id is null as product_is
+        from billing.subscription_items as i
+        left join billing.prices as p on p.id = i.price
+        left join billing.products as d on d.id = i.product
+        where i.subscription = p_event.object_id and (p.id is null or d.id is null)
+        order by i.id
+      loop
+        if unseen.price_is then
+          perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
+        end if;
+        if unseen.product_is then
+          perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+        end if;
+      end loop;
+    when 'price' then
+      if not exists (select from billing.products as d where d.id = billing_private.stripe_id(o -> 'product')) then
+        perform billing_private.enqueue_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
+      end if;
+    when 'product' then
+      if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
+        perform billing_private.enqueue_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
+      end if;
+    else null;
+  end case;
+end;
+$$;
+
+comment on function billing_private.read_unseen is
+  'Handler: whatever names a customer, a product or a price. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
+
+insert into billing.event_handlers (event_type, handler, position, description)
+select distinct h.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product or price nobody has seen'
+from billing.event_handlers as h
+where h.handler = any (array[
+  'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
+  'billing_private.project_charge', 'billing_private.project_payment_method', 'billing_private.project_checkout_session',
+  'billing_private.project_price', 'billing_private.project_product'
+])
+  -- What is gone needs no parents.
+  and h.event_type not in ('price.deleted', 'product.deleted', 'invoice.deleted', 'payment_method.detached');
+
+insert into billing_private.refresh_handlers (object, handler, position)
+select h.object, 'billing_private.read_unseen', 30
+from billing_private.refresh_handlers as h
+where h.handler = any (array[
+  'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
+  'billing_private.project_charge', 'billing_private.project_payment_method', 'billing_private.project_checkout_session',
+  'billing_private.project_price', 'billing_private.project_product'
+]);

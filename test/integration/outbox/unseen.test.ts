@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DunningWorld, HOUR } from "../../support/dunning-world.ts";
+
+let world: DunningWorld;
+beforeEach(async () => {
+  world = await DunningWorld.open();
+});
+afterEach(() => world.close());
+
+async function owed(): Promise<string[]> {
+  const rows = await world.database.sql<{ key: string }[]>`
+    select dedupe_key as key from billing.outbox where dedupe_key like 'unseen:%' order by dedupe_key collate "C"
+  `;
+  return rows.map(({ key }) => key);
+}
+async function deliverLater() {
+  world.now = new Date(world.now.getTime() + HOUR);
+  await world.deliver();
+}
+
+describe("an event that names what nobody has seen", () => {
+  it("owes a read of customer, product and price, once each, and they are there", async () => {
+    world.arrives = ({ type }) => /^(customer\.subscription|invoice|payment_intent|charge)\./.test(type);
+    const { customer, subscription, email } = await world.subscribe();
+    await world.arrive();
+    const [item] = (await world.stripe.subscriptions.retrieve(subscription)).items.data;
+    const product = String(item?.price.product);
+    expect(await owed()).toEqual([
+      `unseen:customer:${customer}`,
+      `unseen:price:${item?.price.id}`,
+      `unseen:product:${product}`,
+    ]);
+    await deliverLater();
+    const { sql } = world.database;
+    expect(await sql`select id, email from billing.customers`).toEqual([{ id: customer, email }]);
+    expect(await sql`select id, unit_amount::int from billing.prices`).toEqual([
+      { id: item?.price.id, unit_amount: 2000 },
+    ]);
+    expect(await sql`select id, name from billing.products`).toEqual([
+      { id: product, name: "Plan of 2000 usd a month" },
+    ]);
+    // Their own events come late, and more about them owes nothing more.
+    await world.arriveLate();
+    await world.stripe.subscriptions.update(subscription, { metadata: { seats: "3" } });
+    await world.arrive();
+    expect(await owed()).toHaveLength(3);
+  });
+
+  it("owes nothing where all has been seen", async () => {
+    await world.subscribe();
+    await world.arrive();
+    expect(await owed()).toEqual([]);
+  });
+
+  it("owes nothing while it is quarantined, and what it names once it is replayed", async () => {
+    const { sql } = world.database;
+    await sql`update billing.settings set stripe_account = 'acct_another' where true`;
+    const price = await world.price(900, "eur");
+    await world.arrive();
+    expect(await owed()).toEqual([]);
+    await sql`update billing.settings set stripe_account = null where true`;
+    await sql`
+      select billing.replay_failed_webhook(id) from billing.webhook_events where type = 'price.created' and object_id = ${price}
+    `;
+    expect(await owed()).toEqual([expect.stringMatching(/^unseen:product:/)]);
+  });
+
+  it("owes nothing of somebody who was forgotten, or whom it tells to be deleted", async () => {
+    const { sql } = world.database;
+    await sql`insert into billing_private.forgotten_subjects (subject_id, forgotten_at) values ('cus_forgotten', now())`;
+    const tell = (id: string, customer: unknown) =>
+      world.database.receive({
+        id: `evt_${id}`,
+        object: "event",
+        type: "invoice.updated",
+        created: 1_793_000_000,
+        livemode: false,
+        data: {
+          object: {
+            id,
+            object: "invoice",
+            status: "paid",
+            customer,
+            livemode: false,
+            created: 1_793_000_000,
+          },
+        },
+      });
+    await tell("in_forgotten", "cus_forgotten");
+    await tell("in_deleted", { id: "cus_deleted", object: "customer", deleted: true });
+    expect(await owed()).toEqual([]);
+    await tell("in_unseen", "cus_unseen");
+    expect(await owed()).toEqual(["unseen:customer:cus_unseen"]);
+  });
+
+  it("owes it as well when it was read itself", async () => {
+    world.arrives = () => false;
+    const { subscription, customer } = await world.subscribe();
+    await world.arrive();
+    const read = await world.stripe.subscriptions.retrieve(subscription);
+    await world.database.asService(
+      (sql) => sql`select billing.apply_refresh(${sql.json(read as never)}, ${world.now}, ${world.now})`,
+    );
+    expect(await owed()).toContain(`unseen:customer:${customer}`);
+    expect(await owed()).toHaveLength(3);
+  });
+});
