@@ -672,4 +672,9 @@ export const lookups: Statement[] = [
     sql: "select count(*) from billing.resend_events where received_at > to_timestamp(1700021400)",
     uses: ["resend_events_by_arrival"],
   },
+  {
+    what: "what a Stripe key is tried on",
+    sql: "select billing.stripe_identity()",
+    uses: ["subscriptions_by_age", "customers_by_age"],
+  },
 ];
