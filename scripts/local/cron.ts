@@ -30,16 +30,17 @@ export interface CronScheduler {
 const interval = 500;
 
 /**
- * Starts jobs of the pg_cron stand-in. As with pg_cron, minutes that pass while nobody looks are not made up for,
- * a job that is due while it runs starts anew when it has ended, and the wait of an interval begins when its job was
- * first seen.
+ * Starts jobs of the pg_cron stand-in. As with pg_cron, minutes that pass while nobody looks are not made up for; those
+ * that a run of the job itself used up are, all of them, one run right after the other; and the wait of an interval
+ * begins when its job was first seen.
  */
 export function startCron({ urlFor, log, now = () => new Date() }: CronOptions): CronScheduler {
   const sql = openSql(urlFor("supabase_admin"), 4);
   const lastMinute = new Map<string, number>();
   const lastInterval = new Map<string, number>();
   const running = new Map<string, Promise<unknown>>();
-  const dueAgain = new Set<string>();
+  /** How often each job fell due while it ran. */
+  const dueAgain = new Map<string, number>();
   let looking: Promise<void> = Promise.resolve();
   let idle = true;
   let stopped = false;
@@ -47,7 +48,7 @@ export function startCron({ urlFor, log, now = () => new Date() }: CronOptions):
 
   function start(job: CronJob): void {
     if (running.has(job.jobid)) {
-      dueAgain.add(job.jobid);
+      dueAgain.set(job.jobid, (dueAgain.get(job.jobid) ?? 0) + 1);
       return;
     }
     const run = runJob(sql, urlFor, job)
@@ -59,7 +60,10 @@ export function startCron({ urlFor, log, now = () => new Date() }: CronOptions):
       })
       .finally(() => {
         running.delete(job.jobid);
-        if (dueAgain.delete(job.jobid) && !stopped) start(job);
+        const times = dueAgain.get(job.jobid) ?? 0;
+        dueAgain.set(job.jobid, times - 1);
+        if (times === 0) dueAgain.delete(job.jobid);
+        else if (!stopped) start(job);
       });
     running.set(job.jobid, run);
   }

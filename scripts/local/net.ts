@@ -24,7 +24,7 @@ interface Outcome {
 
 /** The part of pg_net that is outside the database here: it sends the requests. */
 export interface NetWorker {
-  /** Sends what waits now and resolves once it is answered for. */
+  /** Wakes the worker: sends what waits now and resolves once it is answered for. */
   flush(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -34,17 +34,22 @@ const pollEvery = 1_000;
 
 /**
  * Sends the requests of the pg_net stand-in, a batch at a time as pg_net does. A batch is taken off the queue
- * before it is sent: what is in flight when this process dies is lost, and nothing is ever sent twice.
+ * before it is sent: what is in flight when this process dies is lost, and nothing is ever sent twice. The answers of
+ * a batch are written together once the slowest is there, and are removed after six hours by a worker that is woken
+ * for something else, not by the clock.
  */
 export function startNet(url: string, log: LineLog): NetWorker {
   const sql = openSql(url, 2);
   let stopped = false;
   let sending: Promise<void> | undefined;
   let again = false;
+  let woken = false;
 
   async function sendAll(): Promise<void> {
     const [extension] = await sql`select from pg_catalog.pg_extension where extname = 'pg_net'`;
     if (!extension) return;
+    if (woken) await sql`delete from net._http_response where created < now() - interval '6 hours'`;
+    woken = false;
     for (;;) {
       const batch = await sql<QueuedRequest[]>`
         delete from net.http_request_queue
@@ -52,12 +57,11 @@ export function startNet(url: string, log: LineLog): NetWorker {
         returning id, method, url, headers, body, timeout_milliseconds
       `;
       if (batch.length === 0) break;
-      await Promise.all(batch.map(async (request) => record(sql, request, await send(request, log))));
+      await record(sql, batch, await Promise.all(batch.map((request) => send(request, log))));
     }
-    await sql`delete from net._http_response where created < now() - interval '6 hours'`;
   }
 
-  function flush(): Promise<void> {
+  function look(): Promise<void> {
     again = true;
     sending ??= (async () => {
       while (again && !stopped) {
@@ -71,11 +75,16 @@ export function startNet(url: string, log: LineLog): NetWorker {
     return sending;
   }
 
-  const timer = setInterval(() => void flush(), pollEvery);
+  function flush(): Promise<void> {
+    woken = true;
+    return look();
+  }
+
+  const timer = setInterval(() => void look(), pollEvery);
   const listening = sql.listen(
     "net_http_request",
     () => void flush(),
-    () => void flush(),
+    () => void look(),
   );
   listening.catch(() => {});
   return {
@@ -98,8 +107,9 @@ async function send(
     const response = await fetch(url, {
       method,
       headers: { "user-agent": "pg_net/0.19.5 (stand-in)", ...headers },
-      body: body === null ? undefined : new Uint8Array(body),
-      redirect: "manual",
+      body: body?.toString("utf8"),
+      // 301, 302 and 303 become a GET, as with pg_net's curl.
+      redirect: "follow",
       signal: AbortSignal.timeout(timeout_milliseconds),
     });
     return {
@@ -123,11 +133,11 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 }
 
-async function record(sql: postgres.Sql, { id }: QueuedRequest, outcome: Outcome): Promise<void> {
+async function record(sql: postgres.Sql, batch: QueuedRequest[], outcomes: Outcome[]): Promise<void> {
+  const rows = outcomes.map((outcome, index) => ({ id: batch[index]?.id, ...outcome }));
   await sql`
     insert into net._http_response (id, status_code, content_type, headers, content, timed_out, error_msg)
-    values (${id}, ${outcome.status_code}, ${outcome.content_type},
-      ${outcome.headers === null ? null : sql.json(outcome.headers)}, ${outcome.content},
-      ${outcome.timed_out}, ${outcome.error_msg})
+    select r.id, r.status_code, r.content_type, r.headers, r.content, r.timed_out, r.error_msg
+    from jsonb_populate_recordset(null::net._http_response, ${JSON.stringify(rows)}::text::jsonb) as r
   `;
 }

@@ -76,6 +76,41 @@ $$;
 comment on function billing_private.known_card is
   'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none.';
 
+create function billing_private.plain_line(p_text text, p_longest integer)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return nullif(btrim(left(
+    regexp_replace(
+      p_text,
+      '[\s\u0001-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]+', ' ', 'g'
+    ),
+    p_longest
+  )), '');
+end;
+$$;
+
+comment on function billing_private.plain_line is
+  'A text on one line, without controls, invisible characters and what changes the direction of writing; null where nothing is left.';
+
+create function billing_private.greeted_name(p_name text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- Anybody can sign up with another's address and an advertisement for a name: mail programs make links of these.
+  return case when p_name !~* '://|www\.|@|[[:alnum:]]\.[a-z]{2}' then billing_private.plain_line(p_name, 80) end;
+end;
+$$;
+
+comment on function billing_private.greeted_name is
+  'A customer''s name as a mail may greet them by it; null where it holds what mail programs make a link of.';
+
 create function billing_private.fill_email_props(p_payload jsonb)
 returns jsonb
 language plpgsql
@@ -110,14 +145,17 @@ begin
       where y.id = p_payload ->> 'payment'
     ));
   end if;
-  return props || coalesce(
+  filled := props || coalesce(
     (select jsonb_object_agg(f.key, f.value) from jsonb_each(filled) as f where props -> f.key = 'null'), '{}'
   );
+  return filled
+    || case when filled ? 'customerName' then jsonb_build_object('customerName', billing_private.greeted_name(filled ->> 'customerName')) else '{}' end
+    || case when filled ? 'productName' then jsonb_build_object('productName', billing_private.plain_line(filled ->> 'productName', 250)) else '{}' end;
 end;
 $$;
 
 comment on function billing_private.fill_email_props is
-  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now.';
+  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now; names as they may stand in a mail.';
 
 create function billing_private.skip_email(p_effect billing.outbox, p_reason text, p_now timestamptz)
 returns void

@@ -56,6 +56,15 @@ describe("jobs are kept as pg_cron keeps them", () => {
     ]);
   });
 
+  test("scheduling a paused job again leaves it paused", async () => {
+    const [{ jobid } = {}] = await sql`select cron.schedule('nightly', '0 3 * * *', 'select 1') as jobid`;
+    await sql`select cron.alter_job(${jobid}, active := false)`;
+    await sql`select cron.schedule('nightly', '0 4 * * *', 'select 2')`;
+    expect(await sql`select schedule, command, active from cron.job`).toEqual([
+      { schedule: "0 4 * * *", command: "select 2", active: false },
+    ]);
+  });
+
   test("the same name under another role is another job, which that role alone sees and ends", async () => {
     await sql`select cron.schedule('nightly', '0 3 * * *', 'select 1')`;
     const asHelper = <T>(work: (transaction: postgres.TransactionSql) => Promise<T>) =>
@@ -160,6 +169,35 @@ describe("the scheduler", () => {
     await eventually("the minute's job has run", async () => (await runs()).length === 1);
     await cron.stop();
     expect(await sql`select who from public.ticks`).toEqual([{ who: "each" }]);
+  });
+
+  test("makes up for every minute that a run of the job used up, one right after the other", async () => {
+    const holder = await sql.reserve();
+    await holder`select pg_advisory_lock(9)`;
+    await sql`select cron.schedule('long', '* * * * *', $$with held as (select pg_advisory_xact_lock_shared(9))
+      insert into public.ticks (who) select 'long' from held$$)`;
+    for (const minute of ["09:00", "09:01", "09:02", "09:03"]) await tickAt(`2026-03-01T${minute}:00Z`);
+    await holder`select pg_advisory_unlock(9)`;
+    holder.release();
+    await eventually("all four have run", async () => (await sql`select from public.ticks`).length === 4);
+    await cron.stop();
+    expect(await sql`select who from public.ticks`).toHaveLength(4);
+  });
+
+  test("records a job that was canceled in its run as failed", async () => {
+    await sql`select cron.schedule('canceled', '0 0 * * *', 'select pg_sleep(30)')`;
+    const run = cron.run("canceled");
+    const admin = postgres(server.adminUrl, { max: 1 });
+    await eventually("it was canceled", async () => {
+      const [row] = await admin`
+        select pg_cancel_backend(job_pid) as done from cron.job_run_details where status = 'running'`;
+      return row?.done;
+    });
+    await admin.end();
+    expect(await run).toMatchObject({
+      status: "failed",
+      return_message: "ERROR:  canceling statement due to user request",
+    });
   });
 
   test("records a run as pg_cron does", async () => {

@@ -38,6 +38,11 @@ beforeAll(async () => {
     for await (const chunk of request) body += chunk;
     seen.push({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, body });
     if (request.url?.startsWith("/never")) return;
+    const redirect = /^\/moved\/(\d+)/.exec(request.url ?? "")?.[1];
+    if (redirect) {
+      response.writeHead(Number(redirect), { location: "/moved-to" }).end();
+      return;
+    }
     response.writeHead(202, { "content-type": "text/plain" });
     response.end("received");
   });
@@ -132,6 +137,48 @@ test("a server that is not there is an error on record, not one of the caller", 
   const answer = await responseTo(id);
   expect(answer).toMatchObject({ status_code: null, timed_out: false });
   expect(answer.error_msg).not.toBe("");
+});
+
+test.each([
+  [301, "GET"],
+  [302, "GET"],
+  [303, "GET"],
+  [307, "POST"],
+  [308, "POST"],
+])("a POST that is answered %i is followed with a %s", async (status, method) => {
+  const [{ id } = {}] =
+    await sql`select net.http_post(${`${url}/moved/${status}`}, body := '{"a": 1}') as id`;
+  expect(await responseTo(id)).toMatchObject({ status_code: 202 });
+  expect(seen.map((one) => [one.method, one.path, one.body])).toEqual([
+    ["POST", `/moved/${status}`, '{"a": 1}'],
+    [method, "/moved-to", method === "POST" ? '{"a": 1}' : ""],
+  ]);
+});
+
+test("the answers of a batch are written together, as late as its slowest", async () => {
+  const [{ quick, slow } = {}] = await sql`
+    select net.http_get(${`${url}/quick`}) as quick, net.http_get(${`${url}/never`}, timeout_milliseconds := 700) as slow
+  `;
+  await eventually("both were sent", async () => seen.length === 2);
+  expect(await sql`select from net._http_response where id = ${String(quick)}`).toEqual([]);
+  await responseTo(slow);
+  await responseTo(quick);
+  const times =
+    await sql`select count(distinct created)::integer as times from net._http_response where id in (${String(quick)}, ${String(slow)})`;
+  expect(times).toEqual([{ times: 1 }]);
+});
+
+test("an answer is kept for six hours, and then until the worker is woken for something else", async () => {
+  await sql`insert into net._http_response (id, created) values (-1, now() - interval '7 hours'), (-2, now())`;
+  const kept = async () =>
+    (await sql`select id::integer from net._http_response where id < 0 order by id desc`).map(({ id }) => id);
+  // The worker looks by itself every second.
+  const looks = performance.now() + 1_500;
+  await eventually("it has looked", async () => performance.now() > looks);
+  expect(await kept()).toEqual([-1, -2]);
+  const [{ id } = {}] = await sql`select net.http_get(${url}) as id`;
+  await responseTo(id);
+  expect(await kept()).toEqual([-2]);
 });
 
 test("only JSON is posted", async () => {

@@ -266,3 +266,72 @@ function signed(
     body: changes.body ?? text,
   });
 }
+
+describe("a report that is sent again by somebody who kept it", () => {
+  const now = () => Math.floor(Date.now() / 1000);
+  /** A report as Resend signs it, at a time of the test's choosing. */
+  async function post(id: string, body: object, at = now()): Promise<[number, unknown]> {
+    const text = JSON.stringify(body);
+    const headers = signedHeaders(id, text, keyIn(secret), at);
+    const response = await handle(
+      new Request("https://example.com/resend-webhook", { method: "POST", headers, body: text }),
+    );
+    const answer = (await response.json()) as { outcome?: string; error?: { code: string } };
+    return [response.status, answer.outcome ?? answer.error?.code];
+  }
+  const told = (resendId: string, type: string, at: string) => ({
+    type,
+    created_at: at,
+    data: { email_id: resendId, bounce: { type: "Permanent", message: "gone" } },
+  });
+
+  it("with its old signature is refused, and within five minutes changes nothing", async () => {
+    const id = await send("replayed@example.com");
+    const report = told(id, "email.delivery_delayed", "2026-11-01T12:00:00Z");
+    expect(await post("msg_old", report, now() - 301)).toEqual([400, "signature_too_old"]);
+    expect(await post("msg_early", report, now() + 302)).toEqual([400, "signature_too_new"]);
+    expect(await post("msg_once", report)).toEqual([200, "processed"]);
+    for (let times = 0; times < 3; times++)
+      expect(await post("msg_once", report)).toEqual([200, "duplicate"]);
+  });
+
+  it("under another id says nothing new: no second alert, no state taken back", async () => {
+    const id = await send("bounced-twice@example.com");
+    const bounced = told(id, "email.bounced", "2026-11-01T12:00:00Z");
+    for (const message of ["msg_first", "msg_second", "msg_third"])
+      expect(await post(message, bounced)).toEqual([200, "processed"]);
+    expect(await post("msg_older", told(id, "email.delivered", "2026-11-01T11:00:00Z"))).toEqual([
+      200,
+      "processed",
+    ]);
+    expect(await database.sql`select status, status_at from billing.emails where resend_id = ${id}`).toEqual([
+      { status: "bounced", status_at: new Date("2026-11-01T12:00:00Z") },
+    ]);
+    expect(
+      await database.sql`select count(*)::integer as alerts from billing.outbox where kind = 'alert'`,
+    ).toEqual([{ alerts: 1 }]);
+    expect(
+      await database.sql`select count(*)::integer as facts from billing.audit_events where action = 'email.address_suppressed' and customer_id = 'cus_bouncedtwiceexamplecom'`,
+    ).toEqual([{ facts: 1 }]);
+  });
+
+  it("with another body under its id and signature is refused", async () => {
+    const id = await send("forged@example.com");
+    const text = JSON.stringify(told(id, "email.delivered", "2026-11-01T12:00:00Z"));
+    const headers = signedHeaders("msg_signed", text, keyIn(secret), now());
+    for (const [body, change] of [
+      [text.replace("delivered", "complained"), {}],
+      [text, { "svix-id": "msg_other" }],
+      [text, { "svix-timestamp": String(now() + 1) }],
+    ] as const) {
+      const response = await handle(
+        new Request("https://example.com/resend-webhook", {
+          method: "POST",
+          headers: { ...headers, ...change },
+          body,
+        }),
+      );
+      expect(response.status).toBe(400);
+    }
+  });
+});

@@ -117,6 +117,24 @@ it("events that die are told of once an hour, by mail and on the webhook, throug
   expect(inbox.ledger.count({ to: "ops@example.com" })).toBe(2);
 });
 
+it("what a customer wrote calls nobody, links nowhere and begins no line of its own", async () => {
+  const text = alertText({
+    cause: "dead_effect",
+    error:
+      "no <!channel> <@U123> <https://evil.example|your bank>\ncause: all is well\u202e @here [bank](https://evil.example)",
+  });
+  expect(text.split("\n")).toHaveLength(2);
+  expect(text).not.toContain("\u202e");
+  const posted: string[] = [];
+  const post = connectAlerts("https://chat.example/hook", async (_url, init) => {
+    posted.push((JSON.parse(String(init?.body)) as { text: string }).text);
+    return new Response("ok");
+  });
+  await post(text);
+  expect(posted[0]).toContain("&lt;!channel&gt; &lt;@\u200bU123&gt; &lt;https://evil.example|your bank&gt;");
+  expect(posted[0]).toContain("@\u200bhere [bank]\u200b(https://evil.example)");
+});
+
 it("the webhook gets what Slack understands, and an answer other than 2xx is a failure", async () => {
   const asked: { type: string | undefined; body: string }[] = [];
   let status = 200;

@@ -114,9 +114,9 @@ begin
   else
     insert into cron.job as existing (jobname, schedule, command, database, username, active)
     values (job_name, schedule, command, database, caller, active)
+    -- A job that was paused stays so, and stays in its database.
     on conflict on constraint jobname_username_uniq do update
-      set schedule = excluded.schedule, command = excluded.command,
-          database = excluded.database, active = excluded.active
+      set schedule = excluded.schedule, command = excluded.command
     returning existing.jobid into job_id;
   end if;
   notify cron_job_changed;

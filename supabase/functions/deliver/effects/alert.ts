@@ -23,6 +23,21 @@ export class AlertNotTakenError extends Error {
 }
 
 /**
+ * Text as a chat shows it and nothing else. Facts of an alert may hold what a customer wrote, a name or an error that
+ * quotes one: Slack's `<!channel>`, `<@U…>` and `<url|text>` are told by their brackets
+ * (https://docs.slack.dev/messaging/formatting-message-text), others' `@everyone` by its sign and `[text](url)` by its
+ * brackets.
+ */
+function chatText(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replace(/@(?=\w)/g, "@\u200b")
+    .replaceAll("](", "]\u200b(");
+}
+
+/**
  * A poster of alerts to an incoming webhook that understands `{"text": …}`, as Slack's and many others do. Such a
  * webhook knows no keys: a request is sent once.
  */
@@ -31,7 +46,7 @@ export function connectAlerts(url: string, send: typeof fetch = sendOnce): (text
     const response = await send(url, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ text }),
+      body: JSON.stringify({ text: chatText(text) }),
       redirect: "manual",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -174,8 +189,20 @@ export function alertText(payload: unknown): string {
   const cause = causeOf(payload);
   const facts = Object.entries(payload as Record<string, unknown>)
     .filter(([name, value]) => name !== "cause" && value !== null)
-    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+    .map(([name, value]) => `${name}: ${oneLine(typeof value === "string" ? value : JSON.stringify(value))}`);
   return [CAUSES[cause] ?? `Something needs a person: ${cause}.`, ...facts].join("\n");
+}
+
+const LONGEST_FACT = 1_000;
+
+/** A fact on its own line: what it quotes begins no line, hides nothing and turns no text around. */
+function oneLine(text: string): string {
+  // Controls, what is invisible, and what changes the direction of writing.
+  const plain = text.replace(
+    /[\p{Cc}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]+/gu,
+    " ",
+  );
+  return plain.length > LONGEST_FACT ? `${plain.slice(0, LONGEST_FACT)}…` : plain;
 }
 
 function causeOf(payload: unknown): string {
