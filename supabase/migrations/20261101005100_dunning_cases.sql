@@ -21,7 +21,7 @@ create table billing.dunning_cases (
   constraint subject_is_the_subscription check (subscription is null or subscription = subject_id),
   constraint status_is_known check (status in ('open', 'closed')),
   constraint outcome_is_known check (outcome in (
-    'recovered', 'settled_without_payment', 'voided', 'uncollectible', 'ended', 'subscription_ended', 'customer_deleted',
+    'recovered', 'settled_without_payment', 'voided', 'uncollectible', 'not_owed', 'ended', 'subscription_ended', 'customer_deleted',
     'closed_by_hand'
   )),
   constraint only_the_closed_have_an_outcome check ((status = 'closed') = (outcome is not null and closed_at is not null)),
@@ -34,7 +34,7 @@ comment on column billing.dunning_cases.subject_id is 'What is overdue: subscrip
 comment on column billing.dunning_cases.customer is 'Who owes (billing.customers.id).';
 comment on column billing.dunning_cases.policy_id is 'The policy, in the version it was opened with.';
 comment on column billing.dunning_cases.outcome is
-  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
+  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. not_owed: what is unpaid turned out to be of an update of the subscription that did not happen. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
 comment on column billing.dunning_cases.anchor_at is
   'Since when it is overdue (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
 comment on column billing.dunning_cases.ladder_from is

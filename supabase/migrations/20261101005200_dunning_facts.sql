@@ -2,12 +2,12 @@
 -- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
 -- Reads: invoices, subscriptions, dunning tables. Called by: opening, steps, preview, the daily run.
 
-create view billing_private.overdue_invoices with (security_invoker = true) as
+create view billing_private.unpaid_invoices with (security_invoker = true) as
 select
   i.id as invoice,
   i.customer,
   i.subscription,
-  coalesce(i.subscription, i.id) as subject_id,
+  s.status as subscription_status,
   i.currency,
   i.amount_remaining,
   case i.collection_method
@@ -17,18 +17,42 @@ select
       i.first_payment_failed_at,
       case when i.attempt_count > 0 and i.next_payment_attempt is not null then i.finalized_at end
     )
-  end as overdue_since
+  end as overdue_since,
+  coalesce(
+    -- Stripe keeps the update aside, and voids this invoice once it has waited for 23 hours.
+    (s.pending_update is not null and s.latest_invoice = i.id)
+    or (i.billing_reason = 'subscription_update' and s.status not in ('past_due', 'unpaid', 'paused', 'canceled')),
+    false
+  ) as is_of_declined_update
 from billing.invoices as i
 left join billing.subscriptions as s on s.id = i.subscription
-where i.status = 'open'
-  and i.amount_remaining > 0
-  and i.deleted_at is null
-  and i.customer is not null
-  and coalesce(s.status, '') not in ('canceled', 'incomplete', 'incomplete_expired')
-  and not (s.id is null and coalesce(i.billing_reason, '') = 'subscription_create');
+where i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null;
+
+comment on view billing_private.unpaid_invoices is 'Open invoices with something to pay, whether it is a debt or not.';
+comment on column billing_private.unpaid_invoices.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing_private.unpaid_invoices.subscription_status is 'Status of its subscription; null where it has none, or nobody has told of it yet.';
+comment on column billing_private.unpaid_invoices.overdue_since is 'As in overdue_invoices.';
+comment on column billing_private.unpaid_invoices.is_of_declined_update is
+  'It is of an update of the subscription that did not happen (payment_behavior=pending_if_incomplete): the subscription goes on as before, and nothing is owed. After allow_incomplete and default_incomplete the update stands and the subscription is past_due, which makes its invoice a debt; error_if_incomplete leaves neither update nor invoice.';
+
+create view billing_private.overdue_invoices with (security_invoker = true) as
+select
+  i.invoice,
+  i.customer,
+  i.subscription,
+  coalesce(i.subscription, i.invoice) as subject_id,
+  i.currency,
+  i.amount_remaining,
+  i.overdue_since
+from billing_private.unpaid_invoices as i
+where i.customer is not null
+  -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see watch_dunning.
+  and (i.subscription is null or i.subscription_status not in ('canceled', 'incomplete', 'incomplete_expired'))
+  and not i.is_of_declined_update
+  and (select u.deleted_at from billing.customers as u where u.id = i.customer) is null;
 
 comment on view billing_private.overdue_invoices is
-  'Open invoices that are, or will be, overdue: since the first failed attempt, or the due date of one that is sent. Not the first invoice of a subscription that never began, nor what an ended one left behind.';
+  'Open invoices that are, or will be, overdue: since the first failed attempt, or the due date of one that is sent. Not the first invoice of a subscription that never began, nor of an update that was declined, nor what an ended subscription or a deleted customer left behind.';
 comment on column billing_private.overdue_invoices.invoice is 'Invoice (billing.invoices.id).';
 comment on column billing_private.overdue_invoices.subject_id is 'What a case would be about: its subscription, or itself where there is none.';
 comment on column billing_private.overdue_invoices.overdue_since is 'From when days are counted (UTC); in the future for what is sent and not due yet, null for what is neither.';
@@ -225,24 +249,27 @@ stable
 set search_path = ''
 as $$
 begin
+  -- Each part is read once for all of the customers' cases: one customer may have hundreds.
   return query
-    select f.*
-    from billing.dunning_cases as c
-    join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
-    left join billing.subscriptions as s on s.id = c.subscription
-    cross join lateral (
+    with cases as materialized (
+      select c.* from billing.dunning_cases as c where c.status = 'open' and c.customer = any (p_customers)
+    ),
+    owed as materialized (
       select
+        k.case_id,
         array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
         min(v.overdue_since) as anchor_at,
         (array_agg(greatest(v.overdue_since, k.known_at) order by v.overdue_since, v.invoice))[1] as ladder_from,
         min(v.currency) as currency,
         sum(v.amount_remaining)::bigint as amount
-      from billing.dunning_case_invoices as k
-      join billing_private.overdue_invoices as v on v.invoice = k.invoice
-      where k.case_id = c.id and v.overdue_since <= p_now
-    ) as o
-    cross join lateral (
+      from billing_private.overdue_invoices as v
+      join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      where v.customer = any (p_customers) and v.overdue_since <= p_now
+      group by k.case_id
+    ),
+    actions as materialized (
       select
+        c.id as case_id,
         coalesce(
           max(d.position) filter (
             where o.invoices[1] = any (d.invoices)
@@ -272,17 +299,27 @@ begin
         coalesce(
           bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)), false
         ) as is_warning_planned
-      from billing.dunning_actions as d
-      where d.case_id = c.id
-    ) as a
+      from cases as c
+      join owed as o on o.case_id = c.id
+      left join billing.dunning_actions as d on d.case_id = c.id
+      group by c.id
+    ),
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
     -- payment has failed is news that leaves at once. A mail that came back is written anew, but no sooner.
-    cross join lateral (
-      select max(greatest(d.settled_at, d.decided_at)) as last_mail_at
+    mails as materialized (
+      select k.customer, k.currency, max(greatest(d.settled_at, d.decided_at)) as last_mail_at
       from billing.dunning_cases as k
       join billing.dunning_actions as d on d.case_id = k.id
-      where k.customer = c.customer and k.currency = c.currency and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
-    ) as m
+      where k.customer = any (p_customers) and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
+      group by k.customer, k.currency
+    )
+    select f.*
+    from cases as c
+    join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
+    join owed as o on o.case_id = c.id
+    join actions as a on a.case_id = c.id
+    left join mails as m on m.customer = c.customer and m.currency = c.currency
+    left join billing.subscriptions as s on s.id = c.subscription
     cross join lateral (
       -- What was set to end yesterday and is still there does not end by itself.
       select case
@@ -299,10 +336,7 @@ begin
         null
       )::billing_private.dunning_fact,
       p_now
-    ) as f
-    where c.status = 'open'
-      and c.customer = any (p_customers)
-      and o.anchor_at is not null;
+    ) as f;
 end;
 $$;
 

@@ -39,6 +39,7 @@ as $$
 declare
   found_overdue record;
   opened billing.dunning_cases;
+  was_open boolean;
   has_news boolean := false;
 begin
   for found_overdue in
@@ -56,7 +57,8 @@ begin
     order by v.subject_id
   loop
     select * into opened from billing.dunning_cases as c where c.subject_id = found_overdue.subject_id and c.status = 'open';
-    if not found then
+    was_open := found;
+    if not was_open then
       insert into billing.dunning_cases
         (subject_id, customer, subscription, currency, policy_id, status, anchor_at, ladder_from, amount_due, opened_at)
       select
@@ -83,6 +85,10 @@ begin
     left join billing_private.known_debts as d on d.invoice = v.invoice
     where v.invoice = any (found_overdue.invoices);
     delete from billing_private.known_debts as d where d.invoice = any (found_overdue.invoices);
+    if was_open then
+      -- What joins may be older than what it is about already.
+      perform billing_private.update_dunning_anchors(p_customer, array[opened.id], p_now);
+    end if;
     has_news := true;
   end loop;
   if has_news then

@@ -64,12 +64,14 @@ declare
   );
 begin
   select
-    bool_or(i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null) as any_open,
+    bool_or(not u.is_of_declined_update) as any_open,
+    bool_or(u.is_of_declined_update) as any_declined,
     bool_or(i.status = 'paid') as any_paid,
     bool_or(i.status = 'uncollectible') as any_uncollectible
   into invoices
   from billing.dunning_case_invoices as k
   join billing.invoices as i on i.id = k.invoice
+  left join billing_private.unpaid_invoices as u on u.invoice = i.id
   where k.case_id = p_case.id;
 
   if invoices.any_open then
@@ -91,6 +93,8 @@ begin
     end;
   elsif invoices.any_paid then
     return 'settled_without_payment';
+  elsif invoices.any_declined then
+    return 'not_owed';
   end if;
   return 'voided';
 end;
@@ -136,10 +140,13 @@ begin
   where d.case_id = p_case_id and d.kind = 'end' and d.status = 'planned';
 
   -- A mail that told of other cases too is written anew for those.
-  perform billing_private.owe_dunning_check(c.customer, 'withdrawn:' || d.id, p_now)
-  from billing.dunning_actions as d
-  join billing.dunning_cases as c on c.id = d.case_id and c.status = 'open'
-  where d.outbox_id = any (withdrawn) and d.case_id <> p_case_id and d.status = 'canceled';
+  perform billing_private.owe_dunning_check(m.customer, 'withdrawn:' || m.outbox_id, p_now)
+  from (
+    select distinct c.customer, d.outbox_id
+    from billing.dunning_actions as d
+    join billing.dunning_cases as c on c.id = d.case_id and c.status = 'open'
+    where d.outbox_id = any (withdrawn) and d.case_id <> p_case_id and d.status = 'canceled'
+  ) as m;
 end;
 $$;
 
@@ -275,6 +282,55 @@ $$;
 comment on function billing_private.close_dunning_case is
   'Closes a case: its pending mail is canceled with it, and a customer who was told of the failure is told of the recovery.';
 
+create function billing_private.settle_dunning_case(p_case billing.dunning_cases, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  outcome constant text := billing_private.dunning_outcome(p_case);
+begin
+  if outcome is null then
+    return false;
+  end if;
+  perform billing_private.close_dunning_case(p_case, outcome, p_now);
+  -- Should its subscription become past_due after all, it is a debt, and may open a case then.
+  delete from billing.dunning_case_invoices as k
+  using billing_private.unpaid_invoices as u
+  where k.case_id = p_case.id and u.invoice = k.invoice and u.is_of_declined_update;
+  return true;
+end;
+$$;
+
+comment on function billing_private.settle_dunning_case is
+  'Closes an open case that has come to its end by what is known. Returns whether it was.';
+
+create function billing_private.update_dunning_anchors(p_customer text, p_cases bigint[], p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  update billing.dunning_cases as c
+  set anchor_at = o.anchor_at, ladder_from = o.ladder_from, amount_due = greatest(c.amount_due, o.amount)
+  from (
+    select
+      k.case_id,
+      min(v.overdue_since) as anchor_at,
+      (array_agg(greatest(v.overdue_since, k.known_at) order by v.overdue_since, v.invoice))[1] as ladder_from,
+      sum(v.amount_remaining)::bigint as amount
+    from billing_private.overdue_invoices as v
+    join billing.dunning_case_invoices as k on k.invoice = v.invoice
+    where v.customer = p_customer and k.case_id = any (p_cases) and v.overdue_since <= p_now
+    group by k.case_id
+  ) as o
+  where c.id = o.case_id
+    and c.status = 'open'
+    and ((c.anchor_at, c.ladder_from) <> (o.anchor_at, o.ladder_from) or c.amount_due < o.amount);
+$$;
+
+comment on function billing_private.update_dunning_anchors is
+  'Brings the anchor and the most that was overdue of some open cases up to date.';
+
 create function billing_private.settle_dunning_cases(p_customer text, p_now timestamptz)
 returns integer
 language plpgsql
@@ -282,23 +338,26 @@ set search_path = ''
 as $$
 declare
   known billing.dunning_cases;
-  outcome text;
   closed integer := 0;
 begin
+  -- What is overdue still goes on: only the others are asked for their outcome, as there may be hundreds.
   for known in
-    select * from billing.dunning_cases as c where c.customer = p_customer and c.status = 'open' order by c.id
+    with overdue as materialized (
+      select k.case_id
+      from billing_private.overdue_invoices as v
+      join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      where v.customer = p_customer
+    )
+    select *
+    from billing.dunning_cases as c
+    where c.customer = p_customer and c.status = 'open' and c.id not in (select o.case_id from overdue as o)
+    order by c.id
   loop
-    outcome := billing_private.dunning_outcome(known);
-    if outcome is not null then
-      perform billing_private.close_dunning_case(known, outcome, p_now);
-      closed := closed + 1;
-    else
-      update billing.dunning_cases as c
-      set anchor_at = f.anchor_at, ladder_from = f.ladder_from, amount_due = greatest(c.amount_due, f.amount)
-      from billing_private.dunning_facts(array[p_customer], p_now) as f
-      where c.id = known.id and f.case_id = c.id and ((c.anchor_at, c.ladder_from) <> (f.anchor_at, f.ladder_from) or c.amount_due < f.amount);
-    end if;
+    closed := closed + billing_private.settle_dunning_case(known, p_now)::integer;
   end loop;
+  perform billing_private.update_dunning_anchors(
+    p_customer, array(select c.id from billing.dunning_cases as c where c.customer = p_customer and c.status = 'open'), p_now
+  );
   return closed;
 end;
 $$;

@@ -1,5 +1,50 @@
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
+-- Whether something is overdue follows from its invoice, its subscription and its customer: whichever is heard of last
+-- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
+
+create function billing_private.open_dunning_at_once(p_event billing.webhook_events, p_moment timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if billing_private.open_dunning_cases(p_event.customer_id, p_moment) then
+    perform billing_private.owe_dunning_check(
+      p_event.customer_id, format('%s:%s', p_event.object_id, extract(epoch from p_moment)), p_moment
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.open_dunning_at_once is
+  'Opens the cases that an event makes, and enqueues the check that takes their first step.';
+
+create function billing_private.read_unknown_subscription(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.enqueue(
+    'refresh', format('refresh:%s:%s', i.subscription, extract(epoch from p_event.created)::bigint),
+    jsonb_strip_nulls(jsonb_build_object(
+      'object', 'subscription', 'id', i.subscription, 'event', p_event.id, 'account', p_event.account
+    )),
+    least(p_event.received_at, clock_timestamp())
+  )
+  from billing.invoices as i
+  where i.id = p_event.object_id
+    and i.status = 'open'
+    and i.deleted_at is null
+    and (i.first_payment_failed_at is not null or i.attempt_count > 0 or i.due_date is not null)
+    and i.subscription is not null
+    and not exists (select from billing.subscriptions as s where s.id = i.subscription);
+end;
+$$;
+
+comment on function billing_private.read_unknown_subscription is
+  'Enqueues a read of the subscription of an invoice that may be overdue, where no event has told of the subscription: whether the invoice is a debt, and by which policy, follows from it. Its case opens with what is read.';
 
 create function billing_private.watch_dunning(p_event billing.webhook_events)
 returns void
@@ -9,28 +54,38 @@ as $$
 declare
   -- A test clock may be ahead of ours.
   moment constant timestamptz := greatest(p_event.received_at, p_event.created);
+  known billing.dunning_cases;
   overdue_from timestamptz;
 begin
-  if exists (select from billing.dunning_case_invoices as k where k.invoice = p_event.object_id) then
-    perform billing_private.settle_dunning_cases(p_event.customer_id, moment);
+  select c.*
+  into known
+  from billing.dunning_case_invoices as k
+  join billing.dunning_cases as c on c.id = k.case_id
+  where k.invoice = p_event.object_id;
+  if known.status = 'open' then
+    -- The one case it is of, and not all of the customer's: there may be hundreds.
+    if not billing_private.settle_dunning_case(known, moment) then
+      perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
+    end if;
+  end if;
+  if known.id is not null then
     return;
   end if;
   select v.overdue_since into overdue_from from billing_private.overdue_invoices as v where v.invoice = p_event.object_id;
   if overdue_from is null then
     delete from billing_private.known_debts as d where d.invoice = p_event.object_id;
+    perform billing_private.read_unknown_subscription(p_event);
     return;
   end if;
   insert into billing_private.known_debts (invoice, known_at) values (p_event.object_id, moment) on conflict (invoice) do nothing;
   if overdue_from <= moment then
-    if billing_private.open_dunning_cases(p_event.customer_id, moment) then
-      perform billing_private.owe_dunning_check(p_event.customer_id, p_event.object_id, moment);
-    end if;
+    perform billing_private.open_dunning_at_once(p_event, moment);
   end if;
 end;
 $$;
 
 comment on function billing_private.watch_dunning is
-  'Handler: invoice.*. What is overdue opens a case and owes its first look at once, what will be is kept in mind; what was settled closes it.';
+  'Handler: invoice.*. What is overdue opens a case and enqueues its first check at once, what will be is kept in mind; what was settled closes it.';
 
 create function billing_private.watch_dunning_subscription(p_event billing.webhook_events)
 returns void
@@ -43,16 +98,29 @@ declare
 begin
   for known in select * from billing.dunning_cases as c where c.subscription = p_event.object_id order by c.id loop
     if known.status = 'open' then
-      perform billing_private.settle_dunning_cases(known.customer, moment);
+      if not billing_private.settle_dunning_case(known, moment) then
+        perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
+      end if;
     elsif billing_private.is_settled_while_ending(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, moment);
     end if;
   end loop;
+  if exists (
+    select
+    from billing.invoices as i
+    join billing_private.overdue_invoices as v on v.invoice = i.id
+    where i.subscription = p_event.object_id
+      and i.status = 'open'
+      and v.overdue_since <= moment
+      and not exists (select from billing.dunning_case_invoices as k where k.invoice = i.id)
+  ) then
+    perform billing_private.open_dunning_at_once(p_event, moment);
+  end if;
 end;
 $$;
 
 comment on function billing_private.watch_dunning_subscription is
-  'Handler: customer.subscription.*. Closes the case of a subscription that has ended otherwise.';
+  'Handler: customer.subscription.*. Opens a case about an invoice that came before it, and closes that of a subscription that has ended otherwise.';
 
 create function billing_private.watch_dunning_customer(p_event billing.webhook_events)
 returns void
@@ -75,14 +143,18 @@ from (
     (
       'billing_private.watch_dunning',
       array[
-        'invoice.finalized', 'invoice.updated', 'invoice.sent', 'invoice.paid', 'invoice.payment_succeeded',
+        'invoice.created', 'invoice.finalized', 'invoice.updated', 'invoice.sent', 'invoice.paid', 'invoice.payment_succeeded',
         'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue', 'invoice.voided',
         'invoice.marked_uncollectible', 'invoice.deleted'
       ]
     ),
     (
       'billing_private.watch_dunning_subscription',
-      array['customer.subscription.updated', 'customer.subscription.deleted']
+      array[
+        'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
+        'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
+        'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
+      ]
     ),
     ('billing_private.watch_dunning_customer', array['customer.deleted'])
 ) as h (handler, event_types)

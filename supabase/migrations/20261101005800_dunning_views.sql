@@ -40,7 +40,7 @@ select
   count(*) filter (where c.is_recovered and c.last_mail = 'final_warning') as recovered_after_final_warning,
   count(*) filter (where c.is_lost) as lost,
   count(*) filter (where c.outcome = 'settled_without_payment') as settled_without_payment,
-  count(*) filter (where c.outcome in ('voided', 'closed_by_hand')) as let_off,
+  count(*) filter (where c.outcome in ('voided', 'not_owed', 'closed_by_hand')) as let_off,
   round(
     count(*) filter (where c.is_recovered)::numeric / nullif(count(*) filter (where c.is_recovered or c.is_lost), 0), 4
   ) as recovery_rate,
@@ -66,7 +66,7 @@ comment on column billing.dunning_outcomes.recovered_after_final_warning is 'Pai
 comment on column billing.dunning_outcomes.lost is 'Unpaid at the end: by the policy, written off, the subscription ended otherwise, or the customer deleted.';
 comment on column billing.dunning_outcomes.settled_without_payment is
   'Settled with a credit note, a balance or credits: nothing is owed any more, and no money came.';
-comment on column billing.dunning_outcomes.let_off is 'Voided, or closed by hand.';
+comment on column billing.dunning_outcomes.let_off is 'Voided, not owed after all, or closed by hand.';
 comment on column billing.dunning_outcomes.recovery_rate is 'recovered of recovered and lost, 0 to 1; null while neither.';
 comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of the recovered ones from the first failure, or due date, to the end of the case.';
 comment on column billing.dunning_outcomes.amount_due is 'The most that was overdue at once in each case, added up.';

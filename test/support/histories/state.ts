@@ -30,6 +30,9 @@ const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed", "updated_at"
 /** Whose facts are told by events; the database's own tell of what it did when one arrived. */
 const FACTS_OF = "stripe";
 
+/** Of dunning, what is open: which cases were opened and closed on the way depends on what was heard when. */
+const OPEN_CASES = "open_dunning_cases";
+
 /** A ledger is compared by what it comes to: its entries tell the way, which depends on what was heard when. */
 const LEDGER = "credit_entries";
 
@@ -38,6 +41,8 @@ interface Table {
   schema: string;
   columns: string[];
 }
+
+const openCases: Table = { name: OPEN_CASES, schema: "billing", columns: [] };
 
 /** The tables whose content must not depend on the order of arrival: all there are, less the ones named above. */
 export async function stateTables(sql: Sql): Promise<Table[]> {
@@ -61,7 +66,7 @@ export async function stateTables(sql: Sql): Promise<Table[]> {
 /** Reads what the deliveries led to, by tag; of the tags given, or of all. */
 export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string, State>> {
   const states = new Map<string, State>();
-  for (const { schema, name, columns } of await stateTables(sql)) {
+  for (const { schema, name, columns } of [...(await stateTables(sql)), openCases]) {
     const rows = await sql.begin(async (transaction) => {
       await transaction`set local timezone = 'UTC'`;
       return await transaction<{ tag: string | null; content: string }[]>`
@@ -71,7 +76,15 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
             ? transaction`
                 select user_id, kind, purchase, sum(credits) as credits from billing.credit_entries
                 group by user_id, kind, purchase having sum(credits) <> 0`
-            : transaction`select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}`
+            : name === OPEN_CASES
+              ? transaction`
+                select c.subject_id, c.customer, c.subscription, c.currency, c.policy_id, c.anchor_at,
+                  array_agg(v.invoice order by v.invoice) filter (where v.invoice is not null) as invoices, sum(v.amount_remaining) as amount
+                from billing.dunning_cases as c
+                left join billing.dunning_case_invoices as k on k.case_id = c.id
+                left join billing_private.overdue_invoices as v on v.invoice = k.invoice
+                where c.status = 'open' group by c.id`
+              : transaction`select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}`
         }) as t
         where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
         ${name === "audit_events" ? transaction`and t.actor = ${FACTS_OF}` : transaction``}
