@@ -1,5 +1,5 @@
 import { Layout } from "./components/layout.tsx";
-import { OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
+import { NewCardDeclined, OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
 import { Note, Paragraph } from "./components/text.tsx";
 import type { PaymentFailedProps } from "./contract.ts";
 import PaymentFailedNotice from "./payment-failed-notice.tsx";
@@ -30,6 +30,7 @@ export default function PaymentFailedFinal(props: Addressed<PaymentFailedProps>)
     >
       <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
       <Paragraph>{final.body({ ...facts, method: voice.method(props.paymentMethod) })}</Paragraph>
+      <NewCardDeclined {...props} />
       {deadline ? <Paragraph>{final.deadline({ ...facts, deadline })}</Paragraph> : null}
       {props.leaving ? <Paragraph>{leaving}</Paragraph> : null}
       <PayActions {...props} />

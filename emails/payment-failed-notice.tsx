@@ -1,5 +1,5 @@
 import { Layout } from "./components/layout.tsx";
-import { OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
+import { NewCardDeclined, OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
 import type { PaymentFailedProps } from "./contract.ts";
 import { previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
@@ -33,6 +33,7 @@ export default function PaymentFailedNotice(props: Addressed<PaymentFailedProps>
       <Paragraph>
         {sentences(notice.body({ ...facts, method: voice.method(props.paymentMethod) }), reason)}
       </Paragraph>
+      <NewCardDeclined {...props} />
       {deadline ? (
         <Paragraph>
           {sentences(notice.deadline({ ...facts, deadline }), props.accessContinues ? continues : null)}

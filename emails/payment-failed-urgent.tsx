@@ -1,5 +1,5 @@
 import { Layout } from "./components/layout.tsx";
-import { OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
+import { NewCardDeclined, OverdueInvoices, PayActions } from "./components/overdue-invoices.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
 import type { PaymentFailedProps } from "./contract.ts";
 import PaymentFailedNotice from "./payment-failed-notice.tsx";
@@ -34,6 +34,7 @@ export default function PaymentFailedUrgent(props: Addressed<PaymentFailedProps>
       <Paragraph>
         {sentences(urgent.body({ ...facts, method: voice.method(props.paymentMethod) }), reason)}
       </Paragraph>
+      <NewCardDeclined {...props} />
       {deadline ? <Paragraph>{urgent.deadline({ ...facts, deadline })}</Paragraph> : null}
       {props.leaving ? <Paragraph>{leaving}</Paragraph> : null}
       <PayActions {...props} />

@@ -4,6 +4,7 @@ import { type Addressed, speak, type Voice } from "../rendering/voice.ts";
 import { Action, Alternative, TextLink } from "./action.tsx";
 import { Amounts } from "./amounts.tsx";
 import { Facts } from "./facts.tsx";
+import { Paragraph } from "./text.tsx";
 
 /** What is owed: the facts of a single invoice, or a bill of several. */
 export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
@@ -50,6 +51,13 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
       <Facts facts={shared} />
     </>
   );
+}
+
+/** Who has given another card since has to know that it was tried. */
+export function NewCardDeclined(props: Addressed<PaymentFailedProps>) {
+  const { words, methodLabel } = speak(props);
+  const method = methodLabel(props.newCardDeclined);
+  return <Paragraph>{method ? words.paymentFailed.newCardDeclined(method) : null}</Paragraph>;
 }
 
 /** Pays the one invoice where Stripe has a page for it, else leads to where everything can be settled. */

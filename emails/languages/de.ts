@@ -130,6 +130,8 @@ export const de: Language = {
       authentication: "Die Bank möchte, dass Sie die Zahlung bestätigen.",
       temporary: "Die Bank hat eine vorübergehende Störung gemeldet, die sich oft von selbst erledigt.",
     },
+    newCardDeclined: (method) =>
+      `Sie haben uns inzwischen eine neue Zahlungsmethode gegeben (${method}). Auch damit wurde die Zahlung abgelehnt.`,
     notice: {
       status: (kind) => (kind === "invoice" ? "Rechnung fällig" : "Zahlung fehlgeschlagen"),
       subject: ({ kind, amount, product, app }) =>

@@ -193,6 +193,8 @@ export const en = {
       authentication: "The bank wants you to confirm the payment.",
       temporary: "The bank reported a temporary problem, which often passes by itself.",
     },
+    newCardDeclined: (method: string) =>
+      `You have given us a new payment method since (${method}), and it was declined as well.`,
     notice: {
       status: (kind: Overdue): string => (kind === "invoice" ? "Invoice due" : "Payment failed"),
       subject: ({ kind, amount, product, app }: Owed) =>

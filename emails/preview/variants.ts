@@ -49,7 +49,13 @@ export const variants: Variants = {
     "sent-invoice": sentInvoice,
     bare: { paymentMethod: null, ...leaving, leaving: false },
   },
-  "payment-failed-urgent": { several, leaving, "sent-invoice": sentInvoice, pause: { endAction: "pause" } },
+  "payment-failed-urgent": {
+    several,
+    leaving,
+    "sent-invoice": sentInvoice,
+    pause: { endAction: "pause" },
+    "new-card-declined": { newCardDeclined: { type: "card", brand: "mastercard", last4: "4444" } },
+  },
   "payment-failed-final": {
     several,
     leaving,

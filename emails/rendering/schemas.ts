@@ -70,6 +70,7 @@ const paymentFailed = z.strictObject({
     .max(most.invoices, `more than ${most.invoices} invoices`),
   paymentMethod: absent(paymentMethod),
   declineCode: absent(code),
+  newCardDeclined: absent(paymentMethod),
   nextPaymentAttempt: absent(timestamp),
   accessEndsAt: absent(timestamp),
   daysLeft: absent(wholeDays),

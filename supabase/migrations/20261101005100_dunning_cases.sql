@@ -42,7 +42,7 @@ comment on column billing.dunning_cases.ladder_from is
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
 comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
-  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum, warning_switched_off.';
+  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
 

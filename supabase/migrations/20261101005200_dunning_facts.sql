@@ -434,6 +434,11 @@ as $$
         then 'payment_processing'
       end,
       case
+        -- Whoever has just given a card is not written to, let alone ended, before it was tried.
+        when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
+        then 'charging_new_card'
+      end,
+      case
         when p_fact.amount < (
           select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
         )
@@ -455,4 +460,4 @@ as $$
 $$;
 
 comment on function billing_private.dunning_obstacles is
-  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, below_minimum, warning_switched_off (nothing ends of which nobody was warned). Empty: nothing does.';
+  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (nothing ends of which nobody was warned). Empty: nothing does.';

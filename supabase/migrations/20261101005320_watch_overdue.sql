@@ -10,6 +10,8 @@ set search_path = ''
 as $$
 begin
   if billing_private.open_dunning_cases(p_event.customer_id, p_moment) then
+    -- A card may have been given before anybody knew of the debt.
+    perform billing_private.charge_new_cards(p_event.customer_id, p_moment);
     perform billing_private.owe_dunning_check(
       p_event.customer_id, format('%s:%s', p_event.object_id, extract(epoch from p_moment)), p_moment
     );

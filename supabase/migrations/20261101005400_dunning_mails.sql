@@ -67,6 +67,7 @@ begin
       order by y.created desc
       limit 1
     ),
+    'newCardDeclined', billing_private.declined_new_card(array(select f.case_id from unnest(p_facts) as f)),
     'accessEndsAt', ending.at,
     'daysLeft', greatest((ending.at at time zone 'UTC')::date - (p_now at time zone 'UTC')::date, 0),
     'endAction', ending.end_action,

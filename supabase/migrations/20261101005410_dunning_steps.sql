@@ -205,6 +205,7 @@ begin
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
     'closed', billing_private.settle_dunning_cases(p_customer, p_now)
   );
+  perform billing_private.charge_new_cards(p_customer, p_now);
   select array_agg(f order by f.case_id)
   into facts
   from billing_private.dunning_facts(array[p_customer], p_now) as f

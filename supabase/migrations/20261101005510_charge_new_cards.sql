@@ -1,61 +1,269 @@
--- New cards: what is overdue is charged at once to a card that has become the default, or that the bank has renewed.
--- Reads: the event, dunning cases, invoices. Writes: outbox. Called by: projection.
+-- New cards: what is overdue is charged to a card that has become a default since, or that its bank has renewed.
+-- Which cards are new follows from what is known, in whatever order it came: it is asked with the event that tells of a
+-- card, when a case opens, and at each check of a customer.
+-- Reads: the event, dunning cases, invoices. Writes: given_cards, dunning_charges, outbox. Called by: projection, steps.
 
-create function billing_private.retry_on_new_card(p_event billing.webhook_events)
+create function billing_private.given_card(p_event billing.webhook_events)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+  previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
+  own constant text := billing_private.stripe_id(case o ->> 'object'
+    when 'customer' then o #> '{invoice_settings,default_payment_method}' else o -> 'default_payment_method'
+  end);
+  is_other_method constant boolean := case o ->> 'object'
+    when 'customer' then previous -> 'invoice_settings' ? 'default_payment_method' else previous ? 'default_payment_method'
+  end;
+  shown text;
+begin
+  if p_event.type = 'duebase.refreshed' then
+    -- A read tells no previous value: what it replaces does. It runs before the object is projected.
+    select case o ->> 'object'
+      when 'customer' then (select c.default_payment_method from billing.customers as c where c.id = p_event.object_id)
+      else (select s.default_payment_method from billing.subscriptions as s where s.id = p_event.object_id)
+    end
+    into shown;
+    return case
+      when not exists (select from billing_private.object_versions as v where v.object_id = p_event.object_id and v.as_of is not null) then null
+      else nullif(coalesce(own, billing_private.stripe_id(o -> 'default_source')), shown)
+    end;
+  elsif is_other_method and own is not null then
+    return own;
+  elsif previous ? 'default_source' and own is null then
+    -- A source counts only where no payment method goes before it.
+    return billing_private.stripe_id(o -> 'default_source');
+  end if;
+  return case
+    when is_other_method and o ->> 'object' = 'subscription' and coalesce(o -> 'default_source', 'null') = 'null' then ''
+  end;
+end;
+$$;
+
+comment on function billing_private.given_card is
+  'The payment method that an event, or a read, of a customer or a subscription makes its default; empty where a subscription goes over to its customer''s; null where the default stays what it is. Attaching a card makes it no default.';
+
+create function billing_private.note_given_card(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
-  -- The same payment method with other data on the card is another card.
-  data_of_card constant text := case p_event.type
-    when 'payment_method.automatically_updated' then (
-      select concat_ws('-', '', c ->> 'last4', c ->> 'exp_year', c ->> 'exp_month')
-      from (select p_event.payload #> '{data,object,card}' as c) as renewed
-    )
-    else ''
-  end;
+  card constant jsonb := p_event.payload #> '{data,object,card}';
+  method text;
+  renewed text := '';
 begin
-  if not coalesce(
-    case p_event.type
-      when 'customer.updated' then previous ? 'default_source' or previous -> 'invoice_settings' ? 'default_payment_method'
-      when 'customer.subscription.updated' then previous ? 'default_payment_method' or previous ? 'default_source'
-      else true
-    end,
-    false
-  ) then
+  if p_event.type like 'payment_method.%' then
+    -- The same payment method with other data on the card is another card.
+    if p_event.type = 'payment_method.automatically_updated'
+      or p_event.payload #> '{data,previous_attributes,card}' ?| array['exp_month', 'exp_year', 'last4', 'fingerprint']
+    then
+      method := p_event.object_id;
+      renewed := left(md5(concat_ws('-', card ->> 'last4', card ->> 'exp_year', card ->> 'exp_month', card ->> 'fingerprint')), 12);
+    end if;
+  else
+    method := billing_private.given_card(p_event);
+  end if;
+  if method is null then
     return;
   end if;
-  perform billing_private.enqueue(
-    'stripe', format('pay:%s:%s%s', v.invoice, coalesce(s.default_payment_method, u.default_payment_method), data_of_card),
-    jsonb_build_object('call', 'pay_invoice', 'id', v.invoice), p_event.received_at
+  insert into billing_private.given_cards as g (object_id, payment_method, renewal, given_at)
+  values (
+    p_event.object_id, method, renewed,
+    case when p_event.type = 'duebase.refreshed' then greatest(p_event.created, p_event.received_at) else p_event.created end
   )
-  from billing.dunning_cases as c
-  join billing.dunning_case_invoices as k on k.case_id = c.id
-  join billing_private.overdue_invoices as v on v.invoice = k.invoice
-  join billing.invoices as i on i.id = v.invoice and i.collection_method = 'charge_automatically'
-  join billing.customers as u on u.id = c.customer
-  left join billing.subscriptions as s on s.id = c.subscription
-  where c.status = 'open'
-    and c.customer = p_event.customer_id
-    -- A subscription's own card goes before the customer's.
-    and case p_event.type
-      when 'customer.updated' then s.default_payment_method is null and u.default_payment_method is not null
-      when 'customer.subscription.updated' then c.subscription = p_event.object_id and s.default_payment_method is not null
-      else coalesce(s.default_payment_method, u.default_payment_method) = p_event.object_id
-    end
-    and s.pause_collection is null;
+  on conflict (object_id, payment_method, renewal) do update set given_at = greatest(g.given_at, excluded.given_at);
 end;
 $$;
 
-comment on function billing_private.retry_on_new_card is
-  'Handler: customer.updated, customer.subscription.updated, payment_method.automatically_updated. A new default card, or new data of it from the bank: what is overdue is charged to it at once, once per invoice and card.';
+comment on function billing_private.note_given_card is
+  'Handler: customer.updated, customer.subscription.updated, payment_method.automatically_updated, payment_method.updated, and reads. Keeps which card was given when, also from a stale event.';
 
-insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.updated', 'billing_private.retry_on_new_card', 36, 'dunning: charges what is overdue to a new card'),
-  ('customer.subscription.updated', 'billing_private.retry_on_new_card', 36, 'dunning: charges what is overdue to a new card'),
-  (
-    'payment_method.automatically_updated', 'billing_private.retry_on_new_card', 36,
-    'dunning: charges what is overdue to a card the bank has renewed'
+create function billing_private.new_cards(p_invoice text)
+returns table (payment_method text, renewal text)
+language sql
+stable
+set search_path = ''
+as $$
+  with known as (
+    select
+      v.overdue_since,
+      s.id as subscription,
+      u.id as customer,
+      s.default_payment_method as own,
+      u.default_payment_method as theirs,
+      own.given_at as own_since,
+      greatest(theirs.given_at, case when s.default_payment_method is null then without.given_at end) as theirs_since,
+      coalesce(own.given_at, s.created, '-infinity') as own_known_since
+    from billing_private.overdue_invoices as v
+    join billing.invoices as i on i.id = v.invoice and i.collection_method = 'charge_automatically'
+    join billing.customers as u on u.id = v.customer
+    left join billing.subscriptions as s on s.id = v.subscription
+    left join billing_private.given_cards as own
+      on own.object_id = s.id and own.payment_method = s.default_payment_method and own.renewal = ''
+    left join billing_private.given_cards as without on without.object_id = s.id and without.payment_method = '' and without.renewal = ''
+    left join billing_private.given_cards as theirs
+      on theirs.object_id = u.id and theirs.payment_method = u.default_payment_method and theirs.renewal = ''
+    where v.invoice = p_invoice
+  ),
+  given as (
+    -- The subscription's own, given after the payment failed, and not before the customer's.
+    select k.own as payment_method, '' as renewal
+    from known as k
+    where k.own_since >= k.overdue_since and (k.theirs_since is null or k.own_since >= k.theirs_since)
+    union
+    -- The customer's: where it is what is charged, given after the payment failed; else given after the subscription's own.
+    select k.theirs, ''
+    from known as k
+    where k.theirs_since >= case when k.own is null or k.own = k.theirs then k.overdue_since else k.own_known_since end
+    union
+    -- What the bank has made of the card since, the newest of it.
+    select g.payment_method, g.renewal
+    from known as k
+    join billing_private.given_cards as g on g.object_id = coalesce(k.own, k.theirs) and g.payment_method = g.object_id
+    where g.given_at >= k.overdue_since
+      and g.given_at = (select max(n.given_at) from billing_private.given_cards as n where n.object_id = g.object_id)
+  )
+  select g.payment_method, g.renewal
+  from given as g
+  where not exists (select from billing.payment_methods as m where m.id = g.payment_method and m.detached_at is not null);
+$$;
+
+comment on function billing_private.new_cards is
+  'The cards to which an overdue invoice that is charged automatically may be charged beside what Stripe tries by itself: defaults given after it failed, a customer''s default that is newer than the subscription''s own, and the renewal of a card. Not one that was detached.';
+
+create function billing_private.obstacles_to_charges(p_fact billing_private.dunning_fact, p_now timestamptz)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  -- An address that takes no mail and an amount too small to write about keep mail back, and no charge.
+  select array(
+    select o.obstacle
+    from unnest(billing_private.dunning_obstacles(p_fact, p_now)) as o (obstacle)
+    where o.obstacle in ('dispute', 'paused_collection', 'manual', 'excluded_customer', 'payment_processing')
+    order by 1
   );
+$$;
+
+comment on function billing_private.obstacles_to_charges is
+  'What keeps a case from being charged to a new card at p_now: dispute, paused_collection, manual, excluded_customer, payment_processing. Empty: nothing does.';
+
+create function billing_private.plan_card_charge(
+  p_fact billing_private.dunning_fact, p_invoice text, p_payment_method text, p_renewal text, p_now timestamptz
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  planned billing.dunning_charges;
+begin
+  insert into billing.dunning_charges as g (case_id, invoice, payment_method, renewal, default_payment_method, status, planned_at)
+  select
+    p_fact.case_id, p_invoice, p_payment_method, p_renewal,
+    (select s.default_payment_method from billing.subscriptions as s where s.id = p_fact.subscription), 'planned', p_now
+  on conflict (invoice, payment_method, renewal) do update
+    set
+      case_id = excluded.case_id, default_payment_method = excluded.default_payment_method, attempt = g.attempt + 1,
+      status = 'planned', reason = null, planned_at = excluded.planned_at, settled_at = null
+    where g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %')
+  returning * into planned;
+  if planned.id is null then
+    return;
+  end if;
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  values (
+    'stripe',
+    concat_ws(':', 'pay', p_invoice, p_payment_method, nullif(p_renewal, ''), nullif(planned.attempt, 1)),
+    jsonb_build_object('call', 'charge_card', 'id', p_invoice, 'charge', planned.id, 'not_before', p_now),
+    least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
+  )
+  returning id into planned.outbox_id;
+  update billing.dunning_charges as g set outbox_id = planned.outbox_id where g.id = planned.id;
+end;
+$$;
+
+comment on function billing_private.plan_card_charge is
+  'Enqueues the charge of an invoice to a new card, once per invoice and card; again only where it was held before, or another card had taken its place.';
+
+create function billing_private.charge_new_cards(p_customer text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  fact billing_private.dunning_fact;
+  wanted record;
+begin
+  if not exists (
+    select
+    from billing.customers as u
+    left join billing.subscriptions as s on s.customer = u.id
+    join billing_private.given_cards as g
+      on g.object_id in (u.id, u.default_payment_method, s.id, s.default_payment_method)
+    where u.id = p_customer
+  ) then
+    return; -- nothing was ever given, as with nearly everybody
+  end if;
+  for fact in select f.* from billing_private.dunning_facts(array[p_customer], p_now) as f order by f.case_id loop
+    for wanted in
+      select i.invoice, n.payment_method, n.renewal
+      from unnest(fact.invoices) with ordinality as i (invoice, position)
+      cross join lateral billing_private.new_cards(i.invoice) as n
+      where not exists (
+        select
+        from billing.dunning_charges as g
+        where g.invoice = i.invoice and g.payment_method = n.payment_method and g.renewal = n.renewal
+          and not (g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %'))
+      )
+      order by i.position, n.payment_method
+    loop
+      exit when billing_private.obstacles_to_charges(fact, p_now) <> '{}';
+      perform billing_private.plan_card_charge(fact, wanted.invoice, wanted.payment_method, wanted.renewal, p_now);
+    end loop;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.charge_new_cards is
+  'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back.';
+
+create function billing_private.charge_given_card(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if (p_event.type not in ('customer.updated', 'customer.subscription.updated') or billing_private.given_card(p_event) is not null)
+    and exists (select from billing.dunning_cases as c where c.customer = p_event.customer_id and c.status = 'open')
+  then
+    perform billing_private.charge_new_cards(p_event.customer_id, greatest(p_event.received_at, p_event.created));
+  end if;
+end;
+$$;
+
+comment on function billing_private.charge_given_card is
+  'Handler, after note_given_card: what is overdue is charged to a card that has just been given. Without an open case nothing happens.';
+
+insert into billing.event_handlers (event_type, handler, position, description)
+select t.event_type, h.handler, h.position, h.description
+from (
+  values
+    ('billing_private.note_given_card', 34, 'dunning: keeps when a card was given'),
+    ('billing_private.charge_given_card', 36, 'dunning: charges what is overdue to a new card')
+) as h (handler, position, description)
+cross join unnest(array[
+  'customer.updated', 'customer.subscription.updated', 'payment_method.automatically_updated', 'payment_method.updated'
+]) as t (event_type);
+
+-- A card whose event was lost, or is late, is learnt of by the read before a step: no end goes before it is charged.
+insert into billing_private.refresh_handlers (object, handler, position) values
+  ('customer', 'billing_private.note_given_card', 5),
+  ('customer', 'billing_private.charge_given_card', 36),
+  ('subscription', 'billing_private.note_given_card', 5),
+  ('subscription', 'billing_private.charge_given_card', 36);

@@ -55,6 +55,9 @@ export type StripeIdentity = {
   witnesses: readonly { object: string; id: string }[];
 };
 
+/** Whether an overdue invoice is still to be charged to a card that was given. */
+export type CardCharge = { go: boolean; reason?: string; invoice: string; payment_method: string };
+
 export type OutboxSettings = {
   /** Names this run, for people who look at the table. */
   worker: string;
@@ -156,6 +159,14 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
     async stripeIdentity(): Promise<StripeIdentity> {
       return (await call("stripe_identity", "{}")) as unknown as StripeIdentity;
     },
+    async reviewCardCharge(charge: number, moment?: string): Promise<CardCharge> {
+      return (await call("review_card_charge", at({ p_charge: charge }, moment))) as unknown as CardCharge;
+    },
+    finishCardCharge: (charge: number, status: string, reason?: string, moment?: string) =>
+      call(
+        "finish_card_charge",
+        at({ p_charge: charge, p_status: status, p_reason: reason ?? null }, moment),
+      ),
     applyRefresh: (object: unknown, readAt: string) =>
       call("apply_refresh", json({ object, p_read_at: readAt })),
   };

@@ -3,6 +3,7 @@ import { describeError } from "../_shared/log.ts";
 import type { Effect } from "../_shared/outbox.ts";
 import { StripeCallError } from "../_shared/stripe.ts";
 import { type AlertMail, alert } from "./effects/alert.ts";
+import { chargeCard, isCardCharge } from "./effects/card-charge.ts";
 import { dunning } from "./effects/dunning.ts";
 import { deliverEmails } from "./effects/emails.ts";
 import { refresh } from "./effects/refresh.ts";
@@ -105,7 +106,9 @@ async function perform(effect: Effect, run: Run, { alertMail, now }: DrainSettin
       case "refresh":
         return await refresh(effect, run);
       case "stripe":
-        return await callStripe(effect, run, now());
+        return isCardCharge(effect)
+          ? await chargeCard(effect, run, now())
+          : await callStripe(effect, run, now());
       case "dunning":
         return await dunning(effect, run, now());
       case "alert":

@@ -67,6 +67,8 @@ const DECIDED: Record<string, string> = {
   "billing.emails.from_address": "the project's own",
   "billing.emails.reply_to": "the project's own",
   "billing.suppressed_addresses.address": "becomes its digest, see forget_addresses",
+  "billing.dunning_charges.renewal": "a digest of a card's data",
+  "billing_private.given_cards.renewal": "a digest of a card's data",
   "billing.subscriptions.pause_collection": "behavior and a date",
 };
 

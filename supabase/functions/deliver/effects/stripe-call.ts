@@ -10,6 +10,8 @@ export type StripeCallPayload = {
   id: string;
   /** Further form fields of the call, in Stripe's spelling. */
   params?: Record<string, string>;
+  /** The default that is to be replaced; one that has changed since stays. */
+  instead_of?: string;
   /** Metadata put on a subscription before it is canceled, so that Stripe's own record says why. */
   mark?: Record<string, string>;
 };
@@ -19,7 +21,9 @@ type Read = Record<string, unknown>;
 /** A call: where its object is read, when there is nothing left to do, and how it is made. */
 type Call = {
   resource: string;
-  isDone: (object: Read) => boolean;
+  isDone: (object: Read, payload: StripeCallPayload) => boolean;
+  /** What Stripe has by then decides: it is read before the first attempt too. */
+  readsFirst?: boolean;
   method: "POST" | "DELETE";
   action?: string;
   params?: Record<string, string>;
@@ -28,7 +32,12 @@ type Call = {
 const ended = (status: unknown) => status === "canceled" || status === "incomplete_expired";
 const closed = (status: unknown) => status === "paid" || status === "void" || status === "uncollectible";
 
-/** Everything Duebase does at Stripe. */
+function defaultOf({ default_payment_method, default_source }: Read): string | undefined {
+  const method = (default_payment_method ?? default_source) as string | { id: string } | null | undefined;
+  return typeof method === "string" ? method : method?.id;
+}
+
+/** What Duebase does at Stripe, beside charging a card that was given (see card-charge.ts). */
 export const CALLS: Readonly<Record<string, Call>> = {
   cancel_subscription: {
     resource: "subscriptions",
@@ -41,11 +50,11 @@ export const CALLS: Readonly<Record<string, Call>> = {
     isDone: ({ status, pause_collection }) => ended(status) || Boolean(pause_collection),
     method: "POST",
   },
-  pay_invoice: {
-    resource: "invoices",
-    isDone: ({ status }) => closed(status),
+  set_default_payment_method: {
+    resource: "subscriptions",
+    isDone: ({ status, ...defaults }, { instead_of }) => ended(status) || defaultOf(defaults) !== instead_of,
+    readsFirst: true,
     method: "POST",
-    action: "pay",
   },
   void_invoice: {
     resource: "invoices",
@@ -77,11 +86,11 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
     return { is: "failed", final: true, error: { code: "unknown_call", message } };
   }
   const path = `/v1/${call.resource}/${encodeURIComponent(payload.id)}`;
-  const readsFirst = call.method === "DELETE" || keySaysNothing(effect, nowMs);
+  const readsFirst = call.readsFirst || call.method === "DELETE" || keySaysNothing(effect, nowMs);
   if (readsFirst) {
     const answer = await run.callStripe({ method: "GET", path });
     await run.reach("call_checked");
-    if (call.isDone(answer.object)) return applied(answer, run);
+    if (call.isDone(answer.object, payload)) return applied(answer, run);
   }
   const key = readsFirst ? `${effect.dedupe_key}:${effect.attempts}` : effect.dedupe_key;
   if (payload.mark) {
@@ -101,7 +110,8 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
   return answer === undefined ? { is: "delivered" } : applied(answer, run);
 }
 
-function keySaysNothing(effect: Effect, nowMs: number): boolean {
+/** Whether a key may have lapsed at Stripe, or keeps a failure of Stripe's own. */
+export function keySaysNothing(effect: Effect, nowMs: number): boolean {
   const lastStatus = (effect.last_error as { status?: number } | null)?.status ?? 0;
   return nowMs - Date.parse(effect.created_at) > KEY_LIVES_MS || lastStatus >= 500;
 }
@@ -118,7 +128,8 @@ async function make(run: Run, request: OwnRequest): Promise<StripeAnswer | undef
   }
 }
 
-async function applied({ object, asOf }: StripeAnswer, run: Run): Promise<Outcome> {
+/** Applies Stripe's answer. */
+export async function applied({ object, asOf }: StripeAnswer, run: Run): Promise<Outcome> {
   // Stale or too soon is fine: Stripe's event tells the same.
   await run.outbox.applyRefresh(object, new Date(asOf).toISOString());
   await run.reach("answer_applied");
