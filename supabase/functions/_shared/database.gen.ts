@@ -467,6 +467,60 @@ export type Database = {
           },
         ];
       };
+      dunning_charges: {
+        Row: {
+          attempt: number;
+          case_id: number;
+          default_payment_method: string | null;
+          id: number;
+          invoice: string;
+          outbox_id: number | null;
+          payment_method: string;
+          planned_at: string;
+          reason: string | null;
+          renewal: string;
+          settled_at: string | null;
+          status: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          attempt?: number;
+          case_id: number;
+          default_payment_method?: string | null;
+          id?: never;
+          invoice: string;
+          outbox_id?: number | null;
+          payment_method: string;
+          planned_at: string;
+          reason?: string | null;
+          renewal?: string;
+          settled_at?: string | null;
+          status: string;
+        };
+        Update: {
+          attempt?: number;
+          case_id?: number;
+          default_payment_method?: string | null;
+          id?: never;
+          invoice?: string;
+          outbox_id?: number | null;
+          payment_method?: string;
+          planned_at?: string;
+          reason?: string | null;
+          renewal?: string;
+          settled_at?: string | null;
+          status?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "dunning_charges_case_id_fkey";
+            columns: ["case_id"];
+            isOneToOne: false;
+            referencedRelation: "dunning_cases";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       dunning_holds: {
         Row: {
           case_id: number | null;
@@ -1999,6 +2053,10 @@ export type Database = {
         Returns: string;
       };
       find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
+      finish_card_charge: {
+        Args: { p_charge: number; p_now?: string; p_reason?: string; p_status: string };
+        Returns: boolean;
+      };
       finish_dunning_end: { Args: { p_action: number; p_now?: string }; Returns: string };
       finish_dunning_run: {
         Args: { p_counts: Json; p_id: number; p_now?: string; p_problem?: string };
@@ -2089,6 +2147,7 @@ export type Database = {
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
       retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
+      review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
       stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
       take_dunning_steps: {

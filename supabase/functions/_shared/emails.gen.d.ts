@@ -96,6 +96,8 @@ export interface PaymentFailedProps extends ToCustomer {
   paymentMethod?: PaymentMethod | null;
   /** Stripe's `decline_code`. Only those a customer can act on are explained; the rest stay unsaid. */
   declineCode?: string | null;
+  /** The card the customer gave since, where charging it was declined too. */
+  newCardDeclined?: PaymentMethod | null;
   /** Only when Stripe has one scheduled. */
   nextPaymentAttempt?: Timestamp | null;
   /**

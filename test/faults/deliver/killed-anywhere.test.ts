@@ -49,6 +49,9 @@ interface Owed {
   /** Who hears of an overdue payment, and of an end that was due for it. */
   chased: string;
   ended: string;
+  /** Who has given a card since: one that pays, and one that does not. */
+  paid: { email: string; subscription: string };
+  refused: { email: string; subscription: string };
 }
 
 async function owe(name: string, random: Random): Promise<Owed> {
@@ -61,6 +64,8 @@ async function owe(name: string, random: Random): Promise<Owed> {
     refreshed: [],
     chased: `${name}-chased@example.com`,
     ended: `${name}-ended@example.com`,
+    paid: { email: `${name}-paid@example.com`, subscription: "" },
+    refused: { email: `${name}-refused@example.com`, subscription: "" },
   };
   const mails = random.int(1, 5);
   for (let mail = 0; mail < mails; mail++) {
@@ -92,6 +97,10 @@ async function owe(name: string, random: Random): Promise<Owed> {
   await enqueue("alert", `alert:${name}`, { cause: "dead_webhook", event_id: name });
   await overdue(owed.chased);
   owed.canceled.push(await overdue(owed.ended));
+  owed.paid.subscription = await overdue(owed.paid.email);
+  owed.refused.subscription = await overdue(owed.refused.email);
+  await giveCard(owed.paid.subscription, "succeed");
+  await giveCard(owed.refused.subscription, "insufficient_funds");
   await faults.stack.stripe.settled();
   await longSinceWarned(owed.ended);
   return owed;
@@ -115,6 +124,21 @@ async function overdue(email: string): Promise<string> {
   await faults.stripe.invoices.finalizeInvoice(String(invoice.id));
   await expect(faults.stripe.invoices.pay(String(invoice.id))).rejects.toThrow();
   return id;
+}
+
+/** Gives a card as the portal does: it becomes the customer's default, and the subscription keeps its own. */
+async function giveCard(subscription: string, outcome: string) {
+  const customer = String((await faults.stripe.subscriptions.retrieve(subscription)).customer);
+  const card = await faults.stripe.paymentMethods.attach("pm_card_mastercard", { customer });
+  await setCardOutcome(faults.stripe, card.id, outcome);
+  await faults.stripe.customers.update(customer, { invoice_settings: { default_payment_method: card.id } });
+}
+
+/** How often the bank took money for a subscription, and how often it refused. */
+async function attempts(subscription: string) {
+  const { customer } = await faults.stripe.subscriptions.retrieve(subscription);
+  const { data } = await faults.stripe.charges.list({ customer: String(customer), limit: 100 });
+  return [data.filter(({ paid }) => paid).length, data.filter(({ paid }) => !paid).length];
 }
 
 /** Eleven days have passed, and all mails were sent in time. */
@@ -193,6 +217,15 @@ it.each(runs)(
     const mailsTo = (to: string) => faults.inbox.ledger.mailsWhere({ to }).map(({ tags }) => tags.template);
     expect(mailsTo(owed.chased)).toEqual(["payment-receipt", "payment-failed-notice"]);
     expect(mailsTo(owed.ended)).toEqual(["payment-receipt", "subscription-canceled"]);
+    // The first period, and what was overdue: refused at first, then charged to the new card once.
+    expect(await attempts(owed.paid.subscription)).toEqual([2, 1]);
+    expect(await attempts(owed.refused.subscription)).toEqual([1, 2]);
+    expect(mailsTo(owed.paid.email)).toEqual(["payment-receipt", "payment-receipt"]);
+    expect(mailsTo(owed.refused.email)).toEqual(["payment-receipt", "payment-failed-notice"]);
+    const [kept] = await faults.sql`
+      select p.card_brand from billing.subscriptions as s
+      join billing.payment_methods as p on p.id = s.default_payment_method where s.id = ${owed.paid.subscription}`;
+    expect(kept?.card_brand).toBe("mastercard");
     for (const id of owed.refreshed) {
       expect(
         await faults.sql`select id from billing.customers where id = ${id} and email is not null`,

@@ -108,6 +108,12 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       case when n % 100 = 0 and n <= 500 then 'planned' else 'sent' end, to_timestamp(1700000000), to_timestamp(1700000000),
       case when n % 100 = 0 and n <= 500 then null else to_timestamp(1700000000) end, n
     from generate_series(1, 25000) as n;
+    insert into billing_private.given_cards (object_id, payment_method, given_at)
+    select 'sub_' || n, 'pm_' || n, to_timestamp(1700000001) from generate_series(1, 50000) as n;
+    update billing.subscriptions set default_payment_method = 'pm_' || substr(id, 5) where substr(id, 5)::int between 200 and 250;
+    insert into billing.dunning_charges (case_id, invoice, payment_method, status, planned_at, settled_at, outbox_id)
+    select n, 'in_' || n, 'pm_' || n, 'paid', to_timestamp(1700000000), to_timestamp(1700000000), n
+    from generate_series(501, 25000) as n;
     insert into billing.dunning_holds (customer, case_id, reason, held_at, released_at)
     select
       'cus_' || (n % ${customers} + 1), n, 'asked for time', to_timestamp(1700000000), case when n > 100 then to_timestamp(1700000001) end

@@ -403,7 +403,54 @@ export const hotStatements: Statement[] = [
       currency: "eur",
       amount_paid: 900,
     }),
-    uses: ["dunning_cases_open_by_customer", "dunning_case_invoices_by_case", "dunning_actions_by_case"],
+    uses: ["dunning_case_invoices_pkey", "dunning_case_invoices_by_case", "dunning_actions_by_case"],
+  },
+  {
+    what: "a new card, with something overdue",
+    sql: receive(
+      "customer.subscription.updated",
+      {
+        id: "sub_210",
+        object: "subscription",
+        customer: "cus_211",
+        status: "past_due",
+        default_payment_method: "pm_4711",
+        items: { data: [{ id: "si_210", price: { id: "price_1", product: "prod_1" } }] },
+      },
+      {
+        data: {
+          object: {
+            id: "sub_210",
+            object: "subscription",
+            customer: "cus_211",
+            status: "past_due",
+            default_payment_method: "pm_4711",
+            items: { data: [{ id: "si_210", price: { id: "price_1", product: "prod_1" } }] },
+          },
+          previous_attributes: { default_payment_method: "pm_210" },
+        },
+      },
+    ),
+    uses: ["dunning_cases_open_by_customer", "given_cards_pkey", "an_invoice_is_charged_once_to_a_card"],
+  },
+  {
+    what: "a charge to a new card, reviewed and reported",
+    sql: `
+      insert into billing.dunning_charges (case_id, invoice, payment_method, status, planned_at)
+      values (220, 'in_due_220', 'pm_220', 'planned', now());
+      select billing.review_card_charge(lastval());
+      select billing.finish_card_charge(currval('billing.dunning_charges_id_seq'), 'declined');
+      select billing_private.declined_new_card(array[220]);
+    `,
+    uses: ["dunning_charges_pkey", "dunning_charges_by_case"],
+  },
+  {
+    what: "a charge to a new card that is out of tries",
+    sql: `
+      insert into billing.outbox (kind, dedupe_key, status, run_after, created_at) values ('stripe', 'pay:x', 'pending', now(), now());
+      update billing.outbox set status = 'canceled', finished_at = now() where dedupe_key = 'pay:x';
+    `,
+    uses: ["dunning_charges_by_effect"],
   },
   {
     what: "a subscription that ends with something overdue",
@@ -433,7 +480,7 @@ export const hotStatements: Statement[] = [
     uses: [
       "invoices_open",
       "dunning_cases_open_by_customer",
-      "dunning_case_invoices_by_case",
+      "dunning_case_invoices_pkey",
       "dunning_actions_by_case",
     ],
   },
