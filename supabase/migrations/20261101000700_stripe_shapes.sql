@@ -44,13 +44,18 @@ as $$
 begin
   return case
     when p_object ->> 'object' = 'customer' then p_object ->> 'id'
-    else coalesce(billing_private.stripe_id(p_object -> 'customer'), billing_private.stripe_id(p_previous -> 'customer'))
+    else coalesce(
+      billing_private.stripe_id(p_object -> 'customer'),
+      billing_private.stripe_id(p_previous -> 'customer'),
+      billing_private.stripe_id(p_object -> 'customer_account'),
+      billing_private.stripe_id(p_previous -> 'customer_account')
+    )
   end;
 end;
 $$;
 
 comment on function billing_private.event_customer is
-  'Customer an object belongs to. A detached payment method names it only in previous_attributes.';
+  'Customer an object belongs to, else its customer_account (see customer_accounts). A detached payment method names either only in previous_attributes.';
 
 create function billing_private.subscription_period(p_subscription jsonb, out period_start timestamptz, out period_end timestamptz)
 language plpgsql

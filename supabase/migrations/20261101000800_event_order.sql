@@ -323,7 +323,10 @@ begin
   deleted_at := coalesce(shown.deleted_at, case when shown.found_missing_at >= p_event.created then shown.found_missing_at end);
   object := p_incoming;
   if latest.event_id <> p_event.id then
-    select e.payload #> '{data,object}' into object from billing.webhook_events as e where e.id = latest.event_id;
+    select billing_private.with_customer(e.payload #> '{data,object}')
+    into object
+    from billing.webhook_events as e
+    where e.id = latest.event_id;
   end if;
 
   update billing_private.object_versions as v

@@ -251,7 +251,15 @@ declare
   begun constant timestamptz := clock_timestamp();
 begin
   begin
-    perform billing_private.dispatch_event(p_event);
+    if coalesce(
+      p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
+    ) is not null then
+      p_event := billing_private.name_customer(p_event);
+      perform billing_private.dispatch_event(p_event);
+      perform billing_private.adopt_account(p_event);
+    else
+      perform billing_private.dispatch_event(p_event);
+    end if;
     return 'processed';
   -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
   exception when query_canceled or assert_failure or others then
@@ -362,7 +370,9 @@ begin
   row_read.account := p_event ->> 'account';
   row_read.created := to_timestamp((p_event ->> 'created')::double precision);
   row_read.object_id := coalesce(object ->> 'id', billing_private.summary_id(object));
-  row_read.customer_id := billing_private.event_customer(object, p_event #> '{data,previous_attributes}');
+  row_read.customer_id := billing_private.event_customer(
+    billing_private.with_customer(object), p_event #> '{data,previous_attributes}'
+  );
   row_read.payload := p_event;
   row_read.received_at := p_now;
   return row_read;

@@ -194,6 +194,7 @@ begin
   if refusal is not null then
     perform billing_private.raise_error('DU058', refusal);
   end if;
+  incoming := billing_private.name_customer(incoming);
   if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
     incoming.payload := billing_private.redact(incoming.payload);
   end if;
@@ -209,6 +210,7 @@ begin
   elsif outcome = 'stale' and handlers_of_stale is not null then
     execute 'select ' || handlers_of_stale using incoming;
   end if;
+  perform billing_private.adopt_account(incoming);
   return outcome;
 end;
 $$;

@@ -419,7 +419,7 @@ set search_path = ''
 as $$
 declare
   customers constant text[] := billing_private.customers_of(forget_user.user_id);
-  subjects constant text[] := customers || billing_private.guest_purchases_of(forget_user.user_id);
+  subjects constant text[] := customers || billing_private.accounts_of(customers) || billing_private.guest_purchases_of(forget_user.user_id);
   is_on_record constant boolean := exists (
     select from billing.audit_events as a where a.subject_id = forget_user.user_id::text and a.action = 'user.forgotten'
   );

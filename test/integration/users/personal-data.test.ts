@@ -40,7 +40,7 @@ const CODES = [
     "payment_method",
     "schedule",
   ],
-  ...["payment_method_type", "payment_record"],
+  ...["payment_method_type", "payment_record", "customer_account"],
   ...["default_payment_method", "subject_id", "account", "resend_id", "dedupe_key", "number", "locked_by"],
   ...["status", "type", "kind", "source", "reason", "action", "actor", "api_version", "template", "locale"],
   ...[
