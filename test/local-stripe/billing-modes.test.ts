@@ -184,3 +184,55 @@ test("cancel_at_period_end through the API is the flag in either mode, and follo
   expect(endOf(moved)).toBeGreaterThan(endOf(subscription));
   expect(moved.cancel_at).toBe(endOf(moved));
 });
+
+test("a schedule that ends with a cancellation is a fixed term from its start", async () => {
+  const price = await harness.monthlyPrice();
+  const { customer, clock } = await harness.customerOnClock();
+  const schedule = await stripe.subscriptionSchedules.create({
+    customer: customer.id,
+    start_date: "now",
+    end_behavior: "cancel",
+    phases: [{ items: [{ price: price.id }], duration: { interval: "month", interval_count: 3 } }],
+  });
+  const id = String(schedule.subscription);
+  const end = Date.UTC(2026, 3, 15, 9) / 1000;
+  expect(await stripe.subscriptions.retrieve(id)).toMatchObject({
+    status: "active",
+    schedule: schedule.id,
+    cancel_at: end,
+    cancel_at_period_end: false,
+    canceled_at: start,
+  });
+  expect(await errorOf(stripe.subscriptions.pause(id))).toMatchObject({ statusCode: 400 });
+  await harness.advance(clock, start + 100 * day);
+  expect(await stripe.subscriptions.retrieve(id)).toMatchObject({ status: "canceled", ended_at: end });
+  expect(await stripe.subscriptionSchedules.retrieve(schedule.id)).toMatchObject({
+    status: "completed",
+    completed_at: end,
+  });
+  expect((await stripe.invoices.list({ subscription: id })).data).toHaveLength(3);
+});
+
+test("released, by itself at its end or before, the subscription goes on", async () => {
+  const price = await harness.monthlyPrice();
+  const { customer, clock } = await harness.customerOnClock();
+  const params = { customer: customer.id, start_date: "now" } as const;
+  const phases = [{ items: [{ price: price.id }], end_date: start + 20 * day }];
+  const kept = await stripe.subscriptionSchedules.create({ ...params, phases });
+  const freed = await stripe.subscriptionSchedules.create({ ...params, phases, end_behavior: "cancel" });
+  await stripe.subscriptionSchedules.release(freed.id);
+  await harness.advance(clock, start + 40 * day);
+  for (const schedule of [kept, freed]) {
+    const { subscription } = schedule;
+    expect(await stripe.subscriptions.retrieve(String(subscription))).toMatchObject({
+      status: "active",
+      schedule: null,
+      cancel_at: null,
+      canceled_at: null,
+    });
+    expect(await stripe.subscriptionSchedules.retrieve(schedule.id)).toMatchObject({
+      status: "released",
+      released_subscription: subscription,
+    });
+  }
+});

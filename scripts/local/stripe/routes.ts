@@ -20,6 +20,7 @@ import { portalRoutes } from "./resources/portal.ts";
 import { couponRoutes, promotionCodeRoutes, taxRateRoutes } from "./resources/promotions.ts";
 import { shippingRateRoutes } from "./resources/shipping-rates.ts";
 import { sourceRoutes } from "./resources/sources.ts";
+import { subscriptionScheduleRoutes } from "./resources/subscription-schedules.ts";
 import { subscriptionItemRoutes, subscriptionRoutes } from "./resources/subscriptions.ts";
 import { duebaseHelperRoutes, testClockRoutes } from "./resources/test-helpers.ts";
 
@@ -55,6 +56,7 @@ export const routes: Route[] = [
   ...sourceRoutes,
   ...subscriptionItemRoutes,
   ...subscriptionRoutes,
+  ...subscriptionScheduleRoutes,
   ...taxRateRoutes,
   ...testClockRoutes,
   ...webhookEndpointRoutes,

@@ -46,8 +46,22 @@ export function endSubscription(
   scheduleSubscription(world, subscription);
   recordEffect(world, "subscription.canceled", subscription, null, reason);
   emit(world, "customer.subscription.deleted", subscription);
+  endSchedule(world, subscription, now);
   stopInvoices(world, subscription);
   refreshEntitlements(world, subscription.customer);
+}
+
+/** A schedule is over with its subscription: completed at its end, canceled before. */
+function endSchedule(world: World, subscription: Subscription, now: number): void {
+  const schedule = world.store.get("subscription_schedule", subscription.schedule ?? "");
+  if (schedule?.status !== "active") return;
+  const completed = now >= (schedule.current_phase?.end_date ?? 0);
+  schedule.status = completed ? "completed" : "canceled";
+  if (completed) schedule.completed_at = now;
+  else schedule.canceled_at = now;
+  schedule.current_phase = null;
+  world.jobs.set("schedule.release", schedule.id, schedule.test_clock, null);
+  emit(world, completed ? "subscription_schedule.completed" : "subscription_schedule.canceled", schedule);
 }
 
 function stopInvoices(world: World, subscription: Subscription): void {

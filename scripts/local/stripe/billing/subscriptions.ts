@@ -212,13 +212,22 @@ function addInvoiceItems(world: World, customer: Customer, subscription: Subscri
   }
 }
 
-/** Start a subscription: its first invoice is made, and paid as `payment_behavior` says. */
-export function createSubscription(world: World, customer: Customer, params: Params): Subscription {
+/**
+ * Start a subscription: its first invoice is made, and paid as `payment_behavior` says.
+ * @param schedule what starts it, where it is a schedule
+ */
+export function createSubscription(
+  world: World,
+  customer: Customer,
+  params: Params,
+  schedule: string | null = null,
+): Subscription {
   const behaviour = params.choice("payment_behavior", paymentBehaviours) ?? "allow_incomplete";
   const undo = savepoint(world, customer);
   const subscription = world.store.insert<"subscription">(blankSubscription(world, customer, params));
   const discounts = discountsFrom(world, params, customer, subscription) ?? [];
   subscription.discounts = discounts.map((discount) => discount.id);
+  subscription.schedule = schedule;
   const term = cancelAtFrom(params, subscription);
   if (term != null) setCancelAt(world, subscription, term);
   if (params.boolean("cancel_at_period_end")) leaveAtPeriodEnd(world, subscription, true);

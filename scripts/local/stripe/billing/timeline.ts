@@ -12,6 +12,7 @@ import { expirePendingUpdate } from "./pending.ts";
 import { announceRenewal, announceTrialEnd, endTerm, expireIncomplete, renew } from "./renewal.ts";
 import { resumeSubscription } from "./resumption.ts";
 import { scheduleSubscription } from "./schedule.ts";
+import { releaseSchedule } from "./terms.ts";
 
 type Act = (world: World, id: string) => void;
 
@@ -69,6 +70,10 @@ const acts: Record<string, Act> = {
   "invoice.overdue": (world, id) => {
     const invoice = world.store.get("invoice", id);
     if (invoice) markOverdue(world, invoice);
+  },
+  "schedule.release": (world, id) => {
+    const schedule = world.store.get("subscription_schedule", id);
+    if (schedule?.status === "active") releaseSchedule(world, schedule);
   },
   "payment.settle": (world, id) => {
     const intent = world.store.get("payment_intent", id);

@@ -35,6 +35,7 @@ export interface Tables {
   setup_intent: wire.SetupIntent;
   shipping_rate: wire.ShippingRate;
   subscription: wire.Subscription;
+  subscription_schedule: wire.SubscriptionSchedule;
   tax_rate: wire.TaxRate;
   "test_helpers.test_clock": wire.TestClock;
   webhook_endpoint: wire.WebhookEndpoint;

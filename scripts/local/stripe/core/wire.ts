@@ -60,6 +60,7 @@ export type Refund = Wire<Stripe.Refund>;
 export type SetupIntent = Wire<Stripe.SetupIntent>;
 export type Subscription = Wire<Stripe.Subscription>;
 export type SubscriptionItem = Wire<Stripe.SubscriptionItem>;
+export type SubscriptionSchedule = Wire<Stripe.SubscriptionSchedule>;
 export type TaxRate = Wire<Stripe.TaxRate>;
 export type TestClock = Wire<Stripe.TestHelpers.TestClock>;
 export type WebhookEndpoint = Wire<Stripe.WebhookEndpoint>;
