@@ -8,6 +8,7 @@ import Stripe from "stripe";
 import { createLogger } from "../../supabase/functions/_shared/log.ts";
 import { createSignatureVerifier } from "../../supabase/functions/_shared/signature.ts";
 import { handleStripeWebhook } from "../../supabase/functions/stripe-webhook/handler.ts";
+import { createTurns } from "../../supabase/functions/stripe-webhook/turns.ts";
 
 /** Requests under way at a time: enough that the crypto threads never wait for the event loop. */
 const CONCURRENCY = 16;
@@ -25,6 +26,7 @@ const header = await stripe.webhooks.generateTestHeaderStringAsync({
 
 const dependencies = {
   verifySignature: createSignatureVerifier([SECRET]),
+  takeTurn: createTurns(),
   receiveEvent: async () => "processed",
   log: createLogger("stripe-webhook", () => {}),
   now: Date.now,

@@ -8,11 +8,14 @@ import {
 import { describeError, type LogFields, type Logger, type LogLevel, loggableId } from "../_shared/log.ts";
 import type { VerifySignature } from "../_shared/signature.ts";
 import { parseEvent, type ReceivedEvent } from "./event.ts";
+import type { TakeTurn } from "./turns.ts";
 
 export type WebhookDependencies = {
   verifySignature: VerifySignature;
   /** Stores an event, given as JSON text; resolves with the database's answer once it is committed. */
   receiveEvent: (event: string) => Promise<unknown>;
+  /** Waits until not too many events of one customer are being stored. */
+  takeTurn: TakeTurn;
   log: Logger;
   /** Milliseconds since the epoch. */
   now: () => number;
@@ -43,8 +46,11 @@ export async function handleStripeWebhook(
     if (request.method !== "POST") throw new MethodNotAllowedError("POST");
     const body = await readBody(request);
     await dependencies.verifySignature(request.headers.get("stripe-signature"), body, dependencies.now());
-    event = parseEvent(body);
-    const outcome = outcomeOf(await dependencies.receiveEvent(event.json));
+    const received = parseEvent(body);
+    event = received;
+    const outcome = outcomeOf(
+      await dependencies.takeTurn(received.customer, () => dependencies.receiveEvent(received.json)),
+    );
     report(outcome === "failed" || outcome === "quarantined" ? "warn" : "info", { outcome, status: 200 });
     return Response.json({ received: true, outcome });
   } catch (error) {

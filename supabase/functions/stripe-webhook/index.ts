@@ -3,6 +3,7 @@ import { readWebhookEnvironment } from "../_shared/env.ts";
 import { createLogger } from "../_shared/log.ts";
 import { createSignatureVerifier } from "../_shared/signature.ts";
 import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
+import { createTurns } from "./turns.ts";
 
 // Throws, and so never serves, when a setting is missing.
 const { supabaseUrl, secretKey, webhookSecrets } = readWebhookEnvironment((name) => Deno.env.get(name));
@@ -11,6 +12,7 @@ const callBilling = connectDatabase({ url: supabaseUrl, secretKey });
 const dependencies: WebhookDependencies = {
   verifySignature: createSignatureVerifier(webhookSecrets),
   receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+  takeTurn: createTurns(),
   log: createLogger("stripe-webhook"),
   now: Date.now,
 };

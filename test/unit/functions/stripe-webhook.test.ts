@@ -3,6 +3,7 @@ import { connectDatabase } from "../../../supabase/functions/_shared/database.ts
 import { createLogger, type LogFields } from "../../../supabase/functions/_shared/log.ts";
 import { createSignatureVerifier } from "../../../supabase/functions/_shared/signature.ts";
 import { handleStripeWebhook } from "../../../supabase/functions/stripe-webhook/handler.ts";
+import { createTurns } from "../../../supabase/functions/stripe-webhook/turns.ts";
 import { answers, type Behaviour, type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
 import { delivery, exampleEvent, NOW_MS, NOW_SECONDS, SECRET, signatureOf } from "./signed-requests.ts";
 
@@ -26,6 +27,7 @@ async function post(request: Request, url = dataApi.url): Promise<Response> {
   return await handleStripeWebhook(request, {
     verifySignature: createSignatureVerifier([SECRET]),
     receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+    takeTurn: createTurns(),
     log: createLogger("stripe-webhook", (_level, line) => logged.push(line)),
     now: () => NOW_MS,
   });
@@ -394,6 +396,7 @@ describe("the log", () => {
   it("names the place of an unexpected exception without its message, and the answer does neither", async () => {
     const response = await handleStripeWebhook(delivery(JSON.stringify(exampleEvent())), {
       verifySignature: createSignatureVerifier([SECRET]),
+      takeTurn: createTurns(),
       receiveEvent: () => Promise.reject(new RangeError(`${CANARY}\nat ${CANARY}`)),
       log: createLogger("stripe-webhook", (_level, line) => logged.push(line)),
       now: () => NOW_MS,
