@@ -26,7 +26,7 @@ export default function SubscriptionPaused(props: Addressed<SubscriptionPausedPr
     <Layout
       {...props}
       subject={subject(props)}
-      preview={resumes === undefined ? preview.open : preview.until(resumes)}
+      preview={resumes === undefined ? preview.open[reason] : preview.until(resumes)}
       status={status}
       tone={reason === "requested" ? "neutral" : "attention"}
       title={title}

@@ -314,7 +314,12 @@ export const de: Language = {
     title: "Ihr Abonnement pausiert",
     preview: {
       until: (date) => `Ab dem ${date} läuft es weiter.`,
-      open: "Wann es weitergeht, bestimmen Sie.",
+      open: {
+        requested: "Wann es weitergeht, bestimmen Sie.",
+        missing_payment_method: "Mit einer Zahlungsmethode läuft es weiter.",
+        nonpayment: "Sobald die offene Zahlung beglichen ist, läuft es weiter.",
+        other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
+      },
     },
     body: {
       requested: (product, date) =>
@@ -323,6 +328,7 @@ export const de: Language = {
         `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil keine Zahlungsmethode dafür hinterlegt ist. In dieser Zeit wird nichts abgebucht.`,
       nonpayment: (product, date) =>
         `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil noch eine Zahlung offen ist.`,
+      other: (product, date) => `Ihr Abonnement „${product}“ pausiert seit dem ${date}.`,
     },
     until: (date) => `Ab dem ${date} läuft es automatisch weiter.`,
     note: {
@@ -330,11 +336,13 @@ export const de: Language = {
       missing_payment_method:
         "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
       nonpayment: "Sobald die offene Zahlung beglichen ist, läuft es weiter.",
+      other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
     },
     action: {
       requested: "Abonnement verwalten",
       missing_payment_method: "Zahlungsmethode hinterlegen",
       nonpayment: "Zahlung begleichen",
+      other: "Abonnement verwalten",
     },
   },
 

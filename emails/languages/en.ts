@@ -386,7 +386,12 @@ export const en = {
     title: "Your subscription is paused",
     preview: {
       until: (date: string) => `It continues on ${date}.`,
-      open: "You decide when it continues.",
+      open: {
+        requested: "You decide when it continues.",
+        missing_payment_method: "It continues with a payment method.",
+        nonpayment: "It continues as soon as the open payment is settled.",
+        other: "Your billing page shows how it continues.",
+      },
     },
     body: {
       requested: (product: string, date: string) =>
@@ -395,17 +400,20 @@ export const en = {
         `Your ${product} subscription has been paused since ${date}, because there is no payment method for it. While it is paused, you won’t be charged.`,
       nonpayment: (product: string, date: string) =>
         `Your ${product} subscription has been paused since ${date}, because a payment is still open.`,
+      other: (product: string, date: string) => `Your ${product} subscription has been paused since ${date}.`,
     },
     until: (date: string) => `It continues by itself on ${date}.`,
     note: {
       requested: "You can continue earlier on your billing page at any time.",
       missing_payment_method: "Add a payment method, and it continues where it left off.",
       nonpayment: "It continues as soon as the open payment is settled.",
+      other: "Your billing page shows how it continues.",
     },
     action: {
       requested: "Manage subscription",
       missing_payment_method: "Add payment method",
       nonpayment: "Settle payment",
+      other: "Manage subscription",
     },
   },
 

@@ -78,6 +78,7 @@ export const variants: Variants = {
   "subscription-paused": {
     "without-payment-method": { reason: "missing_payment_method", resumesAt: null },
     nonpayment: { reason: "nonpayment", resumesAt: null },
+    other: { reason: "other", resumesAt: null },
   },
   "subscription-resumed": { bare: { price: null, nextPaymentAt: null, paymentMethod: null } },
   "payment-receipt": {

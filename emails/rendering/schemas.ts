@@ -133,7 +133,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
   }),
   "subscription-paused": z.strictObject({
     ...aboutProduct,
-    reason: z.enum(["requested", "missing_payment_method", "nonpayment"]),
+    reason: z.enum(["requested", "missing_payment_method", "nonpayment", "other"]),
     pausedAt: timestamp,
     resumesAt: absent(timestamp),
   }),

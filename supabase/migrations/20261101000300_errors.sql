@@ -36,6 +36,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU043', 'dunning_case_is_closed', 'A closed case stays as it is; billing.open_dunning opens another about what is still overdue.'),
   ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
   ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.'),
+  ('DU054', 'unknown_dunning_resumption', 'Look the id up in billing.dunning_resumptions.'),
   ('DU058', 'read_is_not_ours', 'Check STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)

@@ -80,6 +80,33 @@ $$;
 comment on function billing_private.subscription_period is
   'Current billing period: on the subscription before 2025-03-31.basil, on its items since; of several items, the one that ends first.';
 
+create function billing_private.pause_cause(p_status_details jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return p_status_details #>> '{paused,subscription,type}';
+end;
+$$;
+
+comment on function billing_private.pause_cause is
+  'Why a subscription has status paused, of its status_details (since 2026-09-30.endive; null before): trial_end_without_payment_method, pause_requested, first_payment_failure, final_payment_failure, system, and what Stripe adds.';
+
+create function billing_private.paused_at(p_status_details jsonb)
+returns timestamptz
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return to_timestamp((p_status_details #>> '{paused,transitioned_at}')::double precision);
+end;
+$$;
+
+comment on function billing_private.paused_at is 'Since when a subscription has status paused, of its status_details; null before 2026-09-30.endive.';
+
 create function billing_private.item_price(p_item jsonb)
 returns text
 language plpgsql

@@ -23,6 +23,7 @@ create table billing.subscriptions (
   latest_invoice text,
   schedule text,
   pause_collection jsonb,
+  status_details jsonb,
   pending_update jsonb,
   metadata jsonb not null default '{}',
   livemode boolean,
@@ -41,6 +42,8 @@ comment on column billing.subscriptions.schedule is 'Subscription schedule (sub_
 comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
 comment on column billing.subscriptions.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.subscriptions.pending_update is 'What waits for a payment to be applied, as Stripe has it, without the metadata of what it contains.';
+comment on column billing.subscriptions.status_details is
+  'Stripe''s: paused.subscription.type says why it is paused, paused.transitioned_at since when. Since 2026-09-30.endive; null in older versions.';
 comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
 
 create index subscriptions_by_customer on billing.subscriptions (customer);
@@ -142,7 +145,8 @@ begin
   insert into billing.subscriptions as s (
     id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
     cancel_at, cancel_at_period_end, canceled_at, cancellation_details, ended_at, start_date, billing_cycle_anchor,
-    days_until_due, default_payment_method, latest_invoice, schedule, pause_collection, pending_update, metadata, livemode, created
+    days_until_due, default_payment_method, latest_invoice, schedule, pause_collection, status_details, pending_update, metadata,
+    livemode, created
   )
   values (
     p_event.object_id,
@@ -166,6 +170,7 @@ begin
     billing_private.stripe_id(o -> 'latest_invoice'),
     billing_private.stripe_id(o -> 'schedule'),
     nullif(o -> 'pause_collection', 'null'),
+    nullif(o -> 'status_details', 'null'),
     billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
     billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
@@ -193,6 +198,7 @@ begin
       latest_invoice = excluded.latest_invoice,
       schedule = excluded.schedule,
       pause_collection = excluded.pause_collection,
+      status_details = excluded.status_details,
       pending_update = excluded.pending_update,
       metadata = excluded.metadata,
       livemode = excluded.livemode,

@@ -185,6 +185,53 @@ $$;
 comment on function billing_private.owe_cancellation_email is
   'Handler: customer.subscription.deleted, and updated where somebody has newly canceled it for a later day. One mail for one cancellation: announced, it is not told again when the end comes. A fixed term is told when it is over.';
 
+create function billing_private.is_dunnings_pause(p_subscription jsonb, p_paused_at timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_subscription #> '{metadata,duebase_dunning_case}' is not null and exists (
+    select
+    from billing.dunning_cases as c
+    where c.subscription = p_subscription ->> 'id'
+      and c.id::text = p_subscription #>> '{metadata,duebase_dunning_case}'
+      and billing_private.paused_in_its_end(c, p_paused_at)
+  );
+end;
+$$;
+
+comment on function billing_private.is_dunnings_pause is
+  'Whether a pause that began at p_paused_at is the end of a dunning case, as the mark in the subscription''s metadata and the case say.';
+
+create function billing_private.pause_reason(p_subscription jsonb, p_told_at timestamptz)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  cause constant text := billing_private.pause_cause(p_subscription -> 'status_details');
+  trial_end constant timestamptz := billing_private.unix_time(p_subscription -> 'trial_end');
+begin
+  return case
+    when cause = 'trial_end_without_payment_method' then 'trial_ended'
+    when cause = 'pause_requested' then 'requested'
+    when cause in ('first_payment_failure', 'final_payment_failure') then 'nonpayment'
+    -- Where the version of a payload has no cause: a trial is over in the moment of the pause, or was no reason for it.
+    when cause is null
+      and billing_private.subscription_ends_without_card(p_subscription, 'pause')
+      and trial_end between p_told_at - interval '1 day' and p_told_at + interval '1 hour'
+    then 'trial_ended'
+    else 'other'
+  end;
+end;
+$$;
+
+comment on function billing_private.pause_reason is
+  'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
+
 create function billing_private.owe_pause_email(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -192,13 +239,19 @@ set search_path = ''
 as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
-  fact constant text := format('paused:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint);
+  since constant timestamptz := coalesce(billing_private.paused_at(o -> 'status_details'), p_event.created);
+  reason constant text := billing_private.pause_reason(o, p_event.created);
+  fact constant text := format('paused:%s:%s', p_event.object_id, extract(epoch from since)::bigint);
   about constant jsonb := jsonb_build_object('subscription', p_event.object_id);
   names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status = 'paused') then
     return;
-  elsif billing_private.subscription_ends_without_card(o, 'pause') then
+  elsif billing_private.is_dunnings_pause(o, since) then
+    return; -- told by what paused it, or by nobody where the customer paid in that moment
+  elsif reason = 'nonpayment' and billing_private.is_paid_since(p_event.object_id, since) then
+    return; -- there is no open payment to speak of any more
+  elsif reason = 'trial_ended' then
     perform billing_private.owe_email(
       p_event, 'trial-ended-without-card', fact, about,
       names || jsonb_build_object(
@@ -209,13 +262,13 @@ begin
   else
     perform billing_private.owe_email(
       p_event, 'subscription-paused', fact, about,
-      names || jsonb_build_object('reason', 'requested', 'pausedAt', p_event.created)
+      names || jsonb_build_object('reason', reason, 'pausedAt', since)
     );
   end if;
 end;
 $$;
 
-comment on function billing_private.owe_pause_email is 'Handler: customer.subscription.paused.';
+comment on function billing_private.owe_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
 create function billing_private.owe_resumption_email(p_event billing.webhook_events)
 returns void
@@ -226,6 +279,8 @@ declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status in ('active', 'trialing')) then
+    return;
+  elsif billing_private.is_resumption_told(p_event.object_id, p_event.created) then
     return;
   end if;
   perform billing_private.owe_email(
@@ -241,7 +296,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed.';
+comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending'),

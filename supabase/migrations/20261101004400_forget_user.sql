@@ -208,6 +208,7 @@ from (
     ),
     ('billing.credit_entries', 'user_id = $2 and note is not null', '{"note": "null"}'),
     ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
+    ('billing.dunning_resumptions', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     (
       'billing.dunning_actions',
       'note is not null and case_id = any (array(select c.id from billing.dunning_cases as c where c.customer = any ($1)))',

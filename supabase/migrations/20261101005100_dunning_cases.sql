@@ -17,6 +17,7 @@ create table billing.dunning_cases (
   holds text[] not null default '{}',
   opened_at timestamptz not null,
   closed_at timestamptz,
+  resumed_at timestamptz,
   note text,
   constraint subject_is_the_subscription check (subscription is null or subscription = subject_id),
   constraint status_is_known check (status in ('open', 'closed')),
@@ -45,6 +46,8 @@ comment on column billing.dunning_cases.holds is
   'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
+comment on column billing.dunning_cases.resumed_at is
+  'When the subscription that its end paused went on (UTC), by a payment or by hand; null: it has not, or was not paused.';
 
 comment on column billing.dunning_cases.note is 'Why it was closed by hand.';
 

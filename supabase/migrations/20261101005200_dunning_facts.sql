@@ -8,6 +8,9 @@ select
   i.customer,
   i.subscription,
   s.status as subscription_status,
+  -- Usage is billed once more when a subscription ends: what was made then is a debt, what lay there before is left behind.
+  -- Stripe's clock gives both the same second, or nearly so.
+  coalesce(s.status = 'canceled' and i.created >= s.ended_at - interval '5 seconds', false) as is_after_end,
   i.currency,
   i.amount_remaining,
   case i.collection_method
@@ -31,6 +34,7 @@ where i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null;
 comment on view billing_private.unpaid_invoices is 'Open invoices with something to pay, whether it is a debt or not.';
 comment on column billing_private.unpaid_invoices.invoice is 'Invoice (billing.invoices.id).';
 comment on column billing_private.unpaid_invoices.subscription_status is 'Status of its subscription; null where it has none, or nobody has told of it yet.';
+comment on column billing_private.unpaid_invoices.is_after_end is 'It was made when its subscription ended: the final invoice.';
 comment on column billing_private.unpaid_invoices.overdue_since is 'As in overdue_invoices.';
 comment on column billing_private.unpaid_invoices.is_of_declined_update is
   'It is of an update of the subscription that did not happen (payment_behavior=pending_if_incomplete): the subscription goes on as before, and nothing is owed. After allow_incomplete and default_incomplete the update stands and the subscription is past_due, which makes its invoice a debt; error_if_incomplete leaves neither update nor invoice.';
@@ -39,22 +43,25 @@ create view billing_private.overdue_invoices with (security_invoker = true) as
 select
   i.invoice,
   i.customer,
-  i.subscription,
-  coalesce(i.subscription, i.invoice) as subject_id,
+  case when not i.is_after_end then i.subscription end as subscription,
+  i.subscription as billed_subscription,
+  case when i.is_after_end then i.invoice else coalesce(i.subscription, i.invoice) end as subject_id,
   i.currency,
   i.amount_remaining,
   i.overdue_since
 from billing_private.unpaid_invoices as i
 where i.customer is not null
   -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see watch_dunning.
-  and (i.subscription is null or i.subscription_status not in ('canceled', 'incomplete', 'incomplete_expired'))
+  and (i.subscription is null or i.is_after_end or i.subscription_status not in ('canceled', 'incomplete', 'incomplete_expired'))
   and not i.is_of_declined_update
   and (select u.deleted_at from billing.customers as u where u.id = i.customer) is null;
 
 comment on view billing_private.overdue_invoices is
   'Open invoices that are, or will be, overdue: since the first failed attempt, or the due date of one that is sent. Not the first invoice of a subscription that never began, nor of an update that was declined, nor what an ended subscription or a deleted customer left behind.';
 comment on column billing_private.overdue_invoices.invoice is 'Invoice (billing.invoices.id).';
-comment on column billing_private.overdue_invoices.subject_id is 'What a case would be about: its subscription, or itself where there is none.';
+comment on column billing_private.overdue_invoices.subscription is 'What it bills (billing.subscriptions.id); null where that has ended, and this is its final invoice.';
+comment on column billing_private.overdue_invoices.billed_subscription is 'What it bills, also where that has ended: whose policy and product it goes by.';
+comment on column billing_private.overdue_invoices.subject_id is 'What a case would be about: its subscription, or itself where there is none, or none any more.';
 comment on column billing_private.overdue_invoices.overdue_since is 'From when days are counted (UTC); in the future for what is sent and not due yet, null for what is neither.';
 
 create function billing_private.is_old_debt(p_invoice text, p_overdue_since timestamptz)
@@ -241,6 +248,67 @@ $$;
 comment on function billing_private.plan_dunning is
   'What follows from what is known of a case at p_now: whether its warning stands (seven days after the end it named it does not), whether its customer is leaving (canceled for a day before the case would end), when it ends, and which step is due. A subscription that ends by itself before is not ended by dunning.';
 
+create function billing_private.is_final_bill(p_subject_id text, p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select p_subscription is null
+    and exists (select from billing.invoices as i where i.id = p_subject_id and i.subscription is not null);
+$$;
+
+comment on function billing_private.is_final_bill is
+  'Whether a case is about an invoice that was made when its subscription ended: it is asked for, and there is nothing to warn of and nothing to end.';
+
+create function billing_private.due_step_after_end(
+  p_days integer[], p_kinds text[], p_from timestamptz, p_taken integer, p_last_mail_at timestamptz, p_now timestamptz
+)
+returns integer
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  -- The mild steps come first, see ladder_fault.
+  mild constant integer := cardinality(array_remove(array_remove(p_kinds, 'final_warning'), 'end'));
+begin
+  if p_taken < mild then
+    return billing_private.due_dunning_step(p_days[1:mild], p_kinds[1:mild], p_from, p_taken, p_last_mail_at, null, p_now);
+  end if;
+  return (
+    select max(s.step)
+    from generate_series(p_taken + 1, cardinality(p_days)) as s (step)
+    where p_now >= p_from + p_days[s.step] * interval '24 hours'
+  );
+end;
+$$;
+
+comment on function billing_private.due_step_after_end is
+  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be passed over.';
+
+create function billing_private.plan_case(p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz)
+returns billing_private.dunning_fact
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  f billing_private.dunning_fact := p_fact;
+begin
+  if not p_is_final_bill then
+    return billing_private.plan_dunning(p_fact, p_now);
+  end if;
+  f.is_warned := false;
+  f.is_leaving := false;
+  f.due := billing_private.due_step_after_end(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, p_now);
+  return f;
+end;
+$$;
+
+comment on function billing_private.plan_case is
+  'plan_dunning, and for a final invoice what follows from there being no end: no warning, nobody who leaves, no day of an end.';
+
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz)
 returns setof billing_private.dunning_fact
 -- Not in SQL, where it would be planned anew each time: every event of an invoice in a case asks.
@@ -327,7 +395,7 @@ begin
           then billing_private.scheduled_end(s)
       end as at
     ) as e
-    cross join lateral billing_private.plan_dunning(
+    cross join lateral billing_private.plan_case(
       row(
         c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
         o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
@@ -335,7 +403,7 @@ begin
         a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,
-      p_now
+      billing_private.is_final_bill(c.subject_id, c.subscription), p_now
     ) as f;
 end;
 $$;

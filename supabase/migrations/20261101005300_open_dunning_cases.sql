@@ -44,7 +44,7 @@ declare
 begin
   for found_overdue in
     select
-      v.subject_id, v.subscription, min(v.currency) as currency, min(v.overdue_since) as since, sum(v.amount_remaining)::bigint as amount,
+      v.subject_id, v.subscription, min(v.billed_subscription) as billed, min(v.currency) as currency, min(v.overdue_since) as since, sum(v.amount_remaining)::bigint as amount,
       array_agg(v.invoice order by v.invoice) as invoices,
       (array_agg(coalesce(greatest(d.known_at, d.released_at), p_now) order by v.overdue_since, v.invoice))[1] as known_at
     from billing_private.overdue_invoices as v
@@ -65,7 +65,7 @@ begin
         found_overdue.subject_id, p_customer, found_overdue.subscription, found_overdue.currency, p.id, 'open', found_overdue.since,
         greatest(found_overdue.since, found_overdue.known_at), found_overdue.amount, p_now
       from billing.dunning_policies as p
-      where p.id = billing_private.dunning_policy_of(p_customer, found_overdue.subscription)
+      where p.id = billing_private.dunning_policy_of(p_customer, found_overdue.billed)
         and found_overdue.amount >= coalesce((p.minimum_amounts ->> found_overdue.currency)::bigint, 0)
       returning * into opened;
       continue when opened.id is null; -- too little to ask for

@@ -1,6 +1,23 @@
 -- Cases close with the event that settles them, in its transaction: what they still owe is withdrawn with it.
 -- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
 
+create function billing_private.paused_in_its_end(p_case billing.dunning_cases, p_paused_at timestamptz)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(
+    p_paused_at between (
+      select max(d.decided_at) - interval '5 minutes' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
+    ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
+    false
+  );
+$$;
+
+comment on function billing_private.paused_in_its_end is
+  'Whether a subscription was paused while the end of a case was carried out: the mark of the case alone does not tell, as it stays.';
+
 create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
 returns boolean
 language sql
@@ -12,11 +29,13 @@ as $$
     from billing.subscriptions as s
     where s.id = p_case.subscription
       and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
-      and (
-        s.pause_collection is not null
-        -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.
-        or (s.status = 'canceled' and coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true))
-      )
+      -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.
+      and case
+        when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
+        when p_case.resumed_at is not null then false
+        when s.status = 'paused' and billing_private.paused_in_its_end(p_case, billing_private.paused_at(s.status_details)) then true
+        else s.pause_collection is not null
+      end
   );
 $$;
 
@@ -39,17 +58,41 @@ $$;
 comment on function billing_private.recovered_amount is
   'The money that has come for the invoices of a case since they joined it, minor units of its currency.';
 
+create function billing_private.is_paused_for_nonpayment(p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.subscriptions as s
+    left join billing.dunning_cases as c on c.subscription = s.id and c.id::text = billing_private.metadata_of(s.id) ->> 'duebase_dunning_case'
+    where s.id = p_subscription
+      and (
+        (s.status = 'paused' and billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure'))
+        or (s.status <> 'canceled' and billing_private.ended_by_dunning(c))
+      )
+  );
+$$;
+
+comment on function billing_private.is_paused_for_nonpayment is
+  'Whether a subscription rests because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
+
 create function billing_private.is_settled_while_ending(p_case billing.dunning_cases, p_outcome text)
 returns boolean
 language sql
 stable
 set search_path = ''
 as $$
-  select p_outcome in ('recovered', 'settled_without_payment', 'voided') and billing_private.ended_by_dunning(p_case);
+  select p_outcome in ('recovered', 'settled_without_payment', 'voided')
+    and billing_private.ended_by_dunning(p_case)
+    -- What was paused goes on by itself, as it is paid.
+    and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled');
 $$;
 
 comment on function billing_private.is_settled_while_ending is
-  'Whether nothing is owed any more of a case whose subscription our own hand has ended all the same.';
+  'Whether nothing is owed any more of a case whose subscription our own hand has canceled all the same.';
 
 create function billing_private.dunning_outcome(p_case billing.dunning_cases)
 returns text
@@ -179,8 +222,9 @@ begin
       'invoiceNumber', invoice.number,
       'hostedInvoiceUrl', invoice.hosted_invoice_url,
       'invoicePdf', invoice.invoice_pdf,
-      'leaving', exists (
-        select from billing.subscriptions as s where s.id = p_case.subscription and billing_private.is_canceled_for_later(s)
+      -- Nothing goes on where nothing was subscribed to, or is any more.
+      'leaving', not exists (
+        select from billing.subscriptions as s where s.id = p_case.subscription and not billing_private.is_canceled_for_later(s)
       )
     ),
     p_now
@@ -190,6 +234,30 @@ $$;
 
 comment on function billing_private.owe_recovery_email is
   'Owes the mail that a payment has come through after all. It is sent only if a mail about the failure went out (see prepare_email).';
+
+create function billing_private.is_resumption_to_come(p_case billing.dunning_cases)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select billing_private.is_paused_for_nonpayment(p_case.subscription)
+    or exists (
+      select
+      from billing.webhook_events as e
+      where e.object_id = p_case.subscription
+        and e.type = 'customer.subscription.resumed'
+        and e.created >= (
+          select max(i.paid_at)
+          from billing.dunning_case_invoices as k
+          join billing.invoices as i on i.id = k.invoice
+          where k.case_id = p_case.id
+        )
+    );
+$$;
+
+comment on function billing_private.is_resumption_to_come is
+  'Whether a mail says, or has said since, that the subscription of a case is active again: one mail tells of a payment, not two.';
 
 create function billing_private.failure_mail_state(p_case_id bigint, p_now timestamptz)
 returns text
@@ -263,7 +331,7 @@ begin
   perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
   if billing_private.is_settled_while_ending(p_case, p_outcome) then
     perform billing_private.alert_paid_while_ending(p_case, p_now);
-  elsif p_outcome = 'recovered' and had_mail then
+  elsif p_outcome = 'recovered' and had_mail and not billing_private.is_resumption_to_come(p_case) then
     perform billing_private.owe_recovery_email(p_case, recovered, p_now);
     if was_ending then
       -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back.
@@ -282,6 +350,40 @@ $$;
 comment on function billing_private.close_dunning_case is
   'Closes a case: its pending mail is canceled with it, and a customer who was told of the failure is told of the recovery.';
 
+create function billing_private.goes_on_as_final_bill(p_case billing.dunning_cases, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  final_bills text[];
+  left_behind boolean;
+begin
+  select
+    array_agg(k.invoice order by k.overdue_since, k.invoice) filter (where v.subject_id = k.invoice),
+    coalesce(bool_or(v.subject_id is distinct from k.invoice), false)
+  into final_bills, left_behind
+  from billing.dunning_case_invoices as k
+  left join billing_private.overdue_invoices as v on v.invoice = k.invoice
+  where k.case_id = p_case.id;
+  if p_case.subscription is null or final_bills is null then
+    return false;
+  end if;
+  -- A final invoice that was heard of before the end is a debt of its own; what else there was is left behind.
+  delete from billing.dunning_case_invoices as k
+  where k.case_id = p_case.id and k.invoice = any (case when left_behind then final_bills else final_bills[2:] end);
+  if left_behind then
+    return false;
+  end if;
+  update billing.dunning_cases as c set subject_id = final_bills[1], subscription = null where c.id = p_case.id;
+  perform billing_private.record_dunning(p_case, 'dunning.subscription_ended', jsonb_build_object('goes_on_about', final_bills[1]), p_now);
+  return true;
+end;
+$$;
+
+comment on function billing_private.goes_on_as_final_bill is
+  'Of a case whose subscription has ended: makes it one about the final invoice, where that is all it is about. False: it is over; a final invoice among others may open a case of its own.';
+
 create function billing_private.settle_dunning_case(p_case billing.dunning_cases, p_now timestamptz)
 returns boolean
 language plpgsql
@@ -290,7 +392,7 @@ as $$
 declare
   outcome constant text := billing_private.dunning_outcome(p_case);
 begin
-  if outcome is null then
+  if outcome is null or (outcome = 'subscription_ended' and billing_private.goes_on_as_final_bill(p_case, p_now)) then
     return false;
   end if;
   perform billing_private.close_dunning_case(p_case, outcome, p_now);
@@ -346,6 +448,8 @@ begin
       select k.case_id
       from billing_private.overdue_invoices as v
       join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      -- A final invoice in the case of the subscription that has ended keeps it from its end no longer.
+      join billing.dunning_cases as o on o.id = k.case_id and o.subject_id = v.subject_id
       where v.customer = p_customer
     )
     select *

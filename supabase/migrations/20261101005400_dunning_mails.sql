@@ -12,6 +12,36 @@ $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
+create function billing_private.takes_away(p_end_action text, p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.subscriptions as s
+    where s.id = p_subscription and (p_end_action = 'cancel' or (p_end_action = 'pause' and s.status <> 'paused'))
+  );
+$$;
+
+comment on function billing_private.takes_away is
+  'Whether an end action takes anything from whoever has a subscription: not where there is none, and a pause not where it is paused already.';
+
+create function billing_private.gives_access(p_subscription text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
+  from billing.subscriptions as s
+  where s.id = p_subscription;
+$$;
+
+comment on function billing_private.gives_access is
+  'Whether a subscription gives access at this moment, by its status and by dunning; null for one nobody has told of.';
+
 create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -26,7 +56,7 @@ begin
   select f.ends_at as at, f.end_action, f.scheduled_end
   into ending
   from unnest(p_facts) as f
-  where f.end_action in ('cancel', 'pause') and f.subscription is not null and f.ends_at is not null
+  where billing_private.takes_away(f.end_action, f.subscription) and f.ends_at is not null
   order by 1
   limit 1;
 
@@ -73,7 +103,9 @@ begin
     'endAction', ending.end_action,
     'setToEndAt', ending.scheduled_end,
     'accessContinues', (
-      select bool_and(p.keeps_access) from unnest(p_facts) as f join billing.dunning_policies as p on p.id = f.policy_id
+      select bool_and(p.keeps_access and coalesce(billing_private.gives_access(f.subscription), true))
+      from unnest(p_facts) as f
+      join billing.dunning_policies as p on p.id = f.policy_id
     ),
     'leaving', (select bool_and(f.is_leaving) from unnest(p_facts) as f)
   );

@@ -31,7 +31,8 @@ begin
     (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at, note)
   values (
     p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
-    case when step_kind = 'end' then p_fact.ends_at else p_fact.ladder_from + p_fact.days[p_fact.due] * interval '24 hours' end,
+    -- The end of a final invoice is no end: it has the day of its step.
+    coalesce(case when step_kind = 'end' then p_fact.ends_at end, p_fact.ladder_from + p_fact.days[p_fact.due] * interval '24 hours'),
     p_now, case when p_status <> 'planned' then p_now end, p_fact.ends_at, p_note
   )
   returning id into action;
@@ -111,7 +112,7 @@ declare
   ends_with text;
 begin
   select p.end_action into ends_with from billing.dunning_policies as p where p.id = p_fact.policy_id;
-  if p_fact.subscription is null and ends_with in ('cancel', 'pause') then
+  if ends_with in ('cancel', 'pause') and not billing_private.takes_away(ends_with, p_fact.subscription) then
     ends_with := 'leave'; -- there is nothing to take away
   end if;
   if ends_with = 'leave' then
@@ -221,6 +222,10 @@ begin
     perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
     if obstacles <> '{}' then
       counts := jsonb_set(counts, '{held}', to_jsonb((counts ->> 'held')::integer + 1));
+    elsif fact.kinds[fact.due] in ('final_warning', 'end') and billing_private.is_final_bill(fact.subject_id, fact.subscription) then
+      perform billing_private.record_dunning_step(
+        fact, 'coalesced', 'the subscription has ended already: there is nothing to warn of, and nothing to end', p_now
+      );
     elsif fact.kinds[fact.due] = 'end' then
       perform billing_private.take_dunning_end(fact, p_now);
       counts := jsonb_set(counts, '{ends}', to_jsonb((counts ->> 'ends')::integer + 1));

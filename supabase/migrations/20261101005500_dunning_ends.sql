@@ -50,6 +50,8 @@ begin
   );
   if billing_private.ended_by_dunning(known) then
     return plan; -- done, and not yet reported
+  elsif plan ->> 'action' = 'pause' and not billing_private.takes_away('pause', known.subscription) then
+    return billing_private.call_off_dunning_end(action, 'the subscription has been paused meanwhile', p_now);
   end if;
 
   select f.*

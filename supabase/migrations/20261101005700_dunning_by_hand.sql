@@ -216,7 +216,7 @@ as $$
   with found as (
     -- What nobody has noticed yet: the run would open a case about it.
     select
-      v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, v.subscription) as policy_id,
+      v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, min(v.billed_subscription)) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
       (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now)) order by v.overdue_since, v.invoice))[1] as ladder_from,
       min(v.currency) as currency, sum(v.amount_remaining)::bigint as amount
@@ -256,6 +256,8 @@ as $$
     s.anchor_at, s.amount, s.currency, s.held_by,
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')
+      when s.step in ('final_warning', 'end') and billing_private.is_final_bill(s.subject_id, s.subscription) then
+        'pass over the step: the subscription has ended already'
       when s.step = 'end' and s.subscription is null and s.end_action in ('cancel', 'pause') then 'close the case and leave the invoice open'
       when s.step = 'end' then case s.end_action
         when 'cancel' then 'cancel ' || s.subject_id

@@ -52,7 +52,7 @@ begin
       select p.name
       from billing.subscription_items as t
       join billing.products as p on p.id = t.product
-      where t.subscription = o.sub
+      where t.subscription = i.subscription
       order by t.created, t.id
       limit 1
     ),
@@ -71,18 +71,16 @@ begin
       from billing.invoices as n
       where n.id = any (o.invoices) and n.next_payment_attempt > p_now
     ),
-    coalesce(billing_private.dunning_access(o.sub), s.status in ('active', 'trialing', 'past_due'), true),
+    coalesce(billing_private.gives_access(o.sub), true),
     e.action,
     e.at,
     (e.at at time zone 'UTC')::date - 1
   from owed as o
   join billing.invoices as i on i.id = o.invoices[1]
-  left join billing.subscriptions as s on s.id = o.sub
   left join facts as f on f.case_subject = o.subject_id
   left join lateral (
     select (f.fact).end_action as action, (f.fact).ends_at as at
-    where (f.fact).end_action in ('cancel', 'pause')
-      and o.sub is not null
+    where billing_private.takes_away((f.fact).end_action, o.sub)
       -- Null where the subscription ends by itself before.
       and (f.fact).ends_at is not null
       and (f.fact).taken < cardinality((f.fact).kinds)

@@ -129,7 +129,13 @@ export class DunningWorld {
     params?: Partial<Stripe.SubscriptionCreateParams>,
   ): Promise<Stripe.Subscription> {
     const price = await this.price(amount, currency);
-    return this.stripe.subscriptions.create({ customer, items: [{ price }], ...params });
+    return this.stripe.subscriptions.create({
+      customer,
+      items: [{ price }],
+      // As those from before flexible billing became the default; whoever tests that one says so.
+      billing_mode: { type: "classic" },
+      ...params,
+    });
   }
 
   async price(amount: number, currency: string, interval: "month" | "week" = "month"): Promise<string> {

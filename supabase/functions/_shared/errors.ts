@@ -30,6 +30,7 @@ export const DATABASE_REFUSALS = {
   DU043: { code: "dunning_case_is_closed", status: 409 },
   DU044: { code: "nothing_is_overdue", status: 409 },
   DU045: { code: "invalid_dunning_hold", status: 400 },
+  DU054: { code: "unknown_dunning_resumption", status: 404 },
   DU058: { code: "read_is_not_ours", status: 409 },
 } as const;
 

@@ -47,6 +47,16 @@ export type DunningEnd = {
   invoices?: string[];
 };
 
+/** How a paused subscription is to be resumed, if it still is. */
+export type Resumption = {
+  read?: { object: string; id: string }[];
+  go?: boolean;
+  reason?: string;
+  subscription?: string;
+  /** Calls at Stripe, in order. */
+  calls?: ("clear_pause_collection" | "resume_subscription")[];
+};
+
 /** Which account and mode the project mirrors, and what a key of these must find. */
 export type StripeIdentity = {
   livemode: boolean;
@@ -156,6 +166,16 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
     },
     finishDunningEnd: (action: number, moment?: string) =>
       call("finish_dunning_end", at({ p_action: action }, moment)),
+    async reviewResumption(
+      resumption: number,
+      checked: Iterable<string>,
+      moment?: string,
+    ): Promise<Resumption> {
+      const args = { p_id: resumption, p_checked: [...checked] };
+      return (await call("review_resumption", at(args, moment))) as unknown as Resumption;
+    },
+    finishResumption: (resumption: number, moment?: string) =>
+      call("finish_resumption", at({ p_id: resumption }, moment)),
     async stripeIdentity(): Promise<StripeIdentity> {
       return (await call("stripe_identity", "{}")) as unknown as StripeIdentity;
     },

@@ -70,6 +70,7 @@ const DECIDED: Record<string, string> = {
   "billing.dunning_charges.renewal": "a digest of a card's data",
   "billing_private.given_cards.renewal": "a digest of a card's data",
   "billing.subscriptions.pause_collection": "behavior and a date",
+  "billing.subscriptions.status_details": "Stripe's reason of a pause, and a date",
 };
 
 let database: TestDatabase;

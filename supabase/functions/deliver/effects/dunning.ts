@@ -1,12 +1,15 @@
 import type { DunningCount, Effect } from "../../_shared/outbox.ts";
+import { StripeCallError } from "../../_shared/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 import { READ_TOO_SOON, readAndApply } from "./refresh.ts";
-import { callStripe } from "./stripe-call.ts";
+import { callStripe, canBePaused } from "./stripe-call.ts";
 
-/** What an outbox row of kind dunning says: look at a customer's cases, or carry out the end of one. */
+/** What an outbox row of kind dunning says: look at a customer's cases, carry out the end of one, or undo its pause. */
 type DunningPayload = {
   customer: string;
+  /** Id in billing.dunning_resumptions of what is to be resumed. */
+  resume?: number;
   /** Id in billing.dunning_actions of the end that was decided. */
   end?: number;
   /** The clock of this look is no earlier: Stripe's may be ahead of ours. */
@@ -22,8 +25,9 @@ const ROUNDS = 6;
  * answer: then nothing was decided, and the look is repeated.
  */
 export async function dunning(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
-  const { customer, end, not_before } = effect.payload as unknown as DunningPayload;
+  const { customer, end, resume, not_before } = effect.payload as unknown as DunningPayload;
   const moment = not_before !== undefined && Date.parse(not_before) > nowMs ? not_before : undefined;
+  if (resume !== undefined) return resumePaused(effect, resume, run, nowMs, moment);
   return end === undefined
     ? await look(customer, run, moment)
     : await carryOut(effect, end, run, nowMs, moment);
@@ -89,29 +93,96 @@ async function makeCalls(
   nowMs: number,
 ): Promise<Outcome> {
   const mark = { duebase_dunning_case: String(plan.case) };
+  if (plan.action === "pause") return pause(effect, String(plan.subscription), mark, run, nowMs);
   const calls =
     plan.action === "mark_uncollectible"
       ? (plan.invoices ?? []).map((id) => ({ call: "mark_uncollectible", id }))
-      : plan.action === "pause"
-        ? [
-            {
-              call: "pause_collection",
-              id: plan.subscription,
-              params: { "pause_collection[behavior]": "void" },
-              mark,
-            },
-          ]
-        : [{ call: "cancel_subscription", id: plan.subscription, mark }];
+      : [{ call: "cancel_subscription", id: String(plan.subscription), mark }];
   for (const call of calls) {
-    const part = {
-      ...effect,
-      dedupe_key: `${effect.dedupe_key}:${call.id}`,
-      payload: { ...call } as Effect["payload"],
-    };
-    const outcome = await callStripe(part, run, nowMs);
+    const outcome = await makeCall(effect, call, run, nowMs);
     if (outcome.is !== "delivered") return outcome;
   }
   return { is: "delivered" };
+}
+
+/** One call of several that an effect makes, each under a key of its own. */
+function makeCall(
+  effect: Effect,
+  call: { call: string; id: string; mark?: Record<string, string>; params?: Record<string, string> },
+  run: Run,
+  nowMs: number,
+): Promise<Outcome> {
+  const part = {
+    ...effect,
+    dedupe_key: `${effect.dedupe_key}:${call.call}:${call.id}`,
+    payload: { ...call } as Effect["payload"],
+  };
+  return callStripe(part, run, nowMs);
+}
+
+/** Stripe's own pause where the subscription can be paused, else a pause of its collection. */
+async function pause(
+  effect: Effect,
+  id: string,
+  mark: { duebase_dunning_case: string },
+  run: Run,
+  nowMs: number,
+): Promise<Outcome> {
+  const { object } = await readAndApply({ kind: "subscription", id }, run);
+  const isMarked =
+    (object.metadata as Record<string, unknown> | undefined)?.duebase_dunning_case ===
+    mark.duebase_dunning_case;
+  const isPaused = object.status === "paused";
+  // An earlier attempt got as far as this, and did not come to report it.
+  if (isMarked && (isPaused || Boolean(object.pause_collection))) return { is: "delivered" };
+  if (isPaused) {
+    const message = "The subscription has been paused meanwhile.";
+    return { is: "failed", retryAfterSeconds: 5, error: { code: "paused_meanwhile", message } };
+  }
+  if (canBePaused(object)) {
+    try {
+      return await makeCall(effect, { call: "pause_subscription", id, mark }, run, nowMs);
+    } catch (error) {
+      // Stripe knows more reasons not to pause than a subscription shows.
+      if (!(error instanceof StripeCallError && (error.status === 400 || error.status === 404))) throw error;
+    }
+  }
+  const params = { "pause_collection[behavior]": "void" };
+  return makeCall(effect, { call: "pause_collection", id, mark, params }, run, nowMs);
+}
+
+/** Resumes what was paused for non-payment and has been paid since. */
+async function resumePaused(
+  effect: Effect,
+  resumption: number,
+  run: Run,
+  nowMs: number,
+  moment: string | undefined,
+): Promise<Outcome> {
+  const checked = new Set<string>();
+  for (let round = 1; round <= ROUNDS; round++) {
+    const plan = await run.outbox.reviewResumption(resumption, checked, moment);
+    await run.reach("end_reviewed");
+    if (plan.read !== undefined) {
+      if (!(await readAll(plan.read, checked, run))) return READ_TOO_SOON;
+      continue;
+    }
+    if (!plan.go || plan.subscription === undefined) return { is: "delivered" };
+    for (const call of plan.calls ?? []) {
+      const made = await makeCall(effect, { call, id: plan.subscription }, run, nowMs);
+      if (made.is !== "delivered") return made;
+    }
+    // Where the invoice that resuming makes is declined, Stripe's answer is the error.
+    await readAndApply({ kind: "subscription", id: plan.subscription }, run);
+    const finished = await run.outbox.finishResumption(resumption, moment);
+    await run.reach("end_finished");
+    if (finished === "not_resumed") {
+      const message = "Stripe's answer does not show the subscription running yet.";
+      return { is: "failed", retryAfterSeconds: 5, error: { code: "not_resumed", message } };
+    }
+    return { is: "delivered" };
+  }
+  return unsettled(String(resumption));
 }
 
 /** Reads the customer first: a key of another account is told by the customer it does not know. */

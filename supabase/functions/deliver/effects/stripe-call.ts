@@ -12,7 +12,7 @@ export type StripeCallPayload = {
   params?: Record<string, string>;
   /** The default that is to be replaced; one that has changed since stays. */
   instead_of?: string;
-  /** Metadata put on a subscription before it is canceled, so that Stripe's own record says why. */
+  /** Metadata put on a subscription before it is canceled or paused, so that Stripe's own record says why. */
   mark?: Record<string, string>;
 };
 
@@ -49,6 +49,40 @@ export const CALLS: Readonly<Record<string, Call>> = {
     resource: "subscriptions",
     isDone: ({ status, pause_collection }) => ended(status) || Boolean(pause_collection),
     method: "POST",
+  },
+  /**
+   * Stripe's own pause. No credit for the rest of a period that nobody has paid for; usage so far waits as an invoice
+   * item, as it does where nothing is said.
+   */
+  pause_subscription: {
+    resource: "subscriptions",
+    isDone: ({ status }) => ended(status) || status === "paused",
+    method: "POST",
+    action: "pause",
+    params: {
+      type: "subscription",
+      "bill_for[unused_time_from][type]": "none",
+      "bill_for[outstanding_usage_through][type]": "now",
+      invoicing_behavior: "pending_invoice_item",
+    },
+  },
+  clear_pause_collection: {
+    resource: "subscriptions",
+    isDone: ({ status, pause_collection }) => ended(status) || !pause_collection,
+    method: "POST",
+    params: { pause_collection: "" },
+  },
+  /** The period goes on as it was, and nothing is charged for the pause; an invoice it makes all the same is paid first. */
+  resume_subscription: {
+    resource: "subscriptions",
+    isDone: ({ status }) => status !== "paused",
+    method: "POST",
+    action: "resume",
+    params: {
+      "billing_cycle_anchor[type]": "unchanged",
+      proration_behavior: "none",
+      payment_behavior: "resume_on_payment_success",
+    },
   },
   set_default_payment_method: {
     resource: "subscriptions",
@@ -108,6 +142,21 @@ export async function callStripe(effect: Effect, run: Run, nowMs: number): Promi
   });
   await run.reach("call_made");
   return answer === undefined ? { is: "delivered" } : applied(answer, run);
+}
+
+/** Whether Stripe's own pause takes a subscription; what else it refuses, such as a billing cadence, it says itself. */
+export function canBePaused(subscription: Read): boolean {
+  const { status, collection_method, billing_mode, schedule, items } = subscription;
+  const isOnTrial = (items as { data?: { current_trial?: unknown }[] } | undefined)?.data?.some(
+    ({ current_trial }) => Boolean(current_trial),
+  );
+  return (
+    (billing_mode as { type?: string } | null | undefined)?.type === "flexible" &&
+    collection_method === "charge_automatically" &&
+    ["active", "past_due", "unpaid"].includes(String(status)) &&
+    !schedule &&
+    !isOnTrial
+  );
 }
 
 /** Whether a key may have lapsed at Stripe, or keeps a failure of Stripe's own. */

@@ -1,0 +1,221 @@
+import type Stripe from "stripe";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
+import { alerts, asService, caseOf, days, done, hours, mails, openInvoice } from "./overdue.ts";
+
+let world: DunningWorld;
+beforeEach(async () => {
+  world = await DunningWorld.open();
+});
+afterEach(() => world.close());
+
+const LADDER = `[{"day": 0, "kind": "notice"}, {"day": 3, "kind": "final_warning"}, {"day": 6, "kind": "end"}]`;
+const PAUSED = "subscription-paused";
+const RESUMED = "subscription-resumed";
+
+type Mode = "classic" | "flexible";
+
+/** Somebody with a feature whose subscription the policy has just paused. */
+async function pausedSubscriber(mode: Mode): Promise<Subscriber & { user: string }> {
+  await asService(world, `billing.define_dunning_policy('rests', '${LADDER}', 'pause')`);
+  const somebody = await world.subscribe({ params: { billing_mode: { type: mode } } });
+  const user = await world.database.signUp({ email: `user-of-${somebody.email}` });
+  await world.stripe.customers.update(somebody.customer, { metadata: { user_id: user } });
+  const { items } = await world.stripe.subscriptions.retrieve(somebody.subscription);
+  await world.stripe.products.update(String(items.data[0]?.price.product), {
+    metadata: { features: "reports" },
+  });
+  await world.arrive();
+  await asService(world, "billing.assign_dunning_policy('customer', $1, 'rests')", somebody.customer);
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  await days(world, 7);
+  expect(mails(world, somebody).at(-1)).toBe(PAUSED);
+  return { ...somebody, user };
+}
+
+const features = async (user: string) =>
+  (await world.database.sql`select feature from billing.entitlements where user_id = ${user}`).map(
+    ({ feature }) => feature,
+  );
+const now = ({ subscription }: Subscriber): Promise<Stripe.Subscription> =>
+  world.stripe.subscriptions.retrieve(subscription);
+const happy = (somebody: Subscriber) =>
+  mails(world, somebody).filter((mail) => /recovered|resumed/.test(mail));
+const resumptions = async () =>
+  (
+    await world.database.sql<{ status: string }[]>`select status from billing.dunning_resumptions order by id`
+  ).map(({ status }) => status);
+
+/** The open invoice is paid with a new card; nothing has been told of it yet. */
+async function payWithNewCard(somebody: Subscriber): Promise<void> {
+  const { id } = await openInvoice(world, somebody);
+  const card = await world.stripe.paymentMethods.attach("pm_card_mastercard", {
+    customer: somebody.customer,
+  });
+  await world.stripe.customers.update(somebody.customer, {
+    invoice_settings: { default_payment_method: card.id },
+  });
+  await world.stripe.invoices.pay(String(id), { payment_method: card.id });
+}
+
+describe.each<Mode>(["classic", "flexible"])("what the end of a case paused (%s billing)", (mode) => {
+  it("goes on once it is paid: at Stripe, in access, and in one mail", async () => {
+    const somebody = await pausedSubscriber(mode);
+    const paused = await now(somebody);
+    expect(paused.status === "paused").toBe(mode === "flexible");
+    expect(Boolean(paused.pause_collection)).toBe(mode === "classic");
+    expect(await features(somebody.user)).toEqual([]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "ended" });
+
+    await payWithNewCard(somebody);
+    await hours(world, 1);
+    const running = await now(somebody);
+    expect(running).toMatchObject({ status: "active", pause_collection: null });
+    expect(await features(somebody.user)).toEqual(["reports"]);
+    expect(await resumptions()).toEqual(["done"]);
+    await days(world, 3);
+    expect(happy(somebody)).toEqual([RESUMED]);
+    expect(mails(world, somebody).filter((mail) => mail === PAUSED)).toHaveLength(1);
+  });
+
+  it("once, however often the way there is cut off", async () => {
+    const somebody = await pausedSubscriber(mode);
+    await payWithNewCard(somebody);
+    const points = ["end_reviewed", "call_made", "answer_applied", "end_finished"];
+    for (const point of points) {
+      world.parts.reach = (reached) => {
+        if (reached === point) throw new Error(`cut off at ${point}`);
+        return Promise.resolve();
+      };
+      await hours(world, 2);
+    }
+    world.parts.reach = undefined;
+    await days(world, 2);
+    expect(await now(somebody)).toMatchObject({ status: "active", pause_collection: null });
+    expect(happy(somebody)).toEqual([RESUMED]);
+    expect(await features(somebody.user)).toEqual(["reports"]);
+    expect((await resumptions()).filter((status) => status === "planned")).toEqual([]);
+  });
+
+  it("not by us where a person was first, and the mail leaves all the same", async () => {
+    const somebody = await pausedSubscriber(mode);
+    if (mode === "classic")
+      await world.stripe.subscriptions.update(somebody.subscription, { pause_collection: "" });
+    else
+      await world.stripe.subscriptions.resume(somebody.subscription, {
+        billing_cycle_anchor: { type: "unchanged" },
+        proration_behavior: "none",
+      });
+    await hours(world, 1);
+    expect(await features(somebody.user)).toEqual(["reports"]);
+    expect(happy(somebody)).toEqual([RESUMED]);
+    const open = await world.stripe.invoices.list({ subscription: somebody.subscription, status: "open" });
+    if (open.data.length > 0) await payWithNewCard(somebody);
+    await days(world, 1);
+    expect(happy(somebody)).toEqual([RESUMED]);
+    expect(await resumptions()).toEqual([]);
+  });
+
+  it("not where it was canceled meanwhile", async () => {
+    const somebody = await pausedSubscriber(mode);
+    await world.stripe.subscriptions.cancel(somebody.subscription);
+    const { data } = await world.stripe.invoices.list({ customer: somebody.customer, status: "open" });
+    for (const { id } of data) await world.stripe.invoices.pay(id, { paid_out_of_band: true });
+    await days(world, 2);
+    expect(await now(somebody)).toMatchObject({ status: "canceled" });
+    expect(happy(somebody)).toEqual([]);
+    expect(await features(somebody.user)).toEqual([]);
+  });
+
+  it("not where the debt was voided: nobody has paid", async () => {
+    const somebody = await pausedSubscriber(mode);
+    await world.stripe.invoices.voidInvoice(String((await openInvoice(world, somebody)).id));
+    await days(world, 1);
+    expect(happy(somebody)).toEqual([]);
+    expect(await features(somebody.user)).toEqual([]);
+    expect(await resumptions()).toEqual([]);
+  });
+});
+
+describe("a pause of another cause", () => {
+  it("asked for long after dunning's own was over is told as asked for, and is nobody's to end", async () => {
+    const somebody = await pausedSubscriber("flexible");
+    await payWithNewCard(somebody);
+    await hours(world, 1);
+    expect(happy(somebody)).toEqual([RESUMED]);
+    await days(world, 2);
+    await world.stripe.subscriptions.pause(somebody.subscription, { type: "subscription" });
+    await hours(world, 1);
+    await days(world, 2);
+    expect(await now(somebody)).toMatchObject({ status: "paused" });
+    const texts = await world.database.sql<{ text: string }[]>`
+      select text from billing.emails where template = ${PAUSED} order by outbox_id desc limit 1`;
+    expect(texts[0]?.text).not.toMatch(/still open/);
+    expect(await resumptions()).toEqual(["done"]);
+    expect(await features(somebody.user)).toEqual([]);
+  });
+});
+
+describe("what Stripe paused for non-payment", () => {
+  async function pausedByStripe(settings: NonNullable<Parameters<typeof DunningWorld.open>[1]>) {
+    await world.close();
+    world = await DunningWorld.open(undefined, settings);
+    const somebody = await world.subscribe({ params: { billing_mode: { type: "flexible" } } });
+    await world.arrive();
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    expect(await now(somebody)).toMatchObject({ status: "paused" });
+    await days(world, 1);
+    return somebody;
+  }
+
+  it("goes on an hour after it is paid where Stripe has not resumed it", async () => {
+    const somebody = await pausedByStripe({ afterFirstFailure: "pause" });
+    await payWithNewCard(somebody);
+    await world.arrive();
+    await world.deliver();
+    expect(await now(somebody)).toMatchObject({ status: "paused" });
+    await hours(world, 1);
+    expect(await now(somebody)).toMatchObject({ status: "active" });
+    await days(world, 1);
+    expect(happy(somebody)).toEqual([RESUMED]);
+    expect(await resumptions()).toEqual(["done"]);
+  });
+
+  it("is left to Stripe where it has", async () => {
+    const somebody = await pausedByStripe({ afterFirstFailure: "pause", resumeWhenPaid: "unchanged" });
+    await payWithNewCard(somebody);
+    await world.arrive();
+    await world.deliver();
+    expect(await now(somebody)).toMatchObject({ status: "active" });
+    await days(world, 1);
+    expect(happy(somebody)).toHaveLength(1);
+    expect(await resumptions()).not.toContain("done");
+    expect(done(world, "subscription.resumed", somebody.subscription)).toBe(1);
+  });
+});
+
+it("what was paused and paid in the same moment is resumed, and no person is needed", async () => {
+  await asService(world, `billing.define_dunning_policy('rests', '${LADDER}', 'pause')`);
+  const somebody = await world.subscribe({ params: { billing_mode: { type: "flexible" } } });
+  await world.arrive();
+  await asService(world, "billing.assign_dunning_policy('customer', $1, 'rests')", somebody.customer);
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  let paid = false;
+  world.parts.reach = async (point) => {
+    if (point !== "call_made" || paid || done(world, "subscription.paused", somebody.subscription) === 0)
+      return;
+    paid = true;
+    await payWithNewCard(somebody);
+  };
+  await days(world, 8);
+  expect(paid).toBe(true);
+  expect(await now(somebody)).toMatchObject({ status: "active" });
+  expect(mails(world, somebody).filter((mail) => !mail.startsWith("payment-failed"))).toEqual([
+    "payment-recovered",
+  ]);
+  expect(await alerts(world)).not.toContain("paid_while_ending");
+  expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+});
