@@ -416,6 +416,7 @@ export type Database = {
           opened_at: string;
           outcome: string | null;
           policy_id: number;
+          resumed_at: string | null;
           status: string;
           subject_id: string;
           subscription: string | null;
@@ -435,6 +436,7 @@ export type Database = {
           opened_at: string;
           outcome?: string | null;
           policy_id: number;
+          resumed_at?: string | null;
           status: string;
           subject_id: string;
           subscription?: string | null;
@@ -453,6 +455,7 @@ export type Database = {
           opened_at?: string;
           outcome?: string | null;
           policy_id?: number;
+          resumed_at?: string | null;
           status?: string;
           subject_id?: string;
           subscription?: string | null;
@@ -597,6 +600,46 @@ export type Database = {
           superseded_at?: string | null;
           version?: number;
           void_open_invoices?: boolean;
+        };
+        Relationships: [];
+      };
+      dunning_resumptions: {
+        Row: {
+          customer: string;
+          decided_at: string;
+          due_at: string;
+          finished_at: string | null;
+          id: number;
+          invoice: string;
+          latest_invoice: string | null;
+          note: string | null;
+          status: string;
+          subscription: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          customer: string;
+          decided_at: string;
+          due_at: string;
+          finished_at?: string | null;
+          id?: never;
+          invoice: string;
+          latest_invoice?: string | null;
+          note?: string | null;
+          status: string;
+          subscription: string;
+        };
+        Update: {
+          customer?: string;
+          decided_at?: string;
+          due_at?: string;
+          finished_at?: string | null;
+          id?: never;
+          invoice?: string;
+          latest_invoice?: string | null;
+          note?: string | null;
+          status?: string;
+          subscription?: string;
         };
         Relationships: [];
       };
@@ -1603,6 +1646,7 @@ export type Database = {
           schedule: string | null;
           start_date: string | null;
           status: string;
+          status_details: Json | null;
           trial_end: string | null;
           trial_start: string | null;
         };
@@ -1631,6 +1675,7 @@ export type Database = {
           schedule?: string | null;
           start_date?: string | null;
           status: string;
+          status_details?: Json | null;
           trial_end?: string | null;
           trial_start?: string | null;
         };
@@ -1658,6 +1703,7 @@ export type Database = {
           schedule?: string | null;
           start_date?: string | null;
           status?: string;
+          status_details?: Json | null;
           trial_end?: string | null;
           trial_start?: string | null;
         };
@@ -2063,6 +2109,7 @@ export type Database = {
         Returns: boolean;
       };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      finish_resumption: { Args: { p_id: number; p_now?: string }; Returns: string };
       forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       grant_credits: {
         Args: {
@@ -2149,6 +2196,7 @@ export type Database = {
       retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
       review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
+      review_resumption: { Args: { p_checked?: string[]; p_id: number; p_now?: string }; Returns: Json };
       stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
       take_dunning_steps: {
         Args: { p_checked?: string[]; p_customer: string; p_now?: string };

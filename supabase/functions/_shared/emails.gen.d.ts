@@ -151,7 +151,8 @@ export interface SubscriptionCanceledProps extends AboutProduct {
 }
 
 export interface SubscriptionPausedProps extends AboutProduct {
-  reason: "requested" | "missing_payment_method" | "nonpayment";
+  /** other: nobody says why, and the email does not guess. */
+  reason: "requested" | "missing_payment_method" | "nonpayment" | "other";
   pausedAt: Timestamp;
   /** Null: until the customer does something. */
   resumesAt?: Timestamp | null;
