@@ -96,4 +96,9 @@ export const includable: Includable = {
   },
   "invoice.payments": (world, { id }) =>
     listOf(paymentsOf(world, String(id)).reverse(), `/v1/invoice_payments?invoice=${String(id)}`),
+  "price.currency_options": (_world, { currency, unit_amount, unit_amount_decimal, tax_behavior }) => ({
+    [String(currency)]: { custom_unit_amount: null, tax_behavior, unit_amount, unit_amount_decimal },
+  }),
+  // No price here has any.
+  "price.tiers": () => null,
 };
