@@ -217,7 +217,7 @@ $$;
 comment on function billing_private.dunning_end_at is
   'When a case comes to its end if nobody pays and nothing holds it: 12:00 UTC of a day, not before the day of its policy, nor less than three days after the final warning left, nor before the end that one named. Before the warning: the earliest possible. Null where its policy has no end.';
 
-create function billing_private.plan_dunning(p_fact billing_private.dunning_fact, p_now timestamptz)
+create function billing_private.plan_dunning(p_fact billing_private.dunning_fact, p_now timestamptz, p_every_end boolean default true)
 returns billing_private.dunning_fact
 language plpgsql
 immutable
@@ -231,6 +231,9 @@ begin
   -- Stale: the end it named has long passed, as when the case was held. Nobody is ended out of the blue.
   f.is_warned := coalesce(p_now <= f.warned_end + interval '168 hours', false);
   f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, null, p_now);
+  if not p_every_end and f.due is null and f.taken < last - 1 then
+    return f;
+  end if;
   own_end := billing_private.dunning_end_at(f, p_now);
   f.ends_at := case when f.scheduled_end <= own_end then null else own_end end;
   f.is_leaving := coalesce(f.is_canceled, false) and f.ends_at is null;
@@ -246,7 +249,7 @@ end;
 $$;
 
 comment on function billing_private.plan_dunning is
-  'What follows from what is known of a case at p_now: whether its warning stands (seven days after the end it named it does not), whether its customer is leaving (canceled for a day before the case would end), when it ends, and which step is due. A subscription that ends by itself before is not ended by dunning.';
+  'What follows from what is known of a case at p_now: whether its warning stands (seven days after the end it named it does not), whether its customer is leaving (canceled for a day before the case would end), when it ends, and which step is due. A subscription that ends by itself before is not ended by dunning. p_every_end false spares the end of a case that has nothing due and is not warned.';
 
 create function billing_private.is_final_bill(p_subject_id text, p_subscription text)
 returns boolean
@@ -287,7 +290,9 @@ $$;
 comment on function billing_private.due_step_after_end is
   'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be passed over.';
 
-create function billing_private.plan_case(p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz)
+create function billing_private.plan_case(
+  p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz, p_every_end boolean default true
+)
 returns billing_private.dunning_fact
 language plpgsql
 immutable
@@ -297,7 +302,7 @@ declare
   f billing_private.dunning_fact := p_fact;
 begin
   if not p_is_final_bill then
-    return billing_private.plan_dunning(p_fact, p_now);
+    return billing_private.plan_dunning(p_fact, p_now, p_every_end);
   end if;
   f.is_warned := false;
   f.is_leaving := false;
@@ -309,7 +314,7 @@ $$;
 comment on function billing_private.plan_case is
   'plan_dunning, and for a final invoice what follows from there being no end: no warning, nobody who leaves, no day of an end.';
 
-create function billing_private.dunning_facts(p_customers text[], p_now timestamptz)
+create function billing_private.dunning_facts(p_customers text[], p_now timestamptz, p_every_end boolean default true)
 returns setof billing_private.dunning_fact
 -- Not in SQL, where it would be planned anew each time: every event of an invoice in a case asks.
 language plpgsql
@@ -403,7 +408,7 @@ begin
         a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,
-      billing_private.is_final_bill(c.subject_id, c.subscription), p_now
+      billing_private.is_final_bill(c.subject_id, c.subscription), p_now, p_every_end
     ) as f;
 end;
 $$;

@@ -77,6 +77,9 @@ set search_path = ''
 as $$
 declare
   page text[] := billing_private.customers_in_dunning(p_after, p_limit, p_now);
+  found constant billing_private.dunning_fact[] := array(
+    select f from billing_private.dunning_facts(page, p_now, false) as f
+  );
   looks integer;
 begin
   -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
@@ -85,13 +88,13 @@ begin
     'dunning', format('dunning:%s:%s', f.customer, to_char(f.ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
     jsonb_build_object('customer', f.customer, 'not_before', f.ends_at), least(p_now, clock_timestamp()) + (f.ends_at - p_now),
     least(p_now, clock_timestamp())
-  from billing_private.dunning_facts(page, p_now) as f
+  from unnest(found) as f
   where f.is_warned and f.ends_at > p_now and f.ends_at <= p_now + interval '24 hours'
   order by 2
   on conflict (dedupe_key) do nothing;
 
   with facts as (
-    select f.* from billing_private.dunning_facts(page, p_now) as f
+    select f.case_id, f.customer, f.due from unnest(found) as f
   ),
   to_look_at as (
     select f.customer from facts as f where f.due is not null

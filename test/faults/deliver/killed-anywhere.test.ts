@@ -148,9 +148,14 @@ async function longSinceWarned(email: string) {
     update billing.invoices as i set first_payment_failed_at = now() - interval '11 days'
     from billing.customers as c where c.email = ${email} and i.customer = c.id and i.status = 'open'`;
   await sql`
+    update billing.dunning_case_invoices as k set known_at = now() - interval '11 days'
+    from billing.dunning_cases as d join billing.customers as c on c.id = d.customer
+    where c.email = ${email} and k.case_id = d.id`;
+  await sql`
     insert into billing.dunning_actions
-      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
-    select k.case_id, s.position, s.kind, k.invoice, array[k.invoice], 'sent', t.at, t.at, t.at
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
+    select
+      k.case_id, s.position, s.kind, k.invoice, array[k.invoice], 'sent', t.at, t.at, t.at, now() - interval '1 day'
     from billing.customers as c
     join billing.dunning_cases as d on d.customer = c.id
     join billing.dunning_case_invoices as k on k.case_id = d.id

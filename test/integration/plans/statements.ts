@@ -493,10 +493,10 @@ export const hotStatements: Statement[] = [
     what: "the end of a case, reviewed and reported",
     sql: `
       insert into billing.dunning_actions
-        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
       values
-        (151, 3, 'final_warning', 'in_due_151', array['in_due_151'], 'sent', to_timestamp(1700000000), to_timestamp(1700000000), now() - interval '4 days'),
-        (151, 4, 'end', 'in_due_151', array['in_due_151'], 'planned', to_timestamp(1700000000), to_timestamp(1700000000), null);
+        (151, 3, 'final_warning', 'in_due_151', array['in_due_151'], 'sent', to_timestamp(1700000000), to_timestamp(1700000000), now() - interval '4 days', now() - interval '36 hours'),
+        (151, 4, 'end', 'in_due_151', array['in_due_151'], 'planned', to_timestamp(1700000000), to_timestamp(1700000000), null, null);
       select billing.review_dunning_end(lastval(), array['cus_152', 'sub_151', 'in_due_151']);
       select billing.finish_dunning_end(lastval());
     `,
