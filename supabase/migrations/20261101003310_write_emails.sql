@@ -191,7 +191,7 @@ begin
   obstacle := case
     when p_effect.payload ->> 'template' = any ((select s.emails_off from billing.settings as s)::text[]) then 'switched_off'
     -- A test clock may stand anywhere.
-    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '7 days'
+    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '168 hours'
       and (select s.livemode from billing.settings as s)
     then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
