@@ -14,6 +14,7 @@ create table billing.settings (
   emails_off text[] not null default '{}',
   billing_url text,
   checkout_prices text[],
+  one_trial_per_product boolean not null default false,
   visible_metadata text[] not null default '{}',
   logo_url text,
   brand_color text,
@@ -51,6 +52,8 @@ comment on column billing.settings.email_reply_to is 'Where answers go; null: to
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
 comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
+comment on column billing.settings.one_trial_per_product is
+  'Whether checkout gives a user a trial of a product once only, whatever became of the first. A trial is offered by trial_period_days in the metadata of a price, else by the price''s own recurring.trial_period_days.';
 comment on column billing.settings.visible_metadata is
   'Keys of Stripe''s metadata that users may read of their own customers, subscriptions and items, invoices, payments and payment methods. Empty: none. What is stored already follows within minutes; all of it is in billing.object_metadata, for servers.';
 comment on column billing.settings.logo_url is 'PNG of about 240 × 64 pixels for the head of each email; null: the name.';

@@ -24,6 +24,9 @@ comment on column billing_private.customer_claims.is_waiting is 'Could be a user
 comment on column billing_private.customer_claims.is_disputed is 'The source named different users within that one second: each further word of that second is weighed against all of them.';
 
 create index customer_claims_by_user on billing_private.customer_claims (claimed_user);
+-- Few: what a payer could have written, to be weighed again when settings change.
+create index customer_claims_hinted on billing_private.customer_claims (customer_id)
+  where source in ('client_reference', 'payment_link');
 create index customer_claims_waiting on billing_private.customer_claims (customer_id) where is_waiting;
 alter table billing_private.customer_claims enable row level security;
 
@@ -127,6 +130,8 @@ begin
   perform billing_private.refresh_usage_of_customer(p_customer_id);
   perform billing_private.settle_purchases_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
+  -- After the users' turns, as in projection.
+  perform billing_private.alert_twins(p_customer_id, p_now);
 end;
 $$;
 

@@ -72,6 +72,36 @@ $$;
 comment on function billing.find_portal_customer is
   'For billing-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
 
+create function billing_private.trial_days(p_user_id uuid, p_price billing.prices)
+returns integer
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  offered constant text := coalesce(
+    nullif(btrim(p_price.metadata ->> 'trial_period_days'), ''), p_price.recurring ->> 'trial_period_days'
+  );
+begin
+  -- Stripe takes 730 days at most.
+  if p_price.recurring is null or offered is null or offered !~ '^[0-9]{1,3}$' or offered::integer not between 1 and 730 then
+    return null;
+  elsif (select s.one_trial_per_product from billing.settings as s) and exists (
+    select
+    from billing.customers as c
+    join billing.subscriptions as s on s.customer = c.id
+    join billing.subscription_items as i on i.subscription = s.id
+    where c.user_id = p_user_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
+  ) then
+    return null;
+  end if;
+  return offered::integer;
+end;
+$$;
+
+comment on function billing_private.trial_days is
+  'Days of trial that a subscription to a price begins with for a user: what the price offers, unless settings allow one trial per product and the user has had it. Null: none.';
+
 create function billing.prepare_checkout(p_user_id uuid, p_price text)
 returns jsonb
 language plpgsql
@@ -86,7 +116,10 @@ begin
       'customer', billing_private.customer_of_user(p_user_id),
       'account', s.stripe_account,
       'price', (
-        select jsonb_build_object('type', p.type, 'usage_type', p.recurring ->> 'usage_type')
+        select jsonb_build_object(
+          'type', p.type, 'usage_type', p.recurring ->> 'usage_type', 'product', p.product,
+          'trial_days', billing_private.trial_days(p_user_id, p)
+        )
         from billing.prices as p
         left join billing.products as d on d.id = p.product
         where p.id = p_price
@@ -102,7 +135,10 @@ begin
         join billing.subscription_items as i on i.subscription = b.id
         where c.user_id = p_user_id
           and coalesce(c.livemode, s.livemode) = s.livemode
-          and i.price = p_price
+          and (
+            i.price = p_price
+            or i.product = (select p.product from billing.prices as p where p.id = p_price and p.type = 'recurring')
+          )
           and b.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
       )
     )
@@ -112,7 +148,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For checkout: {customer, account, price: {type, usage_type}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; subscribed: the user has a subscription to this very price.';
+  'For checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
 
 grant execute on function
   billing.read_app_addresses(),

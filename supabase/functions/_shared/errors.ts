@@ -116,6 +116,7 @@ export class SessionRefusedError extends DuebaseError {
       | "unknown_subscription"
       | "unknown_price"
       | "already_subscribed"
+      | "checkout_replaced"
       | "idempotency_conflict"
       | "stripe_refused",
     status: 400 | 404 | 409,

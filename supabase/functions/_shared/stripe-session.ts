@@ -18,11 +18,25 @@ export async function createStripeSession(
 ): Promise<string> {
   try {
     const { object } = await callStripe({ method: "POST", ...request });
-    if (typeof object.url === "string" && URL.canParse(object.url)) return object.url;
+    return pageOf(object);
   } catch (error) {
-    throw error instanceof StripeCallError ? meaningOf(error, hint) : error;
+    throw sessionError(error, hint);
   }
+}
+
+/**
+ * The address of a session's page.
+ *
+ * @throws UpstreamMisconfiguredError where Stripe's answer has none.
+ */
+export function pageOf(session: Record<string, unknown>): string {
+  if (typeof session.url === "string" && URL.canParse(session.url)) return session.url;
   throw new UpstreamMisconfiguredError("stripe", { reason: "Stripe's answer has no url." });
+}
+
+/** What a failed call for a session means to its caller; any other error as it is. See createStripeSession. */
+export function sessionError(error: unknown, hint: string): unknown {
+  return error instanceof StripeCallError ? meaningOf(error, hint) : error;
 }
 
 function meaningOf(error: StripeCallError, hint: string): Error {

@@ -1,8 +1,7 @@
 import { SessionRefusedError } from "../_shared/errors.ts";
 import { createSessionEndpoint, type SessionEndpointDependencies } from "../_shared/session-endpoint.ts";
 import type { SignedInUser } from "../_shared/signed-in-user.ts";
-import type { CallStripe } from "../_shared/stripe.ts";
-import { createStripeSession } from "../_shared/stripe-session.ts";
+import { type AttemptDependencies, alreadySubscribed, openCheckout } from "./attempts.ts";
 import { type CheckoutRequest, readCheckoutRequest } from "./request.ts";
 
 /** What `billing.prepare_checkout` answers. */
@@ -12,63 +11,68 @@ export type CheckoutFacts = {
   /** Connected account (acct_…) that sells; null: the platform account itself. */
   account: string | null;
   /** Null: not for sale here. */
-  price: { type: string | null; usage_type: string | null } | null;
-  /** Whether the user has a subscription to this very price. */
+  price: {
+    type: string | null;
+    usage_type: string | null;
+    product: string | null;
+    /** Days of trial that a subscription begins with; null: none. */
+    trial_days: number | null;
+  } | null;
+  /** Whether the user has a running subscription to this price, or to another of its product. */
   subscribed: boolean;
 };
 
-export type CheckoutDependencies = SessionEndpointDependencies & {
-  prepare: (userId: string, price: string) => Promise<CheckoutFacts>;
-  callStripe: CallStripe;
-  /** Milliseconds since the epoch. */
-  now: () => number;
-};
+export type CheckoutDependencies = SessionEndpointDependencies &
+  AttemptDependencies & {
+    prepare: (userId: string, price: string) => Promise<CheckoutFacts>;
+  };
 
 type Price = NonNullable<CheckoutFacts["price"]>;
+type Wanted = Omit<CheckoutRequest, "idempotencyKey">;
 
 /**
  * Sends a signed-in user to Stripe's checkout page for one price.
  *
  * Body: `price`, `success_url` (where `{CHECKOUT_SESSION_ID}` is replaced) and `cancel_url`; optional: `quantity`
  * (1), `mode` (what the price is for), `idempotency_key`, and `another`, without which nobody is sold a second
- * subscription to a price they have one to. Answers `{url}`. The session names the user, so that whatever comes of
- * it is theirs.
+ * subscription to a product they have one to. Answers `{url}`: of the session that is open already where the same is
+ * asked for. The session names the user, so that whatever comes of it is theirs.
  */
 export function createCheckoutHandler(
   dependencies: CheckoutDependencies,
 ): (request: Request) => Promise<Response> {
-  const { prepare, callStripe, now } = dependencies;
   return createSessionEndpoint(dependencies, async ({ user, body, addresses }) => {
-    const wanted = readCheckoutRequest(body, addresses);
-    const { customer, account, price, subscribed } = await prepare(user.id, wanted.price);
+    const { idempotencyKey, ...wanted } = readCheckoutRequest(body, addresses);
+    const { customer, account, price, subscribed } = await dependencies.prepare(user.id, wanted.price);
     if (price === null) throw new SessionRefusedError("unknown_price", 400, "This price is not for sale.");
-    const params = sessionParams(wanted, modeOf(wanted, price), price, user, customer);
-    if (subscribed && !wanted.another) {
-      const message = "This user has a subscription to this price already.";
-      throw new SessionRefusedError("already_subscribed", 409, message);
-    }
-    const url = await createStripeSession(
-      callStripe,
-      {
-        path: "/v1/checkout/sessions",
-        params,
-        idempotencyKey: await keyOf(user, wanted, params, now()),
-        account: account ?? undefined,
-      },
-      "Is the price in the customer's currency, and has the account been activated?",
-    );
+    const mode = modeOf(wanted, price);
+    const request = sessionParams(wanted, mode, price, user, customer);
+    if (subscribed && !wanted.another) throw alreadySubscribed();
+    const url = await openCheckout(dependencies, {
+      userId: user.id,
+      // Two open sessions for one product would be two subscriptions; two one-time purchases are what they are.
+      scope:
+        mode === "subscription"
+          ? `subscription:${price.product ?? wanted.price}`
+          : `payment:${await digestOf(request)}`,
+      wish: { ...wanted, mode, quantity: wanted.quantity ?? 1 },
+      request,
+      key: idempotencyKey,
+      account: account ?? undefined,
+      isOnce: mode === "subscription" && !wanted.another,
+    });
     return { url, customer: customer ?? undefined };
   });
 }
 
-function modeOf(wanted: CheckoutRequest, price: Price): "subscription" | "payment" {
+function modeOf(wanted: Wanted, price: Price): "subscription" | "payment" {
   const mode = price.type === "recurring" ? "subscription" : "payment";
   if (wanted.mode === undefined || wanted.mode === mode) return mode;
   throw new SessionRefusedError("invalid_request", 400, `This price is for "mode" ${mode}.`);
 }
 
 function sessionParams(
-  wanted: CheckoutRequest,
+  wanted: Wanted,
   mode: "subscription" | "payment",
   price: Price,
   user: SignedInUser,
@@ -88,6 +92,9 @@ function sessionParams(
     client_reference_id: user.id,
     "metadata[user_id]": user.id,
     [`${made}[metadata][user_id]`]: user.id,
+    ...(mode === "subscription" && wanted.another && { [`${made}[metadata][duebase_another]`]: "true" }),
+    ...(mode === "subscription" &&
+      price.trial_days !== null && { [`${made}[trial_period_days]`]: String(price.trial_days) }),
     ...buyer(mode, user, customer),
   };
 }
@@ -105,18 +112,8 @@ function buyer(
   };
 }
 
-/**
- * A button pressed twice gets one session: the same request of the same user in the same minute, or under the same
- * key of the caller's. The user is part of it, so that no key gets anybody another's session.
- */
-async function keyOf(
-  user: SignedInUser,
-  wanted: CheckoutRequest,
-  params: Record<string, string>,
-  nowMs: number,
-): Promise<string> {
-  if (wanted.idempotencyKey !== undefined) return `checkout:${user.id}:key:${wanted.idempotencyKey}`;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(params)));
-  const request = [...new Uint8Array(digest.slice(0, 16))].map((byte) => byte.toString(16).padStart(2, "0"));
-  return `checkout:${user.id}:${request.join("")}:${Math.floor(nowMs / 60_000)}`;
+/** 32 hexadecimal digits that stand for what Stripe is asked for. */
+async function digestOf(request: Record<string, string>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(request)));
+  return [...new Uint8Array(digest.slice(0, 16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

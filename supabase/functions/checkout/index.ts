@@ -5,6 +5,7 @@ import { createLogger } from "../_shared/log.ts";
 import { connectAuth } from "../_shared/signed-in-user.ts";
 import { connectStripe } from "../_shared/stripe.ts";
 import { SESSION_TIMEOUT_MS } from "../_shared/stripe-session.ts";
+import type { Verdict } from "./attempts.ts";
 import { type CheckoutFacts, createCheckoutHandler } from "./handler.ts";
 
 // Throws, and so never serves, when a setting is missing.
@@ -18,8 +19,26 @@ const handler = createCheckoutHandler({
   prepare: async (p_user_id, p_price) =>
     (await callBilling("prepare_checkout", JSON.stringify({ p_user_id, p_price }))) as CheckoutFacts,
   callStripe: connectStripe({ secretKey: stripeSecretKey, baseUrl, timeoutMs: SESSION_TIMEOUT_MS }),
+  begin: async ({ userId, scope, wish, request, key }) =>
+    (await callBilling(
+      "begin_checkout",
+      JSON.stringify({ p_user_id: userId, p_scope: scope, p_wish: wish, p_request: request, p_key: key }),
+    )) as Verdict,
+  record: async (p_attempt, p_session, p_url, expiresAt) =>
+    (await callBilling(
+      "record_checkout",
+      JSON.stringify({
+        p_attempt,
+        p_session,
+        p_url,
+        p_expires_at: new Date(expiresAt * 1000).toISOString(),
+      }),
+    )) === true,
+  close: async (p_attempt, p_status) => {
+    await callBilling("close_checkout", JSON.stringify({ p_attempt, p_status }));
+  },
+  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   log: createLogger("checkout"),
-  now: Date.now,
 });
 
 Deno.serve(handler);

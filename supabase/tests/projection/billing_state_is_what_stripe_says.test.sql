@@ -14,7 +14,7 @@ select is(pg_temp.receive('evt_c', 'customer.created', '{
   "invoice_settings": {"default_payment_method": "pm_1"}
 }'), 'processed', 'a customer');
 select results_eq(
-  $$ select email, name, currency, balance, delinquent, preferred_locales, metadata ->> 'plan', default_payment_method, created, deleted_at
+  $$ select email, name, currency, balance, delinquent, preferred_locales, billing_private.metadata_of(id) ->> 'plan', default_payment_method, created, deleted_at
      from billing.customers where id = 'cus_1' $$,
   $$ values (
     'ada@example.com', 'Ada', 'eur', -500::bigint, false, array['de', 'en'], 'gold', 'pm_1', to_timestamp(1789999000), null::timestamptz

@@ -38,12 +38,12 @@ insert into plain_columns values
   ('received_at'), ('deleted_at'), ('customer_id'), ('source'), ('hint'), ('sqlstate'), ('object_id'), ('as_of'),
   ('first_failed_at'), ('last_failed_at'), ('next_attempt_at'), ('resolved_at'),
   -- Stripe's, documented by Stripe
-  ('updated'), ('billing_scheme'), ('nickname'), ('lookup_key'), ('tax_behavior'), ('delinquent'), ('number'), ('collection_method'),
+  ('updated'), ('nickname'), ('lookup_key'), ('tax_behavior'), ('delinquent'), ('number'), ('collection_method'),
   ('billing_reason'), ('subtotal'), ('total'), ('amount_paid'), ('amount_remaining'), ('amount_requested'), ('attempted'),
   ('auto_advance'), ('due_date'), ('period_start'), ('period_end'), ('paid_at'), ('voided_at'), ('marked_uncollectible_at'),
   ('default_payment_method'), ('invoice_pdf'), ('current_period_start'), ('current_period_end'), ('trial_start'), ('trial_end'),
-  ('cancel_at'), ('canceled_at'), ('cancellation_details'), ('ended_at'), ('start_date'), ('billing_cycle_anchor'),
-  ('days_until_due'), ('pending_update'), ('payment_method'), ('card_brand'), ('card_last4'), ('failure_message'),
+  ('canceled_at'), ('cancellation_details'), ('ended_at'), ('start_date'), ('billing_cycle_anchor'),
+  ('days_until_due'), ('payment_method'), ('card_brand'), ('card_last4'), ('failure_message'),
   ('receipt_url'), ('is_default'), ('charge'), ('subscription'),
   ('payment_intent'), ('receipt_number'), ('setup_intent'), ('amount_subtotal'), ('amount_total'), ('funds_reinstated_at'), ('amount_reinstated'),
   -- of billing_private.payment_sources: as in billing.payments

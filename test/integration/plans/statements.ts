@@ -324,6 +324,24 @@ export const hotStatements: Statement[] = [
     uses: ["customer_claims_by_user", "customers_by_email", "credit_purchases_waiting"],
   },
   {
+    what: "what checkout asks before it asks Stripe",
+    sql: `
+      select billing.prepare_checkout('${userOf(4711)}', 'price_4711');
+      select billing.begin_checkout('${userOf(4711)}', 'subscription:prod_1', '{"price": "a"}', '{"mode": "a"}', 'key', now() + interval '20 days');
+    `,
+    uses: ["checkout_attempts_by_user", "checkout_attempts_by_age", "one_checkout_is_open_per_scope"],
+  },
+  {
+    what: "a pass over what is stored, after settings changed",
+    sql: `
+      update billing.settings set visible_metadata = '{note}', trust_client_reference_id = 'never' where id;
+      select billing_private.show_metadata(now() + interval '1 hour', 100);
+      select billing_private.relink_hinted_customers(now() + interval '1 hour', 100);
+      select billing_private.settle_hinted_guests(now() + interval '1 hour', 100);
+    `,
+    uses: ["object_metadata_pkey", "customer_claims_hinted"],
+  },
+  {
     what: "a user who leaves",
     sql: `delete from auth.users where id = '${userOf(4711)}'`,
     uses: ["customers_by_user", "credit_purchases_by_holder"],

@@ -54,7 +54,7 @@ const CODES = [
     "failure_reason",
   ],
   ...["feature", "features", "sources", "reached", "whole_event", "whole_features"],
-  ...["metric", "idempotency_key", "purchase", "session", "limits", "counts"],
+  ...["metric", "idempotency_key", "idempotency_keys", "purchase", "session", "limits", "counts"],
   ...["compared", "unsuperseded"],
   ...["scope", "policy", "outcome", "holds", "anchor_invoice", "invoices"],
   ...["currency", "billing_reason", "collection_method", "card_brand", "failure_code"],

@@ -1,25 +1,49 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Verdict, Wish } from "../../../supabase/functions/checkout/attempts.ts";
 import { type CheckoutFacts, createCheckoutHandler } from "../../../supabase/functions/checkout/handler.ts";
 import { APP, answerOf, request, surroundings, USER_ID } from "./session-requests.ts";
 
-const monthly = { type: "recurring", usage_type: "licensed" };
+const monthly = { type: "recurring", usage_type: "licensed", product: "prod_1", trial_days: null };
+const OPEN = {
+  id: "cs_test_1",
+  status: "open",
+  url: "https://checkout.stripe.com/c/pay/canary",
+  expires_at: 1_790_086_400,
+};
 const order = { price: "price_1", success_url: "/welcome?s={CHECKOUT_SESSION_ID}", cancel_url: "/pricing" };
 
 let around: ReturnType<typeof surroundings>;
 let facts: CheckoutFacts;
-let nowMs: number;
+let verdicts: Verdict[];
+let begun: Wish[];
+let closed: string[];
+let isCurrent: boolean;
 let handle: (request: Request) => Promise<Response>;
 
 beforeEach(() => {
   around = surroundings();
-  around.state.stripe = () => Response.json({ url: "https://checkout.stripe.com/c/pay/canary" });
+  around.state.stripe = () => Response.json(OPEN);
   facts = { customer: null, account: null, price: monthly, subscribed: false };
-  nowMs = 1_790_000_000_000;
+  verdicts = [];
+  begun = [];
+  closed = [];
+  isCurrent = true;
   handle = createCheckoutHandler({
     ...around.common,
     callStripe: around.callStripe,
     prepare: async () => facts,
-    now: () => nowMs,
+    begin: async (wish) => {
+      begun.push(wish);
+      const { request } = wish;
+      return (
+        verdicts.shift() ?? { outcome: "make", is_new: true, attempt: "attempt-1", request, session: null }
+      );
+    },
+    record: async () => isCurrent,
+    close: async (attempt, status) => {
+      closed.push(`${attempt} ${status}`);
+    },
+    wait: async () => {},
   });
 });
 
@@ -27,11 +51,6 @@ const formOf = async (body: object) => {
   expect((await handle(request(body))).status).toBe(200);
   return around.stripeCalls.at(-1)?.form;
 };
-const keyOf = async (body: object) => {
-  await formOf(body);
-  return around.stripeCalls.at(-1)?.headers["idempotency-key"];
-};
-
 describe("checkout", () => {
   it("sells a subscription in a session that says whose it is to be", async () => {
     expect(await formOf({ ...order, quantity: 3 })).toEqual({
@@ -55,7 +74,7 @@ describe("checkout", () => {
   });
 
   it("sells a one-time price as a payment of a customer, never of a guest", async () => {
-    facts.price = { type: "one_time", usage_type: null };
+    facts.price = { type: "one_time", usage_type: null, product: "prod_1", trial_days: null };
     expect(await formOf(order)).toMatchObject({
       mode: "payment",
       customer_creation: "always",
@@ -64,7 +83,7 @@ describe("checkout", () => {
   });
 
   it("names no quantity for a metered price", async () => {
-    facts.price = { type: "recurring", usage_type: "metered" };
+    facts.price = { ...monthly, usage_type: "metered" };
     expect(await formOf(order)).not.toHaveProperty("line_items[0][quantity]");
     expect(await answerOf(await handle(request({ ...order, quantity: 1 })))).toEqual([
       400,
@@ -114,26 +133,162 @@ describe("checkout", () => {
     expect((await handle(request({ ...order, another: true }))).status).toBe(200);
   });
 
-  it("gets one session for a button pressed twice, and others for other wishes and later minutes", async () => {
-    const first = await keyOf(order);
-    expect(await keyOf(order)).toBe(first);
-    expect(await keyOf({ ...order, quantity: 2 })).not.toBe(first);
-    expect(await keyOf({ ...order, cancel_url: "/elsewhere" })).not.toBe(first);
-    nowMs += 60_000;
-    expect(await keyOf(order)).not.toBe(first);
+  it("begins with the trial that the price offers", async () => {
+    expect(await formOf(order)).not.toHaveProperty("subscription_data[trial_period_days]");
+    facts.price = { ...monthly, trial_days: 14 };
+    expect(await formOf(order)).toMatchObject({ "subscription_data[trial_period_days]": "14" });
   });
 
-  it("keeps a key of the caller's apart from other users'", async () => {
-    const mine = await keyOf({ ...order, idempotency_key: "order-1" });
-    nowMs += 600_000;
-    expect(await keyOf({ ...order, idempotency_key: "order-1" })).toBe(mine);
-    around.state.auth = () => Response.json({ id: "0c0ffee0-0000-4000-8000-000000000002" });
-    expect(await keyOf({ ...order, idempotency_key: "order-1" })).not.toBe(mine);
+  it("marks a second subscription that was asked for, so that nobody is alerted of it", async () => {
+    expect(await formOf({ ...order, another: true })).toMatchObject({
+      "subscription_data[metadata][duebase_another]": "true",
+    });
   });
 
-  it("says 409 when a key was used for something else", async () => {
-    around.state.stripe = () => Response.json({ error: { type: "idempotency_error" } }, { status: 400 });
-    const response = await handle(request({ ...order, idempotency_key: "order-1" }));
-    expect(await answerOf(response)).toEqual([409, "idempotency_conflict"]);
+  it("has one open session per product to subscribe to, and one per exact one-time purchase", async () => {
+    await formOf(order);
+    await formOf({ ...order, price: "price_2", quantity: 2 });
+    expect(begun.map(({ scope }) => scope)).toEqual(["subscription:prod_1", "subscription:prod_1"]);
+    facts.price = { type: "one_time", usage_type: null, product: "prod_1", trial_days: null };
+    await formOf(order);
+    await formOf({ ...order, quantity: 2 });
+    const [first, second] = begun.slice(2).map(({ scope }) => scope);
+    expect(first).toMatch(/^payment:[\da-f]{32}$/);
+    expect(second).not.toBe(first);
+  });
+
+  it("asks Stripe under a key that nobody can name, and hands the caller's own to the database", async () => {
+    await formOf({ ...order, idempotency_key: "order-1" });
+    expect(around.stripeCalls[0]?.headers["idempotency-key"]).toBe("checkout:attempt-1");
+    expect(begun[0]).toMatchObject({ userId: USER_ID, key: "order-1" });
+    expect(JSON.stringify(begun[0]?.wish)).not.toContain("order-1");
+  });
+
+  it("says 409 when a key was used for something else, and answers the same page when it was bought", async () => {
+    verdicts = [{ outcome: "conflict" }, { outcome: "done", url: "https://checkout.stripe.com/done" }];
+    const wanted = { ...order, idempotency_key: "order-1" };
+    expect(await answerOf(await handle(request(wanted)))).toEqual([409, "idempotency_conflict"]);
+    const again = await handle(request(wanted));
+    expect(await again.json()).toEqual({ url: "https://checkout.stripe.com/done" });
+    expect(around.stripeCalls).toEqual([]);
+  });
+});
+
+describe("a session that is open already", () => {
+  const held = (outcome: "make" | "reuse" | "replace", session: string | null = "cs_test_0"): Verdict => ({
+    outcome,
+    is_new: false,
+    attempt: "attempt-0",
+    request: { mode: "subscription", price: "price_0" },
+    session,
+  });
+  /** What Stripe answers to each call, by method and path. */
+  const answers = (of: Record<string, object | Response>) => {
+    around.state.stripe = () => {
+      const call = around.stripeCalls.at(-1);
+      const answer = of[call?.path.replace("/v1/checkout/sessions", "") ?? ""] ?? OPEN;
+      return answer instanceof Response ? answer.clone() : Response.json(answer);
+    };
+  };
+  const paths = () => around.stripeCalls.map(({ path }) => path.replace("/v1/checkout/sessions", ""));
+  const no = (status: number, code: string) => Response.json({ error: { code } }, { status });
+
+  it("is answered again", async () => {
+    verdicts = [held("reuse")];
+    answers({ "/cs_test_0": { ...OPEN, id: "cs_test_0", url: "https://checkout.stripe.com/c/pay/first" } });
+    const response = await handle(request(order));
+    expect(await response.json()).toEqual({ url: "https://checkout.stripe.com/c/pay/first" });
+    expect(paths()).toEqual(["/cs_test_0"]);
+  });
+
+  it("that was completed a moment ago is a subscription already, before any webhook says so", async () => {
+    verdicts = [held("reuse")];
+    answers({ "/cs_test_0": { id: "cs_test_0", status: "complete", url: null } });
+    expect(await answerOf(await handle(request(order)))).toEqual([409, "already_subscribed"]);
+    expect(closed).toEqual(["attempt-0 complete"]);
+  });
+
+  it("that expired, or that Stripe does not know, makes room for a new one", async () => {
+    for (const gone of [{ id: "cs_test_0", status: "expired", url: null }, no(404, "resource_missing")]) {
+      around.stripeCalls.length = 0;
+      verdicts = [held("reuse")];
+      answers({ "/cs_test_0": gone });
+      expect((await handle(request(order))).status).toBe(200);
+      expect(paths()).toEqual(["/cs_test_0", ""]);
+    }
+    expect(closed).toEqual(["attempt-0 expired", "attempt-0 expired"]);
+  });
+
+  it("for something else of the product is expired before another one is made", async () => {
+    verdicts = [held("replace")];
+    answers({ "/cs_test_0/expire": { id: "cs_test_0", status: "expired", url: null } });
+    expect((await handle(request(order))).status).toBe(200);
+    expect(paths()).toEqual(["/cs_test_0/expire", ""]);
+    expect(closed).toEqual(["attempt-0 expired"]);
+  });
+
+  it("for something else that was completed in the meantime ends the matter, unless another is wanted", async () => {
+    const done = {
+      "/cs_test_0/expire": no(400, "invalid"),
+      "/cs_test_0": { id: "cs_test_0", status: "complete" },
+    };
+    verdicts = [held("replace")];
+    answers(done);
+    expect(await answerOf(await handle(request(order)))).toEqual([409, "already_subscribed"]);
+    verdicts = [held("replace")];
+    expect((await handle(request({ ...order, another: true }))).status).toBe(200);
+  });
+
+  it("is not replaced while Stripe cannot be asked to expire it", async () => {
+    verdicts = [held("replace")];
+    answers({ "/cs_test_0/expire": no(500, "api_error") });
+    expect(await answerOf(await handle(request(order)))).toEqual([503, "stripe_unavailable"]);
+    expect(paths()).toEqual(["/cs_test_0/expire"]);
+  });
+
+  it("of which nobody knows whether it was made is made again under its key, and looked at", async () => {
+    verdicts = [held("make", null)];
+    answers({ "/cs_test_1": { ...OPEN, url: "https://checkout.stripe.com/c/pay/found" } });
+    const response = await handle(request(order));
+    expect(await response.json()).toEqual({ url: "https://checkout.stripe.com/c/pay/found" });
+    expect(paths()).toEqual(["", "/cs_test_1"]);
+    expect(around.stripeCalls[0]?.headers["idempotency-key"]).toBe("checkout:attempt-0");
+  });
+
+  it("of which nobody knows whether it was made is found the same way when it is in the way", async () => {
+    verdicts = [held("replace", null)];
+    answers({ "/cs_test_1/expire": { id: "cs_test_1", status: "expired", url: null } });
+    expect((await handle(request(order))).status).toBe(200);
+    expect(paths()).toEqual(["", "/cs_test_1/expire", ""]);
+    expect(around.stripeCalls[0]?.form).toEqual({ mode: "subscription", price: "price_0" });
+  });
+
+  it("is waited for while another tab's call makes it", async () => {
+    let busy = 2;
+    around.state.stripe = () => (busy-- > 0 ? no(409, "idempotency_key_in_use") : Response.json(OPEN));
+    expect((await handle(request(order))).status).toBe(200);
+    busy = 99;
+    const response = await handle(request(order));
+    expect(await answerOf(response)).toEqual([503, "stripe_unavailable"]);
+    expect(closed).toEqual([]);
+  });
+
+  it("is not kept where Stripe says no, so that the next attempt has a key of its own", async () => {
+    around.state.stripe = () => no(400, "customer_currency_mismatch");
+    expect(await answerOf(await handle(request(order)))).toEqual([400, "stripe_refused"]);
+    around.state.stripe = () => no(500, "api_error");
+    expect(await answerOf(await handle(request(order)))).toEqual([503, "stripe_unavailable"]);
+    expect(closed).toEqual(["attempt-1 expired", "attempt-1 expired"]);
+  });
+
+  it("is left alone where Stripe's answer never came: the same call finds it", async () => {
+    around.state.stripe = () => Promise.reject(new Error("cut"));
+    expect(await answerOf(await handle(request(order)))).toEqual([503, "stripe_unavailable"]);
+    expect(closed).toEqual([]);
+  });
+
+  it("that another tab replaced while it was made is not answered", async () => {
+    isCurrent = false;
+    expect(await answerOf(await handle(request(order)))).toEqual([409, "checkout_replaced"]);
   });
 });

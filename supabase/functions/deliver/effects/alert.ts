@@ -83,6 +83,10 @@ const CAUSES: Record<string, string> = {
     "A subscription that was paused for non-payment was resumed, and Stripe made an invoice for it. Look whether the customer owes it, and void it if not.",
   paid_while_ending:
     "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
+  two_subscriptions:
+    "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
+  paid_after_end:
+    "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; nobody has told the customer anything.",
 };
 
 /** Ways an alert goes; `last_error.told` keeps those it has gone, so that another try does not repeat them. */
