@@ -1493,6 +1493,7 @@ export type Database = {
           link_customers_by_email: boolean;
           livemode: boolean;
           logo_url: string | null;
+          one_trial_per_product: boolean;
           postal_address: string | null;
           stripe_account: string | null;
           support_email: string | null;
@@ -1516,6 +1517,7 @@ export type Database = {
           link_customers_by_email?: boolean;
           livemode?: boolean;
           logo_url?: string | null;
+          one_trial_per_product?: boolean;
           postal_address?: string | null;
           stripe_account?: string | null;
           support_email?: string | null;
@@ -1538,6 +1540,7 @@ export type Database = {
           link_customers_by_email?: boolean;
           livemode?: boolean;
           logo_url?: string | null;
+          one_trial_per_product?: boolean;
           postal_address?: string | null;
           stripe_account?: string | null;
           support_email?: string | null;
@@ -1924,6 +1927,17 @@ export type Database = {
         Args: { p_now?: string; p_policy: string; p_scope: string; p_subject_id: string };
         Returns: undefined;
       };
+      begin_checkout: {
+        Args: {
+          p_key?: string;
+          p_now?: string;
+          p_request: Json;
+          p_scope: string;
+          p_user_id: string;
+          p_wish: Json;
+        };
+        Returns: Json;
+      };
       begin_dunning_run: { Args: { p_now?: string }; Returns: number };
       begin_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
@@ -1985,6 +1999,7 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      close_checkout: { Args: { p_attempt: string; p_status: string }; Returns: boolean };
       close_dunning: { Args: { p_case_id: number; p_now?: string; p_reason: string }; Returns: undefined };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
       credit_balance:
@@ -2176,6 +2191,10 @@ export type Database = {
       read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
+      record_checkout: {
+        Args: { p_attempt: string; p_expires_at: string; p_session: string; p_url: string };
+        Returns: boolean;
+      };
       record_usage: {
         Args: { idempotency_key: string; metric: string; p_now?: string; quantity: number; user_id: string };
         Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
