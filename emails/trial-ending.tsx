@@ -26,7 +26,8 @@ export default function TrialEnding(props: Addressed<TrialEndingProps>) {
   const product = nameOf(props.productName);
   const date = formatDate(props.trialEnd);
   const method = voice.method(props.paymentMethod);
-  const outlook = props.leaving ? "leaving" : method === undefined ? "missing" : "charged";
+  const isFree = props.price != null && BigInt(props.price.amount) === 0n;
+  const outlook = props.leaving ? "leaving" : isFree ? "free" : method === undefined ? "missing" : "charged";
   return (
     <Layout
       {...props}
@@ -34,6 +35,7 @@ export default function TrialEnding(props: Addressed<TrialEndingProps>) {
       preview={
         {
           charged: preview.charged(date, method ?? ""),
+          free: preview.free(date),
           missing: preview.missing(date),
           leaving: preview.leaving,
         }[outlook]

@@ -23,6 +23,7 @@ export const de: Language = {
     greeting: (name) => (name === undefined ? "Guten Tag," : `Guten Tag ${name},`),
     price: ({ amount, interval, count }) =>
       count === 1 ? `${amount} ${per[interval]}` : `${amount} alle ${count} ${every[interval]}`,
+    plusTax: (price) => `${price}, zuzüglich Steuer`,
     method: ({ name, kind, last4 }) =>
       last4 === undefined
         ? (name ?? yourMethods[kind])
@@ -72,12 +73,15 @@ export const de: Language = {
     title: (count) => `Ihr Testzeitraum endet ${inDays(count)}`,
     preview: {
       charged: (date, method) => `Ihr Abonnement beginnt am ${date} und wird über ${method} bezahlt.`,
+      free: (date) => `Ihr Abonnement beginnt am ${date}, und es wird nichts abgebucht.`,
       missing: (date) => `Hinterlegen Sie bis zum ${date} eine Zahlungsmethode, dann geht es nahtlos weiter.`,
       leaving: "Sie haben bereits gekündigt, es wird nichts abgebucht.",
     },
     body: {
       charged: ({ product, date, method }) =>
         `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}. Dann beginnt Ihr Abonnement, und wir buchen den Betrag über ${method} ab. Sie brauchen nichts zu tun.`,
+      free: ({ product, date }) =>
+        `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und dann beginnt Ihr Abonnement. Ihr Rabatt deckt den ganzen Betrag, es wird also nichts abgebucht.`,
       missing: ({ product, date }) =>
         `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und bei uns ist noch keine Zahlungsmethode hinterlegt. Wenn Sie bis dahin eine hinterlegen, geht Ihr Abonnement nahtlos weiter.`,
       leaving: ({ product, date }) =>
@@ -86,6 +90,7 @@ export const de: Language = {
     note: {
       charged:
         "Möchten Sie nicht weitermachen? Dann kündigen Sie einfach vor diesem Tag, und es wird nichts abgebucht.",
+      free: "Möchten Sie nicht weitermachen? Dann kündigen Sie einfach vor diesem Tag.",
       missing: "Möchten Sie nicht weitermachen, brauchen Sie nichts zu tun.",
       leaving:
         "Haben Sie es sich anders überlegt? Auf Ihrer Abrechnungsseite können Sie die Kündigung bis dahin zurücknehmen.",

@@ -60,6 +60,7 @@ export const en = {
       count === 1
         ? `${amount} per ${intervals[interval]}`
         : `${amount} every ${count} ${intervals[interval]}s`,
+    plusTax: (price: string) => `${price}, plus tax`,
     /** A payment method within a sentence; `name` is a brand or a wallet, where Stripe tells it. */
     method: ({
       name,
@@ -136,12 +137,15 @@ export const en = {
     preview: {
       charged: (date: string, method: string) =>
         `Your subscription starts on ${date}, paid with your ${method}.`,
+      free: (date: string) => `Your subscription starts on ${date}, and nothing is charged.`,
       missing: (date: string) => `Add a payment method before ${date} to keep going without a break.`,
       leaving: "You have already canceled, so you won’t be charged.",
     },
     body: {
       charged: ({ product, date, method }: { product: string; date: string; method: string }) =>
         `We hope you’re enjoying ${product}. Your trial ends on ${date}. Your subscription starts then, and we’ll charge your ${method}. There is nothing you need to do.`,
+      free: ({ product, date }: { product: string; date: string }) =>
+        `We hope you’re enjoying ${product}. Your trial ends on ${date} and your subscription starts then. Your discount covers all of it, so nothing will be charged.`,
       missing: ({ product, date }: { product: string; date: string }) =>
         `We hope you’re enjoying ${product}. Your trial ends on ${date}, and we don’t have a payment method for you yet. Add one before then and your subscription carries on without a break.`,
       leaving: ({ product, date }: { product: string; date: string }) =>
@@ -149,6 +153,7 @@ export const en = {
     },
     note: {
       charged: "If you’d rather not continue, you can cancel any time before that date and won’t be charged.",
+      free: "If you’d rather not continue, you can cancel any time before that date.",
       missing: "If you’d rather not continue, there is nothing you need to do.",
       leaving: "Changed your mind? Until then you can undo this on your billing page.",
     },

@@ -40,6 +40,10 @@ export const variants: Variants = {
   "trial-ending": {
     "no-payment-method": { paymentMethod: null },
     leaving: { leaving: true },
+    free: { price: { amount: 0, currency: "eur", interval: "month", intervalCount: 1 } },
+    "plus-tax": {
+      price: { amount: 4900, currency: "eur", interval: "year", intervalCount: 1, plusTax: true },
+    },
     tomorrow: { daysLeft: 1, trialEnd: "2026-11-24T09:00:00Z", price: null },
   },
   "trial-ended-without-card": { canceled: { outcome: "canceled" } },

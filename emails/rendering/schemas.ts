@@ -47,6 +47,7 @@ const price = z.strictObject({
   currency,
   interval: z.enum(["day", "week", "month", "year"]),
   intervalCount: z.int().min(1, "fewer than one interval").max(1000, "more than a thousand intervals"),
+  plusTax: absent(z.boolean()),
 });
 
 const toCustomer = { customerName: absent(name) };

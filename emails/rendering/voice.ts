@@ -60,8 +60,10 @@ export function speak({ brand, locale }: Setting): Voice {
     number: (value) => new Intl.NumberFormat(locale).format(value),
     percent: (rate) =>
       new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 4 }).format(rate / 100),
-    price: ({ amount, currency, interval, intervalCount }) =>
-      words.common.price({ amount: money(amount, currency), interval, count: intervalCount }),
+    price: ({ amount, currency, interval, intervalCount, plusTax }) => {
+      const price = words.common.price({ amount: money(amount, currency), interval, count: intervalCount });
+      return plusTax ? words.common.plusTax(price) : price;
+    },
     method: (method) => (method ? words.common.method(describeMethod(method)) : undefined),
     methodLabel: (method) => {
       const described = method && describeMethod(method);

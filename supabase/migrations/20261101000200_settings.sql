@@ -22,8 +22,10 @@ create table billing.settings (
   postal_address text,
   time_zone text,
   dunning_hour smallint not null default 9,
+  trial_reminder_days smallint not null default 3,
   adopted_at timestamptz,
   constraint settings_is_one_row check (id),
+  constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
@@ -63,6 +65,8 @@ comment on column billing.settings.postal_address is 'At the foot of each email;
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
+comment on column billing.settings.trial_reminder_days is
+  'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;

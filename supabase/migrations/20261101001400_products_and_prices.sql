@@ -185,12 +185,12 @@ immutable parallel safe
 set search_path = ''
 as $$
 begin
-  return coalesce((p_holder ->> (p_field || '_decimal'))::numeric, (p_holder ->> p_field)::numeric);
+  return coalesce((p_holder ->> p_field)::numeric, (p_holder ->> (p_field || '_decimal'))::numeric);
 end;
 $$;
 
 comment on function billing_private.decimal_amount is
-  'An amount of a price or tier: <field>_decimal, which has fractions of a minor unit, else <field>.';
+  'An amount of a price or tier: <field>, else <field>_decimal, which has fractions of a minor unit where <field> is null.';
 
 create function billing_private.tiered_amount(p_tiers jsonb, p_mode text, p_quantity numeric)
 returns numeric

@@ -145,6 +145,12 @@ begin
   payment.latest_charge := charge.object_id;
   payment.card_brand := coalesce(charge.card_brand, report.card_brand);
   payment.card_last4 := coalesce(charge.card_last4, report.card_last4);
+  if intent.amount_received > 0 and charge.status is distinct from 'succeeded' then
+    -- Paid, and the charge that did it is not known yet: the newest one was declined.
+    payment.payment_method_type := report.payment_method_type;
+    payment.card_brand := report.card_brand;
+    payment.card_last4 := report.card_last4;
+  end if;
   payment.failure_code := coalesce(intent.failure_code, case when intent.payment_id is null then charge.failure_code end);
   payment.receipt_url := charge.receipt_url;
   payment.description := coalesce(intent.description, charge.description, report.description);

@@ -67,14 +67,16 @@ begin
       when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
       else y.invoice_id = p_payload ->> 'invoice'
     end
-  order by y.status = 'succeeded' desc, y.created desc
+    -- What was paid was not paid with a card that was declined, and it may have been paid otherwise since.
+    and (y.amount_received > 0 or not p_payload ->> 'template' = any (array['payment-receipt', 'payment-recovered', 'refund-issued']))
+  order by y.amount_received > 0 desc, y.created desc
   limit 1;
   return card;
 end;
 $$;
 
 comment on function billing_private.known_card is
-  'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none.';
+  'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none. Of what was paid only what it was paid with.';
 
 create function billing_private.plain_line(p_text text, p_longest integer)
 returns text
@@ -247,6 +249,9 @@ begin
     return null;
   elsif recipient.obstacle is not null then
     perform billing_private.skip_email(p_effect, recipient.obstacle, p_now);
+    return null;
+  elsif (p_effect.payload ->> 'not_after')::timestamptz <= p_now and (select s.livemode from billing.settings as s) then
+    perform billing_private.skip_email(p_effect, 'too_late', p_now);
     return null;
   elsif p_sender is null then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);

@@ -1,30 +1,5 @@
--- Who gets what about subscriptions: trials that end, cancellations, pauses.
+-- Who gets what about subscriptions: cancellations, pauses. For trials that end, see trial_reminders.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
-
-create function billing_private.email_price(p_subscription jsonb)
-returns jsonb
-language plpgsql
-immutable
-set search_path = ''
-as $$
-declare
-  item constant jsonb := p_subscription #> '{items,data,0}';
-  price constant jsonb := coalesce(nullif(item -> 'price', 'null'), nullif(item -> 'plan', 'null'));
-begin
-  if p_subscription #> '{items,data,1}' is not null or (price ->> 'unit_amount') is null or (item ->> 'quantity') is null then
-    return null;
-  end if;
-  return jsonb_build_object(
-    'amount', (price ->> 'unit_amount')::bigint * (item ->> 'quantity')::bigint,
-    'currency', price ->> 'currency',
-    'interval', coalesce(price #>> '{recurring,interval}', price ->> 'interval'),
-    'intervalCount', coalesce((price #>> '{recurring,interval_count}')::integer, (price ->> 'interval_count')::integer, 1)
-  );
-end;
-$$;
-
-comment on function billing_private.email_price is
-  'What a subscription costs, as emails name it (minor units); null where no single amount can be named: several items, metered or tiered.';
 
 create function billing_private.subscription_ends_without_card(p_subscription jsonb, p_outcome text)
 returns boolean
@@ -42,39 +17,6 @@ $$;
 
 comment on function billing_private.subscription_ends_without_card is
   'Whether a trial ran out with nothing to charge, so that Stripe paused (pause) or canceled (cancel) the subscription.';
-
-create function billing_private.owe_trial_ending_email(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
-  ends_at constant timestamptz := billing_private.unix_time(o -> 'trial_end');
-begin
-  -- Stale news is no news: the trial may have been ended, or extended, since.
-  if not exists (
-    select
-    from billing.subscriptions as s
-    where s.id = p_event.object_id and s.status = 'trialing' and s.trial_end = ends_at
-  ) then
-    return;
-  end if;
-  perform billing_private.owe_email(
-    p_event, 'trial-ending', format('trial-ending:%s:%s', p_event.object_id, o ->> 'trial_end'),
-    jsonb_build_object('subscription', p_event.object_id),
-    jsonb_build_object(
-      'customerName', null, 'productName', null, 'paymentMethod', null,
-      'trialEnd', ends_at,
-      'daysLeft', greatest(ceil(extract(epoch from ends_at - p_event.created) / 86400), 0),
-      'price', billing_private.email_price(o),
-      'leaving', o -> 'cancel_at_period_end' = 'true' or coalesce(billing_private.unix_time(o -> 'cancel_at') <= ends_at, false)
-    )
-  );
-end;
-$$;
-
-comment on function billing_private.owe_trial_ending_email is 'Handler: customer.subscription.trial_will_end, which Stripe sends three days before.';
 
 create function billing_private.is_dunnings_end(p_subscription jsonb)
 returns boolean
@@ -160,7 +102,7 @@ begin
     perform billing_private.owe_email(
       p_event, 'trial-ended-without-card', fact, jsonb_build_object('subscription', p_event.object_id),
       names || jsonb_build_object(
-        'trialEnd', billing_private.unix_time(o -> 'trial_end'), 'outcome', 'canceled', 'price', billing_private.email_price(o)
+        'trialEnd', billing_private.unix_time(o -> 'trial_end'), 'outcome', 'canceled', 'price', billing_private.email_price(o, p_event.created)
       )
     );
     return;
@@ -256,7 +198,7 @@ begin
       p_event, 'trial-ended-without-card', fact, about,
       names || jsonb_build_object(
         'trialEnd', coalesce(billing_private.unix_time(o -> 'trial_end'), p_event.created), 'outcome', 'paused',
-        'price', billing_private.email_price(o)
+        'price', billing_private.email_price(o, p_event.created)
       )
     );
   else
@@ -290,7 +232,7 @@ begin
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'resumedAt', p_event.created,
       'nextPaymentAt', (billing_private.subscription_period(o)).period_end,
-      'price', billing_private.email_price(o)
+      'price', billing_private.email_price(o, p_event.created)
     )
   );
 end;
@@ -299,7 +241,6 @@ $$;
 comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending'),
   ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled for a later day'),
   ('customer.subscription.deleted', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled'),
   ('customer.subscription.paused', 'billing_private.owe_pause_email', 40, 'email: subscription paused'),
