@@ -39,12 +39,14 @@ export interface PaymentMethod {
   last4?: string | null;
 }
 
-/** A recurring price, as Stripe's `price.recurring` has it. */
+/** What will be charged per interval, discounts taken off. */
 export interface Price {
   amount: MinorUnits;
   currency: string;
   interval: "day" | "week" | "month" | "year";
   intervalCount: number;
+  /** Tax comes on top. */
+  plusTax?: boolean | null;
 }
 
 interface ToCustomer {
