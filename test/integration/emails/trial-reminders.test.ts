@@ -53,6 +53,7 @@ async function send(type: string, created: number, object: object): Promise<void
     id: `evt_Trial${++events}`,
     type,
     created,
+    api_version: NEWEST,
     object: object as StripeEvent["data"]["object"],
   });
   expect(await database.receive(event, seconds(created + 1))).toBe("processed");
