@@ -49,6 +49,8 @@ comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billi
 create index subscriptions_by_customer on billing.subscriptions (customer);
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index subscriptions_by_age on billing.subscriptions (created desc);
+-- Whose trial ends soon (see trial_reminders).
+create index subscriptions_by_trial_end on billing.subscriptions (trial_end) where status = 'trialing';
 
 create table billing.subscription_items (
   id text primary key,

@@ -92,8 +92,6 @@ $$;
 comment on function billing_private.remind_of_trials is
   'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were looked at, 500 at most; the next run takes the rest.';
 
-create index subscriptions_by_trial_end on billing.subscriptions (trial_end) where status = 'trialing';
-
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending');
 

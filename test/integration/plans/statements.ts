@@ -566,6 +566,11 @@ export const hotStatements: Statement[] = [
   },
   { what: "an owner's customer", sql: "select * from billing.customers", as: owner },
   {
+    what: "trials to remind of, every hour",
+    sql: "select billing_private.remind_of_trials(now())",
+    uses: ["subscriptions_by_trial_end"],
+  },
+  {
     what: "an owner's subscriptions",
     sql: "select * from billing.subscriptions",
     as: owner,
