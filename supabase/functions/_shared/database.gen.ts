@@ -1498,6 +1498,7 @@ export type Database = {
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
+          trial_reminder_days: number;
           trust_client_reference_id: string;
           visible_metadata: string[];
         };
@@ -1522,6 +1523,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          trial_reminder_days?: number;
           trust_client_reference_id?: string;
           visible_metadata?: string[];
         };
@@ -1545,6 +1547,7 @@ export type Database = {
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
+          trial_reminder_days?: number;
           trust_client_reference_id?: string;
           visible_metadata?: string[];
         };
