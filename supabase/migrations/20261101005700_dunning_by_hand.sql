@@ -251,7 +251,7 @@ as $$
     cross join lateral (select (t.fact).*) as f
   )
   select
-    s.customer, u.email, s.subject_id, s.case_id, s.step,
+    s.customer, (select u.email from billing.customers as u where u.id = s.customer), s.subject_id, s.case_id, s.step,
     case when s.step = 'end' then s.ends_at else s.day_of_step end,
     s.anchor_at, s.amount, s.currency, s.held_by,
     case
@@ -271,7 +271,6 @@ as $$
       else 'send ' || s.template
     end
   from steps as s
-  left join billing.customers as u on u.id = s.customer
   order by 6, s.customer, s.subject_id;
 $$;
 
