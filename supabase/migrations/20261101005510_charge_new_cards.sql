@@ -215,11 +215,14 @@ begin
       select i.invoice, n.payment_method, n.renewal
       from unnest(fact.invoices) with ordinality as i (invoice, position)
       cross join lateral billing_private.new_cards(i.invoice) as n
-      where not exists (
-        select
-        from billing.dunning_charges as g
-        where g.invoice = i.invoice and g.payment_method = n.payment_method and g.renewal = n.renewal
-          and not (g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %'))
+      -- By its key for each of them, however few the planner takes them for.
+      where coalesce(
+        (
+          select g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %')
+          from billing.dunning_charges as g
+          where g.invoice = i.invoice and g.payment_method = n.payment_method and g.renewal = n.renewal
+        ),
+        true
       )
       order by i.position, n.payment_method
     loop
