@@ -104,7 +104,8 @@ describe.runIf(COUNT >= 100)("the histories", () => {
 
 describe("any order, any repetition", () => {
   it("fails no event", async () => {
-    const failed = await database.sql`select event_id, status, error from billing.failed_webhooks limit 5`;
+    const failed =
+      await database.sql`select event_id, status, error from billing.failed_webhooks where status <> 'resolved' limit 5`;
     expect(failed).toEqual([]);
     expect(played.tally.failed ?? 0).toBe(0);
   });
@@ -121,7 +122,12 @@ describe("any order, any repetition", () => {
         (select count(*)::integer from billing.webhook_duplicates) as duplicates
     `;
     expect(stored).toEqual({ events: distinct, duplicates: all - distinct });
-    expect(played.tally).toEqual({ processed: distinct, duplicate: all - distinct });
+    const { processed = 0, quarantined = 0, duplicate } = played.tally;
+    expect({ first: processed + quarantined, duplicate }).toEqual({
+      first: distinct,
+      duplicate: all - distinct,
+    });
+    expect(quarantined).toBeGreaterThan(0);
   });
 
   it.each(SHUFFLED)(

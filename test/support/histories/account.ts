@@ -2,9 +2,11 @@ import { API_VERSIONS, type ApiVersion, inShapeOf, type PaymentLinks } from "../
 import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
 import type { Random } from "./random.ts";
 
-/** One thing that happens to the database: Stripe reports an event, an object is read from Stripe, a user signs up. */
+/** One thing that happens to the database: Stripe reports an event, somebody replays one, an object is read, a user signs up. */
 export type Happening =
-  | { kind: "event"; event: StripeEvent }
+  /** Withheld: it comes while the settings do not know its mode yet, and is quarantined until it is replayed. */
+  | { kind: "event"; event: StripeEvent; isWithheld?: true }
+  | { kind: "replay"; id: string }
   | { kind: "read"; object: StripeObject; at: number }
   | { kind: "signUp"; userId: string };
 

@@ -18,12 +18,34 @@ export function retag(text: string, from: string, to: string): string {
   return text.replaceAll(from, to).replaceAll(from.toUpperCase(), to.toUpperCase());
 }
 
-/** Mixes what happened into any order, some of it twice or three times. */
+/** Mixes what happened into any order, some of it twice or three times, some of it quarantined and replayed later. */
 export function storm(random: Random, happenings: readonly Happening[]): Happening[] {
-  const repeated = happenings.flatMap((one) =>
-    one.kind === "event" && random.chance(0.25) ? Array.from({ length: random.int(2, 3) }, () => one) : [one],
-  );
-  return random.shuffled(repeated);
+  const repeated = happenings.flatMap((happening): Happening[] => {
+    if (happening.kind !== "event") return [happening];
+    const one: Happening = random.chance(0.06) ? { ...happening, isWithheld: true } : happening;
+    return random.chance(0.25) ? Array.from({ length: random.int(2, 3) }, () => one) : [one];
+  });
+  const mixed = random.shuffled(repeated);
+  for (const one of new Set(mixed)) {
+    if (one.kind !== "event" || !one.isWithheld) continue;
+    const replay: Happening = { kind: "replay", id: one.event.id };
+    mixed.splice(random.int(mixed.indexOf(one) + 1, mixed.length), 0, replay);
+  }
+  return mixed;
+}
+
+/** Delivers an event while the settings do not know its mode, so that it is quarantined. */
+async function withhold(sql: Sql, event: string): Promise<Received> {
+  const [answer] = await sql.begin(async (transaction) => {
+    await transaction`update billing.settings set livemode = true where id`;
+    const received = await transaction<{ outcome: Received }[]>`
+      select billing.receive_event(${event}::text::jsonb) as outcome
+    `;
+    await transaction`update billing.settings set livemode = false where id`;
+    return received;
+  });
+  if (!answer) throw new Error("receive_event returned nothing");
+  return answer.outcome;
 }
 
 /** Delivers one after the other over one connection. */
@@ -42,7 +64,10 @@ export async function deliverInSequence(sql: Sql, { tag, happenings }: Delivery)
     for (const { outcome } of answers) count(tally, outcome);
   };
   for (const happening of happenings) {
-    if (happening.kind === "event") {
+    if (happening.kind === "event" && happening.isWithheld) {
+      await send();
+      count(tally, await withhold(sql, retag(JSON.stringify(happening.event), NO_TAG, tag)));
+    } else if (happening.kind === "event") {
       events.push(JSON.stringify(happening.event));
     } else {
       await send();
@@ -58,8 +83,13 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
   const tally: Tally = {};
   const queues = connections.map((): (() => Promise<void>)[] => []);
   let turn = 0;
-  for (const { tag, happenings } of deliveries) {
-    for (const happening of happenings) {
+  // What is withheld may come over another connection than its replay, so replays come last.
+  const last = ({ kind }: Happening) => kind === "replay";
+  const mixed = deliveries.flatMap(({ tag, happenings }) =>
+    happenings.map((happening) => ({ tag, happening })),
+  );
+  for (const late of [false, true]) {
+    for (const { tag, happening } of mixed.filter((one) => last(one.happening) === late)) {
       const lane = turn++ % connections.length;
       const sql = connections[lane] as Sql;
       queues[lane]?.push(async () => {
@@ -68,18 +98,22 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
           return;
         }
         const text = retag(JSON.stringify(happening.event), NO_TAG, tag);
+        if (happening.isWithheld) {
+          count(tally, await withhold(sql, text));
+          return;
+        }
         const [answer] = await sql<{ outcome: Received }[]>`
           select billing.receive_event(${text}::text::jsonb) as outcome
         `;
         if (answer) count(tally, answer.outcome);
       });
     }
+    await Promise.all(
+      queues.map(async (queue) => {
+        for (const send of queue.splice(0)) await send();
+      }),
+    );
   }
-  await Promise.all(
-    queues.map(async (queue) => {
-      for (const send of queue) await send();
-    }),
-  );
   return tally;
 }
 
@@ -98,7 +132,19 @@ async function happen(
 ): Promise<void> {
   if (happening.kind === "read") {
     const object = retag(JSON.stringify(happening.object), NO_TAG, tag);
+    // The same read with a key of the other mode before it is refused, and changes nothing.
+    await sql`select billing.apply_refresh(${object}::text::jsonb || '{"livemode": true}', to_timestamp(${happening.at}))`.catch(
+      (error: { code?: string }) => {
+        if (error.code !== "DU058") throw error;
+      },
+    );
     await sql`select billing.apply_refresh(${object}::text::jsonb, to_timestamp(${happening.at}))`;
+    return;
+  }
+  if (happening.kind === "replay") {
+    const event = retag(happening.id, NO_TAG, tag);
+    const [known] = await sql`select from billing.webhook_events where id = ${event}`;
+    if (known) await sql`select billing.replay_failed_webhook(${event})`;
     return;
   }
   const id = retag(happening.userId, NO_TAG, tag);

@@ -8,6 +8,10 @@ export function openDispute(account: Account, chargeId: string): void {
   const paid = account.get<Charge>(chargeId);
   if (paid.status !== "succeeded" || paid.amount_captured === 0) return;
   const id = account.id("du");
+  if (random.chance(0.15)) {
+    prevent(account, id, paid);
+    return;
+  }
   const isInquiry = random.chance(0.3);
   account.create(
     dispute({
@@ -32,6 +36,23 @@ export function openDispute(account: Account, chargeId: string): void {
   if (random.chance(0.6)) answer(account, id);
   account.pass();
   if (random.chance(0.7)) close(account, id);
+}
+
+/** The issuer is refunded out of the balance before it becomes a dispute, or the dispute is stopped and nothing moves. */
+function prevent(account: Account, id: string, paid: Charge): void {
+  account.create(
+    dispute({
+      id,
+      created: account.now,
+      amount: paid.amount,
+      charge: paid.id,
+      payment_intent: paid.payment_intent,
+      status: "prevented",
+      reason: "fraudulent",
+    }),
+    "charge.dispute.created",
+  );
+  if (account.random.chance(0.7)) moveMoney(account, id, "charge.dispute.funds_withdrawn");
 }
 
 function moveMoney(account: Account, id: string, type: string): void {
@@ -69,4 +90,22 @@ function close(account: Account, id: string): void {
     account.now += account.random.pick([0, 1]);
     moveMoney(account, id, "charge.dispute.funds_reinstated");
   }
+  if (end === "lost" && account.random.chance(0.4)) appeal(account, id);
+}
+
+/** The merchant appeals: the money stays away, unless the appeal is won. */
+function appeal(account: Account, id: string): void {
+  const { random } = account;
+  account.pass();
+  account.change(id, { status: "appeal_needs_response" }, "charge.dispute.updated");
+  if (random.chance(0.4)) return;
+  account.now += random.pick([1, 60]);
+  account.change(id, { status: "appeal_under_review" }, "charge.dispute.updated");
+  if (random.chance(0.4)) return;
+  account.now += random.pick([1, 60]);
+  const end = random.pick(["won", "lost"]);
+  account.change(id, { status: end }, null, "charge.dispute.closed");
+  if (end === "lost") return;
+  account.now += random.pick([0, 1]);
+  moveMoney(account, id, "charge.dispute.funds_reinstated");
 }

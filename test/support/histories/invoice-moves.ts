@@ -53,7 +53,7 @@ export function moveInvoice(account: Account, id: string): void {
 
 const movesOf: Record<string, ((account: Account, id: string) => void)[]> = {
   draft: [editInvoice, finalize, finalize, finalize, deleteDraft],
-  open: [pay, pay, fail, fail, fail, fail, remind, editInvoice, writeOff, makeVoid],
+  open: [pay, pay, fail, fail, fail, fail, remind, editInvoice, writeOff, makeVoid, settleWithoutMoney],
   uncollectible: [pay, makeVoid, editInvoice],
   paid: [editInvoice, refundInvoice],
 };
@@ -186,6 +186,30 @@ function fail(account: Account, id: string): void {
       { status: random.pick(["past_due", "past_due", "unpaid"]) },
       "customer.subscription.updated",
     );
+}
+
+/** A credit note or the customer's balance takes up all that is left: paid, and no money came. */
+function settleWithoutMoney(account: Account, id: string): void {
+  const open = account.get<Invoice>(id);
+  const byNote = account.random.chance(0.5);
+  account.change(
+    id,
+    {
+      status: "paid",
+      amount_due: byNote ? open.amount_due : 0,
+      amount_paid: 0,
+      amount_remaining: 0,
+      post_payment_credit_notes_amount: 0,
+      pre_payment_credit_notes_amount: byNote ? open.amount_due : 0,
+      starting_balance: byNote ? 0 : -open.amount_due,
+      ending_balance: 0,
+      auto_advance: false,
+      next_payment_attempt: null,
+      status_transitions: transitions(account, id, { paid_at: account.now }),
+    },
+    "invoice.updated",
+    ...account.random.shuffled(["invoice.paid", "invoice.payment_succeeded"]),
+  );
 }
 
 function remind(account: Account, id: string): void {

@@ -101,7 +101,8 @@ export async function play(
 
 async function readAsked(database: TestDatabase): Promise<Map<string, Set<string>>> {
   const rows = await database.sql<{ key: string }[]>`
-    select dedupe_key as key from billing.outbox where kind = 'refresh' and status = 'pending'
+    select dedupe_key as key from billing.outbox
+    where kind = 'refresh' and status = 'pending' and dedupe_key like 'refresh:%' -- not what was never seen
   `;
   const asked = new Map<string, Set<string>>();
   for (const { key } of rows) {

@@ -58,7 +58,8 @@ const tagOf = (attempt: number) => `e${attempt.toString(16).padStart(7, "0")}`;
 function describe(happening: Happening): string {
   if (happening.kind === "signUp") return `sign-up of ${happening.userId}`;
   if (happening.kind === "read") return `read of ${happening.object.id} at ${happening.at}`;
+  if (happening.kind === "replay") return `replay of ${happening.id}`;
   const { id, type, created, data } = happening.event;
   const previous = data.previous_attributes ? ` previous ${JSON.stringify(data.previous_attributes)}` : "";
-  return `${id} ${created} ${type} ${data.object.id}${previous}`;
+  return `${id} ${created} ${type} ${data.object.id}${previous}${happening.isWithheld ? " quarantined" : ""}`;
 }

@@ -174,6 +174,9 @@ function edit(account: Account, id: string, prices: string[]): null {
       }),
     () => set(leaving(account, now, !now.cancel_at_period_end)),
     () => account.flip(id, leaving(account, now, !now.cancel_at_period_end), "customer.subscription.updated"),
+    // Under flexible billing the portal sets a date and leaves cancel_at_period_end alone; a term is a date far away.
+    () => set(byDate(account, now, now.items.data[0]?.current_period_end)),
+    () => set(byDate(account, now, account.now + 12 * MONTH)),
     () => set({ metadata: { ...now.metadata, note: random.token(3) } }),
     () => set({ default_payment_method: account.id("pm") }),
     ...["applied", "applied", "expired", "expired"].map(
@@ -190,6 +193,13 @@ function leaving(account: Account, now: Subscription, leaves: boolean) {
     cancel_at: leaves ? (now.items.data[0]?.current_period_end ?? null) : null,
     canceled_at: leaves ? account.now : null,
   };
+}
+
+/** Sets the date on which it ends, or takes the date back where there is one. */
+function byDate(account: Account, now: Subscription, at: number | undefined) {
+  return now.cancel_at === null
+    ? { cancel_at: at ?? null, canceled_at: account.now }
+    : { cancel_at: null, canceled_at: null, cancel_at_period_end: false };
 }
 
 /** Ends a subscription at once. */

@@ -318,6 +318,13 @@ function contestsOf(account: Account, payment: string): (Refund | Dispute)[] {
     .filter((one) => (one.payment_intent ?? one.charge) === payment);
 }
 
+/** What a dispute's movements of money come to, by what its balance transactions say and nothing else. */
+function moneyAway({ balance_transactions: moved, status }: Dispute): Record<"disputed" | "lost", number> {
+  const away = moved.reduce((total, { amount }) => total - amount, 0);
+  const isLost = ["lost", "prevented", "appeal_needs_response", "appeal_under_review"].includes(status);
+  return { disputed: isLost ? 0 : away, lost: isLost ? away : 0 };
+}
+
 /** What a payment brought, what was taken of it again, and what to call that. */
 function amountsOf(account: Account, id: string, received: number, status: string): Row {
   const contests = contestsOf(account, id);
@@ -326,8 +333,9 @@ function amountsOf(account: Account, id: string, received: number, status: strin
       .filter((one) => one.object === kind && statuses.includes(String(one.status)))
       .reduce((total, { amount }) => total + amount, 0);
   const refunded = Math.min(sum("refund", "pending", "requires_action", "succeeded"), received);
-  const disputed = sum("dispute", "needs_response", "under_review");
-  const lost = sum("dispute", "lost");
+  const away = contests.flatMap((one) => (one.object === "dispute" ? [moneyAway(one as Dispute)] : []));
+  const disputed = away.reduce((total, one) => total + one.disputed, 0);
+  const lost = away.reduce((total, one) => total + one.lost, 0);
   let outcome = status === "canceled" || status === "failed" ? status : "pending";
   if (received > 0) outcome = "paid";
   if (refunded > 0) outcome = refunded === received ? "refunded" : "partially_refunded";
@@ -440,6 +448,8 @@ function disputeRow(account: Account, d: Dispute): Row {
     funds_withdrawn_at: firstTold(account, "charge.dispute.funds_withdrawn", d.id),
     funds_reinstated_at: firstTold(account, "charge.dispute.funds_reinstated", d.id),
     closed_at: firstTold(account, "charge.dispute.closed", d.id),
+    amount_disputed: moneyAway(d).disputed,
+    amount_lost: moneyAway(d).lost,
   };
 }
 
