@@ -34,7 +34,6 @@ comment on column billing.dunning_resumptions.finished_at is 'When it came to it
 comment on column billing.dunning_resumptions.note is 'Why it came to this status, where that needs saying.';
 
 create unique index a_payment_resumes_once on billing.dunning_resumptions (subscription, invoice) where status <> 'called_off';
-create index dunning_resumptions_by_customer on billing.dunning_resumptions (customer);
 
 alter table billing.dunning_resumptions enable row level security;
 create policy service_role_reads on billing.dunning_resumptions for select to service_role using (true);
