@@ -112,7 +112,7 @@ test.each<[string, string, (step: number) => object]>([
     expect(await database.sql`select event_id, error from billing.failed_webhooks`).toEqual([]);
     if (name !== "Pendulum") {
       const [row] =
-        await database.sql`select metadata from billing.subscriptions where id = ${`sub_Busy${name}`}`;
+        await database.sql`select metadata from billing.object_metadata where object_id = ${`sub_Busy${name}`}`;
       expect(row).toEqual(change(EVENTS));
     }
   },
