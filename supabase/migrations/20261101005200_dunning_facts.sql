@@ -336,7 +336,9 @@ begin
         min(v.currency) as currency,
         sum(v.amount_remaining)::bigint as amount
       from billing_private.overdue_invoices as v
-      join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      cross join lateral (
+        select x.case_id, x.known_at from billing.dunning_case_invoices as x where x.invoice = v.invoice offset 0
+      ) as k
       where v.customer = any (p_customers) and v.overdue_since <= p_now
       group by k.case_id
     ),
@@ -374,7 +376,8 @@ begin
         ) as is_warning_planned
       from cases as c
       join owed as o on o.case_id = c.id
-      left join billing.dunning_actions as d on d.case_id = c.id
+      -- By the index, case by case: a page of the daily run has hundreds of them, among all that ever was done.
+      left join lateral (select x.* from billing.dunning_actions as x where x.case_id = c.id offset 0) as d on true
       group by c.id
     ),
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
@@ -382,7 +385,7 @@ begin
     mails as materialized (
       select k.customer, k.currency, max(greatest(d.settled_at, d.decided_at)) as last_mail_at
       from billing.dunning_cases as k
-      join billing.dunning_actions as d on d.case_id = k.id
+      cross join lateral (select x.* from billing.dunning_actions as x where x.case_id = k.id offset 0) as d
       where k.customer = any (p_customers) and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
       group by k.customer, k.currency
     )
