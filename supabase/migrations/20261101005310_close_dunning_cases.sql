@@ -8,8 +8,9 @@ stable
 set search_path = ''
 as $$
   select coalesce(
+    -- The clock by which the end was decided may be ahead of Stripe's: that of the daily run's noon, or of a test clock.
     p_paused_at between (
-      select max(d.decided_at) - interval '5 minutes' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
+      select max(d.decided_at) - interval '24 hours' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
     ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
     false
   );
