@@ -17,6 +17,9 @@ begin
     -- It may have been redacted while its turn was waited for.
     select * into event from billing.webhook_events as e where e.id = p_event_id;
   end if;
+  -- Its handlers go by the time of their run: a debt that is learned of by a late replay has its whole ladder from then
+  -- on, and news of weeks ago is told to nobody.
+  event.received_at := greatest(event.received_at, p_now);
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
     -- It failed before settings said so: what may not come in by the front door may not come in by this one.

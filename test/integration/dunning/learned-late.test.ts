@@ -53,6 +53,26 @@ it("read from Stripe when it was 11 days overdue, it is ended no sooner than ten
   ]);
 });
 
+it("received but projected only weeks later, by a replay, it is counted from the replay", async () => {
+  const somebody = await newSubscriber(world);
+  // Whatever comes now is kept out, as in a project whose settings name the other mode.
+  await world.database.sql`update billing.settings set livemode = true`;
+  await world.breakCard(somebody);
+  await world.renew(somebody);
+  await world.passTime(new Date(world.now.getTime() + 11 * DAY));
+  await world.database.sql`update billing.settings set livemode = false`;
+  const replayed = world.now.getTime();
+  await world.database.sql`
+    select billing.replay_failed_webhook(f.event_id, ${world.now})
+    from billing.failed_webhooks as f join billing.webhook_events as e on e.id = f.event_id
+    where f.status = 'quarantined' order by e.created, e.id`;
+  await world.deliver();
+  expect((await ladderFrom(somebody.subscription))?.ladder_from.getTime()).toBe(replayed);
+  expect(mails(world, somebody)).toEqual([NOTICE]);
+  await days(world, 9);
+  expect((await world.stripe.subscriptions.retrieve(somebody.subscription)).status).not.toBe("canceled");
+});
+
 it("known before it was due, it is counted from its due date, however late the first run is", async () => {
   const somebody = await newSubscriber(world, {
     params: { collection_method: "send_invoice", days_until_due: 2 },
