@@ -57,4 +57,11 @@ export const soakRuns: readonly SoakRun[] = [
     count: 20,
     files: ["test/faults/bursts.test.ts"],
   },
+  {
+    name: "storms",
+    what: "seconds of each storm, in which everything writes at once",
+    variable: "DUEBASE_STORM_SECONDS",
+    count: 120,
+    files: ["test/faults/deadlocks.test.ts"],
+  },
 ];
