@@ -228,11 +228,11 @@ $$;
 comment on function billing_private.tiered_amount is
   'What a quantity costs in tiers (minor units), as Stripe counts: graduated adds up each tier that is reached, volume takes the tier the quantity is in; a flat amount is due once its tier applies, the first one''s even for nothing. Null where no tier holds the quantity, or none is known.';
 
-create function billing_private.price_amount(p_price billing.prices, p_quantity bigint, p_currency text)
+create function billing.price_amount(p_price billing.prices, p_quantity bigint, p_currency text)
 returns numeric
 language plpgsql
 immutable
--- Definer: the overviews are read by service_role, who has no way into this schema. It reads its arguments only.
+-- Definer: the overviews are read by service_role, who has no way into billing_private. It reads its arguments only.
 security definer
 set search_path = ''
 as $$
@@ -260,7 +260,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.price_amount is
+comment on function billing.price_amount is
   'What a quantity of a price costs per period in a currency, before discounts and tax (minor units, with fractions). Null where that cannot be told: metered, a price the buyer names, tiers or another currency''s amounts that Stripe was not asked for.';
 
-grant execute on function billing_private.price_amount(billing.prices, bigint, text) to service_role;
+grant execute on function billing.price_amount(billing.prices, bigint, text) to service_role;

@@ -137,9 +137,9 @@ begin
     return null;
   end if;
   select
-    sum(billing_private.price_amount(i.price, i.quantity, p_subscription ->> 'currency')) as amount,
+    sum(billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency')) as amount,
     bool_and(
-      billing_private.price_amount(i.price, i.quantity, p_subscription ->> 'currency') is not null
+      billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency') is not null
       -- Discounts and trial offers of single items: what they make of it is not told.
       and coalesce(nullif(i.item -> 'discounts', '[]'), 'null') = 'null'
       and coalesce(i.item -> 'current_trial', 'null') = 'null'

@@ -62,6 +62,7 @@ create table billing.dunning_case_invoices (
   case_id bigint not null references billing.dunning_cases (id),
   overdue_since timestamptz not null,
   known_at timestamptz not null,
+  currency text,
   amount_paid_before bigint not null default 0,
   constraint amount_paid_before_is_not_negative check (amount_paid_before >= 0)
 );
@@ -73,8 +74,9 @@ comment on column billing.dunning_case_invoices.case_id is 'The case (billing.du
 comment on column billing.dunning_case_invoices.overdue_since is 'First failed attempt, or due date (UTC), when it joined the case.';
 comment on column billing.dunning_case_invoices.known_at is
   'When this project first knew that it is, or will be, overdue (UTC): the event or the read that said so, or the person who had it dunned. Whoever is learned of late has the whole ladder.';
+comment on column billing.dunning_case_invoices.currency is 'Of the invoice.';
 comment on column billing.dunning_case_invoices.amount_paid_before is
-  'What had been paid of it when it joined the case, minor units: no money that dunning recovered.';
+  'What had been paid of it when it joined the case, minor units of currency: no money that dunning recovered.';
 
 create index dunning_case_invoices_by_case on billing.dunning_case_invoices (case_id);
 

@@ -78,8 +78,9 @@ begin
         p_now
       );
     end if;
-    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at, amount_paid_before)
-    select v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at), p_now), coalesce(i.amount_paid, 0)
+    insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at, currency, amount_paid_before)
+    select
+      v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at), p_now), v.currency, coalesce(i.amount_paid, 0)
     from billing_private.overdue_invoices as v
     join billing.invoices as i on i.id = v.invoice
     left join billing_private.known_debts as d on d.invoice = v.invoice

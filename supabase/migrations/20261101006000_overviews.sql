@@ -39,7 +39,7 @@ left join lateral (
   left join billing.products as y on y.id = i.product
   cross join lateral (
     select
-      billing_private.price_amount(p, i.quantity, s.currency)
+      billing.price_amount(p, i.quantity, s.currency)
       / greatest(coalesce((p.recurring ->> 'interval_count')::numeric, 1), 1)
       * case p.recurring ->> 'interval' when 'day' then 365.0 / 12 when 'week' then 52.0 / 12 when 'month' then 1 when 'year' then 1.0 / 12 end
       as monthly

@@ -54,6 +54,7 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
       "duebase-purge-outbox",
       "duebase-purge-usage",
       "duebase-retry",
+      "duebase-trial-reminders",
     ]);
   });
 

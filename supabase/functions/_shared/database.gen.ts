@@ -372,6 +372,7 @@ export type Database = {
         Row: {
           amount_paid_before: number;
           case_id: number;
+          currency: string | null;
           invoice: string;
           known_at: string;
           overdue_since: string;
@@ -380,6 +381,7 @@ export type Database = {
         Insert: {
           amount_paid_before?: number;
           case_id: number;
+          currency?: string | null;
           invoice: string;
           known_at: string;
           overdue_since: string;
@@ -387,6 +389,7 @@ export type Database = {
         Update: {
           amount_paid_before?: number;
           case_id?: number;
+          currency?: string | null;
           invoice?: string;
           known_at?: string;
           overdue_since?: string;
@@ -2190,6 +2193,17 @@ export type Database = {
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
+      };
+      price_amount: {
+        Args: {
+          p_currency: string;
+          p_price: Omit<
+            Database["billing"]["Tables"]["prices"]["Row"],
+            Database["billing"]["Tables"]["prices"]["ComputedFields"]
+          >;
+          p_quantity: number;
+        };
+        Returns: number;
       };
       read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };

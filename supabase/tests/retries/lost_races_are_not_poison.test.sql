@@ -1,13 +1,16 @@
 -- A serialization failure, a deadlock and a lock not had in time say nothing against the event: they do not bring it
 -- nearer to its end. Everything else does.
 begin;
-select plan(13);
+select plan(15);
 
 create schema app;
 create table app.failure (code text);
 insert into app.failure values ('40001');
 create function app.fail(p_event billing.webhook_events) returns void language plpgsql as $$
 begin
+  if (select f.code from app.failure as f) = 'slow' then
+    perform pg_sleep(30);
+  end if;
   raise exception 'lost' using errcode = (select f.code from app.failure as f);
 end;
 $$;
@@ -41,7 +44,12 @@ select ok(
 );
 
 update app.failure set code = '57014';
-select is(billing.retry_failed_webhooks('2026-11-03'), 1, 'a statement that ran out of time');
+select is(billing.retry_failed_webhooks('2026-11-03'), 1, 'a statement that somebody canceled');
+select is(pg_temp.attempts(), 0, 'does not count');
+update app.failure set code = 'slow';
+set local statement_timeout = '300ms';
+select is(billing.retry_failed_webhooks('2026-11-03 12:00:00Z'), 1, 'a statement whose time the event used up by itself');
+set local statement_timeout = 0;
 select is(pg_temp.attempts(), 1, 'counts');
 update app.failure set code = 'P0004';
 select is(billing.retry_failed_webhooks('2026-11-04'), 1, 'a failed assertion');

@@ -72,8 +72,8 @@ select results_eq(
   'old, open: a link and no money'
 );
 select results_eq(
-  $$ select * from billing_private.invoice_payment_links('{"status": "paid", "paid_out_of_band": true, "amount_paid": 1000, "payment_intent": "pi_1"}') $$,
-  $$ values ('pi_1', null::bigint) $$,
+  $$ select * from billing_private.invoice_payment_links('{"id": "in_1", "status": "paid", "paid": true, "paid_out_of_band": true, "amount_paid": 1000, "payment_intent": "pi_1"}') $$,
+  $$ values ('pi_1', null::bigint), ('in_1', 1000) $$,
   'old, paid out of band: that money did not come by the PaymentIntent'
 );
 select is_empty(

@@ -111,6 +111,7 @@ export const functions: Record<string, Audience> = {
   "billing.close_checkout(uuid, text)": "service",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.record_checkout(uuid, text, text, timestamp with time zone)": "service",
+  "billing.price_amount(billing.prices, bigint, text)": "service",
   "billing.read_app_addresses()": "service",
   "billing.receive_email_report(text, jsonb, timestamp with time zone)": "service",
   "billing.receive_event(jsonb, timestamp with time zone)": "service",
