@@ -104,6 +104,20 @@ create trigger duebase_links_customers
   after insert or update of email, email_confirmed_at on auth.users
   for each row execute function billing_private.tg_users__after_write();
 
+create function billing_private.audit_unlinked(p_customers text[], p_user_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.audit(
+    'customer.unlinked', 'system', c.id, c.id,
+    jsonb_build_object('user_id', null, 'former_user_id', p_user_id, 'reason', 'user_deleted'), now()
+  )
+  from unnest(p_customers) as c (id);
+$$;
+
+comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Waits for nobody.';
+
 create function billing_private.tg_users__on_delete()
 returns trigger
 language plpgsql
@@ -122,10 +136,7 @@ begin
       select c.customer_id from billing_private.customer_claims as c where c.claimed_user = old.id::text
     ));
     for known in update billing.customers as c set user_id = null where c.user_id = old.id returning c.id loop
-      perform billing_private.audit(
-        'customer.unlinked', 'system', known.id, known.id,
-        jsonb_build_object('user_id', null, 'former_user_id', old.id, 'reason', 'user_deleted'), now()
-      );
+      perform billing_private.audit_unlinked(array[known.id], old.id);
       perform billing_private.settle_purchases_of_customer(known.id, now());
     end loop;
     perform billing_private.save_entitlements(old.id, now());
@@ -136,10 +147,15 @@ begin
     perform billing_private.link_customer(known.id, now());
   end loop;
   return null;
--- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well.
+-- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
+-- whose they were is on record all the same.
 exception when others then
   raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
-  return case when tg_when = 'BEFORE' then old end;
+  if tg_when = 'BEFORE' then
+    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.user_id = old.id), old.id);
+    return old;
+  end if;
+  return null;
 end;
 $$;
 

@@ -6,6 +6,7 @@ import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { subscription } from "../../support/stripe/subscriptions.ts";
 import type { CheckoutSession } from "../../support/stripe/wire.ts";
+import { untilSomebodyWaits } from "../retries/handlers.ts";
 
 const NOW = 1_790_000_000;
 
@@ -198,6 +199,26 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBeNull();
     await database.signUp({ id: user });
     expect(await userOf(name)).toBe(user);
+  });
+
+  it("who leaves while an event of the customer waits for the account is on record all the same", async () => {
+    const user = await database.signUp();
+    const name = await deliver(database, [said.byCustomer(user)]);
+    const [event, account] = [database.connect(), database.connect({ role: "supabase_admin" })];
+    // Of the two that wait for each other, the deletion finds out first, and loses its turns.
+    await account`set deadlock_timeout = '300ms'`;
+    await event.unsafe(
+      `begin; select pg_advisory_xact_lock(hashtextextended('cus_${name}Ada', 7305)); set local lock_timeout = '5s'`,
+    );
+    const deleted = account`delete from auth.users where id = ${user}`.execute();
+    await untilSomebodyWaits(database);
+    await event`select from auth.users where id = ${user} for key share`;
+    await event`commit`;
+    await deleted;
+    expect(await userOf(name)).toBeNull();
+    expect(await auditOf(name, "customer.unlinked")).toEqual([
+      { actor: "system", detail: { user_id: null, former_user_id: user, reason: "user_deleted" } },
+    ]);
   });
 
   it("who leaves makes room for the next one who is named", async () => {
