@@ -12,6 +12,7 @@ create table billing.emails (
   from_address text not null,
   to_address text not null,
   reply_to text,
+  message_references text,
   locale text not null,
   subject text not null,
   html text not null,
@@ -41,6 +42,8 @@ comment on column billing.emails.template is 'Which email: payment-receipt, tria
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
 comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';
 comment on column billing.emails.reply_to is 'Where answers go.';
+comment on column billing.emails.message_references is
+  'Header References: one id for each overdue invoice it tells of, so that mail programs show all mails about an invoice as one conversation. Null: it stands by itself.';
 comment on column billing.emails.locale is 'Language it was written in (BCP 47).';
 comment on column billing.emails.subject is 'As sent; html and text too: each attempt sends the same bytes.';
 comment on column billing.emails.html is 'As sent.';

@@ -3,6 +3,38 @@
 -- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
 -- Reads: outbox, settings. Writes: emails, outbox. Called by: the deliver function.
 
+create function billing_private.email_references(p_effect billing.outbox, p_from text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  sender_domain constant text := coalesce(substring(p_from from '@([A-Za-z0-9.-]+)>?\s*$'), 'duebase.invalid');
+begin
+  if not p_effect.payload ->> 'template' = any (array[
+    'payment-failed-notice', 'payment-failed-urgent', 'payment-failed-final', 'payment-action-required', 'payment-recovered'
+  ]) then
+    return null;
+  end if;
+  return (
+    select string_agg(format('<%s@%s>', md5(told.invoice), sender_domain), ' ' order by told.invoice)
+    from (
+      select p_effect.payload ->> 'invoice' as invoice
+      union
+      select unnest(d.invoices) from billing.dunning_actions as d where d.outbox_id = p_effect.id
+      order by 1
+      -- A line of a header has room for 998 characters.
+      limit 8
+    ) as told
+    where told.invoice is not null
+  );
+end;
+$$;
+
+comment on function billing_private.email_references is
+  'Header References of a mail about overdue invoices: an id for each of them, the same in every mail about it, at the sender''s domain. Null for other mails.';
+
 create function billing.begin_emails(
   p_claim_id uuid, p_emails jsonb, p_default_sender text default null, p_now timestamptz default now()
 )
@@ -27,12 +59,12 @@ begin
   for update;
   perform billing_private.lock_effects(effects);
   insert into billing.emails as e (
-    outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, locale, subject, html, text,
+    outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
     batch_id, batch_position, status_at, created_at
   )
   select
     o.id, o.dedupe_key, o.payload ->> 'template', o.payload ->> 'customer',
-    coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)), r.address, nullif(btrim(s.email_reply_to), ''),
+    f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
     case when count(*) over () > 1 then fresh_batch end,
     case when count(*) over () > 1 then row_number() over (order by o.run_after, o.id) end,
@@ -41,6 +73,7 @@ begin
   join billing.outbox as o on o.id = (m.mail ->> 'id')::bigint and o.claim_id = p_claim_id
   cross join lateral billing_private.email_recipient(o) as r
   cross join billing.settings as s
+  cross join lateral (select coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)) as sender) as f
   where m.mail ? 'html' and r.obstacle is null
   on conflict (outbox_id) do nothing;
 

@@ -1,5 +1,6 @@
 import { getRequestListener } from "@hono/node-server";
 import type { GetEmailResponseSuccess } from "resend";
+import type { StoredEmail } from "./core/email.ts";
 import type { Bounce, EmailEventType } from "./core/fates.ts";
 import { Journal } from "./core/journal.ts";
 import { Ledger } from "./core/ledger.ts";
@@ -61,6 +62,8 @@ export interface Inbox {
   suppressions: Suppressions;
   /** Every email that was accepted, in order, as `GET /emails/:id` shows it. */
   emails(): GetEmailResponseSuccess[];
+  /** The headers and attachments an accepted email asked for, which `GET /emails/:id` does not show. */
+  enclosed(emailId: string): Pick<StoredEmail, "headers" | "attachments"> | undefined;
   /** Let something happen to an email: delivered late, bounced after all, complained of. */
   report(emailId: string, type: EmailEventType, bounce?: Bounce): LoggedEvent;
   /** Resolves when every mail is on the page and no event is queued, under way or waiting for its retry. */
@@ -140,6 +143,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
     keys,
     suppressions,
     emails: () => office.all().map((email) => email.shown),
+    enclosed: (emailId) => office.get(emailId),
     report: (emailId, type, bounce) => office.report(emailId, type, bounce),
     async settled() {
       await webhooks.drained();

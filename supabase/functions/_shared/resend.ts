@@ -14,6 +14,7 @@ export type Mail = {
   subject: string;
   html: string;
   text: string;
+  headers: Record<string, string>;
   tags: Record<string, string>;
 };
 
@@ -36,6 +37,9 @@ export type SendFailure = {
   status?: number;
   retryAfterSeconds?: number;
 };
+
+/** Keeps holiday notices from answering a mail: https://www.rfc-editor.org/rfc/rfc3834#section-5 */
+export const BY_NO_PERSON = { "Auto-Submitted": "auto-generated" };
 
 /** Resend takes no more mails in one request. */
 export const LARGEST_BATCH = 100;
@@ -120,6 +124,7 @@ function requestOf(mail: Mail) {
     subject: mail.subject,
     html: mail.html,
     text: mail.text,
+    headers: mail.headers,
     tags: Object.entries(mail.tags).map(([name, value]) => ({ name, value })),
   };
 }

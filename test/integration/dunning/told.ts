@@ -211,6 +211,16 @@ export class ToldDatabase {
     return rows.map(({ mail }) => mail);
   }
 
+  /** What came into the inbox, in order: template, headers, and what it says. */
+  received(): { template: string; headers: Record<string, string>; locale: string; text: string }[] {
+    return this.#inbox.emails().map(({ id, tags, subject, html, text }) => ({
+      template: tags?.find(({ name }) => name === "template")?.value ?? "",
+      headers: this.#inbox.enclosed(id)?.headers ?? {},
+      locale: html?.match(/<html[^>]* lang="([^"]+)"/)?.[1] ?? "",
+      text: `${subject}\n${text}`,
+    }));
+  }
+
   /** The plain text of the newest mail of a template. */
   async text(template: string): Promise<string> {
     const [row] = await this.database.sql<{ text: string }[]>`

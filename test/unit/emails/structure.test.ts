@@ -138,7 +138,7 @@ test("says who writes where images are off", () => {
   // A wide logo is bounded on both sides and fixed on none.
   expect(logo?.attributes.style).toMatch(/(^|;)height:auto;max-height:32px;width:auto;max-width:200px/);
   // Dark logos get a light plate in the dark, and the name on it must not be light as well.
-  expect(html).toMatch(/\.logo\{background-color:#ffffff!important;color:#1b1b1a!important/);
+  expect(html).toMatch(/\.logo\{background-color:#ffffff !important;color:#1b1b1a !important/);
 });
 
 test("a receipt of a thousand lines is not cut off either", () => {
@@ -165,4 +165,12 @@ test("a reminder of fifty invoices is not cut off either", () => {
   }));
   const { html } = renderStoredEmail("payment-failed-final", { ...props, invoices }, { brand });
   expect(Buffer.byteLength(html)).toBeLessThan(clippedByGmail);
+});
+
+test.each(all)("$name says important as Outlook, Orange, Yahoo and Gmail read it: lower case, behind a space", ({
+  html,
+}) => {
+  expect(html).toContain(" !important");
+  expect(html).not.toMatch(/[^ ]!\s*important/i);
+  expect(html.match(/!\s*important/gi)?.every((said) => said === "!important")).toBe(true);
 });

@@ -1,4 +1,5 @@
 import type { Effect, Failure } from "../../_shared/outbox.ts";
+import { BY_NO_PERSON } from "../../_shared/resend.ts";
 import { sendOnce } from "../../_shared/send-once.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
@@ -152,6 +153,7 @@ async function mail(effect: Effect, run: Run, mailTo: AlertMail): Promise<Failur
         subject,
         text,
         html: `<pre>${escapeHtml(text)}</pre>`,
+        headers: BY_NO_PERSON,
         tags: { template: "alert" },
       },
     ],

@@ -8,7 +8,7 @@ import type {
   KeptEmail,
   WrittenEmail,
 } from "../../_shared/outbox.ts";
-import { LARGEST_BATCH, type Mail, type SendResult } from "../../_shared/resend.ts";
+import { BY_NO_PERSON, LARGEST_BATCH, type Mail, type SendResult } from "../../_shared/resend.ts";
 import type { Run } from "../run.ts";
 
 type Brand = Parameters<typeof renderStoredEmail>[2]["brand"];
@@ -223,8 +223,13 @@ function mailOf(kept: KeptEmail): Mail {
     subject: kept.subject,
     html: kept.html,
     text: kept.text,
+    headers: headersOf(kept),
     tags: { duebase_email: kept.tag, template: kept.template },
   };
+}
+
+function headersOf({ message_references }: KeptEmail): Record<string, string> {
+  return { ...BY_NO_PERSON, ...(message_references === null ? {} : { References: message_references }) };
 }
 
 /** Of the request that a mail goes in. Resend takes keys of up to 256 characters. */
