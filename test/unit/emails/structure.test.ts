@@ -167,10 +167,11 @@ test("a reminder of fifty invoices is not cut off either", () => {
   expect(Buffer.byteLength(html)).toBeLessThan(clippedByGmail);
 });
 
-test.each(all)("$name says important as Outlook, Orange, Yahoo and Gmail read it: lower case, behind a space", ({
-  html,
-}) => {
-  expect(html).toContain(" !important");
-  expect(html).not.toMatch(/[^ ]!\s*important/i);
-  expect(html.match(/!\s*important/gi)?.every((said) => said === "!important")).toBe(true);
-});
+test.each(emails)(
+  "$name says important as Outlook, Orange, Yahoo and Gmail read it: lower case, behind a space",
+  ({ html }) => {
+    expect(html).toContain(" !important");
+    expect(html).not.toMatch(/[^ ]!\s*important/i);
+    expect(html.match(/!\s*important/gi)?.every((said) => said === "!important")).toBe(true);
+  },
+);
