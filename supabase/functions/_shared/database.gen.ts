@@ -717,6 +717,7 @@ export type Database = {
           id: number;
           key_generation: number;
           locale: string;
+          message_references: string | null;
           outbox_id: number;
           problem: string | null;
           reply_to: string | null;
@@ -744,6 +745,7 @@ export type Database = {
           id?: never;
           key_generation?: number;
           locale: string;
+          message_references?: string | null;
           outbox_id: number;
           problem?: string | null;
           reply_to?: string | null;
@@ -770,6 +772,7 @@ export type Database = {
           id?: never;
           key_generation?: number;
           locale?: string;
+          message_references?: string | null;
           outbox_id?: number;
           problem?: string | null;
           reply_to?: string | null;
@@ -1959,6 +1962,7 @@ export type Database = {
           id: number;
           key_generation: number;
           locale: string;
+          message_references: string | null;
           outbox_id: number;
           problem: string | null;
           reply_to: string | null;
