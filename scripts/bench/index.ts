@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { benchAcknowledgement } from "./acknowledge.ts";
 import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
+import { benchForgetting } from "./forget.ts";
 import { benchOutbox } from "./outbox.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchRowSecurity } from "./rls.ts";
@@ -13,6 +14,7 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   database: benchDatabase,
   outbox: benchOutbox,
   dunning: benchDunning,
+  forget: benchForgetting,
   rls: benchRowSecurity,
   acknowledge: benchAcknowledgement,
 };
