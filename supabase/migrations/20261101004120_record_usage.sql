@@ -148,6 +148,29 @@ $$;
 
 comment on function billing_private.refuse_usage is 'Raises DU011 where nothing allows the metric at all, else DU010 with what is left in DETAIL.';
 
+create function billing_private.lock_usage(p_user_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  locked bigint[];
+begin
+  loop
+    locked := array(
+      select u.id from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open order by u.id for update
+    );
+    -- Whoever was waited for may have closed a period and opened another one, which that statement could not see.
+    exit when not exists (
+      select from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open and u.id <> all (locked)
+    );
+  end loop;
+end;
+$$;
+
+comment on function billing_private.lock_usage is
+  'Takes the turn of a user''s usage until commit: their open periods, the ones included that open while it waits.';
+
 create function billing_private.count_usage(p_period billing.subscription_usage, p_quantity bigint)
 returns void
 language plpgsql
@@ -156,6 +179,10 @@ as $$
 begin
   if p_period.id is not null then
     update billing.subscription_usage as u set used = u.used + p_quantity where u.id = p_period.id;
+    if not found then
+      -- Of a subscription that began after the turn was taken, and changed again. The same key may be tried again.
+      raise serialization_failure using message = 'billing: the period of this usage has just changed';
+    end if;
   else
     insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     values (
@@ -208,7 +235,7 @@ begin
   perform billing_private.check_usage(user_id, metric, quantity, idempotency_key);
   -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
   -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
-  perform from billing.subscription_usage as u where u.user_id = record_usage.user_id and u.is_open order by u.id for update;
+  perform billing_private.lock_usage(user_id);
   if billing_private.is_recorded(user_id, metric, quantity, idempotency_key) then
     return billing_private.read_usage(user_id, metric, p_now);
   end if;

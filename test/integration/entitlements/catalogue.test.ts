@@ -115,7 +115,8 @@ describe("past what was paid for", () => {
     const rows = await database.sql<{ key: string; payload: unknown }[]>`
       select dedupe_key as key, payload from billing.outbox where kind = 'refresh' order by id
     `;
-    return rows.filter(({ key }) => key.includes(story.name));
+    // Of what was never seen besides, something is read at once; that is another matter.
+    return rows.filter(({ key }) => key.includes(story.name) && !key.startsWith("unseen:"));
   };
 
   it("access stays, and after an hour the subscription is read from Stripe, once a day for a week", async () => {

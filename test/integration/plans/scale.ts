@@ -22,19 +22,23 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', now()
     from generate_series(1, ${customers}) as n;
 
-    insert into billing.customers (id, user_id, email, created)
-    select 'cus_' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', to_timestamp(1700000000 + n)
+    insert into billing.customers (id, user_id, email, livemode, created)
+    select
+      'cus_' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', false, to_timestamp(1700000000 + n)
     from generate_series(1, ${customers}) as n;
 
     insert into billing_private.customer_claims (customer_id, source, claimed_user, as_of, object_id, is_waiting)
     select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'cus_' || n, n % 5000 = 0
     from generate_series(1, ${customers}) as n;
 
+    insert into billing_private.customer_accounts (customer_account, customer, is_adopted)
+    select 'acct_' || n, 'cus_' || n, true from generate_series(1, ${customers}) as n;
+
     insert into billing.products (id, name) select 'prod_' || n, 'Plan ' || n from generate_series(1, 2000) as n;
     insert into billing.prices (id, product) select 'price_' || n, 'prod_' || n % 2000 from generate_series(1, 20000) as n;
 
-    insert into billing.subscriptions (id, customer, status, cancel_at_period_end, created)
-    select 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'active', false, to_timestamp(1700000000 + n)
+    insert into billing.subscriptions (id, customer, status, cancel_at_period_end, livemode, created)
+    select 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'active', false, false, to_timestamp(1700000000 + n)
     from generate_series(1, 50000) as n;
     insert into billing.subscription_items (id, subscription, price, product)
     select 'si_' || n, 'sub_' || n, 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;

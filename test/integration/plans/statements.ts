@@ -170,6 +170,18 @@ export const hotStatements: Statement[] = [
     uses: ["refunds_pkey"],
   },
   {
+    what: "a refund's event that names its charge alone",
+    sql: receive("refund.updated", {
+      id: "re_4712",
+      object: "refund",
+      charge: "ch_4712",
+      amount: 100,
+      currency: "eur",
+      status: "succeeded",
+    }),
+    uses: ["payment_sources_by_object"],
+  },
+  {
     what: "a dispute's event",
     sql: receive("charge.dispute.closed", {
       id: "du_4711",
@@ -362,6 +374,7 @@ export const hotStatements: Statement[] = [
       "checkout_sessions_by_payment",
       "dunning_holds_by_customer",
       "emails_by_customer",
+      "customer_accounts_by_customer",
     ],
   },
   {

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Sql } from "postgres";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { renamedFixture } from "../../support/fixtures.ts";
 import { deliver } from "../../support/orders.ts";
 import { at, claimed, MONTH, NOW, plan, readUsage, recordUsage, rowsOf, subscribed } from "./metered.ts";
 
@@ -236,6 +238,37 @@ describe("many at once", () => {
     );
     expect(await rowsOf(database, name)).toMatchObject([{ used: 7 }]);
     await Promise.all(connections.map((sql) => sql.end()));
+  });
+
+  it("whoever waited for a renewal takes turns in the new period", async () => {
+    const { user, name } = await subscriber("1");
+    const [renewal, ...recorders] = Array.from({ length: 3 }, () => database.connect()) as [Sql, ...Sql[]];
+    const event = renamedFixture(
+      subscribed({ at: NOW + MONTH, items: [{ plan: "Pro", start: NOW + MONTH, end: NOW + 2 * MONTH }] }),
+      name,
+    );
+    await renewal`begin`;
+    await renewal`select billing.receive_event(${renewal.json(event as never)}, ${at(NOW + MONTH)})`;
+    const recordings = recorders.map(async (sql, index) => {
+      await sql`begin`;
+      const outcome = await refusalOf(
+        sql`select billing.record_usage(${user}, 'api_calls', 1, ${`k${index}`}, ${at(NOW + MONTH + 60)})`,
+      );
+      if (outcome.code === undefined) await sql`select pg_sleep(0.2)`;
+      await sql`commit`;
+      return outcome.code;
+    });
+    const areWaiting = async () => {
+      const waiting = await database.sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%record_usage%'
+      `;
+      return waiting.length === recorders.length;
+    };
+    await vi.waitUntil(areWaiting, { timeout: 10_000, interval: 20 });
+    await renewal`commit`;
+    expect((await Promise.all(recordings)).toSorted()).toEqual(["DU010", undefined]);
+    expect(await rowsOf(database, name)).toMatchObject([{ used: 1 }]);
+    await Promise.all([renewal, ...recorders].map((sql) => sql.end()));
   });
 
   it("no recording is lost while renewals and new plans arrive", async () => {
