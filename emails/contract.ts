@@ -27,6 +27,8 @@ export interface Brand {
   postalAddress?: string | null;
   /** IANA name in which dates are given; UTC without it. */
   timeZone?: string | null;
+  /** BCP 47: for whoever speaks no language of ours, and the region of whoever names none. "en" without it. */
+  defaultLocale?: string | null;
 }
 
 /** Stripe's payment method, as little of it as a person needs to recognise it. */
@@ -253,7 +255,7 @@ export type EmailName = keyof EmailProps;
 
 export interface RenderOptions {
   brand: Brand;
-  /** Stripe's `customer.preferred_locales`, best first. English where none of them is spoken. */
+  /** Stripe's `customer.preferred_locales`, best first. The brand's `defaultLocale` where none of them is spoken. */
   locales?: readonly string[] | null;
 }
 
@@ -262,7 +264,7 @@ export interface RenderedEmail {
   /** A whole document, doctype included. */
   html: string;
   text: string;
-  /** The locale the email was written in: one of the customer's, or "en". */
+  /** The locale the email was written in: see `chooseLocale`. */
   locale: string;
 }
 

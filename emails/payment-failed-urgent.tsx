@@ -42,7 +42,7 @@ export default function PaymentFailedUrgent(props: Addressed<PaymentFailedProps>
       <Note>
         {sentences(
           props.nextPaymentAttempt ? nextAttempt(date(props.nextPaymentAttempt)) : null,
-          isPayment ? urgent.note : null,
+          isPayment ? urgent.note[voice.mayBeCard(props.paymentMethod) ? "card" : "other"] : null,
         )}
       </Note>
     </Layout>

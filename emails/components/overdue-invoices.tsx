@@ -40,7 +40,7 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
           detail: (
             <>
               {words.paymentFailed.since(date(invoice.overdueSince))}
-              {invoice.hostedInvoiceUrl || invoice.invoiceNumber ? " · " : ""}
+              {invoice.hostedInvoiceUrl || invoice.invoiceNumber ? "\u00a0· " : ""}
               {invoiceLink(invoice, voice)}
             </>
           ),

@@ -178,7 +178,10 @@ export const de: Language = {
         })[kind],
       deadline: (owed) =>
         `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.endsOn}. Bitte bezahlen Sie bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
-      note: "Meistens hilft eine neue Karte oder ein kurzer Anruf bei der Bank.",
+      note: {
+        card: "Meistens hilft eine neue Karte oder ein kurzer Anruf bei der Bank.",
+        other: "Meistens hilft eine andere Zahlungsmethode oder ein kurzer Anruf bei der Bank.",
+      },
     },
     final: {
       status: "Letzte Erinnerung",
@@ -322,7 +325,7 @@ export const de: Language = {
       open: {
         requested: "Wann es weitergeht, bestimmen Sie.",
         missing_payment_method: "Mit einer Zahlungsmethode läuft es weiter.",
-        nonpayment: "Sobald die offene Zahlung beglichen ist, läuft es weiter.",
+        nonpayment: "Sobald die Zahlung eingegangen ist, läuft es weiter.",
         other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
       },
     },
@@ -340,13 +343,13 @@ export const de: Language = {
       requested: "Auf Ihrer Abrechnungsseite können Sie es jederzeit früher fortsetzen.",
       missing_payment_method:
         "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
-      nonpayment: "Sobald die offene Zahlung beglichen ist, läuft es weiter.",
+      nonpayment: "Sobald die Zahlung eingegangen ist, läuft es weiter.",
       other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
     },
     action: {
       requested: "Abonnement verwalten",
       missing_payment_method: "Zahlungsmethode hinterlegen",
-      nonpayment: "Zahlung begleichen",
+      nonpayment: "Jetzt bezahlen",
       other: "Abonnement verwalten",
     },
   },
@@ -385,7 +388,7 @@ export const de: Language = {
       adjustment: "Sonstige Anpassungen",
       total: "Gesamt",
       creditNotes: "Vorab gutgeschrieben",
-      carriedOver: "Übertrag von früher",
+      carriedOver: "Übertrag aus früheren Rechnungen",
       carriedForward: "Übertrag auf die nächste Rechnung",
       creditUsed: "Verrechnetes Guthaben",
       creditAdded: "Ihrem Guthaben hinzugefügt",

@@ -188,15 +188,15 @@ export const en = {
       "Your subscription is already set to end, and that stays as it is. This is only about the time before that.",
     continues: "Everything keeps working in the meantime.",
     nextAttempt: (date: string) =>
-      `We’ll try again by ourselves on ${date}. You don’t have to wait for that.`,
+      `We’ll try again automatically on ${date}, but you don’t have to wait for that.`,
     /** Only what the customer can act on; a lost or blocked card is for the bank to tell. */
     declines: {
       expired: "The card has expired.",
       funds: "The bank reported that there wasn’t enough money available.",
       limit: "The bank reported that the card’s limit was reached.",
-      details: "The bank didn’t recognise the card details.",
+      details: "The bank didn’t recognize the card details.",
       authentication: "The bank wants you to confirm the payment.",
-      temporary: "The bank reported a temporary problem, which often passes by itself.",
+      temporary: "The bank reported a temporary problem. These often go away on their own.",
     },
     newCardDeclined: (method: string) =>
       `You have given us a new payment method since (${method}), and it was declined as well.`,
@@ -206,19 +206,19 @@ export const en = {
         ({
           payment: `Your payment of ${amount} for ${product} didn’t go through`,
           invoice: `Your invoice of ${amount} for ${product} is due`,
-          several: `Open payments to ${app}: ${amount}`,
+          several: `Your payments to ${app} are overdue: ${amount}`,
         })[kind],
       title: (kind: Overdue) =>
         ({
           payment: "Your payment didn’t go through",
           invoice: "Your invoice is due",
-          several: "Some of your payments are open",
+          several: "Some of your payments are overdue",
         })[kind],
       preview: "This happens, and it usually takes a minute to put right.",
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `We tried to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}, and it didn’t work.`,
-          invoice: `The invoice over ${amount} for ${product} has reached its due date, and we haven’t seen a payment yet. If you have just paid, please ignore this email.`,
+          invoice: `Your invoice of ${amount} for ${product} has reached its due date, and we haven’t seen a payment yet. If you have just paid, please ignore this email.`,
           several: `The payments below, ${amount} in all, didn’t go through or haven’t reached us yet.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
@@ -233,19 +233,22 @@ export const en = {
       title: (amount: string) => `${amount} is still unpaid`,
       preview: ({ deadline }: Owed) =>
         deadline === undefined
-          ? "Please take a moment to settle it."
+          ? "Please take a moment to pay it."
           : `Please pay by ${deadline.payBy} to keep your subscription.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
-          payment: `The payment of ${amount} for ${product} is still open. ${method === undefined ? "We have not been able to collect it." : `Charging your ${method} hasn’t worked so far.`}`,
-          invoice: `The invoice over ${amount} for ${product} is past its due date and still open.`,
-          several: `The payments below, ${amount} in all, are still open.`,
+          payment: `Your payment of ${amount} for ${product} is still due. ${method === undefined ? "We have not been able to collect it." : `Charging your ${method} hasn’t worked so far.`}`,
+          invoice: `Your invoice of ${amount} for ${product} is past its due date and still unpaid.`,
+          several: `The payments below, ${amount} in all, are still due.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
         owed.deadline.action === "pause"
           ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`
           : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
-      note: "A new card, or a short call to the bank, usually solves this.",
+      note: {
+        card: "A new card, or a short call to the bank, usually solves this.",
+        other: "Another payment method, or a short call to the bank, usually solves this.",
+      },
     },
     final: {
       status: "Final notice",
@@ -265,13 +268,13 @@ export const en = {
       },
       preview: ({ amount, deadline }: Owed) =>
         deadline === undefined
-          ? `A payment of ${amount} is all it takes to settle this.`
+          ? `A payment of ${amount} is all it takes.`
           : `A payment of ${amount} by ${deadline.payBy} keeps it going.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `We still haven’t been able to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}.`,
-          invoice: `The invoice over ${amount} for ${product} is still open.`,
-          several: `The payments below, ${amount} in all, are still open.`,
+          invoice: `Your invoice of ${amount} for ${product} is still unpaid.`,
+          several: `The payments below, ${amount} in all, are still due.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) => {
         const { kind, deadline } = owed;
@@ -332,7 +335,7 @@ export const en = {
       nonpayment: (product: string) => `Your ${product} subscription has ended, as it was not paid`,
       payment_failed: (product: string) => `Your ${product} subscription has ended, as it was not paid`,
       payment_disputed: (product: string) => `Your ${product} subscription has ended`,
-      term_ended: (product: string) => `Your ${product} subscription has come to its agreed end`,
+      term_ended: (product: string) => `Your ${product} subscription has reached its agreed end`,
     },
     title: {
       requested: "Your subscription has been canceled",
@@ -340,7 +343,7 @@ export const en = {
       nonpayment: "Your subscription has ended",
       payment_failed: "Your subscription has ended",
       payment_disputed: "Your subscription has ended",
-      term_ended: "Your subscription has come to its end",
+      term_ended: "Your subscription has reached its end",
     },
     preview: {
       requested: "This is your confirmation. There is nothing else to do.",
@@ -348,7 +351,7 @@ export const en = {
       nonpayment: "You are welcome back at any time.",
       payment_failed: "You are welcome back at any time.",
       payment_disputed: "A payment for it was disputed at your bank.",
-      term_ended: "It ran for the time that was agreed.",
+      term_ended: "It ran for the agreed term.",
     },
     body: {
       requested: (product: string, date: string) =>
@@ -362,11 +365,11 @@ export const en = {
       payment_disputed: (product: string, date: string) =>
         `A payment for your ${product} subscription was disputed at your bank. The subscription ended on ${date} and won’t be renewed.`,
       term_ended: (product: string, date: string) =>
-        `Your ${product} subscription was made for a fixed time. It ended on ${date}, as agreed, and won’t be renewed.`,
+        `Your ${product} subscription was for a fixed term. It ended on ${date}, as agreed, and won’t be renewed.`,
     },
-    openInvoice: (amount: string) => `An invoice over ${amount} is still open and can be paid online.`,
+    openInvoice: (amount: string) => `An invoice of ${amount} is still unpaid and can be paid online.`,
     note: {
-      requested: "Thank you for having been with us. You are welcome back at any time.",
+      requested: "Thank you for being with us. You are welcome back at any time.",
       at_period_end:
         "Changed your mind? Until then you can keep your subscription with one click on your billing page.",
       nonpayment: "If you’d like to come back, you can subscribe again on your billing page at any time.",
@@ -382,7 +385,7 @@ export const en = {
       payment_disputed: "Subscribe again",
       term_ended: "Subscribe again",
     },
-    payOpenInvoice: "Pay open invoice",
+    payOpenInvoice: "Pay invoice",
   },
 
   subscriptionPaused: {
@@ -393,8 +396,8 @@ export const en = {
       until: (date: string) => `It continues on ${date}.`,
       open: {
         requested: "You decide when it continues.",
-        missing_payment_method: "It continues with a payment method.",
-        nonpayment: "It continues as soon as the open payment is settled.",
+        missing_payment_method: "Add a payment method, and it continues.",
+        nonpayment: "It continues as soon as the payment is made.",
         other: "Your billing page shows how it continues.",
       },
     },
@@ -404,20 +407,20 @@ export const en = {
       missing_payment_method: (product: string, date: string) =>
         `Your ${product} subscription has been paused since ${date}, because there is no payment method for it. While it is paused, you won’t be charged.`,
       nonpayment: (product: string, date: string) =>
-        `Your ${product} subscription has been paused since ${date}, because a payment is still open.`,
+        `Your ${product} subscription has been paused since ${date}, because a payment is still due.`,
       other: (product: string, date: string) => `Your ${product} subscription has been paused since ${date}.`,
     },
-    until: (date: string) => `It continues by itself on ${date}.`,
+    until: (date: string) => `It continues automatically on ${date}.`,
     note: {
       requested: "You can continue earlier on your billing page at any time.",
       missing_payment_method: "Add a payment method, and it continues where it left off.",
-      nonpayment: "It continues as soon as the open payment is settled.",
+      nonpayment: "It continues as soon as the payment is made.",
       other: "Your billing page shows how it continues.",
     },
     action: {
       requested: "Manage subscription",
       missing_payment_method: "Add payment method",
-      nonpayment: "Settle payment",
+      nonpayment: "Pay now",
       other: "Manage subscription",
     },
   },
@@ -451,12 +454,12 @@ export const en = {
     parts: {
       subtotal: "Subtotal",
       discount: "Discount",
-      billingCredits: "Credits for usage",
+      billingCredits: "Usage credits",
       shipping: "Shipping",
       adjustment: "Other adjustments",
       total: "Total",
       creditNotes: "Credited before payment",
-      carriedOver: "Carried over from before",
+      carriedOver: "Carried over from earlier",
       carriedForward: "Carried over to the next invoice",
       creditUsed: "Credit used",
       creditAdded: "Added to your credit",
@@ -485,11 +488,11 @@ export const en = {
     subject: ({ method, expires }: { method: string; label: string; expires: string }) =>
       `Your ${method} expires in ${expires}`,
     title: "Your card is about to expire",
-    preview: "Add its successor now, and nothing is interrupted.",
+    preview: "Add your new card now, and nothing is interrupted.",
     body: ({ method, expires, product }: { method: string; expires: string; product: string }) =>
-      `The ${method} that pays for ${product} is valid until the end of ${expires}. If you already have its successor, please add it so that nothing is interrupted.`,
+      `The ${method} that pays for ${product} is valid until the end of ${expires}. If you already have a new card, please add it so that nothing is interrupted.`,
     nextPayment: (date: string) => `The next payment is due on ${date}.`,
-    note: "Some banks pass the new details on by themselves. Then there is nothing for you to do.",
+    note: "Some banks send us the new details automatically. Then there is nothing you need to do.",
   },
 };
 

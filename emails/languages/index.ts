@@ -1,22 +1,35 @@
-import { de } from "./de.ts";
+import { languages } from "./all.gen.ts";
 import { en, type Language } from "./en.ts";
 
+/** The languages emails are written in: every file here that is named for one. */
+export { languages } from "./all.gen.ts";
 export type { Language } from "./en.ts";
 
-/** The languages emails are written in. To add one, write it beside these and name it here. */
-export const languages: readonly Language[] = [en, de];
-
 /**
- * The locale an email is written in: the first of the customer's locales whose language we have, with their
- * region kept for dates and amounts ("de-AT"); English where we have none of them.
+ * The locale an email is written in: the first of the customer's locales whose language we have, with their region
+ * kept for dates and amounts ("de-AT"). One without a region takes that of the project's locale, if the language is the
+ * same. The project's locale where we have none of theirs; if that is American English, without American dates.
  */
-export function chooseLocale(preferred: readonly string[] | null | undefined): string {
-  for (const tag of preferred ?? []) {
-    const locale = canonical(tag);
-    if (locale && spoken(locale)) return locale;
+export function chooseLocale(
+  preferred: readonly string[] | null | undefined,
+  projects?: string | null,
+): string {
+  const own = canonical(projects ?? "");
+  const fallback = own && spoken(own) ? own : en.code;
+  const locales = (preferred ?? []).flatMap((tag) => canonical(tag) ?? []);
+  const found = locales.find(spoken);
+  if (found) {
+    const isBare = !found.includes("-");
+    return isBare && new Intl.Locale(fallback).language === found ? fallback : found;
   }
-  return en.code;
+  const isForeign = locales.some((tag) => new Intl.Locale(tag).region !== "US");
+  return isForeign && american.has(fallback) ? worldEnglish : fallback;
 }
+
+/** English that says November 26. Stripe's "en" is it as well: its other Englishes have a region. */
+const american = new Set(["en", "en-US"]);
+/** English of no country: 26 November. */
+const worldEnglish = "en-001";
 
 /** The language a locale returned by `chooseLocale` is written in. */
 export function languageOf(locale: string): Language {

@@ -34,10 +34,23 @@ export function formatMoney(amount: MinorUnits, currency: string, locale: string
   const known = knownLocale(locale);
   const code = currency.toUpperCase();
   try {
-    return new Intl.NumberFormat(known, { style: "currency", currency: code, ...decimals }).format(value);
+    return alike(
+      new Intl.NumberFormat(known, { style: "currency", currency: code, ...decimals }).format(value),
+    );
   } catch {
-    return `${new Intl.NumberFormat(known, decimals).format(value)} ${code}`.trim();
+    return alike(`${new Intl.NumberFormat(known, decimals).format(value)} ${code}`.trim());
   }
+}
+
+/** "1,234.5": at most three decimals, as many as there are. */
+export function formatNumber(value: number, locale: string): string {
+  return alike(new Intl.NumberFormat(knownLocale(locale), { maximumFractionDigits: 3 }).format(value));
+}
+
+/** "7.5%" of 7.5; at most four decimals, as tax rates have them. */
+export function formatPercent(rate: number, locale: string): string {
+  const options = { style: "percent", maximumFractionDigits: 4 } as const;
+  return alike(new Intl.NumberFormat(knownLocale(locale), options).format(rate / 100));
 }
 
 /** Adds amounts of one currency without losing a unit. */
@@ -59,16 +72,13 @@ export function formatPeriod(
 ): string {
   const [start, end] = [moment(from), moment(to)];
   const format = dateFormat("medium", locale, timeZone);
-  // Some locales set thin spaces around the dash, which several mail clients draw as boxes.
-  const period = (end < start ? format.format(start) : format.formatRange(start, end)).replace(
-    /\u2009/g,
-    " ",
-  );
+  const period = end < start ? format.format(start) : format.formatRange(start, end);
   // It may be broken behind its dash only.
+  // Node and Deno disagree on the spaces beside it, and several mail clients draw thin ones as boxes.
   return period
-    .split(/(?<=[–-]) /)
+    .split(/\s*–\s*/)
     .map(unbroken)
-    .join(" ");
+    .join("\u00a0– ");
 }
 
 /** "August 2027", for a card that is valid until its end; month from 1 to 12. */
@@ -76,6 +86,9 @@ export function formatMonth(year: number, month: number, locale: string): string
   const options = { year: "numeric", month: "long", calendar: "gregory", timeZone: "UTC" } as const;
   return unbroken(new Intl.DateTimeFormat(knownLocale(locale), options).format(Date.UTC(year, month - 1, 1)));
 }
+
+/** Node and Deno carry different tables: Swiss thousands are set apart by a straight mark in one, a curly in the other. */
+const alike = (text: string) => text.replaceAll("'", "\u2019");
 
 const unbroken = (text: string) => text.replaceAll(" ", "\u00a0");
 

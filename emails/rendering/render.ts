@@ -35,12 +35,10 @@ export function renderEmail<Name extends EmailName>(
     throw new EmailError("unknown_template", { template: name, problem: "there is no such template" });
   }
   const template = templates[name];
-  const locale = chooseLocale(locales);
-  const addressed = {
-    ...checked("invalid_props", name, schemas[name], props),
-    brand: checked("invalid_brand", name, brandSchema, brand),
-    locale,
-  };
+  const checkedProps = checked("invalid_props", name, schemas[name], props);
+  const checkedBrand = checked("invalid_brand", name, brandSchema, brand);
+  const locale = chooseLocale(locales, checkedBrand.defaultLocale);
+  const addressed = { ...checkedProps, brand: checkedBrand, locale };
   const html = doctype + renderToStaticMarkup(createElement(() => template.Body(addressed)));
   const subject = shorten(template.subject(addressed).replace(/\s+/g, " ").trim(), longestSubject);
   return { subject, html, text: toPlainText(html), locale };

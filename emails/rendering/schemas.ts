@@ -232,4 +232,5 @@ export const brandSchema: z.ZodType<Brand> = z.strictObject({
     ),
   ),
   timeZone: absent(z.string()),
+  defaultLocale: absent(code),
 });

@@ -1,6 +1,14 @@
 import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "../contract.ts";
 import { type Language, languageOf } from "../languages/index.ts";
-import { formatDate, formatMoney, formatMonth, formatPeriod, parseTimestamp } from "./format.ts";
+import {
+  formatDate,
+  formatMoney,
+  formatMonth,
+  formatNumber,
+  formatPercent,
+  formatPeriod,
+  parseTimestamp,
+} from "./format.ts";
 import { describeMethod } from "./payment-method.ts";
 
 /** Who speaks, and to whom: handed to every template beside its own props. */
@@ -57,9 +65,8 @@ export function speak({ brand, locale }: Setting): Voice {
     utcDay: (at, daysBefore = 0) => formatDate(before(at, daysBefore), locale, "UTC"),
     period: (from, to) => formatPeriod(from, to, locale, brand.timeZone),
     month: (card) => formatMonth(card.expYear, card.expMonth, locale),
-    number: (value) => new Intl.NumberFormat(locale).format(value),
-    percent: (rate) =>
-      new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 4 }).format(rate / 100),
+    number: (value) => formatNumber(value, locale),
+    percent: (rate) => formatPercent(rate, locale),
     price: ({ amount, currency, interval, intervalCount, plusTax }) => {
       const price = words.common.price({ amount: money(amount, currency), interval, count: intervalCount });
       return plusTax ? words.common.plusTax(price) : price;

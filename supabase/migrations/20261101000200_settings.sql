@@ -3,7 +3,7 @@
 
 create table billing.settings (
   id boolean primary key default true,
-  app_name text not null default 'Your app',
+  app_name text not null default 'Example App',
   app_url text not null default 'http://localhost:3000',
   livemode boolean not null default false,
   stripe_account text,
@@ -21,6 +21,7 @@ create table billing.settings (
   support_email text,
   postal_address text,
   time_zone text,
+  default_locale text not null default 'en',
   dunning_hour smallint not null default 9,
   trial_reminder_days smallint not null default 3,
   adopted_at timestamptz,
@@ -30,6 +31,7 @@ create table billing.settings (
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
+  constraint default_locale_is_a_language_tag check (default_locale ~ '^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$'),
   constraint emails_off_names_emails check (emails_off <@ array[
     'trial-ending', 'trial-ended-without-card', 'payment-failed-notice', 'payment-failed-urgent', 'payment-failed-final',
     'payment-action-required', 'payment-recovered', 'subscription-canceled', 'subscription-paused', 'subscription-resumed',
@@ -49,7 +51,7 @@ comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
 comment on column billing.settings.trust_client_reference_id is
   'Whose word client_reference_id of a checkout session is, where no metadata names a user. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so claim to be anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what was claimed and is not followed is in billing.owner_hints.';
-comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. Null: the EMAIL_FROM of the Edge Functions.';
+comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
@@ -67,6 +69,8 @@ comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
 comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
+comment on column billing.settings.default_locale is
+  'Language and region (BCP 47: en-IE, de-AT) of emails to customers of whom Stripe knows no language that emails are written in; its region also holds for a customer whose language is the same and names none. en alone is American English, as at Stripe.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;

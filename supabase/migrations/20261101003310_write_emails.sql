@@ -10,7 +10,8 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
-    'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone
+    'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone,
+    'defaultLocale', s.default_locale
   )
   from billing.settings as s;
 $$;

@@ -3,6 +3,22 @@
 -- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
 -- Reads: outbox, settings. Writes: emails, outbox. Called by: the deliver function.
 
+create function billing_private.named_sender(p_sender text, p_app_name text)
+returns text
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select case
+    when p_sender ~ '^[^\s<>@]+@[^\s<>@]+$'
+    then coalesce(nullif(btrim(regexp_replace(p_app_name, '[][<>()"\\,;:@[:cntrl:][:space:]]+', ' ', 'g')), '') || ' <' || p_sender || '>', p_sender)
+    else p_sender
+  end;
+$$;
+
+comment on function billing_private.named_sender is
+  'A sender as it is written into a mail: a bare address gets the application''s name, without the characters that would need quoting.';
+
 create function billing_private.email_references(p_effect billing.outbox, p_from text)
 returns text
 language plpgsql
@@ -73,7 +89,9 @@ begin
   join billing.outbox as o on o.id = (m.mail ->> 'id')::bigint and o.claim_id = p_claim_id
   cross join lateral billing_private.email_recipient(o) as r
   cross join billing.settings as s
-  cross join lateral (select coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)) as sender) as f
+  cross join lateral (
+    select billing_private.named_sender(coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)), s.app_name) as sender
+  ) as f
   where m.mail ? 'html' and r.obstacle is null
   on conflict (outbox_id) do nothing;
 

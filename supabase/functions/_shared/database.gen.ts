@@ -1491,6 +1491,7 @@ export type Database = {
           billing_url: string | null;
           brand_color: string | null;
           checkout_prices: string[] | null;
+          default_locale: string;
           dunning_hour: number;
           email_from: string | null;
           email_reply_to: string | null;
@@ -1516,6 +1517,7 @@ export type Database = {
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
+          default_locale?: string;
           dunning_hour?: number;
           email_from?: string | null;
           email_reply_to?: string | null;
@@ -1540,6 +1542,7 @@ export type Database = {
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
+          default_locale?: string;
           dunning_hour?: number;
           email_from?: string | null;
           email_reply_to?: string | null;

@@ -38,7 +38,7 @@ export type SessionEnvironment = ProjectEnvironment & {
 };
 
 /** Locally, where no domain is verified and no mail leaves. */
-const LOCAL_SENDER = "Your app <billing@example.com>";
+const LOCAL_SENDER = "billing@example.com";
 
 /** Both name the same thing: the platform sets the first, projects from before 2026 only the last. */
 const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"];

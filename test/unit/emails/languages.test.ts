@@ -1,3 +1,5 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { EmailName } from "../../../emails/contract.ts";
 import { chooseLocale, languageOf, languages } from "../../../emails/languages/index.ts";
@@ -8,7 +10,8 @@ describe("the language of an email", () => {
     [["de"], "de"],
     [["de-AT", "en"], "de-AT"],
     [["fr", "de-CH", "en"], "de-CH"],
-    [["fr", "ja"], "en"],
+    [["fr", "ja"], "en-001"],
+    [["es-US"], "en"],
     [["en-GB"], "en-GB"],
     [["de_DE"], "de-DE"],
     [["DE-at"], "de-AT"],
@@ -29,8 +32,31 @@ describe("the language of an email", () => {
     expect(at("de-AT")).toContain("Betrag: € 49,00");
   });
 
-  test("is English in full where the customer's is not spoken, dates included", () => {
-    expect(render("payment-recovered", {}, "ja").html).toBe(render("payment-recovered", {}, "en").html);
+  test("is English in full where the customer's is not spoken, but without American dates", () => {
+    const said = render("payment-recovered", {}, "ja");
+    expect(said.locale).toBe("en-001");
+    expect(said.subject).toBe(render("payment-recovered", {}, "en").subject);
+    expect(said.text).toContain("Paid on: 28 November 2026");
+  });
+
+  test.each([
+    // Nobody knows theirs: the project's.
+    [[], "en-IE", "en-IE"],
+    [null, "de-AT", "de-AT"],
+    [["fr"], "de", "de"],
+    [["fr"], "en-GB", "en-GB"],
+    [["fr-CA"], "en-US", "en-001"],
+    [[], "en-US", "en-US"],
+    // Theirs without a region: the project's, of the same language.
+    [["en"], "en-IE", "en-IE"],
+    [["de"], "de-CH", "de-CH"],
+    [["de"], "en-IE", "de"],
+    [["en-AU"], "en-IE", "en-AU"],
+    // A project's that is not spoken, or none.
+    [[], "fr-FR", "en"],
+    [[], "not a locale", "en"],
+  ])("for a customer who prefers %j of a project in %s is %s", (preferred, projects, locale) => {
+    expect(chooseLocale(preferred, projects)).toBe(locale);
   });
 
   test("is known by a code that Intl knows as well", () => {
@@ -39,6 +65,12 @@ describe("the language of an email", () => {
       expect(languageOf(code).code).toBe(code);
     }
   });
+});
+
+test("every file beside the languages that is named for one is a language, under its own name", async () => {
+  const folder = join(import.meta.dirname, "..", "..", "..", "emails", "languages");
+  const files = (await readdir(folder)).filter((file) => file !== "index.ts" && !file.includes(".gen."));
+  expect(languages.map(({ code }) => `${code}.ts`).sort()).toEqual(files.sort());
 });
 
 test("every language says every sentence in its own words", () => {
