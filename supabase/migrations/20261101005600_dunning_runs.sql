@@ -50,7 +50,8 @@ begin
     where i.status = 'open'
       and i.customer > p_after
       and (coalesce(cardinality(known), 0) < p_limit or i.customer <= known[cardinality(known)])
-      and not exists (select from billing.dunning_case_invoices as k where k.invoice = i.id)
+      -- By its key for each of them, however few the planner takes them for.
+      and (select k.case_id from billing.dunning_case_invoices as k where k.invoice = i.id) is null
       and exists (
         select
         from billing_private.overdue_invoices as v
@@ -109,7 +110,7 @@ begin
     where v.customer = any (page)
       and v.overdue_since <= p_now
       and not billing_private.is_old_debt(v.invoice, v.overdue_since)
-      and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+      and (select k.case_id from billing.dunning_case_invoices as k where k.invoice = v.invoice) is null
   )
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select

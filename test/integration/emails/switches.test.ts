@@ -51,15 +51,23 @@ it("a name that is no email's cannot be switched off", async () => {
   ).rejects.toMatchObject({ constraint_name: "emails_off_names_emails" });
 });
 
-it("a subscription that is paused by somebody, and not for want of a card, is told as that", async () => {
+it.each([
+  // Payloads of older versions name no cause.
+  ["other", undefined],
+  ["requested", { paused: { subscription: { type: "pause_requested" } } }],
+])("a subscription that is paused, and not for want of a card, is told as that: %s", async (told, cause) => {
   const database = await newDatabase();
   const paused = renamedFixture(fixture("customer.subscription.paused"), "Resting");
-  Object.assign(paused.data.object, { trial_settings: null, default_payment_method: "pm_Example" });
+  Object.assign(paused.data.object, {
+    trial_settings: null,
+    default_payment_method: "pm_Example",
+    status_details: cause,
+  });
   await receive(database, paused);
   const mails = await database.sql`
     select payload ->> 'template' as template, payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email'
   `;
-  expect(mails).toEqual([{ template: "subscription-paused", reason: "requested" }]);
+  expect(mails).toEqual([{ template: "subscription-paused", reason: told }]);
 });
 
 it("a mail is owed in the transaction of the state it tells of: neither is there without the other", async () => {

@@ -118,6 +118,8 @@ it.each(POINTS)(
       "nothing dead",
       "look delivered",
       "alert delivered",
+      // What the look reads names a price and a product that were never seen.
+      ...Array(3).fill("unseen delivered"),
       "alert delivered",
     ]);
   },

@@ -106,7 +106,10 @@ describe("with a key of another account", () => {
     later(world, 10);
     await world.deliver({ stripe: other.parts.stripe });
     expect(await deleted(world)).toEqual([]);
-    expect(await reads(world)).toMatchObject([{ status: "pending", problem: "wrong_account" }]);
+    const [still, ...unseen] = await reads(world);
+    expect(still).toMatchObject({ object: "product", status: "pending", problem: "wrong_account" });
+    // What that subscription names and nobody has seen waits, too.
+    expect(new Set(unseen.map(({ status, tries }) => `${status} ${tries}`))).toEqual(new Set(["pending 0"]));
   });
 
   it("of the other mode is told by its prefix, before anything is asked", async () => {
