@@ -3,6 +3,7 @@ import { type Evidence, gather } from "./evidence.ts";
 import { type Breach, LAWS, type Law } from "./laws.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
 import { MONTHS_EACH, Simulation, type SimulationSettings } from "./simulation.ts";
+import { STANDING_LAWS } from "./standing-laws.ts";
 import { storyOf } from "./story.ts";
 import { POINTS } from "./weather.ts";
 
@@ -11,13 +12,14 @@ import { POINTS } from "./weather.ts";
  * or fewer; DUEBASE_CUSTOMERS=3,17 leaves out everybody else.
  */
 const SEED = Number(process.env.DUEBASE_SEED ?? 20_261_101);
-const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 200);
+const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 140);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
 
 const PROMISES: Record<string, Law> = {
   ...LAWS,
+  ...STANDING_LAWS,
   "agrees with Resend's ledger on what was sent": resendAgrees,
   "agrees with Stripe's ledger on what was ended": endsAgree,
   "shows subscriptions and invoices as they are at Stripe": stripeAgrees,
@@ -35,6 +37,10 @@ interface Figures {
   ends: number;
   recovered: number;
   crashes: number;
+  slowReads: number;
+  replayed: number;
+  /** How often each act was done. */
+  acts: Record<string, number>;
   /** The points at which a run was ended, or failed. */
   points: string[];
 }
@@ -50,6 +56,9 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
     ends: 0,
     recovered: 0,
     crashes: 0,
+    slowReads: 0,
+    replayed: 0,
+    acts: {},
     points: [],
   };
 
@@ -129,6 +138,12 @@ function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
   figures.ends += simulation.ends.length;
   figures.recovered += cases.filter(({ outcome }) => outcome === "recovered").length;
   figures.crashes += simulation.crashes.length;
+  figures.slowReads += simulation.slowReads;
+  figures.replayed += simulation.post.replayed;
+  for (const line of simulation.customers.flatMap(({ told }) => told)) {
+    const [, kind = ""] = /^\S+ (\w+): (?!refused)/.exec(line) ?? [];
+    if (kind !== "") figures.acts[kind] = (figures.acts[kind] ?? 0) + 1;
+  }
   const points = simulation.crashes.map((crash) => crash.split(": ")[1] ?? "");
   figures.points = [...new Set([...figures.points, ...points])].sort();
 }
