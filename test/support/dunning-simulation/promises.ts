@@ -3,6 +3,7 @@ import { type Evidence, gather } from "./evidence.ts";
 import { type Breach, LAWS, type Law } from "./laws.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
 import { MONTHS_EACH, Simulation, type SimulationSettings } from "./simulation.ts";
+import { ACT_KINDS, type ActKind } from "./plan.ts";
 import { STANDING_LAWS } from "./standing-laws.ts";
 import { storyOf } from "./story.ts";
 import { POINTS } from "./weather.ts";
@@ -16,6 +17,15 @@ const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 140);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
+
+/** What is done in every run of `npm test`; the rarer ones in the full number of months. */
+const COMMON_ACTS: readonly ActKind[] = [
+  "card_in_portal",
+  "upgrade",
+  "credit",
+  "pay_by_record",
+  "leave_with_usage",
+];
 
 const PROMISES: Record<string, Law> = {
   ...LAWS,
@@ -93,6 +103,10 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
         expect(figures.points.length).toBeGreaterThan(common.length);
       }
       expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
+      const wanted = enough >= 300 ? ACT_KINDS : enough >= 50 ? COMMON_ACTS : [];
+      expect(wanted.filter((kind) => figures.acts[kind] === undefined)).toEqual([]);
+      if (isFoul && enough >= 50)
+        expect(Math.min(figures.slowReads, figures.replayed), "slow reads and replays").toBeGreaterThan(0);
     });
   });
 }
