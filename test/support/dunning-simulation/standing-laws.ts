@@ -1,5 +1,4 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import type { Evidence } from "./evidence.ts";
 import type { Breach, Law } from "./laws.ts";
 
 /** https://docs.stripe.com/billing/subscriptions/pending-updates: until it is paid, nothing has changed. */
