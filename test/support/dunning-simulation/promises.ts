@@ -13,7 +13,7 @@ import { POINTS } from "./weather.ts";
  * or fewer; DUEBASE_CUSTOMERS=3,17 leaves out everybody else.
  */
 const SEED = Number(process.env.DUEBASE_SEED ?? 20_261_101);
-const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 140);
+const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 120);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
