@@ -18,11 +18,11 @@ export function subject(props: Addressed<SubscriptionCanceledProps>): string {
 
 /** A subscription ended or will: since when, what is still owed, and the way back. */
 export default function SubscriptionCanceled(props: Addressed<SubscriptionCanceledProps>) {
-  const { words, product: nameOf, date: formatDate, ...voice } = speak(props);
-  const { status, title, preview, body, openInvoice, note, action, payOpenInvoice } =
+  const { words, product: nameOf, date: formatDate, utcDay, ...voice } = speak(props);
+  const { status, title, preview, body, bodyUnpaid, openInvoice, unlessPaid, note, action, payOpenInvoice } =
     words.subscriptionCanceled;
   const { labels } = words.common;
-  const { reason, openInvoice: open } = props;
+  const { reason, openInvoice: open, unlessPaid: first } = props;
   const product = nameOf(props.productName);
   const date = formatDate(props.endsAt);
   const due = open ? voice.money(open.amountDue, open.currency) : undefined;
@@ -31,14 +31,19 @@ export default function SubscriptionCanceled(props: Addressed<SubscriptionCancel
     <Layout
       {...props}
       subject={subject(props)}
-      preview={runsOn ? preview.at_period_end(date) : preview[reason]}
+      preview={runsOn ? (due ? openInvoice(due) : preview.at_period_end(date)) : preview[reason]}
       status={status[reason]}
       tone="neutral"
       title={runsOn ? title.at_period_end(date) : title[reason]}
     >
       <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
-      <Paragraph>{body[reason](product, date)}</Paragraph>
-      {due === undefined ? null : <Paragraph>{openInvoice(due)}</Paragraph>}
+      <Paragraph>{runsOn && due ? bodyUnpaid(product, date) : body[reason](product, date)}</Paragraph>
+      {due === undefined ? null : (
+        <Paragraph>
+          {openInvoice(due)}
+          {first ? ` ${unlessPaid[first.action](utcDay(first.at, 1), utcDay(first.at))}` : null}
+        </Paragraph>
+      )}
       <Action href={voice.billingUrl}>{action[reason]}</Action>
       {open?.hostedInvoiceUrl ? (
         <Alternative href={open.hostedInvoiceUrl}>{payOpenInvoice}</Alternative>

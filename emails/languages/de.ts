@@ -291,7 +291,15 @@ export const de: Language = {
       term_ended: (product, date) =>
         `Ihr Abonnement „${product}“ war für eine feste Zeit abgeschlossen. Es endete wie vereinbart am ${date} und wird nicht verlängert.`,
     },
+    bodyUnpaid: (product, date) =>
+      `Wir bestätigen die Kündigung Ihres Abonnements „${product}“. Es endet am ${date} und verlängert sich nicht.`,
     openInvoice: (amount) => `Eine Rechnung über ${amount} ist noch offen und kann online bezahlt werden.`,
+    unlessPaid: {
+      cancel: (payBy, endsOn) =>
+        `Wird sie nicht bis zum ${payBy} bezahlt, endet das Abonnement bereits am ${endsOn}.`,
+      pause: (payBy, pausedOn) =>
+        `Wird sie nicht bis zum ${payBy} bezahlt, wird das Abonnement am ${pausedOn} pausiert.`,
+    },
     note: {
       requested: "Danke, dass Sie bei uns waren. Sie können jederzeit zurückkommen.",
       at_period_end:

@@ -367,7 +367,16 @@ export const en = {
       term_ended: (product: string, date: string) =>
         `Your ${product} subscription was for a fixed term. It ended on ${date}, as agreed, and won’t be renewed.`,
     },
+    /** at_period_end, where something is overdue. */
+    bodyUnpaid: (product: string, date: string) =>
+      `This confirms that your ${product} subscription has been canceled. It ends on ${date} and won’t be renewed.`,
     openInvoice: (amount: string) => `An invoice of ${amount} is still unpaid and can be paid online.`,
+    unlessPaid: {
+      cancel: (payBy: string, endsOn: string) =>
+        `If it is not paid by ${payBy}, the subscription already ends on ${endsOn}.`,
+      pause: (payBy: string, pausedOn: string) =>
+        `If it is not paid by ${payBy}, the subscription is paused on ${pausedOn}.`,
+    },
     note: {
       requested: "Thank you for being with us. You are welcome back at any time.",
       at_period_end:

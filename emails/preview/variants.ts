@@ -72,6 +72,11 @@ export const variants: Variants = {
   "subscription-canceled": {
     requested: { reason: "requested" },
     "at-period-end": { reason: "at_period_end" },
+    "at-period-end-unpaid": {
+      reason: "at_period_end",
+      openInvoice: { amountDue: 4900, currency: "eur", hostedInvoiceUrl: previewInvoiceUrl },
+      unlessPaid: { action: "cancel", at: "2026-11-20T12:00:00Z" },
+    },
     "payment-failed": { reason: "payment_failed" },
     "payment-disputed": { reason: "payment_disputed" },
     "term-ended": { reason: "term_ended" },

@@ -131,6 +131,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     ]),
     endsAt: timestamp,
     openInvoice: absent(z.strictObject({ amountDue: amount, currency, hostedInvoiceUrl: absent(link) })),
+    unlessPaid: absent(z.strictObject({ action: z.enum(["cancel", "pause"]), at: timestamp })),
   }),
   "subscription-paused": z.strictObject({
     ...aboutProduct,

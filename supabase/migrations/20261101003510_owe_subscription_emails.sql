@@ -69,6 +69,28 @@ $$;
 comment on function billing_private.cancellation_reason is
   'Why a subscription ends, as emails/contract.ts has it: at_period_end (it still runs), payment_failed (by Stripe''s own retries), payment_disputed, term_ended (a fixed term was over), requested.';
 
+create function billing_private.end_unless_paid(p_subscription billing.subscriptions, p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object('action', f.end_action, 'at', f.ends_at)
+    from billing_private.dunning_facts(array[p_subscription.customer], p_now) as f
+    where f.subscription = p_subscription.id
+      and f.ends_at is not null
+      and billing_private.takes_away(f.end_action, f.subscription)
+      -- What is held does not end.
+      and billing_private.dunning_obstacles(f, p_now) = '{}'
+  );
+end;
+$$;
+
+comment on function billing_private.end_unless_paid is
+  'What dunning does to a subscription if nobody pays, and when: {action, at}, as billing.my_billing_status tells it. Null where nothing, also where the subscription ends by itself before.';
+
 create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -77,6 +99,8 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
   has_ended constant boolean := p_event.type = 'customer.subscription.deleted';
+  -- A test clock may be ahead of ours.
+  moment constant timestamptz := greatest(p_event.received_at, p_event.created);
   known billing.subscriptions;
   ends_at timestamptz;
   fact text;
@@ -115,10 +139,17 @@ begin
       'openInvoice', (
         select jsonb_build_object('amountDue', i.amount_remaining, 'currency', i.currency, 'hostedInvoiceUrl', i.hosted_invoice_url)
         from billing.invoices as i
-        where i.subscription = p_event.object_id and i.status = 'open' and i.amount_remaining > 0 and has_ended
+        where i.subscription = p_event.object_id
+          and i.status = 'open'
+          and i.amount_remaining > 0
+          and (
+            has_ended
+            or exists (select from billing_private.overdue_invoices as v where v.invoice = i.id and v.overdue_since <= moment)
+          )
         order by i.created desc
         limit 1
-      )
+      ),
+      'unlessPaid', case when not has_ended then billing_private.end_unless_paid(known, moment) end
     )
   );
 end;

@@ -165,6 +165,7 @@ create type billing_private.dunning_fact as (
   last_mail_at timestamptz,
   warned_at timestamptz,
   warned_end timestamptz,
+  told_end timestamptz,
   is_warned_again boolean,
   is_warning_planned boolean,
   scheduled_end timestamptz,
@@ -176,7 +177,7 @@ create type billing_private.dunning_fact as (
 );
 
 comment on type billing_private.dunning_fact is
-  'An open case with something overdue: its ladder, its anchor, from when its days are counted, what is owed (minor units), the highest position taken about the anchor''s invoice; the final warning that left and the end it named; when the subscription is set to end by itself, and whether somebody canceled it. Of what follows (plan_dunning): whether the warning stands, whether the customer is leaving, when the case ends, the position due.';
+  'An open case with something overdue: its ladder, its anchor, from when its days are counted, what is owed (minor units), the highest position taken about the anchor''s invoice; the final warning that left and the end it named; the latest end that any mail named; when the subscription is set to end by itself, and whether somebody canceled it. Of what follows (plan_dunning): whether the warning stands, whether the customer is leaving, when the case ends, the position due.';
 
 create function billing_private.dunning_end_at(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns timestamptz
@@ -196,26 +197,31 @@ declare
 begin
   return case
     when p_fact.kinds[last] <> 'end' then null
-    when p_fact.is_warned
-      then greatest(billing_private.next_noon(greatest(day_of_end, p_fact.warned_at + distance)), p_fact.warned_end)
-    when p_fact.is_warning_planned then billing_private.next_noon(greatest(day_of_end, p_now + distance))
-    else billing_private.next_noon(greatest(
-      day_of_end,
-      distance + greatest(
-        p_fact.ladder_from + p_fact.days[last - 1] * interval '24 hours',
-        case
-          -- A mail that says less comes first.
-          when p_fact.taken = 0 or p_fact.due < last - 1 then p_now + interval '20 hours'
-          else greatest(p_now, p_fact.last_mail_at + interval '20 hours')
-        end
-      )
-    ))
+    else greatest(
+      p_fact.told_end,
+      case
+        when p_fact.is_warned
+          then greatest(billing_private.next_noon(greatest(day_of_end, p_fact.warned_at + distance)), p_fact.warned_end)
+        when p_fact.is_warning_planned then billing_private.next_noon(greatest(day_of_end, p_now + distance))
+        else billing_private.next_noon(greatest(
+          day_of_end,
+          distance + greatest(
+            p_fact.ladder_from + p_fact.days[last - 1] * interval '24 hours',
+            case
+              -- A mail that says less comes first.
+              when p_fact.taken = 0 or p_fact.due < last - 1 then p_now + interval '20 hours'
+              else greatest(p_now, p_fact.last_mail_at + interval '20 hours')
+            end
+          )
+        ))
+      end
+    )
   end;
 end;
 $$;
 
 comment on function billing_private.dunning_end_at is
-  'When a case comes to its end if nobody pays and nothing holds it: 12:00 UTC of a day, not before the day of its policy, nor less than three days after the final warning left, nor before the end that one named. Before the warning: the earliest possible. Null where its policy has no end.';
+  'When a case comes to its end if nobody pays and nothing holds it: 12:00 UTC of a day, not before the day of its policy, nor less than three days after the final warning left, nor before the end that any mail has named. Before the warning: the earliest possible. Null where its policy has no end.';
 
 create function billing_private.plan_dunning(p_fact billing_private.dunning_fact, p_now timestamptz, p_every_end boolean default true)
 returns billing_private.dunning_fact
@@ -345,19 +351,28 @@ begin
     actions as materialized (
       select
         c.id as case_id,
-        coalesce(
-          max(d.position) filter (
-            where o.invoices[1] = any (d.invoices)
+        case
+          -- Nobody hears of it first as a warning: as long as no mail has reached the customer, the notice is due again.
+          when bool_or(
+            o.invoices[1] = any (d.invoices)
               and d.superseded_at is null
-              and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
-              -- A warning that could not be sent is due again.
-              and (d.status <> 'failed' or d.kind <> 'final_warning')
-          ),
-          0
-        ) as taken,
+              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('coalesced', 'switched_off')))
+          )
+          then coalesce(
+            max(d.position) filter (
+              where o.invoices[1] = any (d.invoices)
+                and d.superseded_at is null
+                and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
+                -- A warning that could not be sent is due again.
+                and (d.status <> 'failed' or d.kind <> 'final_warning')
+            ),
+            0
+          )
+          else 0
+        end as taken,
         max(greatest(d.settled_at, d.decided_at)) filter (
           where d.kind <> 'end'
-            and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind = 'final_warning'))
+            and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
         ) as last_mail_at,
         max(greatest(d.settled_at, d.decided_at)) filter (
           where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
@@ -365,6 +380,9 @@ begin
         max(d.ends_at) filter (
           where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
         ) as warned_end,
+        max(d.ends_at) filter (
+          where d.kind <> 'end' and d.status in ('planned', 'sent') and o.invoices[1] = any (d.invoices)
+        ) as told_end,
         coalesce(
           bool_or(d.superseded_at is not null and d.status = 'sent') filter (
             where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
@@ -408,7 +426,7 @@ begin
         c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
         o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
         case when a.taken = 0 then a.last_mail_at else greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
-        a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
+        a.told_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,
       billing_private.is_final_bill(c.subject_id, c.subscription), p_now, p_every_end

@@ -235,7 +235,7 @@ as $$
     union all
     select row(
       null, n.subject_id, n.customer, n.subscription, n.policy_id, l.days, l.kinds, l.end_action, n.invoices[1], n.anchor_at,
-      n.ladder_from, n.currency, n.amount, n.invoices, 0, null, null, null, false, false, null, false, false, false, null, 1
+      n.ladder_from, n.currency, n.amount, n.invoices, 0, null, null, null, null, false, false, null, false, false, false, null, 1
     )::billing_private.dunning_fact
     from found as n
     join billing_private.dunning_ladders as l on l.policy_id = n.policy_id

@@ -150,8 +150,10 @@ export interface SubscriptionCanceledProps extends AboutProduct {
    */
   reason: "requested" | "at_period_end" | "nonpayment" | "payment_failed" | "payment_disputed" | "term_ended";
   endsAt: Timestamp;
-  /** An invoice that stays payable after the end; null where nothing is owed any more. */
+  /** An invoice that stays payable after the end, or is overdue before it; null where nothing is owed. */
   openInvoice?: { amountDue: MinorUnits; currency: string; hostedInvoiceUrl?: string | null } | null;
+  /** What dunning does before `endsAt` if `openInvoice` stays unpaid, at 12:00 UTC of a day; null where nothing. */
+  unlessPaid?: { action: "cancel" | "pause"; at: Timestamp } | null;
 }
 
 export interface SubscriptionPausedProps extends AboutProduct {

@@ -1,5 +1,5 @@
 begin;
-select plan(43);
+select plan(44);
 
 -- The default ladder's due step: on which day (and hour) after the anchor, with what behind it and which end before it.
 create function pg_temp.due(p_at interval, p_taken integer default 0, p_last_mail interval default null, p_ends interval default null)
@@ -61,7 +61,8 @@ create function pg_temp.at(p_after text) returns timestamptz language sql as $$
 $$;
 create function pg_temp.plan(
   p_now text, p_taken integer, p_last_mail text default null, p_warned text default null, p_named text default null,
-  p_days integer[] default '{0,3,7,10}', p_again boolean default false, p_scheduled text default null, p_canceled boolean default false
+  p_days integer[] default '{0,3,7,10}', p_again boolean default false, p_scheduled text default null, p_canceled boolean default false,
+  p_told text default null
 )
 returns text language sql as $$
   select format(
@@ -71,7 +72,8 @@ returns text language sql as $$
   from billing_private.plan_dunning(
     row(
       1, 's', 'c', 's', 1, p_days, array['notice', 'urgent_reminder', 'final_warning', 'end'], 'cancel', 'i', pg_temp.at('0'),
-      pg_temp.at('0'), 'usd', 1, array['i'], p_taken, pg_temp.at(p_last_mail), pg_temp.at(p_warned), pg_temp.at(p_named), p_again, false,
+      pg_temp.at('0'), 'usd', 1, array['i'], p_taken, pg_temp.at(p_last_mail), pg_temp.at(p_warned), pg_temp.at(p_named),
+      pg_temp.at(p_told), p_again, false,
       pg_temp.at(p_scheduled), p_canceled, null, null, null, null
     )::billing_private.dunning_fact,
     pg_temp.at(p_now)
@@ -87,6 +89,10 @@ select is(
 );
 select is(
   pg_temp.plan('10 days 03:00', 3, '7 days', '7 days', '12 days 03:00'), 'none, ends 11-13 12:00', 'nobody is ended before the day they were told'
+);
+select is(
+  pg_temp.plan('10 days 03:00', 3, '7 days', '7 days', '10 days 03:00', p_told => '14 days 03:00'), 'none, ends 11-15 12:00',
+  'whichever mail it was'
 );
 select is(
   pg_temp.plan('17 days 03:00', 3, '7 days', '7 days', '10 days 03:00'), 'end, ends 11-11 12:00', 'a warning stands for seven days'

@@ -61,6 +61,38 @@ it("paid, it continues as before", async () => {
   expect(await lastText(world, somebody.email, RECOVERED)).toContain("continues as before");
 });
 
+it("the confirmation of a cancellation names the end that comes before it, as the warning and the banner do", async () => {
+  const somebody = await overdueSubscriber(world);
+  await days(world, 8);
+  const leavesAt = world.now.getTime() + 20 * DAY;
+  await cancelFor(somebody, leavesAt);
+  await world.deliver();
+  const [named] = await world.database
+    .sql`select ends_at as at from billing.dunning_actions where kind = 'final_warning'`;
+  const text = await lastText(world, somebody.email, CANCELED);
+  expect(text).toContain(`It ends on ${utcDay(leavesAt)}`);
+  expect(text).toContain("An invoice of $20.00 is still unpaid");
+  expect(text).toContain(
+    `If it is not paid by ${utcDay(named?.at.getTime() - DAY)}, the subscription already ends on ${utcDay(named?.at)}.`,
+  );
+  expect(text).not.toContain("as paid for");
+});
+
+it("the confirmation of one for a day before names that day alone, and what is open; paid, nothing is", async () => {
+  const somebody = await overdueSubscriber(world);
+  await cancelFor(somebody, world.now.getTime() + 4 * DAY);
+  await world.deliver();
+  const text = await lastText(world, somebody.email, CANCELED);
+  expect(text).toContain("An invoice of $20.00 is still unpaid");
+  expect(text).not.toMatch(/already ends|as paid for/);
+  const other = await newSubscriber(world);
+  // Else it would be a term set when it was made.
+  await days(world, 1);
+  await cancelFor(other, world.now.getTime() + 4 * DAY);
+  await world.deliver();
+  expect(await lastText(world, other.email, CANCELED)).toMatch(/as paid for/);
+});
+
 it("canceled for a day after the end of the ladder, it has the whole ladder too", async () => {
   const somebody = await overdueSubscriber(world);
   const leavesAt = world.now.getTime() + 25 * DAY;
