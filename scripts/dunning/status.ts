@@ -126,7 +126,7 @@ export function statusAsText(status: Status): string {
       it.customer,
       it.case_id ?? "all",
       moment(it.held_at),
-      it.held_until === null ? "released" : moment(it.held_until),
+      it.held_until === null ? "you release it" : moment(it.held_until),
       plain(it.reason),
     ]);
   }

@@ -1,6 +1,8 @@
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
--- of it. So it is with whatever is older than the installation, and with events that were lost.
--- Reads: customers, products, prices, subscription_items. Writes: outbox. Called by: projection, refresh.
+-- of it, and so does a dispute or refund of a payment. So it is with whatever is older than the installation, and with
+-- events that were lost. Only a payment tells whose a dispute is, and so whose dunning it holds.
+-- Reads: customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
+-- Called by: projection, refresh.
 
 create function billing_private.enqueue_unseen(p_event billing.webhook_events, p_object text, p_id text)
 returns void
@@ -24,6 +26,26 @@ $$;
 
 comment on function billing_private.enqueue_unseen is
   'Owes a read of an object that was never seen, once, unless it is a person''s who was forgotten.';
+
+create function billing_private.read_unseen_payment(p_event billing.webhook_events, p_payment_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  object constant text := case
+    when p_payment_id like 'pi\_%' then 'payment_intent'
+    when p_payment_id like 'ch\_%' or p_payment_id like 'py\_%' then 'charge'
+  end;
+begin
+  if object is not null and not exists (select from billing.payments as p where p.id = p_payment_id) then
+    perform billing_private.enqueue_unseen(p_event, object, p_payment_id);
+  end if;
+end;
+$$;
+
+comment on function billing_private.read_unseen_payment is
+  'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
 create function billing_private.read_unseen(p_event billing.webhook_events)
 returns void
@@ -68,21 +90,26 @@ begin
       if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
         perform billing_private.enqueue_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
       end if;
+    when 'dispute' then
+      perform billing_private.read_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
+    when 'refund' then
+      perform billing_private.read_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
     else null;
   end case;
 end;
 $$;
 
 comment on function billing_private.read_unseen is
-  'Handler: whatever names a customer, a product or a price. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
+  'Handler: whatever names a customer, a product, a price or a payment. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
-select distinct h.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product or price nobody has seen'
+select distinct h.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
 from billing.event_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
   'billing_private.project_charge', 'billing_private.project_payment_method', 'billing_private.project_checkout_session',
-  'billing_private.project_price', 'billing_private.project_product'
+  'billing_private.project_price', 'billing_private.project_product', 'billing_private.project_dispute',
+  'billing_private.project_refund'
 ])
   -- What is gone needs no parents.
   and h.event_type not in ('price.deleted', 'product.deleted', 'invoice.deleted', 'payment_method.detached');
@@ -93,5 +120,6 @@ from billing_private.refresh_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
   'billing_private.project_charge', 'billing_private.project_payment_method', 'billing_private.project_checkout_session',
-  'billing_private.project_price', 'billing_private.project_product'
+  'billing_private.project_price', 'billing_private.project_product', 'billing_private.project_dispute',
+  'billing_private.project_refund'
 ]);

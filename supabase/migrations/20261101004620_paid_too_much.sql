@@ -1,6 +1,6 @@
 -- Paid too much: money that came in and should not stay, which only a person can give back. A second running
 -- subscription of one buyer to one product; an invoice of a subscription that had ended.
--- Reads: subscriptions, subscription_items, customers, invoices, object_metadata. Writes: outbox (alerts).
+-- Reads: subscriptions, subscription_items, customers, invoices, payments, object_metadata. Writes: outbox (alerts).
 -- Called by: projection; the link of a customer to a user.
 
 create function billing_private.twin_subscriptions(p_customer text)
@@ -47,7 +47,15 @@ begin
         -- The newest first: that is the one too many.
         'subscriptions', (
           select jsonb_agg(
-            jsonb_build_object('subscription', s.id, 'status', s.status, 'created', s.created, 'invoice', s.latest_invoice)
+            jsonb_build_object(
+              'subscription', s.id, 'status', s.status, 'created', s.created, 'invoice', s.latest_invoice,
+              -- As far as they are known by now: its invoice leads to those that come later.
+              'payments', (
+                select jsonb_agg(p.id order by p.id)
+                from billing.payments as p
+                where p.invoice_id = s.latest_invoice and p.amount_received > 0
+              )
+            )
             order by s.created desc nulls last, s.id
           )
           from billing.subscriptions as s

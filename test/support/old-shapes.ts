@@ -103,7 +103,13 @@ const newerThanBasil: Record<string, string[]> = {
   payment_method: ["customer_account"],
   product: ["tax_details"],
   refund: ["customer", "customer_account", "payment_method"],
-  subscription: ["billing_mode", "billing_schedules", "customer_account", "managed_payments"],
+  subscription: [
+    "billing_mode",
+    "billing_schedules",
+    "customer_account",
+    "managed_payments",
+    "status_details",
+  ],
 };
 
 function oldSubscription(subscription: StripeObject): StripeObject {

@@ -57,7 +57,9 @@ test("every command the README tells exists", () => {
     (JSON.parse(read("package.json")) as { scripts: Record<string, string> }).scripts,
   );
   const told = [
-    ...read("README.md").matchAll(/npm (?:run )?(dev|stack|demo|test|check|bench|types|dunning|email)\b/g),
+    ...read("README.md").matchAll(
+      /npm (?:run )?(dev|stack|demo|test|check|bench|soak|types|dunning|email)\b/g,
+    ),
   ].map((it) => it[1]);
   expect(told.length).toBeGreaterThan(0);
   for (const name of told) expect(scripts).toContain(name);

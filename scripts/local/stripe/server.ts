@@ -55,6 +55,8 @@ export interface LocalStripe {
   /** How events travel: hold, release, drop, resend. */
   webhooks: Webhooks;
   idempotency: IdempotencyKeys;
+  /** What its dashboard decides; may be changed at any time. */
+  settings: Settings;
   /** Every event, in the order they happened. */
   events: EventLog;
   /** Do what is due in real time now, instead of within a second. */
@@ -274,6 +276,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     faults,
     webhooks,
     idempotency,
+    settings: world.settings,
     events: world.events,
     tick,
     async settled() {

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder, told } from "../../support/orders.ts";
 import { customer } from "../../support/stripe/customers.ts";
-import { invoice } from "../../support/stripe/invoices.ts";
+import { invoice, invoicePayment } from "../../support/stripe/invoices.ts";
+import { paymentIntent } from "../../support/stripe/payments.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
 
 const NOW = 1_790_000_000;
@@ -63,6 +64,31 @@ describe("two running subscriptions of one buyer to one product", () => {
         ],
       });
     }
+  });
+
+  it("are alerted with the payment to give back, where it is known by then", async () => {
+    const paid = {
+      ...paymentIntent({ id: "pi_ExampleTwo", created: NOW, amount: 2000, customer: "cus_ExampleAda" }),
+      status: "succeeded" as const,
+      amount_received: 2000,
+    };
+    const link = invoicePayment({
+      id: "inpay_ExampleTwo",
+      created: NOW,
+      invoice: "in_ExampleTwo",
+      amount: 2000,
+      payment: { type: "payment_intent", payment_intent: paid.id },
+    });
+    const name = await deliver(database, [
+      first,
+      told("payment_intent.succeeded", NOW + 60, paid),
+      told("invoice_payment.paid", NOW + 60, link),
+      second,
+    ]);
+    const [alert] = await alertsOf(name, "two_subscriptions");
+    expect(alert).toMatchObject({
+      subscriptions: [{ invoice: `in_${name}Two`, payments: [`pi_${name}Two`] }, { payments: null }],
+    });
   });
 
   it("of two customers who turn out to be one user are alerted with the link", async () => {

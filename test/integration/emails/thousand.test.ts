@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Delivered, deliver } from "../../support/delivering.ts";
 import { hours, noon, noonPlus, openPost, type Post } from "./post.ts";
@@ -10,7 +12,7 @@ beforeAll(async () => {
   post = await openPost();
   await post.reset();
   await post.owe("thousand", { count: MAILS });
-  // Poison: Stripe is asked again and again, and never answers.
+  // Poison: Stripe is asked again and again, and fails on it.
   await post.database.sql`
     select billing_private.enqueue('stripe', 'poison', '{"call": "void_invoice", "id": "in_poison"}', ${noon}, ${noonPlus(500)})
   `;
@@ -46,15 +48,27 @@ it("ten runs of deliver at the same time over a thousand rows: each once, none f
 it("the poison row among them dies after its attempts, with its cause and an alert", async () => {
   const { database } = post;
   const alerts: string[] = [];
-  for (let hour = 2; hour < 40; hour++) {
-    await deliver({ database, postAlert: async (text) => void alerts.push(text) }, hours(hour));
+  const server = createServer((_, response) => {
+    response.writeHead(500, { "content-type": "application/json" });
+    response.end('{"error": {"type": "api_error", "message": "poisoned"}}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const stripe = { url: `http://127.0.0.1:${port}` };
+  try {
+    for (let hour = 2; hour < 40; hour++) {
+      await deliver({ database, stripe, postAlert: async (text) => void alerts.push(text) }, hours(hour));
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
   const [poison] = await database.sql`
-    select o.status, o.attempts, billing_private.max_attempts() as most, o.last_error ->> 'code' as cause
+    select o.status, o.attempts - o.excused_attempts as attempts, billing_private.max_attempts() as most, o.last_error ->> 'code' as cause
     from billing.outbox as o where o.dedupe_key = 'poison'
   `;
-  expect(poison).toEqual({ status: "dead", attempts: poison?.most, most: poison?.most, cause: "no_answer" });
-  expect(alerts).toHaveLength(1);
+  expect(poison).toEqual({ status: "dead", attempts: poison?.most, most: poison?.most, cause: "api_error" });
+  expect(alerts, alerts.join("\n")).toHaveLength(1);
   expect(alerts[0]).toContain("dedupe_key: poison");
-  expect(alerts[0]).toContain("Stripe did not answer");
+  expect(alerts[0]).toContain("poisoned");
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { disputeCharge } from "../../../scripts/local/stripe/buyer.ts";
 import { DunningWorld, HOUR } from "../../support/dunning-world.ts";
 
 let world: DunningWorld;
@@ -44,6 +45,23 @@ describe("an event that names what nobody has seen", () => {
     await world.stripe.subscriptions.update(subscription, { metadata: { seats: "3" } });
     await world.arrive();
     expect(await owed()).toHaveLength(3);
+  });
+
+  it("owes a read of the payment that a dispute or refund is about, as only that tells whose dunning is held", async () => {
+    world.arrives = ({ type }) => /^(charge\.dispute|refund)\./.test(type);
+    const { customer } = await world.subscribe();
+    const [charge] = (await world.stripe.charges.list({ customer })).data;
+    const payment = String(charge?.payment_intent);
+    await world.stripe.refunds.create({ charge: String(charge?.id), amount: 100 });
+    await disputeCharge(world.stripe, String(charge?.id), "fraudulent");
+    await world.arrive();
+    expect(await owed()).toContain(`unseen:payment_intent:${payment}`);
+    await deliverLater();
+    const { sql } = world.database;
+    expect(await sql`select id, customer, amount_received::int, outcome from billing.payments`).toEqual([
+      { id: payment, customer, amount_received: 2000, outcome: "disputed" },
+    ]);
+    expect(await sql`select billing_private.has_open_dispute(${customer}) as held`).toEqual([{ held: true }]);
   });
 
   it("owes nothing where all has been seen", async () => {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import type { Account } from "../../support/histories/account.ts";
+import { caseUntruths, givenCardUntruths } from "../../support/histories/dunning-truth.ts";
 import { type Play, play } from "../../support/histories/play.ts";
 import { shrink } from "../../support/histories/shrink.ts";
 import { difference } from "../../support/histories/state.ts";
-import { untruths } from "../../support/histories/truth-check.ts";
+import { askedAbout, untruths } from "../../support/histories/truth-check.ts";
 import { API_VERSIONS } from "../../support/old-shapes.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_HISTORIES makes it longer or shorter. */
@@ -19,6 +20,8 @@ const EVERY_RUN = [IN_ORDER, ...SHUFFLED, PARALLEL];
 
 let database: TestDatabase;
 let played: Play;
+/** When the histories began to be delivered (Unix seconds). */
+const ranAt = Date.now() / 1000;
 
 beforeAll(async () => {
   console.log(`any-order: DUEBASE_SEED=${SEED} DUEBASE_HISTORIES=${COUNT}`);
@@ -90,6 +93,55 @@ describe.runIf(COUNT >= 100)("the histories", () => {
     ).toBeGreaterThan(share);
   });
 
+  // What is rare shows in a long run.
+  it.runIf(COUNT >= 1000)(
+    "have pauses of every cause, records of money past Stripe, cards at either level, and dunning cases",
+    () => {
+      const objects = played.histories.flatMap(({ account }) =>
+        account.happenings.flatMap((one) => (one.kind === "event" ? [one.event.data.object] : [])),
+      );
+      const causes = objects.map(
+        ({ status_details: details }) =>
+          (details as { paused?: { subscription: { type: string } } } | null)?.paused?.subscription.type,
+      );
+      expect(new Set(causes.filter((cause) => cause !== undefined))).toEqual(
+        new Set([
+          "trial_end_without_payment_method",
+          "pause_requested",
+          "first_payment_failure",
+          "final_payment_failure",
+          "system",
+        ]),
+      );
+      const have = (holds: (object: (typeof objects)[number]) => boolean) => objects.filter(holds).length;
+      expect(
+        have(({ payment }) => (payment as { type?: string } | undefined)?.type === "payment_record"),
+      ).toBeGreaterThan(COUNT / 100);
+      expect(
+        have(({ object, payment_record }) => object === "payment_intent" && Boolean(payment_record)),
+      ).toBeGreaterThan(0);
+      expect(
+        have(({ status, billing_reason }) => status === "void" && billing_reason === "subscription_update"),
+      ).toBeGreaterThan(0);
+      for (const isPaidAfter of [
+        ({ pre_payment_credit_notes_amount: credited }: (typeof objects)[number]) => Number(credited) > 0,
+        ({ starting_balance: balance }: (typeof objects)[number]) => Number(balance) > 0,
+        ({ starting_balance: balance }: (typeof objects)[number]) => Number(balance) < 0,
+      ])
+        expect(
+          have((object) => object.status === "paid" && Number(object.amount_paid) > 0 && isPaidAfter(object)),
+        ).toBeGreaterThan(0);
+      const given = played.histories.flatMap(({ account }) => account.givenCards);
+      for (const kind of ["cus_", "sub_", "pm_"])
+        expect(given.filter(({ object }) => object.startsWith(kind)).length).toBeGreaterThan(COUNT / 20);
+      expect(given.filter(({ method }) => method === "").length).toBeGreaterThan(0);
+      const withCases = played.histories.filter((_, index) =>
+        played.settledStateOf(IN_ORDER, index)?.get("open_dunning_cases"),
+      );
+      expect(withCases.length).toBeGreaterThan(COUNT / 20);
+    },
+  );
+
   it("leave users with features, and take some of them away again", async () => {
     const holders = played.histories.filter((_, index) =>
       played.settledStateOf(IN_ORDER, index)?.get("entitlements"),
@@ -154,6 +206,25 @@ describe("what is shown", () => {
       untruths(account, played.settledStateOf(run, history), gone(account, played.askedOf(run, history))).map(
         (line) => `seed ${seed}: ${line}`,
       ),
+    );
+    expect(wrong.slice(0, 20)).toEqual([]);
+  });
+
+  it.each(EVERY_RUN)("opens a dunning case for every debt, and for nothing else (run %i)", (run) => {
+    const wrong = played.histories.flatMap(({ seed, account }, history) =>
+      caseUntruths(
+        account,
+        played.settledStateOf(run, history),
+        askedAbout(account, gone(account, played.askedOf(run, history))),
+        ranAt,
+      ).map((line) => `seed ${seed}: ${line}`),
+    );
+    expect(wrong.slice(0, 20)).toEqual([]);
+  });
+
+  it.each(EVERY_RUN)("keeps every card that was given, at either level, and when (run %i)", (run) => {
+    const wrong = played.histories.flatMap(({ seed, account }, history) =>
+      givenCardUntruths(account, played.stateOf(run, history)).map((line) => `seed ${seed}: ${line}`),
     );
     expect(wrong.slice(0, 20)).toEqual([]);
   });

@@ -3,23 +3,31 @@ import { authenticatePayment, decideDispute, setCardOutcome } from "../../../scr
 import { DAY, type DunningWorld } from "../dunning-world.ts";
 import { attachMethod, type SimulatedCustomer, saveMethod } from "./customer.ts";
 import { ACTIVE_DAYS, type ActKind, type PlannedAct, START } from "./plan.ts";
-
-/** Who acts, in which world, and the act's choice from 0 to 1. Returns what came of it, or undefined where there was nothing to do. */
-type Act = (customer: SimulatedCustomer, world: DunningWorld, choice: number) => Promise<string | undefined>;
+import {
+  type Act,
+  breakCards,
+  canBeCharged,
+  changeAddress,
+  openInvoice,
+  pick,
+  SETTLEMENTS,
+} from "./settlements.ts";
 
 const OUTCOMES = ["insufficient_funds", "generic_decline", "lost_card", "authenticate"];
 const NEW_CARDS = ["pm_card_visa", "pm_card_mastercard", "pm_card_visa", "pm_card_chargeCustomerFail"];
 
 export const ACTS: Readonly<Record<ActKind, Act>> = {
-  break_card: async ({ method }, { stripe }, choice) => {
-    if (method === null) return undefined;
+  ...SETTLEMENTS,
+  break_card: async (customer, { stripe, now }, choice) => {
+    if (customer.method === null) return undefined;
     const outcome = pick(OUTCOMES, choice);
-    await setCardOutcome(stripe, method, outcome);
+    await breakCards(customer, stripe, now, outcome);
     return outcome;
   },
-  mend_card: async ({ method }, { stripe }) => {
+  mend_card: async ({ method, broken }, { stripe }) => {
     if (method === null) return undefined;
     await setCardOutcome(stripe, method, "succeed");
+    broken.delete(method);
     return method;
   },
   pay: async (customer, { stripe }, choice) => {
@@ -43,16 +51,22 @@ export const ACTS: Readonly<Record<ActKind, Act>> = {
     await stripe.rawRequest("POST", `/v1/test_helpers/duebase/invoices/${invoice.id}/pay_part`, { amount });
     return `${amount} of ${invoice.id}`;
   },
-  new_card: async (customer, { stripe }, choice) => {
+  new_card: async (customer, { stripe, now }, choice) => {
     if (customer.method === null) return undefined;
-    customer.method = await attachMethod(stripe, customer.id, pick(NEW_CARDS, choice));
-    return pick(NEW_CARDS, choice);
+    const card = pick(NEW_CARDS, choice);
+    customer.method = await attachMethod(stripe, customer.id, card);
+    customer.given.push({ at: now, method: customer.method, works: canBeCharged(card), brokenAt: null });
+    return card;
   },
-  new_subscription_card: async (customer, { stripe }, choice) => {
+  new_subscription_card: async (customer, { stripe, now }, choice) => {
     const subscription = pick(customer.subscriptions, choice);
-    const { id } = await saveMethod(stripe, customer.id, pick(NEW_CARDS, choice));
+    const card = pick(NEW_CARDS, (choice * 7919) % 1);
+    const { id } = await saveMethod(stripe, customer.id, card);
     await stripe.subscriptions.update(subscription, { default_payment_method: id });
-    return `${pick(NEW_CARDS, choice)} for ${subscription}`;
+    customer.ownCards.push(id);
+    const works = canBeCharged(card);
+    customer.given.push({ at: now, method: id, works, brokenAt: null, subscription });
+    return `${card} for ${subscription}`;
   },
   confirm: async (customer, { stripe }, choice) => {
     const { data } = await stripe.paymentIntents.list({ customer: customer.id, limit: 20 });
@@ -141,13 +155,8 @@ export const ACTS: Readonly<Record<ActKind, Act>> = {
     customer.isDeleted = true;
     return customer.id;
   },
-  change_address: async (customer, { stripe }, choice) => {
-    const box = choice < 0.7 ? "moved" : "bounced";
-    const email = `${box}+${customer.addresses.length}.${customer.plan.index}@example.com`;
-    await stripe.customers.update(customer.id, { email });
-    customer.addresses.push(email);
-    return email;
-  },
+  change_address: (customer, { stripe }, choice) =>
+    changeAddress(customer, stripe, choice < 0.7 ? "moved" : "bounced"),
   hold: async (customer, world, choice) => {
     const open = await openCase(customer, world);
     if (open === undefined) return undefined;
@@ -219,25 +228,8 @@ async function tryAct(
   }
 }
 
-async function openInvoice(
-  customer: SimulatedCustomer,
-  stripe: Stripe,
-  choice: number,
-): Promise<(Stripe.Invoice & { id: string }) | undefined> {
-  const { data } = await stripe.invoices.list({ customer: customer.id, status: "open", limit: 100 });
-  const oldestFirst = data.toReversed() as (Stripe.Invoice & { id: string })[];
-  // Mostly the oldest.
-  return choice < 0.8 ? oldestFirst[0] : oldestFirst.at(-1);
-}
-
 async function openCase({ id }: SimulatedCustomer, world: DunningWorld): Promise<number | undefined> {
   const [found] = await world.database.sql<{ id: number }[]>`
     select id::integer from billing.dunning_cases where customer = ${id} and status = 'open' order by id limit 1`;
   return found?.id;
-}
-
-function pick<T>(from: readonly T[], choice: number): T {
-  const picked = from[Math.min(from.length - 1, Math.floor(choice * from.length))];
-  if (picked === undefined) throw new Error("nothing to pick from");
-  return picked;
 }

@@ -4,6 +4,16 @@ import type { PlannedCustomer, PlannedSubscription } from "./plan.ts";
 
 const IBANS = { debit: "DE89370400440532013000", failing_debit: "DE62370400440532013001" };
 
+/** A card somebody gave to be charged instead of what they had. */
+export interface GivenCard {
+  at: Date;
+  method: string;
+  works: boolean;
+  brokenAt: Date | null;
+  /** Absent: it became the customer's default. */
+  subscription?: string;
+}
+
 /** A customer of a simulated world, and what is remembered of them. */
 export interface SimulatedCustomer {
   plan: PlannedCustomer;
@@ -13,6 +23,14 @@ export interface SimulatedCustomer {
   subscriptions: string[];
   /** What they are charged to by default. */
   method: string | null;
+  /** What subscriptions are charged to before that: defaults of their own. */
+  ownCards: string[];
+  /** Methods that are declined since somebody made them. */
+  broken: Set<string>;
+  /** Cards they gave later, in order. */
+  given: GivenCard[];
+  /** Invoices of upgrades that wait for their payment: nothing was delivered, so nothing is owed. */
+  upgrades: Set<string>;
   /** What happened to them, in order, for people to read. */
   told: string[];
   /** Events of theirs that will never arrive. */
@@ -35,19 +53,46 @@ export async function createCustomer(
     );
   }
   const subscriptions: string[] = [];
-  for (const planned of plan.subscriptions) subscriptions.push(await subscribe(world, id, planned, start));
-  return { plan, id, addresses: [plan.email], subscriptions, method, told: [], lost: 0, isDeleted: false };
+  const ownCards: string[] = [];
+  for (const planned of plan.subscriptions) {
+    const own = planned.ownCard === null ? null : (await saveMethod(stripe, id, planned.ownCard)).id;
+    if (own !== null) ownCards.push(own);
+    subscriptions.push(await subscribe(world, id, planned, own, start));
+  }
+  return {
+    plan,
+    id,
+    addresses: [plan.email],
+    subscriptions,
+    method,
+    ownCards,
+    broken: new Set(),
+    given: [],
+    upgrades: new Set(),
+    told: [],
+    lost: 0,
+    isDeleted: false,
+  };
 }
 
 async function subscribe(
   world: DunningWorld,
   customer: string,
-  { firstDueAt, interval, amount, currency, daysUntilDue, term }: PlannedSubscription,
+  { firstDueAt, interval, amount, currency, daysUntilDue, term, isClassic }: PlannedSubscription,
+  ownCard: string | null,
   start: Date,
 ): Promise<string> {
   const { id } = await world.stripe.subscriptions.create({
     customer,
     items: [{ price: await world.price(amount, currency, interval) }],
+    billing_mode: { type: isClassic ? "classic" : "flexible" },
+    // As Checkout leaves it: what paid stays the subscription's own.
+    ...(ownCard === null
+      ? {}
+      : {
+          default_payment_method: ownCard,
+          payment_settings: { save_default_payment_method: "on_subscription" },
+        }),
     trial_end: Math.floor((start.getTime() + firstDueAt) / 1000),
     ...(daysUntilDue === null ? {} : { collection_method: "send_invoice", days_until_due: daysUntilDue }),
     ...(term === null ? {} : { cancel_at: Math.floor((start.getTime() + term) / 1000) }),

@@ -13,6 +13,8 @@ export interface Case {
   outcome: string | null;
   anchor_at: Date;
   holds: string[];
+  /** In the currency's smallest unit. */
+  amount_recovered: number;
   opened_at: Date;
   closed_at: Date | null;
   policy: string;
@@ -55,6 +57,8 @@ export interface Evidence {
   cases: Case[];
   actions: Action[];
   emails: Email[];
+  /** By case, whatever it was ever about. */
+  caseInvoices: Map<number, string[]>;
   /** By the tag each carries. */
   mails: Map<string, SentMail[]>;
   /** When the database was told that an invoice is settled. */
@@ -72,6 +76,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
   const { sql } = simulation.world.database;
   const cases = await sql<Case[]>`
     select c.id::integer, c.subject_id, c.customer, c.subscription, c.currency, c.status, c.outcome, c.anchor_at, c.holds,
+      c.amount_recovered::integer as amount_recovered,
       c.opened_at, c.closed_at, p.name as policy, p.end_action
     from billing.dunning_cases as c join billing.dunning_policies as p on p.id = c.policy_id
     order by c.id`;
@@ -85,12 +90,12 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
     order by e.id`;
   const settled = await sql<{ invoice: string; at: Date }[]>`
-    select object_id as invoice, min(received_at) as at
+    select object_id as invoice, min(${projectedAt(sql)}) as at
     from billing.webhook_events
     where type in ('invoice.paid', 'invoice.payment_succeeded', 'invoice.voided', 'invoice.marked_uncollectible')
     group by object_id`;
   const known = await sql<{ invoice: string; at: Date }[]>`
-    select object_id as invoice, min(received_at) as at
+    select object_id as invoice, min(${projectedAt(sql)}) as at
     from billing.webhook_events
     where type like 'invoice.%'
       and payload #>> '{data,object,status}' = 'open'
@@ -99,6 +104,8 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
         or payload #>> '{data,object,due_date}' is not null
       )
     group by object_id`;
+  const about = await sql<{ id: number; invoices: string[] }[]>`
+    select case_id::integer as id, array_agg(invoice) as invoices from billing.dunning_case_invoices group by case_id`;
   const subscriptions = await sql<{ id: string; status: string; case_id: string | null }[]>`
     select id, status, metadata ->> 'duebase_dunning_case' as case_id from billing.subscriptions`;
   const invoices = await sql<{ id: string; status: string; amount_remaining: string; customer: string }[]>`
@@ -115,6 +122,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     actions,
     emails,
     mails,
+    caseInvoices: new Map(about.map(({ id, invoices }) => [id, invoices])),
     settledAt: new Map(settled.map(({ invoice, at }) => [invoice, at])),
     knownAt: new Map(known.map(({ invoice, at }) => [invoice, at])),
     subscriptions: new Map(subscriptions.map((row) => [row.id, row])),
@@ -126,6 +134,13 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
       return customer;
     },
   };
+}
+
+/** When an event was let in: what was quarantined, at its replay. */
+function projectedAt(sql: Evidence["simulation"]["world"]["database"]["sql"]): ReturnType<typeof sql> {
+  return sql`coalesce(
+    (select f.resolved_at from billing.failed_webhooks as f where f.event_id = webhook_events.id), received_at
+  )`;
 }
 
 async function readStripe({ world, customers }: Simulation): Promise<Evidence["atStripe"]> {

@@ -216,7 +216,7 @@ const forgotten: Law = (evidence) => {
     // What was too little to ask for, or nobody knew of, opens a case long after it fell due.
     const begun = Math.max(open.anchor_at.getTime(), open.opened_at.getTime());
     const since = (now.getTime() - begun) / DAY;
-    const hasEnd = open.policy !== "endless";
+    const hasEnd = open.policy !== "endless" && !isFinalInvoice(open, evidence);
     // The daily run after its day at the latest. What is first heard of late may have moved the anchor since.
     const notTaken =
       since > firstDay(open.policy) + 2 && !evidence.actions.some(({ case_id }) => case_id === open.id);
@@ -239,6 +239,7 @@ const forgotten: Law = (evidence) => {
       isOverdue &&
       !known.has(subscription) &&
       customer.lost === 0 &&
+      !customer.upgrades.has(invoice.id ?? "") &&
       customer.plan.policy !== "modest" &&
       status !== "canceled"
     )
@@ -249,6 +250,14 @@ const forgotten: Law = (evidence) => {
   }
   return breaches;
 };
+
+/** What is billed after the end of a subscription is asked for, and stays a debt: there is nothing left to end. */
+function isFinalInvoice({ subject_id, subscription }: Case, { atStripe }: Evidence): boolean {
+  const invoice = atStripe.invoices.find(({ id }) => id === subject_id);
+  const of = subscription ?? invoice?.parent?.subscription_details?.subscription;
+  const { status, ended_at } = atStripe.subscriptions.find(({ id }) => id === of) ?? {};
+  return invoice !== undefined && status === "canceled" && invoice.created >= (ended_at ?? 0);
+}
 
 const afterPayment: Law = (evidence) =>
   evidence.emails.flatMap((email) => {
@@ -316,8 +325,13 @@ const wrongRecovery: Law = (evidence) => {
     const customer = evidence.customerOf(closed.customer);
     const isReachable =
       !customer.isDeleted && customer.addresses.every((address) => /^(person|delayed|moved)/.test(address));
+    // What Stripe had paused is said to go on: the same news.
+    const resumed = `resumed:${closed.subscription}:`;
     const isTold = evidence.emails.some(
-      ({ dedupe_key, status }) => dedupe_key === `recovered:${closed.id}` && status !== "pending",
+      ({ dedupe_key, status, created_at }) =>
+        status !== "pending" &&
+        (dedupe_key === `recovered:${closed.id}` ||
+          (dedupe_key.startsWith(resumed) && created_at >= (closed.closed_at ?? closed.opened_at))),
     );
     if (wasTold && !wasEnded && isReachable && !isTold)
       breaches.push({

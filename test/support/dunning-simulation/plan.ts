@@ -35,6 +35,16 @@ export const ACT_KINDS = [
   "release",
   "close_by_hand",
   "open_by_hand",
+  "card_in_portal",
+  "credit",
+  "give_balance",
+  "pay_by_record",
+  "upgrade",
+  "pause_at_stripe",
+  "resume_at_stripe",
+  "leave_with_usage",
+  "mistype_address",
+  "correct_address",
 ] as const;
 export type ActKind = (typeof ACT_KINDS)[number];
 
@@ -65,6 +75,16 @@ const WEIGHTS: Record<ActKind, number> = {
   release: 4,
   close_by_hand: 1,
   open_by_hand: 1,
+  card_in_portal: 7,
+  credit: 5,
+  give_balance: 2,
+  pay_by_record: 4,
+  upgrade: 6,
+  pause_at_stripe: 2,
+  resume_at_stripe: 2,
+  leave_with_usage: 3,
+  mistype_address: 2,
+  correct_address: 3,
 };
 const CHOICES = ACT_KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
 
@@ -87,6 +107,10 @@ export interface PlannedSubscription {
   daysUntilDue: number | null;
   /** Milliseconds after the beginning at which it ends anyway, set when it is made. */
   term: number | null;
+  /** A default payment method of its own, as `pm_card_…`. */
+  ownCard: string | null;
+  /** Otherwise flexible billing, which Stripe makes them with by now. */
+  isClassic: boolean;
 }
 
 /** What befalls a customer's events on their way. */
@@ -97,6 +121,8 @@ export interface PlannedPost {
   loses: number;
   repeats: number;
   shuffles: boolean;
+  /** Between these, what arrives is of the wrong livemode, as the settings have it; replayed once they are corrected. */
+  quarantined: { from: number; until: number } | null;
 }
 
 export interface PlannedCustomer {
@@ -126,7 +152,7 @@ export function planCustomer(seed: number, index: number, isFoul: boolean): Plan
   const pays = drawPayment(random);
   const currency = pays?.endsWith("debit") ? "eur" : random.pick(["usd", "usd", "eur", "jpy", "kwd"]);
   const subscriptions = Array.from({ length: random.pick([1, 1, 1, 1, 2, 3]) }, () =>
-    drawSubscription(random, random.chance(0.8) ? currency : "usd", pays === null),
+    drawSubscription(random, random.chance(0.8) ? currency : "usd", pays),
   );
   return {
     index,
@@ -154,14 +180,19 @@ function drawPayment(random: Random): string | null {
   ]);
 }
 
-function drawSubscription(random: Random, currency: string, isSent: boolean): PlannedSubscription {
+function drawSubscription(random: Random, currency: string, pays: string | null): PlannedSubscription {
   return {
     firstDueAt: Math.round(random.next() * 12 * DAY) + HOUR,
     interval: random.chance(0.35) ? "week" : "month",
     amount: random.pick(AMOUNTS[currency] ?? [1000]),
     currency,
-    daysUntilDue: isSent ? random.int(0, 6) : null,
+    daysUntilDue: pays === null ? random.int(0, 6) : null,
     term: random.chance(0.15) ? Math.round((15 + random.next() * 300) * DAY) : null,
+    ownCard:
+      pays?.startsWith("pm_card_") && random.chance(0.25)
+        ? random.pick(["pm_card_visa", "pm_card_visa", "pm_card_chargeCustomerFail"])
+        : null,
+    isClassic: random.chance(0.3),
   };
 }
 
@@ -173,7 +204,7 @@ function drawAddress(random: Random, index: number): string {
 }
 
 function drawActs(random: Random): PlannedAct[] {
-  const acts = Array.from({ length: random.int(2, 9) }, () => ({
+  const acts = Array.from({ length: random.int(3, 10) }, () => ({
     at: Math.round(random.next() * ACTIVE_DAYS * DAY),
     kind: random.pick(CHOICES),
     choice: random.next(),
@@ -190,7 +221,11 @@ function drawPost(random: Random, isFoul: boolean): PlannedPost {
   const isLate = random.chance(0.5);
   const loses = random.chance(0.2) ? random.pick([0.05, 0.3]) : 0;
   const shuffles = random.chance(0.5);
+  const wrongFrom = random.next() * ACTIVE_DAYS * DAY;
+  const isWrong = random.chance(0.2);
+  const wrongDays = random.pick([0.5, 2, 6]);
   return {
+    quarantined: isFoul && isWrong ? { from: wrongFrom, until: wrongFrom + wrongDays * DAY } : null,
     late: isFoul && isLate ? { from, until: from + days * DAY } : null,
     loses: isFoul ? loses : 0,
     repeats: isFoul ? 0.1 : 0,

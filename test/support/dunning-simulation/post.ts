@@ -18,6 +18,10 @@ export class Post {
   #reports = 0;
   /** How many events and reports the database was given. */
   carried = 0;
+  /** How many were quarantined, and replayed later. */
+  replayed = 0;
+  /** By customer. */
+  readonly #quarantined = new Map<string, string[]>();
 
   constructor(world: DunningWorld, start: number) {
     this.#world = world;
@@ -41,9 +45,11 @@ export class Post {
       else lots.set(owner, [...(lots.get(owner) ?? []), event]);
     }
     await this.#deliver(ofNobody);
-    await inLanes(4, [...this.#customers.keys()], (owner) =>
-      this.#deliver(this.#dueOf(owner, lots.get(owner) ?? [])),
-    );
+    await inLanes(4, [...this.#customers.keys()], async (owner) => {
+      const isWrong = this.#isQuarantined(owner);
+      if (!isWrong) await this.#replay(owner);
+      await this.#deliver(this.#dueOf(owner, lots.get(owner) ?? []), isWrong ? owner : undefined);
+    });
   }
 
   /** What of a customer's events arrives now. */
@@ -63,16 +69,40 @@ export class Post {
     return shuffles ? random.shuffled([...due, ...copies]) : [...due, ...copies];
   }
 
-  /** One after the other, in one transaction. */
-  async #deliver(events: readonly StripeEvent[]): Promise<void> {
+  #isQuarantined(owner: string): boolean {
+    const wrong = this.#customers.get(owner)?.customer.plan.post.quarantined ?? null;
+    const since = this.#world.now.getTime() - this.#start;
+    return wrong !== null && since >= wrong.from && since < wrong.until;
+  }
+
+  /** The settings are right again: what they kept out is let in, in the order it came. */
+  async #replay(owner: string): Promise<void> {
+    const ids = this.#quarantined.get(owner) ?? [];
+    this.#quarantined.delete(owner);
+    const { database, now } = this.#world;
+    for (const id of ids) {
+      await database.asService((sql) => sql`select billing.replay_failed_webhook(${id}, ${now})`);
+      this.replayed += 1;
+    }
+  }
+
+  /** One after the other, in one transaction; as if from the wrong mode where a customer's are to be quarantined. */
+  async #deliver(events: readonly StripeEvent[], quarantinedFor?: string): Promise<void> {
     if (events.length === 0) return;
     const { database, now } = this.#world;
-    await database.asService(
-      (sql) => sql`
-        select billing.receive_event(e.event, ${now})
+    await database.sql.begin(async (sql) => {
+      // Nobody else sees the wrong setting: it is gone again before this is committed.
+      if (quarantinedFor !== undefined) await sql`update billing.settings set livemode = true where id`;
+      const results = await sql<{ id: string; result: string }[]>`
+        select e.event ->> 'id' as id, billing.receive_event(e.event, ${now}) as result
         from jsonb_array_elements(${sql.json(events as never)}) with ordinality as e (event, place)
-        order by e.place`,
-    );
+        order by e.place`;
+      if (quarantinedFor === undefined) return;
+      await sql`update billing.settings set livemode = false where id`;
+      const kept = results.filter(({ result }) => result === "quarantined").map(({ id }) => id);
+      const before = this.#quarantined.get(quarantinedFor) ?? [];
+      this.#quarantined.set(quarantinedFor, [...new Set([...before, ...kept])]);
+    });
     this.carried += events.length;
   }
 

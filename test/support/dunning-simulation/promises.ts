@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Evidence, gather } from "./evidence.ts";
 import { type Breach, LAWS, type Law } from "./laws.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
+import { ACT_KINDS, type ActKind } from "./plan.ts";
 import { MONTHS_EACH, Simulation, type SimulationSettings } from "./simulation.ts";
+import { STANDING_LAWS } from "./standing-laws.ts";
 import { storyOf } from "./story.ts";
 import { POINTS } from "./weather.ts";
 
@@ -11,13 +13,23 @@ import { POINTS } from "./weather.ts";
  * or fewer; DUEBASE_CUSTOMERS=3,17 leaves out everybody else.
  */
 const SEED = Number(process.env.DUEBASE_SEED ?? 20_261_101);
-const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 200);
+const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 120);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
 
+/** What is done in every run of `npm test`; the rarer ones in the full number of months. */
+const COMMON_ACTS: readonly ActKind[] = [
+  "card_in_portal",
+  "upgrade",
+  "credit",
+  "pay_by_record",
+  "leave_with_usage",
+];
+
 const PROMISES: Record<string, Law> = {
   ...LAWS,
+  ...STANDING_LAWS,
   "agrees with Resend's ledger on what was sent": resendAgrees,
   "agrees with Stripe's ledger on what was ended": endsAgree,
   "shows subscriptions and invoices as they are at Stripe": stripeAgrees,
@@ -35,6 +47,10 @@ interface Figures {
   ends: number;
   recovered: number;
   crashes: number;
+  slowReads: number;
+  replayed: number;
+  /** How often each act was done. */
+  acts: Record<string, number>;
   /** The points at which a run was ended, or failed. */
   points: string[];
 }
@@ -50,6 +66,9 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
     ends: 0,
     recovered: 0,
     crashes: 0,
+    slowReads: 0,
+    replayed: 0,
+    acts: {},
     points: [],
   };
 
@@ -84,6 +103,10 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
         expect(figures.points.length).toBeGreaterThan(common.length);
       }
       expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
+      const wanted = enough >= 300 ? ACT_KINDS : enough >= 50 ? COMMON_ACTS : [];
+      expect(wanted.filter((kind) => figures.acts[kind] === undefined)).toEqual([]);
+      if (isFoul && enough >= 50)
+        expect(Math.min(figures.slowReads, figures.replayed), "slow reads and replays").toBeGreaterThan(0);
     });
   });
 }
@@ -129,6 +152,12 @@ function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
   figures.ends += simulation.ends.length;
   figures.recovered += cases.filter(({ outcome }) => outcome === "recovered").length;
   figures.crashes += simulation.crashes.length;
+  figures.slowReads += simulation.slowReads;
+  figures.replayed += simulation.post.replayed;
+  for (const line of simulation.customers.flatMap(({ told }) => told)) {
+    const [, kind = ""] = /^\S+ (\w+): (?!refused)/.exec(line) ?? [];
+    if (kind !== "") figures.acts[kind] = (figures.acts[kind] ?? 0) + 1;
+  }
   const points = simulation.crashes.map((crash) => crash.split(": ")[1] ?? "");
   figures.points = [...new Set([...figures.points, ...points])].sort();
 }

@@ -7,6 +7,7 @@ import { type End, EndWatch } from "./ends.ts";
 import { ACTIVE_DAYS, type PlannedAct, planCustomer, QUIET_DAYS, START } from "./plan.ts";
 import { definePolicies } from "./policies.ts";
 import { inLanes, Post } from "./post.ts";
+import { SlowAnswer } from "./slow-answer.ts";
 import { Crashed, crashAt, type RunFault, Weather } from "./weather.ts";
 
 const STEP = 4 * HOUR;
@@ -35,8 +36,11 @@ export class Simulation {
   readonly post: Post;
   readonly ends: End[] = [];
   readonly crashes: string[] = [];
+  /** Reads that Stripe answered after something had changed. */
+  slowReads = 0;
   readonly #weather: Weather;
   readonly #random: Random;
+  readonly #dashboard: Random;
   readonly #watch: EndWatch;
 
   private constructor(settings: SimulationSettings, world: DunningWorld) {
@@ -45,6 +49,7 @@ export class Simulation {
     this.post = new Post(world, START.getTime());
     this.#weather = new Weather(settings.seed, settings.isFoul, ACTIVE_DAYS);
     this.#random = new Random(settings.seed + 29);
+    this.#dashboard = new Random(settings.seed + 41);
     this.#watch = new EndWatch(world);
   }
 
@@ -74,6 +79,7 @@ export class Simulation {
   }
 
   async #step(since: number): Promise<void> {
+    if (since % (3 * DAY) === 0) this.#decideSettings();
     for (const { customer, act } of this.#actsBetween(since - STEP, since)) {
       this.#turnTo(START.getTime() + act.at);
       await perform(customer, act, this.world);
@@ -91,6 +97,16 @@ export class Simulation {
     await this.#run("daily run", isQuiet ? undefined : this.#weather.dailyRun(since));
     this.#turnTo(this.world.now.getTime() + 150_000);
     await this.#run("delivery", isQuiet ? undefined : this.#weather.delivery(since));
+  }
+
+  /** Somebody changes in the dashboard what Stripe does by itself about a payment that fails. */
+  #decideSettings(): void {
+    Object.assign(this.world.local.settings, {
+      afterFirstFailure: this.#dashboard.pick(["past_due", "past_due", "pause"]),
+      afterRetries: this.#dashboard.pick(["past_due", "past_due", "pause", "pause", "unpaid", "cancel"]),
+      resumeWhenPaid: this.#dashboard.pick(["no", "no", "now", "unchanged"]),
+      retryDays: this.#dashboard.pick([[1, 2], [1, 2, 2, 2, 2, 2, 3], [1, 2, 2, 2, 2, 2, 3], [3]]),
+    });
   }
 
   /** Never back: a run may have taken until after the time for which an act was planned. */
@@ -114,6 +130,11 @@ export class Simulation {
     const parts = this.#partsIn(fault);
     const crash = crashAt(fault?.crash ?? null);
     this.#watch.begin();
+    const slow = new SlowAnswer(world, fault?.hiccup ?? null, async (path) => {
+      this.slowReads += 1;
+      await this.#watch.payWhatIsRead(path);
+      await this.post.carry();
+    });
     const runs = Array.from({ length: fault?.runs ?? 1 }, (_, index) => {
       const reach = index === 0 ? crash.reach : undefined;
       const own: DeliverParts = {
@@ -123,7 +144,9 @@ export class Simulation {
       const run = what === "delivery" ? deliver(own, world.now) : chase(own, world.now);
       return index === 0 ? Promise.race([run, crash.killed]) : run;
     });
-    for (const result of await Promise.allSettled(runs)) {
+    const results = await Promise.allSettled(runs);
+    await slow.over();
+    for (const result of results) {
       if (result.status === "rejected" && !(result.reason instanceof Crashed)) throw result.reason;
     }
     if (crash.hasCrashed()) this.crashes.push(`${world.now.toISOString()} ${what}: ${fault?.crash?.point}`);
@@ -137,8 +160,8 @@ export class Simulation {
   #partsIn(fault: RunFault | undefined): DeliverParts {
     const { local, inbox, parts } = this.world;
     if (fault === undefined) return parts;
-    const { hiccup, stripeIsAway, resendIsAway } = fault;
-    if (hiccup !== null) {
+    const { hiccup, stripeIsAway, resendIsAway, hasWrongKey } = fault;
+    if (hiccup !== null && hiccup.kind !== "slow") {
       const isError = hiccup.kind.startsWith("error");
       const action = (isError ? { kind: hiccup.kind, status: 500 } : { kind: hiccup.kind }) as {
         kind: "reset";
@@ -147,7 +170,12 @@ export class Simulation {
     }
     return {
       ...parts,
-      stripe: stripeIsAway ? { ...parts.stripe, ...NOWHERE } : parts.stripe,
+      stripe: {
+        url: local.url,
+        ...parts.stripe,
+        ...(hasWrongKey ? { secretKey: "sk_test_example_of_another" } : {}),
+        ...(stripeIsAway ? NOWHERE : {}),
+      },
       resend: resendIsAway ? NOWHERE : parts.resend,
     };
   }

@@ -17,6 +17,9 @@ export async function storyOf(
     select d.decided_at, format('  action %s %s of case %s: %s, settled %s, %s', d.id, d.kind, d.case_id, d.status, d.settled_at, d.note)
     from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where c.customer = ${customer.id}
     union all
+    select decided_at, format('  resumption %s: %s, finished %s, %s', id, status, finished_at, note) from billing.dunning_resumptions
+    where customer = ${customer.id}
+    union all
     select e.created_at, format('  mail begun: %s %s, effect %s', e.template, e.dedupe_key, o.status)
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id where e.customer_id = ${customer.id}
     order by 1`;

@@ -15,18 +15,27 @@ export interface RunFault {
   crash: { point: CrashPoint; nth: number; fails: boolean } | null;
   stripeIsAway: boolean;
   resendIsAway: boolean;
+  /** The key that the functions have is not this account's. */
+  hasWrongKey: boolean;
   /** Of Stripe's and Resend's answers, one that is an error, or is lost after the effect. */
   hiccup: {
     of: "stripe" | "resend";
     skip: number;
-    kind: "error" | "error-after-effect" | "reset" | "reset-after-effect";
+    kind: "slow" | "error" | "error-after-effect" | "reset" | "reset-after-effect";
   } | null;
 }
 
 /** Where runs end. Nobody is there to be alerted. */
 export const POINTS: readonly CrashPoint[] = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
 
-const FAIR: RunFault = { runs: 1, crash: null, stripeIsAway: false, resendIsAway: false, hiccup: null };
+const FAIR: RunFault = {
+  runs: 1,
+  crash: null,
+  stripeIsAway: false,
+  resendIsAway: false,
+  hasWrongKey: false,
+  hiccup: null,
+};
 
 /** Outages, missed and repeated runs, and crashes of a world: the same for the same seed. */
 export class Weather {
@@ -35,6 +44,7 @@ export class Weather {
   readonly #stripeAway: [from: number, until: number][];
   readonly #resendAway: [from: number, until: number][];
   readonly #jobDown: [from: number, until: number][];
+  readonly #wrongKey: [from: number, until: number][];
 
   constructor(seed: number, isFoul: boolean, days: number) {
     this.#random = new Random(seed + 17);
@@ -47,6 +57,7 @@ export class Weather {
     this.#stripeAway = outages(6, 14);
     this.#resendAway = outages(6, 14);
     this.#jobDown = outages(10, 100);
+    this.#wrongKey = outages(14, 60);
     // And in some worlds one of them for weeks: longer than mails are tried, and than a warning stands.
     const away = this.#random.pick([this.#stripeAway, this.#resendAway, this.#resendAway, this.#jobDown, []]);
     const from = (4 + this.#random.next() * 8) * DAY;
@@ -81,11 +92,18 @@ export class Weather {
     // Most runs have little to do, and never get there.
     const crashes = random.chance(0.6);
     const fails = random.chance(0.3);
-    const hiccups = random.chance(0.15);
+    const hiccups = random.chance(0.25);
     const hiccup = {
       of: random.pick(["stripe", "resend"] as const),
       skip: random.int(0, 6),
-      kind: random.pick(["error", "error-after-effect", "reset", "reset-after-effect"] as const),
+      kind: random.pick([
+        "slow",
+        "slow",
+        "error",
+        "error-after-effect",
+        "reset",
+        "reset-after-effect",
+      ] as const),
     };
     if (!this.#isFoul) return FAIR;
     return {
@@ -93,6 +111,7 @@ export class Weather {
       crash: crashes ? { point, nth, fails } : null,
       stripeIsAway,
       resendIsAway,
+      hasWrongKey: isWithin(this.#wrongKey, since),
       hiccup: hiccups ? hiccup : null,
     };
   }

@@ -1,4 +1,4 @@
-import { API_VERSIONS, type ApiVersion, inShapeOf, type PaymentLinks } from "../old-shapes.ts";
+import { API_VERSIONS, type ApiVersion, inShapeOf, NEWEST, type PaymentLinks } from "../old-shapes.ts";
 import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
 import type { Random } from "./random.ts";
 
@@ -18,6 +18,15 @@ export interface Claim {
   at: number;
 }
 
+/** A payment method that became the default of a customer or a subscription, or was renewed by its bank. */
+export interface GivenCard {
+  object: string;
+  /** Empty where a subscription goes over to its customer's. */
+  method: string;
+  isRenewal: boolean;
+  at: number;
+}
+
 /** Kinds of objects whose state is kept, so that reading one can settle it. */
 const READABLE = [
   "customer",
@@ -26,6 +35,7 @@ const READABLE = [
   "subscription",
   "invoice",
   "invoice_payment",
+  "payment_record",
   "payment_intent",
   "charge",
   "refund",
@@ -74,12 +84,16 @@ export class Account {
   /** Customer of a payment method, which it does not name itself any more once it is detached. */
   readonly customerOf = new Map<string, string>();
   readonly claims: Claim[] = [];
+  readonly givenCards: GivenCard[] = [];
   /** `object second` where the events need not tell the order; what is not here must never be asked for. */
   readonly mayBeUnclear = new Set<string>();
   /** `object second` where no reader of the events could tell the order. */
   readonly isUnclear = new Set<string>();
   now: number;
   version: ApiVersion;
+
+  /** Of the objects whose last word came in an older shape, in which they may have fewer fields. */
+  readonly toldInOldShape = new Set<string>();
 
   readonly #paymentOfInvoice = new Map<string, { payment_intent: string | null; charge: string | null }>();
   readonly #invoiceOfPayment = new Map<string, string>();
@@ -144,6 +158,7 @@ export class Account {
     const before = this.get(id);
     const after = { ...before, ...structuredClone(patch) } as StripeObject;
     this.objects.set(id, after);
+    this.#noteGivenCard(before, after, updated);
     const reports = [...further.map((type) => ({ type, with: undefined as StripeObject | undefined }))];
     if (updated) reports.push({ type: updated, with: before });
     for (const report of this.random.shuffled(reports)) this.#report(report.type, id, report.with);
@@ -204,6 +219,25 @@ export class Account {
     if (!READABLE.includes(this.get(id).object) || !this.lastTold.has(id)) return;
     this.happenings.push({ kind: "read", object: this.asAnswered(id), at });
     this.readAt.set(id, at);
+    this.toldInOldShape.delete(id);
+    const record = recordOf(this.get(id));
+    if (record) this.mayBeUnclear.add(`${record} ${at}`);
+  }
+
+  /** What makes a card a given one by the contract: a default that changes, or the bank's renewal. */
+  #noteGivenCard(before: StripeObject, after: StripeObject, updated: string | null): void {
+    const object = after.id ?? "";
+    const give = (method: string, isRenewal = false) =>
+      this.givenCards.push({ object, method, isRenewal, at: this.now });
+    if (after.object === "payment_method") {
+      const isRenewed = JSON.stringify(before.card) !== JSON.stringify(after.card);
+      if (isRenewed || updated === "payment_method.automatically_updated") give(object, true);
+      return;
+    }
+    const [was, is] = [before, after].map(defaultCardOf);
+    if (updated === null || was === is) return;
+    if (is) give(is);
+    else if (after.object === "subscription") give("");
   }
 
   #report(type: string, id: string, before?: StripeObject): void {
@@ -215,6 +249,8 @@ export class Account {
     const was = earlier && asSent(earlier);
     this.#noteOrder(id, state, type, before);
     this.lastTold.set(id, this.now);
+    if (this.version !== NEWEST) this.toldInOldShape.add(id);
+    else if (this.#seconds.get(`${id} ${this.now}`)?.versions.size === 1) this.toldInOldShape.delete(id);
     this.#noteFacts(type, object);
     this.#push(type, object, was ? previousAttributes(was, object) : undefined);
   }
@@ -263,7 +299,16 @@ export class Account {
       this.toldInvoiceOf.set((object.payment_intent as string | null) ?? id, object.invoice);
     if (object.object === "invoice_payment") {
       const payment = object.payment as { payment_intent?: string; charge?: string };
-      this.toldInvoiceOf.set(payment.payment_intent ?? payment.charge ?? "", object.invoice as string);
+      const record = recordOf(object);
+      this.toldInvoiceOf.set(
+        record ?? payment.payment_intent ?? payment.charge ?? "",
+        object.invoice as string,
+      );
+      if (record) {
+        // No event tells of a record, so it has to be read.
+        this.lastTold.set(record, this.now);
+        this.mayBeUnclear.add(`${record} ${this.now}`);
+      }
     }
     if (object.object === "payment_method" && typeof object.customer === "string")
       this.customerOf.set(id, object.customer);
@@ -285,6 +330,19 @@ export class Account {
         });
     }
   }
+}
+
+/** The payment record that an invoice payment names. */
+function recordOf(object: StripeObject): string | undefined {
+  if (object.object !== "invoice_payment") return undefined;
+  return (object.payment as { payment_record?: string }).payment_record;
+}
+
+/** The default payment method of a customer or a subscription. */
+function defaultCardOf(object: StripeObject): string | null | undefined {
+  if (object.object === "subscription") return object.default_payment_method as string | null;
+  if (object.object !== "customer") return undefined;
+  return (object.invoice_settings as { default_payment_method: string | null }).default_payment_method;
 }
 
 /** What happened to an object within a second. */

@@ -11,7 +11,7 @@ import {
 } from "./customer-moves.ts";
 import { listEntitlements } from "./entitlement-moves.ts";
 import { announceRenewal, draftInvoice, moveInvoice } from "./invoice-moves.ts";
-import { attachMethod, editMethod } from "./payment-method-moves.ts";
+import { attachMethod, editMethod, giveCard } from "./payment-method-moves.ts";
 import { chargeAlone, payOnce } from "./payment-moves.ts";
 import { Random } from "./random.ts";
 import { cancel, moveSubscription, subscribe } from "./subscription-moves.ts";
@@ -49,6 +49,13 @@ export function makeHistory(seed: number): Account {
     subscriptions.push(id);
     invoices.push(...invoicesOf(account).filter((invoice) => !invoices.includes(invoice)));
     if (random.chance(0.6)) completeCheckout(account, customer, id);
+  };
+  const give = () => {
+    const customer = random.pick(present());
+    const theirs = subscriptions.filter(
+      (id) => account.get(id).customer === customer && !ENDED.includes(String(account.get(id).status)),
+    );
+    giveCard(account, customer, theirs.length > 0 ? random.pick(theirs) : undefined);
   };
   const leave = () => {
     const customer = random.pick(present());
@@ -90,6 +97,7 @@ export function makeHistory(seed: number): Account {
       [1, () => buyCredits(account, present()[0] ?? null), true],
       [0.4, () => buyCredits(account, null), true],
       [1.5, () => methods.push(attachMethod(account, random.pick(present()))), present().length > 0],
+      [1.5, give, present().length > 0],
       [2, () => editMethod(account, random.pick(methods)), methods.length > 0],
       [0.4, leave, present().length > 0],
     ];

@@ -1,10 +1,17 @@
-import { invoice, invoicePayment } from "../stripe/invoices.ts";
-import type { Invoice, Subscription } from "../stripe/wire.ts";
+import { NEWEST } from "../old-shapes.ts";
+import { invoice, invoicePayment, paymentRecord } from "../stripe/invoices.ts";
+import type { Customer, Invoice, PaymentIntent, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
+import { openDispute } from "./dispute-moves.ts";
 import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-moves.ts";
 
 /** A draft for what a subscription owes, or a one-time one. */
-export function draftInvoice(account: Account, customer: string, subscriptionId?: string): string {
+export function draftInvoice(
+  account: Account,
+  customer: string,
+  subscriptionId?: string,
+  billing_reason: Invoice["billing_reason"] = subscriptionId ? "subscription_cycle" : "manual",
+): string {
   const { random } = account;
   const id = account.id("in");
   const billed = subscriptionId ? account.get<Subscription>(subscriptionId) : undefined;
@@ -15,6 +22,7 @@ export function draftInvoice(account: Account, customer: string, subscriptionId?
       created: account.now,
       customer,
       subscription: subscriptionId,
+      billing_reason,
       items: isTrial ? [] : billed?.items.data,
       tax: random.chance(0.3) ? random.int(1, 900) : 0,
       collection_method: billed?.collection_method ?? random.pick(["charge_automatically", "send_invoice"]),
@@ -53,7 +61,23 @@ export function moveInvoice(account: Account, id: string): void {
 
 const movesOf: Record<string, ((account: Account, id: string) => void)[]> = {
   draft: [editInvoice, finalize, finalize, finalize, deleteDraft],
-  open: [pay, pay, fail, fail, fail, fail, remind, editInvoice, writeOff, makeVoid, settleWithoutMoney],
+  open: [
+    pay,
+    pay,
+    payPastStripe,
+    payPastStripe,
+    creditPart,
+    creditPart,
+    fail,
+    fail,
+    fail,
+    fail,
+    remind,
+    editInvoice,
+    writeOff,
+    makeVoid,
+    settleWithoutMoney,
+  ],
   uncollectible: [pay, makeVoid, editInvoice],
   paid: [editInvoice, refundInvoice],
 };
@@ -76,6 +100,7 @@ function transitions(account: Account, id: string, patch: Partial<Invoice["statu
 
 export function finalize(account: Account, id: string): void {
   const { now, random } = account;
+  applyBalance(account, id);
   const draft = account.get<Invoice>(id);
   const isSent = draft.collection_method === "send_invoice";
   if (draft.amount_due > 0 && !isSent) {
@@ -103,6 +128,47 @@ export function finalize(account: Account, id: string): void {
     ...(isSent ? ["invoice.sent"] : []),
   );
   if (draft.amount_due === 0) settle(account, id);
+}
+
+/**
+ * The customer's balance is taken up as Stripe finalizes an invoice: a credit lowers what is due, a debt raises it.
+ * What is left of a credit stays with the customer.
+ */
+function applyBalance(account: Account, id: string): void {
+  const bill = account.get<Invoice>(id);
+  const [customer, total] = [String(bill.customer), bill.total];
+  const { balance } = account.get<Customer>(customer);
+  if (balance === 0 || total === 0 || account.deletedAt.has(customer)) return;
+  const due = Math.max(total + balance, 0);
+  const left = Math.min(total + balance, 0);
+  account.change(customer, { balance: left }, "customer.updated");
+  account.changeUnseen(id, {
+    amount_due: due,
+    amount_remaining: due,
+    starting_balance: balance,
+    ending_balance: left,
+  });
+}
+
+/** A credit note before payment lowers what is due; what is left is paid in money. */
+function creditPart(account: Account, id: string): void {
+  const { random } = account;
+  const open = account.get<Invoice>(id);
+  const credited = Math.ceil(open.amount_remaining / 3);
+  if (credited >= open.amount_remaining) return;
+  account.change(
+    id,
+    {
+      amount_due: open.amount_due - credited,
+      amount_remaining: open.amount_remaining - credited,
+      pre_payment_credit_notes_amount: open.pre_payment_credit_notes_amount + credited,
+    },
+    "invoice.updated",
+  );
+  if (random.chance(0.7)) {
+    account.pass();
+    pay(account, id);
+  }
 }
 
 /** The invoice becomes paid, with the events Stripe sends for it in one second. */
@@ -135,6 +201,8 @@ export function pay(account: Account, id: string): void {
   const intent =
     account.paymentOf(id)?.payment_intent ??
     startPayment(account, { amount: open.amount_due, customer: open.customer, invoice: id });
+  // Of a lower amount since a credit note; Stripe tells so with what happens next.
+  account.changeUnseen(intent, { amount: open.amount_due });
   const paidBy = succeed(account, intent);
   account.linkPayment(id, { payment_intent: intent, charge: paidBy });
   const settlement = [
@@ -152,12 +220,77 @@ export function pay(account: Account, id: string): void {
       ),
   ];
   for (const step of account.random.shuffled(settlement)) step();
+  goOn(account, id);
+}
+
+/** What is paid is no debt of its subscription any more. */
+function goOn(account: Account, id: string): void {
   const billed = subscriptionOf(account, id);
   if (billed && ["incomplete", "past_due", "unpaid"].includes(billed.status))
     account.change(billed.id, { status: "active" }, "customer.subscription.updated");
 }
 
-function fail(account: Account, id: string): void {
+/**
+ * Money comes past Stripe, and is reported as a payment record: by itself, or one of a PaymentIntent, which then may be
+ * disputed. No event tells of the record, which may be refunded later without a word.
+ */
+function payPastStripe(account: Account, id: string): void {
+  const { random } = account;
+  if (account.version < "2025-03-31") {
+    pay(account, id); // there are no invoice payments yet
+    return;
+  }
+  const open = account.get<Invoice>(id);
+  const isOfIntent = account.version === NEWEST && random.chance(0.4);
+  const intent = account.paymentOf(id)?.payment_intent;
+  const record = account.id("pr");
+  account.create(
+    paymentRecord({
+      id: record,
+      created: account.now,
+      amount: open.amount_due,
+      currency: "eur",
+      customer: String(open.customer),
+    }),
+  );
+  const link = () =>
+    account.create(
+      invoicePayment({
+        id: account.id("inpay"),
+        created: account.now,
+        invoice: id,
+        amount: open.amount_due,
+        payment: { type: "payment_record", payment_record: record },
+      }),
+      "invoice_payment.paid",
+    );
+  const steps = [() => settle(account, id), link];
+  let charge: string | undefined;
+  if (isOfIntent)
+    steps.push(() => {
+      const paying =
+        intent ?? startPayment(account, { amount: open.amount_due, customer: open.customer, invoice: id });
+      account.changeUnseen(paying, { amount: open.amount_due, payment_record: record });
+      charge = succeed(account, paying);
+    });
+  else if (intent && !["succeeded", "canceled"].includes(account.get<PaymentIntent>(intent).status))
+    account.change(
+      intent,
+      { status: "canceled", canceled_at: account.now, cancellation_reason: "automatic" },
+      null,
+      "payment_intent.canceled",
+    );
+  for (const step of random.shuffled(steps)) step();
+  goOn(account, id);
+  if (charge && random.chance(0.5)) openDispute(account, charge);
+  if (!isOfIntent && random.chance(0.3)) {
+    account.pass();
+    const back = Math.ceil(open.amount_due / random.pick([1, 2]));
+    account.changeUnseen(record, { amount_refunded: { value: back, currency: "eur" } });
+  }
+}
+
+export function fail(account: Account, id: string): void {
   const { random } = account;
   const open = account.get<Invoice>(id);
   const intent = account.paymentOf(id)?.payment_intent;
@@ -180,7 +313,8 @@ function fail(account: Account, id: string): void {
     ...(needsAction ? ["invoice.payment_action_required"] : []),
   );
   const billed = subscriptionOf(account, id);
-  if (billed && billed.status === "active")
+  // An update that waits for its payment leaves the subscription as it is.
+  if (billed && billed.status === "active" && billed.pending_update === null)
     account.change(
       billed.id,
       { status: random.pick(["past_due", "past_due", "unpaid"]) },
@@ -196,7 +330,7 @@ function settleWithoutMoney(account: Account, id: string): void {
     id,
     {
       status: "paid",
-      amount_due: byNote ? open.amount_due : 0,
+      amount_due: 0,
       amount_paid: 0,
       amount_remaining: 0,
       post_payment_credit_notes_amount: 0,
@@ -226,7 +360,7 @@ function writeOff(account: Account, id: string): void {
   account.change(id, patch, "invoice.updated", "invoice.marked_uncollectible");
 }
 
-function makeVoid(account: Account, id: string): void {
+export function makeVoid(account: Account, id: string): void {
   const patch = {
     status: "void",
     auto_advance: false,

@@ -1,5 +1,5 @@
 import { card, paymentMethod } from "../stripe/payments.ts";
-import type { Customer, PaymentMethod } from "../stripe/wire.ts";
+import type { Customer, PaymentMethod, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
 /** A customer leaves a card, or an account to be debited; often to be charged from now on. */
@@ -45,4 +45,32 @@ export function editMethod(account: Account, id: string): void {
     );
   }
   random.pick(edits)();
+}
+
+/**
+ * A card becomes the default of the customer, of a subscription, or of both; sometimes that is undone, at once or later,
+ * and a subscription goes over to its customer's.
+ */
+export function giveCard(account: Account, customer: string, subscription: string | undefined): void {
+  const { random } = account;
+  const method = account.id("pm");
+  const { invoice_settings: settings } = account.get<Customer>(customer);
+  const toCustomer = (default_payment_method: string | null) =>
+    account.change(
+      customer,
+      { invoice_settings: { ...settings, default_payment_method } },
+      "customer.updated",
+    );
+  const own = subscription ? account.get<Subscription>(subscription).default_payment_method : null;
+  const toSubscription = (default_payment_method: string | null) => {
+    if (subscription)
+      account.change(subscription, { default_payment_method }, "customer.subscription.updated");
+  };
+  const level = random.pick(["customer", "subscription", "both"] as const);
+  if (level !== "subscription") toCustomer(method);
+  if (level !== "customer") toSubscription(method);
+  if (random.chance(0.6)) return;
+  account.pass();
+  if (level !== "subscription") toCustomer(settings.default_payment_method);
+  if (level !== "customer") toSubscription(own);
 }

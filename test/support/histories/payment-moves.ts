@@ -34,6 +34,19 @@ export function startPayment(account: Account, request: PaymentRequest): string 
   return id;
 }
 
+/** What a charge says of a debit; of a card it says more. */
+function debit(): Charge["payment_method_details"] {
+  const sepa_debit = {
+    bank_code: "37040044",
+    branch_code: "",
+    country: "DE",
+    fingerprint: "exampleDebit",
+    last4: "3000",
+    mandate: "mandate_example",
+  };
+  return { type: "sepa_debit", sepa_debit } as unknown as Charge["payment_method_details"];
+}
+
 function newCharge(account: Account, intent: PaymentIntent, values: Partial<Charge>): Charge {
   return charge({
     id: account.id("ch"),
@@ -44,6 +57,7 @@ function newCharge(account: Account, intent: PaymentIntent, values: Partial<Char
     payment_intent: intent.id,
     payment_method: account.id("pm"),
     receipt_url: `https://pay.example.com/receipts/${intent.id}`,
+    ...(account.random.chance(0.2) ? { payment_method_details: debit() } : {}),
     ...values,
   });
 }

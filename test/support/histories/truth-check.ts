@@ -28,7 +28,7 @@ const MIRRORED = [
  */
 export function untruths(account: Account, state: State | undefined, asked: Set<string>): string[] {
   const lines: string[] = [];
-  const hasAsked = (ids: string[]) => ids.some((id) => asked.has(`${id} ${account.lastTold.get(id)}`));
+  const hasAsked = askedAbout(account, asked);
   const truth = truthOf(account);
   for (const table of MIRRORED) {
     const shown = new Map(
@@ -46,6 +46,7 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
       for (const column of known)
         if (
           row[column] !== undefined &&
+          !isUntoldInOldShape(account, column, row, found) &&
           !isDeepStrictEqual(withoutNulls(row[column]), withoutNulls(found[column]))
         )
           lines.push(
@@ -57,6 +58,22 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
         lines.push(`${table} ${id} should not be there`);
   }
   return [...lines, ...entitlementUntruths(account, state, hasAsked)];
+}
+
+/** Whether Stripe is asked about the last word on one of some objects; of a payment record, about any. */
+export function askedAbout(account: Account, asked: Set<string>): (ids: string[]) => boolean {
+  const objects = new Set([...asked].map((second) => second.split(" ")[0]));
+  return (ids) =>
+    ids.some(
+      (id) =>
+        asked.has(`${id} ${account.lastTold.get(id)}`) ||
+        (account.objects.get(id)?.object === "payment_record" && objects.has(id)),
+    );
+}
+
+/** Versions before 2026-09-30.endive do not tell why a subscription is paused. */
+function isUntoldInOldShape(account: Account, column: string, row: Row, found: Row): boolean {
+  return column === "status_details" && found[column] === null && account.toldInOldShape.has(String(row.id));
 }
 
 /** Metadata of an item does not name the subscription whose events tell of it. */

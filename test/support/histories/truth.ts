@@ -1,4 +1,5 @@
 import type { StripeObject } from "../stripe/events.ts";
+import type { PaymentRecord } from "../stripe/invoices.ts";
 import type {
   Charge,
   CheckoutSession,
@@ -88,6 +89,10 @@ export function truthOf(account: Account): ExpectedRow[] {
             chargeRow(account, object as unknown as Charge),
             ...contestsOf(account, id).map((one) => one.id),
           );
+        break;
+      case "payment_record":
+        // One that a PaymentIntent has is no payment of its own.
+        if (!intentOf(account, id)) add("payments", recordRow(account, object as unknown as PaymentRecord));
         break;
       case "refund":
         add("refunds", refundRow(object as unknown as Refund));
@@ -229,6 +234,7 @@ function subscriptionRow(s: Subscription): Row {
     latest_invoice: s.latest_invoice,
     pause_collection: s.pause_collection,
     pending_update: s.pending_update,
+    status_details: s.status_details,
     metadata: s.metadata,
     livemode: s.livemode,
     created: time(s.created),
@@ -292,6 +298,7 @@ function invoicePaymentRow(p: InvoicePayment): Row {
     invoice: p.invoice,
     payment_intent: p.payment.payment_intent ?? null,
     charge: p.payment.charge ?? null,
+    payment_record: p.payment.payment_record ?? null,
     amount_paid: p.amount_paid,
     amount_requested: p.amount_requested,
     currency: p.currency,
@@ -356,11 +363,14 @@ function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): 
   // Which of two charges that failed in the same second was the last one, nothing tells but their ids.
   const isClear = paid || charges.at(-2)?.created !== best?.created;
   const error = intent.last_payment_error;
+  const invoice =
+    account.toldInvoiceOf.get(intent.id) ?? account.toldInvoiceOf.get(String(intent.payment_record));
+  const isCard = best?.payment_method_details?.type === "card";
   return {
     id: intent.id,
     customer: intent.customer,
-    invoice_id: account.toldInvoiceOf.get(intent.id) ?? null,
-    is_one_time: !account.toldInvoiceOf.has(intent.id),
+    invoice_id: invoice ?? null,
+    is_one_time: invoice === undefined,
     amount: intent.amount,
     ...amountsOf(account, intent.id, intent.amount_received, intent.status),
     paid_at: intent.amount_received > 0 ? time(paid?.created) : null,
@@ -370,10 +380,11 @@ function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): 
       ? {
           payment_method: intent.payment_method ?? best?.payment_method ?? null,
           latest_charge: best?.id ?? null,
+          payment_method_type: best?.payment_method_details?.type ?? null,
+          card_brand: isCard ? "visa" : null,
+          card_last4: isCard ? "4242" : null,
         }
       : {}),
-    card_brand: best ? "visa" : null,
-    card_last4: best ? "4242" : null,
     failure_code:
       error?.decline_code === undefined
         ? null
@@ -400,6 +411,7 @@ function chargeRow(account: Account, charge: Charge): Row {
     status: charge.status,
     payment_method: charge.payment_method,
     latest_charge: charge.id,
+    payment_method_type: "card",
     card_brand: "visa",
     card_last4: "4242",
     failure_code: null,
@@ -408,6 +420,50 @@ function chargeRow(account: Account, charge: Charge): Row {
     metadata: charge.metadata,
     livemode: charge.livemode,
     created: time(charge.created),
+    canceled_at: null,
+  };
+}
+
+/** The PaymentIntent that a payment record is of, where there is one. */
+function intentOf(account: Account, record: string): string | undefined {
+  return [...account.objects.values()].find(
+    (object) => object.object === "payment_intent" && object.payment_record === record,
+  )?.id;
+}
+
+/** Money that came past Stripe, as its record tells it. */
+function recordRow(account: Account, record: PaymentRecord): Row {
+  const paidFor = [...account.objects.values()]
+    .filter(({ object }) => object === "invoice_payment")
+    .map((object) => object as unknown as InvoicePayment)
+    .find(({ payment }) => payment.payment_record === record.id);
+  const [received, refunded] = [record.amount_guaranteed.value, record.amount_refunded.value];
+  const back = refunded < received ? "partially_refunded" : "refunded";
+  return {
+    id: record.id,
+    customer: record.customer_details.customer,
+    invoice_id: account.toldInvoiceOf.get(record.id) ?? null,
+    is_one_time: false,
+    amount: record.amount_requested.value,
+    amount_received: received,
+    amount_refunded: refunded,
+    amount_disputed: 0,
+    amount_lost: 0,
+    outcome: refunded > 0 ? back : "paid",
+    paid_at: time(paidFor?.status_transitions.paid_at),
+    currency: record.amount.currency,
+    status: "succeeded",
+    payment_method: null,
+    payment_method_type: "custom",
+    latest_charge: null,
+    card_brand: null,
+    card_last4: null,
+    failure_code: null,
+    receipt_url: null,
+    description: null,
+    metadata: {},
+    livemode: false,
+    created: time(record.created),
     canceled_at: null,
   };
 }

@@ -176,3 +176,44 @@ export function invoicePayment(
     ...rest,
   };
 }
+
+/** A payment record as Stripe answers when it is asked for one: money that came past Stripe, all of it guaranteed. */
+export function paymentRecord({
+  amount,
+  currency,
+  customer,
+  ...values
+}: {
+  id: string;
+  created: number;
+  amount: number;
+  currency: string;
+  customer: string;
+}) {
+  const money = (value: number) => ({ value, currency });
+  return {
+    object: "payment_record",
+    amount: money(amount),
+    amount_authorized: money(amount),
+    amount_canceled: money(0),
+    amount_failed: money(0),
+    amount_guaranteed: money(amount),
+    amount_refunded: money(0),
+    amount_requested: money(amount),
+    application: null,
+    customer_details: { customer, email: null, name: null, phone: null },
+    description: null,
+    livemode: false,
+    metadata: {},
+    payment_method_details: {
+      type: "custom",
+      custom: { display_name: "Cash", type: null },
+      payment_method: null,
+    },
+    processor_details: { type: "custom", custom: { payment_reference: values.id } },
+    reported_by: "self",
+    ...values,
+  };
+}
+
+export type PaymentRecord = ReturnType<typeof paymentRecord>;

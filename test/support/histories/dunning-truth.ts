@@ -1,0 +1,110 @@
+import type { Invoice, Subscription } from "../stripe/wire.ts";
+import type { Account } from "./account.ts";
+import type { State } from "./state.ts";
+import { time } from "./truth.ts";
+
+/** How much later than a subscription's end Stripe's clock may put the invoice that the end itself makes; seconds. */
+const FINAL_BILL = 5;
+
+interface Debt {
+  invoice: string;
+  /** What a case is about: the subscription, or the invoice where there is none or none any more. */
+  subject: string;
+  /** Unix seconds; undefined for what is not overdue. */
+  since: number | undefined;
+}
+
+/**
+ * Cases that are open and should not be, or the other way round, a line each. A debt is an open invoice whose first
+ * attempt has failed, or whose due date is past: not one of a subscription that never began or is over (but for its
+ * final invoice), not one of an update that waits for its payment, and nothing of a deleted customer.
+ *
+ * @param ranAt when the history was delivered (Unix seconds): what falls due about then or later may have a case or none
+ */
+export function caseUntruths(
+  account: Account,
+  state: State | undefined,
+  hasAsked: (ids: string[]) => boolean,
+  ranAt: number,
+): string[] {
+  const shown = new Set(
+    (state?.get("open_dunning_cases") ?? []).flatMap((text) => {
+      const { subject_id: subject, invoices } = JSON.parse(text) as {
+        subject_id: string;
+        invoices: string[] | null;
+      };
+      return (invoices ?? ["nothing"]).map((invoice) => `${invoice} of ${subject}`);
+    }),
+  );
+  const lines: string[] = [];
+  for (const [id, object] of account.objects) {
+    if (object.object !== "invoice") continue;
+    const bill = object as unknown as Invoice;
+    const { invoice, subject, since } = debtOf(account, bill);
+    const line = `${invoice} of ${subject}`;
+    const isShown = shown.delete(line);
+    const subscription = bill.parent?.subscription_details?.subscription;
+    const named = [id, String(bill.customer), ...(subscription ? [String(subscription)] : [])];
+    const isPending = since !== undefined && since > ranAt - 3600;
+    if (hasAsked(named) || isPending) continue;
+    if (isShown !== (since !== undefined))
+      lines.push(`dunning case of ${line} should ${isShown ? "not " : ""}be open`);
+  }
+  return [...lines, ...[...shown].map((line) => `dunning case of ${line} should not be open`)];
+}
+
+function debtOf(account: Account, bill: Invoice): Debt {
+  const id = bill.id ?? "";
+  const named = bill.parent?.subscription_details?.subscription;
+  const billed = named ? account.get<Subscription>(String(named)) : undefined;
+  const isFinal = billed?.status === "canceled" && bill.created >= (billed.ended_at ?? Infinity) - FINAL_BILL;
+  const subject = billed && !isFinal ? billed.id : id;
+  const isOver =
+    billed && !isFinal && ["canceled", "incomplete", "incomplete_expired"].includes(billed.status);
+  const isOfWaitingUpdate = billed?.pending_update != null && billed.latest_invoice === id;
+  const isOfDeclinedUpdate =
+    bill.billing_reason === "subscription_update" &&
+    ["active", "trialing", "incomplete", "incomplete_expired"].includes(billed?.status ?? "");
+  const isDebt =
+    bill.status === "open" &&
+    bill.amount_remaining > 0 &&
+    ![id, String(bill.customer)].some((one) => account.deletedAt.has(one)) &&
+    !isOver &&
+    !isOfWaitingUpdate &&
+    !isOfDeclinedUpdate;
+  return { invoice: id, subject, since: isDebt ? overdueSince(account, bill) : undefined };
+}
+
+function overdueSince(account: Account, bill: Invoice): number | undefined {
+  if (bill.collection_method === "send_invoice") return bill.due_date ?? undefined;
+  const failed = account.firstTold.get(`invoice.payment_failed ${bill.id}`);
+  const isTriedAgain = bill.attempt_count > 0 && bill.next_payment_attempt !== null;
+  return failed ?? (isTriedAgain ? (bill.status_transitions.finalized_at ?? undefined) : undefined);
+}
+
+/**
+ * Given cards that are kept and were not given, or the other way round, a line each. Of what was read from Stripe
+ * nothing is said here: what a read brings depends on what was known before.
+ */
+export function givenCardUntruths(account: Account, state: State | undefined): string[] {
+  const lineOf = (object: string, method: string, isRenewal: boolean) =>
+    `${object} ${method}${isRenewal ? " renewed" : ""}`;
+  const given = new Map<string, number>();
+  for (const { object, method, isRenewal, at } of account.givenCards)
+    if (!account.readAt.has(object)) given.set(lineOf(object, method, isRenewal), at);
+  const expected = [...given].map(([line, at]) => `${line} ${time(at)}`);
+  const newest = new Map<string, string>();
+  for (const text of state?.get("given_cards") ?? []) {
+    const { object_id, payment_method, renewal, given_at } = JSON.parse(text) as Record<string, string>;
+    if (account.readAt.has(object_id ?? "")) continue;
+    const line = lineOf(object_id ?? "", payment_method ?? "", renewal !== "");
+    newest.set(line, [newest.get(line) ?? "", given_at ?? ""].sort().at(-1) ?? "");
+  }
+  const shown = [...newest].map(([line, at]) => `${line} ${at}`);
+  return [
+    ...expected.filter((line) => !shown.includes(line)).map((line) => `given card ${line} is missing`),
+    ...shown
+      .filter((line) => !expected.includes(line))
+      .map((line) => `given card ${line} should not be there`),
+  ];
+}
