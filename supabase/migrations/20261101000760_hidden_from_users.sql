@@ -34,7 +34,7 @@ set search_path = ''
 as $$
 begin
   if jsonb_typeof(p_metadata) is distinct from 'object' or p_metadata = '{}' then
-    return '{}';
+    return '{}'::jsonb;
   end if;
   return (
     select coalesce(jsonb_object_agg(m.key, m.value), '{}')
@@ -55,7 +55,7 @@ as $$
 begin
   if jsonb_typeof(p_metadata) is distinct from 'object' or p_metadata = '{}' then
     delete from billing.object_metadata as m where m.object_id = p_object_id;
-    return '{}';
+    return '{}'::jsonb;
   end if;
   insert into billing.object_metadata as m (object_id, metadata)
   values (p_object_id, p_metadata)
