@@ -146,7 +146,9 @@ describe("there is nothing to end", () => {
     await world.arriveLate();
     await world.deliver();
     expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, CANCELED]);
-    expect(await lastText(world, somebody.email)).not.toMatch(/payment|unpaid/i);
+    const told = await lastText(world, somebody.email);
+    expect(told).toMatch(/^Your subscription has been canceled\n/);
+    expect(told).not.toMatch(/reminded|no payment arrived|was not paid|could not be collected/i);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "subscription_ended" });
   });
 
