@@ -171,14 +171,15 @@ stable
 set search_path = ''
 as $$
   select case
-    when count(*) = 1 and bool_and(p.unit_amount is not null and t.quantity is not null and p.recurring is not null) then min(
+    when count(*) = 1 and bool_and(billing.price_amount(p, t.quantity, s.currency) is not null and p.recurring is not null) then min(
       jsonb_build_object(
-        'amount', p.unit_amount * t.quantity, 'currency', p.currency, 'interval', p.recurring ->> 'interval',
-        'intervalCount', coalesce((p.recurring ->> 'interval_count')::integer, 1)
+        'amount', round(billing.price_amount(p, t.quantity, s.currency))::bigint, 'currency', coalesce(s.currency, p.currency),
+        'interval', p.recurring ->> 'interval', 'intervalCount', coalesce((p.recurring ->> 'interval_count')::integer, 1)
       )::text
     )::jsonb
   end
   from billing.subscription_items as t
+  join billing.subscriptions as s on s.id = t.subscription
   left join billing.prices as p on p.id = t.price
   where t.subscription = p_subscription;
 $$;
@@ -279,7 +280,7 @@ insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 37, 'dunning: resumes what was paused and is paid'
 from (
   values
-    ('billing_private.watch_paid', array['invoice.paid', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
+    ('billing_private.watch_paid', array['invoice.paid', 'invoice.payment_succeeded', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
     (
       'billing_private.watch_resumed',
       array['customer.subscription.updated', 'customer.subscription.paused', 'customer.subscription.resumed']

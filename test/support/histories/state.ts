@@ -17,6 +17,7 @@ const NOT_STATE = [
   "dunning_case_invoices",
   "dunning_actions",
   "dunning_charges",
+  "dunning_resumptions",
 ];
 /** Of the internal tables, those that decide what later events do. */
 const PRIVATE_STATE = [
