@@ -9,13 +9,20 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  key text := format('unseen:%s:%s', p_object, p_id);
 begin
   if p_id is null or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id) then
     return;
   end if;
+  -- Events of several customers name one product or price, each with others: whoever waited for another's key here could
+  -- be waited for by them. Read twice it does no harm.
+  if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
+    key := key || ':' || pg_backend_pid();
+  end if;
   perform billing_private.enqueue(
     'refresh',
-    format('unseen:%s:%s', p_object, p_id),
+    key,
     jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id)),
     p_event.received_at,
     -- Its own event is often on its way, as Stripe sends parents and children at the same time.
@@ -25,7 +32,7 @@ end;
 $$;
 
 comment on function billing_private.enqueue_unseen is
-  'Owes a read of an object that was never seen, once, unless it is a person''s who was forgotten.';
+  'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
 create function billing_private.read_unseen_payment(p_event billing.webhook_events, p_payment_id text)
 returns void
