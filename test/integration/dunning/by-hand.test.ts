@@ -86,15 +86,17 @@ describe("a person may", () => {
   it("hold one whose end is owed already: it is called off, and carried out when it is released", async () => {
     const somebody = await overdueSubscriber(world);
     const id = await idOf(somebody);
-    await days(world, 9);
-    // All day long: what Stripe could not do it is asked for again within the hour.
+    await days(world, 8);
+    // From the warning on: what Stripe could not do it is asked for again within the hour.
     world.local.faults.add({
       match: { method: "DELETE" },
       action: { kind: "error", status: 503 },
       times: 1000,
     });
-    await days(world, 1);
-    expect((await stepsOf(world, somebody.subscription)).at(-1)).toBe("end planned");
+    const last = async () => (await stepsOf(world, somebody.subscription)).at(-1);
+    // Whether the tenth or the eleventh day has the noon at which it leaves depends on the hour of the failure.
+    for (let day = 9; day <= 11 && (await last()) !== "end planned"; day++) await days(world, 1);
+    expect(await last()).toBe("end planned");
     world.local.faults.clear();
     await asService(world, "billing.hold_dunning($1, 'they called', null, $2)", id, world.now);
     await days(world, 1);
