@@ -99,6 +99,7 @@ as $$
 declare
   allowed billing.subscription_usage[];
   period billing.subscription_usage;
+  is_complete boolean;
 begin
   -- Most applications count nothing: theirs is to be cheap.
   if not exists (select from billing.subscription_usage as u where u.subscription = any (p_subscriptions))
@@ -112,22 +113,27 @@ begin
     return;
   end if;
 
-  -- Whoever is recording usage holds these rows. They are taken in the order in which recording takes them.
-  perform from billing.subscription_usage as u where u.subscription = any (p_subscriptions) order by u.id for update;
-  allowed := array(select a from billing_private.allowed_usage(p_subscriptions) as a);
-
-  for period in
-    select a.*
-    from unnest(allowed) as a
-    where not exists (
-      select
-      from billing.subscription_usage as u
-      where (u.subscription, u.metric, u.period_start) = (a.subscription, a.metric, a.period_start)
-        and u.period_end is not distinct from a.period_end
-    )
-    order by a.subscription, a.metric, a.period_start, a.period_end
+  -- Again until nothing is missing: a period that another product's event has just opened brings its limits with it.
   loop
-    perform billing_private.open_usage_period(period, allowed);
+    -- Whoever is recording usage holds these rows. They are taken in the order in which recording takes them.
+    perform from billing.subscription_usage as u where u.subscription = any (p_subscriptions) order by u.id for update;
+    allowed := array(select a from billing_private.allowed_usage(p_subscriptions) as a);
+    is_complete := true;
+    for period in
+      select a.*
+      from unnest(allowed) as a
+      where not exists (
+        select
+        from billing.subscription_usage as u
+        where (u.subscription, u.metric, u.period_start) = (a.subscription, a.metric, a.period_start)
+          and u.period_end is not distinct from a.period_end
+      )
+      order by a.subscription, a.metric, a.period_start, a.period_end
+    loop
+      is_complete := false;
+      perform billing_private.open_usage_period(period, allowed);
+    end loop;
+    exit when is_complete;
   end loop;
 
   update billing.subscription_usage as u

@@ -4,7 +4,18 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { renamedFixture } from "../../support/fixtures.ts";
 import { deliver } from "../../support/orders.ts";
-import { at, claimed, MONTH, NOW, plan, readUsage, recordUsage, rowsOf, subscribed } from "./metered.ts";
+import {
+  at,
+  claimed,
+  MONTH,
+  NOW,
+  plan,
+  priced,
+  readUsage,
+  recordUsage,
+  rowsOf,
+  subscribed,
+} from "./metered.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -269,6 +280,34 @@ describe("many at once", () => {
     expect((await Promise.all(recordings)).toSorted()).toEqual(["DU010", undefined]);
     expect(await rowsOf(database, name)).toMatchObject([{ used: 1 }]);
     await Promise.all([renewal, ...recorders].map((sql) => sql.end()));
+  });
+
+  it("two products told in the same moment both count, where neither was known before", async () => {
+    const name = await deliver(database, [
+      subscribed({ items: [{ plan: "Pro" }, { plan: "More", quantity: 4 }] }),
+      priced("Pro"),
+      priced("More"),
+    ]);
+    const told = [plan("Pro", { limit_api_calls: "100" }), plan("More", { limit_api_calls: "2 per unit" })];
+    const [first, second] = [database.connect(), database.connect()];
+    const receive = (sql: Sql, event: (typeof told)[number] | undefined) => {
+      const fixture = renamedFixture(event as never, name);
+      return sql`select billing.receive_event(${sql.json(fixture as never)}, ${at(NOW)})`;
+    };
+    await first`begin`;
+    await receive(first, told[0]);
+    const later = receive(second, told[1]).then(() => undefined);
+    const isWaiting = async () => {
+      const waiting = await database.sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%receive_event%'
+      `;
+      return waiting.length === 1;
+    };
+    await vi.waitUntil(isWaiting, { timeout: 10_000, interval: 20 });
+    await first`commit`;
+    await later;
+    expect(await rowsOf(database, name)).toMatchObject([{ usage_limit: 108 }]);
+    await Promise.all([first, second].map((sql) => sql.end()));
   });
 
   it("no recording is lost while renewals and new plans arrive", async () => {
