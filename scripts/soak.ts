@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { soakRuns } from "./soak/suites.ts";
 
 /**
  * Plays every random suite with its full number, one after the other, and says which broke. `npm test` plays the same
- * suites with a small number. Numbers that are set in the environment stay; DUEBASE_SEED plays a run again.
+ * suites with a small number and always the same seed. Numbers that are set in the environment stay; a run draws a seed of
+ * its own and prints it, and DUEBASE_SEED plays it again.
  */
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
@@ -17,12 +19,13 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  const seed = process.env.DUEBASE_SEED ?? String(randomInt(1_000_000_000));
   const broken: string[] = [];
   for (const { name, what, variable, count, files } of runs) {
     const played = process.env[variable] ?? String(count);
-    console.log(`\n${name}: ${played} ${what} (${variable}=${played})`);
+    console.log(`\n${name}: ${played} ${what} (DUEBASE_SEED=${seed} ${variable}=${played})`);
     const startedAt = performance.now();
-    const isKept = await play(files, { [variable]: played });
+    const isKept = await play(files, { DUEBASE_SEED: seed, [variable]: played });
     const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
     console.log(`${name}: ${isKept ? "kept" : "BROKEN"}, ${minutes} minutes`);
     if (!isKept) broken.push(name);

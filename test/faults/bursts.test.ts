@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { Random } from "../support/histories/random.ts";
+import { SEED } from "../support/seed.ts";
 import { expectCalmState, expectEachEventOnce, makeBurst } from "./burst.ts";
 import { type Cut, CuttingProxy } from "./cutting-proxy.ts";
 import { countProjections, projections } from "./effects.ts";
@@ -8,7 +9,6 @@ import { invoicePaid } from "./invoice-paid.ts";
 import { asDelivered, StripeSender } from "./stripe-sender.ts";
 
 /** DUEBASE_SEED replays a run of random faults; DUEBASE_FAULT_RUNS makes more of them, on consecutive seeds. */
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 const RUNS = Number(process.env.DUEBASE_FAULT_RUNS ?? 2);
 
 let faulty: FaultStack;

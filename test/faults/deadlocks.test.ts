@@ -3,13 +3,13 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { FIXTURE_USER, loadFixtures, renamedFixture } from "../support/fixtures.ts";
 import { Random } from "../support/histories/random.ts";
+import { SEED } from "../support/seed.ts";
 
 // Everybody who writes, at once, about the same few customers. Whoever takes two locks in another order than
 // supabase/README.md says meets somebody who takes them in that order, and PostgreSQL counts it.
 
 /** DUEBASE_STORM_SECONDS lets it blow longer; DUEBASE_SEED draws the same events again. */
 const SECONDS = Number(process.env.DUEBASE_STORM_SECONDS ?? 5);
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 const NOW = 1_790_000_000;
 /** The same account twice, and so two customers who share one user, its products and its prices. */
 const ACCOUNTS = ["Storma", "Stormb"];

@@ -24,3 +24,16 @@ test("the soak run plays every suite whose number can be set", () => {
 test.each(soakRuns)("$name: its files are there", ({ files }) => {
   expect(files.filter((file) => !existsSync(file))).toEqual([]);
 });
+
+test("every test that draws properties draws the same each time", () => {
+  const tests = readdirSync("test", { recursive: true, encoding: "utf8" }).filter((file) =>
+    file.endsWith(".test.ts"),
+  );
+  const drawing = tests
+    .map((file) => ({ file, text: readFileSync(join("test", file), "utf8") }))
+    .filter(({ text }) => text.includes('from "fast-check"'));
+  expect(drawing.length).toBeGreaterThan(0);
+  expect(
+    drawing.filter(({ text }) => !text.includes("seeded-properties.ts")).map(({ file }) => file),
+  ).toEqual([]);
+});

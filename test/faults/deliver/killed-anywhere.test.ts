@@ -4,11 +4,11 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
 import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
 import { Random } from "../../support/histories/random.ts";
+import { SEED } from "../../support/seed.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
 
 /** How often each point is tried; more with DUEBASE_CRASH_RUNS, the same again with DUEBASE_SEED. */
 const RUNS = Number(process.env.DUEBASE_CRASH_RUNS ?? 1);
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 
 let faults: DeliverStack;
 let slack: Server;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { Random } from "../../support/histories/random.ts";
 import { newName, told } from "../../support/orders.ts";
+import { SEED } from "../../support/seed.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { charge, paymentIntent } from "../../support/stripe/payments.ts";
@@ -10,7 +11,6 @@ import { NOW, PRICE } from "./bought.ts";
 // Whole histories of one customer: purchases, refunds, links to one user and then another, in random orders and with
 // repetitions, alone and with deductions in between. DUEBASE_SEED replays a run.
 
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
 const COUNT = 40;
 
 let database: TestDatabase;

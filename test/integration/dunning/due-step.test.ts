@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import "../../support/seeded-properties.ts";
 
 /**
  * What a ladder's due step comes to when it is asked at many times and each step is taken as soon as it is due. The walk

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { FaultAction } from "../../../scripts/local/inbox/http/faults.ts";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { Random } from "../../support/histories/random.ts";
+import { SEED } from "../../support/seed.ts";
 import { noonPlus, openPost, type Post } from "./post.ts";
 
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 const MAILS = 200;
 /** Of Resend, a second; deliver keeps a little below. */
 const LIMIT = 40;

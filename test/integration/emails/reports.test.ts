@@ -9,8 +9,8 @@ import { handleResendWebhook } from "../../../supabase/functions/resend-webhook/
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { callAsService, deliver } from "../../support/delivering.ts";
 import { Random } from "../../support/histories/random.ts";
+import { SEED } from "../../support/seed.ts";
 
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000);
 const secret = `whsec_${Buffer.from("reports example, not a secret").toString("base64")}`;
 let database: TestDatabase;
 let inbox: Inbox;

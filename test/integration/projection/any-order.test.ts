@@ -7,9 +7,9 @@ import { shrink } from "../../support/histories/shrink.ts";
 import { difference } from "../../support/histories/state.ts";
 import { askedAbout, untruths } from "../../support/histories/truth-check.ts";
 import { API_VERSIONS } from "../../support/old-shapes.ts";
+import { SEED } from "../../support/seed.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_HISTORIES makes it longer or shorter. */
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
 const COUNT = Number(process.env.DUEBASE_HISTORIES ?? 60);
 const SHUFFLES = 2;
 

@@ -7,11 +7,11 @@ import { createTestDatabase, type TestDatabase } from "../../support/database.ts
 import { Random } from "../../support/histories/random.ts";
 import { API_VERSIONS, type ApiVersion, inShapeOf, linksOf } from "../../support/old-shapes.ts";
 import { deliver, told } from "../../support/orders.ts";
+import { SEED } from "../../support/seed.ts";
 import { previousAttributes, type StripeEvent, type StripeObject } from "../../support/stripe/events.ts";
 import { charge, dispute, paymentIntent, refund } from "../../support/stripe/payments.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_BUSINESSES makes it longer or shorter. */
-const SEED = Number(process.env.DUEBASE_SEED ?? Date.now() % 1_000_000_000);
 const COUNT = Number(process.env.DUEBASE_BUSINESSES ?? 6);
 const DAY = 86_400_000;
 

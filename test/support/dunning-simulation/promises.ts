@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { SEED } from "../seed.ts";
 import { type Evidence, gather } from "./evidence.ts";
 import { type Breach, LAWS, type Law } from "./laws.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledgers.ts";
@@ -12,7 +13,6 @@ import { POINTS } from "./weather.ts";
  * The same months each time, so that a change is what makes a difference. DUEBASE_SEED plays others; DUEBASE_MONTHS more
  * or fewer; DUEBASE_CUSTOMERS=3,17 leaves out everybody else.
  */
-const SEED = Number(process.env.DUEBASE_SEED ?? 20_261_101);
 const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 120);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */

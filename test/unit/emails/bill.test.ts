@@ -4,6 +4,7 @@ import type { PaymentReceiptProps } from "../../../emails/contract.ts";
 import { type BillPart, billParts, saysQuantity } from "../../../emails/rendering/bill.ts";
 import { minorUnitDigits } from "../../../emails/rendering/format.ts";
 import { render } from "./rendered.ts";
+import "../../support/seeded-properties.ts";
 
 const amount = fc.integer({ min: 0, max: 5_000_000 });
 const maybe = (value: fc.Arbitrary<number>) =>

@@ -9,6 +9,7 @@ import {
   parseTimestamp,
   sumOf,
 } from "../../../emails/rendering/format.ts";
+import "../../support/seeded-properties.ts";
 
 /** Locales set no-break spaces of several kinds; to a reader they are spaces. */
 const plain = (text: string) => text.replace(/[\u00a0\u202f]/g, " ").replace(/[\u200e\u200f\u061c]/g, "");

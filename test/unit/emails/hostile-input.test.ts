@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { emailNames } from "../../../emails/index.ts";
 import { cleanName, shorten } from "../../../emails/rendering/names.ts";
 import { render, tags } from "./rendered.ts";
+import "../../support/seeded-properties.ts";
 
 const nasty = fc.oneof(
   fc.string({ unit: "binary", maxLength: 400 }),

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contrastRatio, readableOn } from "../../../emails/rendering/contrast.ts";
 import { brandColors, dark, light, type Palette } from "../../../emails/theme.ts";
+import "../../support/seeded-properties.ts";
 
 const enough = 4.5;
 

@@ -7,6 +7,7 @@ import {
   parseJson,
   storableJson,
 } from "../../../supabase/functions/_shared/json.ts";
+import "../../support/seeded-properties.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -8,6 +8,7 @@ import {
   SIGNATURE_TOLERANCE_SECONDS,
 } from "../../../supabase/functions/_shared/signature.ts";
 import { NOW_MS, NOW_SECONDS, SECRET, sdkAccepts, signatureOf } from "./signed-requests.ts";
+import "../../support/seeded-properties.ts";
 
 const PAYLOAD = '{"id":"evt_example","object":"event","note":"žluťoučký 馬 😀"}';
 const HEX = "0".repeat(64);
