@@ -1,5 +1,5 @@
 -- Email prices: what a subscription will be charged, as far as it can be told to the person who pays.
--- Reads: the subscription as Stripe sent it, prices. Writes: nothing. Called by: emails about subscriptions.
+-- Reads: the subscription as Stripe sent it, its events and items, prices. Writes: nothing. Called by: emails about subscriptions.
 
 create function billing_private.price_of_item(p_item jsonb)
 returns billing.prices
@@ -172,3 +172,44 @@ $$;
 
 comment on function billing_private.email_price is
   'What a subscription will be charged per interval at p_at, as emails name it (minor units): quantities, packages, tiers and discounts counted, tax only spoken of. Null where no single amount can be named: metered, several intervals, a discount that is only named by its id.';
+
+create function billing_private.told_price(p_subscription text, p_at timestamptz)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  with shown as (
+    -- Before prices there were plans; both have the id.
+    select jsonb_agg(jsonb_build_object('price', i.price, 'quantity', i.quantity) order by i.price, i.quantity) as items
+    from billing.subscription_items as i
+    where i.subscription = p_subscription
+  ),
+  newest as (
+    select e.payload #> '{data,object}' as subscription
+    from billing.webhook_events as e
+    where e.object_id = p_subscription
+      and e.created = (select max(n.created) from billing.webhook_events as n where n.object_id = p_subscription)
+  ),
+  named as (
+    select
+      billing_private.email_price(n.subscription, p_at) as price,
+      (
+        select
+          jsonb_agg(
+            jsonb_build_object('price', t.price, 'quantity', t.quantity) order by t.price, t.quantity
+          )
+        from (
+          select coalesce(i.item #>> '{price,id}', i.item #>> '{plan,id}') as price, (i.item ->> 'quantity')::bigint as quantity
+          from jsonb_array_elements(case jsonb_typeof(n.subscription #> '{items,data}') when 'array' then n.subscription #> '{items,data}' else '[]' end) as i (item)
+        ) as t
+      ) as items
+    from newest as n
+  )
+  select case when count(distinct coalesce(n.price::text, '')) = 1 and bool_and(n.items = s.items) then min(n.price::text)::jsonb end
+  from named as n
+  cross join shown as s;
+$$;
+
+comment on function billing_private.told_price is
+  'email_price of a subscription that was read rather than told of: by its newest event, as a row does not keep discounts and taxes. Null where that event is of other items than are shown, or where two of its second name two prices.';

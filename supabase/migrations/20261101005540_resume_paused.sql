@@ -164,29 +164,6 @@ $$;
 comment on function billing_private.plan_resumption is
   'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. Once a payment; safe to call at any event.';
 
-create function billing_private.subscription_price(p_subscription text)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-  select case
-    when count(*) = 1 and bool_and(billing.price_amount(p, t.quantity, s.currency) is not null and p.recurring is not null) then min(
-      jsonb_build_object(
-        'amount', round(billing.price_amount(p, t.quantity, s.currency))::bigint, 'currency', coalesce(s.currency, p.currency),
-        'interval', p.recurring ->> 'interval', 'intervalCount', coalesce((p.recurring ->> 'interval_count')::integer, 1)
-      )::text
-    )::jsonb
-  end
-  from billing.subscription_items as t
-  join billing.subscriptions as s on s.id = t.subscription
-  left join billing.prices as p on p.id = t.price
-  where t.subscription = p_subscription;
-$$;
-
-comment on function billing_private.subscription_price is
-  'What a subscription costs, as emails name it (minor units), of what is projected; null where no single amount can be named. See email_price.';
-
 create function billing_private.tell_resumption(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
@@ -212,7 +189,7 @@ begin
     jsonb_build_object('subscription', resumed.id),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
-      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.subscription_price(resumed.id)
+      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.told_price(resumed.id, p_now)
     ),
     p_now
   );

@@ -79,6 +79,24 @@ describe.each<Mode>(["classic", "flexible"])("what the end of a case paused (%s 
     expect(mails(world, somebody).filter((mail) => mail === PAUSED)).toHaveLength(1);
   });
 
+  it("and the mail names the price, but none where a discount is told by its id only", async () => {
+    const somebody = await pausedSubscriber(mode);
+    await payWithNewCard(somebody);
+    const another = await pausedSubscriber(mode);
+    const { id: coupon } = await world.stripe.coupons.create({ percent_off: 25, duration: "forever" });
+    await world.stripe.subscriptions.update(another.subscription, { discounts: [{ coupon }] });
+    await payWithNewCard(another);
+    await hours(world, 1);
+    const priceToldTo = async ({ subscription }: Subscriber) => {
+      const told = await world.database.sql<{ price: unknown }[]>`
+        select payload #> '{props,price}' as price from billing.outbox
+        where payload ->> 'template' = ${RESUMED} and payload ->> 'subscription' = ${subscription}`;
+      return told.map(({ price }) => price);
+    };
+    expect(await priceToldTo(somebody)).toMatchObject([{ amount: 2000, currency: "usd", interval: "month" }]);
+    expect(await priceToldTo(another)).toEqual([null]);
+  });
+
   it("once, however often the way there is cut off", async () => {
     const somebody = await pausedSubscriber(mode);
     await payWithNewCard(somebody);
