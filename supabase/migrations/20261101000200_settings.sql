@@ -12,6 +12,7 @@ create table billing.settings (
   email_from text,
   email_reply_to text,
   emails_off text[] not null default '{}',
+  attach_invoice_pdf boolean not null default false,
   billing_url text,
   checkout_prices text[],
   one_trial_per_product boolean not null default false,
@@ -54,6 +55,8 @@ comment on column billing.settings.trust_client_reference_id is
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
+comment on column billing.settings.attach_invoice_pdf is
+  'Whether receipts and mails about a payment that came through after all carry the invoice''s PDF. Resend fetches it from Stripe. Such mails are sent one by one: a batch takes no attachments.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
 comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
 comment on column billing.settings.one_trial_per_product is

@@ -17,6 +17,7 @@ create table billing.emails (
   subject text not null,
   html text not null,
   text text not null,
+  attachment jsonb,
   key_generation smallint not null default 0,
   batch_id uuid,
   batch_position smallint,
@@ -31,6 +32,7 @@ create table billing.emails (
   constraint status_is_known check (status in ('pending', 'sent', 'delayed', 'delivered', 'failed', 'bounced', 'complained')),
   constraint an_unknown_outcome_has_an_attempt check (unknown_since is null or attempted_at is not null),
   constraint a_batch_has_an_order check ((batch_id is null) = (batch_position is null)),
+  constraint what_has_an_attachment_goes_by_itself check (attachment is null or batch_id is null),
   constraint a_place_in_a_batch_is_taken_once unique (batch_id, batch_position)
 );
 
@@ -48,7 +50,10 @@ comment on column billing.emails.locale is 'Language it was written in (BCP 47).
 comment on column billing.emails.subject is 'As sent; html and text too: each attempt sends the same bytes.';
 comment on column billing.emails.html is 'As sent.';
 comment on column billing.emails.text is 'As sent: the same mail without markup.';
-comment on column billing.emails.key_generation is 'Raised when a person replays a mail whose outcome stayed unknown longer than Resend keeps keys.';
+comment on column billing.emails.attachment is
+  'What it carries: {filename, path}, a PDF that Resend fetches from Stripe at path. Null: nothing, or nothing any more, as Resend would not have it.';
+comment on column billing.emails.key_generation is
+  'Raised when a person replays a mail whose outcome stayed unknown longer than Resend keeps keys, and when one goes on without its attachment.';
 comment on column billing.emails.batch_id is
   'The request it goes to Resend in with others, under one key (batch:…) that stands for exactly these bytes: a batch is always sent again whole. Null: it goes by itself, under its own.';
 comment on column billing.emails.batch_position is 'Its place in that request, from 1.';

@@ -276,12 +276,12 @@ begin
       'locales', to_jsonb(recipient.locales),
       'brand', billing_private.email_brand()
     )
-  );
+  ) || case when billing_private.email_attachment(p_effect) is null then '{}' else '{"alone": true}' end::jsonb;
 end;
 $$;
 
 comment on function billing_private.prepare_email is
-  'What a claimed email needs next: {id, render} to be written, {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
+  'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
 
 create function billing.prepare_emails(
   p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()

@@ -76,14 +76,18 @@ begin
   perform billing_private.lock_effects(effects);
   insert into billing.emails as e (
     outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
-    batch_id, batch_position, status_at, created_at
+    attachment, batch_id, batch_position, status_at, created_at
   )
   select
     o.id, o.dedupe_key, o.payload ->> 'template', o.payload ->> 'customer',
     f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
-    case when count(*) over () > 1 then fresh_batch end,
-    case when count(*) over () > 1 then row_number() over (order by o.run_after, o.id) end,
+    a.attachment,
+    case when a.attachment is null and count(*) filter (where a.attachment is null) over () > 1 then fresh_batch end,
+    case
+      when a.attachment is null and count(*) filter (where a.attachment is null) over () > 1
+      then row_number() over (order by o.run_after, o.id)
+    end,
     p_now, p_now
   from jsonb_array_elements(p_emails) as m (mail)
   join billing.outbox as o on o.id = (m.mail ->> 'id')::bigint and o.claim_id = p_claim_id
@@ -92,6 +96,7 @@ begin
   cross join lateral (
     select billing_private.named_sender(coalesce(nullif(btrim(s.email_from), ''), btrim(p_default_sender)), s.app_name) as sender
   ) as f
+  cross join lateral (select billing_private.email_attachment(o) as attachment) as a
   where m.mail ? 'html' and r.obstacle is null
   on conflict (outbox_id) do nothing;
 
@@ -117,7 +122,7 @@ end;
 $$;
 
 comment on function billing.begin_emails is
-  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost.';
+  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch, but none with an attachment; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost.';
 
 create function billing.finish_emails(p_claim_id uuid, p_answers jsonb, p_now timestamptz default now())
 returns jsonb
@@ -262,7 +267,7 @@ declare
   ending text;
   endings jsonb := jsonb_build_object();
   batch uuid;
-  goes_apart boolean := false;
+  goes_again boolean := false;
 begin
   select e.batch_id into batch from billing.emails as e where e.outbox_id = any (p_ids) and e.batch_id is not null limit 1;
   perform
@@ -274,13 +279,13 @@ begin
   if p_is_refusal and p_is_final
     and exists (select from billing.outbox as o where o.id = any (p_ids) and o.claim_id = p_claim_id)
   then
-    goes_apart := billing_private.take_batch_apart(batch);
+    goes_again := billing_private.take_batch_apart(batch) or billing_private.drop_attachment(p_ids, p_error, p_now);
   end if;
 
   foreach failed_id in array p_ids loop
     ending := billing_private.fail_email(
       failed_id, p_claim_id, p_error, p_is_refusal,
-      case when goes_apart then interval '0' else p_retry_after end, p_is_final and not goes_apart, p_now
+      case when goes_again then interval '0' else p_retry_after end, p_is_final and not goes_again, p_now
     );
     endings := endings || jsonb_build_object(ending, coalesce((endings ->> ending)::integer, 0) + 1);
   end loop;
@@ -296,7 +301,7 @@ end;
 $$;
 
 comment on function billing.fail_emails is
-  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart. Returns how many came to which end, as fail_outbox names them; delivered: a report has told meanwhile that it left.';
+  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has told meanwhile that it left.';
 
 grant execute on function
   billing.begin_emails(uuid, jsonb, text, timestamptz),

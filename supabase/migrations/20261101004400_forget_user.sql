@@ -224,7 +224,7 @@ from (
     ),
     (
       'billing.emails', 'customer_id = any ($1) or outbox_id = any ($5)',
-      '{"to_address": "billing_private.address_digest(to_address)", "subject": "''''", "html": "''''", "text": "''''", "message_references": "null", "problem": "null"}'
+      '{"to_address": "billing_private.address_digest(to_address)", "subject": "''''", "html": "''''", "text": "''''", "message_references": "null", "attachment": "null", "problem": "null"}'
     ),
     (
       'billing.outbox', 'id = any ($5)',

@@ -141,10 +141,11 @@ test.each([
   ["a header that is no string", { ...good, headers: { "X-Number": 1 } }, "validation_error"],
   ["an attachment of nothing", { ...good, attachments: [{ filename: "a.pdf" }] }, "invalid_attachment"],
   [
-    "a remote attachment",
+    "an attachment of another machine",
     { ...good, attachments: [{ path: "https://example.com/a.pdf" }] },
     "invalid_attachment",
   ],
+  ["an attachment that is no URL", { ...good, attachments: [{ path: "/etc/hosts" }] }, "invalid_attachment"],
   ["a time to send at", { ...good, scheduled_at: "2030-01-01T00:00:00Z" }, "validation_error"],
   ["a stored template", { ...good, template: { id: "welcome" } }, "validation_error"],
   ["a list instead of an email", [good], "validation_error"],

@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -108,6 +110,30 @@ test("an attachment can be downloaded from the page", async () => {
   expect(attachment?.contentType).toBe("application/pdf");
   const url = `${inbox.url}/api/email/${email?.id}/attachment/${attachment?.generatedFileName}`;
   expect(await (await fetch(url)).text()).toBe("%PDF-1.7 example");
+});
+
+test("an attachment that is named by its address is fetched, and is on the page", async () => {
+  const { inbox, resend } = await startHarness({ mailbox: true });
+  const server = createServer((request, response) => {
+    response.writeHead(request.url === "/invoice/pdf" ? 200 : 404).end("%PDF-1.7 from there");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const carrying = (path: string) => ({
+    ...mail(),
+    attachments: [{ filename: "EX-1.pdf", path: `http://127.0.0.1:${port}${path}` }],
+  });
+  dataOf(await resend.emails.send(carrying("/invoice/pdf")));
+  expect((await resend.emails.send(carrying("/expired"))).error).toMatchObject({
+    statusCode: 422,
+    name: "invalid_attachment",
+    message: expect.stringContaining("404"),
+  });
+  const [email, ...others] = await shown(inbox);
+  expect(others).toEqual([]);
+  const url = `${inbox.url}/api/email/${email?.id}/attachment/${email?.attachments[0]?.generatedFileName}`;
+  expect(await (await fetch(url)).text()).toBe("%PDF-1.7 from there");
 });
 
 test("the page is served from the machine's own files, beside the API on one port", async () => {

@@ -12,6 +12,7 @@ import { Faults } from "./http/faults.ts";
 import { IdempotencyKeys } from "./http/idempotency.ts";
 import { listen } from "./http/listener.ts";
 import { RateLimit } from "./http/rate-limit.ts";
+import { type FetchFile, fetchLocalFile } from "./http/remote-files.ts";
 import { suppressionRoutes } from "./http/suppression-routes.ts";
 import { Mailbox, noPage } from "./mailbox/mailbox.ts";
 import { openPage } from "./mailbox/page.ts";
@@ -40,6 +41,8 @@ export interface InboxOptions {
   ratePerSecond?: number;
   /** What the rate limit goes by, in milliseconds: real time where absent, since `now` may stand still. */
   elapsed?: () => number;
+  /** Fetches attachments that are given by `path`; files of this machine's own servers only where absent. */
+  fetchFile?: FetchFile;
   /** False does without the page: quicker to start, for tests that only count. */
   mailbox?: boolean;
   log?: (line: string) => void;
@@ -112,7 +115,10 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
 
   const app = createApp({
     basePath: apiPath,
-    routes: [...emailRoutes(office), ...suppressionRoutes(suppressions, now)],
+    routes: [
+      ...emailRoutes(office, options.fetchFile ?? fetchLocalFile),
+      ...suppressionRoutes(suppressions, now),
+    ],
     ledger,
     faults,
     keys,

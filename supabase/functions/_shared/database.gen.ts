@@ -706,6 +706,7 @@ export type Database = {
       };
       emails: {
         Row: {
+          attachment: Json | null;
           attempted_at: string | null;
           batch_id: string | null;
           batch_position: number | null;
@@ -734,6 +735,7 @@ export type Database = {
         };
         ComputedFields: never;
         Insert: {
+          attachment?: Json | null;
           attempted_at?: string | null;
           batch_id?: string | null;
           batch_position?: number | null;
@@ -761,6 +763,7 @@ export type Database = {
           unknown_since?: string | null;
         };
         Update: {
+          attachment?: Json | null;
           attempted_at?: string | null;
           batch_id?: string | null;
           batch_position?: number | null;
@@ -1488,6 +1491,7 @@ export type Database = {
           adopted_at: string | null;
           app_name: string;
           app_url: string;
+          attach_invoice_pdf: boolean;
           billing_url: string | null;
           brand_color: string | null;
           checkout_prices: string[] | null;
@@ -1514,6 +1518,7 @@ export type Database = {
           adopted_at?: string | null;
           app_name?: string;
           app_url?: string;
+          attach_invoice_pdf?: boolean;
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
@@ -1539,6 +1544,7 @@ export type Database = {
           adopted_at?: string | null;
           app_name?: string;
           app_url?: string;
+          attach_invoice_pdf?: boolean;
           billing_url?: string | null;
           brand_color?: string | null;
           checkout_prices?: string[] | null;
@@ -1954,6 +1960,7 @@ export type Database = {
       begin_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_emails: Json; p_now?: string };
         Returns: {
+          attachment: Json | null;
           attempted_at: string | null;
           batch_id: string | null;
           batch_position: number | null;

@@ -10,6 +10,8 @@ export type KeptEmail = Database["billing"]["Tables"]["emails"]["Row"];
 export type EmailStep = {
   id: number;
   batch?: string;
+  /** To be written, and not into a batch: it has an attachment. */
+  alone?: true;
   render?: { template: string; props: unknown; locales: string[] | null; brand: unknown };
 };
 export type WrittenEmail = { id: number; subject?: string; html?: string; text?: string; locale?: string };

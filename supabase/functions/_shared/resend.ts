@@ -16,6 +16,8 @@ export type Mail = {
   text: string;
   headers: Record<string, string>;
   tags: Record<string, string>;
+  /** A PDF that Resend fetches from `path`. A batch takes none. */
+  attachment?: { filename: string; path: string };
 };
 
 /**
@@ -126,6 +128,10 @@ function requestOf(mail: Mail) {
     text: mail.text,
     headers: mail.headers,
     tags: Object.entries(mail.tags).map(([name, value]) => ({ name, value })),
+    // https://resend.com/docs/dashboard/emails/attachments
+    ...(mail.attachment === undefined
+      ? {}
+      : { attachments: [{ ...mail.attachment, content_type: "application/pdf" }] }),
   };
 }
 

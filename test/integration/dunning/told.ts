@@ -1,4 +1,4 @@
-import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
+import { type Inbox, type InboxOptions, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/delivering.ts";
 import { type ApiVersion, inShapeOf, linksOf, NEWEST } from "../../support/old-shapes.ts";
@@ -115,7 +115,11 @@ export class ToldDatabase {
   }
 
   /** With the catalogue, a customer who is a user, and their subscription as `begun` has it. */
-  static async open(begun = told(), version: ApiVersion = NEWEST): Promise<ToldDatabase> {
+  static async open(
+    begun = told(),
+    version: ApiVersion = NEWEST,
+    inboxes: Partial<InboxOptions> = {},
+  ): Promise<ToldDatabase> {
     const clock = { now: new Date(START * 1000) };
     const database = await createTestDatabase();
     const inbox = await startInbox({
@@ -123,6 +127,7 @@ export class ToldDatabase {
       mailbox: false,
       ratePerSecond: Number.POSITIVE_INFINITY,
       now: () => clock.now,
+      ...inboxes,
     });
     const it = new ToldDatabase(database, inbox, clock, version);
     const user = await database.signUp();
@@ -211,13 +216,25 @@ export class ToldDatabase {
     return rows.map(({ mail }) => mail);
   }
 
-  /** What came into the inbox, in order: template, headers, and what it says. */
-  received(): { template: string; headers: Record<string, string>; locale: string; text: string }[] {
+  /** What came into the inbox, in order: template, headers, what it says, and the files it carries by name. */
+  received(): {
+    template: string;
+    headers: Record<string, string>;
+    locale: string;
+    text: string;
+    files: Record<string, string>;
+  }[] {
     return this.#inbox.emails().map(({ id, tags, subject, html, text }) => ({
       template: tags?.find(({ name }) => name === "template")?.value ?? "",
       headers: this.#inbox.enclosed(id)?.headers ?? {},
       locale: html?.match(/<html[^>]* lang="([^"]+)"/)?.[1] ?? "",
       text: `${subject}\n${text}`,
+      files: Object.fromEntries(
+        (this.#inbox.enclosed(id)?.attachments ?? []).map(({ filename, content }) => [
+          filename,
+          Buffer.from(content, "base64").toString(),
+        ]),
+      ),
     }));
   }
 

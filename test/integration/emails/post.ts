@@ -1,4 +1,4 @@
-import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
+import { type Inbox, type InboxOptions, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { type Delivered, type DeliverParts, deliver } from "../../support/delivering.ts";
 
@@ -42,7 +42,7 @@ export interface Post {
 }
 
 /** Starts them. */
-export async function openPost(): Promise<Post> {
+export async function openPost(inboxes: Partial<InboxOptions> = {}): Promise<Post> {
   const database = await createTestDatabase();
   const { sql } = database;
   let clock = noon;
@@ -51,6 +51,7 @@ export async function openPost(): Promise<Post> {
     mailbox: false,
     ratePerSecond: Number.POSITIVE_INFINITY,
     now: () => clock,
+    ...inboxes,
   });
   return {
     database,
@@ -60,7 +61,7 @@ export async function openPost(): Promise<Post> {
       await sql`truncate billing.outbox`;
       await sql`truncate billing.suppressed_addresses, billing.resend_events, billing.emails`;
       await sql`delete from billing.customers where true`;
-      await sql`update billing.settings set emails_off = '{}', email_from = null, email_reply_to = null where id`;
+      await sql`update billing.settings set emails_off = '{}', attach_invoice_pdf = false, email_from = null, email_reply_to = null where id`;
       await sql`
         insert into billing.customers (id, email, name, preferred_locales, created)
         values ('cus_ada', 'ada@example.com', 'Ada Example', '{de-AT,en}', ${noon})

@@ -118,7 +118,7 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
     if (fault?.kind === "hang") return await hang(passage);
     if (parts.closing.aborted) return cut(passage);
     answer ??= JSON.stringify(
-      handle({
+      await handle({
         id: entry.id,
         path: context.req.param() as Record<string, string>,
         query: new URL(context.req.url).searchParams,

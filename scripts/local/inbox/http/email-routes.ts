@@ -4,6 +4,7 @@ import type { PostOffice } from "../core/post-office.ts";
 import { invalidField, notFound, ResendError } from "./errors.ts";
 import { pageOf } from "./page.ts";
 import { type EmailPayload, readEmail, readJson } from "./payload.ts";
+import { type FetchFile, withFiles } from "./remote-files.ts";
 import type { Handler, Route } from "./route.ts";
 
 const largestBatch = 100;
@@ -15,9 +16,9 @@ function listed(email: StoredEmail): ListEmail {
   return rest;
 }
 
-function send(office: PostOffice): Handler {
-  return (request) => {
-    const payload = readEmail(readJson(request.body));
+function send(office: PostOffice, fetchFile: FetchFile): Handler {
+  return async (request) => {
+    const payload = await withFiles(readEmail(readJson(request.body)), fetchFile);
     request.ignore(payload.ignored);
     const posting = { request: request.id, idempotencyKey: request.idempotencyKey, batch: false };
     const [email] = office.accept([payload], posting);
@@ -62,9 +63,9 @@ function sendBatch(office: PostOffice): Handler {
 }
 
 /** `/emails` and what is under it, as far as the SDK's `emails` and `batch` go. */
-export function emailRoutes(office: PostOffice): Route[] {
+export function emailRoutes(office: PostOffice, fetchFile: FetchFile): Route[] {
   return [
-    { method: "POST", path: "/emails", handle: send(office) },
+    { method: "POST", path: "/emails", handle: send(office, fetchFile) },
     { method: "POST", path: "/emails/batch", handle: sendBatch(office) },
     {
       method: "GET",

@@ -6,8 +6,10 @@ export interface PayloadAttachment {
   filename: string;
   contentType: string | null;
   contentId: string | null;
-  /** Base64. */
+  /** Base64; empty until it was fetched from `path`. */
   content: string;
+  /** Where it is to be fetched. */
+  path: string | null;
 }
 
 /** One email as a request asks for it, checked. */
@@ -127,17 +129,19 @@ function attachments(fields: Fields): PayloadAttachment[] {
     if (!isFields(attachment) || (attachment.content === undefined && attachment.path === undefined)) {
       throw invalidField("An attachment has either `content` or `path`.", "invalid_attachment");
     }
-    if (typeof attachment.content !== "string") {
-      throw invalidField(
-        "The local inbox fetches nothing: give an attachment's `content`.",
-        "invalid_attachment",
-      );
+    const { content = "", path = null } = attachment;
+    if (typeof content !== "string" || (path !== null && typeof path !== "string")) {
+      throw invalidField("An attachment's `content` and `path` are strings.", "invalid_attachment");
+    }
+    if (path !== null && !/^https?:\/\//.test(path)) {
+      throw invalidField("An attachment's `path` is a URL.", "invalid_attachment");
     }
     return {
       filename: typeof attachment.filename === "string" ? attachment.filename : "attachment",
       contentType: typeof attachment.content_type === "string" ? attachment.content_type : null,
       contentId: typeof attachment.content_id === "string" ? attachment.content_id : null,
-      content: attachment.content,
+      content,
+      path,
     };
   });
 }

@@ -12,7 +12,7 @@ export interface ApiRequest {
 }
 
 /** Does what a request asks for and returns what the answer shows; throws a `ResendError` where it cannot. */
-export type Handler = (request: ApiRequest) => object;
+export type Handler = (request: ApiRequest) => object | Promise<object>;
 
 export interface Route {
   method: "GET" | "POST" | "DELETE";

@@ -50,18 +50,19 @@ export async function deliverEmails(effects: readonly Effect[], run: Run): Promi
 }
 
 /**
- * Which mails go in one request, in the order they fall due: those that are to be written go together, a kept one by
- * itself, the mails of a kept batch with each other.
+ * Which mails go in one request, in the order they fall due: those that are to be written go together, one with an
+ * attachment and a kept one by itself, the mails of a kept batch with each other.
  */
 function requestsOf(waiting: readonly Waiting[]): Waiting[][] {
   const requests: Waiting[][] = [];
   const batches = new Map<string, Waiting[]>();
   for (const mail of waiting) {
-    const { batch, render } = mail.step;
-    const last = requests.at(-1);
+    const { batch } = mail.step;
+    // One that goes by itself does not part those that go together.
+    const last = requests.findLast(([first]) => first?.step.alone !== true);
     const joins =
       batch === undefined
-        ? render !== undefined && last?.[0]?.step.render !== undefined && last.length < LARGEST_BATCH
+        ? joinsOthers(mail.step) && joinsOthers(last?.[0]?.step) && last && last.length < LARGEST_BATCH
           ? last
           : undefined
         : batches.get(batch);
@@ -74,6 +75,11 @@ function requestsOf(waiting: readonly Waiting[]): Waiting[][] {
     if (batch !== undefined) batches.set(batch, request);
   }
   return requests;
+}
+
+/** Whether a mail may go in one request with others that are to be written. */
+function joinsOthers(step: EmailStep | undefined): boolean {
+  return step?.render !== undefined && step.alone !== true;
 }
 
 /** Writes those that are to be written, until the run's share of rendering is spent; what is left is another request. */
@@ -225,6 +231,7 @@ function mailOf(kept: KeptEmail): Mail {
     text: kept.text,
     headers: headersOf(kept),
     tags: { duebase_email: kept.tag, template: kept.template },
+    ...(kept.attachment === null ? {} : { attachment: kept.attachment as Mail["attachment"] }),
   };
 }
 
