@@ -36,7 +36,7 @@ comment on column billing.outbox.dedupe_key is 'Names the effect; also the idemp
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
 comment on column billing.outbox.excused_attempts is
-  'How many of these do not count against it: whom it needs (Stripe, Resend) was away or refused the key, or a person replayed it since. It is dead after 15 that count.';
+  'How many of these do not count against it: whom it needs (Stripe, Resend) was away or refused the key, its worker was lost before it came to it, or a person replayed it since. It is dead after 15 that count.';
 comment on column billing.outbox.run_after is 'Not before this time (UTC).';
 comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';

@@ -107,8 +107,8 @@ begin
   end if;
 
   for effect in
-    with due as (
-      select o.id, o.attempts - o.excused_attempts < exhausted as has_tries
+    with locked as (
+      select o.id, o.kind, o.claim_id, o.run_after, o.attempts - o.excused_attempts as tries
       from billing.outbox as o
       where o.status in ('pending', 'claimed')
         and coalesce(o.locked_until, o.run_after) <= p_now
@@ -117,11 +117,24 @@ begin
       limit p_limit
       for update skip locked
     ),
+    due as (
+      select l.id, l.tries - l.is_spared::integer < exhausted as has_tries, l.is_spared
+      from (
+        select
+          k.id, k.tries,
+          -- One after another, each reported before the next, but for mails: a worker that was lost had begun the first
+          -- that is left of what it held, and none behind it.
+          k.claim_id is not null and k.kind <> 'email'
+            and row_number() over (partition by k.claim_id, k.kind = 'email' order by k.run_after, k.id) > 1 as is_spared
+        from locked as k
+      ) as l
+    ),
     taken as (
       update billing.outbox as o
       set
         status = case when due.has_tries then 'claimed' else 'dead' end,
         attempts = o.attempts + due.has_tries::integer,
+        excused_attempts = o.excused_attempts + due.is_spared::integer,
         claim_id = case when due.has_tries then fresh_claim end,
         locked_until = case when due.has_tries then p_now + p_lease end,
         locked_by = p_worker,
@@ -144,7 +157,7 @@ end;
 $$;
 
 comment on function billing.claim_outbox is
-  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too. p_kinds: only these, null for all. Rows another worker is claiming are skipped. Raises DU007.';
+  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too, of which only what its worker may have begun has lost a try. p_kinds: only these, null for all. Rows another worker is claiming are skipped. Raises DU007.';
 
 create function billing.complete_outbox(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
 returns boolean

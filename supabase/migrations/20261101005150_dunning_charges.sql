@@ -46,11 +46,11 @@ comment on column billing.dunning_charges.case_id is 'The case (billing.dunning_
 comment on column billing.dunning_charges.invoice is 'Invoice (billing.invoices.id).';
 comment on column billing.dunning_charges.payment_method is 'Payment method (pm_…) or source that was given, and is named in the call.';
 comment on column billing.dunning_charges.renewal is 'Digest of the card''s data where its bank has renewed it; else empty.';
-comment on column billing.dunning_charges.attempt is 'Counted from 1; more where it was not wanted before.';
+comment on column billing.dunning_charges.attempt is 'Counted from 1; more where it was not wanted before, or came to nothing.';
 comment on column billing.dunning_charges.default_payment_method is 'What the subscription had as a default of its own; null: none. The card replaces it once it has paid.';
 comment on column billing.dunning_charges.status is
-  'planned: in the outbox. processing: Stripe waits for the bank. paid. declined. needs_confirmation: the bank asks the customer (3-D Secure), who gets a mail. not_wanted: paid, held, or replaced by another card meanwhile. failed: out of tries.';
-comment on column billing.dunning_charges.reason is 'Why it was not wanted, or failed: a code.';
+  'planned: in the outbox. processing: Stripe waits for the bank. paid. declined. needs_confirmation: the bank asks the customer (3-D Secure), who gets a mail. not_wanted: paid, held, or replaced by another card meanwhile. failed: out of tries, and alerted; it is planned anew with a later step, unless Stripe refused it for good.';
+comment on column billing.dunning_charges.reason is 'Why it was not wanted, or failed: a code; refused: and a code, where Stripe said no for good.';
 comment on column billing.dunning_charges.planned_at is 'When it was decided (UTC).';
 comment on column billing.dunning_charges.settled_at is 'When its status became what it is (UTC); null while planned.';
 comment on column billing.dunning_charges.outbox_id is 'The effect (billing.outbox.id) that performs it.';

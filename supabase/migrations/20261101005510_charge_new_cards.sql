@@ -153,6 +153,25 @@ $$;
 comment on function billing_private.obstacles_to_charges is
   'What keeps a case from being charged to a new card at p_now: dispute, paused_collection, manual, excluded_customer, payment_processing. Empty: nothing does.';
 
+create function billing_private.may_be_charged_again(p_charge billing.dunning_charges, p_now timestamptz)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+  select coalesce(
+    case p_charge.status
+      when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
+      -- Not in the run after it came to nothing: a step waits while a charge is planned, and would wait for ever.
+      when 'failed' then p_charge.reason not like 'refused: %' and p_charge.settled_at <= p_now - interval '20 hours'
+    end,
+    false
+  );
+$$;
+
+comment on function billing_private.may_be_charged_again is
+  'Whether a charge is to be made after all: it was held before, another card had taken its place, or it ran out of tries most of a day ago.';
+
 create function billing_private.plan_card_charge(
   p_fact billing_private.dunning_fact, p_invoice text, p_payment_method text, p_renewal text, p_now timestamptz
 )
@@ -171,7 +190,7 @@ begin
     set
       case_id = excluded.case_id, default_payment_method = excluded.default_payment_method, attempt = g.attempt + 1,
       status = 'planned', reason = null, planned_at = excluded.planned_at, settled_at = null
-    where g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %')
+    where billing_private.may_be_charged_again(g, p_now)
   returning * into planned;
   if planned.id is null then
     return;
@@ -180,7 +199,9 @@ begin
   values (
     'stripe',
     concat_ws(':', 'pay', p_invoice, p_payment_method, nullif(p_renewal, ''), nullif(planned.attempt, 1)),
-    jsonb_build_object('call', 'charge_card', 'id', p_invoice, 'charge', planned.id, 'not_before', p_now),
+    jsonb_strip_nulls(jsonb_build_object(
+      'call', 'charge_card', 'id', p_invoice, 'charge', planned.id, 'not_before', p_now, 'again', nullif(planned.attempt > 1, false)
+    )),
     least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
   )
   returning id into planned.outbox_id;
@@ -189,7 +210,7 @@ end;
 $$;
 
 comment on function billing_private.plan_card_charge is
-  'Enqueues the charge of an invoice to a new card, once per invoice and card; again only where it was held before, or another card had taken its place.';
+  'Enqueues the charge of an invoice to a new card, once per invoice and card; again only where may_be_charged_again.';
 
 create function billing_private.charge_new_cards(p_customer text, p_now timestamptz)
 returns void
@@ -218,7 +239,7 @@ begin
       -- By its key for each of them, however few the planner takes them for.
       where coalesce(
         (
-          select g.status = 'not_wanted' and (g.reason = 'replaced' or g.reason like 'held: %' or g.reason like 'closed: %')
+          select billing_private.may_be_charged_again(g, p_now)
           from billing.dunning_charges as g
           where g.invoice = i.invoice and g.payment_method = n.payment_method and g.renewal = n.renewal
         ),

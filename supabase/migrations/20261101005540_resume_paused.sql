@@ -1,6 +1,8 @@
 -- Resuming: what was paused because it was not paid goes on once it is paid, at Stripe, in access and in a mail.
+-- Whether it is owed follows from what is known, in whatever order it came: it is asked with each event and read that
+-- may make it so, and in each daily run, which finds what an event did not tell and what came to nothing before.
 -- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
--- Called by: projection, refreshes, the deliver function.
+-- Called by: projection, refreshes, the deliver function, the daily run.
 
 create table billing.dunning_resumptions (
   id bigint generated always as identity primary key,
@@ -13,7 +15,7 @@ create table billing.dunning_resumptions (
   latest_invoice text,
   finished_at timestamptz,
   note text,
-  constraint status_is_known check (status in ('planned', 'done', 'not_needed', 'called_off', 'failed')),
+  constraint status_is_known check (status in ('planned', 'done', 'not_needed', 'called_off', 'failed', 'refused')),
   constraint due_when_decided_or_later check (due_at >= decided_at),
   constraint only_the_planned_are_unfinished check ((status = 'planned') = (finished_at is null))
 );
@@ -24,7 +26,7 @@ comment on column billing.dunning_resumptions.customer is 'Who paid (billing.cus
 comment on column billing.dunning_resumptions.subscription is 'What was paused (billing.subscriptions.id).';
 comment on column billing.dunning_resumptions.invoice is 'The invoice that was paid last (billing.invoices.id), after which nothing was owed any more.';
 comment on column billing.dunning_resumptions.status is
-  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; another payment plans it anew. failed: out of tries, and alerted.';
+  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; it is planned anew once nothing does. failed: out of tries, and alerted; the next daily run plans it anew. refused: Stripe said no, which stays so, and a person was told what to do.';
 comment on column billing.dunning_resumptions.decided_at is 'When it was planned (UTC).';
 comment on column billing.dunning_resumptions.due_at is
   'Not before this time (UTC): where Stripe paused, it has an hour to resume by itself, as an account can be set to.';
@@ -33,7 +35,10 @@ comment on column billing.dunning_resumptions.latest_invoice is
 comment on column billing.dunning_resumptions.finished_at is 'When it came to its status (UTC).';
 comment on column billing.dunning_resumptions.note is 'Why it came to this status, where that needs saying.';
 
-create unique index a_payment_resumes_once on billing.dunning_resumptions (subscription, invoice) where status <> 'called_off';
+create unique index one_resumption_is_planned_at_a_time on billing.dunning_resumptions (subscription) where status = 'planned';
+create index dunning_resumptions_by_subscription on billing.dunning_resumptions (subscription);
+-- What rests, whoever paused it: few of all.
+create index subscriptions_at_rest on billing.subscriptions (customer) where status = 'paused' or pause_collection is not null;
 
 alter table billing.dunning_resumptions enable row level security;
 create policy service_role_reads on billing.dunning_resumptions for select to service_role using (true);
@@ -104,20 +109,42 @@ $$;
 comment on function billing_private.still_owed is
   'Whether something of a subscription is overdue that is, or will be, dunned, or that its case left open when it ended.';
 
-create function billing_private.plan_resumption(p_subscription text, p_now timestamptz)
-returns void
+create function billing_private.is_resumption_settled(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select exists (
+    select
+    from billing.dunning_resumptions as r
+    where r.subscription = p_subscription
+      and case r.status
+        when 'planned' then true
+        when 'called_off' then false
+        -- As often as the daily run: neither Stripe nor whoever is alerted has it more than once a day.
+        when 'failed' then r.invoice = p_invoice and r.finished_at > p_now - interval '20 hours'
+        else r.invoice = p_invoice or r.decided_at >= p_paid_at
+      end
+  );
+$$;
+
+comment on function billing_private.is_resumption_settled is
+  'Whether a payment has, or had, its resumption: one is planned; one came to its end, by Stripe, by a person or by Stripe''s refusal; or one ran out of tries less than a day ago.';
+
+create function billing_private.owed_resumption(p_subscription text, p_now timestamptz)
+returns text
 language plpgsql
+stable
 set search_path = ''
 as $$
 declare
   paused billing.subscriptions;
   paid billing.invoices;
-  planned bigint;
-  waits constant interval := interval '1 hour';
 begin
   select * into paused from billing.subscriptions as s where s.id = p_subscription and (s.status = 'paused' or s.pause_collection is not null);
   if not found or not billing_private.is_paused_for_nonpayment(p_subscription) or billing_private.still_owed(p_subscription, p_now) then
-    return;
+    return null;
   end if;
   select i.*
   into paid
@@ -134,35 +161,63 @@ begin
     )
   order by i.paid_at desc nulls last, i.id
   limit 1;
-  if not found then
+  return case when not billing_private.is_resumption_settled(p_subscription, paid.id, paid.paid_at, p_now) then paid.id end;
+end;
+$$;
+
+comment on function billing_private.owed_resumption is
+  'The invoice (billing.invoices.id) that was paid last of a subscription which was paused for non-payment, where nothing is owed of it any more and no resumption is planned or was made; null where the subscription is not to be resumed.';
+
+create function billing_private.plan_resumption(p_subscription text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  paid constant text := billing_private.owed_resumption(p_subscription, p_now);
+  planned billing.dunning_resumptions;
+begin
+  if paid is null then
     return;
   end if;
   insert into billing.dunning_resumptions as r (customer, subscription, invoice, status, decided_at, due_at)
-  values (
-    paused.customer, p_subscription, paid.id, 'planned', p_now,
+  select
+    s.customer, s.id, paid, 'planned', p_now,
     p_now + case
-      when billing_private.pause_cause(paused.status_details) in ('first_payment_failure', 'final_payment_failure') then waits
+      when billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure') then interval '1 hour'
       else interval '0'
     end
-  )
+  from billing.subscriptions as s
+  where s.id = p_subscription
   on conflict do nothing
-  returning r.id into planned;
-  if planned is null then
+  returning * into planned;
+  if planned.id is null then
     return;
   end if;
   perform billing_private.enqueue(
-    'dunning', 'resume:' || planned,
-    jsonb_build_object('customer', paused.customer, 'resume', planned, 'not_before', r.due_at),
+    'dunning', 'resume:' || planned.id,
+    jsonb_build_object('customer', planned.customer, 'resume', planned.id, 'not_before', planned.due_at),
     -- The clock it is told by may be a test clock, and ahead of ours.
-    least(p_now, clock_timestamp()), least(p_now, clock_timestamp()) + (r.due_at - r.decided_at)
-  )
-  from billing.dunning_resumptions as r
-  where r.id = planned;
+    least(p_now, clock_timestamp()), least(p_now, clock_timestamp()) + (planned.due_at - planned.decided_at)
+  );
 end;
 $$;
 
 comment on function billing_private.plan_resumption is
-  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. Once a payment; safe to call at any event.';
+  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event.';
+
+create function billing_private.plan_resumptions(p_customers text[], p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.plan_resumption(s.id, p_now)
+  from billing.subscriptions as s
+  where s.customer = any (p_customers) and (s.status = 'paused' or s.pause_collection is not null)
+  order by s.id;
+$$;
+
+comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to some customers.';
 
 create function billing_private.tell_resumption(p_case billing.dunning_cases, p_now timestamptz)
 returns void
@@ -435,22 +490,64 @@ returns trigger
 language plpgsql
 set search_path = ''
 as $$
+declare
+  -- With tries left nothing but a final answer ends it.
+  is_refused constant boolean := new.status = 'dead' and new.attempts - new.excused_attempts < billing_private.max_attempts();
+  failed billing.dunning_resumptions;
 begin
   update billing.dunning_resumptions as r
-  set status = case new.status when 'dead' then 'failed' else 'called_off' end, finished_at = new.finished_at, note = new.last_error ->> 'message'
-  where r.id = (new.payload ->> 'resume')::bigint and r.status = 'planned';
+  set
+    status = case when is_refused then 'refused' when new.status = 'dead' then 'failed' else 'called_off' end,
+    finished_at = new.finished_at, note = new.last_error ->> 'message'
+  where r.id = (new.payload ->> 'resume')::bigint and r.status = 'planned'
+  returning * into failed;
+  if failed.status = 'refused' then
+    perform billing_private.enqueue(
+      'alert', 'alert:resumption_refused:' || failed.id,
+      jsonb_build_object(
+        'cause', 'resumption_refused', 'customer', failed.customer, 'subscription', failed.subscription, 'invoice', failed.invoice,
+        'outbox_id', new.id, 'error', failed.note
+      ),
+      new.finished_at
+    );
+  end if;
   return null;
 end;
 $$;
 
 comment on function billing_private.tg_outbox__after_resumption is
-  'Trigger function: a resumption whose effect is out of tries, or is canceled, is so in dunning_resumptions too.';
+  'Trigger function: a resumption whose effect is dead, or canceled, is so in dunning_resumptions too. One that Stripe refused is alerted by itself, as nothing tries it again.';
 
 create trigger outbox_ends_resumptions
   after update of status on billing.outbox
   for each row
   when (new.status in ('canceled', 'dead') and old.status <> new.status and new.kind = 'dunning' and new.payload ? 'resume')
   execute function billing_private.tg_outbox__after_resumption();
+
+create function billing_private.tg_outbox__after_resumption_replayed()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.dunning_resumptions as r
+  set status = 'planned', finished_at = null, note = null
+  where r.id = (new.payload ->> 'resume')::bigint
+    and r.status in ('failed', 'refused')
+    -- Planned anew meanwhile, it needs no second one.
+    and not exists (select from billing.dunning_resumptions as o where o.subscription = r.subscription and o.status = 'planned');
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_outbox__after_resumption_replayed is
+  'Trigger function: a resumption whose dead effect a person replays is planned again.';
+
+create trigger outbox_replays_resumptions
+  after update of status on billing.outbox
+  for each row
+  when (new.status = 'pending' and old.status = 'dead' and new.kind = 'dunning' and new.payload ? 'resume')
+  execute function billing_private.tg_outbox__after_resumption_replayed();
 
 grant execute on function
   billing.review_resumption(bigint, text[], timestamptz),

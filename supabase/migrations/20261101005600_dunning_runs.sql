@@ -1,6 +1,6 @@
 -- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
--- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: the dunning function, cron.
+-- Reads: dunning facts. Writes: outbox, dunning_runs, dunning_resumptions. Called by: the dunning function, cron.
 
 create table billing.dunning_runs (
   id bigint generated always as identity primary key,
@@ -34,6 +34,7 @@ as $$
 declare
   known text[];
   newly text[];
+  paid text[];
 begin
   select array_agg(b.customer order by b.customer)
   into known
@@ -60,14 +61,27 @@ begin
     order by i.customer
     limit p_limit
   ) as b;
+  -- What was paused and is paid, where no event came to plan that it goes on, or what was planned came to nothing.
+  select array_agg(b.customer order by b.customer)
+  into paid
+  from (
+    select distinct s.customer
+    from billing.subscriptions as s
+    where (s.status = 'paused' or s.pause_collection is not null)
+      and s.customer > p_after
+      and (coalesce(cardinality(known), 0) < p_limit or s.customer <= known[cardinality(known)])
+      and billing_private.owed_resumption(s.id, p_now) is not null
+    order by s.customer
+    limit p_limit
+  ) as b;
   return array(
-    select distinct c.customer from unnest(known || newly) as c (customer) where c.customer is not null order by 1 limit p_limit
+    select distinct c.customer from unnest(known || newly || paid) as c (customer) where c.customer is not null order by 1 limit p_limit
   );
 end;
 $$;
 
 comment on function billing_private.customers_in_dunning is
-  'Customers after p_after with an open case, or with something overdue at p_now that no case is about yet; at most p_limit, in order.';
+  'Customers after p_after with an open case, with something overdue at p_now that no case is about yet, or with a subscription that is to be resumed; at most p_limit, in order.';
 
 create function billing.advance_dunning(p_now timestamptz default now(), p_after text default '', p_limit integer default 1000)
 returns jsonb
@@ -83,6 +97,7 @@ declare
   );
   looks integer;
 begin
+  perform billing_private.plan_resumptions(page, p_now);
   -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
@@ -127,7 +142,7 @@ end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time, and what was paused for non-payment and is paid its resumption. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint

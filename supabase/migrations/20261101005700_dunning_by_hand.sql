@@ -96,6 +96,8 @@ begin
     'dunning.closed_by_hand', known.subject_id, known.customer, jsonb_build_object('case', known.id), p_now
   );
   perform billing_private.close_dunning_case(known, 'closed_by_hand', p_now);
+  -- It may have been the last thing owed of what was paused, and paid in part.
+  perform billing_private.plan_resumption(known.subscription, p_now);
   update billing.dunning_cases as c set note = p_reason where c.id = known.id;
 end;
 $$;

@@ -3,6 +3,7 @@ import { createTestDatabase, type TestDatabase } from "../../support/database.ts
 import type { Account } from "../../support/histories/account.ts";
 import { caseUntruths, givenCardUntruths } from "../../support/histories/dunning-truth.ts";
 import { type Play, play } from "../../support/histories/play.ts";
+import { resumptionUntruths } from "../../support/histories/resumption-truth.ts";
 import { shrink } from "../../support/histories/shrink.ts";
 import { difference } from "../../support/histories/state.ts";
 import { askedAbout, untruths } from "../../support/histories/truth-check.ts";
@@ -221,6 +222,21 @@ describe("what is shown", () => {
     );
     expect(wrong.slice(0, 20)).toEqual([]);
   });
+
+  it.each(EVERY_RUN)(
+    "plans to resume what was paused for a debt that is paid, and nothing else (run %i)",
+    (run) => {
+      const wrong = played.histories.flatMap(({ seed, account }, history) =>
+        resumptionUntruths(
+          account,
+          played.settledStateOf(run, history),
+          askedAbout(account, gone(account, played.askedOf(run, history))),
+          ranAt,
+        ).map((line) => `seed ${seed}: ${line}`),
+      );
+      expect(wrong.slice(0, 20)).toEqual([]);
+    },
+  );
 
   it.each(EVERY_RUN)("keeps every card that was given, at either level, and when (run %i)", (run) => {
     const wrong = played.histories.flatMap(({ seed, account }, history) =>

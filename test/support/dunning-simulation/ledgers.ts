@@ -1,4 +1,4 @@
-import { mailOf } from "./evidence.ts";
+import { type Case, type Evidence, mailOf } from "./evidence.ts";
 import type { Breach, Law } from "./laws.ts";
 
 /** Every mail that left is kept as sent, and every mail kept as sent has left. */
@@ -37,6 +37,26 @@ export const resendAgrees: Law = (evidence) => {
   return breaches;
 };
 
+/**
+ * Whether Stripe had paused a subscription by the time its case ended with a pause, as an account can have it do after
+ * a failed payment: a paused subscription cannot be paused, so nothing is left to take away.
+ * https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
+ */
+function restedAlready({ end_action, subscription, closed_at }: Case, { simulation }: Evidence): boolean {
+  const at = (closed_at?.getTime() ?? 0) / 1000;
+  const last = simulation.world.local.events
+    .all()
+    .findLast(
+      ({ type, created, data }) =>
+        type.startsWith("customer.subscription.") &&
+        created <= at &&
+        (data.object as { id?: string }).id === subscription,
+    );
+  return (
+    end_action === "pause" && (last?.data.object as { status?: string } | undefined)?.status === "paused"
+  );
+}
+
 /** What dunning ended at Stripe is what its tables say it ended, each once. */
 export const endsAgree: Law = (evidence) => {
   const breaches: Breach[] = [];
@@ -60,7 +80,7 @@ export const endsAgree: Law = (evidence) => {
   for (const closed of evidence.cases.filter(
     ({ outcome, end_action }) => outcome === "ended" && end_action !== "leave",
   )) {
-    if (!ends.some(({ caseId }) => caseId === closed.id))
+    if (!ends.some(({ caseId }) => caseId === closed.id) && !restedAlready(closed, evidence))
       breaches.push({
         customer: closed.customer,
         what: `case ${closed.id} is said to have ended with ${closed.end_action}, and did not`,

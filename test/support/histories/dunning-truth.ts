@@ -75,6 +75,13 @@ function debtOf(account: Account, bill: Invoice): Debt {
   return { invoice: id, subject, since: isDebt ? overdueSince(account, bill) : undefined };
 }
 
+/** Whether an invoice is an overdue debt of its subscription's; undefined where it depends on when that is asked. */
+export function isOverdueAt(account: Account, bill: Invoice, at: number): boolean | undefined {
+  const { subject, since } = debtOf(account, bill);
+  if (since === undefined || subject === bill.id) return false;
+  return since > at - 3600 ? undefined : true;
+}
+
 function overdueSince(account: Account, bill: Invoice): number | undefined {
   if (bill.collection_method === "send_invoice") return bill.due_date ?? undefined;
   const failed = account.firstTold.get(`invoice.payment_failed ${bill.id}`);

@@ -1,4 +1,4 @@
-import type { Sql } from "postgres";
+import type { ISql, PendingQuery, Row, Sql } from "postgres";
 import { retag } from "./delivery.ts";
 import { NO_TAG } from "./history.ts";
 
@@ -38,6 +38,9 @@ const FACTS_OF = "stripe";
 /** Of dunning, what is open: which cases were opened and closed on the way depends on what was heard when. */
 const OPEN_CASES = "open_dunning_cases";
 
+/** Of resumptions, what is to be done: what is not wanted any more by the time it is due is found out then. */
+const OPEN_RESUMPTIONS = "open_resumptions";
+
 /** A ledger is compared by what it comes to: its entries tell the way, which depends on what was heard when. */
 const LEDGER = "credit_entries";
 
@@ -48,6 +51,7 @@ interface Table {
 }
 
 const openCases: Table = { name: OPEN_CASES, schema: "billing", columns: [] };
+const openResumptions: Table = { name: OPEN_RESUMPTIONS, schema: "billing", columns: [] };
 
 /** The tables whose content must not depend on the order of arrival: all there are, less the ones named above. */
 export async function stateTables(sql: Sql): Promise<Table[]> {
@@ -71,26 +75,12 @@ export async function stateTables(sql: Sql): Promise<Table[]> {
 /** Reads what the deliveries led to, by tag; of the tags given, or of all. */
 export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string, State>> {
   const states = new Map<string, State>();
-  for (const { schema, name, columns } of [...(await stateTables(sql)), openCases]) {
+  for (const { schema, name, columns } of [...(await stateTables(sql)), openCases, openResumptions]) {
     const rows = await sql.begin(async (transaction) => {
       await transaction`set local timezone = 'UTC'`;
       return await transaction<{ tag: string | null; content: string }[]>`
         select substring(t::text from '_([0-9a-f]{8})x') as tag, to_jsonb(t)::text as content
-        from (${
-          name === LEDGER
-            ? transaction`
-                select user_id, kind, purchase, sum(credits) as credits from billing.credit_entries
-                group by user_id, kind, purchase having sum(credits) <> 0`
-            : name === OPEN_CASES
-              ? transaction`
-                select c.subject_id, c.customer, c.subscription, c.currency, c.policy_id, c.anchor_at,
-                  array_agg(v.invoice order by v.invoice) filter (where v.invoice is not null) as invoices, sum(v.amount_remaining) as amount
-                from billing.dunning_cases as c
-                left join billing.dunning_case_invoices as k on k.case_id = c.id
-                left join billing_private.overdue_invoices as v on v.invoice = k.invoice
-                where c.status = 'open' group by c.id`
-              : transaction`select ${transaction(columns)} from ${transaction(`${schema}.${name}`)}`
-        }) as t
+        from (${contentOf(transaction, { schema, name, columns })}) as t
         where ${tags ? transaction`substring(t::text from '_([0-9a-f]{8})x') = any (${tags})` : transaction`true`}
         ${name === "audit_events" ? transaction`and t.actor = ${FACTS_OF}` : transaction``}
       `;
@@ -106,6 +96,31 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
   }
   for (const state of states.values()) for (const rows of state.values()) rows.sort();
   return states;
+}
+
+/** The query whose rows are compared. */
+function contentOf(sql: ISql, { schema, name, columns }: Table): PendingQuery<Row[]> {
+  switch (name) {
+    case LEDGER:
+      return sql`
+        select user_id, kind, purchase, sum(credits) as credits from billing.credit_entries
+        group by user_id, kind, purchase having sum(credits) <> 0`;
+    case OPEN_CASES:
+      return sql`
+        select c.subject_id, c.customer, c.subscription, c.currency, c.policy_id, c.anchor_at,
+          array_agg(v.invoice order by v.invoice) filter (where v.invoice is not null) as invoices, sum(v.amount_remaining) as amount
+        from billing.dunning_cases as c
+        left join billing.dunning_case_invoices as k on k.case_id = c.id
+        left join billing_private.overdue_invoices as v on v.invoice = k.invoice
+        where c.status = 'open' group by c.id`;
+    case OPEN_RESUMPTIONS:
+      return sql`
+        select r.customer, r.subscription from billing.dunning_resumptions as r
+        where r.status = 'planned'
+          and billing_private.is_paused_for_nonpayment(r.subscription) and not billing_private.still_owed(r.subscription, now())`;
+    default:
+      return sql`select ${sql(columns)} from ${sql(`${schema}.${name}`)}`;
+  }
 }
 
 /** Rows that are in one state and not in the other, a line each; nothing where they are equal. */

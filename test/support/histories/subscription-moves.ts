@@ -69,7 +69,6 @@ export function moveSubscription(account: Account, id: string, prices: string[])
     case "canceled":
       return random.chance(0.3) ? editAfterTheEnd(account, id) : null;
     case "incomplete":
-      if (random.chance(0.2)) return pause(account, id, "first_payment_failure");
       return random.chance(0.3) ? move("incomplete_expired") : null;
     case "incomplete_expired":
       return null;
@@ -96,7 +95,12 @@ export function moveSubscription(account: Account, id: string, prices: string[])
           pause(
             account,
             id,
-            now.status === "active" ? random.pick(["pause_requested", "system"]) : "final_payment_failure",
+            // Not for a first invoice: https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
+            random.pick(
+              now.status === "active"
+                ? ["pause_requested", "system"]
+                : ["first_payment_failure", "final_payment_failure"],
+            ),
           ),
         () => move(now.status === "past_due" ? "active" : "past_due"),
       ])();

@@ -82,6 +82,8 @@ const CAUSES: Record<string, string> = {
     "No mail reaches a customer who owes something: there is no address, or it takes none. The case is held until they have another. See billing.dunning_cases where holds is not empty.",
   resumed_with_invoice:
     "A subscription that was paused for non-payment was resumed, and Stripe made an invoice for it. Look whether the customer owes it, and void it if not.",
+  resumption_refused:
+    "Stripe refused to resume a subscription that was paused for non-payment and has been paid since: its customer paid for nothing. Resume it in Stripe's dashboard; or, once the cause is mended: select billing.replay_outbox(outbox_id).",
   paid_while_ending:
     "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
   two_subscriptions:

@@ -11,6 +11,8 @@ type CardChargePayload = {
   id: string;
   /** Id in billing.dunning_charges. */
   charge: number;
+  /** It was tried before, by an effect that came to nothing: that one may have been made. */
+  again?: boolean;
   /** The clock of the review is no earlier: Stripe's may be ahead of ours. */
   not_before?: string;
 };
@@ -31,7 +33,7 @@ export function isCardCharge({ payload }: Effect): boolean {
  * the idempotency key, so that an attempt whose end nobody heard of is answered again, and not made again.
  */
 export async function chargeCard(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
-  const { id: invoice, charge, not_before } = effect.payload as unknown as CardChargePayload;
+  const { id: invoice, charge, not_before, again = false } = effect.payload as unknown as CardChargePayload;
   const moment = not_before !== undefined && Date.parse(not_before) > nowMs ? not_before : undefined;
   const finish = async (result: Result, reason?: string): Promise<Outcome> => {
     await run.outbox.finishCardCharge(charge, result, reason, moment);
@@ -40,11 +42,11 @@ export async function chargeCard(effect: Effect, run: Run, nowMs: number): Promi
   };
   const plan = await run.outbox.reviewCardCharge(charge, moment);
   await run.reach("charge_reviewed");
-  const isFirst = effect.attempts === 1;
+  const isFirst = effect.attempts === 1 && !again;
   if (!plan.go && isFirst) return finish("not_wanted", plan.reason);
   // An earlier attempt may have been made, and be the very reason why it is not wanted any more.
   if (!plan.go) return finish(await becameOf(invoice, plan, run), plan.reason);
-  const isUnknown = !isFirst && keySaysNothing(effect, nowMs);
+  const isUnknown = !isFirst && (again || keySaysNothing(effect, nowMs));
   if (isUnknown) {
     const result = await becameOf(invoice, plan, run);
     if (result !== "not_wanted") return finish(result);
