@@ -1,11 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { giveCardInPortal, replaceCard, setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
+import type { Fault } from "../../../scripts/local/stripe/http/faults.ts";
 import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
 import {
+  alerts,
   asService,
   caseOf,
   days,
   FINAL,
+  hours,
   lastText,
   mails,
   NOTICE,
@@ -15,6 +18,7 @@ import {
   RECOVERED,
   stepsOf,
   URGENT,
+  wearOut,
 } from "./overdue.ts";
 
 let world: DunningWorld;
@@ -59,6 +63,52 @@ async function overdue(own: boolean): Promise<void> {
   await world.renew(somebody);
   invoice = String((await openInvoice(world, somebody)).id);
 }
+
+describe("a charge that comes to nothing", () => {
+  const PAYING = { method: "POST", path: /^\/v1\/invoices\/in_\w+\/pay$/ };
+
+  /** A card that works is given, and Stripe has something against charging it, for as many tries as there are. */
+  async function chargedInVain(fault: Fault): Promise<void> {
+    // Stripe itself goes on with the card that the subscription has of its own.
+    await overdue(true);
+    world.local.faults.add({ match: PAYING, times: Number.POSITIVE_INFINITY, ...fault });
+    await ofCustomer(await newCard());
+    await settle();
+    await wearOut(world, "pay:");
+    await hours(world, 2);
+  }
+
+  it("as Stripe fails time after time, is alerted, holds no step, and is made again before a later one", async () => {
+    await chargedInVain({ action: { kind: "error", status: 500 } });
+    expect(await chargesKept()).toEqual(["failed"]);
+    expect(await alerts(world)).toContain("dead_effect");
+    world.local.faults.clear();
+    await days(world, 4);
+    expect(await chargesKept()).toEqual(["paid"]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+    expect(mails(world, somebody)).toEqual([NOTICE, RECOVERED]);
+  });
+
+  it("never keeps a case from its end", async () => {
+    await chargedInVain({ action: { kind: "error", status: 500 } });
+    for (let day = 0; day < 18; day++) {
+      await wearOut(world, "pay:");
+      await days(world, 1);
+    }
+    expect(await stepsOf(world, somebody.subscription)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^final_warning sent/), "end done"]),
+    );
+  });
+
+  it("as Stripe refuses it, is not made again", async () => {
+    await chargedInVain({ action: { kind: "error", status: 400, message: "not this one" } });
+    expect(await chargesKept()).toEqual(["failed"]);
+    const asked = charges().length;
+    await days(world, 5);
+    expect(charges()).toHaveLength(asked);
+    expect(await chargesKept()).toEqual(["failed"]);
+  });
+});
 
 describe("what is overdue is charged at once", () => {
   it.each([

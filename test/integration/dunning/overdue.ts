@@ -120,6 +120,13 @@ export function done(world: DunningWorld, kind: string, object: string): number 
     .length;
 }
 
+/** Leaves effects whose key begins so, and that have failed before, with their last try. */
+export async function wearOut({ database }: DunningWorld, key: string): Promise<void> {
+  await database.sql`
+    update billing.outbox set attempts = excused_attempts + billing_private.max_attempts() - 1
+    where status = 'pending' and attempts > excused_attempts and dedupe_key like ${`${key}%`}`;
+}
+
 /** A statement of a person at the SQL editor, or of the service. */
 export async function asService(world: DunningWorld, call: string, ...values: unknown[]): Promise<unknown> {
   return world.database.asService(

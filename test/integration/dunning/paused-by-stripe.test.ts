@@ -146,6 +146,36 @@ describe("what was paid of it", () => {
     expect(await planned()).toHaveLength(1);
   });
 
+  it("once a person lets go of what else was owed", async () => {
+    world = await ToldDatabase.open();
+    await world.fail();
+    const other = unpaid({ id: "in_Other" });
+    await world.fail(other, FAILED + 1);
+    await becomesPaused("final_payment_failure", FAILED + 2);
+    await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+    expect(await planned()).toEqual([]);
+    await world.database.asService(
+      (sql) =>
+        sql`select billing.close_dunning(id, 'agreed') from billing.dunning_cases where status = 'open'`,
+    );
+    expect(await planned()).toHaveLength(1);
+  });
+
+  it.each([
+    { what: "the pause first", order: ["pause", "payment"] },
+    { what: "the payment first", order: ["payment", "pause"] },
+  ])("in the very second of the pause, $what: the same", async ({ order }) => {
+    world = await ToldDatabase.open();
+    await world.fail();
+    const at = FAILED + 2;
+    const news: Record<string, () => Promise<void>> = {
+      pause: () => becomesPaused("first_payment_failure", at),
+      payment: () => world.tell("invoice.payment_succeeded", at, settled(unpaid(), at)),
+    };
+    for (const step of order) await news[step]?.();
+    expect(await planned()).toEqual([{ status: "planned", wait: 3600 }]);
+  });
+
   it.each(["pause_requested", "system", "trial_end_without_payment_method", undefined])(
     "%s: never ours to resume",
     async (cause) => {

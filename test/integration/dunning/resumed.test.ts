@@ -1,7 +1,9 @@
 import type Stripe from "stripe";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { FaultAction } from "../../../scripts/local/stripe/http/faults.ts";
+import { alertText } from "../../../supabase/functions/deliver/effects/alert.ts";
 import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
-import { alerts, asService, caseOf, days, done, hours, mails, openInvoice } from "./overdue.ts";
+import { alerts, asService, caseOf, days, done, hours, mails, openInvoice, wearOut } from "./overdue.ts";
 
 let world: DunningWorld;
 beforeEach(async () => {
@@ -211,6 +213,86 @@ describe("what Stripe paused for non-payment", () => {
     expect(happy(somebody)).toHaveLength(1);
     expect(await resumptions()).not.toContain("done");
     expect(done(world, "subscription.resumed", somebody.subscription)).toBe(1);
+  });
+});
+
+describe("a resumption that comes to nothing", () => {
+  const RESUMING = { method: "POST", path: /^\/v1\/subscriptions\/sub_\w+\/resume$/ };
+  const forEver = Number.POSITIVE_INFINITY;
+
+  /** Paid, and Stripe has something against resuming it, for as many tries as there are. */
+  async function paidInVain(action: FaultAction): Promise<Subscriber> {
+    const somebody = await pausedSubscriber("flexible");
+    world.local.faults.add({ match: RESUMING, action, times: forEver });
+    await payWithNewCard(somebody);
+    await hours(world, 1);
+    await wearOut(world, "resume:");
+    await hours(world, 2);
+    return somebody;
+  }
+
+  it("of an outage, however long, waits for its end", async () => {
+    const somebody = await paidInVain({ kind: "reset" });
+    await days(world, 9);
+    expect(await resumptions()).toEqual(["planned"]);
+    world.local.faults.clear();
+    await days(world, 1);
+    expect(await resumptions()).toEqual(["done"]);
+    expect(happy(somebody)).toEqual([RESUMED]);
+  });
+
+  it("as Stripe fails time after time, is alerted, and planned again by the day's run, once a day", async () => {
+    const somebody = await paidInVain({ kind: "error", status: 500 });
+    expect(await resumptions()).toEqual(["failed"]);
+    expect(await alerts(world)).toContain("dead_effect");
+    // What else is heard of it, as often as it may be, brings no other before.
+    await world.stripe.subscriptions.update(somebody.subscription, { metadata: { note: "seen" } });
+    await hours(world, 1);
+    expect(await resumptions()).toEqual(["failed"]);
+    for (const failed of [2, 3]) {
+      await days(world, 1);
+      await wearOut(world, "resume:");
+      await hours(world, 2);
+      expect(await resumptions()).toEqual(Array(failed).fill("failed"));
+    }
+    world.local.faults.clear();
+    await days(world, 2);
+    expect(await resumptions()).toEqual(["failed", "failed", "failed", "done"]);
+    expect(await now(somebody)).toMatchObject({ status: "active" });
+    expect(happy(somebody)).toEqual([RESUMED]);
+    expect(done(world, "subscription.resumed", somebody.subscription)).toBe(1);
+  });
+
+  it("as Stripe refuses it, stays so and tells a person what to do, whose replay resumes it", async () => {
+    const somebody = await paidInVain({ kind: "error", status: 400, message: "not now" });
+    await days(world, 3);
+    expect(await resumptions()).toEqual(["refused"]);
+    const [alert] = await world.database.sql<{ payload: Record<string, unknown> }[]>`
+      select payload from billing.outbox where payload ->> 'cause' = 'resumption_refused'`;
+    expect(alert?.payload).toMatchObject({ subscription: somebody.subscription, error: "not now" });
+    expect(alertText(alert?.payload)).toMatch(/dashboard.*replay_outbox/);
+    expect(happy(somebody)).toEqual([]);
+
+    world.local.faults.clear();
+    await asService(world, "billing.replay_outbox($1, $2)", alert?.payload.outbox_id, world.now);
+    expect(await resumptions()).toEqual(["planned"]);
+    await hours(world, 1);
+    expect(await resumptions()).toEqual(["done"]);
+    expect(await now(somebody)).toMatchObject({ status: "active" });
+    expect(happy(somebody)).toEqual([RESUMED]);
+  });
+
+  it("as its events are lost, is planned by the day's run", async () => {
+    const somebody = await pausedSubscriber("flexible");
+    await payWithNewCard(somebody);
+    await world.arrive();
+    // As if neither the payment nor the pause had told: what is known is the same.
+    await world.database.sql`delete from billing.dunning_resumptions`;
+    await world.database.sql`delete from billing.outbox where payload ? 'resume'`;
+    await days(world, 1);
+    await days(world, 1);
+    expect(await resumptions()).toEqual(["done"]);
+    expect(await now(somebody)).toMatchObject({ status: "active" });
   });
 });
 

@@ -103,6 +103,37 @@ describe("a worker that lost its lease", () => {
     expect(done?.completed).toBe(true);
   });
 
+  it("costs a try of what it may have begun, and of nothing behind it; of mails, which go together, of each", async () => {
+    const triesOf = async (kind: string) =>
+      (
+        await database.sql<{ tries: number }[]>`
+          select attempts - excused_attempts as tries from billing.outbox where kind = ${kind} order by id`
+      ).map(({ tries }) => tries);
+    await owe(database.sql, "call", 3, "stripe");
+    await owe(database.sql, "mail", 2, "email");
+    const [first] = await claim(database.sql, { now: noonPlus(60), lease: 10 });
+    await database.sql`select billing.complete_outbox(${first?.id ?? 0}, ${first?.claim_id ?? null}, ${noonPlus(61)})`;
+    // It ends there. The next one holds them all too, and ends as well.
+    expect(await claim(database.sql, { now: noonPlus(120), lease: 10 })).toHaveLength(4);
+    expect(await claim(database.sql, { now: noonPlus(180) })).toHaveLength(4);
+    expect(await triesOf("stripe")).toEqual([1, 3, 1]);
+    expect(await triesOf("email")).toEqual([3, 3]);
+  });
+
+  it("never kills what was never begun, however often the worker is lost", async () => {
+    await owe(database.sql, "call", 3, "stripe");
+    const most = 15;
+    for (let run = 0; run <= most; run++)
+      await claim(database.sql, { now: noonPlus(60 + run * 60), lease: 10 });
+    const rows =
+      await database.sql`select status, attempts - excused_attempts as tries from billing.outbox where kind = 'stripe' order by id`;
+    expect(rows).toEqual([
+      { status: "dead", tries: most },
+      { status: "claimed", tries: 1 },
+      { status: "claimed", tries: 1 },
+    ]);
+  });
+
   it("at its last try leaves a dead row with the cause and an alert", async () => {
     await owe(database.sql, "gone", 1);
     await database.sql`update billing.outbox set attempts = billing_private.max_attempts() - 1`;

@@ -118,6 +118,20 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing.dunning_charges (case_id, invoice, payment_method, status, planned_at, settled_at, outbox_id)
     select n, 'in_' || n, 'pm_' || n, 'paid', to_timestamp(1700000000), to_timestamp(1700000000), n
     from generate_series(501, 25000) as n;
+    insert into billing.dunning_resumptions (customer, subscription, invoice, status, decided_at, due_at, finished_at)
+    select
+      'cus_' || (n % ${customers} + 1), 'sub_' || n, 'in_' || n, 'done', to_timestamp(1700000000), to_timestamp(1700000000),
+      to_timestamp(1700000000)
+    from generate_series(501, 25000) as n;
+    -- Few rest, and fewer for a debt.
+    update billing.subscriptions
+    set
+      status = 'paused',
+      status_details = jsonb_build_object('paused', jsonb_build_object(
+        'transitioned_at', 1700000000,
+        'subscription', jsonb_build_object('type', case when substr(id, 5)::int % 2 = 0 then 'first_payment_failure' else 'pause_requested' end)
+      ))
+    where substr(id, 5)::int between 30001 and 30100;
     insert into billing.dunning_holds (customer, case_id, reason, held_at, released_at)
     select
       'cus_' || (n % ${customers} + 1), n, 'asked for time', to_timestamp(1700000000), case when n > 100 then to_timestamp(1700000001) end

@@ -513,7 +513,21 @@ export const hotStatements: Statement[] = [
       "dunning_cases_open_by_customer",
       "dunning_case_invoices_pkey",
       "dunning_actions_by_case",
+      "subscriptions_at_rest",
     ],
+  },
+  {
+    what: "what was paused for a debt, and is paid",
+    sql: receive("invoice.paid", {
+      id: "in_30001",
+      object: "invoice",
+      customer: "cus_30003",
+      status: "paid",
+      parent: { type: "subscription_details", subscription_details: { subscription: "sub_30002" } },
+      status_transitions: { paid_at: 1700000100 },
+      lines: { data: [] },
+    }),
+    uses: ["dunning_resumptions_by_subscription"],
   },
   {
     what: "a look at what a customer owes, with a mail that comes of it",
