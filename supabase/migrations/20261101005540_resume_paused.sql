@@ -38,8 +38,6 @@ comment on column billing.dunning_resumptions.note is 'Why it came to this statu
 create unique index one_resumption_is_planned_at_a_time on billing.dunning_resumptions (subscription) where status = 'planned';
 create index dunning_resumptions_by_customer on billing.dunning_resumptions (customer);
 create index dunning_resumptions_by_subscription on billing.dunning_resumptions (subscription);
--- What rests, whoever paused it: few of all.
-create index subscriptions_at_rest on billing.subscriptions (customer) where status = 'paused' or pause_collection is not null;
 
 alter table billing.dunning_resumptions enable row level security;
 create policy service_role_reads on billing.dunning_resumptions for select to service_role using (true);
