@@ -429,4 +429,14 @@ export const de: Language = {
     nextPayment: (date) => `Die nächste Zahlung steht am ${date} an.`,
     note: "Manche Banken geben uns die neuen Kartendaten von selbst weiter. Dann brauchen Sie nichts zu tun.",
   },
+
+  cancellationUndone: {
+    status: "Abonnement läuft weiter",
+    subject: (product) => `Ihr Abonnement „${product}“ läuft weiter`,
+    title: "Ihr Abonnement läuft weiter",
+    preview: "Die Kündigung ist zurückgenommen.",
+    body: (product, date) =>
+      `Wir bestätigen, dass die Kündigung Ihres Abonnements „${product}“ zurückgenommen ist. Es endet nicht mehr am ${date} und verlängert sich wie bisher.`,
+    note: "Haben Sie das nicht veranlasst? Auf Ihrer Abrechnungsseite können Sie jederzeit wieder kündigen.",
+  },
 };

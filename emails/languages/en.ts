@@ -503,6 +503,16 @@ export const en = {
     nextPayment: (date: string) => `The next payment is due on ${date}.`,
     note: "Some banks send us the new details automatically. Then there is nothing you need to do.",
   },
+
+  cancellationUndone: {
+    status: "Subscription continues",
+    subject: (product: string) => `Your ${product} subscription continues`,
+    title: "Your subscription continues",
+    preview: "Your cancellation has been undone.",
+    body: (product: string, date: string) =>
+      `This confirms that the cancellation of your ${product} subscription has been undone. It no longer ends on ${date} and will be renewed as before.`,
+    note: "Didn’t ask for this? You can cancel again on your billing page at any time.",
+  },
 };
 
 /** What a language has to bring. */

@@ -139,5 +139,8 @@ export const variants: Variants = {
   "refund-issued": {
     partial: { scope: "partial", refundAmount: 1250, paymentMethod: null, receiptUrl: null },
   },
+  "cancellation-undone": {
+    bare: { nextPaymentAt: null, price: null, paymentMethod: null },
+  },
   "card-expiring": { bare: { nextPaymentAt: null, paymentMethod: { type: "card", last4: "0004" } } },
 };

@@ -208,6 +208,13 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     expYear: z.int().min(2000, "not a year of four digits").max(9999, "not a year of four digits"),
     nextPaymentAt: absent(timestamp),
   }),
+  "cancellation-undone": z.strictObject({
+    ...aboutProduct,
+    wasToEndAt: timestamp,
+    nextPaymentAt: absent(timestamp),
+    price: absent(price),
+    paymentMethod: absent(paymentMethod),
+  }),
 };
 
 /** Links and names must be right; a colour or time zone that is not gives the default instead of no email. */

@@ -1,4 +1,5 @@
 import type { ReactElement } from "react";
+import CancellationUndone, { subject as cancellationUndone } from "../cancellation-undone.tsx";
 import CardExpiring, { subject as cardExpiring } from "../card-expiring.tsx";
 import type { EmailName, EmailProps } from "../contract.ts";
 import PaymentActionRequired, { subject as paymentActionRequired } from "../payment-action-required.tsx";
@@ -36,4 +37,5 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "payment-receipt": { Body: PaymentReceipt, subject: paymentReceipt },
   "refund-issued": { Body: RefundIssued, subject: refundIssued },
   "card-expiring": { Body: CardExpiring, subject: cardExpiring },
+  "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
 };

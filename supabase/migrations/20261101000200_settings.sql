@@ -1,6 +1,18 @@
 -- Settings: the one row an operator edits in Studio.
 -- Read by: receiving (livemode, account), linking (email), delivering (sender, brand). Written by: people.
 
+create function billing_private.emails_off_by_default()
+returns text[]
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select array['cancellation-undone'];
+$$;
+
+comment on function billing_private.emails_off_by_default is
+  'Emails that are sent only where settings.emails_on names them. All others are sent unless settings.emails_off names them.';
+
 create table billing.settings (
   id boolean primary key default true,
   app_name text not null default 'Example App',
@@ -13,6 +25,7 @@ create table billing.settings (
   email_reply_to text,
   emails_off text[] not null default '{}',
   attach_invoice_pdf boolean not null default false,
+  emails_on text[] not null default '{}',
   billing_url text,
   checkout_prices text[],
   one_trial_per_product boolean not null default false,
@@ -33,11 +46,12 @@ create table billing.settings (
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
   constraint default_locale_is_a_language_tag check (default_locale ~ '^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$'),
-  constraint emails_off_names_emails check (emails_off <@ array[
+  constraint emails_off_names_emails check (emails_off <@ (array[
     'trial-ending', 'trial-ended-without-card', 'payment-failed-notice', 'payment-failed-urgent', 'payment-failed-final',
     'payment-action-required', 'payment-recovered', 'subscription-canceled', 'subscription-paused', 'subscription-resumed',
     'payment-receipt', 'refund-issued', 'card-expiring'
-  ])
+  ] || billing_private.emails_off_by_default())),
+  constraint emails_on_names_emails_off_by_default check (emails_on <@ billing_private.emails_off_by_default())
 );
 
 comment on table billing.settings is 'One row: how this project bills. Edit it in Studio; it takes effect with the next event.';
@@ -57,6 +71,8 @@ comment on column billing.settings.email_reply_to is 'Where answers go; null: to
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.attach_invoice_pdf is
   'Whether receipts and mails about a payment that came through after all carry the invoice''s PDF. Resend fetches it from Stripe. Such mails are sent one by one: a batch takes no attachments.';
+comment on column billing.settings.emails_on is
+  'Emails to send beside the usual ones, by name; they are off until they are named here: cancellation-undone. A name in emails_off as well stays off.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
 comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
 comment on column billing.settings.one_trial_per_product is
@@ -78,3 +94,25 @@ comment on column billing.settings.time_zone is 'IANA name of the time zone in w
 
 alter table billing.settings enable row level security;
 insert into billing.settings default values;
+
+create function billing_private.is_email_off(p_template text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    (
+      select
+        p_template = any (s.emails_off)
+        or (p_template = any (billing_private.emails_off_by_default()) and not p_template = any (s.emails_on))
+      from billing.settings as s
+    ),
+    p_template = any (billing_private.emails_off_by_default())
+  );
+end;
+$$;
+
+comment on function billing_private.is_email_off is
+  'Whether an email is not to be sent, as settings have it: switched off, or one that is off by default and not switched on.';

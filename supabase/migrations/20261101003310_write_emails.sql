@@ -192,7 +192,7 @@ begin
   address := coalesce(nullif(btrim(customer.email), ''), nullif(btrim(p_effect.payload ->> 'to'), ''));
   locales := customer.preferred_locales;
   obstacle := case
-    when p_effect.payload ->> 'template' = any ((select s.emails_off from billing.settings as s)::text[]) then 'switched_off'
+    when billing_private.is_email_off(p_effect.payload ->> 'template') then 'switched_off'
     -- A test clock may stand anywhere.
     when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '168 hours'
       and (select s.livemode from billing.settings as s)
@@ -213,6 +213,25 @@ $$;
 comment on function billing_private.email_recipient is
   'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
 
+create function billing_private.decide_email(p_effect billing.outbox, p_now timestamptz, out props jsonb, out obstacle text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  case p_effect.payload ->> 'template'
+    when 'cancellation-undone' then props := billing_private.undone_cancellation_props(p_effect.payload);
+    else props := p_effect.payload -> 'props';
+  end case;
+  if props is null then
+    obstacle := 'out_of_date';
+  end if;
+end;
+$$;
+
+comment on function billing_private.decide_email is
+  'What an email says as things are now, where that is decided only when it is written; or what speaks against it: out_of_date, it is not so any more.';
+
 create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -221,6 +240,7 @@ as $$
 declare
   email billing.emails;
   recipient record;
+  decided record;
 begin
   select * into email from billing.emails as e where e.outbox_id = p_effect.id;
   if found and email.status <> 'pending' then
@@ -268,11 +288,16 @@ begin
       else null;
     end case;
   end if;
+  decided := billing_private.decide_email(p_effect, p_now);
+  if decided.obstacle is not null then
+    perform billing_private.skip_email(p_effect, decided.obstacle, p_now);
+    return null;
+  end if;
   return jsonb_build_object(
     'id', p_effect.id,
     'render', jsonb_build_object(
       'template', p_effect.payload ->> 'template',
-      'props', billing_private.fill_email_props(p_effect.payload),
+      'props', billing_private.fill_email_props(p_effect.payload || jsonb_build_object('props', decided.props)),
       'locales', to_jsonb(recipient.locales),
       'brand', billing_private.email_brand()
     )

@@ -10,7 +10,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_template = any ((select s.emails_off from billing.settings as s)::text[]) then
+  if billing_private.is_email_off(p_template) then
     return;
   end if;
   perform billing_private.enqueue(

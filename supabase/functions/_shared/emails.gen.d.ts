@@ -237,6 +237,14 @@ export interface CardExpiringProps extends AboutProduct {
   nextPaymentAt?: Timestamp | null;
 }
 
+export interface CancellationUndoneProps extends AboutProduct {
+  /** The day it was to end on, as the customer was told. */
+  wasToEndAt: Timestamp;
+  nextPaymentAt?: Timestamp | null;
+  price?: Price | null;
+  paymentMethod?: PaymentMethod | null;
+}
+
 /** Every email by its name. */
 export interface EmailProps {
   "trial-ending": TrialEndingProps;
@@ -252,6 +260,7 @@ export interface EmailProps {
   "payment-receipt": PaymentReceiptProps;
   "refund-issued": RefundIssuedProps;
   "card-expiring": CardExpiringProps;
+  "cancellation-undone": CancellationUndoneProps;
 }
 
 export type EmailName = keyof EmailProps;
