@@ -1500,6 +1500,7 @@ export type Database = {
           email_from: string | null;
           email_reply_to: string | null;
           emails_off: string[];
+          emails_on: string[];
           id: boolean;
           link_customers_by_email: boolean;
           livemode: boolean;
@@ -1527,6 +1528,7 @@ export type Database = {
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
+          emails_on?: string[];
           id?: boolean;
           link_customers_by_email?: boolean;
           livemode?: boolean;
@@ -1553,6 +1555,7 @@ export type Database = {
           email_from?: string | null;
           email_reply_to?: string | null;
           emails_off?: string[];
+          emails_on?: string[];
           id?: boolean;
           link_customers_by_email?: boolean;
           livemode?: boolean;

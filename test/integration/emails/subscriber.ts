@@ -184,12 +184,22 @@ export async function startSubscriber(locale: string): Promise<Subscriber> {
     },
   };
   await it.tell("product.created", NOW - 400 * DAY, product({ id: "prod_Studio", name: "Studio", ...made }));
-  await it.tell("product.created", NOW - 400 * DAY, product({ id: "prod_Atelier", name: "Atelier", ...made }));
+  await it.tell(
+    "product.created",
+    NOW - 400 * DAY,
+    product({ id: "prod_Atelier", name: "Atelier", ...made }),
+  );
   for (const one of Object.values(prices)) await it.tell("price.created", NOW - 400 * DAY, one);
   await it.tell(
     "customer.created",
     NOW,
-    customer({ id: "cus_Ada", created: NOW, email: "ada@example.com", name: "Ada", preferred_locales: [locale] }),
+    customer({
+      id: "cus_Ada",
+      created: NOW,
+      email: "ada@example.com",
+      name: "Ada",
+      preferred_locales: [locale],
+    }),
   );
   await it.tell("payment_method.attached", NOW, card());
   return it;
