@@ -166,6 +166,34 @@ $$;
 
 comment on function billing_private.invoice_status is 'Invoice status; from the boolean paid (gone since 2025-03-31.basil) where a payload has no status.';
 
+create function billing_private.line_price(p_line jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(billing_private.stripe_id(p_line #> '{pricing,price_details,price}'), billing_private.item_price(p_line));
+end;
+$$;
+
+comment on function billing_private.line_price is
+  'Price of a line of an invoice: pricing.price_details.price since 2025-03-31.basil; price before, and plan before 2020-08-27.';
+
+create function billing_private.line_names_product(p_line jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(billing_private.stripe_id(p_line #> '{pricing,price_details,product}'), billing_private.item_product(p_line));
+end;
+$$;
+
+comment on function billing_private.line_names_product is
+  'Product that a line of an invoice names: pricing.price_details.product since 2025-03-31.basil; that of its price or plan before.';
+
 create function billing_private.invoice_tax(p_invoice jsonb)
 returns bigint
 language plpgsql

@@ -75,6 +75,25 @@ $$;
 comment on function billing_private.name_customer is
   'An event as handlers take it: where its object names an account alone, with the customer that account is. Learns from an object that names both. What is stored stays as Stripe sent it.';
 
+create function billing_private.readdress_effects(p_account text, p_customer text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- What a worker has claimed meanwhile it performs as it was: a mail goes to the address that the event itself told.
+  update billing.outbox as o
+  set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
+  where coalesce(
+      o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id'
+    ) = p_account
+    and o.status = 'pending';
+end;
+$$;
+
+comment on function billing_private.readdress_effects is
+  'What waits in the outbox for an account concerns the customer it is: its mails are sent to that customer, and its check looks at that customer''s cases.';
+
 create function billing_private.adopt_account(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -108,6 +127,8 @@ begin
   update billing.checkout_sessions as s set customer = owner where s.customer = account;
   update billing_private.credit_purchases as p set customer = owner where p.customer = account;
   update billing.dunning_cases as d set customer = owner where d.customer = account;
+  update billing.dunning_holds as h set customer = owner where h.customer = account;
+  perform billing_private.readdress_effects(account, owner);
   update billing_private.customer_claims as c
   set customer_id = owner
   where c.customer_id = account

@@ -477,6 +477,8 @@ declare
   o constant jsonb := billing_private.accept_object(p_event);
   paid_with constant record := billing_private.method_of_charge(o);
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
+  -- Radar gives its reasons for what it let through or put up for review, too.
+  has_failed constant boolean := billing_private.charge_status(o) = 'failed';
 begin
   if o is null then
     return;
@@ -504,8 +506,8 @@ begin
     paid_with.type,
     paid_with.brand,
     paid_with.last4,
-    coalesce(o #>> '{outcome,reason}', o ->> 'failure_code'),
-    o ->> 'failure_message',
+    case when has_failed then coalesce(o #>> '{outcome,reason}', o ->> 'failure_code') end,
+    case when has_failed then o ->> 'failure_message' end,
     o ->> 'receipt_url',
     o ->> 'description',
     coalesce(nullif(o -> 'metadata', 'null'), '{}'),

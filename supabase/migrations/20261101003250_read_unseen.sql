@@ -1,7 +1,7 @@
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
 -- of it, and so does a dispute or refund of a payment. So it is with whatever is older than the installation, and with
 -- events that were lost. Only a payment tells whose a dispute is, and so whose dunning it holds.
--- Reads: customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
+-- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
 create function billing_private.enqueue_unseen(p_event billing.webhook_events, p_object text, p_id text)
@@ -54,6 +54,38 @@ $$;
 comment on function billing_private.read_unseen_payment is
   'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
+create function billing_private.read_unseen_of_lines(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  lines constant jsonb := p_event.payload #> '{data,object,lines,data}';
+  unseen record;
+begin
+  if jsonb_typeof(lines) is distinct from 'array' then
+    return;
+  end if;
+  for unseen in
+    select distinct
+      -- Looked up one by one: of a join with few lines the planner would read all prices.
+      case when (select p.id from billing.prices as p where p.id = l.price) is null then l.price end as price,
+      case when (select d.id from billing.products as d where d.id = l.product) is null then l.product end as product
+    from jsonb_array_elements(lines) as e (line)
+    cross join lateral (
+      select billing_private.line_price(e.line) as price, billing_private.line_names_product(e.line) as product
+    ) as l
+    order by 1, 2
+  loop
+    perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
+    perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+  end loop;
+end;
+$$;
+
+comment on function billing_private.read_unseen_of_lines is
+  'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
+
 create function billing_private.read_unseen(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -65,6 +97,8 @@ declare
 begin
   -- A row that was made when a customer was linked has no more than its id and its user.
   if p_event.customer_id is not null
+    -- An account's id, while nobody has told which customer it is: Stripe has no customer of that name.
+    and p_event.customer_id not like 'acct\_%'
     and not exists (select from billing.customers as c where c.id = p_event.customer_id and c.created is not null)
     -- Expanded and deleted: there is nothing left to read.
     and o #> '{customer,deleted}' is distinct from 'true'
@@ -97,6 +131,8 @@ begin
       if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
         perform billing_private.enqueue_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
       end if;
+    when 'invoice' then
+      perform billing_private.read_unseen_of_lines(p_event);
     when 'dispute' then
       perform billing_private.read_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
     when 'refund' then
@@ -120,6 +156,11 @@ where h.handler = any (array[
 ])
   -- What is gone needs no parents.
   and h.event_type not in ('price.deleted', 'product.deleted', 'invoice.deleted', 'payment_method.detached');
+
+-- What names a customer and shows no object of its own.
+insert into billing.event_handlers (event_type, handler, position, description)
+select t.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
+from unnest(array['invoice.upcoming', 'entitlements.active_entitlement_summary.updated']) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position)
 select h.object, 'billing_private.read_unseen', 30

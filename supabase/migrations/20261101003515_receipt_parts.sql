@@ -7,12 +7,9 @@ language sql
 stable
 set search_path = ''
 as $$
-  -- pricing.price_details since 2025-03-31.basil; before it price, and before that plan, as objects.
   select coalesce(
-    nullif(p_line #>> '{pricing,price_details,product}', ''),
-    billing_private.stripe_id(p_line #> '{price,product}'),
-    billing_private.stripe_id(p_line #> '{plan,product}'),
-    (select p.product from billing.prices as p where p.id = p_line #>> '{pricing,price_details,price}')
+    billing_private.line_names_product(p_line),
+    (select p.product from billing.prices as p where p.id = billing_private.line_price(p_line))
   );
 $$;
 

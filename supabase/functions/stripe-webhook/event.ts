@@ -9,6 +9,8 @@ export type ReceivedEvent = {
   type: string;
   /** The customer the event is about, where it says so. */
   customer: string | undefined;
+  /** With which others the database projects it one after another: those of its customer, else of its object. */
+  turn: string | undefined;
   /** The whole event as JSON text that `jsonb` accepts, otherwise as it was sent. */
   json: string;
 };
@@ -37,6 +39,7 @@ export function parseEvent(body: Uint8Array): ReceivedEvent {
     id: nameIn(value, "id"),
     type: nameIn(value, "type"),
     customer: customerOf(value),
+    turn: turnOf(value),
     json: storableJson(text),
   };
 }
@@ -61,9 +64,21 @@ function nameIn(event: Record<string, unknown>, field: "id" | "type"): string {
 
 /** References come as an id or, expanded, as the object; a customer's own events are about itself. */
 function customerOf(event: Record<string, unknown>): string | undefined {
-  const object = isObject(event.data) && isObject(event.data.object) ? event.data.object : undefined;
-  if (object === undefined) return undefined;
-  const reference = object.object === "customer" ? object : object.customer;
+  const object = objectOf(event);
+  return idOf(object?.object === "customer" ? object : object?.customer);
+}
+
+/** As `billing_private.lock_customer` has it; who is named by an account alone takes turns by that account. */
+function turnOf(event: Record<string, unknown>): string | undefined {
+  const object = objectOf(event);
+  return customerOf(event) ?? idOf(object?.customer_account) ?? idOf(object);
+}
+
+function objectOf(event: Record<string, unknown>): Record<string, unknown> | undefined {
+  return isObject(event.data) && isObject(event.data.object) ? event.data.object : undefined;
+}
+
+function idOf(reference: unknown): string | undefined {
   const id = isObject(reference) ? reference.id : reference;
   return typeof id === "string" ? id : undefined;
 }

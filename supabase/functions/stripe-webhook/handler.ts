@@ -14,7 +14,7 @@ export type WebhookDependencies = {
   verifySignature: VerifySignature;
   /** Stores an event, given as JSON text; resolves with the database's answer once it is committed. */
   receiveEvent: (event: string) => Promise<unknown>;
-  /** Waits until not too many events of one customer are being stored. */
+  /** Waits until not too many events of one customer, or of one object that is nobody's, are being stored. */
   takeTurn: TakeTurn;
   log: Logger;
   /** Milliseconds since the epoch. */
@@ -49,7 +49,7 @@ export async function handleStripeWebhook(
     const received = parseEvent(body);
     event = received;
     const outcome = outcomeOf(
-      await dependencies.takeTurn(received.customer, () => dependencies.receiveEvent(received.json)),
+      await dependencies.takeTurn(received.turn, () => dependencies.receiveEvent(received.json)),
     );
     report(outcome === "failed" || outcome === "quarantined" ? "warn" : "info", { outcome, status: 200 });
     return Response.json({ received: true, outcome });

@@ -1,9 +1,9 @@
 import { DatabaseUnavailableError } from "../_shared/errors.ts";
 
-/** Runs work once its customer's turn has come; rejects with what the work rejects with, or when no turn came. */
-export type TakeTurn = <Result>(customer: string | undefined, work: () => Promise<Result>) => Promise<Result>;
+/** Runs work once its turn has come; rejects with what the work rejects with, or when no turn came. */
+export type TakeTurn = <Result>(turn: string | undefined, work: () => Promise<Result>) => Promise<Result>;
 
-/** The database projects a customer's events one after another: more at once would only hold its connections. */
+/** The database projects events of one customer or object in turn: more at once would only hold its connections. */
 export const EVENTS_AT_ONCE = 3;
 
 /** Stripe's patience with an answer is some ten seconds longer. */
@@ -12,15 +12,15 @@ const PATIENCE_MS = 7_000;
 type Lane = { running: number; waiting: (() => void)[] };
 
 /**
- * Lets a few events of one customer at a time into the database, so that two hundred of them leave connections for
- * everybody else's. Where no turn comes in time, nothing was stored, and Stripe is asked to send again (503).
+ * Lets a few events of one customer or object at a time into the database, so that two hundred of them leave
+ * connections for everybody else's. Where no turn comes in time, nothing was stored, and Stripe is asked to send again (503).
  */
 export function createTurns(atOnce = EVENTS_AT_ONCE, patienceMs = PATIENCE_MS): TakeTurn {
   const lanes = new Map<string, Lane>();
-  return async (customer, work) => {
-    if (customer === undefined) return await work();
-    const lane = lanes.get(customer) ?? { running: 0, waiting: [] };
-    lanes.set(customer, lane);
+  return async (turn, work) => {
+    if (turn === undefined) return await work();
+    const lane = lanes.get(turn) ?? { running: 0, waiting: [] };
+    lanes.set(turn, lane);
     if (lane.running < atOnce) lane.running++;
     else await nextTurn(lane, patienceMs);
     try {
@@ -28,7 +28,7 @@ export function createTurns(atOnce = EVENTS_AT_ONCE, patienceMs = PATIENCE_MS): 
     } finally {
       const next = lane.waiting.shift();
       if (next) next();
-      else if (--lane.running === 0) lanes.delete(customer);
+      else if (--lane.running === 0) lanes.delete(turn);
     }
   };
 }
@@ -43,7 +43,9 @@ function nextTurn(lane: Lane, patienceMs: number): Promise<void> {
     const timer = setTimeout(() => {
       lane.waiting.splice(lane.waiting.indexOf(come), 1);
       reject(
-        new DatabaseUnavailableError({ reason: "Events of the same customer came before it for too long." }),
+        new DatabaseUnavailableError({
+          reason: "Events of the same customer or object came before it for too long.",
+        }),
       );
     }, patienceMs);
     lane.waiting.push(come);

@@ -216,6 +216,32 @@ describe("why a payment failed", () => {
     expect(JSON.stringify(await seen("billing.payments"))).not.toContain(SECRET);
   });
 
+  test("is nothing where Radar has its reasons for a charge that it let through or wants to be reviewed", async () => {
+    for (const [index, outcome] of [
+      { reason: "rule", type: "authorized" },
+      { reason: "elevated_risk_level", type: "manual_review" },
+    ].entries()) {
+      const id = `ch_${index}_${name}`;
+      await tell("charge.succeeded", {
+        id,
+        object: "charge",
+        customer: `cus_${name}`,
+        amount: 500,
+        currency: "eur",
+        status: "succeeded",
+        outcome,
+      });
+      const rows = await database.asUser(
+        user,
+        (sql) => sql`select failure_code from billing.payments where id = ${id}`,
+      );
+      expect([...rows]).toEqual([{ failure_code: null }]);
+      expect(await database.sql`select from billing.payment_failures where payment_id = ${id}`).toHaveLength(
+        0,
+      );
+    }
+  });
+
   test("is forgotten once it is paid", async () => {
     await pay(null);
     expect(await told()).toEqual([null]);

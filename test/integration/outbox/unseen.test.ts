@@ -64,6 +64,48 @@ describe("an event that names what nobody has seen", () => {
     expect(await sql`select billing_private.has_open_dispute(${customer}) as held`).toEqual([{ held: true }]);
   });
 
+  it("owes a read of what the lines of an invoice name, in any shape, and of the customer of what has no id", async () => {
+    const tell = (type: string, object: object) =>
+      world.database.receive({
+        id: `evt_${type}`,
+        object: "event",
+        type,
+        created: 1_793_000_000,
+        livemode: false,
+        data: { object: { livemode: false, ...object } },
+      });
+    const lines = (...data: object[]) => ({ object: "list", has_more: false, data });
+    await tell("invoice.finalized", {
+      id: "in_named",
+      object: "invoice",
+      status: "open",
+      customer: null,
+      lines: lines(
+        { pricing: { type: "price_details", price_details: { price: "price_new", product: "prod_new" } } },
+        { pricing: { type: "price_details", price_details: { price: "price_new", product: "prod_new" } } },
+        { price: { id: "price_old", product: "prod_old" }, plan: { id: "price_old", product: "prod_old" } },
+        { price: null, plan: { id: "gold", product: "prod_gold" } },
+        { pricing: null, description: "Consulting" },
+      ),
+    });
+    expect(await owed()).toEqual([
+      "unseen:price:gold",
+      "unseen:price:price_new",
+      "unseen:price:price_old",
+      "unseen:product:prod_gold",
+      "unseen:product:prod_new",
+      "unseen:product:prod_old",
+    ]);
+    await world.database.sql`truncate billing.outbox`;
+    await tell("invoice.upcoming", { object: "invoice", customer: "cus_upcoming", lines: lines() });
+    await tell("entitlements.active_entitlement_summary.updated", {
+      object: "entitlements.active_entitlement_summary",
+      customer: "cus_entitled",
+      entitlements: lines(),
+    });
+    expect(await owed()).toEqual(["unseen:customer:cus_entitled", "unseen:customer:cus_upcoming"]);
+  });
+
   it("owes nothing where all has been seen", async () => {
     await world.subscribe();
     await world.arrive();

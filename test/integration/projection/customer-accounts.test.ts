@@ -97,3 +97,39 @@ it("until the customer is known, it is kept under the account's id and nothing i
     { count: 0 },
   ]);
 });
+
+it("nothing is read under the account's id, and what waits for it is the customer's once that is known", async () => {
+  const owing = {
+    ...billed.data.object,
+    total: 900,
+    amount_due: 900,
+    amount_remaining: 900,
+    attempt_count: 1,
+  };
+  const failed = told("invoice.payment_failed", NOW + 5, owing);
+  const settled = told("invoice.paid", NOW + 6, {
+    ...owing,
+    status: "paid",
+    amount_paid: 900,
+    amount_remaining: 0,
+  });
+  const name = await deliver(database, [begun, failed, settled]);
+  const waiting = () =>
+    database.sql<{ kind: string; customer: string }[]>`
+      select kind, payload ->> 'customer' as customer from billing.outbox
+      where status = 'pending' and payload::text like ${`%${name}%`} and kind <> 'refresh' order by kind
+    `;
+  const account = `acct_${name}Ada`;
+  expect(
+    await database.sql`select from billing.outbox where dedupe_key = ${`unseen:customer:${account}`}`,
+  ).toHaveLength(0);
+  expect([...(await waiting())]).toEqual([
+    { kind: "dunning", customer: account },
+    { kind: "email", customer: account },
+  ]);
+  await deliver(database, [known], name);
+  expect([...(await waiting())]).toEqual([
+    { kind: "dunning", customer: `cus_${name}Ada` },
+    { kind: "email", customer: `cus_${name}Ada` },
+  ]);
+});

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parseEvent } from "../../../supabase/functions/stripe-webhook/event.ts";
 import { createTurns } from "../../../supabase/functions/stripe-webhook/turns.ts";
 
 /** Work that ends when it is told to. */
@@ -51,4 +52,16 @@ test("an event whose turn does not come in time is not stored: 503, and Stripe s
   gate.end();
   await first;
   expect(await takeTurn("cus_hot", async () => "stored")).toBe("stored");
+});
+
+test.each<[string, object, string | undefined]>([
+  ["a customer's", { id: "in_1", customer: "cus_1" }, "cus_1"],
+  ["a customer's, expanded", { id: "in_1", customer: { id: "cus_1" } }, "cus_1"],
+  ["a customer", { id: "cus_1", object: "customer" }, "cus_1"],
+  ["an account's alone", { id: "in_1", customer: null, customer_account: "acct_1" }, "acct_1"],
+  ["nobody's: a product, of which an import changes two hundred at once", { id: "prod_1" }, "prod_1"],
+  ["nobody's and without an id", { object: "balance" }, undefined],
+])("an event takes turns with others as the database projects it: %s", (_whose, object, turn) => {
+  const event = { id: "evt_1", object: "event", type: "any.thing", data: { object } };
+  expect(parseEvent(new TextEncoder().encode(JSON.stringify(event))).turn).toBe(turn);
 });
