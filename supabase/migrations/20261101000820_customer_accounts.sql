@@ -127,6 +127,10 @@ begin
   update billing.checkout_sessions as s set customer = owner where s.customer = account;
   update billing_private.credit_purchases as p set customer = owner where p.customer = account;
   update billing.dunning_cases as d set customer = owner where d.customer = account;
+  insert into billing_private.trials_had (customer, product)
+  select owner, t.product from billing_private.trials_had as t where t.customer = account
+  on conflict do nothing;
+  delete from billing_private.trials_had as t where t.customer = account;
   update billing.dunning_holds as h set customer = owner where h.customer = account;
   perform billing_private.readdress_effects(account, owner);
   update billing_private.customer_claims as c

@@ -1,6 +1,6 @@
 -- Customer sessions: what billing-portal and checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
--- Reads: settings, customers, subscriptions, subscription_items, products, prices. Writes: nothing.
+-- Reads: settings, customers, subscriptions, subscription_items, products, prices, trials_had. Writes: nothing.
 -- Called by: the billing-portal and checkout functions, with the id of a user whose token Auth has vouched for.
 
 create function billing.read_app_addresses()
@@ -86,13 +86,7 @@ begin
   -- Stripe takes 730 days at most.
   if p_price.recurring is null or offered is null or offered !~ '^[0-9]{1,3}$' or offered::integer not between 1 and 730 then
     return null;
-  elsif (select s.one_trial_per_product from billing.settings as s) and exists (
-    select
-    from billing.customers as c
-    join billing.subscriptions as s on s.customer = c.id
-    join billing.subscription_items as i on i.subscription = s.id
-    where c.user_id = p_user_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
-  ) then
+  elsif (select s.one_trial_per_product from billing.settings as s) and billing_private.has_had_trial(p_user_id, p_price) then
     return null;
   end if;
   return offered::integer;

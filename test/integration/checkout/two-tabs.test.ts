@@ -207,4 +207,22 @@ describe("a trial", () => {
     expect((await trialOf(await shop.tab(buyer, { price: elsewhere }))).hasTrial).toBe(true);
     await shop.database.sql`update billing.settings set one_trial_per_product = false where id`;
   });
+
+  it("that went on as another plan counts all the same, for either product", async () => {
+    const recurring = { interval: "month" } as const;
+    const [basic = ""] = await shop.prices({ recurring, metadata: { trial_period_days: "14" } });
+    const [pro = ""] = await shop.prices({ recurring, metadata: { trial_period_days: "14" } });
+    const { id } = await trialOf(await shop.tab(buyer, { price: basic }));
+    const [item] = (await shop.stripe.subscriptions.retrieve(id)).items.data;
+    await shop.stripe.subscriptions.update(id, { items: [{ id: String(item?.id), price: pro }] });
+    await shop.hear();
+    await end(id);
+    await shop.database.sql`update billing.settings set one_trial_per_product = true where id`;
+    for (const price of [basic, pro]) {
+      const again = await trialOf(await shop.tab(buyer, { price }));
+      expect(again.hasTrial).toBe(false);
+      await end(again.id);
+    }
+    await shop.database.sql`update billing.settings set one_trial_per_product = false where id`;
+  });
 });
