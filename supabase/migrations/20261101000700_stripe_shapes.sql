@@ -423,6 +423,10 @@ begin
   if details ->> 'type' is not null then
     type := details ->> 'type';
     card := billing_private.card_details(type, details);
+  elsif source ->> 'type' = 'three_d_secure' then
+    -- A card of which the bank has asked its holder.
+    type := 'card';
+    card := nullif(source -> 'three_d_secure', 'null');
   elsif source ->> 'object' = 'source' then
     type := source ->> 'type';
     card := billing_private.card_details(type, source);

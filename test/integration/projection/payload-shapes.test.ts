@@ -89,6 +89,19 @@ describe("a charge", () => {
       ["card", "visa", "4242"],
     ],
     [
+      "a Source that asked the card's bank",
+      {
+        payment_method_details: null,
+        source: {
+          object: "source",
+          id: "src_Example",
+          type: "three_d_secure",
+          three_d_secure: { brand: "Visa", last4: "3220" },
+        },
+      },
+      ["card", "visa", "3220"],
+    ],
+    [
       "a Source that holds an account",
       {
         payment_method_details: null,
