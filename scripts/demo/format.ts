@@ -1,3 +1,5 @@
+import { formatMoney } from "../../emails/rendering/format.ts";
+
 export const hour = 3600;
 export const day = 24 * hour;
 
@@ -14,7 +16,5 @@ export function date(at: Date | string | null): string {
 
 /** An amount in minor units, as people write it. */
 export function money(amount: bigint | number | string, currency: string): string {
-  const format = new Intl.NumberFormat("en-US", { style: "currency", currency });
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-  return format.format(Number(amount) / 10 ** digits);
+  return formatMoney(String(amount), currency, "en-US");
 }

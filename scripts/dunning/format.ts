@@ -1,3 +1,4 @@
+import { minorUnitDigits } from "../../emails/rendering/format.ts";
 import { money } from "../demo/format.ts";
 
 /** An amount in minor units of a currency that may be unknown. */
@@ -8,13 +9,12 @@ export function amountIn(amount: bigint | number, currency: string): string {
 /** The same without cents, for the ends of axes: `$1.2K`. */
 export function roughly(amount: number, currency: string): string {
   if (!/^[a-z]{3}$/i.test(currency)) return String(amount);
-  const format = { style: "currency", currency } as const;
-  const digits = new Intl.NumberFormat("en-US", format).resolvedOptions().maximumFractionDigits ?? 2;
   return new Intl.NumberFormat("en-US", {
-    ...format,
+    style: "currency",
+    currency,
     notation: "compact",
     maximumSignificantDigits: 3,
-  }).format(amount / 10 ** digits);
+  }).format(amount / 10 ** minorUnitDigits(currency));
 }
 
 /** `2026-11-01` as `Nov 2026`, or as `Nov` where the year is known. */

@@ -1,3 +1,5 @@
+import { minorUnitDigits } from "../../../../emails/rendering/format.ts";
+
 const formats = new Map<string, Intl.NumberFormat>();
 
 /**
@@ -5,9 +7,16 @@ const formats = new Map<string, Intl.NumberFormat>();
  * @param amount in the currency's smallest unit
  */
 export function money(amount: number, currency: string): string {
+  const digits = minorUnitDigits(currency);
   // A format is slow to make, so each is made once.
-  const format = formats.get(currency) ?? new Intl.NumberFormat("en-US", { style: "currency", currency });
+  const format =
+    formats.get(currency) ??
+    new Intl.NumberFormat("en-US", {
+      style: "currency",
+      currency,
+      minimumFractionDigits: digits,
+      maximumFractionDigits: digits,
+    });
   formats.set(currency, format);
-  const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
   return format.format(amount / 10 ** digits);
 }
