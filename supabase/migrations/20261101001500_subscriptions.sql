@@ -49,9 +49,9 @@ comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billi
 create index subscriptions_by_customer on billing.subscriptions (customer);
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index subscriptions_by_age on billing.subscriptions (created desc);
--- Whose trial ends soon (see trial_reminders).
 -- What is paused, whoever did it: few of all (see resume_paused).
 create index subscriptions_at_rest on billing.subscriptions (customer) where status = 'paused' or pause_collection is not null;
+-- Whose trial ends soon (see trial_reminders).
 create index subscriptions_by_trial_end on billing.subscriptions (trial_end) where status = 'trialing';
 
 create table billing.subscription_items (
