@@ -12,6 +12,18 @@ as $$ select 15 $$;
 comment on function billing_private.max_attempts is
   'Tries that count an effect gets before it is dead. With delivery_delay they span about eight hours.';
 
+create function billing_private.was_refused(p_effect billing.outbox)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
+$$;
+
+comment on function billing_private.was_refused is
+  'Whether an effect is dead for a final answer, and not for want of tries: trying again brings the same answer, until a person has mended something.';
+
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval
 language sql

@@ -161,8 +161,8 @@ begin
   update billing.dunning_charges as g
   set
     status = 'failed', settled_at = new.finished_at,
-    -- With tries left nothing but a final answer, or a person, ends it.
-    reason = case when new.attempts - new.excused_attempts < billing_private.max_attempts() then 'refused: ' else '' end
+    -- What a person has canceled is not made again either.
+    reason = case when new.status = 'canceled' or billing_private.was_refused(new) then 'refused: ' else '' end
       || coalesce(new.last_error ->> 'code', new.status)
   where g.outbox_id = new.id and g.status = 'planned';
   return null;

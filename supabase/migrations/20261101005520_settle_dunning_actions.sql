@@ -1,5 +1,5 @@
 -- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
--- Reads: outbox, emails. Writes: dunning_actions. Called by: delivering, Resend's reports.
+-- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
 
 create function billing_private.tg_outbox__after_end()
 returns trigger
@@ -17,12 +17,24 @@ begin
   update billing.dunning_actions as d
   set status = 'canceled', settled_at = new.finished_at, note = new.last_error ->> 'message'
   where d.outbox_id = new.id and d.status = 'planned' and d.kind = 'end' and new.kind = 'dunning';
+  if billing_private.was_refused(new) and new.payload ? 'end' then
+    perform billing_private.enqueue(
+      'alert', 'alert:end_refused:' || c.id,
+      jsonb_strip_nulls(jsonb_build_object(
+        'cause', 'end_refused', 'case', c.id, 'customer', c.customer, 'subscription', c.subscription, 'error', new.last_error ->> 'message'
+      )),
+      new.finished_at
+    )
+    from billing.dunning_actions as d
+    join billing.dunning_cases as c on c.id = d.case_id
+    where d.id = (new.payload ->> 'end')::bigint;
+  end if;
   return null;
 end;
 $$;
 
 comment on function billing_private.tg_outbox__after_end is
-  'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too.';
+  'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too. An end that Stripe refused is alerted by itself, once a case.';
 
 create trigger outbox_settles_dunning_actions
   after update of status on billing.outbox

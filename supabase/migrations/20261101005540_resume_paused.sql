@@ -490,13 +490,11 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  -- With tries left nothing but a final answer ends it.
-  is_refused constant boolean := new.status = 'dead' and new.attempts - new.excused_attempts < billing_private.max_attempts();
   failed billing.dunning_resumptions;
 begin
   update billing.dunning_resumptions as r
   set
-    status = case when is_refused then 'refused' when new.status = 'dead' then 'failed' else 'called_off' end,
+    status = case when billing_private.was_refused(new) then 'refused' when new.status = 'dead' then 'failed' else 'called_off' end,
     finished_at = new.finished_at, note = new.last_error ->> 'message'
   where r.id = (new.payload ->> 'resume')::bigint and r.status = 'planned'
   returning * into failed;

@@ -203,6 +203,22 @@ it.each([
   },
 );
 
+it("an end that Stripe refuses is decided on anew each day, and a person is told once what to do", async () => {
+  const somebody = await overdueSubscriber(world);
+  const match = { method: "DELETE", path: `/v1/subscriptions/${somebody.subscription}` };
+  const action = { kind: "error", status: 400, message: "not this one" } as const;
+  world.local.faults.add({ match, action, times: Number.POSITIVE_INFINITY });
+  await days(world, 13);
+  expect((await alerts(world)).filter((cause) => cause === "end_refused")).toHaveLength(1);
+  const ends = (await stepsOf(world, somebody.subscription)).filter((step) => step.startsWith("end"));
+  expect(ends.length).toBeGreaterThan(1);
+  expect(new Set(ends)).toEqual(new Set(["end canceled"]));
+  world.local.faults.clear();
+  await days(world, 1);
+  expect(await shown(somebody)).toBe("canceled");
+  expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "ended" });
+});
+
 it("an invoice that is sent is chased from its due date on, which no event tells", async () => {
   world.arrives = ({ type }) => type !== "invoice.overdue";
   const somebody = await newSubscriber(world, {

@@ -84,6 +84,8 @@ const CAUSES: Record<string, string> = {
     "A subscription that was paused for non-payment was resumed, and Stripe made an invoice for it. Look whether the customer owes it, and void it if not.",
   resumption_refused:
     "Stripe refused to resume a subscription that was paused for non-payment and has been paid since: its customer paid for nothing. Resume it in Stripe's dashboard; or, once the cause is mended: select billing.replay_outbox(outbox_id).",
+  end_refused:
+    "Stripe refused what a dunning case ends with. Each daily run decides on it anew; until it succeeds the customer keeps the subscription. End it in Stripe's dashboard, or let go: select billing.close_dunning(case, 'why').",
   paid_while_ending:
     "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
   two_subscriptions:
