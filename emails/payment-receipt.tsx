@@ -4,7 +4,7 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Figure, Note } from "./components/text.tsx";
 import type { PaymentReceiptProps, ReceiptLine } from "./contract.ts";
-import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { previewInvoicePdf, previewInvoiceUrl, previewParties, previewSetting } from "./preview/setting.ts";
 import { type BillPart, billParts, saysQuantity } from "./rendering/bill.ts";
 import { type Addressed, speak, type Voice } from "./rendering/voice.ts";
 
@@ -60,9 +60,13 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
       />
       <Facts
         facts={[
-          [labels.billedTo, props.customerName || undefined],
           [labels.invoice, props.invoiceNumber || undefined],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
+          [labels.soldBy, voice.party(props.soldBy)],
+          [
+            labels.billedTo,
+            voice.party({ ...props.billedTo, name: props.billedTo?.name || props.customerName }),
+          ],
         ]}
       />
       <Note>{receipt.thanks}</Note>
@@ -121,4 +125,5 @@ PaymentReceipt.PreviewProps = {
   paymentMethod: { type: "card", brand: "visa", last4: "4242" },
   hostedInvoiceUrl: previewInvoiceUrl,
   invoicePdf: previewInvoicePdf,
+  ...previewParties,
 } satisfies Addressed<PaymentReceiptProps>;

@@ -3,7 +3,7 @@ import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Paragraph } from "./components/text.tsx";
 import type { PaymentRecoveredProps } from "./contract.ts";
-import { previewInvoicePdf, previewInvoiceUrl, previewSetting } from "./preview/setting.ts";
+import { previewInvoicePdf, previewInvoiceUrl, previewParties, previewSetting } from "./preview/setting.ts";
 import { nameInSubject } from "./rendering/names.ts";
 import { type Addressed, speak } from "./rendering/voice.ts";
 
@@ -46,6 +46,8 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
           [labels.paidOn, date(props.paidAt)],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
           [labels.invoice, props.invoiceNumber || undefined],
+          [labels.soldBy, voice.party(props.soldBy)],
+          [labels.billedTo, voice.party(props.billedTo)],
         ]}
       />
     </Layout>
@@ -64,4 +66,5 @@ PaymentRecovered.PreviewProps = {
   hostedInvoiceUrl: previewInvoiceUrl,
   invoicePdf: previewInvoicePdf,
   leaving: false,
+  ...previewParties,
 } satisfies Addressed<PaymentRecoveredProps>;

@@ -1,12 +1,12 @@
-import type { ReactNode } from "react";
+import { Fragment, type ReactNode } from "react";
 import { Section } from "react-email";
 import { longestWord } from "../rendering/names.ts";
 import { light, radius, space, type as typeface } from "../theme.ts";
 import { ink } from "./paint.ts";
 import { useSurroundings } from "./setting.tsx";
 
-/** A label with what is known about it. Left out where that is nothing. */
-export type Fact = readonly [label: string, value: ReactNode | undefined];
+/** A label with what is known about it, on one line or several. Left out where that is nothing. */
+export type Fact = readonly [label: string, value: ReactNode | readonly string[]];
 
 /** A date, an amount, a card: on a phone its label is broken rather than it. */
 const SHORT = 20;
@@ -15,10 +15,25 @@ const SHORT = 20;
 const BESIDE = 26;
 
 /** Whether label and value would break each other's words side by side on a phone. */
-function needsTheWidth(label: string, value: ReactNode): boolean {
+function needsTheWidth(label: string, value: Fact[1]): boolean {
+  if (isLines(value)) return value.some((line) => needsTheWidth(label, line));
   if (typeof value !== "string") return false;
   const unbroken = value.length <= SHORT ? value.length : longestWord(value);
   return longestWord(value) > space.longWord || longestWord(label) + unbroken > BESIDE;
+}
+
+function isLines(value: Fact[1]): value is readonly string[] {
+  return Array.isArray(value);
+}
+
+function Lines({ lines }: { lines: readonly string[] }) {
+  return lines.map((line, index) => (
+    // biome-ignore lint/suspicious/noArrayIndexKey: the lines of an address have no other identity
+    <Fragment key={index}>
+      {index > 0 ? <br /> : null}
+      {line}
+    </Fragment>
+  ));
 }
 
 /** The facts of an email, one a line: a real table, read row by row by a screen reader and by plain text. */
@@ -69,7 +84,7 @@ export function Facts({ facts }: { facts: readonly Fact[] }) {
                   ...(stacks ? ["stacked", "stacked-below"] : []),
                 )}
               >
-                {value}
+                {isLines(value) ? <Lines lines={value} /> : value}
               </td>
             </tr>
           ))}

@@ -31,6 +31,7 @@ export const de: Language = {
     methodLabel: ({ name, kind, last4 }) =>
       last4 === undefined ? (name ?? methods[kind]) : `${name ?? methods[kind]} ••••\u00a0${last4}`,
     invoiceNumber: (number) => `Rechnung ${number}`,
+    taxId: (kind, value) => `${kind === "vat" ? "USt-IdNr." : "Steuernummer"} ${value}`,
     viewInvoice: "Rechnung ansehen",
     downloadPdf: "PDF herunterladen",
     manageBilling: "Abrechnung verwalten",
@@ -48,6 +49,7 @@ export const de: Language = {
       nextAttempt: "Nächste Abbuchung",
       payBy: "Bitte zahlen bis",
       billedTo: "Rechnung an",
+      soldBy: "Ausgestellt von",
       paidOn: "Bezahlt am",
       trialEnds: "Endet am",
       trialEnded: "Endete am",

@@ -85,6 +85,7 @@ export const en = {
       return last4 === undefined ? label : `${label} ••••\u00a0${last4}`;
     },
     invoiceNumber: (number: string) => `Invoice ${number}`,
+    taxId: (kind: "vat" | "other", value: string) => `${kind === "vat" ? "VAT ID" : "Tax ID"} ${value}`,
     viewInvoice: "View invoice",
     downloadPdf: "Download PDF",
     manageBilling: "Manage billing",
@@ -102,6 +103,7 @@ export const en = {
       nextAttempt: "Next attempt",
       payBy: "Please pay by",
       billedTo: "Billed to",
+      soldBy: "Issued by",
       paidOn: "Paid on",
       trialEnds: "Trial ends",
       trialEnded: "Trial ended",

@@ -1,4 +1,4 @@
-import type { Brand } from "../contract.ts";
+import type { Brand, Party } from "../contract.ts";
 import type { Setting } from "../rendering/voice.ts";
 
 /** The made-up company whose emails the preview and the pictures show. */
@@ -13,6 +13,16 @@ export const previewBrand: Brand = {
 
 export const previewInvoiceUrl = "https://invoice.stripe.com/i/acct_example/test_example";
 export const previewInvoicePdf = `${previewInvoiceUrl}/pdf`;
+
+/** The two sides of the example company's invoices. */
+export const previewParties: { billedTo: Party; soldBy: Party } = {
+  billedTo: {
+    name: "Example Consulting Ltd",
+    address: { line1: "4 Example Street", city: "Dublin", postalCode: "D02 AF30", country: "IE" },
+    taxIds: [{ type: "eu_vat", value: "IE7654321B" }],
+  },
+  soldBy: { name: "Northlight Ltd", taxIds: [{ type: "eu_vat", value: "IE1234567A" }] },
+};
 
 /** Spread into each template's PreviewProps. Set `locale` to "de" to read them all in German. */
 export const previewSetting: Setting = { brand: previewBrand, locale: "en" };

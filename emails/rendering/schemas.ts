@@ -13,7 +13,7 @@ import { cleanName } from "./names.ts";
 z.config({ jitless: true });
 
 /** Nobody's bill, but some attacker's: more than this is refused instead of laid out. */
-const most = { invoices: 50, lines: 1000, parts: 100 };
+const most = { invoices: 50, lines: 1000, parts: 100, taxIds: 5 };
 
 const absent = <Type extends z.ZodType>(type: Type) => z.nullish(type);
 const name = z.string().transform((text) => cleanName(text));
@@ -49,6 +49,22 @@ const price = z.strictObject({
   intervalCount: z.int().min(1, "fewer than one interval").max(1000, "more than a thousand intervals"),
   plusTax: absent(z.boolean()),
 });
+
+const party = z.strictObject({
+  name: absent(name),
+  address: absent(
+    z.strictObject({
+      line1: absent(name),
+      line2: absent(name),
+      city: absent(name),
+      postalCode: absent(name),
+      state: absent(name),
+      country: absent(z.string().regex(/^[A-Z]{2}$/, "not a country code of two letters")),
+    }),
+  ),
+  taxIds: absent(z.array(z.strictObject({ type: code, value: name })).max(most.taxIds, "too many tax ids")),
+});
+const betweenParties = { billedTo: absent(party), soldBy: absent(party) };
 
 const toCustomer = { customerName: absent(name) };
 const aboutProduct = { ...toCustomer, productName: absent(name) };
@@ -118,6 +134,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     hostedInvoiceUrl: absent(link),
     invoicePdf: absent(link),
     leaving: z.boolean(),
+    ...betweenParties,
   }),
   "subscription-canceled": z.strictObject({
     ...aboutProduct,
@@ -189,6 +206,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     paymentMethod: absent(paymentMethod),
     hostedInvoiceUrl: absent(link),
     invoicePdf: absent(link),
+    ...betweenParties,
   }),
   "refund-issued": z.strictObject({
     ...aboutProduct,

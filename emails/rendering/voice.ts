@@ -1,4 +1,4 @@
-import type { Brand, MinorUnits, PaymentMethod, Price, Timestamp } from "../contract.ts";
+import type { Brand, MinorUnits, Party, PaymentMethod, Price, Timestamp } from "../contract.ts";
 import { type Language, languageOf } from "../languages/index.ts";
 import {
   formatDate,
@@ -9,6 +9,7 @@ import {
   formatPeriod,
   parseTimestamp,
 } from "./format.ts";
+import { partyLines } from "./parties.ts";
 import { describeMethod } from "./payment-method.ts";
 
 /** Who speaks, and to whom: handed to every template beside its own props. */
@@ -42,6 +43,8 @@ export interface Voice {
   /** Whether a payment method is a card, or not known. */
   mayBeCard(method: PaymentMethod | null | undefined): boolean;
   greeting(name: string | null | undefined): string;
+  /** Somebody on an invoice, a line each for name, address and tax ids; undefined where nothing is known. */
+  party(party: Party | null | undefined): readonly string[] | undefined;
   /** The product's name, or the application's where the product has none. */
   product(name: string | null | undefined): string;
   /** The application's billing page, or its front page. */
@@ -79,6 +82,7 @@ export function speak({ brand, locale }: Setting): Voice {
     },
     mayBeCard: (method) => !method || describeMethod(method).kind === "card",
     greeting: (name) => words.common.greeting(name || undefined),
+    party: (party) => partyLines(party, locale, words.common.taxId),
     product: (name) => name || brand.appName,
     billingUrl: brand.billingUrl ?? brand.appUrl,
   };

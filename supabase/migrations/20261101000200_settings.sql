@@ -34,6 +34,7 @@ create table billing.settings (
   brand_color text,
   support_email text,
   postal_address text,
+  vat_id text,
   time_zone text,
   default_locale text not null default 'en',
   dunning_hour smallint not null default 9,
@@ -83,6 +84,8 @@ comment on column billing.settings.logo_url is 'PNG of about 240 × 64 pixels fo
 comment on column billing.settings.brand_color is 'Buttons and links in emails, six-digit hex (#1a7f5a).';
 comment on column billing.settings.support_email is 'Where emails send people with questions.';
 comment on column billing.settings.postal_address is 'At the foot of each email; lines are kept.';
+comment on column billing.settings.vat_id is
+  'The seller''s VAT number on receipts, where the invoice does not tell it: Stripe''s webhooks name account_tax_ids by their ids only. Null: none is said then.';
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';

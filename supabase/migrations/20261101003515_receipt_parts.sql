@@ -193,7 +193,7 @@ as $$
     'amountPaid', (p_invoice ->> 'amount_paid')::bigint,
     'hostedInvoiceUrl', p_invoice ->> 'hosted_invoice_url',
     'invoicePdf', p_invoice ->> 'invoice_pdf'
-  );
+  ) || billing_private.invoice_parties(p_invoice);
 $$;
 
-comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), as emails/contract.ts has it.';
+comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), and of whom it bills and who sells, as emails/contract.ts has it.';

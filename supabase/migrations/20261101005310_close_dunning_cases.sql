@@ -227,7 +227,7 @@ begin
       'leaving', not exists (
         select from billing.subscriptions as s where s.id = p_case.subscription and not billing_private.is_canceled_for_later(s)
       )
-    ),
+    ) || billing_private.invoice_parties(billing_private.told_invoice(invoice.id)),
     p_now
   );
 end;
