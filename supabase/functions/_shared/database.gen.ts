@@ -1512,6 +1512,7 @@ export type Database = {
           time_zone: string | null;
           trial_reminder_days: number;
           trust_client_reference_id: string;
+          vat_id: string | null;
           visible_metadata: string[];
         };
         ComputedFields: never;
@@ -1540,6 +1541,7 @@ export type Database = {
           time_zone?: string | null;
           trial_reminder_days?: number;
           trust_client_reference_id?: string;
+          vat_id?: string | null;
           visible_metadata?: string[];
         };
         Update: {
@@ -1567,6 +1569,7 @@ export type Database = {
           time_zone?: string | null;
           trial_reminder_days?: number;
           trust_client_reference_id?: string;
+          vat_id?: string | null;
           visible_metadata?: string[];
         };
         Relationships: [];

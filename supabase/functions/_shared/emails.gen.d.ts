@@ -51,6 +51,31 @@ export interface Price {
   plusTax?: boolean | null;
 }
 
+/** Stripe's address, each part on one line. */
+export interface Address {
+  line1?: string | null;
+  line2?: string | null;
+  city?: string | null;
+  postalCode?: string | null;
+  state?: string | null;
+  /** ISO 3166-1, two letters. */
+  country?: string | null;
+}
+
+/** Whom an invoice bills, or who sells, as far as the invoice tells. */
+export interface Party {
+  name?: string | null;
+  address?: Address | null;
+  /** `type` is Stripe's: eu_vat, ch_vat, us_ein, … */
+  taxIds?: { type: string; value: string }[] | null;
+}
+
+/** What is said of the two sides of a paid invoice. */
+interface BetweenParties {
+  billedTo?: Party | null;
+  soldBy?: Party | null;
+}
+
 interface ToCustomer {
   customerName?: string | null;
 }
@@ -130,7 +155,7 @@ export interface PaymentActionRequiredProps extends AboutProduct {
   hostedInvoiceUrl?: string | null;
 }
 
-export interface PaymentRecoveredProps extends AboutProduct {
+export interface PaymentRecoveredProps extends AboutProduct, BetweenParties {
   amountPaid: MinorUnits;
   currency: string;
   paidAt: Timestamp;
@@ -182,7 +207,7 @@ export interface ReceiptLine {
   periodEnd?: Timestamp | null;
 }
 
-export interface PaymentReceiptProps extends AboutProduct {
+export interface PaymentReceiptProps extends AboutProduct, BetweenParties {
   currency: string;
   invoiceNumber?: string | null;
   paidAt: Timestamp;
