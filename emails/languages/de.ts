@@ -421,6 +421,34 @@ export const de: Language = {
     viewReceipt: "Einzelheiten ansehen",
   },
 
+  refundFailed: {
+    status: { failed: "Erstattung fehlgeschlagen", canceled: "Erstattung abgebrochen" },
+    subject: {
+      failed: (amount, app) => `Ihre Erstattung von ${app} über ${amount} konnte nicht ausgezahlt werden`,
+      canceled: (amount, app) => `Ihre Erstattung von ${app} über ${amount} wurde abgebrochen`,
+    },
+    title: {
+      failed: (amount) => `Ihre Erstattung über ${amount} ist nicht angekommen`,
+      canceled: (amount) => `Ihre Erstattung über ${amount} wurde abgebrochen`,
+    },
+    preview: {
+      failed: "Das Geld ist wieder bei uns. Wir finden einen anderen Weg zu Ihnen.",
+      canceled: "Die angekündigte Erstattung wird nicht ausgezahlt.",
+    },
+    body: {
+      failed: ({ amount, product, date, method }) =>
+        `Am ${date} haben wir Ihnen ${amount} Ihrer Zahlung für ${product}${by(method)} erstattet. Die Erstattung konnte nicht ausgezahlt werden, und das Geld ist wieder bei uns.`,
+      canceled: ({ amount, product, date }) =>
+        `Die Erstattung vom ${date} über ${amount} Ihrer Zahlung für ${product} wurde abgebrochen und wird nicht ausgezahlt.`,
+    },
+    note: {
+      failed: (address) =>
+        `Das kommt vor, wenn eine Karte oder ein Konto nicht mehr besteht. Bitte ${address === undefined ? "melden Sie sich bei uns" : `schreiben Sie an ${address}`}, damit wir Ihnen das Geld auf einem anderen Weg schicken können.`,
+      canceled: (address) =>
+        `Kommt das für Sie überraschend? ${address === undefined ? "Dann melden Sie sich bitte bei uns." : `Schreiben Sie bitte an ${address}.`}`,
+    },
+  },
+
   cardExpiring: {
     status: "Karte läuft ab",
     subject: ({ label, expires }) => `Ihre Karte läuft im ${expires} ab: ${label}`,

@@ -494,6 +494,44 @@ export const en = {
     viewReceipt: "View details",
   },
 
+  refundFailed: {
+    status: { failed: "Refund failed", canceled: "Refund canceled" },
+    subject: {
+      failed: (amount: string, app: string) => `Your refund of ${amount} from ${app} could not be paid out`,
+      canceled: (amount: string, app: string) => `Your refund of ${amount} from ${app} has been canceled`,
+    },
+    title: {
+      failed: (amount: string) => `Your refund of ${amount} didn’t reach you`,
+      canceled: (amount: string) => `Your refund of ${amount} has been canceled`,
+    },
+    preview: {
+      failed: "The money came back to us. We will find another way to send it to you.",
+      canceled: "The refund we told you about will not be paid out.",
+    },
+    body: {
+      failed: ({
+        amount,
+        product,
+        date,
+        method,
+      }: {
+        amount: string;
+        product: string;
+        date: string;
+        method: string | undefined;
+      }) =>
+        `On ${date} we refunded ${amount} of your payment for ${product}${method === undefined ? "" : ` to your ${method}`}. The refund could not be paid out, and the money has come back to us.`,
+      canceled: ({ amount, product, date }: { amount: string; product: string; date: string }) =>
+        `The refund of ${amount} of your payment for ${product} from ${date} has been canceled and will not be paid out.`,
+    },
+    note: {
+      failed: (address: string | undefined) =>
+        `This happens when a card or an account has been closed. ${address === undefined ? "Please get in touch with us" : `Please write to ${address}`}, so that we can send the money to you another way.`,
+      canceled: (address: string | undefined) =>
+        `Does this come as a surprise? ${address === undefined ? "Just get in touch with us." : `Write to ${address}.`}`,
+    },
+  },
+
   cardExpiring: {
     status: "Card expiring",
     subject: ({ method, expires }: { method: string; label: string; expires: string }) =>

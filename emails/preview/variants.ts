@@ -142,5 +142,6 @@ export const variants: Variants = {
   "cancellation-undone": {
     bare: { nextPaymentAt: null, price: null, paymentMethod: null },
   },
+  "refund-failed": { canceled: { outcome: "canceled", paymentMethod: null, receiptUrl: null } },
   "card-expiring": { bare: { nextPaymentAt: null, paymentMethod: { type: "card", last4: "0004" } } },
 };

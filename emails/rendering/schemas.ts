@@ -219,6 +219,17 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     paymentMethod: absent(paymentMethod),
     receiptUrl: absent(link),
   }),
+  "refund-failed": z.strictObject({
+    ...aboutProduct,
+    refundAmount: amount,
+    currency,
+    outcome: z.enum(["failed", "canceled"]),
+    paymentAmount: absent(amount),
+    issuedAt: timestamp,
+    invoiceNumber: absent(name),
+    paymentMethod: absent(paymentMethod),
+    receiptUrl: absent(link),
+  }),
   "card-expiring": z.strictObject({
     ...aboutProduct,
     paymentMethod,

@@ -8,6 +8,7 @@ import PaymentFailedNotice, { subject as paymentFailedNotice } from "../payment-
 import PaymentFailedUrgent, { subject as paymentFailedUrgent } from "../payment-failed-urgent.tsx";
 import PaymentReceipt, { subject as paymentReceipt } from "../payment-receipt.tsx";
 import PaymentRecovered, { subject as paymentRecovered } from "../payment-recovered.tsx";
+import RefundFailed, { subject as refundFailed } from "../refund-failed.tsx";
 import RefundIssued, { subject as refundIssued } from "../refund-issued.tsx";
 import SubscriptionCanceled, { subject as subscriptionCanceled } from "../subscription-canceled.tsx";
 import SubscriptionPaused, { subject as subscriptionPaused } from "../subscription-paused.tsx";
@@ -36,6 +37,7 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "subscription-resumed": { Body: SubscriptionResumed, subject: subscriptionResumed },
   "payment-receipt": { Body: PaymentReceipt, subject: paymentReceipt },
   "refund-issued": { Body: RefundIssued, subject: refundIssued },
+  "refund-failed": { Body: RefundFailed, subject: refundFailed },
   "card-expiring": { Body: CardExpiring, subject: cardExpiring },
   "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
 };

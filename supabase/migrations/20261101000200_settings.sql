@@ -50,7 +50,7 @@ create table billing.settings (
   constraint emails_off_names_emails check (emails_off <@ (array[
     'trial-ending', 'trial-ended-without-card', 'payment-failed-notice', 'payment-failed-urgent', 'payment-failed-final',
     'payment-action-required', 'payment-recovered', 'subscription-canceled', 'subscription-paused', 'subscription-resumed',
-    'payment-receipt', 'refund-issued', 'card-expiring'
+    'payment-receipt', 'refund-issued', 'refund-failed', 'card-expiring'
   ] || billing_private.emails_off_by_default())),
   constraint emails_on_names_emails_off_by_default check (emails_on <@ billing_private.emails_off_by_default())
 );

@@ -69,7 +69,7 @@ begin
       else y.invoice_id = p_payload ->> 'invoice'
     end
     -- What was paid was not paid with a card that was declined, and it may have been paid otherwise since.
-    and (y.amount_received > 0 or not p_payload ->> 'template' = any (array['payment-receipt', 'payment-recovered', 'refund-issued']))
+    and (y.amount_received > 0 or not p_payload ->> 'template' = any (array['payment-receipt', 'payment-recovered', 'refund-issued', 'refund-failed']))
   order by y.amount_received > 0 desc, y.created desc
   limit 1;
   return card;

@@ -1,4 +1,4 @@
--- Who gets what about payments: receipts, confirmations, refunds. Overdue payments are dunning's.
+-- Who gets what about payments: receipts, confirmations. For refunds, see owe_refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
 create function billing_private.owe_receipt_email(p_event billing.webhook_events)
@@ -70,44 +70,7 @@ $$;
 comment on function billing_private.owe_action_required_email is
   'Handler: invoice.payment_action_required (3-D Secure), once per attempt.';
 
-create function billing_private.owe_refund_email(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
-  refunded constant bigint := (o ->> 'amount_refunded')::bigint;
-  refunded_before constant bigint := (p_event.payload #>> '{data,previous_attributes,amount_refunded}')::bigint;
-begin
-  -- What this refund returned is the step the charge's sum took; without the sum before, that is not known.
-  -- A hold that is let go is told of as a refund too, and nothing was ever taken.
-  if coalesce(refunded <= refunded_before, true) or o -> 'captured' = 'false' then
-    return;
-  end if;
-  perform billing_private.owe_email(
-    p_event, 'refund-issued', format('refund:%s:%s', p_event.object_id, refunded),
-    jsonb_build_object(
-      'payment', coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id),
-      'to', nullif(o #>> '{billing_details,email}', '')
-    ),
-    jsonb_build_object(
-      'customerName', null, 'paymentMethod', null, 'invoiceNumber', null,
-      'refundAmount', refunded - refunded_before,
-      'currency', o ->> 'currency',
-      'scope', case when refunded - refunded_before >= (o ->> 'amount')::bigint then 'full' else 'partial' end,
-      'paymentAmount', (o ->> 'amount')::bigint,
-      'issuedAt', p_event.created,
-      'receiptUrl', o ->> 'receipt_url'
-    )
-  );
-end;
-$$;
-
-comment on function billing_private.owe_refund_email is 'Handler: charge.refunded, once per refund.';
-
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('invoice.paid', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
-  ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed'),
-  ('charge.refunded', 'billing_private.owe_refund_email', 40, 'email: refund');
+  ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed');

@@ -45,7 +45,7 @@ const STORY = [
   "trial-ending trial-ending:sub_ExampleTeam:1789635600",
   "payment-action-required action-required:in_ExampleFirst:2",
   "payment-receipt receipt:in_ExampleFirst",
-  "refund-issued refund:ch_ExampleFirst:2900",
+  "refund-issued refund:re_ExampleSeat",
   "trial-ended-without-card paused:sub_ExampleAddon:1791190800",
   "subscription-resumed resumed:sub_ExampleAddon:1791363600",
   "subscription-canceled canceled:sub_ExampleTeam:1794301200",
@@ -88,7 +88,7 @@ describe("the fixtures' story", () => {
     expect(mails).toEqual(
       expect.arrayContaining([
         "payment-receipt receipt:in_ExampleFirst",
-        "refund-issued refund:ch_ExampleFirst:2900",
+        "refund-issued refund:re_ExampleSeat",
       ]),
     );
     for (const stale of ["paused:", "trial-ending:", "dunning:", "action-required:"]) {
@@ -286,7 +286,7 @@ describe("a refund", () => {
     await receive(database, changed("charge.refunded", "Held", { captured: false, amount_captured: 0 }));
     expect(await owed(database)).toEqual([]);
     await receive(database, renamedFixture(fixture("charge.refunded"), "Taken"));
-    expect(await owed(database)).toEqual(["refund-issued refund:ch_TakenFirst:2900"]);
+    expect(await owed(database)).toEqual(["refund-issued refund:ch_TakenFirst:2900:1789988400"]);
   });
 });
 

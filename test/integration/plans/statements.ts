@@ -170,6 +170,16 @@ export const hotStatements: Statement[] = [
     uses: ["refunds_pkey"],
   },
   {
+    what: "a refund's event of a payment that is known, which a mail tells of",
+    sql: `
+      update billing.payments set amount_received = amount, status = 'succeeded' where id = 'pi_4713';
+      update billing.refunds set payment_id = 'pi_4713', charge = 'ch_4713', status = 'succeeded' where id = 're_4713';
+      select billing_private.tell_refunds(
+        'pi_4713', jsonb_populate_record(null::billing.webhook_events, '{"created": "2026-10-01T09:00:00Z", "received_at": "2026-10-01T09:00:01Z"}')
+      )`,
+    uses: ["outbox_by_refund", "refunds_by_payment"],
+  },
+  {
     what: "a refund's event that names its charge alone",
     sql: receive("refund.updated", {
       id: "re_4712",
