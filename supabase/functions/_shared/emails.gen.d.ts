@@ -253,6 +253,20 @@ export interface RefundIssuedProps extends AboutProduct {
   receiptUrl?: string | null;
 }
 
+export interface RefundFailedProps extends AboutProduct {
+  refundAmount: MinorUnits;
+  currency: string;
+  /** failed: the bank sent the money back. canceled: we did not go through with it. */
+  outcome: "failed" | "canceled";
+  paymentAmount?: MinorUnits | null;
+  /** When the refund was made that has come to nothing. */
+  issuedAt: Timestamp;
+  invoiceNumber?: string | null;
+  paymentMethod?: PaymentMethod | null;
+  /** Stripe's hosted invoice, or `charge.receipt_url`. */
+  receiptUrl?: string | null;
+}
+
 export interface CardExpiringProps extends AboutProduct {
   paymentMethod: PaymentMethod;
   /** 1 to 12. */
@@ -284,6 +298,7 @@ export interface EmailProps {
   "subscription-resumed": SubscriptionResumedProps;
   "payment-receipt": PaymentReceiptProps;
   "refund-issued": RefundIssuedProps;
+  "refund-failed": RefundFailedProps;
   "card-expiring": CardExpiringProps;
   "cancellation-undone": CancellationUndoneProps;
 }
