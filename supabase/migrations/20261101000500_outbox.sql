@@ -53,6 +53,8 @@ create index outbox_finished on billing.outbox using brin (finished_at);
 create index outbox_by_subject on billing.outbox (
   (coalesce(payload ->> 'customer', payload ->> 'payment', payload ->> 'event_id', payload ->> 'event', payload ->> 'outbox_id'))
 );
+-- What was told of a charge's refunds (see refund_mail).
+create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
 
 alter table billing.outbox enable row level security;
 

@@ -2,9 +2,6 @@
 -- An endpoint may hear of no refund.* events: then the charge tells, after it was waited for the refund.
 -- Reads: refunds, payments, invoices. Writes: outbox. Called by: projection, refreshes.
 
--- What was told of a charge's refunds, see refund_mail.
-create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
-
 create function billing_private.refund_mail(p_refund billing.refunds)
 returns billing.outbox
 language plpgsql
