@@ -1,5 +1,6 @@
 /**
- * Shows the emails in React Email's preview while they are being written.
+ * Shows the emails in React Email's preview while they are being written: every variant of every template, in every
+ * language. A variant that is added while it runs is there at the next start.
  *
  *   npx tsx scripts/email.ts [--port 3000]
  *
@@ -7,14 +8,16 @@
  */
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import getPort, { portNumbers } from "get-port";
+import { writeGallery } from "../emails/preview/gallery.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const patience = 120_000;
+const gallery = join(root, ".stack", "emails");
 
 const { values: options } = parseArgs({ options: { port: { type: "string", default: "3000" } } });
 const wished = Number(options.port);
@@ -25,14 +28,19 @@ if (!Number.isInteger(wished) || wished < 1024 || wished > 65_000) {
 const port = await getPort({ port: portNumbers(wished, wished + 100) });
 const url = `http://localhost:${port}`;
 
+await writeGallery(gallery);
 const program = join(dirname(createRequire(import.meta.url).resolve("react-email")), "cli", "index.mjs");
-const preview = spawn(process.execPath, [program, "dev", "--dir", "emails", "--port", String(port)], {
-  cwd: root,
-  // A group of its own, so that the Next.js server it starts is ended with it.
-  detached: true,
-  stdio: ["ignore", "pipe", "inherit"],
-  env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" },
-});
+const preview = spawn(
+  process.execPath,
+  [program, "dev", "--dir", relative(root, gallery), "--port", String(port)],
+  {
+    cwd: root,
+    // A group of its own, so that the Next.js server it starts is ended with it.
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, NEXT_TELEMETRY_DISABLED: "1" },
+  },
+);
 
 preview.stdout.pipe(process.stdout);
 // Asked before it says so, it answers, but prints an error of its own as well.

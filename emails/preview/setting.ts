@@ -24,5 +24,5 @@ export const previewParties: { billedTo: Party; soldBy: Party } = {
   soldBy: { name: "Northlight Ltd", taxIds: [{ type: "eu_vat", value: "IE1234567A" }] },
 };
 
-/** Spread into each template's PreviewProps. Set `locale` to "de" to read them all in German. */
+/** Spread into each template's PreviewProps. */
 export const previewSetting: Setting = { brand: previewBrand, locale: "en" };
