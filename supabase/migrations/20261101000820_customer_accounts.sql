@@ -80,14 +80,21 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  waiting constant bigint[] := array(
+    select o.id
+    from billing.outbox as o
+    where coalesce(
+        o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id'
+      ) = p_account
+      and o.status = 'pending'
+  );
 begin
+  perform billing_private.lock_effects(waiting);
   -- What a worker has claimed meanwhile it performs as it was: a mail goes to the address that the event itself told.
   update billing.outbox as o
   set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
-  where coalesce(
-      o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id'
-    ) = p_account
-    and o.status = 'pending';
+  where o.id = any (waiting) and o.status = 'pending';
 end;
 $$;
 
@@ -114,7 +121,11 @@ begin
     return;
   end if;
   for payment in
-    select distinct s.payment_id from billing_private.payment_sources as s where s.customer = account order by 1
+    -- By the index of those that name an account, which are few.
+    select distinct s.payment_id
+    from billing_private.payment_sources as s
+    where s.customer = account and s.customer like 'acct\_%'
+    order by 1
   loop
     update billing_private.payment_sources as s set customer = owner where s.payment_id = payment.payment_id and s.customer = account;
     if not billing_private.save_payment(payment.payment_id) then
@@ -132,7 +143,6 @@ begin
   on conflict do nothing;
   delete from billing_private.trials_had as t where t.customer = account;
   update billing.dunning_holds as h set customer = owner where h.customer = account;
-  perform billing_private.readdress_effects(account, owner);
   update billing_private.customer_claims as c
   set customer_id = owner
   where c.customer_id = account
@@ -141,6 +151,7 @@ begin
     );
   delete from billing_private.customer_claims as c where c.customer_id = account;
   delete from billing.customers as c where c.id = account returning c.user_id into previous;
+  perform billing_private.readdress_effects(account, owner);
   perform billing_private.link_customer(owner, p_event.received_at);
   perform billing_private.refresh_entitlements_of(array[previous], p_event.received_at, owner);
 end;

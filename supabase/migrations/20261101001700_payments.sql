@@ -98,6 +98,9 @@ comment on column billing_private.payment_sources.as_of is 'created of the event
 -- Whose charge or payment record is it? See payment_of_source.
 create index payment_sources_by_object on billing_private.payment_sources (object_id) where kind in ('charge', 'payment_record');
 
+-- Which customer is it? See adopt_account.
+create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
+
 alter table billing.payments enable row level security;
 alter table billing_private.payment_sources enable row level security;
 

@@ -354,6 +354,16 @@ export const hotStatements: Statement[] = [
     uses: ["checkout_attempts_by_user", "checkout_attempts_by_age", "one_checkout_is_open_per_scope"],
   },
   {
+    what: "the customer that an account turns out to be",
+    sql: receive("customer.updated", {
+      id: "cus_4712",
+      object: "customer",
+      customer_account: "acct_of_4712",
+      created: 1_790_000_000,
+    }),
+    uses: ["payment_sources_of_accounts", "outbox_by_subject"],
+  },
+  {
     what: "a pass over what is stored, after settings changed",
     sql: `
       update billing.settings set visible_metadata = '{note}', trust_client_reference_id = 'never' where id;
