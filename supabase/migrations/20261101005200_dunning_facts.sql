@@ -398,8 +398,8 @@ begin
       left join lateral (select x.* from billing.dunning_actions as x where x.case_id = c.id offset 0) as d on true
       group by c.id
     ),
-    -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that another
-    -- payment has failed is news that leaves at once. A mail that came back is written anew, but no sooner.
+    -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that the payment
+    -- of something else has failed, the first mail of a case, is news that leaves at once.
     mails as materialized (
       select k.customer, k.currency, max(greatest(d.settled_at, d.decided_at)) as last_mail_at
       from billing.dunning_cases as k
@@ -425,7 +425,7 @@ begin
       row(
         c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
         o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
-        case when a.taken = 0 then a.last_mail_at else greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
+        case when a.taken > 0 or a.last_mail_at is not null then greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
         a.told_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,

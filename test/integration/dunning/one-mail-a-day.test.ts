@@ -39,6 +39,45 @@ describe("a customer with two subscriptions whose payments fail five hours apart
   });
 });
 
+describe("a customer who has paid the oldest of what is overdue", () => {
+  it("hears of the next no sooner than 20 hours after another mail: that it failed is no news", async () => {
+    const slow = JSON.stringify([
+      { day: 0, kind: "notice" },
+      { day: 20, kind: "final_warning" },
+      { day: 25, kind: "end" },
+    ]);
+    const weekly = await world.price(700, "usd", "week");
+    const somebody = await world.subscribe({ params: { items: [{ price: weekly }] } });
+    await world.arrive();
+    await world.database.asService(async (sql) => {
+      await sql`select billing.define_dunning_policy('slow', ${slow}::text::jsonb)`;
+      await sql`select billing.assign_dunning_policy('customer', ${somebody.customer}, 'slow')`;
+    });
+    await world.breakCard(somebody);
+    await world.renew(somebody);
+    await world.renew(somebody);
+    const { data } = await world.stripe.invoices.list({
+      subscription: somebody.subscription,
+      status: "open",
+    });
+    expect(data).toHaveLength(2);
+    await world.addSubscription(somebody.customer, 900, "usd", {
+      trial_end: Math.floor(world.now.getTime() / 1000) + 3600,
+    });
+    await world.passTime(new Date(world.now.getTime() + 3 * HOUR));
+    await world.deliver();
+    expect(failureMails(somebody).at(-1)).toBe("payment-failed-notice");
+    const before = failureMails(somebody).length;
+    await world.stripe.invoices.pay(String(data.at(-1)?.id), { paid_out_of_band: true });
+    await world.arrive();
+    await world.run();
+    expect(failureMails(somebody)).toHaveLength(before);
+    await world.passTime(new Date(world.now.getTime() + 21 * HOUR));
+    await world.run();
+    expect(failureMails(somebody)).toHaveLength(before + 1);
+  });
+});
+
 describe("a customer whose mailbox is full", () => {
   it("is written to again a day later, and after three mails that came back is held until there is another address", async () => {
     const somebody = await world.subscribe();
