@@ -231,8 +231,9 @@ begin
   end if;
   outcome := billing.fail_outbox(
     p_id, p_claim_id, p_error, p_retry_after, p_is_final, p_now,
-    -- A limit, or a key that a person has to put right, says nothing against the mail.
-    p_is_refusal and p_error ->> 'status' in ('401', '403', '429')
+    -- No answer, a limit, or a key that a person has to put right says nothing against the mail. Of what may have been
+    -- sent nothing is tried for longer than Resend keeps its key, see prepare_email.
+    coalesce(p_error ->> 'status' in ('401', '403', '429', '503'), not p_is_refusal)
   );
   -- A refusal says that this attempt sent nothing; what an earlier one did stays unknown.
   if outcome <> 'lost' and p_is_refusal then

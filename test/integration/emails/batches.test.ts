@@ -269,7 +269,7 @@ describe("one mail of a batch", () => {
   it("that died with the batch, never sent, is replayed by itself, and one that may have been with the batch", async () => {
     for (const [key, action] of [
       ["refused", { kind: "error", status: 404 }],
-      ["unknown", { kind: "error", status: 503 }],
+      ["unknown", { kind: "error", status: 500 }],
     ] as const) {
       await post.reset();
       await post.owe(key, { count: 2 });

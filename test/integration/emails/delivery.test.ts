@@ -167,6 +167,17 @@ describe("when Resend", () => {
     expect(await states()).toMatchObject([{ status: "delivered", email: "sent" }]);
   });
 
+  it("is away for most of a day, it costs a mail nothing: it leaves under its key once Resend is back", async () => {
+    await owe("away:1");
+    const away = { resend: { url: "http://127.0.0.1:9" } };
+    for (let hour = 0; hour < 22; hour++)
+      for (const part of [1, 1800]) await deliverAt(noonPlus(hour * 3600 + part), away);
+    expect(await states()).toMatchObject([{ status: "pending", email: "pending" }]);
+    await deliverAt(hours(23));
+    expect(await states()).toMatchObject([{ status: "delivered", email: "sent" }]);
+    expect(post.inbox.ledger.mails.map((mail) => mail.idempotencyKey)).toEqual(["away:1"]);
+  });
+
   it("refused every attempt for longer than a day, the mail may still be sent: nothing ever was", async () => {
     await owe("refused:1");
     for (const time of [noonPlus(1), hours(5), hours(12)]) {
