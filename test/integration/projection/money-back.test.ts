@@ -132,6 +132,18 @@ describe("a refund", () => {
     expect(await money(name)).toMatchObject({ received: 900, refunded: 400 });
   });
 
+  it("is none where a hold without a PaymentIntent was let go, which ends it", async () => {
+    const held = { ...paid, payment_intent: null, captured: false, amount_captured: 0 };
+    const gone = { ...held, amount_refunded: 900, refunded: true };
+    for (const type of ["charge.refunded", "charge.expired"])
+      await expectInEveryOrder([told("charge.succeeded", NOW, held), told(type, NOW + 60, gone)], {
+        ...whole,
+        received: 0,
+        status: "canceled",
+        outcome: "canceled",
+      });
+  });
+
   it("is none where a hold was let go, or taken only in part", async () => {
     const held = { ...paid, captured: false, amount_captured: 0 };
     const waiting = { ...intent, status: "requires_capture", amount_received: 0 };
