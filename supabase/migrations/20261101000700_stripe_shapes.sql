@@ -274,6 +274,37 @@ $$;
 comment on function billing_private.paid_past_stripe is
   'What an invoice got past Stripe (minor units) as payloads before 2025-03-31.basil tell it: by paid_out_of_band, with amount_paid still 0, or before there was that by naming no payment at all. Null otherwise; since then a payment record pays it.';
 
+create function billing_private.invoice_amount_paid(p_invoice jsonb)
+returns bigint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return greatest((p_invoice ->> 'amount_paid')::bigint, billing_private.paid_past_stripe(p_invoice));
+end;
+$$;
+
+comment on function billing_private.invoice_amount_paid is
+  'What was paid of an invoice with money, minor units: amount_paid, which before 2025-03-31.basil left out what was paid out of band.';
+
+create function billing_private.invoice_amount_remaining(p_invoice jsonb)
+returns bigint
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when billing_private.invoice_status(p_invoice) = 'paid' then 0
+    else (p_invoice ->> 'amount_remaining')::bigint
+  end;
+end;
+$$;
+
+comment on function billing_private.invoice_amount_remaining is
+  'What is still to be paid of an invoice, minor units: nothing of one that is paid, where amount_remaining before 2025-03-31.basil still had what was paid out of band.';
+
 create function billing_private.invoice_payment_links(p_invoice jsonb)
 returns table (payment_id text, amount_paid bigint)
 language plpgsql

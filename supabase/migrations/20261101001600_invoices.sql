@@ -45,6 +45,7 @@ comment on column billing.invoices.status is 'Stripe''s: draft, open, paid, void
 comment on column billing.invoices.discount is 'Sum of total_discount_amounts.';
 comment on column billing.invoices.tax is 'Sum of all taxes.';
 comment on column billing.invoices.amount_due is 'What the customer was asked for; amount_remaining is what is still open of it.';
+comment on column billing.invoices.amount_paid is 'The money that came for it, also past Stripe. What a credit note or a balance settled is not in it.';
 comment on column billing.invoices.attempt_count is 'Automatic attempts to collect; attempts by hand do not count.';
 comment on column billing.invoices.next_payment_attempt is 'When Stripe tries again by itself (UTC); null when it will not, and for send_invoice.';
 comment on column billing.invoices.finalized_at is 'status_transitions.finalized_at; paid_at, voided_at, marked_uncollectible_at likewise.';
@@ -126,8 +127,8 @@ begin
     billing_private.invoice_tax(o),
     (o ->> 'total')::bigint,
     (o ->> 'amount_due')::bigint,
-    (o ->> 'amount_paid')::bigint,
-    (o ->> 'amount_remaining')::bigint,
+    billing_private.invoice_amount_paid(o),
+    billing_private.invoice_amount_remaining(o),
     (o ->> 'attempt_count')::integer,
     (o ->> 'attempted')::boolean,
     (o ->> 'auto_advance')::boolean,

@@ -190,7 +190,7 @@ as $$
     'balanceBefore', (p_invoice ->> 'starting_balance')::bigint,
     -- Null until it is finalized; then nothing of the balance has been used.
     'balanceAfter', coalesce(p_invoice ->> 'ending_balance', p_invoice ->> 'starting_balance')::bigint,
-    'amountPaid', (p_invoice ->> 'amount_paid')::bigint,
+    'amountPaid', billing_private.invoice_amount_paid(p_invoice),
     'hostedInvoiceUrl', p_invoice ->> 'hosted_invoice_url',
     'invoicePdf', p_invoice ->> 'invoice_pdf'
   ) || billing_private.invoice_parties(p_invoice);

@@ -9,7 +9,7 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce((o ->> 'amount_paid')::bigint, 0) <= 0 then
+  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 then
     return;
   end if;
   perform billing_private.owe_email(

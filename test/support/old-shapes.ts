@@ -151,7 +151,7 @@ function oldInvoice({ parent, total_taxes, ...invoice }: StripeObject, links: Pa
     discount: null,
     lines: { ...lines, data: lines.data.map(oldLine) },
     paid: invoice.status === "paid",
-    paid_out_of_band: false,
+    paid_out_of_band: invoice.paid_out_of_band ?? false,
     payment_intent: named?.payment_intent ?? null,
     quote: null,
     subscription: details?.subscription ?? null,

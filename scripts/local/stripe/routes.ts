@@ -94,6 +94,11 @@ export const includable: Includable = {
     );
     return intent ? { client_secret: intent.client_secret, type: "payment_intent" } : null;
   },
+  // In answers that ask for it, and in no event.
+  "invoice.amount_paid_off_stripe": (world, { id }) =>
+    paymentsOf(world, String(id))
+      .filter(({ payment, status }) => payment.type === "payment_record" && status === "paid")
+      .reduce((sum, { amount_paid }) => sum + (amount_paid ?? 0), 0),
   "invoice.payments": (world, { id }) =>
     listOf(paymentsOf(world, String(id)).reverse(), `/v1/invoice_payments?invoice=${String(id)}`),
   "price.currency_options": (_world, { currency, unit_amount, unit_amount_decimal, tax_behavior }) => ({

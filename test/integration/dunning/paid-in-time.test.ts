@@ -10,6 +10,7 @@ import {
   NOTICE,
   newSubscriber,
   nobodyRuns,
+  openInvoice,
   overdueSubscriber,
   pay,
   payAtStripe,
@@ -65,6 +66,25 @@ describe("whoever pays hears nothing more of it", () => {
     await days(world, 3);
     expect(mails(world, somebody)).toEqual([NOTICE, URGENT, FINAL, RECOVERED, NOTICE, URGENT]);
   });
+});
+
+it("whoever paid by another way, as the operator notes at Stripe, has paid: thanked once, and in the revenue", async () => {
+  const somebody = await overdueSubscriber(world);
+  await days(world, 4);
+  await world.stripe.invoices.pay(String((await openInvoice(world, somebody)).id), {
+    paid_out_of_band: true,
+  });
+  await hours(world, 1);
+  await days(world, 1);
+  expect(await caseOf(world, somebody.subscription)).toMatchObject({
+    outcome: "recovered",
+    amount_recovered: 2000,
+  });
+  expect(mails(world, somebody)).toEqual([NOTICE, URGENT, RECOVERED]);
+  const [revenue] = await world.database
+    .sql`select sum(gross)::int as gross, sum(payments)::int as payments from billing.revenue`;
+  // Its first invoice was paid by card.
+  expect(revenue).toEqual({ gross: 4000, payments: 2 });
 });
 
 describe("that a payment came through after all is told only to whoever heard that it had not", () => {

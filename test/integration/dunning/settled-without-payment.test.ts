@@ -84,6 +84,26 @@ it("money that came for an invoice before the rest was written off is counted", 
   ]);
 });
 
+it.each([NEWEST, "2024-09-30.acacia"] as const)(
+  "money that came past Stripe is money: recovered, thanked for and receipted (%s)",
+  async (version) => {
+    await overdue({}, version);
+    const paid = settled(unpaid(), FORGIVEN);
+    // Before 2025-03-31.basil an invoice that was paid out of band left that out of amount_paid.
+    const shown =
+      version === NEWEST ? {} : { paid_out_of_band: true, amount_paid: 0, amount_remaining: 2000 };
+    await becomes({ ...paid, ...shown });
+    expect(await world.cases()).toMatchObject([
+      { outcome: "recovered", amount_due: 2000, amount_recovered: 2000 },
+    ]);
+    expect(await world.mails()).toEqual([NOTICE, "payment-recovered", "payment-receipt"]);
+    expect(await world.text("payment-receipt")).toContain("€20.00");
+    const [invoice] = await world.database.sql`
+      select amount_paid::int as paid, amount_remaining::int as remaining from billing.invoices where id = ${paid.id}`;
+    expect(invoice).toEqual({ paid: 2000, remaining: 0 });
+  },
+);
+
 it("two invoices, one paid and one credited, are a recovery of what was paid", async () => {
   await overdue();
   const second = unpaid({ id: "in_Second", amount_due: 700, amount_remaining: 700, total: 700 });

@@ -7,9 +7,9 @@ import { ownMethod } from "./customers.ts";
 import { customerOfInvoice, subscriptionOf } from "./drafts.ts";
 import {
   finalizeInvoice,
-  markPaid,
   markUncollectible,
   openPayment,
+  payOutOfBand,
   sendInvoice,
   voidInvoice,
 } from "./invoices.ts";
@@ -153,7 +153,7 @@ export function payInvoice(world: World, invoice: Invoice, options: PayOptions):
   // Making it final settles an invoice of nothing.
   if (statusOf(invoice) === "paid") return invoice;
   if (options.outOfBand) {
-    markPaid(world, invoice, true);
+    payOutOfBand(world, invoice);
     return invoice;
   }
   const { offSession } = options;

@@ -4,6 +4,7 @@ import type { Invoice, InvoicePayment } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
 import { cancelIntent, createIntent } from "../payments/intents.ts";
+import { insertRecord } from "../payments/records.ts";
 import { moveBalance } from "./balances.ts";
 import { useUp } from "./discounts.ts";
 import { customerOfInvoice, recompute, subscriptionOf } from "./drafts.ts";
@@ -111,13 +112,12 @@ export function stopCollection(world: World, invoice: Invoice): void {
   }
 }
 
-/** The invoice is settled: by its payment, out of band, or because there was nothing to pay. */
-export function markPaid(world: World, invoice: Invoice, outOfBand = false): void {
+/** The invoice is settled: by its payment, by money that came past Stripe, or because there was nothing to pay. */
+export function markPaid(world: World, invoice: Invoice, isPastStripe = false): void {
   const now = timeOf(world, invoice);
   stopCollection(world, invoice);
   const payment = openPayment(world, invoice);
-  if (payment && outOfBand) dropPayment(world, payment, "failed_invoice");
-  else if (payment) {
+  if (payment) {
     payment.status = "paid";
     payment.amount_paid = payment.amount_requested;
     payment.status_transitions.paid_at = now;
@@ -125,11 +125,9 @@ export function markPaid(world: World, invoice: Invoice, outOfBand = false): voi
   }
   change(world, "invoice.updated", invoice, (it) => {
     it.status = "paid";
-    // What was paid in part before is paid; only the rest was paid elsewhere.
-    it.amount_paid_off_stripe = outOfBand ? it.amount_remaining : 0;
-    if (!outOfBand) it.amount_paid = it.amount_due;
+    it.amount_paid = it.amount_due;
     it.amount_remaining = 0;
-    if (it.amount_due > 0 && !outOfBand) {
+    if (it.amount_due > 0 && !isPastStripe) {
       it.attempted = true;
       // Any attempt is the first; after it only Stripe's own count.
       it.attempt_count = world.request === null ? it.attempt_count + 1 : Math.max(1, it.attempt_count);
@@ -137,7 +135,7 @@ export function markPaid(world: World, invoice: Invoice, outOfBand = false): voi
     it.next_payment_attempt = null;
     it.status_transitions.paid_at = now;
   });
-  recordEffect(world, "invoice.paid", invoice, invoice.amount_due, outOfBand ? "out of band" : null);
+  recordEffect(world, "invoice.paid", invoice, invoice.amount_due, isPastStripe ? "past Stripe" : null);
   emit(world, "invoice.paid", invoice);
   emit(world, "invoice.payment_succeeded", invoice);
   afterInvoice(world, invoice);
@@ -178,14 +176,8 @@ export function attachRecord(world: World, invoice: Invoice, record: string, amo
     payPart(world, invoice, amount, record);
     return;
   }
-  const rest = openPayment(world, invoice);
   const over = amount - invoice.amount_remaining;
-  if (rest) {
-    const part = insertRecordPayment(world, rest, invoice.amount_remaining, record);
-    dropPayment(world, rest, "failed_invoice");
-    emit(world, "invoice_payment.paid", part, invoice);
-  }
-  markPaid(world, invoice);
+  payByRecord(world, invoice, record);
   if (over === 0) return;
   change(world, "invoice.updated", invoice, (it) => {
     it.amount_overpaid = over;
@@ -196,6 +188,27 @@ export function attachRecord(world: World, invoice: Invoice, record: string, amo
     invoice: invoice.id,
     currency: invoice.currency,
   });
+}
+
+/** A payment record pays all that remains. */
+function payByRecord(world: World, invoice: Invoice, record: string): void {
+  const rest = openPayment(world, invoice);
+  if (rest) {
+    const part = insertRecordPayment(world, rest, invoice.amount_remaining, record);
+    dropPayment(world, rest, "failed_invoice");
+    emit(world, "invoice_payment.paid", part, invoice);
+  }
+  markPaid(world, invoice, true);
+}
+
+/** Somebody says that an invoice was paid out of band: Stripe keeps a payment record of what remained. */
+export function payOutOfBand(world: World, invoice: Invoice): void {
+  const { amount_remaining: value, currency } = invoice;
+  const { id, email, name, phone } = customerOfInvoice(world, invoice);
+  const customer = { customer: id, email, name: name ?? null, phone: phone ?? null };
+  const created = timeOf(world, invoice);
+  const record = insertRecord(world, { value, guaranteed: value, currency, created, customer });
+  payByRecord(world, invoice, record.id);
 }
 
 function insertRecordPayment(

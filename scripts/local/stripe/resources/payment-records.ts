@@ -1,10 +1,10 @@
 import { attachRecord } from "../billing/invoices.ts";
-import { newId } from "../core/ids.ts";
 import type { PaymentRecord } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { missingParam, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { get, idOf, post, type Route } from "../http/route.ts";
+import { insertRecord } from "../payments/records.ts";
 import { invoiceOf } from "./invoices.ts";
 
 /** A payment that was made elsewhere, reported as guaranteed where its outcome says so. */
@@ -18,50 +18,24 @@ function report(world: World, params: Params): PaymentRecord {
   const guaranteed = params.choice("outcome", ["failed", "guaranteed"]) === "guaranteed" ? value : 0;
   params.kept("guaranteed");
   params.integer("initiated_at");
-  const amount = (sum: number) => ({ currency, value: sum });
-  return world.store.insert<"payment_record">({
-    id: newId("pr"),
-    object: "payment_record",
-    amount: amount(value),
-    amount_authorized: amount(0),
-    amount_canceled: amount(0),
-    amount_failed: amount(0),
-    amount_guaranteed: amount(guaranteed),
-    amount_refunded: amount(0),
-    amount_requested: amount(value),
-    application: null,
+  return insertRecord(world, {
+    value,
+    guaranteed,
+    currency,
     created: world.wallSeconds(),
-    customer_details: customer
-      ? {
-          customer: customer.text("customer") ?? null,
-          email: customer.text("email") ?? null,
-          name: customer.text("name") ?? null,
-          phone: customer.text("phone") ?? null,
-        }
-      : null,
-    customer_presence: params.choice("customer_presence", ["off_session", "on_session"]) ?? null,
-    description: params.text("description") ?? null,
-    latest_payment_attempt_record: newId("par"),
-    livemode: false,
+    customer: customer && {
+      customer: customer.text("customer") ?? null,
+      email: customer.text("email") ?? null,
+      name: customer.text("name") ?? null,
+      phone: customer.text("phone") ?? null,
+    },
+    presence: params.choice("customer_presence", ["off_session", "on_session"]),
+    description: params.text("description"),
     metadata: mergedMetadata({}, params.hash("metadata")),
-    payment_method_details: {
-      billing_details: null,
-      custom: {
-        display_name: details?.child("custom")?.text("display_name") ?? "Bank transfer",
-        type: null,
-      },
-      payment_method: details?.text("payment_method") ?? null,
-      type: details?.text("type") ?? "custom",
-    },
-    processor_details: {
-      custom: {
-        payment_reference:
-          params.child("processor_details")?.child("custom")?.text("payment_reference") ?? null,
-      },
-      type: "custom",
-    },
-    reported_by: "self",
-    shipping_details: null,
+    displayName: details?.child("custom")?.text("display_name"),
+    method: details?.text("payment_method"),
+    type: details?.text("type"),
+    reference: params.child("processor_details")?.child("custom")?.text("payment_reference"),
   });
 }
 
