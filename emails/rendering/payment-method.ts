@@ -45,5 +45,5 @@ export function describeMethod(method: PaymentMethod): {
   const last4 = method.last4 || undefined;
   if (cards.has(method.type)) return { name: brandNames[method.brand ?? ""], kind: "card", last4 };
   const kind = bankAccounts.has(method.type) ? "bankAccount" : "other";
-  return { name: walletNames[method.type], kind, last4 };
+  return { name: walletNames[method.type] ?? (method.name || undefined), kind, last4 };
 }

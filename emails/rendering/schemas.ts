@@ -39,6 +39,7 @@ const wholeDays = z.int().min(0, "fewer than no days").max(3660, "more than ten 
 
 const paymentMethod = z.strictObject({
   type: code,
+  name: absent(z.string()),
   brand: absent(code),
   last4: absent(z.string().regex(/^[0-9A-Za-z]{0,4}$/, "not the last four characters of a card or account")),
 });

@@ -19,6 +19,7 @@ create table billing.payments (
   is_one_time boolean not null default true,
   payment_method text,
   payment_method_type text,
+  payment_method_name text,
   latest_charge text,
   card_brand text,
   card_last4 text,
@@ -53,6 +54,7 @@ comment on column billing.payments.is_one_time is
   'No invoice is known to be paid by it. Since API 2025-03-31.basil only invoice_payment.paid names the invoice. A payment for an invoice without a subscription has that invoice.';
 comment on column billing.payments.paid_at is 'When the money came in (UTC): created of its charge, else when its invoice was paid; null while nothing did.';
 comment on column billing.payments.payment_method_type is 'Stripe''s type of what it was paid with: card, card_present, us_bank_account, custom, …; null where nothing tells. The card_ columns are null for what is no card.';
+comment on column billing.payments.payment_method_name is 'What the operator calls the way it was paid past Stripe, as the payment record has it: Cash, Bank transfer; else null.';
 comment on column billing.payments.latest_charge is 'Its charge: the one that succeeded, else the newest.';
 comment on column billing.payments.failure_code is 'Why the latest attempt failed, as far as the payer may be told: a code that emails explain, else generic_decline. What Stripe said is in billing.payment_failures.';
 
@@ -74,6 +76,7 @@ create table billing_private.payment_sources (
   status text,
   payment_method text,
   payment_method_type text,
+  payment_method_name text,
   card_brand text,
   card_last4 text,
   failure_code text,
@@ -145,12 +148,14 @@ begin
   payment.status := coalesce(intent.status, billing_private.payment_status_of_charge(charge), report.status, bill.status);
   payment.payment_method := coalesce(intent.payment_method, charge.payment_method, report.payment_method);
   payment.payment_method_type := coalesce(charge.payment_method_type, report.payment_method_type);
+  payment.payment_method_name := case when charge.payment_method_type is null then report.payment_method_name end;
   payment.latest_charge := charge.object_id;
   payment.card_brand := coalesce(charge.card_brand, report.card_brand);
   payment.card_last4 := coalesce(charge.card_last4, report.card_last4);
   if intent.amount_received > 0 and charge.status is distinct from 'succeeded' then
     -- Paid, and the charge that did it is not known yet: the newest one was declined.
     payment.payment_method_type := report.payment_method_type;
+    payment.payment_method_name := report.payment_method_name;
     payment.card_brand := report.card_brand;
     payment.card_last4 := report.card_last4;
   end if;
@@ -266,6 +271,7 @@ begin
       is_one_time = excluded.is_one_time,
       payment_method = excluded.payment_method,
       payment_method_type = excluded.payment_method_type,
+      payment_method_name = excluded.payment_method_name,
       latest_charge = excluded.latest_charge,
       card_brand = excluded.card_brand,
       card_last4 = excluded.card_last4,
@@ -561,7 +567,7 @@ begin
   end if;
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, amount, amount_received, amount_refunded, currency, status, payment_method,
-    payment_method_type, card_brand, card_last4, description, metadata, livemode, created, as_of
+    payment_method_type, payment_method_name, card_brand, card_last4, description, metadata, livemode, created, as_of
   )
   values (
     paid,
@@ -575,6 +581,7 @@ begin
     billing_private.payment_record_status(o),
     details ->> 'payment_method',
     details ->> 'type',
+    details #>> '{custom,display_name}',
     billing_private.card_brand(card ->> 'brand'),
     card ->> 'last4',
     o ->> 'description',
@@ -593,6 +600,7 @@ begin
       status = excluded.status,
       payment_method = excluded.payment_method,
       payment_method_type = excluded.payment_method_type,
+      payment_method_name = excluded.payment_method_name,
       card_brand = excluded.card_brand,
       card_last4 = excluded.card_last4,
       description = excluded.description,

@@ -60,7 +60,10 @@ begin
     return card;
   end if;
 
-  select jsonb_build_object('type', y.payment_method_type, 'brand', y.card_brand, 'last4', y.card_last4)
+  select jsonb_build_object(
+    'type', y.payment_method_type, 'name', billing_private.plain_line(y.payment_method_name, 80), 'brand', y.card_brand,
+    'last4', y.card_last4
+  )
   into card
   from billing.payments as y
   where y.payment_method_type is not null
@@ -78,6 +81,30 @@ $$;
 
 comment on function billing_private.known_card is
   'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none. Of what was paid only what it was paid with.';
+
+create function billing_private.awaits_payment_record(p_effect billing.outbox, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_effect.payload ->> 'template' in ('payment-receipt', 'payment-recovered')
+    and p_effect.created_at > p_now - interval '30 seconds'
+    and exists (
+      select
+      from billing.invoice_payments as l
+      where l.invoice = p_effect.payload ->> 'invoice'
+        and l.payment_record is not null
+        and not exists (
+          select from billing_private.payment_sources as s where s.object_id = l.payment_record and s.kind = 'payment_record' and s.as_of is not null
+        )
+    );
+end;
+$$;
+
+comment on function billing_private.awaits_payment_record is
+  'Whether a mail would name what was paid with, and the payment record that tells it is being read: that is waited for, half a minute at most.';
 
 create function billing_private.plain_line(p_text text, p_longest integer)
 returns text
@@ -276,6 +303,9 @@ begin
     return null;
   elsif p_sender is null then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);
+    return null;
+  elsif billing_private.awaits_payment_record(p_effect, p_now) then
+    perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '30 seconds', p_now);
     return null;
   elsif p_effect.payload ? 'after_failure_mail_of' then
     case billing_private.failure_mail_state((p_effect.payload ->> 'after_failure_mail_of')::bigint, p_now)

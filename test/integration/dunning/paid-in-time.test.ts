@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { payByRecord } from "../../../scripts/local/stripe/buyer.ts";
 import { DunningWorld } from "../../support/dunning-world.ts";
 import {
   caseOf,
@@ -6,6 +7,7 @@ import {
   done,
   FINAL,
   hours,
+  lastText,
   mails,
   NOTICE,
   newSubscriber,
@@ -68,23 +70,37 @@ describe("whoever pays hears nothing more of it", () => {
   });
 });
 
-it("whoever paid by another way, as the operator notes at Stripe, has paid: thanked once, and in the revenue", async () => {
-  const somebody = await overdueSubscriber(world);
-  await days(world, 4);
-  await world.stripe.invoices.pay(String((await openInvoice(world, somebody)).id), {
-    paid_out_of_band: true,
+describe("whoever paid past Stripe has paid", () => {
+  it.each([
+    {
+      how: "as the operator marks at Stripe",
+      note: (invoice: string) => world.stripe.invoices.pay(invoice, { paid_out_of_band: true }),
+    },
+    {
+      how: "by a payment record",
+      note: (invoice: string) => payByRecord(world.stripe, invoice),
+    },
+  ])("$how: thanked once, told what it was paid with, and counted", async ({ note }) => {
+    const somebody = await overdueSubscriber(world);
+    await days(world, 4);
+    await note(String((await openInvoice(world, somebody)).id));
+    await hours(world, 1);
+    await days(world, 1);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({
+      outcome: "recovered",
+      amount_recovered: 2000,
+    });
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, RECOVERED]);
+    for (const template of [RECOVERED, "payment-receipt"]) {
+      const text = await lastText(world, somebody.email, template);
+      expect(text, template).toContain("Payment method: Bank transfer");
+      expect(text, template).not.toContain("4242");
+    }
+    // Its first invoice was paid by card.
+    const [revenue] = await world.database
+      .sql`select sum(gross)::int as gross, sum(payments)::int as payments from billing.revenue`;
+    expect(revenue).toEqual({ gross: 4000, payments: 2 });
   });
-  await hours(world, 1);
-  await days(world, 1);
-  expect(await caseOf(world, somebody.subscription)).toMatchObject({
-    outcome: "recovered",
-    amount_recovered: 2000,
-  });
-  expect(mails(world, somebody)).toEqual([NOTICE, URGENT, RECOVERED]);
-  const [revenue] = await world.database
-    .sql`select sum(gross)::int as gross, sum(payments)::int as payments from billing.revenue`;
-  // Its first invoice was paid by card.
-  expect(revenue).toEqual({ gross: 4000, payments: 2 });
 });
 
 describe("that a payment came through after all is told only to whoever heard that it had not", () => {

@@ -79,7 +79,7 @@ const read = (object: object, at: number) => database.sql`
 const paymentsOf = async (name: string) => [
   ...(await database.sql`
     select id, invoice_id, amount_received::integer as received, amount_refunded::integer as refunded, status, outcome,
-      payment_method_type as type, card_last4, paid_at is not null as is_dated
+      payment_method_type as type, payment_method_name as name, card_last4, paid_at is not null as is_dated
     from billing.payments where id like ${`%\\_${name}%`} or invoice_id = ${`in_${name}Bill`} order by id
   `),
 ];
@@ -91,6 +91,7 @@ const whole = (name: string) => ({
   status: "succeeded",
   outcome: "paid",
   type: null,
+  name: null,
   card_last4: null,
   is_dated: true,
 });
@@ -111,7 +112,7 @@ describe("money that came past Stripe", () => {
   });
 
   it("is what the payment record says once it is read, before or after the invoice", async () => {
-    const named = { ...whole("x"), type: "custom" };
+    const named = { ...whole("x"), type: "custom", name: "Cash" };
     const first = await deliver(database, [paid, byRecord]);
     await read(recordOf(first), NOW + 5);
     expect(await paymentsOf(first)).toEqual([

@@ -69,6 +69,8 @@ const DECIDED: Record<string, string> = {
   "billing.suppressed_addresses.address": "becomes its digest, see forget_addresses",
   "billing.dunning_charges.renewal": "a digest of a card's data",
   "billing_private.given_cards.renewal": "a digest of a card's data",
+  "billing.payments.payment_method_name": "what the operator calls a way to pay",
+  "billing_private.payment_sources.payment_method_name": "what the operator calls a way to pay",
   "billing.subscriptions.pause_collection": "behavior and a date",
   "billing.subscriptions.status_details": "Stripe's reason of a pause, and a date",
 };
