@@ -1233,6 +1233,7 @@ export type Database = {
           outcome: string;
           paid_at: string | null;
           payment_method: string | null;
+          payment_method_name: string | null;
           payment_method_type: string | null;
           receipt_url: string | null;
           status: string;
@@ -1261,6 +1262,7 @@ export type Database = {
           outcome?: string;
           paid_at?: string | null;
           payment_method?: string | null;
+          payment_method_name?: string | null;
           payment_method_type?: string | null;
           receipt_url?: string | null;
           status: string;
@@ -1288,6 +1290,7 @@ export type Database = {
           outcome?: string;
           paid_at?: string | null;
           payment_method?: string | null;
+          payment_method_name?: string | null;
           payment_method_type?: string | null;
           receipt_url?: string | null;
           status?: string;
