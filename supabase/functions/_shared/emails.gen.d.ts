@@ -36,6 +36,8 @@ export interface Brand {
 export interface PaymentMethod {
   /** Stripe's `type`: card, sepa_debit, us_bank_account, link, paypal, … */
   type: string;
+  /** What the operator calls it, of a way to pay past Stripe: Cash, Bank transfer. */
+  name?: string | null;
   /** Stripe's `card.brand`: visa, mastercard, amex, … */
   brand?: string | null;
   last4?: string | null;

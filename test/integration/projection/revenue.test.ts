@@ -189,7 +189,9 @@ async function live(seed: number, deeds: number): Promise<Business> {
 
 /** The events as an endpoint of another API version gets them. */
 function inVersion(version: ApiVersion, events: StripeEvent[]): StripeEvent[] {
-  const payments = events.filter(({ type }) => type === "invoice_payment.paid").map(({ data }) => data.object);
+  const payments = events
+    .filter(({ type }) => type === "invoice_payment.paid")
+    .map(({ data }) => data.object);
   const links = linksOf(payments);
   const records = new Set(
     payments
