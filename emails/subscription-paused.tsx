@@ -1,4 +1,4 @@
-import { Action } from "./components/action.tsx";
+import { Action, Alternative } from "./components/action.tsx";
 import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Note, Paragraph, sentences } from "./components/text.tsx";
@@ -16,9 +16,13 @@ export function subject(props: Addressed<SubscriptionPausedProps>): string {
 /** A subscription rests: why, until when, and what makes it go on. */
 export default function SubscriptionPaused(props: Addressed<SubscriptionPausedProps>) {
   const { words, product: nameOf, date, ...voice } = speak(props);
-  const { status, title, preview, body, until, note, action } = words.subscriptionPaused;
-  const { labels } = words.common;
+  const { status, title, preview, body, until, note, action, unpaid } = words.subscriptionPaused;
+  const { labels, manageBilling } = words.common;
   const { reason } = props;
+  const due = props.unpaid && {
+    ...props.unpaid,
+    sum: voice.money(props.unpaid.amount, props.unpaid.currency),
+  };
   const product = nameOf(props.productName);
   const resumes = props.resumesAt ? date(props.resumesAt) : undefined;
   const paused = date(props.pausedAt);
@@ -26,7 +30,9 @@ export default function SubscriptionPaused(props: Addressed<SubscriptionPausedPr
     <Layout
       {...props}
       subject={subject(props)}
-      preview={resumes === undefined ? preview.open[reason] : preview.until(resumes)}
+      preview={
+        due ? preview.unpaid(due.sum) : resumes === undefined ? preview.open[reason] : preview.until(resumes)
+      }
       status={status}
       tone={reason === "requested" ? "neutral" : "attention"}
       title={title}
@@ -35,15 +41,30 @@ export default function SubscriptionPaused(props: Addressed<SubscriptionPausedPr
       <Paragraph>
         {sentences(body[reason](product, paused), resumes === undefined ? null : until(resumes))}
       </Paragraph>
-      <Action href={voice.billingUrl}>{action[reason]}</Action>
+      {due ? (
+        <>
+          <Paragraph>{unpaid(due.sum, due.count)}</Paragraph>
+          {due.hostedInvoiceUrl ? (
+            <>
+              <Action href={due.hostedInvoiceUrl}>{words.paymentFailed.pay(due.sum)}</Action>
+              <Alternative href={voice.billingUrl}>{manageBilling}</Alternative>
+            </>
+          ) : (
+            <Action href={voice.billingUrl}>{words.paymentFailed.review}</Action>
+          )}
+        </>
+      ) : (
+        <Action href={voice.billingUrl}>{action[reason]}</Action>
+      )}
       <Facts
         facts={[
+          [labels.amount, due ? due.sum : undefined],
           [labels.plan, product],
           [labels.pausedOn, paused],
           [labels.resumesOn, resumes],
         ]}
       />
-      <Note>{note[reason]}</Note>
+      <Note>{due ? null : note[reason]}</Note>
     </Layout>
   );
 }

@@ -114,7 +114,8 @@ export const de: Language = {
     note: {
       canceled:
         "Wenn Sie weitermachen möchten, können Sie auf Ihrer Abrechnungsseite jederzeit ein Abonnement abschließen.",
-      paused: "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
+      paused:
+        "Wenn Sie weitermachen möchten, hinterlegen Sie auf Ihrer Abrechnungsseite eine Zahlungsmethode.",
     },
     action: { canceled: "Abonnement abschließen", paused: "Zahlungsmethode hinterlegen" },
   },
@@ -334,10 +335,11 @@ export const de: Language = {
       until: (date) => `Ab dem ${date} läuft es weiter.`,
       open: {
         requested: "Wann es weitergeht, bestimmen Sie.",
-        missing_payment_method: "Mit einer Zahlungsmethode läuft es weiter.",
-        nonpayment: "Sobald die Zahlung eingegangen ist, läuft es weiter.",
+        missing_payment_method: "Hinterlegen Sie eine Zahlungsmethode, um fortzufahren.",
+        nonpayment: "Eine Zahlung dafür ist nicht eingegangen.",
         other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
       },
+      unpaid: (amount) => `Es läuft weiter, sobald ${amount} bezahlt sind.`,
     },
     body: {
       requested: (product, date) =>
@@ -345,21 +347,25 @@ export const de: Language = {
       missing_payment_method: (product, date) =>
         `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil keine Zahlungsmethode dafür hinterlegt ist. In dieser Zeit wird nichts abgebucht.`,
       nonpayment: (product, date) =>
-        `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil noch eine Zahlung offen ist.`,
+        `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil eine Zahlung dafür nicht eingegangen ist.`,
       other: (product, date) => `Ihr Abonnement „${product}“ pausiert seit dem ${date}.`,
     },
     until: (date) => `Ab dem ${date} läuft es automatisch weiter.`,
+    unpaid: (amount, count) =>
+      count === 1
+        ? `Sobald die offene Rechnung über ${amount} bezahlt ist, läuft es von selbst weiter. Das kann bis zu einer Stunde dauern.`
+        : `Sobald die ${count} offenen Rechnungen über zusammen ${amount} bezahlt sind, läuft es von selbst weiter. Das kann bis zu einer Stunde dauern.`,
     note: {
-      requested: "Auf Ihrer Abrechnungsseite können Sie es jederzeit früher fortsetzen.",
+      requested: "Auf Ihrer Abrechnungsseite können Sie es jederzeit fortsetzen.",
       missing_payment_method:
-        "Sobald Sie eine Zahlungsmethode hinterlegen, geht es dort weiter, wo Sie aufgehört haben.",
-      nonpayment: "Sobald die Zahlung eingegangen ist, läuft es weiter.",
+        "Wenn Sie fortfahren möchten, hinterlegen Sie auf Ihrer Abrechnungsseite eine Zahlungsmethode.",
+      nonpayment: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
       other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
     },
     action: {
       requested: "Abonnement verwalten",
       missing_payment_method: "Zahlungsmethode hinterlegen",
-      nonpayment: "Jetzt bezahlen",
+      nonpayment: "Abonnement verwalten",
       other: "Abonnement verwalten",
     },
   },

@@ -175,7 +175,7 @@ export const en = {
     },
     note: {
       canceled: "If you’d like to continue, you can subscribe on your billing page at any time.",
-      paused: "Add a payment method, and your subscription continues where it left off.",
+      paused: "If you’d like to continue, add a payment method on your billing page.",
     },
     action: { canceled: "Subscribe", paused: "Add payment method" },
   },
@@ -407,10 +407,11 @@ export const en = {
       until: (date: string) => `It continues on ${date}.`,
       open: {
         requested: "You decide when it continues.",
-        missing_payment_method: "Add a payment method, and it continues.",
-        nonpayment: "It continues as soon as the payment is made.",
+        missing_payment_method: "Add a payment method to continue.",
+        nonpayment: "A payment for it did not arrive.",
         other: "Your billing page shows how it continues.",
       },
+      unpaid: (amount: string) => `It continues once ${amount} is paid.`,
     },
     body: {
       requested: (product: string, date: string) =>
@@ -418,20 +419,25 @@ export const en = {
       missing_payment_method: (product: string, date: string) =>
         `Your ${product} subscription has been paused since ${date}, because there is no payment method for it. While it is paused, you won’t be charged.`,
       nonpayment: (product: string, date: string) =>
-        `Your ${product} subscription has been paused since ${date}, because a payment is still due.`,
+        `Your ${product} subscription has been paused since ${date}, because a payment for it did not arrive.`,
       other: (product: string, date: string) => `Your ${product} subscription has been paused since ${date}.`,
     },
     until: (date: string) => `It continues automatically on ${date}.`,
+    /** nonpayment: what makes it go on. */
+    unpaid: (amount: string, count: number) =>
+      count === 1
+        ? `Once the open invoice of ${amount} is paid, it continues by itself. That can take up to an hour.`
+        : `Once the ${count} open invoices, ${amount} in all, are paid, it continues by itself. That can take up to an hour.`,
     note: {
-      requested: "You can continue earlier on your billing page at any time.",
-      missing_payment_method: "Add a payment method, and it continues where it left off.",
-      nonpayment: "It continues as soon as the payment is made.",
+      requested: "You can continue on your billing page at any time.",
+      missing_payment_method: "Add a payment method on your billing page to continue.",
+      nonpayment: "Your billing page shows how it continues.",
       other: "Your billing page shows how it continues.",
     },
     action: {
       requested: "Manage subscription",
       missing_payment_method: "Add payment method",
-      nonpayment: "Pay now",
+      nonpayment: "Manage subscription",
       other: "Manage subscription",
     },
   },

@@ -86,7 +86,17 @@ export const variants: Variants = {
   },
   "subscription-paused": {
     "without-payment-method": { reason: "missing_payment_method", resumesAt: null },
-    nonpayment: { reason: "nonpayment", resumesAt: null },
+    nonpayment: {
+      reason: "nonpayment",
+      resumesAt: null,
+      unpaid: { amount: 4900, currency: "eur", count: 1, hostedInvoiceUrl: previewInvoiceUrl },
+    },
+    "several-unpaid": {
+      reason: "nonpayment",
+      resumesAt: null,
+      unpaid: { amount: 9800, currency: "eur", count: 2 },
+    },
+    "nothing-to-pay": { reason: "nonpayment", resumesAt: null },
     other: { reason: "other", resumesAt: null },
   },
   "subscription-resumed": { bare: { price: null, nextPaymentAt: null, paymentMethod: null } },

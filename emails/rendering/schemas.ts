@@ -156,6 +156,14 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     reason: z.enum(["requested", "missing_payment_method", "nonpayment", "other"]),
     pausedAt: timestamp,
     resumesAt: absent(timestamp),
+    unpaid: absent(
+      z.strictObject({
+        amount,
+        currency,
+        count: z.int().min(1, "fewer than one invoice"),
+        hostedInvoiceUrl: absent(link),
+      }),
+    ),
   }),
   "subscription-resumed": z.strictObject({
     ...aboutProduct,

@@ -175,6 +175,9 @@ begin
       where y.id = p_payload ->> 'payment'
     ));
   end if;
+  if props -> 'unpaid' = 'null' then
+    filled := filled || jsonb_build_object('unpaid', billing_private.unpaid_of_subscription(p_payload ->> 'subscription'));
+  end if;
   filled := props || coalesce(
     (select jsonb_object_agg(f.key, f.value) from jsonb_each(filled) as f where props -> f.key = 'null'), '{}'
   );

@@ -235,7 +235,7 @@ begin
   else
     perform billing_private.owe_email(
       p_event, 'subscription-paused', fact, about,
-      names || jsonb_build_object('reason', reason, 'pausedAt', since)
+      names || jsonb_build_object('reason', reason, 'pausedAt', since) || case when reason = 'nonpayment' then jsonb_build_object('unpaid', null) else '{}' end
     );
   end if;
 end;

@@ -115,7 +115,7 @@ begin
     perform billing_private.owe_email_to(
       p_case.customer, p_now, 'subscription-paused', 'paused-by-dunning:' || p_case.id,
       jsonb_build_object('subscription', p_case.subscription),
-      jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now),
+      jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now, 'unpaid', null),
       p_now
     );
   end if;
