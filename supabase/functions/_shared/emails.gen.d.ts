@@ -189,6 +189,15 @@ export interface SubscriptionPausedProps extends AboutProduct {
   pausedAt: Timestamp;
   /** Null: until the customer does something. */
   resumesAt?: Timestamp | null;
+  /** nonpayment: what has to be paid for it to go on by itself; null where nothing is asked for any more. */
+  unpaid?: {
+    amount: MinorUnits;
+    currency: string;
+    /** How many invoices; 1 or more. */
+    count: number;
+    /** Where the one invoice is paid. */
+    hostedInvoiceUrl?: string | null;
+  } | null;
 }
 
 export interface SubscriptionResumedProps extends AboutProduct {
