@@ -2,6 +2,39 @@
 -- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
 -- Reads: invoices, subscriptions, dunning tables. Called by: opening, steps, preview, the daily run.
 
+create function billing_private.has_failed_unheard(p_invoice text, p_subscription_status text, p_status_details jsonb)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  known record;
+begin
+  select
+    bool_or(y.status = 'processing') as is_processing,
+    bool_or(y.status = 'requires_action' or (y.status in ('requires_payment_method', 'failed') and y.failure_code is not null)) as has_failed
+  into known
+  from billing.payments as y
+  where y.invoice_id = p_invoice;
+  return coalesce(
+    known.is_processing is not true
+      and (
+        p_subscription_status in ('past_due', 'unpaid')
+        or (
+          p_subscription_status = 'paused'
+          and billing_private.pause_cause(p_status_details) in ('first_payment_failure', 'final_payment_failure')
+        )
+        or known.has_failed
+      ),
+    false
+  );
+end;
+$$;
+
+comment on function billing_private.has_failed_unheard is
+  'Whether the attempt at an invoice that Stripe tries no more is known to have failed by something else than invoice.payment_failed, which may be missing: by the subscription it bills, or by its payment. Not while a payment is processing, such as a debit that takes days: that is no failure.';
+
 create view billing_private.unpaid_invoices with (security_invoker = true) as
 select
   i.id as invoice,
@@ -15,10 +48,15 @@ select
   i.amount_remaining,
   case i.collection_method
     when 'send_invoice' then i.due_date
-    -- Stripe plans a next attempt only after one has failed: the event that said so may be missing.
     else coalesce(
       i.first_payment_failed_at,
-      case when i.attempt_count > 0 and i.next_payment_attempt is not null then i.finalized_at end
+      case
+        -- The event that said so may be missing. Stripe plans a next attempt only after one has failed; of the last attempt
+        -- something else has to tell.
+        when i.attempt_count > 0
+          and (i.next_payment_attempt is not null or billing_private.has_failed_unheard(i.id, s.status, s.status_details))
+          then coalesce(i.finalized_at, i.created)
+      end
     )
   end as overdue_since,
   coalesce(

@@ -1,5 +1,5 @@
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
--- Whether something is overdue follows from its invoice, its subscription and its customer: whichever is heard of last
+-- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever is heard of last
 -- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
 
@@ -89,6 +89,32 @@ $$;
 comment on function billing_private.watch_dunning is
   'Handler: invoice.*. What is overdue opens a case and enqueues its first check at once, what will be is kept in mind; what was settled closes it.';
 
+create function billing_private.watch_dunning_payment(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  bill record;
+  of_invoice billing.webhook_events := p_event;
+begin
+  select i.id, i.customer
+  into bill
+  from billing.payments as y
+  join billing.invoices as i on i.id = y.invoice_id
+  where y.id = coalesce(billing_private.stripe_id(p_event.payload #> '{data,object,payment_intent}'), p_event.object_id)
+    and i.status = 'open'
+    and i.customer = p_event.customer_id;
+  if found then
+    of_invoice.object_id := bill.id;
+    perform billing_private.watch_dunning(of_invoice);
+  end if;
+end;
+$$;
+
+comment on function billing_private.watch_dunning_payment is
+  'Handler: payment_intent.*, charge.* that tell of a failure. Opens a case about an invoice that came before them, where invoice.payment_failed is missing.';
+
 create function billing_private.watch_dunning_subscription(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -151,6 +177,12 @@ from (
       ]
     ),
     (
+      'billing_private.watch_dunning_payment',
+      array[
+        'payment_intent.payment_failed', 'payment_intent.requires_action', 'payment_intent.canceled', 'charge.failed'
+      ]
+    ),
+    (
       'billing_private.watch_dunning_subscription',
       array[
         'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
@@ -165,5 +197,7 @@ cross join lateral unnest(h.event_types) as t (event_type);
 -- What is read from Stripe settles cases just as what Stripe reports.
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.watch_dunning', 35),
+  ('payment_intent', 'billing_private.watch_dunning_payment', 35),
+  ('charge', 'billing_private.watch_dunning_payment', 35),
   ('subscription', 'billing_private.watch_dunning_subscription', 35),
   ('customer', 'billing_private.watch_dunning_customer', 35);

@@ -83,6 +83,33 @@ $$;
 comment on function billing_private.customers_in_dunning is
   'Customers after p_after with an open case, with something overdue at p_now that no case is about yet, or with a subscription that is to be resumed; at most p_limit, in order.';
 
+create function billing_private.read_silent_invoices(p_after text, p_until text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  select
+    'refresh', format('silent:%s:%s', i.id, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD')),
+    jsonb_build_object('object', 'invoice', 'id', i.id), least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
+  from billing.invoices as i
+  where i.status = 'open'
+    and i.customer > p_after
+    and (p_until is null or i.customer <= p_until)
+    and i.collection_method = 'charge_automatically'
+    -- Asked for by hand, and nobody has tried to charge it.
+    and (i.attempt_count > 0 or i.auto_advance is not false)
+    and coalesce(i.finalized_at, i.created) between p_now - interval '1440 hours' and p_now - interval '24 hours'
+    and exists (select from billing_private.overdue_invoices as v where v.invoice = i.id and v.overdue_since is null)
+  order by 2
+  on conflict (dedupe_key) do nothing;
+end;
+$$;
+
+comment on function billing_private.read_silent_invoices is
+  'Enqueues a read of every invoice of the customers after p_after, up to p_until, that is charged automatically and has been open for a day without a word of failure, once a day for 60 days. Most are debits on their way. The others were paid or declined in events that never came, and nothing else would find that out once they are too old for Stripe''s event list.';
+
 create function billing.advance_dunning(p_now timestamptz default now(), p_after text default '', p_limit integer default 1000)
 returns jsonb
 language plpgsql
@@ -98,6 +125,7 @@ declare
   looks integer;
 begin
   perform billing_private.plan_resumptions(page, p_now);
+  perform billing_private.read_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
   -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
@@ -142,7 +170,7 @@ end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time, and what was paused for non-payment and is paid its resumption. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time, and what was paused for non-payment and is paid its resumption. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint

@@ -52,8 +52,10 @@ left join lateral (
     coalesce(sum(v.amount_remaining) filter (where v.overdue_since <= now()), 0)::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
   from (
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date) as overdue_since
+    -- A failure that no event told of, its case knows.
+    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
     from billing.invoices as i
+    left join billing.dunning_case_invoices as k on k.invoice = i.id
     where i.subscription = s.id and i.status = 'open' and i.deleted_at is null
   ) as v
 ) as o on true
@@ -129,8 +131,10 @@ left join lateral (
     sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
   from (
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date) as overdue_since
+    -- A failure that no event told of, its case knows.
+    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
     from billing.invoices as i
+    left join billing.dunning_case_invoices as k on k.invoice = i.id
     where i.customer = c.id and i.status = 'open' and i.deleted_at is null
   ) as v
 ) as o on true

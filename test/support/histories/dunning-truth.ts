@@ -1,4 +1,4 @@
-import type { Invoice, Subscription } from "../stripe/wire.ts";
+import type { Invoice, PaymentIntent, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import type { State } from "./state.ts";
 import { time } from "./truth.ts";
@@ -16,7 +16,7 @@ interface Debt {
 
 /**
  * Cases that are open and should not be, or the other way round, a line each. A debt is an open invoice whose first
- * attempt has failed, or whose due date is past: not one of a subscription that never began or is over (but for its
+ * attempt has failed, whatever told of that, or whose due date is past: not one of a subscription that never began or is over (but for its
  * final invoice), not one of an update that waits for its payment, and nothing of a deleted customer.
  *
  * @param ranAt when the history was delivered (Unix seconds): what falls due about then or later may have a case or none
@@ -44,7 +44,8 @@ export function caseUntruths(
     const line = `${invoice} of ${subject}`;
     const isShown = shown.delete(line);
     const subscription = bill.parent?.subscription_details?.subscription;
-    const named = [id, String(bill.customer), ...(subscription ? [String(subscription)] : [])];
+    const payments = paymentsOf(account, id).map((payment) => payment.id);
+    const named = [id, String(bill.customer), ...payments, ...(subscription ? [String(subscription)] : [])];
     const isPending = since !== undefined && since > ranAt - 3600;
     if (hasAsked(named) || isPending) continue;
     if (isShown !== (since !== undefined))
@@ -85,8 +86,37 @@ export function isOverdueAt(account: Account, bill: Invoice, at: number): boolea
 function overdueSince(account: Account, bill: Invoice): number | undefined {
   if (bill.collection_method === "send_invoice") return bill.due_date ?? undefined;
   const failed = account.firstTold.get(`invoice.payment_failed ${bill.id}`);
-  const isTriedAgain = bill.attempt_count > 0 && bill.next_payment_attempt !== null;
-  return failed ?? (isTriedAgain ? (bill.status_transitions.finalized_at ?? undefined) : undefined);
+  const isTriedAgain = bill.next_payment_attempt !== null || hasFailedUnheard(account, bill);
+  return (
+    failed ??
+    (bill.attempt_count > 0 && isTriedAgain ? (bill.status_transitions.finalized_at ?? undefined) : undefined)
+  );
+}
+
+/** Whether the subscription or a payment tells that the last attempt failed, where invoice.payment_failed is missing. */
+function hasFailedUnheard(account: Account, bill: Invoice): boolean {
+  const payments = paymentsOf(account, bill.id ?? "");
+  if (payments.some(({ status }) => status === "processing")) return false;
+  const named = bill.parent?.subscription_details?.subscription;
+  const billed = named ? account.get<Subscription>(String(named)) : undefined;
+  const cause = billed?.status === "paused" ? billed.status_details?.paused?.subscription?.type : undefined;
+  return (
+    ["past_due", "unpaid"].includes(billed?.status ?? "") ||
+    ["first_payment_failure", "final_payment_failure"].includes(cause ?? "") ||
+    payments.some(
+      ({ status, last_payment_error }) =>
+        status === "requires_action" || (status === "requires_payment_method" && last_payment_error !== null),
+    )
+  );
+}
+
+/** PaymentIntents of which some event has told that they pay an invoice. */
+function paymentsOf(account: Account, invoice: string): PaymentIntent[] {
+  return [...account.objects.values()]
+    .filter(
+      ({ object, id }) => object === "payment_intent" && account.toldInvoiceOf.get(id ?? "") === invoice,
+    )
+    .map((object) => object as unknown as PaymentIntent);
 }
 
 /**

@@ -299,6 +299,8 @@ export function fail(account: Account, id: string): void {
     return;
   }
   const needsAction = random.chance(0.5);
+  // That the payment failed may be told by the payment and the subscription alone.
+  const isLost = random.chance(0.2);
   if (needsAction) requireAction(account, intent);
   else failAttempt(account, intent);
   account.change(
@@ -309,7 +311,7 @@ export function fail(account: Account, id: string): void {
       next_payment_attempt: random.chance(0.7) ? account.now + 3 * 86_400 : null,
     },
     "invoice.updated",
-    "invoice.payment_failed",
+    ...(isLost ? [] : ["invoice.payment_failed"]),
     ...(needsAction ? ["invoice.payment_action_required"] : []),
   );
   const billed = subscriptionOf(account, id);

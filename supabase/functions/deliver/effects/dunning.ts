@@ -2,7 +2,7 @@ import type { DunningCount, Effect } from "../../_shared/outbox.ts";
 import { StripeCallError } from "../../_shared/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
-import { READ_TOO_SOON, readAndApply } from "./refresh.ts";
+import { READ_TOO_SOON, readAndApply, readOpenPayments } from "./refresh.ts";
 import { callStripe, canBePaused } from "./stripe-call.ts";
 
 /** What an outbox row of kind dunning says: look at a customer's cases, carry out the end of one, or undo its pause. */
@@ -201,18 +201,6 @@ async function readAll(
   }
   return true;
 }
-
-/** A payment under way, such as a debit that takes days, is a reason to wait that the invoice itself does not tell. */
-async function readOpenPayments(invoice: Record<string, unknown>, run: Run): Promise<void> {
-  const payments = (invoice.payments as { data?: OpenPayment[] } | undefined)?.data ?? [];
-  for (const { status, payment } of payments) {
-    const id =
-      typeof payment?.payment_intent === "string" ? payment.payment_intent : payment?.payment_intent?.id;
-    if (status === "open" && id !== undefined) await readAndApply({ kind: "payment_intent", id }, run);
-  }
-}
-
-type OpenPayment = { status?: string; payment?: { payment_intent?: string | { id: string } } };
 
 function unsettled(what: string): Outcome {
   return {

@@ -45,6 +45,7 @@ export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
     };
   }
   const read = await readAndApply({ kind, id }, run);
+  if (kind === "invoice" && read.object.status === "open") await readOpenPayments(read.object, run);
   return read.isSettled ? { is: "delivered" } : READ_TOO_SOON;
 }
 
@@ -75,6 +76,21 @@ export async function readAndApply(
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_READS_MS));
   }
 }
+
+/**
+ * Reads the payments of an invoice just read that have not come in. One under way, such as a debit that takes days, is a
+ * reason to wait that the invoice itself does not tell; nor does it tell that one was declined for good.
+ */
+export async function readOpenPayments(invoice: Record<string, unknown>, run: Run): Promise<void> {
+  const payments = (invoice.payments as { data?: OpenPayment[] } | undefined)?.data ?? [];
+  for (const { status, payment } of payments) {
+    const id =
+      typeof payment?.payment_intent === "string" ? payment.payment_intent : payment?.payment_intent?.id;
+    if (status === "open" && id !== undefined) await readAndApply({ kind: "payment_intent", id }, run);
+  }
+}
+
+type OpenPayment = { status?: string; payment?: { payment_intent?: string | { id: string } } };
 
 async function readObject(
   run: Run,
