@@ -1,6 +1,6 @@
 -- Paid too much: money that came in and should not stay, which only a person can give back. A second running
 -- subscription of one buyer to one product; an invoice of a subscription that had ended.
--- Reads: subscriptions, subscription_items, customers, invoices, payments, object_metadata. Writes: outbox (alerts).
+-- Reads: subscriptions, subscription_items, customers, invoices, payments, object_metadata, webhook_events. Writes: outbox (alerts).
 -- Called by: projection; the link of a customer to a user.
 
 create function billing_private.twin_subscriptions(p_customer text)
@@ -97,14 +97,25 @@ declare
   late record;
 begin
   for late in
-    select i.id, i.customer, i.amount_paid, i.currency, i.paid_at, s.ended_at
+    select i.id, i.customer, i.amount_paid, i.currency, p.paid_at, s.ended_at
     from billing.subscriptions as s
     join billing.invoices as i on i.subscription = s.id
+    cross join lateral (
+      select coalesce(
+        i.paid_at,
+        -- Older versions told no such moment: the first event that says it is paid.
+        (
+          select min(e.created)
+          from billing.webhook_events as e
+          where e.object_id = i.id and e.type in ('invoice.paid', 'invoice.payment_succeeded')
+        )
+      ) as paid_at
+    ) as p
     where s.id = p_subscription
       and s.status in ('canceled', 'incomplete_expired')
       and i.status = 'paid'
       and i.amount_paid > 0
-      and i.paid_at > s.ended_at
+      and p.paid_at > s.ended_at
       -- The last bill for what was used comes with the end, and is paid after it as it should be.
       and i.created < s.ended_at
       -- Told already: the payment and dunning's own end met.

@@ -159,6 +159,17 @@ describe("an invoice that is paid after its subscription has ended", () => {
     }
   });
 
+  it("is alerted as well by versions that tell no moment of payment", async () => {
+    const old = paid({ status_transitions: undefined });
+    for (const name of await deliverInEveryOrder(database, [ended, old])) {
+      const [alert, ...others] = await alertsOf(name, "paid_after_end");
+      expect(others).toEqual([]);
+      expect(Date.parse(String(alert?.paid_at))).toBe((NOW + 2000) * 1000);
+    }
+    const before = paid({ status_transitions: undefined }, NOW + 500);
+    expect(await alertsOf(await deliver(database, [ended, before]), "paid_after_end")).toEqual([]);
+  });
+
   it("is as it should be before the end, for what was used until then, and where no money came", async () => {
     const transitions = { finalized_at: NOW, voided_at: null, marked_uncollectible_at: null };
     for (const right of [
