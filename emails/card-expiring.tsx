@@ -59,5 +59,5 @@ CardExpiring.PreviewProps = {
   paymentMethod: { type: "card", brand: "visa", last4: "4242" },
   expMonth: 12,
   expYear: 2026,
-  nextPaymentAt: "2026-12-23T09:00:00Z",
+  nextPaymentAt: "2027-01-23T09:00:00Z",
 } satisfies Addressed<CardExpiringProps>;

@@ -110,13 +110,19 @@ PaymentReceipt.PreviewProps = {
   paidAt: "2026-11-23T09:00:00Z",
   lines: [
     {
-      description: "Studio, monthly",
+      description: "3 × Studio (at €49.00 / month)",
       quantity: 3,
       amount: 14700,
       periodStart: "2026-11-23T09:00:00Z",
       periodEnd: "2026-12-23T09:00:00Z",
     },
-    { description: "Extra storage, 100 GB", quantity: 1, amount: 900 },
+    {
+      description: "Extra storage, 100 GB",
+      quantity: 1,
+      amount: 900,
+      periodStart: "2026-11-23T09:00:00Z",
+      periodEnd: "2026-11-23T09:00:00Z",
+    },
   ],
   discounts: [{ label: "Autumn offer", amount: 1560 }],
   taxes: [{ label: "VAT", rate: 23, amount: 3229, inclusive: false }],

@@ -75,5 +75,4 @@ SubscriptionPaused.PreviewProps = {
   productName: "Studio",
   reason: "requested",
   pausedAt: "2026-11-23T09:00:00Z",
-  resumesAt: "2027-01-01T00:00:00Z",
 } satisfies Addressed<SubscriptionPausedProps>;

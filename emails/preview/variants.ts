@@ -11,6 +11,7 @@ const overdueInvoices: EmailProps["payment-failed-notice"]["invoices"] = [
     amountDue: 14700,
     overdueSince: "2026-11-23T09:00:00Z",
     hostedInvoiceUrl: previewInvoiceUrl,
+    collectionMethod: "charge_automatically",
   },
   {
     productName: "Archive",
@@ -22,7 +23,7 @@ const overdueInvoices: EmailProps["payment-failed-notice"]["invoices"] = [
   },
 ];
 const several = { invoices: overdueInvoices };
-const leaving = { leaving: true, accessEndsAt: null, daysLeft: null };
+const leaving = { leaving: true, accessEndsAt: null, daysLeft: null, endAction: null };
 const sentInvoice = {
   invoices: overdueInvoices.slice(1),
   paymentMethod: null,
@@ -30,7 +31,12 @@ const sentInvoice = {
   nextPaymentAttempt: null,
 };
 
-const line = (index: number): ReceiptLine => ({ description: `Workspace ${index + 1}`, amount: 500 });
+const period = { periodStart: "2026-11-23T09:00:00Z", periodEnd: "2026-12-23T09:00:00Z" };
+/** As many as an event brings. */
+const tenLines = Array.from(
+  { length: 10 },
+  (_, index): ReceiptLine => ({ description: `Workspace ${index + 1}`, quantity: 1, amount: 500, ...period }),
+);
 
 /**
  * Every way a template can turn out, beside the one its preview shows: pictured by the screenshot script and
@@ -85,24 +91,21 @@ export const variants: Variants = {
     },
   },
   "subscription-paused": {
-    "without-payment-method": { reason: "missing_payment_method", resumesAt: null },
     nonpayment: {
       reason: "nonpayment",
-      resumesAt: null,
       unpaid: { amount: 4900, currency: "eur", count: 1, hostedInvoiceUrl: previewInvoiceUrl },
     },
     "several-unpaid": {
       reason: "nonpayment",
-      resumesAt: null,
       unpaid: { amount: 9800, currency: "eur", count: 2 },
     },
-    "nothing-to-pay": { reason: "nonpayment", resumesAt: null },
-    other: { reason: "other", resumesAt: null },
+    "nothing-to-pay": { reason: "nonpayment" },
+    other: { reason: "other" },
   },
   "subscription-resumed": { bare: { price: null, nextPaymentAt: null, paymentMethod: null } },
   "payment-receipt": {
     plain: {
-      lines: [{ description: "Studio, monthly", amount: 4900 }],
+      lines: [{ description: "Studio, monthly", quantity: 1, amount: 4900, ...period }],
       discounts: null,
       taxes: [{ label: "VAT", rate: 23, amount: 916, inclusive: true }],
       total: 4900,
@@ -113,8 +116,8 @@ export const variants: Variants = {
     },
     "every-part": {
       lines: [
-        { description: "3 × Studio (at €49.00 / month)", quantity: 3, amount: 14700 },
-        { description: null, amount: 1300 },
+        { description: "Studio, monthly", quantity: 3, amount: 14700, ...period },
+        { description: null, quantity: 1, amount: 1300, ...period },
       ],
       discounts: [{ label: "Autumn offer", amount: 1000 }, { amount: 300 }],
       billingCredits: 700,
@@ -128,8 +131,9 @@ export const variants: Variants = {
     },
     "many-lines-jpy": {
       currency: "jpy",
-      lines: Array.from({ length: 25 }, (_, index) => line(index)),
+      lines: tenLines,
       lineCount: 140,
+      moreLines: true,
       discounts: null,
       taxes: [{ label: null, amount: 7000 }],
       total: 77000,
@@ -138,7 +142,7 @@ export const variants: Variants = {
       invoicePdf: null,
     },
     "more-lines": {
-      lines: Array.from({ length: 10 }, (_, index) => line(index)),
+      lines: tenLines,
       moreLines: true,
       discounts: null,
       taxes: null,
@@ -153,5 +157,5 @@ export const variants: Variants = {
     bare: { nextPaymentAt: null, price: null, paymentMethod: null },
   },
   "refund-failed": { canceled: { outcome: "canceled", paymentMethod: null, receiptUrl: null } },
-  "card-expiring": { bare: { nextPaymentAt: null, paymentMethod: { type: "card", last4: "0004" } } },
+  "card-expiring": { "unknown-brand": { paymentMethod: { type: "card", last4: "0004" } } },
 };
