@@ -1,7 +1,7 @@
 import { Action, Alternative } from "./components/action.tsx";
 import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
-import { Note, Paragraph, sentences } from "./components/text.tsx";
+import { Note, Paragraph } from "./components/text.tsx";
 import type { SubscriptionPausedProps } from "./contract.ts";
 import { previewSetting } from "./preview/setting.ts";
 import { nameInSubject } from "./rendering/names.ts";
@@ -13,10 +13,10 @@ export function subject(props: Addressed<SubscriptionPausedProps>): string {
   return words.subscriptionPaused.subject(nameInSubject(product(props.productName)));
 }
 
-/** A subscription rests: why, until when, and what makes it go on. */
+/** A subscription rests: why, and what makes it go on. */
 export default function SubscriptionPaused(props: Addressed<SubscriptionPausedProps>) {
   const { words, product: nameOf, date, ...voice } = speak(props);
-  const { status, title, preview, body, until, note, action, unpaid } = words.subscriptionPaused;
+  const { status, title, preview, body, note, action, unpaid } = words.subscriptionPaused;
   const { labels, manageBilling } = words.common;
   const { reason } = props;
   const due = props.unpaid && {
@@ -24,23 +24,18 @@ export default function SubscriptionPaused(props: Addressed<SubscriptionPausedPr
     sum: voice.money(props.unpaid.amount, props.unpaid.currency),
   };
   const product = nameOf(props.productName);
-  const resumes = props.resumesAt ? date(props.resumesAt) : undefined;
   const paused = date(props.pausedAt);
   return (
     <Layout
       {...props}
       subject={subject(props)}
-      preview={
-        due ? preview.unpaid(due.sum) : resumes === undefined ? preview.open[reason] : preview.until(resumes)
-      }
+      preview={due ? preview.unpaid(due.sum) : preview.open[reason]}
       status={status}
       tone={reason === "requested" ? "neutral" : "attention"}
       title={title}
     >
       <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
-      <Paragraph>
-        {sentences(body[reason](product, paused), resumes === undefined ? null : until(resumes))}
-      </Paragraph>
+      <Paragraph>{body[reason](product, paused)}</Paragraph>
       {due ? (
         <>
           <Paragraph>{unpaid(due.sum, due.count)}</Paragraph>
@@ -61,7 +56,6 @@ export default function SubscriptionPaused(props: Addressed<SubscriptionPausedPr
           [labels.amount, due ? due.sum : undefined],
           [labels.plan, product],
           [labels.pausedOn, paused],
-          [labels.resumesOn, resumes],
         ]}
       />
       <Note>{due ? null : note[reason]}</Note>

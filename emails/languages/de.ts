@@ -56,7 +56,6 @@ export const de: Language = {
       endsOn: "Endet am",
       endedOn: "Beendet am",
       pausedOn: "Pausiert am",
-      resumesOn: "Läuft weiter ab",
       resumedOn: "Fortgesetzt am",
       nextPayment: "Nächste Zahlung",
       refundedOn: "Erstattet am",
@@ -332,10 +331,8 @@ export const de: Language = {
     subject: (product) => `Ihr Abonnement „${product}“ pausiert`,
     title: "Ihr Abonnement pausiert",
     preview: {
-      until: (date) => `Ab dem ${date} läuft es weiter.`,
       open: {
         requested: "Wann es weitergeht, bestimmen Sie.",
-        missing_payment_method: "Hinterlegen Sie eine Zahlungsmethode, um fortzufahren.",
         nonpayment: "Eine Zahlung dafür ist nicht eingegangen.",
         other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
       },
@@ -344,27 +341,21 @@ export const de: Language = {
     body: {
       requested: (product, date) =>
         `Ihr Abonnement „${product}“ pausiert seit dem ${date}. In dieser Zeit wird nichts abgebucht.`,
-      missing_payment_method: (product, date) =>
-        `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil keine Zahlungsmethode dafür hinterlegt ist. In dieser Zeit wird nichts abgebucht.`,
       nonpayment: (product, date) =>
         `Ihr Abonnement „${product}“ pausiert seit dem ${date}, weil eine Zahlung dafür nicht eingegangen ist.`,
       other: (product, date) => `Ihr Abonnement „${product}“ pausiert seit dem ${date}.`,
     },
-    until: (date) => `Ab dem ${date} läuft es automatisch weiter.`,
     unpaid: (amount, count) =>
       count === 1
         ? `Sobald die offene Rechnung über ${amount} bezahlt ist, läuft es von selbst weiter. Das kann bis zu einer Stunde dauern.`
         : `Sobald die ${count} offenen Rechnungen über zusammen ${amount} bezahlt sind, läuft es von selbst weiter. Das kann bis zu einer Stunde dauern.`,
     note: {
       requested: "Auf Ihrer Abrechnungsseite können Sie es jederzeit fortsetzen.",
-      missing_payment_method:
-        "Wenn Sie fortfahren möchten, hinterlegen Sie auf Ihrer Abrechnungsseite eine Zahlungsmethode.",
       nonpayment: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
       other: "Wie es weitergeht, steht auf Ihrer Abrechnungsseite.",
     },
     action: {
       requested: "Abonnement verwalten",
-      missing_payment_method: "Zahlungsmethode hinterlegen",
       nonpayment: "Abonnement verwalten",
       other: "Abonnement verwalten",
     },

@@ -110,7 +110,6 @@ export const en = {
       endsOn: "Ends on",
       endedOn: "Ended on",
       pausedOn: "Paused on",
-      resumesOn: "Resumes on",
       resumedOn: "Resumed on",
       nextPayment: "Next payment",
       refundedOn: "Refunded on",
@@ -404,10 +403,8 @@ export const en = {
     subject: (product: string) => `Your ${product} subscription is paused`,
     title: "Your subscription is paused",
     preview: {
-      until: (date: string) => `It continues on ${date}.`,
       open: {
         requested: "You decide when it continues.",
-        missing_payment_method: "Add a payment method to continue.",
         nonpayment: "A payment for it did not arrive.",
         other: "Your billing page shows how it continues.",
       },
@@ -416,13 +413,10 @@ export const en = {
     body: {
       requested: (product: string, date: string) =>
         `Your ${product} subscription has been paused since ${date}. While it is paused, you won’t be charged.`,
-      missing_payment_method: (product: string, date: string) =>
-        `Your ${product} subscription has been paused since ${date}, because there is no payment method for it. While it is paused, you won’t be charged.`,
       nonpayment: (product: string, date: string) =>
         `Your ${product} subscription has been paused since ${date}, because a payment for it did not arrive.`,
       other: (product: string, date: string) => `Your ${product} subscription has been paused since ${date}.`,
     },
-    until: (date: string) => `It continues automatically on ${date}.`,
     /** nonpayment: what makes it go on. */
     unpaid: (amount: string, count: number) =>
       count === 1
@@ -430,13 +424,11 @@ export const en = {
         : `Once the ${count} open invoices, ${amount} in all, are paid, it continues by itself. That can take up to an hour.`,
     note: {
       requested: "You can continue on your billing page at any time.",
-      missing_payment_method: "Add a payment method on your billing page to continue.",
       nonpayment: "Your billing page shows how it continues.",
       other: "Your billing page shows how it continues.",
     },
     action: {
       requested: "Manage subscription",
-      missing_payment_method: "Add payment method",
       nonpayment: "Manage subscription",
       other: "Manage subscription",
     },

@@ -153,9 +153,8 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
   }),
   "subscription-paused": z.strictObject({
     ...aboutProduct,
-    reason: z.enum(["requested", "missing_payment_method", "nonpayment", "other"]),
+    reason: z.enum(["requested", "nonpayment", "other"]),
     pausedAt: timestamp,
-    resumesAt: absent(timestamp),
     unpaid: absent(
       z.strictObject({
         amount,
