@@ -185,10 +185,8 @@ export interface SubscriptionCanceledProps extends AboutProduct {
 
 export interface SubscriptionPausedProps extends AboutProduct {
   /** other: nobody says why, and the email does not guess. */
-  reason: "requested" | "missing_payment_method" | "nonpayment" | "other";
+  reason: "requested" | "nonpayment" | "other";
   pausedAt: Timestamp;
-  /** Null: until the customer does something. */
-  resumesAt?: Timestamp | null;
   /** nonpayment: what has to be paid for it to go on by itself; null where nothing is asked for any more. */
   unpaid?: {
     amount: MinorUnits;
