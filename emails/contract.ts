@@ -284,6 +284,16 @@ export interface CardExpiringProps extends AboutProduct {
   nextPaymentAt?: Timestamp | null;
 }
 
+export interface RenewalAheadProps extends AboutProduct {
+  renewsAt: Timestamp;
+  /** Null where no single amount can be named. */
+  price?: Price | null;
+  /** send_invoice: an invoice follows, and nothing is charged. Automatic without it. */
+  collectionMethod?: "charge_automatically" | "send_invoice" | null;
+  /** Null where nothing is sent: the customer has none, and is asked for one. */
+  paymentMethod?: PaymentMethod | null;
+}
+
 export interface CancellationUndoneProps extends AboutProduct {
   /** The day it was to end on, as the customer was told. */
   wasToEndAt: Timestamp;
@@ -308,6 +318,7 @@ export interface EmailProps {
   "refund-issued": RefundIssuedProps;
   "refund-failed": RefundFailedProps;
   "card-expiring": CardExpiringProps;
+  "renewal-ahead": RenewalAheadProps;
   "cancellation-undone": CancellationUndoneProps;
 }
 

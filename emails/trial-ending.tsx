@@ -21,8 +21,8 @@ export function subject(props: Addressed<TrialEndingProps>): string {
 /** A few days before a trial ends: what happens then, or what is missing for it. */
 export default function TrialEnding(props: Addressed<TrialEndingProps>) {
   const { words, product: nameOf, date: formatDate, ...voice } = speak(props);
-  const { status, title, preview, body, note, addPaymentMethod } = words.trialEnding;
-  const { labels, manageBilling } = words.common;
+  const { status, title, preview, body, note } = words.trialEnding;
+  const { labels, manageBilling, addPaymentMethod } = words.common;
   const product = nameOf(props.productName);
   const date = formatDate(props.trialEnd);
   const method = voice.method(props.paymentMethod);

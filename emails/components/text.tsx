@@ -25,9 +25,11 @@ export function Status({ tone, children }: { tone: Tone; children: string }) {
 
 /** What the email is about, in one line. */
 export function Title({ children }: { children: string }) {
+  // A date is kept on one line, and then as long as a word.
+  const longest = longestWord(children.replaceAll("\u00a0", "_"));
   const style = { ...typeface.title, margin: "0 0 20px", textWrap: "balance" } as const;
   return (
-    <Heading as="h1" {...ink("text", style, longestWord(children) > space.longWord ? "long-title" : "title")}>
+    <Heading as="h1" {...ink("text", style, longest > space.longWord ? "long-title" : "title")}>
       {children}
     </Heading>
   );

@@ -9,6 +9,8 @@ const subscription = ({ kind, product, app }: Owed) =>
 const ends = ({ kind }: Owed) => (kind === "several" ? "enden" : "endet");
 const pauses = ({ kind }: Owed) => (kind === "several" ? "pausieren" : "pausiert");
 const by = (method: string | undefined) => (method === undefined ? "" : ` über ${method}`);
+const renews = (product: string, date: string, price: string | undefined) =>
+  `Ihr Abonnement „${product}“ verlängert sich am ${date} automatisch${price === undefined ? "" : `, zum Preis von ${price}`}.`;
 const methods = { card: "Karte", bankAccount: "Bankkonto", other: "Zahlungsmethode" };
 const yourMethods = { card: "Ihre Karte", bankAccount: "Ihr Bankkonto", other: "Ihre Zahlungsmethode" };
 const per = { day: "pro Tag", week: "pro Woche", month: "pro Monat", year: "pro Jahr" };
@@ -35,6 +37,7 @@ export const de: Language = {
     viewInvoice: "Rechnung ansehen",
     downloadPdf: "PDF herunterladen",
     manageBilling: "Abrechnung verwalten",
+    addPaymentMethod: "Zahlungsmethode hinterlegen",
     updatePaymentMethod: "Zahlungsmethode ändern",
     orUpdatePaymentMethod: "Oder ändern Sie Ihre Zahlungsmethode für diese und künftige Zahlungen",
     labels: {
@@ -58,6 +61,7 @@ export const de: Language = {
       pausedOn: "Pausiert am",
       resumedOn: "Fortgesetzt am",
       nextPayment: "Nächste Zahlung",
+      renewsOn: "Verlängert sich am",
       refundedOn: "Erstattet am",
       payment: "Ursprüngliche Zahlung",
     },
@@ -96,7 +100,6 @@ export const de: Language = {
       leaving:
         "Haben Sie es sich anders überlegt? Auf Ihrer Abrechnungsseite können Sie die Kündigung bis dahin zurücknehmen.",
     },
-    addPaymentMethod: "Zahlungsmethode hinterlegen",
   },
 
   trialEnded: {
@@ -455,6 +458,27 @@ export const de: Language = {
       `Sie bezahlen ${product} über ${method}. Diese Karte gilt nur noch bis Ende ${expires}. Wenn Sie schon eine neue haben, hinterlegen Sie sie bitte, damit nichts unterbrochen wird.`,
     nextPayment: (date) => `Die nächste Zahlung steht am ${date} an.`,
     note: "Manche Banken geben uns die neuen Kartendaten von selbst weiter. Dann brauchen Sie nichts zu tun.",
+  },
+
+  renewalAhead: {
+    status: "Verlängerung steht an",
+    subject: (product, date) => `Ihr Abonnement „${product}“ verlängert sich am ${date}`,
+    title: (date) => `Ihr Abonnement verlängert sich am ${date}`,
+    preview: {
+      charged: (date, method) => `Am ${date} buchen wir den Betrag über ${method} ab.`,
+      invoiced: (date) => `Am ${date} schicken wir Ihnen eine Rechnung.`,
+      missing: (date) => `Bitte hinterlegen Sie vor dem ${date} eine Zahlungsmethode.`,
+    },
+    body: {
+      charged: ({ product, date, price, method }) =>
+        `${renews(product, date, price)} Dann buchen wir den Betrag über ${method} ab. Sie brauchen nichts zu tun.`,
+      invoiced: ({ product, date, price }) =>
+        `${renews(product, date, price)} Dann schicken wir Ihnen eine Rechnung. Jetzt brauchen Sie nichts zu tun.`,
+      missing: ({ product, date, price }) =>
+        `${renews(product, date, price)} Dafür ist bei uns keine Zahlungsmethode hinterlegt. Bitte hinterlegen Sie vorher eine.`,
+    },
+    note: (date) =>
+      `Möchten Sie nicht verlängern? Dann kündigen Sie einfach vor dem ${date} auf Ihrer Abrechnungsseite, und es wird nichts mehr abgebucht.`,
   },
 
   cancellationUndone: {

@@ -32,12 +32,24 @@ export interface Owed {
   deadline: Deadline | undefined;
 }
 
+/** A renewal that lies ahead. */
+export interface Renewal {
+  product: string;
+  date: string;
+  /** Undefined where it cannot be told. */
+  price: string | undefined;
+  /** What is charged, as it stands within a sentence; nothing where nothing is. */
+  method: string;
+}
+
 const days = (count: number) => (count === 1 ? "1 day" : `${count} days`);
 const inDays = (count: number) => (count <= 0 ? "today" : count === 1 ? "tomorrow" : `in ${days(count)}`);
 const subscription = ({ kind, product, app }: Owed) =>
   kind === "several" ? `your ${app} subscriptions` : `your ${product} subscription`;
 const left = ({ days: count }: Deadline) =>
   count === undefined || count < 2 ? "" : ` (${days(count - 1)} left)`;
+const renews = (product: string, date: string, price: string | undefined) =>
+  `Your ${product} subscription renews automatically on ${date}${price === undefined ? "" : ` at ${price}`}.`;
 const methods = { card: "card", bankAccount: "bank account", other: "payment method" };
 const intervals = { day: "day", week: "week", month: "month", year: "year" };
 
@@ -89,6 +101,7 @@ export const en = {
     viewInvoice: "View invoice",
     downloadPdf: "Download PDF",
     manageBilling: "Manage billing",
+    addPaymentMethod: "Add payment method",
     updatePaymentMethod: "Update payment method",
     orUpdatePaymentMethod: "Or update your payment method for this and future payments",
     labels: {
@@ -112,6 +125,7 @@ export const en = {
       pausedOn: "Paused on",
       resumedOn: "Resumed on",
       nextPayment: "Next payment",
+      renewsOn: "Renews on",
       refundedOn: "Refunded on",
       payment: "Original payment",
     },
@@ -158,7 +172,6 @@ export const en = {
       missing: "If you’d rather not continue, there is nothing you need to do.",
       leaving: "Changed your mind? Until then you can undo this on your billing page.",
     },
-    addPaymentMethod: "Add payment method",
   },
 
   trialEnded: {
@@ -540,6 +553,27 @@ export const en = {
       `The ${method} that pays for ${product} is valid until the end of ${expires}. If you already have a new card, please add it so that nothing is interrupted.`,
     nextPayment: (date: string) => `The next payment is due on ${date}.`,
     note: "Some banks send us the new details automatically. Then there is nothing you need to do.",
+  },
+
+  renewalAhead: {
+    status: "Renewal ahead",
+    subject: (product: string, date: string) => `Your ${product} subscription renews on ${date}`,
+    title: (date: string) => `Your subscription renews on ${date}`,
+    preview: {
+      charged: (date: string, method: string) => `We’ll charge your ${method} on ${date}.`,
+      invoiced: (date: string, _method: string) => `We’ll send you an invoice on ${date}.`,
+      missing: (date: string, _method: string) => `Please add a payment method before ${date}.`,
+    },
+    body: {
+      charged: ({ product, date, price, method }: Renewal) =>
+        `${renews(product, date, price)} We’ll charge your ${method} then. There is nothing you need to do.`,
+      invoiced: ({ product, date, price }: Renewal) =>
+        `${renews(product, date, price)} We’ll send you an invoice then. There is nothing you need to do now.`,
+      missing: ({ product, date, price }: Renewal) =>
+        `${renews(product, date, price)} We don’t have a payment method for it, so please add one before then.`,
+    },
+    note: (date: string) =>
+      `If you’d rather not renew, you can cancel on your billing page any time before ${date}. You won’t be charged again.`,
   },
 
   cancellationUndone: {

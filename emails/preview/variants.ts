@@ -153,6 +153,11 @@ export const variants: Variants = {
   "refund-issued": {
     partial: { scope: "partial", refundAmount: 1250, paymentMethod: null, receiptUrl: null },
   },
+  "renewal-ahead": {
+    invoiced: { collectionMethod: "send_invoice", paymentMethod: null },
+    "no-payment-method": { paymentMethod: null },
+    bare: { price: null },
+  },
   "cancellation-undone": {
     bare: { nextPaymentAt: null, price: null, paymentMethod: null },
   },

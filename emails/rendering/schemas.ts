@@ -245,6 +245,13 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     expYear: z.int().min(2000, "not a year of four digits").max(9999, "not a year of four digits"),
     nextPaymentAt: absent(timestamp),
   }),
+  "renewal-ahead": z.strictObject({
+    ...aboutProduct,
+    renewsAt: timestamp,
+    price: absent(price),
+    collectionMethod: absent(z.enum(["charge_automatically", "send_invoice"])),
+    paymentMethod: absent(paymentMethod),
+  }),
   "cancellation-undone": z.strictObject({
     ...aboutProduct,
     wasToEndAt: timestamp,

@@ -10,6 +10,7 @@ import PaymentReceipt, { subject as paymentReceipt } from "../payment-receipt.ts
 import PaymentRecovered, { subject as paymentRecovered } from "../payment-recovered.tsx";
 import RefundFailed, { subject as refundFailed } from "../refund-failed.tsx";
 import RefundIssued, { subject as refundIssued } from "../refund-issued.tsx";
+import RenewalAhead, { subject as renewalAhead } from "../renewal-ahead.tsx";
 import SubscriptionCanceled, { subject as subscriptionCanceled } from "../subscription-canceled.tsx";
 import SubscriptionPaused, { subject as subscriptionPaused } from "../subscription-paused.tsx";
 import SubscriptionResumed, { subject as subscriptionResumed } from "../subscription-resumed.tsx";
@@ -39,5 +40,6 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "refund-issued": { Body: RefundIssued, subject: refundIssued },
   "refund-failed": { Body: RefundFailed, subject: refundFailed },
   "card-expiring": { Body: CardExpiring, subject: cardExpiring },
+  "renewal-ahead": { Body: RenewalAhead, subject: renewalAhead },
   "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
 };

@@ -7,7 +7,7 @@ language sql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array['cancellation-undone'];
+  select array['renewal-ahead', 'cancellation-undone'];
 $$;
 
 comment on function billing_private.emails_off_by_default is
@@ -39,9 +39,11 @@ create table billing.settings (
   default_locale text not null default 'en',
   dunning_hour smallint not null default 9,
   trial_reminder_days smallint not null default 3,
+  renewal_reminder_days smallint not null default 20,
   adopted_at timestamptz,
   constraint settings_is_one_row check (id),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
+  constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
@@ -73,7 +75,7 @@ comment on column billing.settings.emails_off is 'Emails not to send, by name (p
 comment on column billing.settings.attach_invoice_pdf is
   'Whether receipts and mails about a payment that came through after all carry the invoice''s PDF. Resend fetches it from Stripe. Such mails are sent one by one: a batch takes no attachments.';
 comment on column billing.settings.emails_on is
-  'Emails to send beside the usual ones, by name; they are off until they are named here: cancellation-undone. A name in emails_off as well stays off.';
+  'Emails to send beside the usual ones, by name; they are off until they are named here: renewal-ahead, cancellation-undone. A name in emails_off as well stays off.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
 comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
 comment on column billing.settings.one_trial_per_product is
@@ -91,6 +93,8 @@ comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
 comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
+comment on column billing.settings.renewal_reminder_days is
+  'Days (of 24 hours) before a renewal at which its reminder is sent, where emails_on names renewal-ahead and the subscription is charged every six months or less often. Mastercard asks for 7 to 30, California for 15 to 45.';
 comment on column billing.settings.default_locale is
   'Language and region (BCP 47: en-IE, de-AT) of emails to customers of whom Stripe knows no language that emails are written in; its region also holds for a customer whose language is the same and names none. en alone is American English, as at Stripe.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';

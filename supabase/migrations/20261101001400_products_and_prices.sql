@@ -52,6 +52,25 @@ comment on column billing.prices.transform_quantity is 'divide_by and round (up,
 comment on column billing.prices.currency_options is 'Amounts in further currencies, where Stripe was asked for them: events do not carry them. Null: not known.';
 comment on column billing.prices.recurring is 'interval, interval_count, usage_type; null for a one-time price.';
 
+create function billing_private.is_long_term(p_recurring jsonb)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(
+    coalesce((p_recurring ->> 'interval_count')::integer, 1)
+      * case p_recurring ->> 'interval' when 'year' then 365 when 'month' then 30.4 when 'week' then 7 when 'day' then 1 end
+      >= 180,
+    false
+  );
+$$;
+
+comment on function billing_private.is_long_term is
+  'Whether a price (its recurring) is charged every six months or less often: those are the terms whose renewal is told ahead.';
+
+-- Whose renewals are told ahead (see renewal_reminders).
+create index prices_of_long_terms on billing.prices (id) where billing_private.is_long_term(recurring);
 create index prices_by_product on billing.prices (product);
 
 alter table billing.products enable row level security;

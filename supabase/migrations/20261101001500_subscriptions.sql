@@ -74,6 +74,8 @@ comment on column billing.subscription_items.quantity is 'Units; null for metere
 
 create index subscription_items_by_subscription on billing.subscription_items (subscription);
 create index subscription_items_by_price on billing.subscription_items (price, id);
+-- What renews soon (see renewal_reminders).
+create index subscription_items_by_renewal on billing.subscription_items (price, current_period_end);
 create index subscription_items_by_product on billing.subscription_items (product, id);
 
 alter table billing.subscriptions enable row level security;

@@ -250,6 +250,7 @@ set search_path = ''
 as $$
 begin
   case p_effect.payload ->> 'template'
+    when 'renewal-ahead' then props := billing_private.renewal_props(p_effect.payload);
     when 'cancellation-undone' then props := billing_private.undone_cancellation_props(p_effect.payload);
     else props := p_effect.payload -> 'props';
   end case;

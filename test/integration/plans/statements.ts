@@ -618,6 +618,12 @@ export const hotStatements: Statement[] = [
     uses: ["subscriptions_by_trial_end"],
   },
   {
+    what: "renewals to remind of, every hour",
+    sql: `update billing.settings set emails_on = '{renewal-ahead}';
+      select billing_private.remind_of_renewals(to_timestamp(1731104000) - interval '10 days')`,
+    uses: ["prices_of_long_terms", "subscription_items_by_renewal"],
+  },
+  {
     what: "an owner's subscriptions",
     sql: "select * from billing.subscriptions",
     as: owner,
