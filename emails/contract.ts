@@ -294,6 +294,28 @@ export interface RenewalAheadProps extends AboutProduct {
   paymentMethod?: PaymentMethod | null;
 }
 
+/** One item of a plan. */
+export interface PlanLine {
+  /** The product's name; the application's is used without it. */
+  name?: string | null;
+  /** Null where it is metered. */
+  quantity?: number | null;
+}
+
+export interface PlanChangedProps extends ToCustomer {
+  changedAt: Timestamp;
+  before: PlanLine[];
+  after: PlanLine[];
+  /** Null where no single amount can be named. */
+  priceBefore?: Price | null;
+  priceAfter?: Price | null;
+  /** What was charged for the change; 0 where its invoice came to nothing. Null: not known, or nothing yet. */
+  charged?: { amount: MinorUnits; currency: string } | null;
+  nextPaymentAt?: Timestamp | null;
+  /** With the change a cancellation for that day was taken back. */
+  noLongerEndsAt?: Timestamp | null;
+}
+
 export interface CancellationUndoneProps extends AboutProduct {
   /** The day it was to end on, as the customer was told. */
   wasToEndAt: Timestamp;
@@ -319,6 +341,7 @@ export interface EmailProps {
   "refund-failed": RefundFailedProps;
   "card-expiring": CardExpiringProps;
   "renewal-ahead": RenewalAheadProps;
+  "plan-changed": PlanChangedProps;
   "cancellation-undone": CancellationUndoneProps;
 }
 

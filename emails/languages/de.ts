@@ -62,6 +62,12 @@ export const de: Language = {
       resumedOn: "Fortgesetzt am",
       nextPayment: "Nächste Zahlung",
       renewsOn: "Verlängert sich am",
+      planBefore: "Bisheriger Tarif",
+      priceBefore: "Bisheriger Preis",
+      planAfter: "Neuer Tarif",
+      priceAfter: "Neuer Preis",
+      changedOn: "Geändert am",
+      charged: "Dafür berechnet",
       refundedOn: "Erstattet am",
       payment: "Ursprüngliche Zahlung",
     },
@@ -479,6 +485,26 @@ export const de: Language = {
     },
     note: (date) =>
       `Möchten Sie nicht verlängern? Dann kündigen Sie einfach vor dem ${date} auf Ihrer Abrechnungsseite, und es wird nichts mehr abgebucht.`,
+  },
+
+  planChanged: {
+    status: "Abonnement geändert",
+    subject: {
+      plan: (after) => `Ihr Tarif ist jetzt ${after}`,
+      same: (product) => `Ihr Abonnement „${product}“ hat sich geändert`,
+    },
+    title: { plan: "Ihr Tarif hat sich geändert", same: "Ihr Abonnement hat sich geändert" },
+    preview: (date) => `Die Änderung gilt seit dem ${date}.`,
+    body: {
+      plan: (before, after, date) => `Seit dem ${date} haben Sie den Tarif ${after} statt ${before}.`,
+      same: (product, date) => `Ihr Abonnement „${product}“ hat sich am ${date} geändert.`,
+    },
+    price: (after, before) => `Es kostet jetzt ${after}${before === undefined ? "" : ` statt ${before}`}.`,
+    charged: (amount) => `Für die Änderung haben wir ${amount} abgebucht.`,
+    nothingCharged: "Für die Änderung wurde nichts abgebucht.",
+    noLongerEnds: (date) =>
+      `Damit ist auch Ihre Kündigung zurückgenommen: Das Abonnement endet nicht mehr am ${date}.`,
+    note: "Haben Sie das nicht veranlasst? Dann melden Sie sich bitte bei uns.",
   },
 
   cancellationUndone: {

@@ -126,6 +126,12 @@ export const en = {
       resumedOn: "Resumed on",
       nextPayment: "Next payment",
       renewsOn: "Renews on",
+      planBefore: "Previous plan",
+      priceBefore: "Previous price",
+      planAfter: "New plan",
+      priceAfter: "New price",
+      changedOn: "Changed on",
+      charged: "Charged for it",
       refundedOn: "Refunded on",
       payment: "Original payment",
     },
@@ -574,6 +580,28 @@ export const en = {
     },
     note: (date: string) =>
       `If you’d rather not renew, you can cancel on your billing page any time before ${date}. You won’t be charged again.`,
+  },
+
+  planChanged: {
+    status: "Subscription changed",
+    subject: {
+      plan: (after: string) => `Your plan is now ${after}`,
+      same: (product: string) => `Your ${product} subscription has changed`,
+    },
+    title: { plan: "Your plan has changed", same: "Your subscription has changed" },
+    preview: (date: string) => `The change took effect on ${date}.`,
+    body: {
+      plan: (before: string, after: string, date: string) =>
+        `Since ${date}, your plan is ${after} instead of ${before}.`,
+      same: (product: string, date: string) => `Your ${product} subscription changed on ${date}.`,
+    },
+    price: (after: string, before: string | undefined) =>
+      `It now costs ${after}${before === undefined ? "" : ` instead of ${before}`}.`,
+    charged: (amount: string) => `For the change we charged ${amount}.`,
+    nothingCharged: "Nothing was charged for the change.",
+    noLongerEnds: (date: string) =>
+      `Your cancellation has been undone with it: the subscription no longer ends on ${date}.`,
+    note: "Didn’t ask for this? Please get in touch with us.",
   },
 
   cancellationUndone: {

@@ -158,6 +158,31 @@ export const variants: Variants = {
     "no-payment-method": { paymentMethod: null },
     bare: { price: null },
   },
+  "plan-changed": {
+    quantity: {
+      before: [{ name: "Studio", quantity: 3 }],
+      after: [{ name: "Studio", quantity: 5 }],
+      priceBefore: { amount: 14_700, currency: "eur", interval: "month", intervalCount: 1 },
+      priceAfter: { amount: 24_500, currency: "eur", interval: "month", intervalCount: 1 },
+      charged: null,
+    },
+    price: {
+      after: [{ name: "Studio", quantity: 1 }],
+      priceAfter: { amount: 5900, currency: "eur", interval: "month", intervalCount: 1 },
+      charged: { amount: 0, currency: "eur" },
+    },
+    several: {
+      before: [
+        { name: "Studio", quantity: 1 },
+        { name: "Archive", quantity: 1 },
+      ],
+      after: [{ name: "Studio", quantity: 2 }, { name: "Archive", quantity: 1 }, { name: null }],
+      priceBefore: null,
+      priceAfter: null,
+      charged: null,
+    },
+    undone: { noLongerEndsAt: "2026-12-23T09:00:00Z" },
+  },
   "cancellation-undone": {
     bare: { nextPaymentAt: null, price: null, paymentMethod: null },
   },

@@ -70,6 +70,11 @@ const betweenParties = { billedTo: absent(party), soldBy: absent(party) };
 const toCustomer = { customerName: absent(name) };
 const aboutProduct = { ...toCustomer, productName: absent(name) };
 
+const planLines = z
+  .array(z.strictObject({ name: absent(name), quantity: absent(z.number().min(0, "a negative quantity")) }))
+  .min(1, "a plan of nothing")
+  .max(most.parts, "too many items");
+
 const paymentFailed = z.strictObject({
   ...toCustomer,
   currency,
@@ -251,6 +256,17 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     price: absent(price),
     collectionMethod: absent(z.enum(["charge_automatically", "send_invoice"])),
     paymentMethod: absent(paymentMethod),
+  }),
+  "plan-changed": z.strictObject({
+    ...toCustomer,
+    changedAt: timestamp,
+    before: planLines,
+    after: planLines,
+    priceBefore: absent(price),
+    priceAfter: absent(price),
+    charged: absent(z.strictObject({ amount, currency })),
+    nextPaymentAt: absent(timestamp),
+    noLongerEndsAt: absent(timestamp),
   }),
   "cancellation-undone": z.strictObject({
     ...aboutProduct,

@@ -9,6 +9,7 @@ import PaymentFailedUrgent, { subject as paymentFailedUrgent } from "../payment-
 import PaymentReceipt, { subject as paymentReceipt } from "../payment-receipt.tsx";
 import PaymentRecovered, { subject as paymentRecovered } from "../payment-recovered.tsx";
 import RefundFailed, { subject as refundFailed } from "../refund-failed.tsx";
+import PlanChanged, { subject as planChanged } from "../plan-changed.tsx";
 import RefundIssued, { subject as refundIssued } from "../refund-issued.tsx";
 import RenewalAhead, { subject as renewalAhead } from "../renewal-ahead.tsx";
 import SubscriptionCanceled, { subject as subscriptionCanceled } from "../subscription-canceled.tsx";
@@ -41,5 +42,6 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "refund-failed": { Body: RefundFailed, subject: refundFailed },
   "card-expiring": { Body: CardExpiring, subject: cardExpiring },
   "renewal-ahead": { Body: RenewalAhead, subject: renewalAhead },
+  "plan-changed": { Body: PlanChanged, subject: planChanged },
   "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
 };

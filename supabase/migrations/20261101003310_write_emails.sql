@@ -251,17 +251,19 @@ as $$
 begin
   case p_effect.payload ->> 'template'
     when 'renewal-ahead' then props := billing_private.renewal_props(p_effect.payload);
+    when 'plan-changed' then
+      select p.props, p.obstacle into props, obstacle from billing_private.plan_change_props(p_effect) as p;
     when 'cancellation-undone' then props := billing_private.undone_cancellation_props(p_effect.payload);
     else props := p_effect.payload -> 'props';
   end case;
   if props is null then
-    obstacle := 'out_of_date';
+    obstacle := coalesce(obstacle, 'out_of_date');
   end if;
 end;
 $$;
 
 comment on function billing_private.decide_email is
-  'What an email says as things are now, where that is decided only when it is written; or what speaks against it: out_of_date, it is not so any more.';
+  'What an email says as things are now, where that is decided only when it is written; or what speaks against it, such as out_of_date: it is not so any more.';
 
 create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
 returns jsonb

@@ -3,7 +3,8 @@
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
 create function billing_private.owe_email_to(
-  p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz
+  p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz,
+  p_wait interval default '0'
 )
 returns void
 language plpgsql
@@ -18,13 +19,14 @@ begin
     jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
       || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
     -- The clock it is told by may be a test clock, and ahead of ours: what is owed is owed now.
-    least(p_now, clock_timestamp())
+    least(p_now, clock_timestamp()),
+    least(p_now, clock_timestamp()) + p_wait
   );
 end;
 $$;
 
 comment on function billing_private.owe_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and from when on it says nothing true any more (not_after). Props that are null are filled in when it is written.';
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and from when on it says nothing true any more (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
 create function billing_private.owe_email(
   p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb

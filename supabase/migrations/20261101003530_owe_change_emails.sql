@@ -1,6 +1,6 @@
 -- Who gets what about changes of a running subscription. These mails are off by default (see settings.emails_on), and
 -- what they say is decided when they are written: a change that was taken back meanwhile is told to nobody.
--- Reads: the event, subscriptions. Writes: outbox. Called by: projection, write_emails.
+-- Reads: the event, subscriptions, prices. Writes: outbox. Called by: projection, write_emails.
 
 create function billing_private.shown_subscription(p_subscription text)
 returns jsonb
@@ -89,33 +89,77 @@ $$;
 
 comment on function billing_private.goes_on is 'Whether a subscription runs, is paid for, and is set to end on no day.';
 
-create function billing_private.owe_undone_cancellation(p_event billing.webhook_events)
+create function billing_private.undone_cancellation(
+  p_event billing.webhook_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  before constant billing.subscriptions := billing_private.subscription_before(p_event, p_known);
+begin
+  if p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at']
+    and billing_private.goes_on(p_known)
+    and billing_private.was_canceled(before)
+  then
+    was_to_end_at := billing_private.scheduled_end(before);
+    fact := format('undone:%s:%s', p_known.id, extract(epoch from coalesce(before.canceled_at, was_to_end_at))::bigint);
+  end if;
+end;
+$$;
+
+comment on function billing_private.undone_cancellation is
+  'The cancellation for a later day that an update took back, by Stripe''s canceled_at, which tells cancellations apart, and the day it was for; nulls where it took none back. The end of a fixed term that is lifted was no cancellation.';
+
+create function billing_private.owe_change_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
+  o constant jsonb := p_event.payload #> '{data,object}';
   known billing.subscriptions;
-  before billing.subscriptions;
+  before jsonb;
+  undone record;
 begin
-  if not coalesce(p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at'], false) then
+  if p_event.payload #> '{data,previous_attributes}' is null
+    or (billing_private.is_email_off('plan-changed') and billing_private.is_email_off('cancellation-undone'))
+  then
     return;
   end if;
   select * into known from billing.subscriptions as s where s.id = p_event.object_id;
-  before := billing_private.subscription_before(p_event, known);
-  if not billing_private.goes_on(known) or not billing_private.was_canceled(before) or billing_private.scheduled_end(before) is null then
-    return;
+  undone := billing_private.undone_cancellation(p_event, known);
+  before := case when not billing_private.is_email_off('plan-changed') then billing_private.plan_before(p_event) end;
+  if before is not null
+    -- One event, one mail: who cancels in the same moment is told of that.
+    and not (
+      p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at']
+      and billing_private.is_canceled_for_later(known)
+    )
+  then
+    perform billing_private.owe_email_to(
+      p_event.customer_id, p_event.created, 'plan-changed',
+      format('plan-changed:%s:%s', p_event.object_id, p_event.id),
+      jsonb_build_object(
+        'subscription', p_event.object_id, 'before', before, 'after', billing_private.plan_as_told(o, p_event.created),
+        'was_to_end_at', undone.was_to_end_at
+      ),
+      '{}', p_event.received_at,
+      -- By then the invoice for it has come, and who tries plans out has settled on one.
+      interval '2 minutes'
+    );
+  elsif undone.was_to_end_at is not null then
+    perform billing_private.owe_email(
+      p_event, 'cancellation-undone', undone.fact,
+      jsonb_build_object('subscription', known.id, 'was_to_end_at', undone.was_to_end_at), '{}'
+    );
   end if;
-  perform billing_private.owe_email(
-    p_event, 'cancellation-undone',
-    format('undone:%s:%s', known.id, extract(epoch from coalesce(before.canceled_at, billing_private.scheduled_end(before)))::bigint),
-    jsonb_build_object('subscription', known.id, 'was_to_end_at', billing_private.scheduled_end(before)), '{}'
-  );
 end;
 $$;
 
-comment on function billing_private.owe_undone_cancellation is
-  'Handler: customer.subscription.updated, where a cancellation for a later day was taken back. Once for each cancellation, which Stripe''s canceled_at tells apart. The end of a fixed term that is lifted was no cancellation.';
+comment on function billing_private.owe_change_email is
+  'Handler: customer.subscription.updated, where the plan was changed, or a cancellation for a later day was taken back; one mail for both in one event. Which changes a mail tells is decided when it is written, see plan_changes.';
 
 create function billing_private.undone_cancellation_props(p_payload jsonb)
 returns jsonb
@@ -139,4 +183,4 @@ comment on function billing_private.undone_cancellation_props is
   'What the email about a cancellation that was undone says; null where the subscription was canceled again, or has ended.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.updated', 'billing_private.owe_undone_cancellation', 41, 'email: cancellation undone');
+  ('customer.subscription.updated', 'billing_private.owe_change_email', 41, 'email: plan changed, cancellation undone');

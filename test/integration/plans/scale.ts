@@ -36,7 +36,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
 
     insert into billing.products (id, name) select 'prod_' || n, 'Plan ' || n from generate_series(1, 2000) as n;
     insert into billing.prices (id, product) select 'price_' || n, 'prod_' || n % 2000 from generate_series(1, 20000) as n;
-    update billing.prices set recurring = '{"interval": "year", "interval_count": 1}' where id like 'price_%00';
+    update billing.prices set recurring = '{"interval": "year", "interval_count": 1}' where id like 'price_%000';
 
     insert into billing.subscriptions (id, customer, status, cancel_at_period_end, livemode, created)
     select 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'active', false, false, to_timestamp(1700000000 + n)

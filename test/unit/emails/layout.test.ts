@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { emailNames } from "../../../emails/index.ts";
 import { findChromium, launchChromium, photograph } from "../../../emails/preview/photograph.ts";
-import { render } from "./rendered.ts";
+import { planNamed, render } from "./rendered.ts";
 
 const chromium = await findChromium();
 
@@ -16,7 +16,7 @@ describe.skipIf(chromium === undefined)("on a phone of 320 pixels, in Chromium,"
   const long = "Donaudampfschifffahrtsgesellschaft".repeat(5);
 
   test.each(emailNames)("%s fits, even where no name has a space", { timeout: 60_000 }, async (template) => {
-    const changes = template.startsWith("payment-failed") ? {} : { productName: long };
+    const changes = planNamed(template, long);
     const brand = {
       appName: long,
       supportEmail: `${"billing".repeat(20)}@northlight.example`,
@@ -43,7 +43,7 @@ describe.skipIf(chromium === undefined)("on a phone of 320 pixels, in Chromium,"
     for (const template of emailNames) {
       const named = template.startsWith("payment-failed")
         ? [{ invoices }, { invoices: invoices.slice(1) }]
-        : [template === "payment-receipt" ? { productName: plan, lines } : { productName: plan }];
+        : [template === "payment-receipt" ? { productName: plan, lines } : planNamed(template, plan)];
       for (const changes of named) {
         await page.setContent(render(template, changes, "de").html);
         for (const width of [320, 390]) {

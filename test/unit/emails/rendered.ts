@@ -30,6 +30,13 @@ export function previewOf(template: EmailName): { brand: Brand; props: Record<st
   return found;
 }
 
+/** The props by which a template names a plan; none where its invoices do. */
+export function planNamed(template: EmailName, name: string): object {
+  if (template.startsWith("payment-failed")) return {};
+  if (template !== "plan-changed") return { productName: name };
+  return { before: [{ name, quantity: 1 }], after: [{ name, quantity: 2 }] };
+}
+
 /** A template's preview with some props replaced. */
 export function render(
   template: EmailName,
