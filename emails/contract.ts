@@ -324,6 +324,15 @@ export interface CancellationUndoneProps extends AboutProduct {
   paymentMethod?: PaymentMethod | null;
 }
 
+export interface PaymentMethodRemovedProps extends AboutProduct {
+  /** Of the subscription that is charged next. */
+  nextPaymentAt: Timestamp;
+  /** Null where no single amount can be named. */
+  price?: Price | null;
+  /** What was removed; null where it is not known what it was. */
+  removed?: PaymentMethod | null;
+}
+
 /** Every email by its name. */
 export interface EmailProps {
   "trial-ending": TrialEndingProps;
@@ -343,6 +352,7 @@ export interface EmailProps {
   "renewal-ahead": RenewalAheadProps;
   "plan-changed": PlanChangedProps;
   "cancellation-undone": CancellationUndoneProps;
+  "payment-method-removed": PaymentMethodRemovedProps;
 }
 
 export type EmailName = keyof EmailProps;

@@ -18,7 +18,8 @@ const BESIDE = 26;
 function needsTheWidth(label: string, value: Fact[1]): boolean {
   if (isLines(value)) return value.some((line) => needsTheWidth(label, line));
   if (typeof value !== "string") return false;
-  const unbroken = value.length <= SHORT ? value.length : longestWord(value);
+  // What is longer takes the room of the label first, and breaks only then.
+  const unbroken = value.length <= SHORT ? value.length : Math.max(SHORT, longestWord(value));
   return longestWord(value) > space.longWord || longestWord(label) + unbroken > BESIDE;
 }
 

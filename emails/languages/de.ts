@@ -499,12 +499,24 @@ export const de: Language = {
       plan: (before, after, date) => `Seit dem ${date} haben Sie den Tarif ${after} statt ${before}.`,
       same: (product, date) => `Ihr Abonnement „${product}“ hat sich am ${date} geändert.`,
     },
-    price: (after, before) => `Es kostet jetzt ${after}${before === undefined ? "" : ` statt ${before}`}.`,
+    price: (after, before) =>
+      `Das Abonnement kostet jetzt ${after}${before === undefined ? "" : ` statt ${before}`}.`,
     charged: (amount) => `Für die Änderung haben wir ${amount} abgebucht.`,
     nothingCharged: "Für die Änderung wurde nichts abgebucht.",
     noLongerEnds: (date) =>
       `Damit ist auch Ihre Kündigung zurückgenommen: Das Abonnement endet nicht mehr am ${date}.`,
     note: "Haben Sie das nicht veranlasst? Dann melden Sie sich bitte bei uns.",
+  },
+
+  paymentMethodRemoved: {
+    status: "Zahlungsmethode fehlt",
+    subject: (product) => `Bitte hinterlegen Sie eine Zahlungsmethode für ${product}`,
+    title: "Es fehlt eine Zahlungsmethode",
+    preview: (date) => `Die nächste Zahlung steht am ${date} an.`,
+    body: ({ product, date, method }) =>
+      `${method} wurde entfernt, und eine andere Zahlungsmethode ist für Ihr Abonnement „${product}“ nicht hinterlegt. Die nächste Zahlung steht am ${date} an. Bitte hinterlegen Sie vorher eine Zahlungsmethode, damit nichts unterbrochen wird.`,
+    note: (date) =>
+      `Möchten Sie nicht weitermachen? Dann kündigen Sie einfach vor dem ${date} auf Ihrer Abrechnungsseite.`,
   },
 
   cancellationUndone: {

@@ -604,6 +604,17 @@ export const en = {
     note: "Didn’t ask for this? Please get in touch with us.",
   },
 
+  paymentMethodRemoved: {
+    status: "Payment method needed",
+    subject: (product: string) => `Please add a payment method for ${product}`,
+    title: "A payment method is missing",
+    preview: (date: string) => `The next payment is due on ${date}.`,
+    body: ({ product, date, method }: { product: string; date: string; method: string }) =>
+      `Your ${method} has been removed, and there is no other way to pay for your ${product} subscription. The next payment is due on ${date}. Please add a payment method before then, so that nothing is interrupted.`,
+    note: (date: string) =>
+      `If you’d rather not continue, you can cancel on your billing page any time before ${date}.`,
+  },
+
   cancellationUndone: {
     status: "Subscription continues",
     subject: (product: string) => `Your ${product} subscription continues`,

@@ -183,6 +183,10 @@ export const variants: Variants = {
     },
     undone: { noLongerEndsAt: "2026-12-23T09:00:00Z" },
   },
+  "payment-method-removed": {
+    debit: { removed: { type: "sepa_debit", last4: "3000" } },
+    bare: { price: null, removed: null },
+  },
   "cancellation-undone": {
     bare: { nextPaymentAt: null, price: null, paymentMethod: null },
   },

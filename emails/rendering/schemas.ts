@@ -268,6 +268,12 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     nextPaymentAt: absent(timestamp),
     noLongerEndsAt: absent(timestamp),
   }),
+  "payment-method-removed": z.strictObject({
+    ...aboutProduct,
+    nextPaymentAt: timestamp,
+    price: absent(price),
+    removed: absent(paymentMethod),
+  }),
   "cancellation-undone": z.strictObject({
     ...aboutProduct,
     wasToEndAt: timestamp,

@@ -6,10 +6,11 @@ import PaymentActionRequired, { subject as paymentActionRequired } from "../paym
 import PaymentFailedFinal, { subject as paymentFailedFinal } from "../payment-failed-final.tsx";
 import PaymentFailedNotice, { subject as paymentFailedNotice } from "../payment-failed-notice.tsx";
 import PaymentFailedUrgent, { subject as paymentFailedUrgent } from "../payment-failed-urgent.tsx";
+import PaymentMethodRemoved, { subject as paymentMethodRemoved } from "../payment-method-removed.tsx";
 import PaymentReceipt, { subject as paymentReceipt } from "../payment-receipt.tsx";
 import PaymentRecovered, { subject as paymentRecovered } from "../payment-recovered.tsx";
-import RefundFailed, { subject as refundFailed } from "../refund-failed.tsx";
 import PlanChanged, { subject as planChanged } from "../plan-changed.tsx";
+import RefundFailed, { subject as refundFailed } from "../refund-failed.tsx";
 import RefundIssued, { subject as refundIssued } from "../refund-issued.tsx";
 import RenewalAhead, { subject as renewalAhead } from "../renewal-ahead.tsx";
 import SubscriptionCanceled, { subject as subscriptionCanceled } from "../subscription-canceled.tsx";
@@ -44,4 +45,5 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "renewal-ahead": { Body: RenewalAhead, subject: renewalAhead },
   "plan-changed": { Body: PlanChanged, subject: planChanged },
   "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
+  "payment-method-removed": { Body: PaymentMethodRemoved, subject: paymentMethodRemoved },
 };

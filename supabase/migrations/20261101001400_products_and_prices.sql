@@ -69,8 +69,8 @@ $$;
 comment on function billing_private.is_long_term is
   'Whether a price (its recurring) is charged every six months or less often: those are the terms whose renewal is told ahead.';
 
--- Whose renewals are told ahead (see renewal_reminders). Not partial, so that it tells how few they are.
-create index prices_of_long_terms on billing.prices (billing_private.is_long_term(recurring));
+-- Whose renewals are told ahead (see renewal_reminders).
+create index prices_of_long_terms on billing.prices (id) where billing_private.is_long_term(recurring);
 create index prices_by_product on billing.prices (product);
 
 alter table billing.products enable row level security;

@@ -253,6 +253,7 @@ begin
     when 'renewal-ahead' then props := billing_private.renewal_props(p_effect.payload);
     when 'plan-changed' then
       select p.props, p.obstacle into props, obstacle from billing_private.plan_change_props(p_effect) as p;
+    when 'payment-method-removed' then props := billing_private.method_removed_props(p_effect.payload, p_now);
     when 'cancellation-undone' then props := billing_private.undone_cancellation_props(p_effect.payload);
     else props := p_effect.payload -> 'props';
   end case;

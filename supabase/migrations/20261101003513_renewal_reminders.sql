@@ -37,22 +37,27 @@ begin
     return 0;
   end if;
   for due in
-    select s.id, s.customer, i.current_period_end as renews_at
+    select s.id, s.customer, s.current_period_end as renews_at
     from billing.prices as p
-    join billing.subscription_items as i
-      on i.price = p.id
-      and i.current_period_end > p_now
-      and i.current_period_end <= p_now + (select x.renewal_reminder_days from billing.settings as x) * interval '24 hours'
-    join billing.subscriptions as s on s.id = i.subscription
+    -- Price by price, of which few have long terms: the limit keeps the planner from reading all items at once.
+    cross join lateral (
+      select s.id, s.customer, i.current_period_end
+      from billing.subscription_items as i
+      join billing.subscriptions as s on s.id = i.subscription
+      where i.price = p.id
+        and i.current_period_end > p_now
+        and i.current_period_end <= p_now + (select x.renewal_reminder_days from billing.settings as x) * interval '24 hours'
+        and billing_private.renews_at(s, i.current_period_end)
+        and not exists (
+          select
+          from billing.outbox as o
+          where o.dedupe_key = format('renewal:%s:%s', s.id, extract(epoch from i.current_period_end)::bigint)
+        )
+      limit 500
+    ) as s
     where billing_private.is_long_term(p.recurring)
-      and billing_private.renews_at(s, i.current_period_end)
-      and not exists (
-        select
-        from billing.outbox as o
-        where o.dedupe_key = format('renewal:%s:%s', s.id, extract(epoch from i.current_period_end)::bigint)
-      )
-    group by s.id, i.current_period_end
-    order by i.current_period_end, s.id
+    group by s.id, s.customer, s.current_period_end
+    order by s.current_period_end, s.id
     limit 500
   loop
     perform billing_private.owe_email_to(

@@ -57,7 +57,7 @@ describe.each([
     locale: "de",
     subject: "Ihr Tarif ist jetzt Atelier",
     sentences:
-      "Seit dem 11. Oktober 2026 haben Sie den Tarif Atelier statt Studio. Es kostet jetzt 99,00 € pro Monat statt 49,00 € pro Monat. Für die Änderung haben wir 33,33 € abgebucht.",
+      "Seit dem 11. Oktober 2026 haben Sie den Tarif Atelier statt Studio. Das Abonnement kostet jetzt 99,00 € pro Monat statt 49,00 € pro Monat. Für die Änderung haben wir 33,33 € abgebucht.",
     facts: [
       "Bisheriger Tarif: Studio",
       "Neuer Tarif: Atelier",
