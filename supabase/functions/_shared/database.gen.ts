@@ -1510,6 +1510,7 @@ export type Database = {
           logo_url: string | null;
           one_trial_per_product: boolean;
           postal_address: string | null;
+          renewal_reminder_days: number;
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
@@ -1539,6 +1540,7 @@ export type Database = {
           logo_url?: string | null;
           one_trial_per_product?: boolean;
           postal_address?: string | null;
+          renewal_reminder_days?: number;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
@@ -1567,6 +1569,7 @@ export type Database = {
           logo_url?: string | null;
           one_trial_per_product?: boolean;
           postal_address?: string | null;
+          renewal_reminder_days?: number;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;

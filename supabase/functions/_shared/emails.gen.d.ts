@@ -285,12 +285,53 @@ export interface CardExpiringProps extends AboutProduct {
   nextPaymentAt?: Timestamp | null;
 }
 
+export interface RenewalAheadProps extends AboutProduct {
+  renewsAt: Timestamp;
+  /** Null where no single amount can be named. */
+  price?: Price | null;
+  /** send_invoice: an invoice follows, and nothing is charged. Automatic without it. */
+  collectionMethod?: "charge_automatically" | "send_invoice" | null;
+  /** Null where nothing is sent: the customer has none, and is asked for one. */
+  paymentMethod?: PaymentMethod | null;
+}
+
+/** One item of a plan. */
+export interface PlanLine {
+  /** The product's name; the application's is used without it. */
+  name?: string | null;
+  /** Null where it is metered. */
+  quantity?: number | null;
+}
+
+export interface PlanChangedProps extends ToCustomer {
+  changedAt: Timestamp;
+  before: PlanLine[];
+  after: PlanLine[];
+  /** Null where no single amount can be named. */
+  priceBefore?: Price | null;
+  priceAfter?: Price | null;
+  /** What was charged for the change; 0 where its invoice came to nothing. Null: not known, or nothing yet. */
+  charged?: { amount: MinorUnits; currency: string } | null;
+  nextPaymentAt?: Timestamp | null;
+  /** With the change a cancellation for that day was taken back. */
+  noLongerEndsAt?: Timestamp | null;
+}
+
 export interface CancellationUndoneProps extends AboutProduct {
   /** The day it was to end on, as the customer was told. */
   wasToEndAt: Timestamp;
   nextPaymentAt?: Timestamp | null;
   price?: Price | null;
   paymentMethod?: PaymentMethod | null;
+}
+
+export interface PaymentMethodRemovedProps extends AboutProduct {
+  /** Of the subscription that is charged next. */
+  nextPaymentAt: Timestamp;
+  /** Null where no single amount can be named. */
+  price?: Price | null;
+  /** What was removed; null where it is not known what it was. */
+  removed?: PaymentMethod | null;
 }
 
 /** Every email by its name. */
@@ -309,7 +350,10 @@ export interface EmailProps {
   "refund-issued": RefundIssuedProps;
   "refund-failed": RefundFailedProps;
   "card-expiring": CardExpiringProps;
+  "renewal-ahead": RenewalAheadProps;
+  "plan-changed": PlanChangedProps;
   "cancellation-undone": CancellationUndoneProps;
+  "payment-method-removed": PaymentMethodRemovedProps;
 }
 
 export type EmailName = keyof EmailProps;
