@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import type { SimulatedCustomer } from "../support/dunning-simulation/customer.ts";
 import type { Evidence } from "../support/dunning-simulation/evidence.ts";
 import type { Law } from "../support/dunning-simulation/laws.ts";
+import { endsAgree } from "../support/dunning-simulation/ledgers.ts";
 import {
   holdsAreSo,
   newCardsAreCharged,
@@ -20,9 +21,12 @@ function evidenceOf(
   parts: {
     customer?: Partial<SimulatedCustomer>;
     found?: Record<string, unknown>;
-    end?: Record<string, unknown>;
+    /** Null: Stripe ended nothing. */
+    end?: Record<string, unknown> | null;
     invoice?: Record<string, unknown>;
     subscription?: Record<string, unknown>;
+    /** The status that Stripe's events tell of on the tenth. */
+    told?: string;
   } = {},
 ): Evidence {
   const customer = {
@@ -49,8 +53,21 @@ function evidenceOf(
     simulation: {
       settings: { isFoul: false },
       customers: [customer],
-      ends: [end],
-      world: { now: day(28) },
+      ends: parts.end === null ? [] : [end],
+      world: {
+        now: day(28),
+        local: {
+          events: {
+            all: () => [
+              {
+                type: "customer.subscription.updated",
+                created: seconds(10),
+                data: { object: { id: "sub_Example", status: parts.told ?? "past_due" } },
+              },
+            ],
+          },
+        },
+      },
     },
     cases: [
       {
@@ -123,6 +140,12 @@ const BREACHES: [what: string, law: Law, breach: Evidence, kept: Evidence][] = [
       invoice: { status: "paid", status_transitions: { paid_at: seconds(20) } },
     }),
     evidenceOf({ end: { kind: "pause" }, subscription: { status: "paused" } }),
+  ],
+  [
+    "a pause that never was, where Stripe had not paused it before",
+    endsAgree,
+    evidenceOf({ end: null, found: { end_action: "pause", closed_at: day(12) } }),
+    evidenceOf({ end: null, found: { end_action: "pause", closed_at: day(12) }, told: "paused" }),
   ],
   [
     "a credit note counted as money",
