@@ -207,6 +207,7 @@ begin
     'closed', billing_private.settle_dunning_cases(p_customer, p_now)
   );
   perform billing_private.charge_new_cards(p_customer, p_now);
+  perform billing_private.plan_resumptions(p_customer, p_now);
   select array_agg(f order by f.case_id)
   into facts
   from billing_private.dunning_facts(array[p_customer], p_now) as f
@@ -243,6 +244,6 @@ end;
 $$;
 
 comment on function billing.take_dunning_steps is
-  'Takes whatever step is due of a customer''s cases at p_now. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+  'Takes whatever step is due of a customer''s cases at p_now, and plans what resumptions are owed. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;

@@ -205,18 +205,18 @@ $$;
 comment on function billing_private.plan_resumption is
   'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event.';
 
-create function billing_private.plan_resumptions(p_customers text[], p_now timestamptz)
+create function billing_private.plan_resumptions(p_customer text, p_now timestamptz)
 returns void
 language sql
 set search_path = ''
 as $$
   select billing_private.plan_resumption(s.id, p_now)
   from billing.subscriptions as s
-  where s.customer = any (p_customers) and (s.status = 'paused' or s.pause_collection is not null)
+  where s.customer = p_customer and (s.status = 'paused' or s.pause_collection is not null)
   order by s.id;
 $$;
 
-comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to some customers.';
+comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to a customer.';
 
 create function billing_private.tell_resumption(p_case billing.dunning_cases, p_now timestamptz)
 returns void

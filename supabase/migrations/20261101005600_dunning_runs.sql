@@ -1,6 +1,6 @@
 -- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
--- Reads: dunning facts. Writes: outbox, dunning_runs, dunning_resumptions. Called by: the dunning function, cron.
+-- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: the dunning function, cron.
 
 create table billing.dunning_runs (
   id bigint generated always as identity primary key,
@@ -124,7 +124,6 @@ declare
   );
   looks integer;
 begin
-  perform billing_private.plan_resumptions(page, p_now);
   perform billing_private.read_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
   -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
@@ -154,6 +153,13 @@ begin
       and v.overdue_since <= p_now
       and not billing_private.is_old_debt(v.invoice, v.overdue_since)
       and (select k.case_id from billing.dunning_case_invoices as k where k.invoice = v.invoice) is null
+    union
+    -- What was paused and is paid goes on.
+    select s.customer
+    from billing.subscriptions as s
+    where (s.status = 'paused' or s.pause_collection is not null)
+      and s.customer = any (page)
+      and billing_private.owed_resumption(s.id, p_now) is not null
   )
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select
@@ -170,7 +176,7 @@ end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time, and what was paused for non-payment and is paid its resumption. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint

@@ -393,6 +393,7 @@ export const hotStatements: Statement[] = [
       "checkout_sessions_of_guests",
       "checkout_sessions_by_payment",
       "dunning_holds_by_customer",
+      "dunning_resumptions_by_customer",
       "emails_by_customer",
       "customer_accounts_by_customer",
     ],
