@@ -159,11 +159,12 @@ declare
   end;
 begin
   return case
-    when p_dispute.amount_reinstated > 0 then greatest(withdrawn - p_dispute.amount_reinstated, 0)
+    -- Withdrawn and reinstated more than once: never more than is disputed.
+    when p_dispute.amount_reinstated > 0 then least(greatest(withdrawn - p_dispute.amount_reinstated, 0), p_dispute.amount)
     when p_dispute.funds_reinstated_at >= coalesce(p_dispute.funds_withdrawn_at, p_dispute.funds_reinstated_at) then 0
     -- Won, it comes back; the event that says so follows.
     when p_dispute.status = 'won' then 0
-    else withdrawn
+    else least(withdrawn, p_dispute.amount)
   end;
 end;
 $$;

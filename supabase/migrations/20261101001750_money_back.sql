@@ -43,27 +43,41 @@ set search_path = ''
 as $$
 declare
   returned bigint;
+  abroad record;
+  left_of_it bigint;
 begin
   select
     coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status not in ('failed', 'canceled')), 0),
     -- The charge's sum still has these, if they failed after it was told.
     coalesce(sum(s.amount) filter (where s.kind = 'refund' and s.status in ('failed', 'canceled') and s.as_of >= p_charge.as_of), 0),
-    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status = 'disputed'), 0),
-    coalesce(sum(d.amount) filter (where s.kind = 'dispute' and s.status = 'lost'), 0)
+    coalesce(sum(s.amount) filter (where s.kind = 'dispute' and s.status = 'disputed' and s.currency = p_payment.currency), 0),
+    coalesce(sum(s.amount) filter (where s.kind = 'dispute' and s.status = 'lost' and s.currency = p_payment.currency), 0)
   into amount_refunded, returned, amount_disputed, amount_lost
   from billing_private.payment_sources as s
-  -- A dispute in the bank's own currency is over all of it.
-  cross join lateral (
-    select case when s.currency = p_payment.currency or s.amount = 0 then s.amount else p_payment.amount_received end
-  ) as d (amount)
   where s.payment_id = p_payment.id and s.kind in ('refund', 'dispute');
   -- All refunds told of: their sum, and the charge knows no more. Some not: the charge knows more.
   amount_refunded := greatest(amount_refunded, p_charge.amount_refunded - returned);
+
+  -- Disputes in the bank's own currency: what that comes to nobody tells, so all that is left of the payment is away, once,
+  -- however many there are. See billing.revenue, which gives it to the same one.
+  select s.status
+  into abroad
+  from billing_private.payment_sources as s
+  where s.payment_id = p_payment.id and s.kind = 'dispute' and s.amount > 0 and s.currency <> p_payment.currency
+  order by s.status = 'lost' desc, s.created, s.object_id collate "C"
+  limit 1;
+  p_payment.amount_refunded := amount_refunded;
+  left_of_it := greatest(p_payment.amount_received - billing_private.amount_returned(p_payment) - amount_disputed - amount_lost, 0);
+  if abroad.status = 'lost' then
+    amount_lost := amount_lost + left_of_it;
+  elsif abroad.status is not null then
+    amount_disputed := amount_disputed + left_of_it;
+  end if;
 end;
 $$;
 
 comment on function billing_private.contested_amounts is
-  'What refunds and disputes took of a payment, or hold back (minor units): of refunds, those told of, or the charge''s sum less those that failed since, whichever is more.';
+  'What refunds and disputes took of a payment, or hold back (minor units): of refunds, those told of, or the charge''s sum less those that failed since, whichever is more; of disputes in another currency, all that is left, once.';
 
 create function billing_private.amount_returned(p_payment billing.payments)
 returns bigint

@@ -35,13 +35,29 @@ with movements as (
 
   union all
 
+  -- Of disputes in the bank's own currency the first has all that is left of the payment, see contested_amounts.
   select
-    d.created, p.currency, 0, 0, 0, 0,
-    case when d.currency = p.currency then d.amount_disputed when d.amount_disputed > 0 then p.amount_received else 0 end,
-    case when d.currency = p.currency then d.amount_lost when d.amount_lost > 0 then p.amount_received else 0 end
-  from billing.disputes as d
-  join billing.payments as p on p.id = d.payment_id
-  where d.amount_disputed > 0 or d.amount_lost > 0
+    d.created, d.currency, 0, 0, 0, 0,
+    case when d.is_abroad and d.amount_lost = 0 then d.taken_abroad when not d.is_abroad then d.amount_disputed else 0 end,
+    case when d.is_abroad and d.amount_lost > 0 then d.taken_abroad when not d.is_abroad then d.amount_lost else 0 end
+  from (
+    select
+      x.created, p.currency, x.amount_disputed, x.amount_lost, x.currency <> p.currency as is_abroad,
+      case
+        when row_number() over (
+          partition by p.id, x.currency <> p.currency order by x.amount_lost > 0 desc, x.created, x.id collate "C"
+        ) = 1
+          then greatest(
+            p.amount_received - p.amount_refunded
+            - coalesce(sum(x.amount_disputed + x.amount_lost) filter (where x.currency = p.currency) over (partition by p.id), 0),
+            0
+          )
+        else 0
+      end as taken_abroad
+    from billing.disputes as x
+    join billing.payments as p on p.id = x.payment_id
+    where x.amount_disputed > 0 or x.amount_lost > 0
+  ) as d
 )
 select
   (m.moved_at at time zone 'UTC')::date as day,

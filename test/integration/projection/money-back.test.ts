@@ -312,6 +312,73 @@ describe("a dispute", () => {
     });
   });
 
+  /** What the revenue view has of a name's payment, which came in in a currency of its own. */
+  const DISPUTED_CURRENCY = "nok";
+  async function revenueOf(): Promise<Record<string, unknown> | undefined> {
+    const [row] = await database.sql`
+      select sum(gross)::integer as received, sum(refunded)::integer as refunded, sum(disputed)::integer as disputed,
+        sum(lost)::integer as lost
+      from billing.revenue where currency = ${DISPUTED_CURRENCY}`;
+    return row;
+  }
+  const part = (name: string, status: string, values: object = {}) =>
+    told(
+      "charge.dispute.updated",
+      NOW + 3600,
+      contest({ id: `du_Example${name}`, amount: 500, currency: "usd", status, ...values }),
+    );
+  const inNok = told("charge.succeeded", NOW, { ...paid, currency: DISPUTED_CURRENCY });
+  const refundInNok = told("refund.created", NOW + 60, {
+    ...given("Half", 400),
+    currency: DISPUTED_CURRENCY,
+  });
+
+  it.each<[string, StripeEvent[], object]>([
+    ["both lost", [part("One", "lost"), part("Two", "lost")], { lost: 900 }],
+    ["both open", [part("One", "needs_response"), part("Two", "under_review")], { disputed: 900 }],
+    ["one lost and one open", [part("One", "needs_response"), part("Two", "lost")], { lost: 900 }],
+    ["one lost and one won", [part("One", "won"), part("Two", "lost")], { lost: 900 }],
+    [
+      "both lost, a part refunded before",
+      [refundInNok, part("One", "lost"), part("Two", "lost")],
+      { refunded: 400, lost: 500 },
+    ],
+    [
+      "one beside one in the payment's own currency",
+      [part("One", "lost", { currency: DISPUTED_CURRENCY }), part("Two", "needs_response")],
+      { lost: 500, disputed: 400 },
+    ],
+  ])("two in the bank's own currency take the payment once: %s", async (_what, events, expected) => {
+    const before = { received: 0, refunded: 0, disputed: 0, lost: 0, ...(await revenueOf()) };
+    const names = await deliverInEveryOrder(database, [inNok, ...events]);
+    const amounts = { received: 900, refunded: 0, disputed: 0, lost: 0, ...expected };
+    for (const name of names) expect(await money(name)).toMatchObject(amounts);
+    const after = await revenueOf();
+    for (const [column, amount] of Object.entries(amounts))
+      expect([column, after?.[column]]).toEqual([
+        column,
+        Number(before[column as keyof typeof before]) + amount * names.length,
+      ]);
+  });
+
+  it("of which more was withdrawn than is disputed, as of its fees, has taken what is disputed", async () => {
+    await expectInEveryOrder([succeeded, step("closed", 60, "lost", [-900, -15])], {
+      ...whole,
+      lost: 900,
+      outcome: "lost",
+    });
+    const abroad = contest({
+      status: "lost",
+      amount: 500,
+      balance_transactions: moved(-560, -15).map((one) => ({ ...one, currency: "usd" })),
+    });
+    await expectInEveryOrder([succeeded, told("charge.dispute.closed", NOW + 60, abroad)], {
+      ...whole,
+      lost: 500,
+      outcome: "lost",
+    });
+  });
+
   it("of a charge without a PaymentIntent is that charge's, and finds the PaymentIntent of an expanded one", async () => {
     const alone = { ...paid, payment_intent: null };
     const about = contest({ payment_intent: null });
