@@ -313,6 +313,22 @@ describe("nothing is charged", () => {
     expect(charges()).toHaveLength(0);
   });
 
+  it("while a person holds it, though that comes between the plan and the call; released, it is", async () => {
+    await overdue(true);
+    await ofCustomer(await newCard());
+    await world.arrive();
+    const held = (await caseOf(world, somebody.subscription))?.id;
+    await asService(world, "billing.hold_dunning($1, 'talks to us', null, $2)", held, world.now);
+    await settle();
+    await days(world, 1);
+    expect(charges()).toHaveLength(0);
+    expect(await chargesKept()).toEqual(["not_wanted"]);
+    await asService(world, "billing.release_dunning($1, null, $2)", held, world.now);
+    await settle();
+    expect(await chargesKept()).toEqual(["paid"]);
+    expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
+  });
+
   it("of an invoice that is sent, and nothing is written where nothing is overdue", async () => {
     world = await DunningWorld.open();
     somebody = await newSubscriber(world);

@@ -1,4 +1,6 @@
+import type Stripe from "stripe";
 import { afterEach, expect, it } from "vitest";
+import { giveCardInPortal } from "../../../scripts/local/stripe/buyer.ts";
 import { DunningWorld, HOUR } from "../../support/dunning-world.ts";
 
 const open: DunningWorld[] = [];
@@ -42,6 +44,28 @@ it("everything that is read and done for a connected account names it: nobody el
   );
   expect(world.local.ledger.requests.filter(({ status }) => status === 404 || status === 403)).toEqual([]);
 }, 120_000);
+
+it("a card given in the portal is charged for the connected account, and kept there", async () => {
+  const world = await DunningWorld.open(undefined, undefined, { isConnected: true });
+  open.push(world);
+  const who = await world.subscribe();
+  await world.stripe.subscriptions.update(who.subscription, { default_payment_method: who.card });
+  await world.arrive();
+  await world.breakCard(who);
+  await world.renew(who);
+  await giveCardInPortal(world.stripe, who.customer, "pm_card_mastercard");
+  await world.arrive();
+  await world.deliver();
+  expect(await world.database.sql`select outcome from billing.dunning_cases`).toEqual([
+    { outcome: "recovered" },
+  ]);
+  const { invoice_settings: given } = (await world.stripe.customers.retrieve(
+    who.customer,
+  )) as Stripe.Customer;
+  const { default_payment_method: kept } = await world.stripe.subscriptions.retrieve(who.subscription);
+  expect(kept).toBe(given.default_payment_method);
+  expect(world.local.ledger.requests.filter(({ status }) => status === 404 || status === 403)).toEqual([]);
+});
 
 it("an account that the key may not act for is said to be so, and nothing is taken for deleted", async () => {
   const world = await DunningWorld.open(undefined, undefined, { isConnected: true });
