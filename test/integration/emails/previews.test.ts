@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { EmailName } from "../../../emails/contract.ts";
 import { emailNames } from "../../../emails/index.ts";
 import { specimens } from "../../../emails/preview/specimens.ts";
+import { startInbox } from "../../../scripts/local/inbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { deliver } from "../../support/delivering.ts";
 import { loadFixtures } from "../../support/fixtures.ts";
+import type { StripeEvent } from "../../support/stripe/events.ts";
 import { DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "../dunning/told.ts";
 
 let database: TestDatabase;
@@ -200,5 +203,57 @@ describe("what is sent", () => {
     expect(broken.map(({ name }) => name)).toEqual([]);
     // A law that no mail was held to says nothing. Nobody's card expires in these stories.
     if (!of.includes("card-expiring")) expect(samples.length).toBeGreaterThan(0);
+  });
+});
+
+describe.each([
+  ["en", ["VAT 19%: €16.53", "Visa ending in 4242", "for Team"]],
+  ["de", ["VAT 19 %: 16,53 €", "Visa mit den Endziffern 4242", "für Team"]],
+])("in the inbox, in %s", (language, [tax, card, plan]) => {
+  const TOLD = [
+    "customer.",
+    "product.",
+    "price.",
+    "customer.subscription.created",
+    "invoice.",
+    "invoice_payment.",
+  ];
+  const PAID = ["payment_intent.succeeded", "charge.succeeded", "charge.refunded", "refund.created"];
+  /** The story's events, with the customer's language and the name of the tax. */
+  const story = () =>
+    loadFixtures()
+      .filter(({ type }) => [...TOLD, ...PAID].some((part) => type.startsWith(part)))
+      .map((event): StripeEvent => {
+        const { object } = event.data;
+        if (object.object === "customer") object.preferred_locales = [language];
+        if (object.object === "invoice") {
+          object.default_tax_rates = [
+            {
+              id: "txr_example19",
+              object: "tax_rate",
+              display_name: "VAT",
+              percentage: 19,
+              inclusive: false,
+            },
+          ];
+        }
+        return event;
+      });
+
+  it("a receipt names tax and card, and a refund the plan and the card", async () => {
+    const inbox = await startInbox({ port: 0, mailbox: false, ratePerSecond: Number.POSITIVE_INFINITY });
+    const database = await createTestDatabase();
+    for (const event of story()) await database.receive(event, new Date((event.created + 2) * 1000));
+    const end = Math.max(...story().map(({ created }) => created));
+    await deliver({ database, resend: { url: inbox.apiUrl } }, new Date((end + 3600) * 1000));
+    const text = (template: EmailName) =>
+      inbox.emails().find(({ tags }) => tags?.some(({ value }) => value === template))?.text ?? "";
+    const spaced = (said: string) => said.replace(/[\u00a0\u202f]/g, " ");
+    expect(spaced(text("payment-receipt"))).toContain(tax);
+    expect(spaced(text("payment-receipt"))).toContain("Visa •••• 4242");
+    expect(spaced(text("refund-issued"))).toContain(card);
+    expect(spaced(text("refund-issued"))).toContain(plan);
+    await inbox.close();
+    await database.drop();
   });
 });
