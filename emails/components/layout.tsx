@@ -15,11 +15,14 @@ interface LayoutProps extends Setting {
   status: string;
   tone: Tone;
   title: string;
+  /** Whom it goes to; a customer unless said otherwise. */
+  to?: "customer" | "operator";
   children: ReactNode;
 }
 
 /** The one frame of all emails: the brand on top, a card with what there is to say, the small print below. */
-export function Layout({ brand, locale, subject, preview, status, tone, title, children }: LayoutProps) {
+export function Layout(props: LayoutProps) {
+  const { brand, locale, subject, preview, status, tone, title, to = "customer", children } = props;
   const { direction } = languageOf(locale);
   const around = surroundings(brand.color, direction);
   return (
@@ -69,7 +72,7 @@ export function Layout({ brand, locale, subject, preview, status, tone, title, c
                 <Title>{title}</Title>
                 {children}
               </Section>
-              <Footer brand={brand} locale={locale} />
+              <Footer brand={brand} locale={locale} to={to} />
             </Container>
           </Section>
         </Body>
@@ -108,11 +111,18 @@ function Masthead({ brand }: Pick<Setting, "brand">) {
   );
 }
 
-function Footer({ brand, locale }: Setting) {
+function Footer({ brand, locale, to }: Setting & { to: "customer" | "operator" }) {
   const { footer, manageBilling } = languageOf(locale).common;
   const small = ink("faint", { ...typeface.small, margin: "0 0 8px" });
   const link = { ...ink("faint", { textDecoration: "underline" }), target: "_blank" };
   const unbroken = { ...link, style: { ...link.style, whiteSpace: "nowrap" } } as const;
+  if (to === "operator") {
+    return (
+      <Section style={{ padding: "24px 4px 0" }}>
+        <Text {...small}>{footer.operator(brand.appName)}</Text>
+      </Section>
+    );
+  }
   return (
     <Section style={{ padding: "24px 4px 0" }}>
       <Text {...small}>

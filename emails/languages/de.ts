@@ -62,6 +62,10 @@ export const de: Language = {
       resumedOn: "Fortgesetzt am",
       nextPayment: "Nächste Zahlung",
       renewsOn: "Verlängert sich am",
+      answerBy: "Antwort bis",
+      dispute: "Anfechtung",
+      originalPayment: "Zahlung",
+      customer: "Kunde",
       planBefore: "Bisheriger Tarif",
       priceBefore: "Bisheriger Preis",
       planAfter: "Neuer Tarif",
@@ -73,6 +77,7 @@ export const de: Language = {
     },
     footer: {
       reason: (app) => `Sie erhalten diese E-Mail, weil sie Ihr Konto bei ${app} betrifft.`,
+      operator: (app) => `Sie erhalten diese E-Mail, weil Sie sich um die Abrechnung von ${app} kümmern.`,
       help: (address) => `Fragen? Schreiben Sie an ${address}.`,
     },
   },
@@ -517,6 +522,52 @@ export const de: Language = {
       `${method} wurde entfernt, und eine andere Zahlungsmethode ist für Ihr Abonnement „${product}“ nicht hinterlegt. Die nächste Zahlung steht am ${date} an. Bitte hinterlegen Sie vorher eine Zahlungsmethode, damit nichts unterbrochen wird.`,
     note: (date) =>
       `Möchten Sie nicht weitermachen? Dann kündigen Sie einfach vor dem ${date} auf Ihrer Abrechnungsseite.`,
+  },
+
+  disputeOpened: {
+    status: { dispute: "Anfechtung", inquiry: "Anfrage" },
+    subject: {
+      dispute: (amount) => `Eine Zahlung von ${amount} wird angefochten`,
+      inquiry: (amount) => `Eine Bank fragt nach einer Zahlung von ${amount}`,
+    },
+    title: {
+      dispute: (amount) => `Eine Zahlung von ${amount} wird angefochten`,
+      inquiry: (amount) => `Eine Bank fragt nach einer Zahlung von ${amount}`,
+    },
+    preview: {
+      open: "Was daraus geworden ist, zeigt Stripe.",
+      answerBy: (date) => `Bis zum ${date} nimmt Stripe Ihre Antwort an.`,
+    },
+    body: {
+      dispute: (amount) => `Ein Kunde hat bei seiner Bank eine Zahlung von ${amount} angefochten.`,
+      inquiry: (amount) =>
+        `Die Bank eines Kunden fragt nach einer Zahlung von ${amount}. Bisher wurde kein Geld zurückgebucht.`,
+    },
+    reason: (reason) => `Grund: ${reason}.`,
+    answerBy: {
+      dispute: (date) => `Bis zum ${date} nimmt Stripe Belege an. Ohne Antwort ist das Geld verloren.`,
+      inquiry: (date) =>
+        `Bis zum ${date} nimmt Stripe Ihre Antwort an. Ohne sie kann aus der Anfrage eine Anfechtung werden.`,
+    },
+    reasons: {
+      bank_cannot_process: "Die Bank kann die Zahlung nicht verarbeiten",
+      check_returned: "Ein Scheck kam zurück",
+      credit_not_processed: "Eine zugesagte Gutschrift blieb aus",
+      customer_initiated: "Der Kunde hat das Geld bei der Bank zurückverlangt",
+      debit_not_authorized: "Die Lastschrift war nicht genehmigt",
+      duplicate: "Es wurde doppelt abgebucht",
+      fraudulent: "Der Kunde sagt, dass die Zahlung nicht von ihm ist",
+      general: "kein bestimmter Grund",
+      incorrect_account_details: "Die Kontodaten stimmen nicht",
+      insufficient_funds: "Das Konto war nicht gedeckt",
+      noncompliant: "Eine Regel des Kartennetzes wurde nicht eingehalten",
+      product_not_received: "Der Kunde sagt, dass nichts geliefert wurde",
+      product_unacceptable: "Der Kunde sagt, dass es nicht der Beschreibung entsprach",
+      subscription_canceled: "Der Kunde sagt, dass das Abonnement gekündigt war",
+      unrecognized: "Der Kunde erkennt die Zahlung nicht wieder",
+    },
+    note: "Bis zur Entscheidung ruhen die Erinnerungen an offene Rechnungen dieses Kunden.",
+    action: "In Stripe öffnen",
   },
 
   cancellationUndone: {

@@ -126,6 +126,10 @@ export const en = {
       resumedOn: "Resumed on",
       nextPayment: "Next payment",
       renewsOn: "Renews on",
+      answerBy: "Answer by",
+      dispute: "Dispute",
+      originalPayment: "Payment",
+      customer: "Customer",
       planBefore: "Previous plan",
       priceBefore: "Previous price",
       planAfter: "New plan",
@@ -137,6 +141,7 @@ export const en = {
     },
     footer: {
       reason: (app: string) => `You’re receiving this email because it concerns your ${app} account.`,
+      operator: (app: string) => `You’re receiving this email because you look after the billing of ${app}.`,
       help: (address: string) => `Questions? Write to ${address}.`,
     },
   },
@@ -613,6 +618,53 @@ export const en = {
       `Your ${method} has been removed, and there is no other way to pay for your ${product} subscription. The next payment is due on ${date}. Please add a payment method before then, so that nothing is interrupted.`,
     note: (date: string) =>
       `If you’d rather not continue, you can cancel on your billing page any time before ${date}.`,
+  },
+
+  disputeOpened: {
+    status: { dispute: "Dispute", inquiry: "Inquiry" },
+    subject: {
+      dispute: (amount: string) => `A payment of ${amount} is disputed`,
+      inquiry: (amount: string) => `A bank asks about a payment of ${amount}`,
+    },
+    title: {
+      dispute: (amount: string) => `A payment of ${amount} is disputed`,
+      inquiry: (amount: string) => `A bank asks about a payment of ${amount}`,
+    },
+    preview: {
+      open: "Stripe shows what has come of it.",
+      answerBy: (date: string) => `Stripe takes your answer until ${date}.`,
+    },
+    body: {
+      dispute: (amount: string) => `A customer has disputed a payment of ${amount} at their bank.`,
+      inquiry: (amount: string) =>
+        `The bank of a customer asks about a payment of ${amount}. No money has been taken back so far.`,
+    },
+    reason: (reason: string) => `Reason: ${reason}.`,
+    answerBy: {
+      dispute: (date: string) => `Stripe takes evidence until ${date}. Without an answer, the money is lost.`,
+      inquiry: (date: string) =>
+        `Stripe takes your answer until ${date}. Without one, the inquiry can become a dispute.`,
+    },
+    /** Stripe's `reason` of a dispute. */
+    reasons: {
+      bank_cannot_process: "the bank cannot process the payment",
+      check_returned: "a check was returned",
+      credit_not_processed: "a credit was promised and not given",
+      customer_initiated: "the customer asked the bank for the money",
+      debit_not_authorized: "the debit was not authorized",
+      duplicate: "it was charged twice",
+      fraudulent: "the customer says that they did not make it",
+      general: "no particular reason",
+      incorrect_account_details: "the account details are wrong",
+      insufficient_funds: "there was not enough money in the account",
+      noncompliant: "a rule of the card network was not kept",
+      product_not_received: "the customer says that nothing was delivered",
+      product_unacceptable: "the customer says that it was not as described",
+      subscription_canceled: "the customer says that the subscription was canceled",
+      unrecognized: "the customer does not recognize it",
+    },
+    note: "Until it is decided, reminders of this customer’s unpaid invoices are on hold.",
+    action: "Open in Stripe",
   },
 
   cancellationUndone: {

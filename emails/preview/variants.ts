@@ -183,6 +183,10 @@ export const variants: Variants = {
     },
     undone: { noLongerEndsAt: "2026-12-23T09:00:00Z" },
   },
+  "dispute-opened": {
+    inquiry: { kind: "inquiry", reason: "fraudulent" },
+    bare: { reason: "a_new_reason", answerBy: null, paymentId: null, customerId: null },
+  },
   "payment-method-removed": {
     debit: { removed: { type: "sepa_debit", last4: "3000" } },
     bare: { price: null, removed: null },

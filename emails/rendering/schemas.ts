@@ -268,6 +268,17 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     nextPaymentAt: absent(timestamp),
     noLongerEndsAt: absent(timestamp),
   }),
+  "dispute-opened": z.strictObject({
+    kind: z.enum(["dispute", "inquiry"]),
+    amount,
+    currency,
+    reason: absent(code.transform((text) => cleanName(text))),
+    answerBy: absent(timestamp),
+    disputeId: name,
+    paymentId: absent(name),
+    customerId: absent(name),
+    url: link,
+  }),
   "payment-method-removed": z.strictObject({
     ...aboutProduct,
     nextPaymentAt: timestamp,

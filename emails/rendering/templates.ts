@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 import CancellationUndone, { subject as cancellationUndone } from "../cancellation-undone.tsx";
 import CardExpiring, { subject as cardExpiring } from "../card-expiring.tsx";
 import type { EmailName, EmailProps } from "../contract.ts";
+import DisputeOpened, { subject as disputeOpened } from "../dispute-opened.tsx";
 import PaymentActionRequired, { subject as paymentActionRequired } from "../payment-action-required.tsx";
 import PaymentFailedFinal, { subject as paymentFailedFinal } from "../payment-failed-final.tsx";
 import PaymentFailedNotice, { subject as paymentFailedNotice } from "../payment-failed-notice.tsx";
@@ -45,5 +46,6 @@ export const templates: { [Name in EmailName]: Template<EmailProps[Name]> } = {
   "renewal-ahead": { Body: RenewalAhead, subject: renewalAhead },
   "plan-changed": { Body: PlanChanged, subject: planChanged },
   "cancellation-undone": { Body: CancellationUndone, subject: cancellationUndone },
+  "dispute-opened": { Body: DisputeOpened, subject: disputeOpened },
   "payment-method-removed": { Body: PaymentMethodRemoved, subject: paymentMethodRemoved },
 };

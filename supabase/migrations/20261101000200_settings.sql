@@ -7,7 +7,7 @@ language sql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array['renewal-ahead', 'plan-changed', 'cancellation-undone', 'payment-method-removed'];
+  select array['renewal-ahead', 'plan-changed', 'cancellation-undone', 'payment-method-removed', 'dispute-opened'];
 $$;
 
 comment on function billing_private.emails_off_by_default is
@@ -75,7 +75,7 @@ comment on column billing.settings.emails_off is 'Emails not to send, by name (p
 comment on column billing.settings.attach_invoice_pdf is
   'Whether receipts and mails about a payment that came through after all carry the invoice''s PDF. Resend fetches it from Stripe. Such mails are sent one by one: a batch takes no attachments.';
 comment on column billing.settings.emails_on is
-  'Emails to send beside the usual ones, by name; they are off until they are named here: renewal-ahead, plan-changed, cancellation-undone, payment-method-removed. A name in emails_off as well stays off.';
+  'Emails to send beside the usual ones, by name; they are off until they are named here: renewal-ahead, plan-changed, cancellation-undone, payment-method-removed; and dispute-opened, which goes where alerts go. A name in emails_off as well stays off.';
 comment on column billing.settings.billing_url is 'Page of the application where a signed-in customer manages plan and card; null: app_url.';
 comment on column billing.settings.checkout_prices is 'Prices (price_…) that the checkout function sells; null: every active one.';
 comment on column billing.settings.one_trial_per_product is

@@ -334,6 +334,23 @@ export interface PaymentMethodRemovedProps extends AboutProduct {
   removed?: PaymentMethod | null;
 }
 
+/** To the operator, not to a customer; it goes the way of alerts. */
+export interface DisputeOpenedProps {
+  /** inquiry: the bank asks, and takes no money yet. */
+  kind: "dispute" | "inquiry";
+  amount: MinorUnits;
+  currency: string;
+  /** Stripe's `reason`: fraudulent, product_not_received, … */
+  reason?: string | null;
+  /** Until when Stripe takes evidence, where it waits for some. */
+  answerBy?: Timestamp | null;
+  disputeId: string;
+  paymentId?: string | null;
+  customerId?: string | null;
+  /** Page of the payment in Stripe's dashboard. */
+  url: string;
+}
+
 /** Every email by its name. */
 export interface EmailProps {
   "trial-ending": TrialEndingProps;
@@ -354,6 +371,7 @@ export interface EmailProps {
   "plan-changed": PlanChangedProps;
   "cancellation-undone": CancellationUndoneProps;
   "payment-method-removed": PaymentMethodRemovedProps;
+  "dispute-opened": DisputeOpenedProps;
 }
 
 export type EmailName = keyof EmailProps;

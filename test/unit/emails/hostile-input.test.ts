@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { emailNames } from "../../../emails/index.ts";
 import { cleanName, shorten } from "../../../emails/rendering/names.ts";
-import { planNamed, render, tags } from "./rendered.ts";
+import { customerNamed, planNamed, render, tags } from "./rendered.ts";
 import "../../support/seeded-properties.ts";
 
 const nasty = fc.oneof(
@@ -35,7 +35,7 @@ describe("a name typed by anybody", () => {
   test("changes no tag of an email, whatever it is", () => {
     for (const template of emailNames) {
       const named = (customerName: string, productName: string) => ({
-        customerName,
+        ...customerNamed(template, customerName),
         ...planNamed(template, productName),
       });
       const tame = shape(render(template, named("Ada", "Studio")).html);

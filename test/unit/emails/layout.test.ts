@@ -2,7 +2,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { emailNames } from "../../../emails/index.ts";
 import { findChromium, launchChromium, photograph } from "../../../emails/preview/photograph.ts";
-import { planNamed, render } from "./rendered.ts";
+import { customerNamed, planNamed, render } from "./rendered.ts";
 
 const chromium = await findChromium();
 
@@ -22,7 +22,7 @@ describe.skipIf(chromium === undefined)("on a phone of 320 pixels, in Chromium,"
       supportEmail: `${"billing".repeat(20)}@northlight.example`,
       postalAddress: long,
     };
-    const email = render(template, { customerName: long, ...changes }, "de", brand);
+    const email = render(template, { ...customerNamed(template, long), ...changes }, "de", brand);
     const { overflow, png } = await photograph(browser, email.html, { width: 320, colorScheme: "light" });
     expect(overflow).toBe(0);
     expect(png.byteLength).toBeGreaterThan(1000);

@@ -30,9 +30,14 @@ export function previewOf(template: EmailName): { brand: Brand; props: Record<st
   return found;
 }
 
-/** The props by which a template names a plan; none where its invoices do. */
+/** The props by which a template greets a customer; none where it goes to the operator. */
+export function customerNamed(template: EmailName, name: string): object {
+  return template === "dispute-opened" ? {} : { customerName: name };
+}
+
+/** The props by which a template names a plan; none where its invoices do, or it names none. */
 export function planNamed(template: EmailName, name: string): object {
-  if (template.startsWith("payment-failed")) return {};
+  if (template.startsWith("payment-failed") || template === "dispute-opened") return {};
   if (template !== "plan-changed") return { productName: name };
   return { before: [{ name, quantity: 1 }], after: [{ name, quantity: 2 }] };
 }

@@ -3,6 +3,7 @@ import { BY_NO_PERSON } from "../../_shared/resend.ts";
 import { sendOnce } from "../../_shared/send-once.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
+import { writeAlert } from "./written-alert.ts";
 
 /** Posts a line to a Slack-compatible webhook; rejects unless it was taken. */
 export type PostAlert = ((text: string) => Promise<void>) | undefined;
@@ -90,6 +91,8 @@ const CAUSES: Record<string, string> = {
     "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
+  dispute_opened:
+    "A customer disputes a payment at their bank, or the bank asks about it. Answer in Stripe's dashboard in time. Until it is decided, reminders of this customer's unpaid invoices are on hold.",
   paid_after_end:
     "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; nobody has told the customer anything.",
 };
@@ -145,8 +148,13 @@ function toldBefore({ last_error }: Effect): Way[] {
 async function mail(effect: Effect, run: Run, mailTo: AlertMail): Promise<Failure | undefined> {
   if (!run.maySend)
     return { error: { code: "left_alone", message: "Resend does not answer." }, isOutage: true };
-  const text = alertText(effect.payload);
-  const subject = `Duebase alert: ${causeOf(effect.payload).replaceAll("_", " ")}`;
+  const plain = alertText(effect.payload);
+  const { template, subject, html, text } = writeAlert(effect.payload, run) ?? {
+    template: "alert",
+    subject: `Duebase alert: ${causeOf(effect.payload).replaceAll("_", " ")}`,
+    html: `<pre>${escapeHtml(plain)}</pre>`,
+    text: plain,
+  };
   await run.pace();
   const startedAt = performance.now();
   const result = await run.sendMails(
@@ -156,9 +164,9 @@ async function mail(effect: Effect, run: Run, mailTo: AlertMail): Promise<Failur
         replyTo: null,
         subject,
         text,
-        html: `<pre>${escapeHtml(text)}</pre>`,
+        html,
         headers: BY_NO_PERSON,
-        tags: { template: "alert" },
+        tags: { template },
       },
     ],
     effect.dedupe_key,
@@ -182,7 +190,8 @@ async function post(
     return { error: { code: "left_alone", message: "The alert webhook does not answer." }, isOutage: true };
   }
   try {
-    await postAlert(alertText(effect.payload));
+    const subject = writeAlert(effect.payload, run)?.subject;
+    await postAlert([...(subject === undefined ? [] : [subject]), alertText(effect.payload)].join("\n"));
   } catch (error) {
     run.stopPosting();
     const message = error instanceof Error ? error.message : "the alert webhook did not answer";
@@ -200,7 +209,7 @@ async function post(
 export function alertText(payload: unknown): string {
   const cause = causeOf(payload);
   const facts = Object.entries(payload as Record<string, unknown>)
-    .filter(([name, value]) => name !== "cause" && value !== null)
+    .filter(([name, value]) => name !== "cause" && name !== "mail" && value !== null)
     .map(([name, value]) => `${name}: ${oneLine(typeof value === "string" ? value : JSON.stringify(value))}`);
   return [CAUSES[cause] ?? `Something needs a person: ${cause}.`, ...facts].join("\n");
 }
