@@ -1,5 +1,5 @@
 import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
-import { owed } from "../rendering/overdue.ts";
+import { listed, owed } from "../rendering/overdue.ts";
 import { type Addressed, speak, type Voice } from "../rendering/voice.ts";
 import { Action, Alternative, TextLink } from "./action.tsx";
 import { Amounts } from "./amounts.tsx";
@@ -31,11 +31,12 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
       />
     );
   }
+  const { invoices, more } = listed(props);
   return (
     <>
       <Amounts
         heads={[words.paymentFailed.several, labels.amount]}
-        lines={props.invoices.map((invoice) => ({
+        lines={invoices.map((invoice) => ({
           label: voice.product(invoice.productName),
           detail: (
             <>
@@ -46,6 +47,7 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
           ),
           amount: money(invoice.amountDue, props.currency),
         }))}
+        remark={more > 0 ? words.paymentFailed.moreInvoices(voice.number(more)) : undefined}
         totals={[{ label: words.paymentFailed.total, amount }]}
       />
       <Facts facts={shared} />

@@ -139,6 +139,7 @@ export const de: Language = {
     several: "Was noch offen ist",
     total: "Summe",
     since: (date) => `offen seit ${date}`,
+    moreInvoices: (count) => `Und ${count} weitere`,
     leaving: "Ihr Abonnement ist bereits gekündigt, und dabei bleibt es. Hier geht es um die Zeit davor.",
     continues: "Bis dahin läuft alles wie gewohnt weiter.",
     nextAttempt: (date) =>

@@ -209,6 +209,7 @@ export const en = {
     several: "What is unpaid",
     total: "Total",
     since: (date: string) => `unpaid since ${date}`,
+    moreInvoices: (count: string) => `And ${count} more`,
     leaving:
       "Your subscription is already set to end, and that stays as it is. This is only about the time before that.",
     continues: "Everything keeps working in the meantime.",

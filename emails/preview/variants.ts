@@ -23,6 +23,17 @@ const overdueInvoices: EmailProps["payment-failed-notice"]["invoices"] = [
   },
 ];
 const several = { invoices: overdueInvoices };
+/** As many as an email lists, of more. */
+const hundreds = {
+  invoices: Array.from({ length: 20 }, (_, index) => ({
+    ...overdueInvoices[1],
+    amountDue: 1900,
+    overdueSince: "2026-11-25T09:00:00Z",
+    invoiceNumber: `NL-0${101 + index}`,
+  })),
+  invoiceCount: 400,
+  totalDue: 760_000,
+};
 const leaving = { leaving: true, accessEndsAt: null, daysLeft: null, endAction: null };
 const sentInvoice = {
   invoices: overdueInvoices.slice(1),
@@ -55,6 +66,7 @@ export const variants: Variants = {
   "trial-ended-without-card": { canceled: { outcome: "canceled" } },
   "payment-failed-notice": {
     several,
+    hundreds,
     leaving,
     "sent-invoice": sentInvoice,
     bare: { paymentMethod: null, ...leaving, leaving: false },

@@ -1,4 +1,4 @@
-import type { PaymentFailedProps } from "../contract.ts";
+import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
 import type { Owed } from "../languages/en.ts";
 import { sumOf } from "./format.ts";
 import { type Addressed, speak } from "./voice.ts";
@@ -11,7 +11,7 @@ export function owed(props: Addressed<PaymentFailedProps>): Owed {
   const atStake = !props.leaving && props.accessEndsAt;
   return {
     kind: others.length > 0 ? "several" : single,
-    amount: money(sumOf(props.invoices.map(({ amountDue }) => amountDue)), props.currency),
+    amount: money(props.totalDue ?? sumOf(props.invoices.map(({ amountDue }) => amountDue)), props.currency),
     product: product(first?.productName),
     app: props.brand.appName,
     deadline: atStake
@@ -24,6 +24,18 @@ export function owed(props: Addressed<PaymentFailedProps>): Owed {
         }
       : undefined,
   };
+}
+
+/** Invoices that are listed; of the rest the email says how many there are. */
+const invoicesShown = 20;
+
+/** The invoices to list, the oldest, and how many more there are. */
+export function listed({ invoices, invoiceCount }: PaymentFailedProps): {
+  invoices: OverdueInvoice[];
+  more: number;
+} {
+  const shown = invoices.slice(0, invoicesShown);
+  return { invoices: shown, more: Math.max(invoices.length, invoiceCount ?? 0) - shown.length };
 }
 
 /**

@@ -90,7 +90,12 @@ const paymentFailed = z.strictObject({
       }),
     )
     .min(1, "no invoice to write about")
-    .max(most.invoices, `more than ${most.invoices} invoices`),
+    .max(
+      most.lines,
+      `more than ${most.lines} invoices: leave the rest out, and say how many there are in invoiceCount`,
+    ),
+  invoiceCount: absent(z.int().min(1, "fewer than one invoice")),
+  totalDue: absent(amount),
   paymentMethod: absent(paymentMethod),
   declineCode: absent(code),
   newCardDeclined: absent(paymentMethod),

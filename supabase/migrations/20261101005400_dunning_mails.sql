@@ -60,34 +60,40 @@ begin
   order by 1
   limit 1;
 
+  with listed as (
+    select i.*, v.overdue_since, row_number() over (order by v.overdue_since, i.id) as place
+    from unnest(p_facts) as f
+    cross join lateral unnest(f.invoices) as x (invoice)
+    join billing.invoices as i on i.id = x.invoice
+    join billing_private.overdue_invoices as v on v.invoice = i.id
+  )
   select jsonb_build_object(
     'customerName', null, 'paymentMethod', null,
-    'currency', min(i.currency),
+    'currency', min(l.currency),
+    -- The oldest; a mail that lists hundreds is cut off by whoever shows it.
     'invoices', jsonb_agg(
       jsonb_build_object(
         'productName', (
           select p.name
           from billing.subscription_items as t
           join billing.products as p on p.id = t.product
-          where t.subscription = i.subscription
+          where t.subscription = l.subscription
           order by t.created, t.id
           limit 1
         ),
-        'invoiceNumber', i.number,
-        'amountDue', i.amount_remaining,
-        'overdueSince', v.overdue_since,
-        'hostedInvoiceUrl', i.hosted_invoice_url,
-        'collectionMethod', i.collection_method
+        'invoiceNumber', l.number,
+        'amountDue', l.amount_remaining,
+        'overdueSince', l.overdue_since,
+        'hostedInvoiceUrl', l.hosted_invoice_url,
+        'collectionMethod', l.collection_method
       )
-      order by v.overdue_since, i.id
-    ),
-    'nextPaymentAttempt', min(i.next_payment_attempt) filter (where i.next_payment_attempt > p_now)
+      order by l.place
+    ) filter (where l.place <= 20),
+    'nextPaymentAttempt', min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
   )
+  || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
   into props
-  from unnest(p_facts) as f
-  cross join lateral unnest(f.invoices) as listed (invoice)
-  join billing.invoices as i on i.id = listed.invoice
-  join billing_private.overdue_invoices as v on v.invoice = i.id;
+  from listed as l;
 
   return props || jsonb_build_object(
     'declineCode', (
@@ -113,7 +119,7 @@ end;
 $$;
 
 comment on function billing_private.dunning_mail_props is
-  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units). No word of losing access where nothing is taken away, or the subscription ends by itself before.';
+  'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units): the oldest 20, and of more than that how many and what in all. No word of losing access where nothing is taken away, or the subscription ends by itself before.';
 
 create function billing_private.asked_to_confirm_instead(p_invoice text)
 returns boolean
