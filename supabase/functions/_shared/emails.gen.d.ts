@@ -122,8 +122,12 @@ export interface OverdueInvoice {
 /** Shared by the three failure emails, which say the same facts in different words. */
 export interface PaymentFailedProps extends ToCustomer {
   currency: string;
-  /** At least one; one email may cover everything a customer owes in a currency. */
+  /** At least one, the oldest first; one email may cover everything a customer owes in a currency. 20 are shown, the rest are counted. */
   invoices: OverdueInvoice[];
+  /** How many are overdue, where `invoices` is not all of them. */
+  invoiceCount?: number | null;
+  /** What all of them come to, where `invoices` is not all of them. */
+  totalDue?: MinorUnits | null;
   paymentMethod?: PaymentMethod | null;
   /** Stripe's `decline_code`. Only those a customer can act on are explained; the rest stay unsaid. */
   declineCode?: string | null;
