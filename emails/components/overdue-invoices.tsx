@@ -1,5 +1,5 @@
 import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
-import { listed, owed } from "../rendering/overdue.ts";
+import { type Debt, debts, listed, owed, subscriptionsOf } from "../rendering/overdue.ts";
 import { type Addressed, speak, type Voice } from "../rendering/voice.ts";
 import { Action, Alternative, TextLink } from "./action.tsx";
 import { Amounts } from "./amounts.tsx";
@@ -11,12 +11,15 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
   const voice = speak(props);
   const { words, money, date } = voice;
   const { labels } = words.common;
-  const { amount, deadline } = owed(props);
+  const { amount, deadline, ownDates } = owed(props);
   const [single, ...others] = props.invoices;
+  const all = debts(props);
+  // Of several subscriptions each may have been charged to a card of its own.
+  const isOne = others.length === 0 || !single?.subscription || subscriptionsOf(all) === 1;
   const shared = [
-    [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
+    [labels.paymentMethod, isOne ? voice.methodLabel(props.paymentMethod) : undefined],
     [labels.nextAttempt, props.nextPaymentAttempt ? date(props.nextPaymentAttempt) : undefined],
-    [labels.payBy, deadline?.payBy],
+    [labels.payBy, ownDates ? undefined : deadline?.payBy],
   ] as const;
   if (single && others.length === 0) {
     return (
@@ -36,21 +39,35 @@ export function OverdueInvoices(props: Addressed<PaymentFailedProps>) {
     <>
       <Amounts
         heads={[words.paymentFailed.several, labels.amount]}
-        lines={invoices.map((invoice) => ({
-          label: voice.product(invoice.productName),
-          detail: (
-            <>
-              {words.paymentFailed.since(date(invoice.overdueSince))}
-              {invoice.hostedInvoiceUrl || invoice.invoiceNumber ? "\u00a0· " : ""}
-              {invoiceLink(invoice, voice)}
-            </>
-          ),
-          amount: money(invoice.amountDue, props.currency),
+        lines={all.slice(0, invoices.length).map((debt) => ({
+          label: voice.product(debt.invoice.productName),
+          detail: <DebtDetail debt={debt} ownDates={ownDates} voice={voice} />,
+          amount: money(debt.invoice.amountDue, props.currency),
         }))}
         remark={more > 0 ? words.paymentFailed.moreInvoices(voice.number(more)) : undefined}
         totals={[{ label: words.paymentFailed.total, amount }]}
       />
       <Facts facts={shared} />
+    </>
+  );
+}
+
+/** Since when an invoice is unpaid, and where each has its own, until when it can be and what happens then. */
+function DebtDetail({ debt, ownDates, voice }: { debt: Debt; ownDates: boolean; voice: Voice }) {
+  const { invoice, deadline, leaving } = debt;
+  const { since, unlessPaid, endsAnyway } = voice.words.paymentFailed;
+  const terms = deadline ? unlessPaid(deadline) : leaving ? endsAnyway : undefined;
+  return (
+    <>
+      {since(voice.date(invoice.overdueSince))}
+      {invoice.hostedInvoiceUrl || invoice.invoiceNumber ? "\u00a0· " : ""}
+      {invoiceLink(invoice, voice)}
+      {ownDates && terms ? (
+        <>
+          <br />
+          {terms}
+        </>
+      ) : null}
     </>
   );
 }

@@ -4,10 +4,11 @@ const days = (count: number) => (count === 1 ? "1 Tag" : `${count} Tage`);
 const inDays = (count: number) => (count <= 0 ? "heute" : count === 1 ? "morgen" : `in ${count} Tagen`);
 const left = ({ days: count }: Deadline) =>
   count === undefined || count < 2 ? "" : ` (noch ${days(count - 1)})`;
-const subscription = ({ kind, product, app }: Owed) =>
-  kind === "several" ? `Ihre Abonnements bei ${app}` : `Ihr Abonnement „${product}“`;
-const ends = ({ kind }: Owed) => (kind === "several" ? "enden" : "endet");
-const pauses = ({ kind }: Owed) => (kind === "several" ? "pausieren" : "pausiert");
+const oneByOne = ({ subscriptions, ownDates }: Owed) => subscriptions > 1 && ownDates;
+const subscription = ({ subscriptions, product, app }: Owed) =>
+  subscriptions > 1 ? `Ihre Abonnements bei ${app}` : `Ihr Abonnement „${product}“`;
+const ends = ({ subscriptions }: Owed) => (subscriptions > 1 ? "enden" : "endet");
+const pauses = ({ subscriptions }: Owed) => (subscriptions > 1 ? "pausieren" : "pausiert");
 const by = (method: string | undefined) => (method === undefined ? "" : ` über ${method}`);
 const renews = (product: string, date: string, price: string | undefined) =>
   `Ihr Abonnement „${product}“ verlängert sich am ${date} automatisch${price === undefined ? "" : `, zum Preis von ${price}`}.`;
@@ -142,6 +143,9 @@ export const de: Language = {
     moreInvoices: (count) => `Und ${count} weitere`,
     leaving: "Ihr Abonnement ist bereits gekündigt, und dabei bleibt es. Hier geht es um die Zeit davor.",
     continues: "Bis dahin läuft alles wie gewohnt weiter.",
+    unlessPaid: ({ payBy, endsOn, action, setToEndOn }) =>
+      `${action === "pause" ? "pausiert" : "endet"} am ${endsOn}${setToEndOn === undefined ? "" : ` statt am ${setToEndOn}`}, wenn nicht bis zum ${payBy} bezahlt ist`,
+    endsAnyway: "das Abonnement dazu ist bereits gekündigt",
     nextAttempt: (date) =>
       `Am ${date} versuchen wir die Abbuchung noch einmal. Sie brauchen aber nicht darauf zu warten.`,
     declines: {
@@ -176,17 +180,19 @@ export const de: Language = {
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind fehlgeschlagen oder noch nicht bei uns eingegangen.`,
         })[kind],
       deadline: (owed) =>
-        `Damit ${subscription(owed)} weiterläuft, bezahlen Sie bitte bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
+        oneByOne(owed)
+          ? `Damit ${subscription(owed)} weiterlaufen, bezahlen Sie bitte alles bis zu dem Tag, der unten dabeisteht. Der erste ist der ${owed.deadline.payBy}.`
+          : `Damit ${subscription(owed)} ${owed.subscriptions > 1 ? "weiterlaufen" : "weiterläuft"}, bezahlen Sie bitte bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
     },
     urgent: {
       status: "Erinnerung",
       subject: ({ kind, amount, product, app }) =>
         `Erinnerung: ${amount} ${kind === "several" ? `an ${app}` : `für ${product}`} noch nicht bezahlt`,
       title: (amount) => `${amount} sind noch offen`,
-      preview: ({ deadline }) =>
+      preview: ({ deadline, subscriptions }) =>
         deadline === undefined
           ? "Bitte nehmen Sie sich einen Moment Zeit dafür."
-          : `Bitte bezahlen Sie bis zum ${deadline.payBy}, damit Ihr Abonnement weiterläuft.`,
+          : `Bitte bezahlen Sie bis zum ${deadline.payBy}, damit ${subscriptions > 1 ? "Ihre Abonnements weiterlaufen" : "Ihr Abonnement weiterläuft"}.`,
       body: ({ kind, amount, product, method }) =>
         ({
           payment: `Die Zahlung von ${amount} für ${product} ist noch offen. ${method === undefined ? "Wir konnten sie bisher nicht einziehen." : `Die Abbuchung über ${method} hat bisher nicht geklappt.`}`,
@@ -194,7 +200,9 @@ export const de: Language = {
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind noch offen.`,
         })[kind],
       deadline: (owed) =>
-        `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.endsOn}. Bitte bezahlen Sie bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
+        oneByOne(owed)
+          ? `Ohne Zahlung ${ends(owed)} ${subscription(owed)}, jedes an dem Tag, der unten dabeisteht. Bitte bezahlen Sie das erste bis zum ${owed.deadline.payBy}.`
+          : `Ohne Zahlung ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)} am ${owed.deadline.endsOn}. Bitte bezahlen Sie bis zum ${owed.deadline.payBy}${left(owed.deadline)}.`,
       note: {
         card: "Meistens hilft eine neue Karte oder ein kurzer Anruf bei der Bank.",
         other: "Meistens hilft eine andere Zahlungsmethode oder ein kurzer Anruf bei der Bank.",
@@ -205,16 +213,20 @@ export const de: Language = {
       subject: (owed) =>
         owed.deadline === undefined
           ? `Letzte Erinnerung: ${owed.amount} ${owed.kind === "several" ? `an ${owed.app}` : `für ${owed.product}`} noch offen`
-          : `${subscription(owed)} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.endsOn}`,
+          : oneByOne(owed)
+            ? `Das erste Ihrer Abonnements bei ${owed.app} ${owed.deadline.action === "pause" ? "pausiert" : "endet"} am ${owed.deadline.endsOn}`
+            : `${subscription(owed)} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.endsOn}`,
       title: (owed) => {
         if (owed.deadline === undefined) return `Letzte Erinnerung: ${owed.amount} sind offen`;
-        const whose = owed.kind === "several" ? "Ihre Abonnements" : "Ihr Abonnement";
+        if (oneByOne(owed))
+          return `Das erste Ihrer Abonnements ${owed.deadline.action === "pause" ? "pausiert" : "endet"} am ${owed.deadline.endsOn}`;
+        const whose = owed.subscriptions > 1 ? "Ihre Abonnements" : "Ihr Abonnement";
         return `${whose} ${owed.deadline.action === "pause" ? pauses(owed) : ends(owed)} am ${owed.deadline.endsOn}`;
       },
-      preview: ({ amount, deadline }) =>
+      preview: ({ amount, deadline, subscriptions }) =>
         deadline === undefined
           ? `Mit einer Zahlung von ${amount} ist alles erledigt.`
-          : `Mit einer Zahlung von ${amount} bis zum ${deadline.payBy} läuft es weiter.`,
+          : `Mit einer Zahlung von ${amount} bis zum ${deadline.payBy} ${subscriptions > 1 ? "laufen sie" : "läuft es"} weiter.`,
       body: ({ kind, amount, product, method }) =>
         ({
           payment: `Wir konnten ${amount} für ${product} bisher nicht${by(method)} abbuchen.`,
@@ -222,10 +234,12 @@ export const de: Language = {
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind noch offen.`,
         })[kind],
       deadline: (owed) => {
-        const { kind, deadline } = owed;
+        const { subscriptions, deadline } = owed;
         const { payBy, endsOn, days: count, setToEndOn, action } = deadline;
+        if (oneByOne(owed))
+          return `Ohne Zahlung ${action === "pause" ? pauses(owed) : ends(owed)} ${subscription(owed)}, jedes an dem Tag, der unten dabeisteht. Wenn Sie sie behalten möchten, bezahlen Sie bitte das erste bis zum ${payBy}.`;
         const when = count === undefined ? `am ${endsOn}` : `am ${endsOn} (${inDays(count)})`;
-        const it = kind === "several" ? "sie" : "es";
+        const it = subscriptions > 1 ? "sie" : "es";
         const whose = subscription(owed);
         const before =
           setToEndOn === undefined ? "" : ` Das ist vor dem ${setToEndOn}, für den das Ende vorgesehen war.`;

@@ -28,8 +28,12 @@ export interface Owed {
   amount: string;
   product: string;
   app: string;
-  /** Undefined where nothing will be taken away, also because the customer is leaving anyway. */
+  /** Undefined where nothing will be taken away, also because the customer is leaving anyway. Of several, the first. */
   deadline: Deadline | undefined;
+  /** How many subscriptions something is taken away of; 1 where nothing is. */
+  subscriptions: number;
+  /** What happens, and when, is not the same for all that is owed: it stands beside each. */
+  ownDates: boolean;
 }
 
 /** A renewal that lies ahead. */
@@ -44,8 +48,10 @@ export interface Renewal {
 
 const days = (count: number) => (count === 1 ? "1 day" : `${count} days`);
 const inDays = (count: number) => (count <= 0 ? "today" : count === 1 ? "tomorrow" : `in ${days(count)}`);
-const subscription = ({ kind, product, app }: Owed) =>
-  kind === "several" ? `your ${app} subscriptions` : `your ${product} subscription`;
+const subscription = ({ subscriptions, product, app }: Owed) =>
+  subscriptions > 1 ? `your ${app} subscriptions` : `your ${product} subscription`;
+/** Several subscriptions that do not end on one day. */
+const oneByOne = ({ subscriptions, ownDates }: Owed) => subscriptions > 1 && ownDates;
 const left = ({ days: count }: Deadline) =>
   count === undefined || count < 2 ? "" : ` (${days(count - 1)} left)`;
 const renews = (product: string, date: string, price: string | undefined) =>
@@ -213,6 +219,10 @@ export const en = {
     leaving:
       "Your subscription is already set to end, and that stays as it is. This is only about the time before that.",
     continues: "Everything keeps working in the meantime.",
+    /** Beside each of several debts. */
+    unlessPaid: ({ payBy, endsOn, action, setToEndOn }: Deadline) =>
+      `${action === "pause" ? "paused" : "ends"} on ${endsOn}${setToEndOn === undefined ? "" : ` instead of ${setToEndOn}`} unless paid by ${payBy}`,
+    endsAnyway: "its subscription is already set to end",
     nextAttempt: (date: string) =>
       `We’ll try again automatically on ${date}, but you don’t have to wait for that.`,
     /** Only what the customer can act on; a lost or blocked card is for the bank to tell. */
@@ -248,7 +258,9 @@ export const en = {
           several: `The payments below, ${amount} in all, didn’t go through or haven’t reached us yet.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
-        `To keep ${subscription(owed)}, please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
+        oneByOne(owed)
+          ? `To keep ${subscription(owed)}, please pay each by the day that is given below. The first is ${owed.deadline.payBy}.`
+          : `To keep ${subscription(owed)}, please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
     },
     urgent: {
       status: "Reminder",
@@ -257,10 +269,10 @@ export const en = {
           ? `Reminder: ${amount} to ${app} is still unpaid`
           : `Reminder: ${amount} for ${product} is still unpaid`,
       title: (amount: string) => `${amount} is still unpaid`,
-      preview: ({ deadline }: Owed) =>
+      preview: ({ deadline, subscriptions }: Owed) =>
         deadline === undefined
           ? "Please take a moment to pay it."
-          : `Please pay by ${deadline.payBy} to keep your subscription.`,
+          : `Please pay by ${deadline.payBy} to keep your subscription${subscriptions > 1 ? "s" : ""}.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `Your payment of ${amount} for ${product} is still due. ${method === undefined ? "We have not been able to collect it." : `Charging your ${method} hasn’t worked so far.`}`,
@@ -268,9 +280,11 @@ export const en = {
           several: `The payments below, ${amount} in all, are still due.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) =>
-        owed.deadline.action === "pause"
-          ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`
-          : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
+        oneByOne(owed)
+          ? `If they stay unpaid, ${subscription(owed)} ${owed.deadline.action === "pause" ? "will be paused" : "will end"}, each on the day that is given below. Please pay the first by ${owed.deadline.payBy}.`
+          : owed.deadline.action === "pause"
+            ? `If it stays unpaid, ${subscription(owed)} will be paused on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`
+            : `If it stays unpaid, ${subscription(owed)} will end on ${owed.deadline.endsOn}. Please pay by ${owed.deadline.payBy}${left(owed.deadline)}.`,
       note: {
         card: "A new card, or a short call to the bank, usually solves this.",
         other: "Another payment method, or a short call to the bank, usually solves this.",
@@ -279,23 +293,30 @@ export const en = {
     final: {
       status: "Final notice",
       subject: (owed: Owed) => {
-        const { kind, amount, product, app, deadline } = owed;
+        const { kind, amount, product, app, deadline, subscriptions } = owed;
         const what = kind === "several" ? app : product;
         if (deadline === undefined) return `Final reminder: ${amount} for ${what} is unpaid`;
-        const whose = kind === "several" ? `Your ${app} subscriptions` : `Your ${product} subscription`;
+        const whose = oneByOne(owed)
+          ? `The first of your ${app} subscriptions`
+          : subscriptions > 1
+            ? `Your ${app} subscriptions`
+            : `Your ${product} subscription`;
         if (deadline.action === "pause") return `${whose} will be paused on ${deadline.endsOn}`;
-        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.endsOn}`;
+        return `${whose} ${subscriptions > 1 && !oneByOne(owed) ? "end" : "ends"} on ${deadline.endsOn}`;
       },
-      title: ({ amount, deadline, kind }: Owed) => {
+      title: (owed: Owed) => {
+        const { amount, deadline, subscriptions } = owed;
         if (deadline === undefined) return `Our final reminder: ${amount} is unpaid`;
-        const whose = kind === "several" ? "Your subscriptions" : "Your subscription";
+        const whose = oneByOne(owed)
+          ? "The first of your subscriptions"
+          : `Your subscription${subscriptions > 1 ? "s" : ""}`;
         if (deadline.action === "pause") return `${whose} will be paused on ${deadline.endsOn}`;
-        return `${whose} ${kind === "several" ? "end" : "ends"} on ${deadline.endsOn}`;
+        return `${whose} ${subscriptions > 1 && !oneByOne(owed) ? "end" : "ends"} on ${deadline.endsOn}`;
       },
-      preview: ({ amount, deadline }: Owed) =>
+      preview: ({ amount, deadline, subscriptions }: Owed) =>
         deadline === undefined
           ? `A payment of ${amount} is all it takes.`
-          : `A payment of ${amount} by ${deadline.payBy} keeps it going.`,
+          : `A payment of ${amount} by ${deadline.payBy} keeps ${subscriptions > 1 ? "them" : "it"} going.`,
       body: ({ kind, amount, product, method }: Owed & { method: string | undefined }) =>
         ({
           payment: `We still haven’t been able to collect ${amount} for ${product}${method === undefined ? "" : ` from your ${method}`}.`,
@@ -303,10 +324,12 @@ export const en = {
           several: `The payments below, ${amount} in all, are still due.`,
         })[kind],
       deadline: (owed: Owed & { deadline: Deadline }) => {
-        const { kind, deadline } = owed;
+        const { subscriptions, deadline } = owed;
         const { payBy, endsOn, days: count, setToEndOn, action } = deadline;
+        if (oneByOne(owed))
+          return `Without a payment, ${subscription(owed)} ${action === "pause" ? "will be paused" : "will end"}, each on the day that is given below. To keep them, please pay the first by ${payBy}.`;
         const when = count === undefined ? endsOn : `${endsOn} (${inDays(count)})`;
-        const it = kind === "several" ? "them" : "it";
+        const it = subscriptions > 1 ? "them" : "it";
         const whose = subscription(owed);
         const before =
           setToEndOn === undefined

@@ -35,6 +35,22 @@ const hundreds = {
   totalDue: 760_000,
 };
 const leaving = { leaving: true, accessEndsAt: null, daysLeft: null, endAction: null };
+const ends = (day: string) => ({ endsAt: `${day}T12:00:00Z`, action: "cancel" as const, leaving: false });
+const ownDates = {
+  invoices: overdueInvoices.map((invoice, index) => ({
+    ...invoice,
+    subscription: `sub_${index}`,
+    terms: ends(index === 0 ? "2026-12-03" : "2026-12-05"),
+  })),
+};
+const oneSubscription = {
+  invoices: overdueInvoices.map((invoice) => ({
+    ...invoice,
+    productName: "Studio",
+    subscription: "sub_0",
+    terms: ends("2026-12-03"),
+  })),
+};
 const sentInvoice = {
   invoices: overdueInvoices.slice(1),
   paymentMethod: null,
@@ -67,12 +83,16 @@ export const variants: Variants = {
   "payment-failed-notice": {
     several,
     hundreds,
+    "own-dates": ownDates,
+    "one-subscription": oneSubscription,
     leaving,
     "sent-invoice": sentInvoice,
     bare: { paymentMethod: null, ...leaving, leaving: false },
   },
   "payment-failed-urgent": {
     several,
+    "own-dates": ownDates,
+    "one-subscription": oneSubscription,
     leaving,
     "sent-invoice": sentInvoice,
     pause: { endAction: "pause" },
@@ -80,6 +100,8 @@ export const variants: Variants = {
   },
   "payment-failed-final": {
     several,
+    "own-dates": ownDates,
+    "one-subscription": oneSubscription,
     leaving,
     "sent-invoice": sentInvoice,
     pause: { endAction: "pause", daysLeft: 1 },

@@ -1,30 +1,83 @@
 import type { OverdueInvoice, PaymentFailedProps } from "../contract.ts";
-import type { Owed } from "../languages/en.ts";
+import type { Deadline, Owed } from "../languages/en.ts";
 import { sumOf } from "./format.ts";
 import { type Addressed, speak } from "./voice.ts";
 
+/** One overdue invoice with what happens if it stays unpaid. */
+export interface Debt {
+  invoice: OverdueInvoice;
+  deadline: Deadline | undefined;
+  /** Its subscription ends anyway, as its customer wanted. */
+  leaving: boolean;
+}
+
+/** The invoices of a failure email, each with its own consequence. */
+export function debts(props: Addressed<PaymentFailedProps>): Debt[] {
+  return props.invoices.map((invoice) => {
+    const { endsAt, action, setToEndAt, leaving } = invoice.terms ?? {
+      endsAt: props.accessEndsAt,
+      action: props.endAction,
+      setToEndAt: props.setToEndAt,
+      leaving: props.leaving,
+    };
+    const deadline = leaving || !endsAt ? undefined : deadlineAt(endsAt, props, setToEndAt, action);
+    return { invoice, deadline, leaving };
+  });
+}
+
+function deadlineAt(
+  at: string,
+  props: Addressed<PaymentFailedProps>,
+  setToEndAt: string | null | undefined,
+  action: "cancel" | "pause" | null | undefined,
+): Deadline {
+  const { date, utcDay } = speak(props);
+  return {
+    payBy: utcDay(at, 1),
+    endsOn: utcDay(at),
+    days: props.daysLeft ?? undefined,
+    setToEndOn: setToEndAt ? date(setToEndAt) : undefined,
+    action: action ?? "cancel",
+  };
+}
+
+/** How many subscriptions some debts are of. One that names none is one by itself. */
+export function subscriptionsOf(these: readonly Debt[]): number {
+  const named = new Set(these.flatMap(({ invoice }) => invoice.subscription ?? []));
+  return named.size + these.filter(({ invoice }) => !invoice.subscription).length;
+}
+
 /** What the sentences of the three failure emails are made of. */
 export function owed(props: Addressed<PaymentFailedProps>): Owed {
-  const { money, product, date, utcDay } = speak(props);
+  const { money, product } = speak(props);
+  const all = debts(props);
   const [first, ...others] = props.invoices;
   const single = first?.collectionMethod === "send_invoice" ? "invoice" : "payment";
-  const atStake = !props.leaving && props.accessEndsAt;
+  const atStake = all.filter(({ deadline }) => deadline !== undefined);
+  // The one whose day comes first, as the email as a whole has it.
+  const earliest =
+    !props.leaving && props.accessEndsAt
+      ? (atStake.find(
+          ({ invoice }) => (invoice.terms?.endsAt ?? props.accessEndsAt) === props.accessEndsAt,
+        ) ?? atStake[0])
+      : atStake[0];
   return {
     kind: others.length > 0 ? "several" : single,
     amount: money(props.totalDue ?? sumOf(props.invoices.map(({ amountDue }) => amountDue)), props.currency),
-    product: product(first?.productName),
+    product: product((earliest?.invoice ?? first)?.productName),
     app: props.brand.appName,
-    deadline: atStake
-      ? {
-          payBy: utcDay(atStake, 1),
-          endsOn: utcDay(atStake),
-          days: props.daysLeft ?? undefined,
-          setToEndOn: props.setToEndAt ? date(props.setToEndAt) : undefined,
-          action: props.endAction ?? "cancel",
-        }
-      : undefined,
+    // Those that are not listed may come to their end before.
+    deadline:
+      !props.leaving && props.accessEndsAt
+        ? deadlineAt(props.accessEndsAt, props, props.setToEndAt, props.endAction)
+        : earliest?.deadline,
+    subscriptions: Math.max(subscriptionsOf(atStake), 1),
+    ownDates: new Set(all.map(consequence)).size > 1,
   };
 }
+
+const consequence = ({ deadline }: Debt) =>
+  deadline === undefined ? "" : [deadline.endsOn, deadline.action, deadline.setToEndOn].join();
 
 /** Invoices that are listed; of the rest the email says how many there are. */
 const invoicesShown = 20;

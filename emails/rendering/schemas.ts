@@ -87,6 +87,15 @@ const paymentFailed = z.strictObject({
         overdueSince: timestamp,
         hostedInvoiceUrl: absent(link),
         collectionMethod: absent(z.enum(["charge_automatically", "send_invoice"])),
+        subscription: absent(z.string().max(255, "too long")),
+        terms: absent(
+          z.strictObject({
+            endsAt: absent(timestamp),
+            action: absent(z.enum(["cancel", "pause"])),
+            setToEndAt: absent(timestamp),
+            leaving: z.boolean(),
+          }),
+        ),
       }),
     )
     .min(1, "no invoice to write about")

@@ -42,6 +42,22 @@ $$;
 comment on function billing_private.gives_access is
   'Whether a subscription gives access at this moment, by its status and by dunning; null for one nobody has told of.';
 
+create function billing_private.debt_terms(p_fact billing_private.dunning_fact)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'endsAt', case when billing_private.takes_away(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
+    'action', case when p_fact.end_action in ('cancel', 'pause') then p_fact.end_action end,
+    'setToEndAt', p_fact.scheduled_end,
+    'leaving', coalesce(p_fact.is_leaving, false)
+  );
+$$;
+
+comment on function billing_private.debt_terms is 'What happens if a debt stays unpaid, and when, as emails/contract.ts has it of each overdue invoice.';
+
 create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -61,7 +77,9 @@ begin
   limit 1;
 
   with listed as (
-    select i.*, v.overdue_since, row_number() over (order by v.overdue_since, i.id) as place
+    select
+      i.*, v.overdue_since, f.subscription as case_subscription, billing_private.debt_terms(f) as terms,
+      row_number() over (order by v.overdue_since, i.id) as place
     from unnest(p_facts) as f
     cross join lateral unnest(f.invoices) as x (invoice)
     join billing.invoices as i on i.id = x.invoice
@@ -85,11 +103,17 @@ begin
         'amountDue', l.amount_remaining,
         'overdueSince', l.overdue_since,
         'hostedInvoiceUrl', l.hosted_invoice_url,
-        'collectionMethod', l.collection_method
+        'collectionMethod', l.collection_method,
+        'subscription', l.case_subscription,
+        'terms', l.terms
       )
       order by l.place
     ) filter (where l.place <= 20),
-    'nextPaymentAttempt', min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
+    -- Of several invoices only what holds for each.
+    'nextPaymentAttempt', case
+      when count(distinct coalesce(l.next_payment_attempt, '-infinity')) = 1
+      then min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
+    end
   )
   || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
   into props

@@ -67,7 +67,7 @@ declare
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
-  select f.kinds[f.due] into kind from unnest(p_facts) as f order by billing_private.dunning_severity(f.kinds[f.due]) desc limit 1;
+  kind := p_facts[1].kinds[p_facts[1].due];
   template := case kind
     when 'notice' then 'payment-failed-notice'
     when 'urgent_reminder' then 'payment-failed-urgent'
@@ -99,7 +99,38 @@ end;
 $$;
 
 comment on function billing_private.take_dunning_mail is
-  'Takes the due steps of some cases of one customer and currency with one mail, the severest. Returns whether there is one: not where it is switched off, or a confirmation is asked for instead.';
+  'Takes the due steps, all of one kind, of some cases of one customer and currency with one mail. Returns whether there is one: not where it is switched off, or a confirmation is asked for instead.';
+
+create function billing_private.take_dunning_mails(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  owed_currency text;
+  kind text;
+  together billing_private.dunning_fact[];
+  mails integer := 0;
+  is_reminded boolean;
+begin
+  for owed_currency in select distinct f.currency from unnest(p_facts) as f order by 1 loop
+    is_reminded := false;
+    foreach kind in array array['final_warning', 'urgent_reminder', 'notice'] loop
+      together := array(select f from unnest(p_facts) as f where f.currency = owed_currency and f.kinds[f.due] = kind order by f.case_id);
+      -- A milder reminder waits for its 20 hours, as it would had the severer one left before. A notice is news.
+      continue when together = '{}' or (is_reminded and kind <> 'notice');
+      if billing_private.take_dunning_mail(together, p_now) then
+        mails := mails + 1;
+        is_reminded := true;
+      end if;
+    end loop;
+  end loop;
+  return mails;
+end;
+$$;
+
+comment on function billing_private.take_dunning_mails is
+  'Takes the due steps of some cases of a customer that are mails: one for each currency and severity, as only debts of equal severity are told of together. Of reminders the severest; the others are due again in 20 hours. Returns how many.';
 
 create function billing_private.take_dunning_end(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns void
@@ -198,7 +229,6 @@ declare
   fact billing_private.dunning_fact;
   ready billing_private.dunning_fact[] := array[]::billing_private.dunning_fact[];
   obstacles text[];
-  owed_currency text;
   counts jsonb := jsonb_build_object('opened', 0, 'closed', 0, 'mails', 0, 'ends', 0, 'held', 0);
 begin
   perform billing_private.lock_customers(array[p_customer]);
@@ -234,12 +264,7 @@ begin
       ready := ready || fact;
     end if;
   end loop;
-  for owed_currency in select distinct f.currency from unnest(ready) as f order by 1 loop
-    if billing_private.take_dunning_mail(array(select f from unnest(ready) as f where f.currency = owed_currency), p_now) then
-      counts := jsonb_set(counts, '{mails}', to_jsonb((counts ->> 'mails')::integer + 1));
-    end if;
-  end loop;
-  return counts;
+  return jsonb_set(counts, '{mails}', to_jsonb(billing_private.take_dunning_mails(ready, p_now)));
 end;
 $$;
 

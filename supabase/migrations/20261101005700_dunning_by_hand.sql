@@ -270,6 +270,9 @@ as $$
       when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
       when s.step = 'notice' and billing_private.asked_to_confirm_instead(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
       when s.case_id is null then 'open a case and send ' || s.template
+      when s.step = 'urgent_reminder'
+        and bool_or(s.step = 'final_warning' and s.held_by = '{}' and s.subscription is not null) over (partition by s.customer, s.currency)
+      then 'wait a day: a final warning leaves'
       else 'send ' || s.template
     end
   from steps as s

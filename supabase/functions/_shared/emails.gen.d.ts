@@ -117,6 +117,19 @@ export interface OverdueInvoice {
   hostedInvoiceUrl?: string | null;
   /** Decides between “the payment failed” and “the invoice is overdue”. Automatic without it. */
   collectionMethod?: "charge_automatically" | "send_invoice" | null;
+  /** Tells which invoices are of one subscription; null where there is none, or none any more. Never shown. */
+  subscription?: string | null;
+  /** What happens if it stays unpaid. Without them what the email says of all its invoices. */
+  terms?: DebtTerms | null;
+}
+
+/** What happens if a debt stays unpaid; see the fields of the same meaning in PaymentFailedProps. */
+export interface DebtTerms {
+  /** Null: nothing is taken away. */
+  endsAt?: Timestamp | null;
+  action?: "cancel" | "pause" | null;
+  setToEndAt?: Timestamp | null;
+  leaving: boolean;
 }
 
 /** Shared by the three failure emails, which say the same facts in different words. */
@@ -136,7 +149,7 @@ export interface PaymentFailedProps extends ToCustomer {
   /** Only when Stripe has one scheduled. */
   nextPaymentAttempt?: Timestamp | null;
   /**
-   * When something is taken away, at the earliest: 12:00 UTC of the end’s day. Emails name that day in UTC as the end,
+   * When something is taken away, at the earliest (what happens to each debt is in its `terms`): 12:00 UTC of the end’s day. Emails name that day in UTC as the end,
    * and the UTC day before it as the last to pay, which is then over everywhere. Null: nothing will be.
    */
   accessEndsAt?: Timestamp | null;

@@ -147,7 +147,7 @@ describe("whoever owes several things", () => {
     expect(await stepsOf(world, other.id)).toEqual(["notice canceled", "notice sent"]);
   });
 
-  it("at the highest severity of what is due in one run", async () => {
+  it("in a mail of its own for each severity that is due in one run", async () => {
     const somebody = await newSubscriber(world);
     const sent = await world.addSubscription(somebody.customer, 700, "usd", {
       collection_method: "send_invoice",
@@ -162,8 +162,15 @@ describe("whoever owes several things", () => {
     await world.stripe.invoices.pay(String(data[0]?.id), { paid_out_of_band: true });
     await world.renew(somebody);
     await days(world, 4);
-    expect(mails(world, somebody)).toEqual([NOTICE, URGENT]);
-    expect(await lastText(world, somebody.email, URGENT)).toContain("$7.00");
+    expect(mails(world, somebody)).toEqual([NOTICE, URGENT, NOTICE]);
+    const [reminder, notice] = [
+      await lastText(world, somebody.email, URGENT),
+      await lastText(world, somebody.email, NOTICE),
+    ];
+    expect(reminder).toContain("$20.00");
+    expect(reminder).not.toContain("$7.00");
+    expect(notice).toContain("$7.00");
+    expect(notice).not.toContain("$20.00");
     expect(await stepsOf(world, sent.id)).toEqual(["notice sent"]);
   });
 });

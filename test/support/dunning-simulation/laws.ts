@@ -117,11 +117,15 @@ const notWarned: Law = (evidence) =>
   });
 
 const NAMED = /(?:we will cancel|will be paused).* on ([A-Z][a-z]+ \d+, \d{4})/;
+/** In a mail about several debts that do not end on one day, beside the invoice. */
+const NAMED_BESIDE = /(?:ends|paused) on ([A-Z][a-z]+ \d+, \d{4})/;
 
 /** The end's day that the mail of a warning names, as its reader has it: at noon UTC; and whether it is about one case only. */
 function namedBy(warning: Action, evidence: Evidence): { end: number; isAlone: boolean } | undefined {
   const email = evidence.emails.find(({ tag }) => tag === warning.tag);
-  const day = NAMED.exec(email?.text ?? "")?.[1];
+  const text = email?.text ?? "";
+  const beside = text.split("\n").filter((line) => line.includes(warning.anchor_invoice));
+  const day = NAMED_BESIDE.exec(beside.join("\n"))?.[1] ?? NAMED.exec(text)?.[1];
   const isAlone = evidence.actions.filter(({ tag }) => tag === warning.tag).length === 1;
   return day === undefined ? undefined : { end: Date.parse(`${day} 12:00 UTC`), isAlone };
 }
