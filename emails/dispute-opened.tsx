@@ -26,7 +26,7 @@ export default function DisputeOpened(props: Addressed<DisputeOpenedProps>) {
   const { labels } = words.common;
   const amount = money(props.amount, props.currency);
   const date = props.answerBy ? formatDate(props.answerBy) : undefined;
-  const given = reasonIn(words, props.reason);
+  const given = reasonIn(words, props.disputeReason);
   return (
     <Layout
       {...props}
@@ -61,7 +61,7 @@ DisputeOpened.PreviewProps = {
   kind: "dispute",
   amount: 4900,
   currency: "eur",
-  reason: "product_not_received",
+  disputeReason: "product_not_received",
   answerBy: "2026-12-07T09:00:00Z",
   disputeId: "du_1QExampleExampleExample",
   paymentId: "pi_3QExampleExampleExample",

@@ -33,6 +33,10 @@ const hundreds = {
   })),
   invoiceCount: 400,
   totalDue: 760_000,
+  // Of invoices that are sent nothing is collected.
+  paymentMethod: null,
+  declineCode: null,
+  nextPaymentAttempt: null,
 };
 const leaving = { leaving: true, accessEndsAt: null, daysLeft: null, endAction: null };
 const ends = (day: string) => ({ endsAt: `${day}T12:00:00Z`, action: "cancel" as const, leaving: false });
@@ -218,8 +222,8 @@ export const variants: Variants = {
     undone: { noLongerEndsAt: "2026-12-23T09:00:00Z" },
   },
   "dispute-opened": {
-    inquiry: { kind: "inquiry", reason: "fraudulent" },
-    bare: { reason: "a_new_reason", answerBy: null, paymentId: null, customerId: null },
+    inquiry: { kind: "inquiry", disputeReason: "fraudulent" },
+    bare: { disputeReason: "a_new_reason", answerBy: null, paymentId: null, customerId: null },
   },
   "payment-method-removed": {
     debit: { removed: { type: "sepa_debit", last4: "3000" } },

@@ -286,7 +286,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     kind: z.enum(["dispute", "inquiry"]),
     amount,
     currency,
-    reason: absent(code.transform((text) => cleanName(text))),
+    disputeReason: absent(code.transform((text) => cleanName(text))),
     answerBy: absent(timestamp),
     disputeId: name,
     paymentId: absent(name),

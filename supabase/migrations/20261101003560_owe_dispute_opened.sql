@@ -41,7 +41,7 @@ begin
         'kind', case when p_dispute.status like 'warning\_%' then 'inquiry' else 'dispute' end,
         'amount', p_dispute.amount,
         'currency', p_dispute.currency,
-        'reason', p_dispute.reason,
+        'disputeReason', p_dispute.reason,
         'answerBy', case when p_dispute.status in ('needs_response', 'warning_needs_response') then p_dispute.due_by end,
         'disputeId', p_dispute.id,
         'paymentId', paid,

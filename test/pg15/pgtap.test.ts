@@ -53,6 +53,7 @@ describe.skipIf(missing)(`PostgreSQL 15 as Debian packages it${missing ? `: ${mi
       "duebase-link",
       "duebase-purge-outbox",
       "duebase-purge-usage",
+      "duebase-renewal-reminders",
       "duebase-retry",
       "duebase-trial-reminders",
     ]);
