@@ -358,7 +358,7 @@ export interface DisputeOpenedProps {
   amount: MinorUnits;
   currency: string;
   /** Stripe's `reason`: fraudulent, product_not_received, … */
-  reason?: string | null;
+  disputeReason?: string | null;
   /** Until when Stripe takes evidence, where it waits for some. */
   answerBy?: Timestamp | null;
   disputeId: string;
