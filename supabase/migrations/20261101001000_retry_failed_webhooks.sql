@@ -44,8 +44,8 @@ $$;
 comment on function billing_private.retry_projection is
   'Projects a failed event again. Returns processed (and the failure is resolved), retrying, dead, or quarantined where settings now say that it does not belong here.';
 
-create function billing.retry_failed_webhooks(p_now timestamptz default now(), p_limit integer default 100)
-returns integer
+create function billing.retry_failed_webhook(p_now timestamptz default now())
+returns boolean
 language plpgsql
 -- Definer: see receive_event.
 security definer
@@ -53,29 +53,29 @@ set search_path = ''
 as $$
 declare
   due record;
-  tried integer := 0;
 begin
-  for due in
-    select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
-    from billing.failed_webhooks as f
-    join billing.webhook_events as e on e.id = f.event_id
-    where f.status = 'retrying' and f.next_attempt_at <= p_now
-    order by f.next_attempt_at, f.event_id
-    limit p_limit
-    -- Another run at the same time takes other rows.
-    for update of f skip locked
-  loop
-    -- Left for the next run: forget_user wants the row that is held here.
-    continue when billing_private.is_being_forgotten(due.customer_id, due.object);
-    perform billing_private.retry_projection(due.event_id, p_now);
-    tried := tried + 1;
-  end loop;
-  return tried;
+  -- One, and no more: whoever projected a second event would take that one's turns with the first one's payments and
+  -- users still held, and be waited for in a circle.
+  select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
+  into due
+  from billing.failed_webhooks as f
+  join billing.webhook_events as e on e.id = f.event_id
+  where f.status = 'retrying' and f.next_attempt_at <= p_now
+  order by f.next_attempt_at, f.event_id
+  limit 1
+  -- Another run at the same time takes another row.
+  for update of f skip locked;
+  -- Left for the next run: forget_user wants the row that is held here.
+  if not found or billing_private.is_being_forgotten(due.customer_id, due.object) then
+    return false;
+  end if;
+  perform billing_private.retry_projection(due.event_id, p_now);
+  return true;
 end;
 $$;
 
-comment on function billing.retry_failed_webhooks is
-  'Projects again the failed events whose next attempt is due at p_now, at most p_limit, each on its own: one that fails again undoes no other. Their customers'' turns are taken until the caller commits. Returns how many were tried.';
+comment on function billing.retry_failed_webhook is
+  'Projects again the failed event whose next attempt has been due longest at p_now. Returns whether there was one: call again until there is none, each time in a transaction of its own, as its customer''s turn is taken until the caller commits.';
 
 create function billing.replay_failed_webhook(event_id text, p_now timestamptz default now())
 returns text

@@ -11,7 +11,7 @@ grant select on all tables in schema billing to service_role;
 
 grant execute on function
   billing.receive_event(jsonb, timestamptz),
-  billing.retry_failed_webhooks(timestamptz, integer),
+  billing.retry_failed_webhook(timestamptz),
   billing.replay_failed_webhook(text, timestamptz)
 to service_role;
 

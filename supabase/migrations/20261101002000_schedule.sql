@@ -7,6 +7,6 @@ create extension if not exists pg_cron with schema pg_catalog;
 select cron.schedule(
   'duebase-retry',
   '* * * * *',
-  'do $$ begin while billing.retry_failed_webhooks(now(), 1) > 0 loop commit; end loop; end $$'
+  'do $$ begin while billing.retry_failed_webhook(now()) loop commit; end loop; end $$'
 );
 select cron.schedule('duebase-link', '* * * * *', 'select billing_private.link_waiting_customers(now())');

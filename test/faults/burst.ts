@@ -86,7 +86,9 @@ async function retryWhatFailed(sql: Sql): Promise<void> {
       select count(*) from billing.failed_webhooks where status in ('retrying', 'dead')
     `;
     if (owed?.count === "0") return;
-    await sql`select billing.retry_failed_webhooks(now() + make_interval(hours => ${tick}))`;
+    const tryNext = () =>
+      sql`select billing.retry_failed_webhook(now() + make_interval(hours => ${tick})) as was_tried`;
+    while ((await tryNext())[0]?.was_tried);
   }
   const left =
     await sql`select event_id, status, error ->> 'message' as message from billing.failed_webhooks`;

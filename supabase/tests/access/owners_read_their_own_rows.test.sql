@@ -61,7 +61,7 @@ select pg_temp.refused('owner', 'select id from billing.products', 'nor the cata
 select pg_temp.refused('owner', 'select source from billing_private.customer_claims', 'and the internals are closed');
 select pg_temp.refused('owner', 'select billing.receive_event(''{}'')', 'a user brings no events');
 select pg_temp.refused('owner', 'select billing.replay_failed_webhook(''evt_1'')', 'replays none');
-select pg_temp.refused('owner', 'select billing.retry_failed_webhooks()::text', 'and retries none');
+select pg_temp.refused('owner', 'select billing.retry_failed_webhook()::text', 'and retries none');
 
 select set_eq($$ select pg_temp.other('select id from billing.invoices') $$, array['in_cus_b'], 'another user sees the other rows');
 select is_empty(

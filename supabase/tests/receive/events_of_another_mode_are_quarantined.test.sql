@@ -25,7 +25,7 @@ select results_eq(
   'the reason says what differs and where to change it'
 );
 select is(pg_temp.receive('evt_live', true), 'duplicate', 'sent again it is a duplicate');
-select is(billing.retry_failed_webhooks('2026-12-01'), 0, 'the retry leaves it alone');
+select is(billing.retry_failed_webhook('2026-12-01'), false, 'the retry leaves it alone');
 
 select is(pg_temp.receive('evt_foreign', false, 'acct_other'), 'quarantined', 'an event of an account we do not mirror is quarantined');
 select is(

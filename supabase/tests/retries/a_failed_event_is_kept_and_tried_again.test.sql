@@ -50,18 +50,18 @@ select ok(pg_temp.delay() between interval '1 minute' and interval '1.2 minutes'
 select is(pg_temp.receive('evt_1', '2026-11-01 12:00:30Z'), 'duplicate', 'Stripe sending it again is a duplicate');
 select is((select attempts from billing.failed_webhooks where event_id = 'evt_1'), 1, 'and no attempt');
 
-select is(billing.retry_failed_webhooks('2026-11-01 12:00:59Z'), 0, 'before its time nothing is tried');
-select is(billing.retry_failed_webhooks('2026-11-01 12:02:00Z'), 1, 'first retry');
+select is(billing.retry_failed_webhook('2026-11-01 12:00:59Z'), false, 'before its time nothing is tried');
+select is(billing.retry_failed_webhook('2026-11-01 12:02:00Z'), true, 'first retry');
 select results_eq(
   $$ select status, attempts, first_failed_at, last_failed_at from billing.failed_webhooks where event_id = 'evt_1' $$,
   $$ values ('retrying', 2, timestamptz '2026-11-01 12:00:00Z', timestamptz '2026-11-01 12:02:00Z') $$,
   'it failed and is kept'
 );
 select ok(pg_temp.delay() between interval '5 minutes' and interval '6 minutes', 'the second is due after five minutes');
-select is(billing.retry_failed_webhooks('2026-11-01 12:08:00Z'), 1, 'second retry');
+select is(billing.retry_failed_webhook('2026-11-01 12:08:00Z'), true, 'second retry');
 select ok(pg_temp.delay() between interval '25 minutes' and interval '30 minutes', 'the third after twenty-five');
 select is_empty($$ select from billing.outbox $$, 'nobody is alarmed yet');
-select is(billing.retry_failed_webhooks('2026-11-01 12:38:00Z'), 1, 'third retry');
+select is(billing.retry_failed_webhook('2026-11-01 12:38:00Z'), true, 'third retry');
 select results_eq(
   $$ select status, attempts, next_attempt_at from billing.failed_webhooks where event_id = 'evt_1' $$,
   $$ values ('dead', 4, null::timestamptz) $$,
@@ -74,7 +74,7 @@ select results_eq(
   ) $$,
   'and an alert is owed that names it'
 );
-select is(billing.retry_failed_webhooks('2027-01-01'), 0, 'it is not tried by itself any more');
+select is(billing.retry_failed_webhook('2027-01-01'), false, 'it is not tried by itself any more');
 
 select is(billing.replay_failed_webhook('evt_1', '2026-11-02 09:00:00Z'), 'dead', 'replayed before the cause is mended it stays dead');
 select is((select attempts from billing.failed_webhooks where event_id = 'evt_1'), 5, 'the attempt counts');

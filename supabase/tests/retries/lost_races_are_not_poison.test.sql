@@ -27,14 +27,14 @@ select is(
 );
 select is(pg_temp.attempts(), 0, 'that does not count');
 update app.failure set code = '40P01';
-select is(billing.retry_failed_webhooks('2026-11-01 13:00:00Z'), 1, 'a deadlock');
+select is(billing.retry_failed_webhook('2026-11-01 13:00:00Z'), true, 'a deadlock');
 select is(pg_temp.attempts(), 0, 'does not count');
 update app.failure set code = '55P03';
-select is(billing.retry_failed_webhooks('2026-11-01 14:00:00Z'), 1, 'a lock not had in time');
+select is(billing.retry_failed_webhook('2026-11-01 14:00:00Z'), true, 'a lock not had in time');
 select is(pg_temp.attempts(), 0, 'does not count');
 
 select is(
-  (select sum(billing.retry_failed_webhooks(timestamptz '2026-11-02' + hour * interval '1 hour')) from generate_series(1, 20) as hour),
+  (select count(*) filter (where billing.retry_failed_webhook(timestamptz '2026-11-02' + hour * interval '1 hour')) from generate_series(1, 20) as hour),
   20::bigint, 'it is tried again for as long as it loses'
 );
 select is((select status from billing.failed_webhooks), 'retrying', 'and does not die of it');
@@ -44,15 +44,15 @@ select ok(
 );
 
 update app.failure set code = '57014';
-select is(billing.retry_failed_webhooks('2026-11-03'), 1, 'a statement that somebody canceled');
+select is(billing.retry_failed_webhook('2026-11-03'), true, 'a statement that somebody canceled');
 select is(pg_temp.attempts(), 0, 'does not count');
 update app.failure set code = 'slow';
 set local statement_timeout = '300ms';
-select is(billing.retry_failed_webhooks('2026-11-03 12:00:00Z'), 1, 'a statement whose time the event used up by itself');
+select is(billing.retry_failed_webhook('2026-11-03 12:00:00Z'), true, 'a statement whose time the event used up by itself');
 set local statement_timeout = 0;
 select is(pg_temp.attempts(), 1, 'counts');
 update app.failure set code = 'P0004';
-select is(billing.retry_failed_webhooks('2026-11-04'), 1, 'a failed assertion');
+select is(billing.retry_failed_webhook('2026-11-04'), true, 'a failed assertion');
 select is(pg_temp.attempts(), 2, 'counts');
 
 select * from finish();

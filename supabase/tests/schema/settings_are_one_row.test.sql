@@ -18,7 +18,7 @@ select is_empty(
   'what runs by the clock is scheduled, as the owner of the tables'
 );
 select matches(
-  (select command from cron.job where jobname = 'duebase-retry'), 'retry_failed_webhooks\(now\(\), 1\).*commit',
+  (select command from cron.job where jobname = 'duebase-retry'), 'retry_failed_webhook\(now\(\)\).*commit',
   'the retry commits event by event'
 );
 

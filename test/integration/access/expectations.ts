@@ -119,5 +119,5 @@ export const functions: Record<string, Audience> = {
   "billing.release_outbox(bigint[], uuid, interval, timestamp with time zone)": "service",
   "billing.replay_failed_webhook(text, timestamp with time zone)": "service",
   "billing.replay_outbox(bigint, timestamp with time zone)": "service",
-  "billing.retry_failed_webhooks(timestamp with time zone, integer)": "service",
+  "billing.retry_failed_webhook(timestamp with time zone)": "service",
 };

@@ -410,7 +410,7 @@ export const hotStatements: Statement[] = [
   },
   {
     what: "the retry, every minute",
-    sql: "select billing.retry_failed_webhooks(now(), 1)",
+    sql: "select billing.retry_failed_webhook(now())",
     uses: ["failed_webhooks_due"],
   },
   {

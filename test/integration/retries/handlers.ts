@@ -85,13 +85,16 @@ export async function failureOf(database: TestDatabase, event: string): Promise<
   return row;
 }
 
-/** Runs the retry as cron does, at a time of the test's choosing. Returns how many events were tried. */
+/** Runs the retry as cron does, at a time of the test's choosing. Returns how many events were tried, at most `limit`. */
 export async function retry(database: TestDatabase, now: Date, limit = 100): Promise<number> {
-  const [row] = await database.asService(
-    (sql: TransactionSql) =>
-      sql<{ tried: number }[]>`select billing.retry_failed_webhooks(${now}, ${limit}) as tried`,
-  );
-  return row?.tried ?? Number.NaN;
+  for (let tried = 0; tried < limit; tried++) {
+    const [row] = await database.asService(
+      (sql: TransactionSql) =>
+        sql<{ was_tried: boolean }[]>`select billing.retry_failed_webhook(${now}) as was_tried`,
+    );
+    if (row?.was_tried !== true) return tried;
+  }
+  return limit;
 }
 
 /** Replays an event as an operator does. */
