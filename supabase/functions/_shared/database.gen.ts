@@ -2255,7 +2255,7 @@ export type Database = {
       };
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
-      retry_failed_webhooks: { Args: { p_limit?: number; p_now?: string }; Returns: number };
+      retry_failed_webhook: { Args: { p_now?: string }; Returns: boolean };
       review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
       review_resumption: { Args: { p_checked?: string[]; p_id: number; p_now?: string }; Returns: Json };
