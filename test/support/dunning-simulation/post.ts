@@ -119,7 +119,12 @@ export class Post {
         const report = {
           type,
           created_at: now.toISOString(),
-          data: { email_id: mail.id, tags: mail.tags, bounce },
+          // An object in webhooks, unlike in answers: https://resend.com/docs/webhooks/emails/sent
+          data: {
+            email_id: mail.id,
+            tags: Object.fromEntries((mail.tags ?? []).map(({ name, value }) => [name, value])),
+            bounce,
+          },
         };
         const id = `report_${++this.#reports}`;
         await database.asService(
