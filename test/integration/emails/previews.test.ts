@@ -53,8 +53,10 @@ function shown(value: unknown): string[] {
     .filter(([, inner]) => isThere(inner))
     .flatMap(([key, inner]) => [
       key,
-      // What kind of mail it is, production says itself; other values are Stripe's.
-      ...(["reason", "outcome", "scope"].includes(key) ? [String(inner)] : []),
+      // What kind of mail it is, production says itself; other values are Stripe's, and so is a dispute's reason.
+      ...(["kind", "outcome", "scope"].includes(key) || (key === "reason" && !("disputeId" in value))
+        ? [String(inner)]
+        : []),
       ...shown(inner),
     ]);
 }
