@@ -97,14 +97,17 @@ stable
 set search_path = ''
 as $$
 declare
+  o constant jsonb := p_event.payload #> '{data,object}';
   before constant billing.subscriptions := billing_private.subscription_before(p_event, p_known);
 begin
+  -- By the event alone: what is known may be an event of the same second, until it is read.
   if p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at']
-    and billing_private.goes_on(p_known)
+    and coalesce(o -> 'cancel_at', 'null') = 'null'
+    and o -> 'cancel_at_period_end' is distinct from 'true'
     and billing_private.was_canceled(before)
   then
     was_to_end_at := billing_private.scheduled_end(before);
-    fact := format('undone:%s:%s', p_known.id, extract(epoch from coalesce(before.canceled_at, was_to_end_at))::bigint);
+    fact := format('undone:%s:%s', p_event.object_id, extract(epoch from coalesce(before.canceled_at, was_to_end_at))::bigint);
   end if;
 end;
 $$;
@@ -150,9 +153,10 @@ begin
       interval '2 minutes'
     );
   elsif undone.was_to_end_at is not null then
-    perform billing_private.owe_email(
-      p_event, 'cancellation-undone', undone.fact,
-      jsonb_build_object('subscription', known.id, 'was_to_end_at', undone.was_to_end_at), '{}'
+    perform billing_private.owe_email_to(
+      p_event.customer_id, p_event.created, 'cancellation-undone', undone.fact,
+      jsonb_build_object('subscription', p_event.object_id, 'was_to_end_at', undone.was_to_end_at), '{}', p_event.received_at,
+      interval '1 minute'
     );
   end if;
 end;
