@@ -100,7 +100,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
 
   // What is rare shows in a long run.
   it.runIf(COUNT >= 1000)(
-    "have pauses of every cause, records of money past Stripe, cards at either level, and dunning cases",
+    "have pauses of every cause, records of money past Stripe, cards at either level, dunning cases and resumptions",
     () => {
       const objects = played.histories.flatMap(({ account }) =>
         account.happenings.flatMap((one) => (one.kind === "event" ? [one.event.data.object] : [])),
@@ -144,6 +144,10 @@ describe.runIf(COUNT >= 100)("the histories", () => {
         played.settledStateOf(IN_ORDER, index)?.get("open_dunning_cases"),
       );
       expect(withCases.length).toBeGreaterThan(COUNT / 20);
+      const resumable = played.histories.filter((_, index) =>
+        played.settledStateOf(IN_ORDER, index)?.get("open_resumptions"),
+      );
+      expect(resumable.length).toBeGreaterThan(COUNT / 1000);
     },
   );
 

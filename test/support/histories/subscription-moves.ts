@@ -77,6 +77,7 @@ export function moveSubscription(account: Account, id: string, prices: string[])
         () => warn(account, id),
         () => warn(account, id),
         () => renew(account, id),
+        () => restForDebt(account, id),
         () => pause(account, id, "trial_end_without_payment_method"),
         () => pause(account, id, "trial_end_without_payment_method"),
         () => edit(account, id, prices),
@@ -91,24 +92,50 @@ export function moveSubscription(account: Account, id: string, prices: string[])
         () => edit(account, id, prices),
         () => renew(account, id),
         () => cancel(account, id),
-        () =>
-          pause(
-            account,
-            id,
-            // Not for a first invoice: https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
-            random.pick(
-              now.status === "active"
-                ? ["pause_requested", "system"]
-                : ["first_payment_failure", "final_payment_failure"],
-            ),
-          ),
+        () => pause(account, id, random.pick(["pause_requested", "system"])),
+        () => restForDebt(account, id),
+        () => restForDebt(account, id),
         () => move(now.status === "past_due" ? "active" : "past_due"),
       ])();
   }
 }
 
-/** It is paused, for one of Stripe's reasons, which versions before 2026-09-30.endive do not tell; often not for long. */
+/** It is paused, for one of Stripe's reasons, often not for long. */
 function pause(account: Account, id: string, cause: string): null {
+  rest(account, id, cause);
+  if (account.random.chance(0.6)) {
+    account.pass();
+    resume(account, id);
+  }
+  return null;
+}
+
+/**
+ * A renewal is declined and Stripe pauses, as an account can have it do; often it is paid then, and sometimes Stripe
+ * resumes by itself. https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
+ */
+function restForDebt(account: Account, id: string): string | null {
+  const { random } = account;
+  if (account.get<Subscription>(id).collection_method !== "charge_automatically") return null;
+  const bill = renew(account, id);
+  const isOpen = () => account.get(bill).status === "open";
+  finalize(account, bill);
+  if (!isOpen()) return bill; // a balance has paid it
+  fail(account, bill);
+  if (random.chance(0.5)) account.pass();
+  rest(account, id, random.pick(["first_payment_failure", "final_payment_failure"]));
+  if (random.chance(0.4)) return bill;
+  if (random.chance(0.7)) account.pass();
+  if (isOpen()) pay(account, bill);
+  if (random.chance(0.3)) {
+    account.pass();
+    resume(account, id);
+  }
+  return bill;
+}
+
+/** Versions before 2026-09-30.endive do not tell the cause. */
+function rest(account: Account, id: string, cause: string): void {
   const status_details = {
     paused: { subscription: { type: cause }, transitioned_at: account.now, type: "subscription" },
   };
@@ -118,11 +145,6 @@ function pause(account: Account, id: string, cause: string): null {
     "customer.subscription.updated",
     "customer.subscription.paused",
   );
-  if (account.random.chance(0.6)) {
-    account.pass();
-    resume(account, id);
-  }
-  return null;
 }
 
 function resume(account: Account, id: string): null {
