@@ -36,10 +36,10 @@ insert into plain_columns values
   ('id'), ('type'), ('name'), ('email'), ('description'), ('currency'), ('metadata'), ('livemode'), ('created'), ('active'),
   ('status'), ('customer'), ('payload'), ('created_at'), ('finished_at'), ('enabled'), ('event_id'),
   ('received_at'), ('deleted_at'), ('customer_id'), ('source'), ('hint'), ('sqlstate'), ('object_id'), ('as_of'),
-  ('first_failed_at'), ('last_failed_at'), ('next_attempt_at'), ('resolved_at'),
+  ('first_failed_at'), ('last_failed_at'), ('resolved_at'),
   -- Stripe's, documented by Stripe
   ('updated'), ('nickname'), ('lookup_key'), ('tax_behavior'), ('delinquent'), ('number'), ('collection_method'),
-  ('billing_reason'), ('subtotal'), ('total'), ('amount_paid'), ('amount_remaining'), ('amount_requested'), ('attempted'),
+  ('billing_reason'), ('subtotal'), ('total'), ('amount_remaining'), ('amount_requested'), ('attempted'),
   ('auto_advance'), ('due_date'), ('period_start'), ('period_end'), ('paid_at'), ('voided_at'), ('marked_uncollectible_at'),
   ('default_payment_method'), ('invoice_pdf'), ('current_period_start'), ('current_period_end'), ('trial_start'), ('trial_end'),
   ('canceled_at'), ('cancellation_details'), ('ended_at'), ('start_date'), ('billing_cycle_anchor'),
@@ -48,7 +48,7 @@ insert into plain_columns values
   ('payment_intent'), ('receipt_number'), ('setup_intent'), ('amount_subtotal'), ('amount_total'), ('funds_reinstated_at'), ('amount_reinstated'),
   -- of billing_private.payment_sources: as in billing.payments
   ('payment_id'), ('kind'), ('invoice_id'), ('amount_received'), ('amount_refunded'), ('failure_code'),
-  ('payment_method_type');
+  ('payment_method_type'), ('payment_method_name');
 
 select is_empty(
   $$

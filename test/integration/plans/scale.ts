@@ -43,6 +43,8 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     from generate_series(1, 50000) as n;
     insert into billing.subscription_items (id, subscription, price, product)
     select 'si_' || n, 'sub_' || n, 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;
+    -- One price that many pay.
+    update billing.subscription_items set price = 'price_19999' where id in (select 'si_' || n from generate_series(30001, 32000) as n);
 
     insert into billing_private.catalogue_features (kind, object_id, features)
     select 'product', 'prod_' || n, array['feature_' || n, 'feature_common'] from generate_series(1, 2000) as n

@@ -625,6 +625,19 @@ export const hotStatements: Statement[] = [
     uses: ["prices_of_long_terms", "subscription_items_by_renewal"],
   },
   {
+    what: "what a mail about a changed plan tells",
+    sql: `select billing_private.untold_change(jsonb_populate_record(null::billing.outbox,
+      '{"id": 0, "payload": {"customer": "cus_4711", "subscription": "sub_4711", "happened_at": "2024-01-01T00:00:00Z"}}'))`,
+    uses: ["outbox_by_subject"],
+  },
+  {
+    what: "what a mail about a removed payment method tells",
+    sql: `select billing_private.method_removed_props(
+      '{"customer": "cus_4711", "removed": "pm_0", "happened_at": "2023-11-14T23:00:00Z"}', to_timestamp(1700000000)),
+      billing_private.was_default('cus_4711', 'pm_0', to_timestamp(1700000000))`,
+    uses: ["subscriptions_by_customer", "webhook_events_by_customer"],
+  },
+  {
     what: "an owner's subscriptions",
     sql: "select * from billing.subscriptions",
     as: owner,
@@ -717,8 +730,8 @@ export const lookups: Statement[] = [
     uses: ["prices_by_product"],
   },
   {
-    what: "who pays a price",
-    sql: "select * from billing.subscription_items where price = 'price_11'",
+    what: "who pays a price, in pieces",
+    sql: "select * from billing.subscription_items where price = 'price_19999' and id > 'si_30500' order by id limit 100",
     uses: ["subscription_items_by_price"],
   },
   {
