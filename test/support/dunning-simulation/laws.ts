@@ -47,7 +47,7 @@ const sameStepTwice: Law = (evidence) => {
 
 const twiceInADay: Law = (evidence) => {
   const breaches: Breach[] = [];
-  const last = new Map<string, { at: Date; what: string }>();
+  const left = new Map<string, { at: Date; mail: string; kind: string; decidedAt: number }[]>();
   const told = new Set<number>();
   const sent = evidence.actions.flatMap((action) => {
     const mail = mailOf(action, evidence);
@@ -56,11 +56,16 @@ const twiceInADay: Law = (evidence) => {
   sent.sort((one, other) => one.mail.seq - other.mail.seq);
   for (const { action, mail } of sent) {
     const { customer, currency } = caseOf(action, evidence);
-    const before = last.get(`${customer} ${currency}`);
+    const decidedAt = action.decided_at.getTime();
+    const earlier = left.get(`${customer} ${currency}`) ?? [];
+    // What one run decides on is told in one mail a severity.
+    const before = earlier.findLast(
+      (one) => one.mail !== mail.id && (one.decidedAt !== decidedAt || one.kind === action.kind),
+    );
     // That another payment has failed is told at once.
     const isNews = action.kind === "notice" && !told.has(action.case_id);
     told.add(action.case_id);
-    if (!isNews && before && before.what !== mail.id && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
+    if (!isNews && before && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
       breaches.push(
         of(
           action,
@@ -68,7 +73,10 @@ const twiceInADay: Law = (evidence) => {
           `${mail.tags.template} of ${mail.at.toISOString()} came after one of ${before.at.toISOString()}`,
         ),
       );
-    last.set(`${customer} ${currency}`, { at: mail.at, what: mail.id });
+    left.set(`${customer} ${currency}`, [
+      ...earlier,
+      { at: mail.at, mail: mail.id, kind: action.kind, decidedAt },
+    ]);
   }
   return breaches;
 };
