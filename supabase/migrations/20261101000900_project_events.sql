@@ -235,6 +235,26 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
+create function billing_private.is_lost_at_once(p_sqlstate text, p_constraint text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_sqlstate = '40P01'
+    or (
+      p_sqlstate = '23503'
+      and exists (
+        select from pg_catalog.pg_constraint as c where c.conname = p_constraint and c.contype = 'f' and c.confrelid = 'auth.users'::regclass
+      )
+    );
+end;
+$$;
+
+comment on function billing_private.is_lost_at_once is
+  'Whether a projection lost to somebody whose work is done by now: a deadlock, or a user whose account was deleted in that very moment. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: that is the one pair of locks with two orders. The event is projected once more at once, and finds the user gone.';
+
 create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
 returns text
 language plpgsql
@@ -248,28 +268,33 @@ declare
   error_detail text;
   error_hint text;
   error_context text;
+  error_constraint text;
   begun constant timestamptz := clock_timestamp();
 begin
-  begin
-    if coalesce(
-      p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
-    ) is not null then
-      p_event := billing_private.name_customer(p_event);
-      perform billing_private.dispatch_event(p_event);
-      perform billing_private.adopt_account(p_event);
-    else
-      perform billing_private.dispatch_event(p_event);
-    end if;
-    return 'processed';
-  -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
-  exception when query_canceled or assert_failure or others then
-    get stacked diagnostics
-      error_state = returned_sqlstate,
-      error_message = message_text,
-      error_detail = pg_exception_detail,
-      error_hint = pg_exception_hint,
-      error_context = pg_exception_context;
-  end;
+  for try in 1..2 loop
+    begin
+      if coalesce(
+        p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
+      ) is not null then
+        p_event := billing_private.name_customer(p_event);
+        perform billing_private.dispatch_event(p_event);
+        perform billing_private.adopt_account(p_event);
+      else
+        perform billing_private.dispatch_event(p_event);
+      end if;
+      return 'processed';
+    -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
+    exception when query_canceled or assert_failure or others then
+      get stacked diagnostics
+        error_state = returned_sqlstate,
+        error_message = message_text,
+        error_detail = pg_exception_detail,
+        error_hint = pg_exception_hint,
+        error_context = pg_exception_context,
+        error_constraint = constraint_name;
+    end;
+    exit when not billing_private.is_lost_at_once(error_state, error_constraint);
+  end loop;
   return billing_private.record_failure(
     p_event,
     jsonb_build_object(
@@ -283,7 +308,7 @@ end;
 $$;
 
 comment on function billing_private.project_event is
-  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead).';
+  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
 
 create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
 returns void
