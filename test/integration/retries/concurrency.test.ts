@@ -57,6 +57,14 @@ test("many retry runs at once try each event once, and none twice at the same ti
   expect(runs).toEqual([{ times: 1, count: names.length }]);
 });
 
+test("a call tries one event, however many are due: each has a transaction of its own", async () => {
+  await failThenMend(["one_1", "one_2", "one_3"]);
+  await database.sql`select billing.retry_failed_webhook(${due})`;
+  expect(await left()).toHaveLength(2);
+  await retryAll(database.sql);
+  expect(await left()).toEqual([]);
+});
+
 test("retries, replays and repeated deliveries of the same events at once: each is projected once", async () => {
   const names = Array.from({ length: 20 }, (_, number) => `mixed_${number}`);
   await failThenMend(names);

@@ -98,6 +98,10 @@ export class Account {
   readonly #paymentOfInvoice = new Map<string, { payment_intent: string | null; charge: string | null }>();
   readonly #invoiceOfPayment = new Map<string, string>();
   readonly #seconds = new Map<string, Second>();
+  /** Account (v2) of a customer, once an event has told of it. */
+  readonly #toldAccounts = new Map<string, string>();
+  /** Whether an object names its customer by the account alone. */
+  readonly #namesAccountAlone = new Map<string, boolean>();
   readonly #links: PaymentLinks = {
     ofInvoice: (invoice) => this.#paymentOfInvoice.get(invoice),
     ofPayment: (payment) => this.#invoiceOfPayment.get(payment),
@@ -128,7 +132,7 @@ export class Account {
   asAnswered(id: string): StripeObject {
     const kept = this.get(id);
     const isGone = this.deletedAt.has(id) && kept.object !== "subscription";
-    return isGone ? { id, object: kept.object, deleted: true } : structuredClone(kept);
+    return isGone ? { id, object: kept.object, deleted: true } : this.#named(structuredClone(kept));
   }
 
   /** From here on payloads come in another version's shape. */
@@ -247,12 +251,29 @@ export class Account {
     const object = asSent(shaped);
     const earlier = before && inShapeOf(this.version, before, this.#links);
     const was = earlier && asSent(earlier);
+    if (object.object === "customer" && object.customer_account)
+      this.#toldAccounts.set(id, String(object.customer_account));
     this.#noteOrder(id, state, type, before);
     this.lastTold.set(id, this.now);
     if (this.version !== NEWEST) this.toldInOldShape.add(id);
     else if (this.#seconds.get(`${id} ${this.now}`)?.versions.size === 1) this.toldInOldShape.delete(id);
     this.#noteFacts(type, object);
-    this.#push(type, object, was ? previousAttributes(was, object) : undefined);
+    const sent = this.#named(object);
+    this.#push(type, sent, was ? previousAttributes(this.#named(was), sent) : undefined);
+  }
+
+  /**
+   * An object with the account that its customer is, as the newest version has it: beside the customer or, of half of the
+   * objects, alone. Only once an event has told which customer the account is: what nobody tells has no truth.
+   */
+  #named(object: StripeObject): StripeObject {
+    const account = this.#toldAccounts.get(String(object.customer));
+    if (account === undefined || !("customer_account" in object) || object.object === "customer")
+      return object;
+    const id = object.id ?? "";
+    const isAlone = this.#namesAccountAlone.get(id) ?? this.random.chance(0.5);
+    this.#namesAccountAlone.set(id, isAlone);
+    return { ...object, customer_account: account, ...(isAlone ? { customer: null } : {}) };
   }
 
   #push(type: string, object: StripeObject, previous?: Record<string, unknown>): void {

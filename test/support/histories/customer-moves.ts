@@ -22,6 +22,7 @@ export function addCustomer(account: Account): string {
       name: `Customer ${random.token(3)}`,
       metadata: random.chance(0.3) ? { user_id: someUser(account) } : {},
       preferred_locales: random.chance(0.3) ? ["de", "en"] : [],
+      ...(random.chance(0.4) ? { customer_account: account.id("acct") } : {}),
     }),
     "customer.created",
   );

@@ -118,6 +118,15 @@ function contentOf(sql: ISql, { schema, name, columns }: Table): PendingQuery<Ro
         select r.customer, r.subscription from billing.dunning_resumptions as r
         where r.status = 'planned'
           and billing_private.is_paused_for_nonpayment(r.subscription) and not billing_private.still_owed(r.subscription, now())`;
+    case "webhook_events":
+    case "audit_events": {
+      // Whoever named an account alone is stored by what was known of it then.
+      const others = columns.filter((column) => column !== "customer_id");
+      return sql`
+        select ${sql(others)}, coalesce(a.customer, e.customer_id) as customer_id
+        from ${sql(`${schema}.${name}`)} as e
+        left join billing_private.customer_accounts as a on a.customer_account = e.customer_id`;
+    }
     default:
       return sql`select ${sql(columns)} from ${sql(`${schema}.${name}`)}`;
   }
