@@ -176,7 +176,7 @@ export const de: Language = {
       body: ({ kind, amount, product, method }) =>
         ({
           payment: `Wir wollten ${amount} für ${product}${by(method)} abbuchen. Das hat leider nicht geklappt.`,
-          invoice: `Die Rechnung über ${amount} für ${product} ist fällig, und wir haben noch keinen Zahlungseingang gesehen. Falls Sie gerade bezahlt haben, betrachten Sie diese E-Mail bitte als erledigt.`,
+          invoice: `Die Rechnung über ${amount} für ${product} ist fällig, und wir haben noch keinen Zahlungseingang gesehen. Falls Sie gerade bezahlt haben, betrachten Sie diese Nachricht bitte als erledigt.`,
           several: `Die folgenden Zahlungen, zusammen ${amount}, sind fehlgeschlagen oder noch nicht bei uns eingegangen.`,
         })[kind],
       deadline: (owed) =>
@@ -271,8 +271,8 @@ export const de: Language = {
     body: (amount, product) =>
       `Vielen Dank. Ihre Zahlung von ${amount} für ${product} ist eingegangen, und es ist nichts mehr offen.`,
     continues:
-      "Ihr Abonnement läuft weiter wie bisher. Unsere früheren E-Mails zu dieser Zahlung haben sich erledigt.",
-    leaving: "Unsere früheren E-Mails zu dieser Zahlung haben sich erledigt.",
+      "Ihr Abonnement läuft weiter wie bisher. Unsere früheren Nachrichten zu dieser Zahlung haben sich erledigt.",
+    leaving: "Unsere früheren Nachrichten zu dieser Zahlung haben sich erledigt.",
   },
 
   subscriptionCanceled: {
