@@ -1,15 +1,11 @@
 import { Links } from "./components/action.tsx";
-import { type AmountLine, Amounts } from "./components/amounts.tsx";
+import { PaidBill } from "./components/bill.tsx";
 import { Facts } from "./components/facts.tsx";
 import { Layout } from "./components/layout.tsx";
 import { Figure, Note } from "./components/text.tsx";
-import type { PaymentReceiptProps, ReceiptLine } from "./contract.ts";
+import type { PaymentReceiptProps } from "./contract.ts";
 import { previewInvoicePdf, previewInvoiceUrl, previewParties, previewSetting } from "./preview/setting.ts";
-import { type BillPart, billParts, saysQuantity } from "./rendering/bill.ts";
-import { type Addressed, speak, type Voice } from "./rendering/voice.ts";
-
-/** Gmail cuts an email off at 102 KB: a long bill is left to the invoice. */
-const linesShown = 20;
+import { type Addressed, speak } from "./rendering/voice.ts";
 
 /** “Your receipt from Acme: €49.00 (NL-0042)” */
 export function subject(props: Addressed<PaymentReceiptProps>): string {
@@ -28,14 +24,6 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
   const { paymentReceipt: receipt } = words;
   const { labels, viewInvoice, downloadPdf } = words.common;
   const paid = money(props.amountPaid, props.currency);
-  const hidden =
-    Math.max(props.lines.length, props.lineCount ?? 0) - Math.min(props.lines.length, linesShown);
-  const remark =
-    props.moreLines && (props.lineCount ?? 0) <= props.lines.length
-      ? receipt.moreLinesUncounted
-      : hidden > 0
-        ? receipt.moreLines(voice.number(hidden))
-        : undefined;
   return (
     <Layout
       {...props}
@@ -52,12 +40,7 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
           props.invoicePdf ? { href: props.invoicePdf, children: downloadPdf } : undefined,
         ]}
       />
-      <Amounts
-        heads={[receipt.item, receipt.amount]}
-        lines={props.lines.slice(0, linesShown).map((line) => billLine(line, props, voice))}
-        remark={remark}
-        totals={totals(props, voice)}
-      />
+      <PaidBill bill={props} voice={voice} />
       <Facts
         facts={[
           [labels.invoice, props.invoiceNumber || undefined],
@@ -72,33 +55,6 @@ export default function PaymentReceipt(props: Addressed<PaymentReceiptProps>) {
       <Note>{receipt.thanks}</Note>
     </Layout>
   );
-}
-
-function billLine(line: ReceiptLine, { currency }: PaymentReceiptProps, voice: Voice): AmountLine {
-  const receipt = voice.words.paymentReceipt;
-  const description = line.description || receipt.unnamed;
-  const { quantity } = line;
-  const isSaid = !quantity || quantity === 1 || saysQuantity(description, quantity);
-  return {
-    label: isSaid ? description : receipt.quantity(description, voice.number(quantity)),
-    detail: line.periodStart && line.periodEnd ? voice.period(line.periodStart, line.periodEnd) : undefined,
-    amount: voice.money(line.amount, currency),
-  };
-}
-
-function totals(props: PaymentReceiptProps, { words, money, percent }: Voice): AmountLine[] {
-  const receipt = words.paymentReceipt;
-  const taxName = ({ label, rate }: BillPart) =>
-    `${label ?? receipt.tax}${rate === undefined ? "" : ` ${percent(rate)}`}`;
-  return billParts(props).map((part) => ({
-    label:
-      part.kind === "tax"
-        ? taxName(part)
-        : part.kind === "includedTax"
-          ? receipt.taxIncluded(taxName(part))
-          : (part.label ?? receipt.parts[part.kind]),
-    amount: money(part.amount.toString(), props.currency),
-  }));
 }
 
 PaymentReceipt.PreviewProps = {

@@ -267,9 +267,14 @@ export const de: Language = {
     status: "Zahlung eingegangen",
     subject: (amount, product) => `Danke, Ihre Zahlung von ${amount} für ${product} ist da`,
     title: "Ihre Zahlung ist da",
-    preview: "Damit ist alles erledigt. Sie brauchen nichts weiter zu tun.",
-    body: (amount, product) =>
-      `Vielen Dank. Ihre Zahlung von ${amount} für ${product} ist eingegangen, und es ist nichts mehr offen.`,
+    preview: {
+      settled: "Damit ist alles erledigt. Sie brauchen nichts weiter zu tun.",
+      paid: (amount) => `Wir haben ${amount} erhalten. Vielen Dank.`,
+      more: "Vielen Dank. Etwas anderes ist noch offen.",
+    },
+    body: (amount, product) => `Vielen Dank. Ihre Zahlung von ${amount} für ${product} ist eingegangen.`,
+    nothingOverdue: "Es ist nichts mehr überfällig.",
+    stillOwed: "Etwas anderes ist noch offen:",
     continues:
       "Ihr Abonnement läuft weiter wie bisher. Unsere früheren Nachrichten zu dieser Zahlung haben sich erledigt.",
     leaving: "Unsere früheren Nachrichten zu dieser Zahlung haben sich erledigt.",

@@ -360,9 +360,15 @@ export const en = {
     subject: (amount: string, product: string) =>
       `Thank you, your payment of ${amount} for ${product} arrived`,
     title: "Your payment arrived",
-    preview: "Everything is settled. There is nothing else to do.",
+    preview: {
+      settled: "Everything is settled. There is nothing else to do.",
+      paid: (amount: string) => `We received ${amount}. Thank you.`,
+      more: "Thank you. Something else is still unpaid.",
+    },
     body: (amount: string, product: string) =>
-      `Thank you. Your payment of ${amount} for ${product} has arrived, and nothing is overdue any more.`,
+      `Thank you. Your payment of ${amount} for ${product} has arrived.`,
+    nothingOverdue: "Nothing is overdue any more.",
+    stillOwed: "Something else is still unpaid:",
     continues:
       "Your subscription continues as before, and you can ignore our earlier emails about this payment.",
     leaving: "You can ignore our earlier emails about this payment.",

@@ -112,7 +112,24 @@ export const variants: Variants = {
     "fixed-term": { setToEndAt: "2027-11-01T09:00:00Z" },
   },
   "payment-action-required": { "without-invoice-page": { hostedInvoiceUrl: null, paymentMethod: null } },
-  "payment-recovered": { leaving: { leaving: true, invoicePdf: null } },
+  "payment-recovered": {
+    leaving: { leaving: true, invoicePdf: null },
+    "still-owed": {
+      nothingOverdue: false,
+      stillOwed: [
+        {
+          productName: "Archive",
+          invoiceNumber: "NL-0051",
+          amountDue: 1900,
+          currency: "usd",
+          overdueSince: "2026-11-25T09:00:00Z",
+          hostedInvoiceUrl: previewInvoiceUrl,
+        },
+      ],
+      moreOwed: 3,
+    },
+    bare: { bill: null, nothingOverdue: null },
+  },
   "subscription-canceled": {
     requested: { reason: "requested" },
     "at-period-end": { reason: "at_period_end" },

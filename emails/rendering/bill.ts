@@ -1,4 +1,4 @@
-import type { PaymentReceiptProps } from "../contract.ts";
+import type { Bill } from "../contract.ts";
 
 /** A sum of a receipt: what it is, the name it has of its own, and the amount with its sign, in minor units. */
 export interface BillPart {
@@ -31,7 +31,7 @@ export interface BillPart {
  * the subtotal shown is therefore what the lines come to.
  * https://docs.stripe.com/api/invoices/object#invoice_object-subtotal
  */
-export function billParts(props: PaymentReceiptProps): BillPart[] {
+export function billParts(props: Bill): BillPart[] {
   const total = BigInt(props.total);
   const paid = BigInt(props.amountPaid);
   const taxes = (props.taxes ?? []).filter(({ amount }) => BigInt(amount) !== 0n);
@@ -73,7 +73,7 @@ export function billParts(props: PaymentReceiptProps): BillPart[] {
 }
 
 /** Whether the lines that are told of are all the invoice has. */
-export function hasAllLines({ lines, lineCount, moreLines }: PaymentReceiptProps): boolean {
+export function hasAllLines({ lines, lineCount, moreLines }: Bill): boolean {
   return lines.length > 0 && !moreLines && (lineCount ?? lines.length) <= lines.length;
 }
 

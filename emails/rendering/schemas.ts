@@ -117,6 +117,43 @@ const paymentFailed = z.strictObject({
   leaving: z.boolean(),
 });
 
+const bill = {
+  lines: z
+    .array(
+      z.strictObject({
+        description: absent(name),
+        quantity: absent(z.number().min(0, "a negative quantity")),
+        amount,
+        periodStart: absent(timestamp),
+        periodEnd: absent(timestamp),
+      }),
+    )
+    .max(most.lines, `more than ${most.lines} lines; send the first of them, and lineCount`),
+  lineCount: absent(z.int().min(0, "fewer than no lines")),
+  moreLines: absent(z.boolean()),
+  discounts: absent(
+    z.array(z.strictObject({ label: absent(name), amount })).max(most.parts, "too many discounts"),
+  ),
+  shipping: absent(amount),
+  taxes: absent(
+    z
+      .array(
+        z.strictObject({
+          label: absent(name),
+          rate: absent(z.number().min(0, "a negative rate")),
+          amount,
+          inclusive: absent(z.boolean()),
+        }),
+      )
+      .max(most.parts, "too many taxes"),
+  ),
+  billingCredits: absent(amount),
+  total: amount,
+  creditNotes: absent(amount),
+  balanceBefore: absent(amount),
+  balanceAfter: absent(amount),
+};
+
 /** One schema an email; the compiler holds each to the props its template takes. */
 export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
   "trial-ending": z.strictObject({
@@ -153,7 +190,24 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     paymentMethod: absent(paymentMethod),
     hostedInvoiceUrl: absent(link),
     invoicePdf: absent(link),
+    bill: absent(z.strictObject(bill)),
     leaving: z.boolean(),
+    nothingOverdue: absent(z.boolean()),
+    stillOwed: absent(
+      z
+        .array(
+          z.strictObject({
+            productName: absent(name),
+            invoiceNumber: absent(name),
+            amountDue: amount,
+            currency,
+            overdueSince: timestamp,
+            hostedInvoiceUrl: absent(link),
+          }),
+        )
+        .max(most.invoices, `more than ${most.invoices} invoices`),
+    ),
+    moreOwed: absent(z.int().min(0, "fewer than none")),
     ...betweenParties,
   }),
   "subscription-canceled": z.strictObject({
@@ -195,40 +249,7 @@ export const schemas: { [Name in EmailName]: z.ZodType<EmailProps[Name]> } = {
     currency,
     invoiceNumber: absent(name),
     paidAt: timestamp,
-    lines: z
-      .array(
-        z.strictObject({
-          description: absent(name),
-          quantity: absent(z.number().min(0, "a negative quantity")),
-          amount,
-          periodStart: absent(timestamp),
-          periodEnd: absent(timestamp),
-        }),
-      )
-      .max(most.lines, `more than ${most.lines} lines; send the first of them, and lineCount`),
-    lineCount: absent(z.int().min(0, "fewer than no lines")),
-    moreLines: absent(z.boolean()),
-    discounts: absent(
-      z.array(z.strictObject({ label: absent(name), amount })).max(most.parts, "too many discounts"),
-    ),
-    shipping: absent(amount),
-    taxes: absent(
-      z
-        .array(
-          z.strictObject({
-            label: absent(name),
-            rate: absent(z.number().min(0, "a negative rate")),
-            amount,
-            inclusive: absent(z.boolean()),
-          }),
-        )
-        .max(most.parts, "too many taxes"),
-    ),
-    billingCredits: absent(amount),
-    total: amount,
-    creditNotes: absent(amount),
-    balanceBefore: absent(amount),
-    balanceAfter: absent(amount),
+    ...bill,
     amountPaid: amount,
     paymentMethod: absent(paymentMethod),
     hostedInvoiceUrl: absent(link),

@@ -99,12 +99,18 @@ begin
         and not exists (
           select from billing_private.payment_sources as s where s.object_id = l.payment_record and s.kind = 'payment_record' and s.as_of is not null
         )
+    )
+    or (
+      p_effect.payload ->> 'template' = 'payment-recovered'
+      and p_effect.created_at > p_now - interval '10 minutes'
+      and p_effect.payload #> '{props,receipt}' is null
+      and billing_private.paid_invoice(p_effect.payload ->> 'invoice') is null
     );
 end;
 $$;
 
 comment on function billing_private.awaits_payment_record is
-  'Whether a mail would name what was paid with, and the payment record that tells it is being read: that is waited for, half a minute at most.';
+  'Whether a mail would name what was paid with, and the payment record that tells it is being read: that is waited for, half a minute at most. Or whether it is the receipt of an invoice whose own event is on its way, for ten minutes.';
 
 create function billing_private.plain_line(p_text text, p_longest integer)
 returns text
@@ -254,6 +260,7 @@ begin
     when 'plan-changed' then
       select p.props, p.obstacle into props, obstacle from billing_private.plan_change_props(p_effect) as p;
     when 'payment-method-removed' then props := billing_private.method_removed_props(p_effect.payload, p_now);
+    when 'payment-recovered' then props := billing_private.recovery_props(p_effect.payload, p_now);
     when 'cancellation-undone' then props := billing_private.undone_cancellation_props(p_effect.payload);
     else props := p_effect.payload -> 'props';
   end case;
@@ -320,8 +327,11 @@ begin
         perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '1 minute', p_now);
         return null;
       when 'none' then
-        perform billing_private.skip_email(p_effect, 'no_failure_mail', p_now);
-        return null;
+        if billing_private.turn_into_receipt(p_effect) is null then
+          perform billing_private.skip_email(p_effect, 'no_failure_mail', p_now);
+          return null;
+        end if;
+        select * into p_effect from billing.outbox as o where o.id = p_effect.id;
       else null;
     end case;
   end if;

@@ -1,6 +1,40 @@
 -- Who gets what about payments: receipts, confirmations. For refunds, see owe_refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
+create function billing_private.receipt_mail_props(p_invoice jsonb, p_told_at timestamptz)
+returns jsonb
+language plpgsql
+stable strict
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'customerName', nullif(p_invoice ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
+    'paidAt', coalesce(billing_private.unix_time(p_invoice #> '{status_transitions,paid_at}'), p_told_at)
+  ) || billing_private.email_receipt_props(p_invoice);
+end;
+$$;
+
+comment on function billing_private.receipt_mail_props is 'What the receipt of an invoice says, which an event told of at p_told_at, as emails/contract.ts has it.';
+
+create function billing_private.is_told_as_recovered(p_invoice text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from billing.dunning_case_invoices as k
+    join billing.outbox as o on o.dedupe_key = 'recovered:' || k.case_id
+    where k.invoice = p_invoice and o.status <> 'canceled' and o.payload ->> 'invoice' = p_invoice
+  );
+end;
+$$;
+
+comment on function billing_private.is_told_as_recovered is 'Whether the mail that a late payment has come is the receipt of an invoice.';
+
 create function billing_private.owe_receipt_email(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -9,7 +43,7 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 then
+  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.is_told_as_recovered(p_event.object_id) then
     return;
   end if;
   perform billing_private.owe_email(
@@ -17,16 +51,13 @@ begin
     jsonb_build_object(
       'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
     ),
-    jsonb_build_object(
-      'customerName', nullif(o ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
-      'paidAt', coalesce(billing_private.unix_time(o #> '{status_transitions,paid_at}'), p_event.created)
-    ) || billing_private.email_receipt_props(o)
+    billing_private.receipt_mail_props(o, p_event.created)
   );
 end;
 $$;
 
 comment on function billing_private.owe_receipt_email is
-  'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing.';
+  'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
 
 create function billing_private.owe_action_required_email(p_event billing.webhook_events)
 returns void

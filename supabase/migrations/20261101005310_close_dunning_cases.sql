@@ -197,7 +197,25 @@ $$;
 comment on function billing_private.withdraw_dunning_mail is
   'Cancels what a case still owes, unless it may have left already. The actions follow by the outbox''s trigger.';
 
-create function billing_private.owe_recovery_email(p_case billing.dunning_cases, p_amount bigint, p_now timestamptz)
+create function billing_private.withdraw_receipt(p_invoice text, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.outbox as o
+  set
+    status = 'canceled', finished_at = p_now,
+    last_error = jsonb_build_object('code', 'not_wanted', 'message', 'the mail that a late payment has come is its receipt too')
+  where o.dedupe_key = 'receipt:' || p_invoice and o.status = 'pending' and o.attempts = 0;
+  return not exists (select from billing.outbox as o where o.dedupe_key = 'receipt:' || p_invoice and o.status <> 'canceled');
+end;
+$$;
+
+comment on function billing_private.withdraw_receipt is
+  'Takes back the receipt of an invoice that another mail tells of. Returns whether none has left: one that has cannot be taken back.';
+
+create function billing_private.owe_recovery_email(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -205,19 +223,27 @@ as $$
 declare
   invoice billing.invoices;
 begin
+  -- Of several invoices one whose payment no receipt has told of.
   select i.*
   into invoice
   from billing.dunning_case_invoices as k
   join billing.invoices as i on i.id = k.invoice
+  left join billing.outbox as r on r.dedupe_key = 'receipt:' || i.id and r.status <> 'canceled'
   where k.case_id = p_case.id and i.status = 'paid'
-  order by i.amount_paid > 0 desc, i.paid_at desc nulls last, i.id
+  order by i.amount_paid > 0 desc, r.id is not null and r.status <> 'pending', i.paid_at desc nulls last, i.id
   limit 1;
+  if exists (select from billing.outbox as o where o.dedupe_key = 'recovered:' || p_case.id)
+    or 'payment-recovered' = any ((select s.emails_off from billing.settings as s)::text[])
+    or not billing_private.withdraw_receipt(invoice.id, p_now)
+  then
+    return;
+  end if;
   perform billing_private.owe_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
     jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
-      'amountPaid', p_amount,
+      'amountPaid', invoice.amount_paid,
       'currency', invoice.currency,
       'paidAt', coalesce(invoice.paid_at, p_now),
       'invoiceNumber', invoice.number,
@@ -234,7 +260,7 @@ end;
 $$;
 
 comment on function billing_private.owe_recovery_email is
-  'Owes the mail that a payment has come through after all. It is sent only if a mail about the failure went out (see prepare_email).';
+  'Owes the mail that a payment has come through after all, which is its receipt too: no other is sent. Without a mail about the failure it leaves as a receipt (see prepare_email).';
 
 create function billing_private.is_resumption_to_come(p_case billing.dunning_cases)
 returns boolean
@@ -304,7 +330,10 @@ begin
   set
     status = 'canceled', finished_at = p_now,
     last_error = jsonb_build_object('code', 'not_wanted', 'message', 'the subscription was ended in the same moment')
-  where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
+  where o.dedupe_key = 'recovered:' || p_case.id
+    and o.status = 'pending'
+    -- What was paid has its receipt all the same.
+    and billing_private.turn_into_receipt(o) is null;
 end;
 $$;
 
@@ -319,6 +348,7 @@ as $$
 declare
   recovered constant bigint := billing_private.recovered_amount(p_case.id);
   had_mail boolean;
+  is_paused constant boolean := billing_private.ended_by_dunning(p_case);
   was_ending constant boolean := exists (
     select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end' and d.status = 'planned'
   );
@@ -332,12 +362,13 @@ begin
   perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
   if billing_private.is_settled_while_ending(p_case, p_outcome) then
     perform billing_private.alert_paid_while_ending(p_case, p_now);
-  elsif p_outcome = 'recovered' and had_mail and not billing_private.is_resumption_to_come(p_case) then
-    perform billing_private.owe_recovery_email(p_case, recovered, p_now);
-    if was_ending then
-      -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back.
+  elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_to_come(p_case)) then
+    perform billing_private.owe_recovery_email(p_case, p_now);
+    if was_ending or is_paused then
+      -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back. What it has
+      -- paused already is resumed now, and the mail waits to tell that too (see tell_resumption).
       update billing.outbox as o
-      set run_after = o.run_after + interval '5 minutes'
+      set run_after = o.run_after + case when is_paused then interval '90 minutes' else interval '5 minutes' end
       where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     end if;
   end if;

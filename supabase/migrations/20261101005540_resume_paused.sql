@@ -234,7 +234,10 @@ begin
   perform billing_private.refresh_entitlements(p_case.customer, p_now);
   if p_case.outcome = 'recovered' then
     -- Paid before anybody was told of the pause.
-    perform billing_private.owe_recovery_email(p_case, p_case.amount_recovered, p_now);
+    perform billing_private.owe_recovery_email(p_case, p_now);
+    update billing.outbox as o
+    set run_after = least(o.run_after, p_now, clock_timestamp())
+    where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     return;
   end if;
   select * into resumed from billing.subscriptions as s where s.id = p_case.subscription;
