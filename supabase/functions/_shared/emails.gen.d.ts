@@ -182,8 +182,26 @@ export interface PaymentRecoveredProps extends AboutProduct, BetweenParties {
   paymentMethod?: PaymentMethod | null;
   hostedInvoiceUrl?: string | null;
   invoicePdf?: string | null;
+  /** What a receipt has of the invoice, as this email is its receipt too; null where that is not known. */
+  bill?: Omit<Bill, "currency" | "amountPaid"> | null;
   /** The customer has canceled already: not told that the subscription goes on. */
   leaving: boolean;
+  /** Nothing is overdue any more, in any currency. Nothing is said of that without it. */
+  nothingOverdue?: boolean | null;
+  /** What is still to be paid, the oldest first: other subscriptions, other currencies, what one that has ended left. */
+  stillOwed?: StillOwed[] | null;
+  /** How many more there are than `stillOwed` lists. */
+  moreOwed?: number | null;
+}
+
+/** An invoice that is overdue beside the one an email is about. */
+export interface StillOwed {
+  productName?: string | null;
+  invoiceNumber?: string | null;
+  amountDue: MinorUnits;
+  currency: string;
+  overdueSince: Timestamp;
+  hostedInvoiceUrl?: string | null;
 }
 
 export interface SubscriptionCanceledProps extends AboutProduct {
@@ -233,10 +251,9 @@ export interface ReceiptLine {
   periodEnd?: Timestamp | null;
 }
 
-export interface PaymentReceiptProps extends AboutProduct, BetweenParties {
+/** What was paid for, and how it comes to what was paid. */
+export interface Bill {
   currency: string;
-  invoiceNumber?: string | null;
-  paidAt: Timestamp;
   /** The first 20 are shown; the rest are counted and left to the invoice. */
   lines: ReceiptLine[];
   /** How many lines the invoice has, where `lines` is not all of them. */
@@ -260,6 +277,11 @@ export interface PaymentReceiptProps extends AboutProduct, BetweenParties {
   balanceBefore?: MinorUnits | null;
   balanceAfter?: MinorUnits | null;
   amountPaid: MinorUnits;
+}
+
+export interface PaymentReceiptProps extends AboutProduct, BetweenParties, Bill {
+  invoiceNumber?: string | null;
+  paidAt: Timestamp;
   paymentMethod?: PaymentMethod | null;
   hostedInvoiceUrl?: string | null;
   invoicePdf?: string | null;
