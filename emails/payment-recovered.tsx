@@ -39,6 +39,9 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
       <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
       <Paragraph>{sentences(body(amount, product), props.nothingOverdue ? nothingOverdue : null)}</Paragraph>
       <Paragraph>{props.leaving ? leaving : continues}</Paragraph>
+      {stillOwed.length > 0 ? (
+        <OtherDebts debts={stillOwed} more={props.moreOwed ?? 0} voice={voice} />
+      ) : null}
       <Links
         links={[
           props.hostedInvoiceUrl ? { href: props.hostedInvoiceUrl, children: viewInvoice } : undefined,
@@ -62,9 +65,6 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
           [labels.billedTo, voice.party(props.billedTo)],
         ]}
       />
-      {stillOwed.length > 0 ? (
-        <OtherDebts debts={stillOwed} more={props.moreOwed ?? 0} voice={voice} />
-      ) : null}
     </Layout>
   );
 }

@@ -80,7 +80,7 @@ function Head({ heads, hides }: Pick<AmountsProps, "heads"> & { hides: boolean }
         <th scope="col" className="ink-muted" style={{ ...head, textAlign: start }}>
           {heads[0]}
         </th>
-        <th scope="col" className="ink-muted" style={{ ...head, textAlign: end }}>
+        <th scope="col" className="ink-muted" style={{ ...head, textAlign: end, whiteSpace: "nowrap" }}>
           {heads[1]}
         </th>
       </tr>
