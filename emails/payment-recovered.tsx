@@ -1,3 +1,4 @@
+import { Section } from "react-email";
 import { Links, TextLink } from "./components/action.tsx";
 import { Amounts } from "./components/amounts.tsx";
 import { PaidBill } from "./components/bill.tsx";
@@ -8,6 +9,7 @@ import type { PaymentRecoveredProps, StillOwed } from "./contract.ts";
 import { previewInvoicePdf, previewInvoiceUrl, previewParties, previewSetting } from "./preview/setting.ts";
 import { nameInSubject } from "./rendering/names.ts";
 import { type Addressed, speak, type Voice } from "./rendering/voice.ts";
+import { space } from "./theme.ts";
 
 /** “Thank you, your payment of €49.00 for Pro arrived” */
 export function subject(props: Addressed<PaymentRecoveredProps>): string {
@@ -73,7 +75,7 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
 function OtherDebts({ debts, more, voice }: { debts: readonly StillOwed[]; more: number; voice: Voice }) {
   const { paymentRecovered, paymentFailed, common } = voice.words;
   return (
-    <>
+    <Section style={{ paddingTop: space.gap }}>
       <Paragraph>{paymentRecovered.stillOwed}</Paragraph>
       <Amounts
         heads={[paymentFailed.several, common.labels.amount]}
@@ -95,7 +97,7 @@ function OtherDebts({ debts, more, voice }: { debts: readonly StillOwed[]; more:
         remark={more > 0 ? paymentFailed.moreInvoices(voice.number(more)) : undefined}
         totals={[]}
       />
-    </>
+    </Section>
   );
 }
 

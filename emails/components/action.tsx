@@ -46,7 +46,16 @@ export function Alternative({ href, children }: LinkProps) {
 export function TextLink({ href, children }: { href: string; children: ReactNode }) {
   const { colors } = useSurroundings();
   return (
-    <Link href={href} className="link" style={{ color: colors.link, textDecoration: "underline" }}>
+    <Link
+      href={href}
+      className="link"
+      style={{
+        color: colors.link,
+        textDecoration: "underline",
+        // An invoice's number is not broken at its hyphen.
+        ...(typeof children === "string" && children.length <= 20 ? { whiteSpace: "nowrap" } : {}),
+      }}
+    >
       {children}
     </Link>
   );
