@@ -97,8 +97,8 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
       expect(figures.failureMails).toBeGreaterThanOrEqual(enough / 2);
       expect(figures.ends).toBeGreaterThanOrEqual(enough / 25);
       if (isFoul && enough >= 500) {
-        // Ends are rare, and a run that is ended on the way to one is rarer; the kill tests reach each of these.
-        const common = POINTS.filter((point) => !/^(call|end)_|^answer/.test(point));
+        // Ends and charges are rare, and a run that is ended on the way to one is rarer; the kill tests reach each of these.
+        const common = POINTS.filter((point) => !/^(call|charge|end)_|^answer/.test(point));
         expect(figures.points).toEqual(expect.arrayContaining(common));
         expect(figures.points.length).toBeGreaterThan(common.length);
       }
