@@ -41,15 +41,15 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
       <Paragraph>{voice.greeting(props.customerName)}</Paragraph>
       <Paragraph>{sentences(body(amount, product), props.nothingOverdue ? nothingOverdue : null)}</Paragraph>
       <Paragraph>{props.leaving ? leaving : continues}</Paragraph>
-      {stillOwed.length > 0 ? (
-        <OtherDebts debts={stillOwed} more={props.moreOwed ?? 0} voice={voice} />
-      ) : null}
       <Links
         links={[
           props.hostedInvoiceUrl ? { href: props.hostedInvoiceUrl, children: viewInvoice } : undefined,
           props.invoicePdf ? { href: props.invoicePdf, children: downloadPdf } : undefined,
         ]}
       />
+      {stillOwed.length > 0 ? (
+        <OtherDebts debts={stillOwed} more={props.moreOwed ?? 0} voice={voice} />
+      ) : null}
       {props.bill ? (
         <PaidBill
           bill={{ ...props.bill, currency: props.currency, amountPaid: props.amountPaid }}
