@@ -314,7 +314,9 @@ describe("edge functions", () => {
       },
       30_000,
     );
-    expect(await readFile(join(project.stackDirectory, "logs", "hello.log"), "utf8")).toContain("on purpose");
+    await eventually("its log says why", async () =>
+      (await readFile(join(project.stackDirectory, "logs", "hello.log"), "utf8")).includes("on purpose"),
+    );
     await project.write("supabase/functions/hello/index.ts", hello("mended"));
     await eventually("it serves again", async () => (await callHello()).status === 200, 30_000);
   });

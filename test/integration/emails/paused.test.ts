@@ -22,8 +22,8 @@ describe.each([
     language: "de",
     goesOn: /Sobald die offene Rechnung über \S+\s\S bezahlt ist, läuft es von selbst weiter/,
     both: /Sobald die 2 offenen Rechnungen über zusammen 50,00\s€ bezahlt sind, läuft es von selbst weiter/,
-    pay: (url: string) => `20,00\u00a0€ bezahlen: ${url}`,
-    payDollars: (url: string) => `20,00\u00a0$ bezahlen: ${url}`,
+    pay: (url: string) => `20,00 € bezahlen: ${url}`,
+    payDollars: (url: string) => `20,00 $ bezahlen: ${url}`,
     review: "Ansehen und bezahlen: http://localhost:3000/",
   },
 ])(

@@ -124,9 +124,14 @@ test("a retry that runs out of time fails that event and goes on with the others
 
   const session = database.connect();
   await session`set statement_timeout = '3s'`;
-  const tryNext = () =>
-    session`select billing.retry_failed_webhook(${after(start, minutes(2))}) as was_tried`;
-  expect([...(await tryNext()), ...(await tryNext())]).toEqual([{ was_tried: true }, { was_tried: true }]);
+  const tryNext = async () => {
+    const [row] = await session`
+      select billing.retry_failed_webhook(${after(start, minutes(2))}) as was_tried`;
+    return row?.was_tried;
+  };
+  let tried = 0;
+  while (await tryNext()) tried++;
+  expect(tried).toBeGreaterThanOrEqual(2);
   expect(await failureOf(database, "evt_hangs")).toMatchObject({
     status: "retrying",
     error: { sqlstate: "57014" },
