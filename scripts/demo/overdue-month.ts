@@ -36,11 +36,11 @@ export async function adaPays(cast: Cast): Promise<string> {
 
 export async function cleoIsPaused(cast: Cast): Promise<string> {
   await liveUntilDay(cast, 8);
-  const [row] = await cast.world.sql<{ behavior: string | null; outcome: string | null }[]>`
-    select s.pause_collection ->> 'behavior' as behavior, c.outcome
+  const [row] = await cast.world.sql<{ is_paused: boolean; outcome: string | null }[]>`
+    select s.status = 'paused' or s.pause_collection is not null as is_paused, c.outcome
     from billing.subscriptions as s join billing.dunning_cases as c on c.subscription = s.id
     where s.id = ${person(cast, "Cleo").subscription}`;
-  return row?.behavior ? `collection paused, case ${row.outcome}` : "not paused";
+  return row?.is_paused ? `subscription paused, case ${row.outcome}` : "not paused";
 }
 
 /** Day 10: Bo and Dan are both due to be canceled, and Dan pays a minute before; his webhook is still on its way. */

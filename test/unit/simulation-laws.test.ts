@@ -84,6 +84,7 @@ function evidenceOf(
     ],
     actions: [],
     caseInvoices: new Map([[1, ["in_Example"]]]),
+    resumesOnPayment: new Set(),
     atStripe: {
       subscriptions: [
         {

@@ -59,6 +59,8 @@ export interface Evidence {
   emails: Email[];
   /** By case, whatever it was ever about. */
   caseInvoices: Map<number, string[]>;
+  /** Invoices whose payment was to resume what Stripe had paused, whether or not it came to that. */
+  resumesOnPayment: Set<string>;
   /** By the tag each carries. */
   mails: Map<string, SentMail[]>;
   /** When the database was told that an invoice is settled. */
@@ -106,6 +108,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     group by object_id`;
   const about = await sql<{ id: number; invoices: string[] }[]>`
     select case_id::integer as id, array_agg(invoice) as invoices from billing.dunning_case_invoices group by case_id`;
+  const resumptions = await sql<{ invoice: string }[]>`select invoice from billing.dunning_resumptions`;
   const subscriptions = await sql<{ id: string; status: string; case_id: string | null }[]>`
     select id, status, metadata ->> 'duebase_dunning_case' as case_id from billing.subscriptions`;
   const invoices = await sql<{ id: string; status: string; amount_remaining: string; customer: string }[]>`
@@ -123,6 +126,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     emails,
     mails,
     caseInvoices: new Map(about.map(({ id, invoices }) => [id, invoices])),
+    resumesOnPayment: new Set(resumptions.map(({ invoice }) => invoice)),
     settledAt: new Map(settled.map(({ invoice, at }) => [invoice, at])),
     knownAt: new Map(known.map(({ invoice, at }) => [invoice, at])),
     subscriptions: new Map(subscriptions.map((row) => [row.id, row])),

@@ -337,15 +337,18 @@ const wrongRecovery: Law = (evidence) => {
     const customer = evidence.customerOf(closed.customer);
     const isReachable =
       !customer.isDeleted && customer.addresses.every((address) => /^(person|delayed|moved)/.test(address));
-    // What Stripe had paused is said to go on: the same news. Where one of several invoices was paid, its receipt is:
-    // the others may be written off later, and nobody is thanked for that.
+    // What Stripe had paused is said to go on: the same news. Its receipt is, where that is called off for a newer
+    // debt; and where one of several invoices was paid, as the others may be written off later.
     const resumed = `resumed:${closed.subscription}:`;
-    const receipts = (evidence.caseInvoices.get(closed.id) ?? []).map((invoice) => `receipt:${invoice}`);
+    const about = evidence.caseInvoices.get(closed.id) ?? [];
+    const receipts = about
+      .filter((invoice) => about.length > 1 || evidence.resumesOnPayment.has(invoice))
+      .map((invoice) => `receipt:${invoice}`);
     const isTold = evidence.emails.some(
       ({ dedupe_key, status, created_at }) =>
         status !== "pending" &&
         (dedupe_key === `recovered:${closed.id}` ||
-          (receipts.length > 1 && receipts.includes(dedupe_key)) ||
+          receipts.includes(dedupe_key) ||
           (dedupe_key.startsWith(resumed) && created_at >= (closed.closed_at ?? closed.opened_at))),
     );
     if (wasTold && !wasEnded && isReachable && !isTold)
