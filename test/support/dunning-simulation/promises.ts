@@ -103,7 +103,7 @@ export function keepsItsPromises(name: string, isFoul: boolean, share: number): 
         expect(figures.points.length).toBeGreaterThan(common.length);
       }
       expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
-      const wanted = enough >= 300 ? ACT_KINDS : enough >= 50 ? COMMON_ACTS : [];
+      const wanted = enough >= 600 ? ACT_KINDS : enough >= 50 ? COMMON_ACTS : [];
       expect(wanted.filter((kind) => figures.acts[kind] === undefined)).toEqual([]);
       if (isFoul && enough >= 50)
         expect(Math.min(figures.slowReads, figures.replayed), "slow reads and replays").toBeGreaterThan(0);
