@@ -4,6 +4,7 @@ import { NEWEST } from "../../support/old-shapes.ts";
 import { price } from "../../support/stripe/catalogue.ts";
 import { type StripeEvent, stripeEvent } from "../../support/stripe/events.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
+import { startSubscriber, subscribed } from "./subscriber.ts";
 
 const DAY = 86_400;
 /** 2026-10-01T09:00:00Z */
@@ -200,5 +201,42 @@ describe("the price that is named", () => {
     if (expected === null) expect(reminder?.price).toBeNull();
     else
       expect(reminder?.price).toEqual({ currency: "eur", interval: "month", intervalCount: 1, ...expected });
+  });
+});
+
+describe.each([
+  {
+    locale: "en-IE",
+    says: [
+      "Your trial ends on 4 October 2026",
+      "we’ll charge your Visa ending in 4242",
+      "€24.50 per month",
+      "you can cancel any time before that date",
+    ],
+  },
+  {
+    locale: "de",
+    says: [
+      "Ihr Testzeitraum endet am 4. Oktober 2026",
+      "Visa mit den Endziffern 4242",
+      "24,50 € pro Monat",
+      "kündigen Sie einfach vor diesem Tag",
+    ],
+  },
+])("in the inbox, in $locale,", ({ locale, says }) => {
+  it("the reminder names what will be charged with a coupon, to what, on which day, and how to cancel", async () => {
+    const ada = await startSubscriber(locale);
+    const half = { id: "co_Half", object: "coupon", percent_off: 50, amount_off: null };
+    const trial = {
+      ...subscribed({ status: "trialing", trial_start: NOW - 11 * DAY, trial_end: NOW + 3 * DAY } as never),
+      discounts: [{ id: "di_Half", object: "discount", end: null, source: { type: "coupon", coupon: half } }],
+    };
+    await ada.tell("customer.subscription.created", NOW - 11 * DAY, trial);
+    await ada.tell("customer.subscription.trial_will_end", NOW, trial);
+    const [mail, ...others] = await ada.mailsAt(NOW + 60);
+    await ada.close();
+    expect(others).toEqual([]);
+    for (const each of says) expect(mail?.text).toContain(each);
+    expect(mail?.text).toContain("Studio");
   });
 });
