@@ -36,7 +36,7 @@ export default function PaymentActionRequired(props: Addressed<PaymentActionRequ
       <Facts
         facts={[
           [labels.amount, amount],
-          [labels.plan, product],
+          [labels.plan, props.productName ? product : undefined],
           [labels.invoice, props.invoiceNumber || undefined],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
         ]}

@@ -59,7 +59,7 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
       <Facts
         facts={[
           [labels.amount, amount],
-          [labels.plan, product],
+          [labels.plan, props.productName ? product : undefined],
           [labels.paidOn, date(props.paidAt)],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
           [labels.invoice, props.invoiceNumber || undefined],

@@ -45,7 +45,7 @@ export default function RefundFailed(props: Addressed<RefundFailedProps>) {
         facts={[
           [labels.amount, amount],
           [labels.payment, paid === undefined ? undefined : money(paid, props.currency)],
-          [labels.plan, product],
+          [labels.plan, props.productName ? product : undefined],
           [labels.invoice, props.invoiceNumber || undefined],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
         ]}

@@ -41,7 +41,7 @@ export default function RefundIssued(props: Addressed<RefundIssuedProps>) {
           [labels.amount, amount],
           [labels.refundedOn, date(props.issuedAt)],
           [labels.payment, props.scope === "partial" ? paid : undefined],
-          [labels.plan, product],
+          [labels.plan, props.productName ? product : undefined],
           [labels.invoice, props.invoiceNumber || undefined],
           [labels.paymentMethod, voice.methodLabel(props.paymentMethod)],
         ]}

@@ -91,7 +91,7 @@ export const de: Language = {
     preview: {
       charged: (date, method) => `Ihr Abonnement beginnt am ${date} und wird über ${method} bezahlt.`,
       free: (date) => `Ihr Abonnement beginnt am ${date}, und es wird nichts abgebucht.`,
-      missing: (date) => `Hinterlegen Sie bis zum ${date} eine Zahlungsmethode, dann geht es nahtlos weiter.`,
+      missing: (date) => `Hinterlegen Sie vor dem ${date} eine Zahlungsmethode, dann geht es nahtlos weiter.`,
       leaving: "Sie haben bereits gekündigt, es wird nichts abgebucht.",
     },
     body: {
@@ -100,7 +100,7 @@ export const de: Language = {
       free: ({ product, date }) =>
         `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und dann beginnt Ihr Abonnement. Ihr Rabatt deckt den ganzen Betrag, es wird also nichts abgebucht.`,
       missing: ({ product, date }) =>
-        `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und bei uns ist noch keine Zahlungsmethode hinterlegt. Wenn Sie bis dahin eine hinterlegen, geht Ihr Abonnement nahtlos weiter.`,
+        `Wir hoffen, ${product} gefällt Ihnen. Ihr Testzeitraum endet am ${date}, und bei uns ist noch keine Zahlungsmethode hinterlegt. Wenn Sie vorher eine hinterlegen, geht Ihr Abonnement nahtlos weiter.`,
       leaving: ({ product, date }) =>
         `Ihr Testzeitraum für ${product} endet am ${date}. Da Sie gekündigt haben, wird er nicht verlängert und es wird nichts abgebucht.`,
     },

@@ -61,3 +61,24 @@ test("where a product has no name, the application's stands for it, and stands o
     expect(subject).toContain("Example App");
   }
 });
+
+test.each([
+  ["en", /Add a payment method before /, /Add one before then/],
+  ["de", /Hinterlegen Sie vor dem /, /Wenn Sie vorher eine hinterlegen/],
+])(
+  "a card for the end of a trial is asked for before that day, not by it, in %s",
+  (locale, preview, body) => {
+    const { html, text } = render("trial-ending", { paymentMethod: null }, locale);
+    expect(html).toMatch(preview);
+    expect(text).toMatch(body);
+  },
+);
+
+test.each(["refund-issued", "refund-failed", "payment-recovered", "payment-action-required"] as const)(
+  "%s calls nothing a plan where what was paid for is none",
+  (template) => {
+    expect(render(template, {}).text).toMatch(/^Plan: /m);
+    expect(render(template, { productName: null }).text).not.toMatch(/^Plan: /m);
+    expect(render(template, { productName: null }, "de").text).not.toMatch(/^Tarif: /m);
+  },
+);
