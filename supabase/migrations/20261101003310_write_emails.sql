@@ -355,6 +355,34 @@ $$;
 comment on function billing_private.prepare_email is
   'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
 
+create function billing_private.email_problem(p_sender text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(
+    case when p_sender is null then 'no sender: set email_from in billing.settings, or EMAIL_FROM of the Edge Functions' end,
+    (
+      -- The defaults of settings.
+      select 'app_name in billing.settings is still Example App: name your product'
+      from billing.settings as s
+      where s.livemode and s.app_name = 'Example App'
+    ),
+    (
+      select format('%s in billing.settings is %s, which nobody who gets a mail can open', u.name, u.url)
+      from billing.settings as s
+      cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
+      where s.livemode and u.url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+      order by u.name
+      limit 1
+    )
+  );
+$$;
+
+comment on function billing_private.email_problem is
+  'Why no mail can leave, or null: no sender; in live mode a name or a URL of the application that nobody has set. Mails wait for it, and the job report says it.';
+
 create function billing.prepare_emails(
   p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()
 )
@@ -366,6 +394,7 @@ set search_path = ''
 as $$
 declare
   sender constant text := coalesce((select nullif(btrim(s.email_from), '') from billing.settings as s), nullif(btrim(p_default_sender), ''));
+  problem constant text := billing_private.email_problem(sender);
   effect billing.outbox;
   step jsonb;
   steps jsonb := jsonb_build_array();
@@ -377,16 +406,12 @@ begin
     where o.id = any (p_ids) and o.claim_id = p_claim_id and o.kind = 'email'
     order by o.run_after, o.id
   loop
-    step := billing_private.prepare_email(effect, sender, p_now);
+    step := billing_private.prepare_email(effect, case when problem is null then sender end, p_now);
     if step is not null then
       steps := steps || jsonb_build_array(step);
     end if;
   end loop;
-  perform billing_private.note_job(
-    'email',
-    case when sender is null then 'no sender: set email_from in billing.settings, or EMAIL_FROM of the Edge Functions' end,
-    p_now
-  );
+  perform billing_private.note_job('email', problem, p_now);
   return steps;
 end;
 $$;

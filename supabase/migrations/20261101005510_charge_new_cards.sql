@@ -118,7 +118,8 @@ as $$
     -- The customer's: where it is what is charged, given after the payment failed; else given after the subscription's own.
     select k.theirs, ''
     from known as k
-    where k.theirs_since >= case when k.own is null or k.own = k.theirs then k.overdue_since else k.own_known_since end
+    where k.theirs is not null -- a subscription may go over to its customer's default where there is none
+      and k.theirs_since >= case when k.own is null or k.own = k.theirs then k.overdue_since else k.own_known_since end
     union
     -- What the bank has made of the card since, the newest of it.
     select g.payment_method, g.renewal
