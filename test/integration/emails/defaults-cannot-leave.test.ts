@@ -5,7 +5,11 @@ let post: Post;
 beforeAll(async () => {
   post = await openPost();
 });
-beforeEach(() => post.reset());
+let before = 0;
+beforeEach(async () => {
+  await post.reset();
+  before = post.inbox.emails().length;
+});
 afterAll(() => post.close());
 
 const OWN = { app_name: "Studio", app_url: "https://studio.example.com", billing_url: null };
@@ -15,7 +19,7 @@ async function outcome(seconds: number): Promise<{ problem: string | undefined; 
   await post.deliverAt(noonPlus(seconds));
   const [row] = await post.database.sql<{ problem: string }[]>`
     select problem from billing.job_problems where job = 'email'`;
-  return { problem: row?.problem, left: post.inbox.emails().length };
+  return { problem: row?.problem, left: post.inbox.emails().length - before };
 }
 
 async function settle(values: Record<string, unknown>): Promise<void> {
