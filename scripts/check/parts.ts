@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { projectRoot } from "../local/project.ts";
+import { readSchemas } from "../local/schemas.ts";
 
 /** One program that has to agree before a change is done. */
 export interface Part {
@@ -30,9 +31,15 @@ export function parts(): Part[] {
       args: ["check", "--quiet", "--frozen", "--config", at(folder, "deno.json"), at(folder, "index.ts")],
     })),
     {
-      promise: "migrations are safe to run",
+      promise: "the migration is that of the schemas",
+      program: "tsx",
+      args: [join("scripts", "migration.ts"), "--check"],
+      mend: "npm run migration",
+    },
+    {
+      promise: "the schemas are safe to apply",
       program: "squawk",
-      args: ["--config", join("scripts", "check", "squawk.toml"), ...migrations()],
+      args: ["--config", join("scripts", "check", "squawk.toml"), ...schemaFiles()],
     },
     {
       promise: "database types are those of the migrations",
@@ -54,11 +61,8 @@ function functionFolders(): string[] {
   );
 }
 
-function migrations(): string[] {
-  const folder = join("supabase", "migrations");
-  return readdirSync(join(projectRoot, folder))
-    .filter((file) => file.endsWith(".sql"))
-    .map((file) => join(folder, file));
+function schemaFiles(): string[] {
+  return readSchemas().map(({ path }) => join("supabase", "schemas", path));
 }
 
 function generatedEmails(): Part[] {

@@ -3,6 +3,7 @@ import postgres from "postgres";
 import type { TestProject } from "vitest/node";
 import { applyMigrations } from "../../scripts/local/migrations.ts";
 import { removePostgresData, startPostgres } from "../../scripts/local/postgres/server.ts";
+import { isMigrationCurrent } from "../../scripts/local/release-migration.ts";
 
 /** The migrated database every test database is a copy of. Nobody may connect to it, so it can be copied any time. */
 export const TEMPLATE = "duebase_template";
@@ -16,6 +17,8 @@ declare module "vitest" {
 
 /** Starts the PostgreSQL all database tests share, and migrates its template once. About 4 s. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  if (!isMigrationCurrent())
+    throw new Error("the migration is not what supabase/schemas gives: run `npm run migration` first");
   const directory = await mkdtemp("/tmp/duebase-test-");
   const server = await startPostgres({
     directory,

@@ -1,22 +1,20 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { emailNames } from "../../emails/index.ts";
+import { readSchemas } from "../../scripts/local/schemas.ts";
 
 const root = new URL("../../", import.meta.url);
 const read = (path: string): string => readFileSync(new URL(path, root), "utf8");
 
-const migrations = readdirSync(new URL("supabase/migrations/", root)).map((file) => ({
-  file,
-  sql: read(`supabase/migrations/${file}`),
-}));
+const schemas = readSchemas();
 
-function migration(name: string): string {
-  const found = migrations.find(({ file }) => file.endsWith(`_${name}.sql`));
-  if (!found) throw new Error(`no migration named ${name}`);
+function schemaFile(name: string): string {
+  const found = schemas.find(({ path }) => path.endsWith(`_${name}.sql`));
+  if (!found) throw new Error(`no file of the schemas is named ${name}`);
   return found.sql;
 }
 
-/** Event types a migration adds to the dispatch table, wherever in it that is. */
+/** Event types a file adds to the dispatch table, wherever in it that is. */
 function typesHandledBy(sql: string): string[] {
   return [...sql.matchAll(/^insert into billing\.event_handlers\b[^;]*;/gm)]
     .flatMap(([statement]) => statement.match(/'[a-z_]+(?:\.[a-z_]+)+'/g) ?? [])
@@ -24,7 +22,7 @@ function typesHandledBy(sql: string): string[] {
     .filter((name) => !name.startsWith("billing"));
 }
 
-const types = [...new Set(migrations.flatMap(({ sql }) => typesHandledBy(sql)))];
+const types = [...new Set(schemas.flatMap(({ sql }) => typesHandledBy(sql)))];
 
 test("the README's table names every handled event type and no other", () => {
   const table = read("README.md").split("## Events")[1]?.split("\n## ")[0] ?? "";
@@ -43,7 +41,7 @@ test("the README's table names every email there is and no other", () => {
 });
 
 test("the README names every SQLSTATE of the database once, in the database's own README", () => {
-  const raised = [...migration("errors").matchAll(/^ {2}\('(DU\d{3})'/gm)].map((it) => it[1]);
+  const raised = [...schemaFile("errors").matchAll(/^ {2}\('(DU\d{3})'/gm)].map((it) => it[1]);
   const explained =
     read("supabase/README.md")
       .match(/^\| `DU\d{3}`/gm)

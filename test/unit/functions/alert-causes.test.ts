@@ -1,10 +1,9 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { readSchemas } from "../../../scripts/local/schemas.ts";
 import { alertText } from "../../../supabase/functions/deliver/effects/alert.ts";
 
-const folder = new URL("../../../supabase/migrations/", import.meta.url);
-const sql = readdirSync(folder)
-  .map((file) => readFileSync(new URL(file, folder), "utf8"))
+const sql = readSchemas()
+  .map((file) => file.sql)
   .join("\n");
 
 const all = (pattern: RegExp): string[] => [...sql.matchAll(pattern)].map(([, name]) => String(name));

@@ -1,11 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readSchemas } from "../../../scripts/local/schemas.ts";
 import { connectDatabase } from "../../../supabase/functions/_shared/database.ts";
 import { DATABASE_REFUSALS, DatabaseRefusal } from "../../../supabase/functions/_shared/errors.ts";
 import { type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
-
-const MIGRATIONS = resolve(import.meta.dirname, "../../../supabase/migrations");
 
 let dataApi: FakeDataApi;
 beforeAll(async () => {
@@ -38,8 +35,8 @@ describe("an error the database raises on purpose", () => {
     },
   );
 
-  it("has the same code here as in the migrations, and none is missing", () => {
-    const sql = readdirSync(MIGRATIONS).map((file) => readFileSync(join(MIGRATIONS, file), "utf8"));
+  it("has the same code here as in the schemas, and none is missing", () => {
+    const sql = readSchemas().map((file) => file.sql);
     const raised = [...sql.join("\n").matchAll(/\('(DU\d{3})', '(\w+)',/g)].map(([, state, code]) => [
       state,
       code,

@@ -176,11 +176,6 @@ $$;
 comment on function billing.close_checkout is
   'For checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
 
-revoke execute on function
-  billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamptz),
-  billing.record_checkout(uuid, text, text, timestamptz),
-  billing.close_checkout(uuid, text)
-from public;
 grant execute on function
   billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamptz),
   billing.record_checkout(uuid, text, text, timestamptz),
