@@ -3,9 +3,9 @@ import { randomInt } from "node:crypto";
 import { soakRuns } from "./soak/suites.ts";
 
 /**
- * Plays every random suite with its full number, one after the other, and says which broke. `npm test` plays the same
- * suites with a small number and always the same seed. Numbers that are set in the environment stay; a run draws a seed of
- * its own and prints it, and DUEBASE_SEED plays it again.
+ * Plays every random suite with its full number, one after the other, and says which failed. `npm test` plays the same
+ * suites with a small number and always the same seed. Numbers that are set in the environment stay. A run draws a seed
+ * and prints it; DUEBASE_SEED plays that run again.
  */
 async function main(): Promise<void> {
   const wanted = process.argv.slice(2);
@@ -20,18 +20,18 @@ async function main(): Promise<void> {
     return;
   }
   const seed = process.env.DUEBASE_SEED ?? String(randomInt(1_000_000_000));
-  const broken: string[] = [];
+  const failed: string[] = [];
   for (const { name, what, variable, count, files } of runs) {
     const played = process.env[variable] ?? String(count);
     console.log(`\n${name}: ${played} ${what} (DUEBASE_SEED=${seed} ${variable}=${played})`);
     const startedAt = performance.now();
-    const isKept = await play(files, { DUEBASE_SEED: seed, [variable]: played });
+    const hasPassed = await play(files, { DUEBASE_SEED: seed, [variable]: played });
     const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
-    console.log(`${name}: ${isKept ? "kept" : "BROKEN"}, ${minutes} minutes`);
-    if (!isKept) broken.push(name);
+    console.log(`${name}: ${hasPassed ? "passed" : "FAILED"}, ${minutes} minutes`);
+    if (!hasPassed) failed.push(name);
   }
-  console.log(broken.length === 0 ? "\nEvery promise was kept." : `\nBroken: ${broken.join(", ")}.`);
-  process.exitCode = broken.length === 0 ? 0 : 1;
+  console.log(failed.length === 0 ? "\nEvery suite passed." : `\nFailed: ${failed.join(", ")}.`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
 }
 
 /** Runs test files with these variables; whether all passed. */

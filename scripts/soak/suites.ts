@@ -35,12 +35,12 @@ export const soakRuns: readonly SoakRun[] = [
   },
   {
     name: "dunning",
-    what: "months of customers, in fair and in foul weather",
+    what: "months of customers, without and with faults",
     variable: "DUEBASE_MONTHS",
     count: 1000,
     files: [
-      "test/integration/dunning/simulation-in-fair-weather.test.ts",
-      "test/integration/dunning/simulation-in-foul-weather.test.ts",
+      "test/integration/dunning/simulation-without-faults.test.ts",
+      "test/integration/dunning/simulation-with-faults.test.ts",
     ],
   },
   {
@@ -58,9 +58,9 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/faults/bursts.test.ts"],
   },
   {
-    name: "storms",
-    what: "seconds of each storm, in which everything writes at once",
-    variable: "DUEBASE_STORM_SECONDS",
+    name: "deadlocks",
+    what: "seconds of each mix of writers, all at once",
+    variable: "DUEBASE_DEADLOCK_SECONDS",
     count: 120,
     files: ["test/faults/deadlocks.test.ts"],
   },

@@ -23,13 +23,13 @@ export function makeBurst(seed: number, accounts = 5): Burst {
   const histories = Array.from({ length: accounts }, (_, index): Delivery => {
     const tag = `${(seed % 0xffffff).toString(16).padStart(6, "0")}${index.toString(16).padStart(2, "0")}`;
     // Reads from Stripe are the deliver function's affair; here only what webhooks bring is delivered.
-    const { happenings } = makeHistory(seed * accounts + index);
-    return { tag, happenings: happenings.filter((one) => one.kind !== "read") };
+    const { steps } = makeHistory(seed * accounts + index);
+    return { tag, steps: steps.filter((one) => one.kind !== "read") };
   });
   const events: StripeEvent[] = [];
   const users: string[] = [];
-  for (const { tag, happenings } of histories) {
-    for (const one of happenings) {
+  for (const { tag, steps } of histories) {
+    for (const one of steps) {
       if (one.kind === "signUp") users.push(retag(one.userId, NO_TAG, tag));
       else if (one.kind === "event")
         events.push(JSON.parse(retag(JSON.stringify(one.event), NO_TAG, tag)) as StripeEvent);
@@ -65,17 +65,17 @@ export async function expectEachEventOnce(sql: Sql, sender: StripeSender, { even
 }
 
 /** Fails with the rows that differ from what the same events leave when nothing fails and they come in order. */
-export async function expectCalmState(sql: Sql, burst: Burst): Promise<void> {
+export async function expectUndisturbedState(sql: Sql, burst: Burst): Promise<void> {
   await retryWhatFailed(sql);
   await runMinutelyJobs(sql);
   const states = await readStates(
     sql,
     burst.histories.map(({ tag }) => tag),
   );
-  const calm = await calmStates(burst);
+  const undisturbed = await undisturbedStates(burst);
   for (const { tag } of burst.histories) {
-    expect(calm.get(tag)?.get("webhook_events")?.length).toBeGreaterThan(0);
-    expect(difference(calm.get(tag), states.get(tag))).toEqual([]);
+    expect(undisturbed.get(tag)?.get("webhook_events")?.length).toBeGreaterThan(0);
+    expect(difference(undisturbed.get(tag), states.get(tag))).toEqual([]);
   }
 }
 
@@ -95,13 +95,13 @@ async function retryWhatFailed(sql: Sql): Promise<void> {
   throw new Error(`projections still fail: ${JSON.stringify(left)}`);
 }
 
-async function calmStates({ histories }: Burst): Promise<Map<string, State>> {
-  const calm = await createTestDatabase();
+async function undisturbedStates({ histories }: Burst): Promise<Map<string, State>> {
+  const undisturbed = await createTestDatabase();
   try {
-    for (const history of histories) await deliverInSequence(calm.sql, history);
-    await runMinutelyJobs(calm.sql);
-    return await readStates(calm.sql);
+    for (const history of histories) await deliverInSequence(undisturbed.sql, history);
+    await runMinutelyJobs(undisturbed.sql);
+    return await readStates(undisturbed.sql);
   } finally {
-    await calm.drop();
+    await undisturbed.drop();
   }
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { Random } from "../support/histories/random.ts";
 import { SEED } from "../support/seed.ts";
-import { expectCalmState, expectEachEventOnce, makeBurst } from "./burst.ts";
+import { Random } from "../support/simulation/random.ts";
+import { expectEachEventOnce, expectUndisturbedState, makeBurst } from "./burst.ts";
 import { type Cut, CuttingProxy } from "./cutting-proxy.ts";
 import { countProjections, projections } from "./effects.ts";
 import { type FaultStack, startFaultStack } from "./fault-stack.ts";
@@ -37,7 +37,7 @@ it("one event posted 1000 times at once is one row, one projection and 999 dupli
   timeout: 120_000,
 }, async () => {
   const times = 1000;
-  const event = invoicePaid("storm");
+  const event = invoicePaid("burst");
   await sender.deliver(Array(times).fill(asDelivered(event)), { inFlight: 50, within: 100_000 });
 
   expect(sender.answers.filter(({ outcome }) => outcome === "processed").length).toBeLessThanOrEqual(1);
@@ -75,7 +75,7 @@ it("the function killed again and again in a burst: nothing acknowledged is lost
   expect(unanswered.length).toBeGreaterThanOrEqual(killAfter.size);
   expect(new Set(unanswered.map(({ status }) => status))).toEqual(new Set([503]));
   await expectEachEventOnce(faulty.sql, sender, burst);
-  await expectCalmState(faulty.sql, burst);
+  await expectUndisturbedState(faulty.sql, burst);
 });
 
 it("Postgres crashed twice in a burst: 503 meanwhile, served again without help, nothing lost, nothing twice", {
@@ -99,7 +99,7 @@ it("Postgres crashed twice in a burst: 503 meanwhile, served again without help,
     });
   }
   await expectEachEventOnce(faulty.sql, sender, burst);
-  await expectCalmState(faulty.sql, burst);
+  await expectUndisturbedState(faulty.sql, burst);
 });
 
 it("an event acknowledged in the moment before Postgres crashes is there afterwards, with what it led to", {
@@ -147,7 +147,7 @@ it.each(Array.from({ length: RUNS }, (_, run) => SEED + run))(
     expect(sender.answers.filter(({ status }) => status !== 200).length).toBeGreaterThan(faults.size);
     expect(sender.answers.filter(({ status }) => status === 500)).toEqual([]);
     await expectEachEventOnce(faulty.sql, sender, burst);
-    await expectCalmState(faulty.sql, burst);
+    await expectUndisturbedState(faulty.sql, burst);
   },
 );
 

@@ -2,17 +2,17 @@ import type { JSONValue, Sql } from "postgres";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { FIXTURE_USER, loadFixtures, renamedFixture } from "../support/fixtures.ts";
-import { Random } from "../support/histories/random.ts";
 import { SEED } from "../support/seed.ts";
+import { Random } from "../support/simulation/random.ts";
 
 // Everybody who writes, at once, about the same few customers. Whoever takes two locks in another order than
 // supabase/README.md says meets somebody who takes them in that order, and PostgreSQL counts it.
 
-/** DUEBASE_STORM_SECONDS lets it blow longer; DUEBASE_SEED draws the same events again. */
-const SECONDS = Number(process.env.DUEBASE_STORM_SECONDS ?? 5);
+/** DUEBASE_DEADLOCK_SECONDS makes it longer; DUEBASE_SEED draws the same events again. */
+const SECONDS = Number(process.env.DUEBASE_DEADLOCK_SECONDS ?? 5);
 const NOW = 1_790_000_000;
 /** The same account twice, and so two customers who share one user, its products and its prices. */
-const ACCOUNTS = ["Storma", "Stormb"];
+const ACCOUNTS = ["Busya", "Busyb"];
 
 type Row = Record<string, unknown>;
 
@@ -22,7 +22,7 @@ const random = new Random(SEED);
 let made = 0;
 
 beforeAll(async () => {
-  console.log(`storm: DUEBASE_SEED=${SEED} DUEBASE_STORM_SECONDS=${SECONDS}`);
+  console.log(`deadlocks: DUEBASE_SEED=${SEED} DUEBASE_DEADLOCK_SECONDS=${SECONDS}`);
   database = await createTestDatabase();
   // Of a test of locks nothing waits long for a deadlock to be found.
   sessions = Array.from({ length: 12 }, () => database.connect({ role: "supabase_admin" }));
@@ -44,15 +44,13 @@ const fixtures = loadFixtures();
 /** Any event of the story, as it may come: again, later, in another order. */
 function anyEvent(): StripeLike {
   const one = renamedFixture(random.pick(fixtures), random.pick(ACCOUNTS));
-  const event = JSON.parse(
-    JSON.stringify(one).replaceAll(/(prod|price)_Storm[ab]/g, "$1_Storm"),
-  ) as StripeLike;
-  return { ...event, id: `evt_Storm${++made}`, created: NOW + random.int(0, 40) };
+  const event = JSON.parse(JSON.stringify(one).replaceAll(/(prod|price)_Busy[ab]/g, "$1_Busy")) as StripeLike;
+  return { ...event, id: `evt_Busy${++made}`, created: NOW + random.int(0, 40) };
 }
 type StripeLike = ReturnType<typeof renamedFixture>;
 
 const customers = ACCOUNTS.flatMap((name) => [
-  ...new Set(JSON.stringify(fixtures.map((one) => renamedFixture(one, name))).match(/cus_Storm\w+/g)),
+  ...new Set(JSON.stringify(fixtures.map((one) => renamedFixture(one, name))).match(/cus_Busy\w+/g)),
 ]);
 
 /** One of a column's values, at random; undefined while there is none. */
@@ -69,7 +67,7 @@ const later = () => new Date((NOW + random.int(0, 30) * 86_400) * 1000);
 /** A worker's way with the mails it claims: written, given to Resend, and taken, refused or never answered. */
 async function deliverMails(sql: Sql): Promise<void> {
   const claimed = await sql<{ id: string; claim_id: string }[]>`
-    select id, claim_id from billing.claim_outbox('storm', ${random.int(1, 5)}, '5 seconds', '{email}', ${later()})`;
+    select id, claim_id from billing.claim_outbox('busy', ${random.int(1, 5)}, '5 seconds', '{email}', ${later()})`;
   const claim = claimed[0]?.claim_id ?? null;
   const ids = claimed.map(({ id }) => id);
   if (claim === null) return;
@@ -92,7 +90,7 @@ async function deliverMails(sql: Sql): Promise<void> {
 
 async function deliverOthers(sql: Sql): Promise<void> {
   const claimed = await sql<Row[]>`
-    select id, claim_id from billing.claim_outbox('storm', ${random.int(1, 5)}, '5 seconds', '{stripe,refresh,dunning,alert}', ${later()})`;
+    select id, claim_id from billing.claim_outbox('busy', ${random.int(1, 5)}, '5 seconds', '{stripe,refresh,dunning,alert}', ${later()})`;
   for (const { id, claim_id } of random.shuffled([...claimed])) {
     await random.pick<() => PromiseLike<unknown>>([
       () => sql`select billing.complete_outbox(${id as string}, ${claim_id as string})`,
@@ -138,7 +136,7 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
   replay: async (sql) =>
     sql`select billing.replay_failed_webhook(${(await any(sql, "event_id", "billing.failed_webhooks")) as string})`,
   owe: (sql) => sql`
-    select billing_private.enqueue('email', ${`storm:${++made}`}, ${sql.json({
+    select billing_private.enqueue('email', ${`busy:${++made}`}, ${sql.json({
       template: random.pick(["subscription-paused", "payment-failed-notice"]),
       customer: random.pick(customers),
       props: {},
@@ -203,33 +201,31 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
     ])(),
 };
 
-/** What blows: how often each writer is drawn. */
-const STORMS: Record<string, Record<string, number>> = {
-  // What fails now and then is projected again by several at once, beside those who take the turns of many customers.
+/** How often each writer is drawn. */
+const MIXES: Record<string, Record<string, number>> = {
+  // What fails now and then is projected again by several at once, while others lock many customers.
   "about retries": { receive: 12, mails: 1, report: 1, steps: 2, retry: 10, replay: 3, jobs: 2, refresh: 2 },
   "about everything": {
     ...Object.fromEntries(Object.keys(writers).map((name) => [name, 1])),
     ...{ receive: 12, mails: 4, report: 4, steps: 3 },
   },
-  // Nobody is forgotten here, so there is mail to the end.
+  // No user is forgotten here, so there is mail until the end.
   "about mail": { owe: 6, mails: 8, report: 12, receive: 6, steps: 2, replayEffect: 1, dunning: 1, hand: 1 },
 };
 
-test.each(Object.keys(STORMS).toReversed())(
+test.each(Object.keys(MIXES).toReversed())(
   "no two writers ever wait for each other, %s",
   {
     timeout: (SECONDS + 60) * 1000,
   },
-  async (storm) => {
+  async (mix) => {
     const until = Date.now() + SECONDS * 1000;
-    const draw = Object.entries(STORMS[storm] ?? {}).flatMap(([name, often]) =>
-      Array<string>(often).fill(name),
-    );
+    const draw = Object.entries(MIXES[mix] ?? {}).flatMap(([name, often]) => Array<string>(often).fill(name));
     const done: Record<string, number> = {};
-    // A storm in which these were never heard shows nothing: on a busy machine it blows until they were.
-    const heard = ["receive", "mails", "report", "steps"];
+    // Without these writers the test shows nothing. On a slow machine it goes on until each has run once.
+    const needed = ["receive", "mails", "report", "steps"];
     const goesOn = () =>
-      Date.now() < until || (Date.now() < until + 30_000 && heard.some((name) => (done[name] ?? 0) === 0));
+      Date.now() < until || (Date.now() < until + 30_000 && needed.some((name) => (done[name] ?? 0) === 0));
     const refused = new Set<string>();
     const deadlocks: string[] = [];
     await Promise.all(
@@ -256,8 +252,8 @@ test.each(Object.keys(STORMS).toReversed())(
     const [counted] = await database.sql<{ deadlocks: number }[]>`
     select deadlocks::integer from pg_stat_database where datname = current_database()`;
     expect(counted?.deadlocks).toBe(0);
-    const silent = heard.filter((name) => (done[name] ?? 0) === 0);
-    expect(silent, [...refused].join("\n")).toEqual([]);
+    const missing = needed.filter((name) => (done[name] ?? 0) === 0);
+    expect(missing, [...refused].join("\n")).toEqual([]);
   },
 );
 

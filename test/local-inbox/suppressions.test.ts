@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bounces } from "../../scripts/local/inbox/core/fates.ts";
+import { bounces } from "../../scripts/local/inbox/core/outcomes.ts";
 import { clockAt, dataOf, mail, startHarness } from "./support/harness.ts";
 
 test("an address that bounced for good gets no more mail, whatever its spelling", async () => {

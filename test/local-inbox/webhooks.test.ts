@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bounces } from "../../scripts/local/inbox/core/fates.ts";
+import { bounces } from "../../scripts/local/inbox/core/outcomes.ts";
 import { clockAt, dataOf, mail, startEndpoint, startHarness, webhookSecret } from "./support/harness.ts";
 
 const quick = { retryMilliseconds: [5, 10, 20], concurrency: 1 };
@@ -45,7 +45,7 @@ test.each([
   ["suppressed@resend.dev", ["suppressed"], "suppressed"],
   ["failed@example.com", ["failed"], "failed"],
   ["bounced.but@example.com", ["sent", "delivered"], "delivered"],
-])("an email to %s has the fate %j", async (to, events, lastEvent) => {
+])("an email to %s has the outcome %j", async (to, events, lastEvent) => {
   const { inbox, resend, endpoint } = await observed();
   const { id } = dataOf(await resend.emails.send(mail({ to })));
   await inbox.settled();
@@ -68,7 +68,7 @@ test.each([
   });
 });
 
-test("an email to several has the worst of their fates", async () => {
+test("an email to several has the worst of their outcomes", async () => {
   const { inbox, resend, endpoint } = await observed();
   await resend.emails.send(mail({ to: ["ada@example.com", "complained@resend.dev", "bounced@resend.dev"] }));
   await inbox.settled();

@@ -1,9 +1,9 @@
 import { getRequestListener } from "@hono/node-server";
 import type { GetEmailResponseSuccess } from "resend";
 import type { StoredEmail } from "./core/email.ts";
-import type { Bounce, EmailEventType } from "./core/fates.ts";
 import { Journal } from "./core/journal.ts";
 import { Ledger } from "./core/ledger.ts";
+import type { Bounce, EmailEventType } from "./core/outcomes.ts";
 import { PostOffice } from "./core/post-office.ts";
 import { Suppressions } from "./core/suppressions.ts";
 import { createApp } from "./http/app.ts";

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
 import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
-import { Random } from "../../support/histories/random.ts";
 import { SEED } from "../../support/seed.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
 
 /** How often each point is tried; more with DUEBASE_CRASH_RUNS, the same again with DUEBASE_SEED. */

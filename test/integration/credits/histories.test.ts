@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { Random } from "../../support/histories/random.ts";
 import { newName, told } from "../../support/orders.ts";
 import { SEED } from "../../support/seed.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { charge, paymentIntent } from "../../support/stripe/payments.ts";

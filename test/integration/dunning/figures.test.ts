@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { Random } from "../../support/histories/random.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { book } from "./case-book.ts";
 
 let database: TestDatabase;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { FaultAction } from "../../../scripts/local/inbox/http/faults.ts";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
-import { Random } from "../../support/histories/random.ts";
 import { SEED } from "../../support/seed.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { noonPlus, openPost, type Post } from "./post.ts";
 
 const MAILS = 200;

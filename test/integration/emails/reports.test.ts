@@ -8,8 +8,8 @@ import { createSvixVerifier } from "../../../supabase/functions/_shared/svix-sig
 import { handleResendWebhook } from "../../../supabase/functions/resend-webhook/handler.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { callAsService, deliver } from "../../support/delivering.ts";
-import { Random } from "../../support/histories/random.ts";
 import { SEED } from "../../support/seed.ts";
+import { Random } from "../../support/simulation/random.ts";
 
 const secret = `whsec_${Buffer.from("reports example, not a secret").toString("base64")}`;
 let database: TestDatabase;

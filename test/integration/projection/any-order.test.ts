@@ -78,7 +78,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
       makeHistory(SEED + COUNT + index),
     );
     const events = [...played.histories.map(({ account }) => account), ...others].flatMap((account) =>
-      account.happenings.flatMap((one) => (one.kind === "event" ? [one.event] : [])),
+      account.steps.flatMap((one) => (one.kind === "event" ? [one.event] : [])),
     );
     const handled = await database.sql<
       { type: string }[]
@@ -98,7 +98,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
     expect(count((account) => account.users.length > 0)).toBeGreaterThan(share);
     expect(
       count((account) =>
-        account.happenings.some(
+        account.steps.some(
           (one) =>
             one.kind === "event" && one.event.data.object.customer_account && !one.event.data.object.customer,
         ),
@@ -106,7 +106,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
     ).toBeGreaterThan(share / 2);
     expect(
       count((account) =>
-        account.happenings.some((one) => one.kind === "event" && one.event.data.object.deleted === true),
+        account.steps.some((one) => one.kind === "event" && one.event.data.object.deleted === true),
       ),
     ).toBeGreaterThan(share);
   });
@@ -116,7 +116,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
     "have pauses of every cause, records of money past Stripe, cards at either level, dunning cases and resumptions",
     () => {
       const objects = played.histories.flatMap(({ account }) =>
-        account.happenings.flatMap((one) => (one.kind === "event" ? [one.event.data.object] : [])),
+        account.steps.flatMap((one) => (one.kind === "event" ? [one.event.data.object] : [])),
       );
       const causes = objects.map(
         ({ status_details: details }) =>

@@ -1,8 +1,8 @@
 import type { JSONValue, Sql } from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { Random } from "../../support/histories/random.ts";
 import { told } from "../../support/orders.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { price } from "../../support/stripe/catalogue.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";

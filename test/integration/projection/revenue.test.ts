@@ -4,10 +4,10 @@ import { completeCheckout, decideDispute } from "../../../scripts/local/stripe/b
 import { type LocalStripe, startLocalStripe } from "../../../scripts/local/stripe/server.ts";
 import { clientOf } from "../../local-stripe/support/harness.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { Random } from "../../support/histories/random.ts";
 import { API_VERSIONS, type ApiVersion, inShapeOf, linksOf } from "../../support/old-shapes.ts";
 import { deliver, told } from "../../support/orders.ts";
 import { SEED } from "../../support/seed.ts";
+import { Random } from "../../support/simulation/random.ts";
 import { previousAttributes, type StripeEvent, type StripeObject } from "../../support/stripe/events.ts";
 import { charge, dispute, paymentIntent, refund } from "../../support/stripe/payments.ts";
 

@@ -32,7 +32,7 @@ export interface SimulatedCustomer {
   /** Invoices of upgrades that wait for their payment: nothing was delivered, so nothing is owed. */
   upgrades: Set<string>;
   /** What happened to them, in order, for people to read. */
-  told: string[];
+  log: string[];
   /** Events of theirs that will never arrive. */
   lost: number;
   isDeleted: boolean;
@@ -69,7 +69,7 @@ export async function createCustomer(
     broken: new Set(),
     given: [],
     upgrades: new Set(),
-    told: [],
+    log: [],
     lost: 0,
     isDeleted: false,
   };

@@ -1,6 +1,6 @@
 import { passThrough, type ReachPoint } from "../../../supabase/functions/_shared/crash-points.ts";
 import type { DunningWorld } from "../dunning-world.ts";
-import type { Random } from "../histories/random.ts";
+import type { Random } from "../simulation/random.ts";
 
 /** What dunning did at Stripe at the end of a case, as Stripe's ledger has it, and how things stood in that moment. */
 export interface End {

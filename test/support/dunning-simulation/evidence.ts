@@ -21,7 +21,7 @@ export interface Case {
   end_action: string;
 }
 
-export interface Action {
+export interface DunningAction {
   id: number;
   case_id: number;
   position: number;
@@ -55,7 +55,7 @@ export interface Email {
 export interface Evidence {
   simulation: Simulation;
   cases: Case[];
-  actions: Action[];
+  dunningActions: DunningAction[];
   emails: Email[];
   /** By case, whatever it was ever about. */
   caseInvoices: Map<number, string[]>;
@@ -82,7 +82,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
       c.opened_at, c.closed_at, p.name as policy, p.end_action
     from billing.dunning_cases as c join billing.dunning_policies as p on p.id = c.policy_id
     order by c.id`;
-  const actions = await sql<Action[]>`
+  const dunningActions = await sql<DunningAction[]>`
     select d.id::integer, d.case_id::integer, d.position, d.kind, d.anchor_invoice, d.invoices, d.status, d.decided_at,
       d.settled_at, d.ends_at, d.superseded_at, d.note, e.tag::text
     from billing.dunning_actions as d left join billing.emails as e on e.outbox_id = d.outbox_id
@@ -122,7 +122,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
   return {
     simulation,
     cases,
-    actions,
+    dunningActions,
     emails,
     mails,
     caseInvoices: new Map(about.map(({ id, invoices }) => [id, invoices])),
@@ -160,6 +160,6 @@ async function readStripe({ world, customers }: Simulation): Promise<Evidence["a
 }
 
 /** The mail of an action, if one left. */
-export function mailOf(action: Action, { mails }: Evidence): SentMail | undefined {
+export function mailOf(action: DunningAction, { mails }: Evidence): SentMail | undefined {
   return action.tag === null ? undefined : mails.get(action.tag)?.[0];
 }

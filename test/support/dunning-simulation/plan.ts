@@ -1,5 +1,5 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import { Random } from "../histories/random.ts";
+import { Random } from "../simulation/random.ts";
 import { POLICIES } from "./policies.ts";
 
 /** When every world begins. */
@@ -9,7 +9,7 @@ export const ACTIVE_DAYS = 28;
 /** How many quiet days follow: the longest ladder, the three days after its warning, and some. */
 export const QUIET_DAYS = 17;
 
-export const ACT_KINDS = [
+export const ACTION_KINDS = [
   "break_card",
   "mend_card",
   "pay",
@@ -46,10 +46,10 @@ export const ACT_KINDS = [
   "mistype_address",
   "correct_address",
 ] as const;
-export type ActKind = (typeof ACT_KINDS)[number];
+export type ActionKind = (typeof ACTION_KINDS)[number];
 
 /** How often each is done, of all that is done. */
-const WEIGHTS: Record<ActKind, number> = {
+const WEIGHTS: Record<ActionKind, number> = {
   break_card: 14,
   mend_card: 8,
   pay: 12,
@@ -86,13 +86,13 @@ const WEIGHTS: Record<ActKind, number> = {
   mistype_address: 2,
   correct_address: 3,
 };
-const CHOICES = ACT_KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
+const CHOICES = ACTION_KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
 
 /** Something a customer, a bank or a person of the operator's does. */
-export interface PlannedAct {
+export interface PlannedAction {
   /** Milliseconds after the beginning. */
   at: number;
-  kind: ActKind;
+  kind: ActionKind;
   /** From 0 to 1: which of several, how much, for how long. */
   choice: number;
 }
@@ -114,7 +114,7 @@ export interface PlannedSubscription {
 }
 
 /** What befalls a customer's events on their way. */
-export interface PlannedPost {
+export interface WebhookFaults {
   /** Between these, events are kept back; milliseconds after the beginning. */
   late: { from: number; until: number } | null;
   /** Of each event, how likely it is lost for good, delivered twice, or overtaken by its neighbours. */
@@ -132,8 +132,8 @@ export interface PlannedCustomer {
   pays: string | null;
   policy: string | null;
   subscriptions: PlannedSubscription[];
-  acts: PlannedAct[];
-  post: PlannedPost;
+  actions: PlannedAction[];
+  webhookFaults: WebhookFaults;
   /** Draws what befalls each event. */
   seed: number;
 }
@@ -146,7 +146,7 @@ const AMOUNTS: Record<string, readonly number[]> = {
 };
 
 /** What is going to happen to a customer: the same for the same seed and index, whoever else there is. */
-export function planCustomer(seed: number, index: number, isFoul: boolean): PlannedCustomer {
+export function planCustomer(seed: number, index: number, hasFaults: boolean): PlannedCustomer {
   const own = (seed * 100_003 + index * 7919) % 2 ** 32;
   const random = new Random(own);
   const pays = drawPayment(random);
@@ -160,8 +160,8 @@ export function planCustomer(seed: number, index: number, isFoul: boolean): Plan
     pays,
     policy: random.chance(0.5) ? null : random.pick(POLICIES).name,
     subscriptions,
-    acts: drawActs(random),
-    post: drawPost(random, isFoul),
+    actions: drawActions(random),
+    webhookFaults: drawWebhookFaults(random, hasFaults),
     seed: random.int(0, 2 ** 31),
   };
 }
@@ -203,19 +203,19 @@ function drawAddress(random: Random, index: number): string {
   return box.includes("+") ? `${box}@p${index}.example.com` : `${box}+${index}@example.com`;
 }
 
-function drawActs(random: Random): PlannedAct[] {
-  const acts = Array.from({ length: random.int(3, 10) }, () => ({
+function drawActions(random: Random): PlannedAction[] {
+  const actions = Array.from({ length: random.int(3, 10) }, () => ({
     at: Math.round(random.next() * ACTIVE_DAYS * DAY),
     kind: random.pick(CHOICES),
     choice: random.next(),
   }));
   // Most have something to be chased for early on.
   if (random.chance(0.7))
-    acts.push({ at: Math.round(random.next() * 6 * DAY), kind: "break_card", choice: random.next() });
-  return acts.sort((one, other) => one.at - other.at);
+    actions.push({ at: Math.round(random.next() * 6 * DAY), kind: "break_card", choice: random.next() });
+  return actions.sort((one, other) => one.at - other.at);
 }
 
-function drawPost(random: Random, isFoul: boolean): PlannedPost {
+function drawWebhookFaults(random: Random, hasFaults: boolean): WebhookFaults {
   const from = random.next() * ACTIVE_DAYS * DAY;
   const days = random.pick([0.2, 1, 3, 8]);
   const isLate = random.chance(0.5);
@@ -225,10 +225,10 @@ function drawPost(random: Random, isFoul: boolean): PlannedPost {
   const isWrong = random.chance(0.2);
   const wrongDays = random.pick([0.5, 2, 6]);
   return {
-    quarantined: isFoul && isWrong ? { from: wrongFrom, until: wrongFrom + wrongDays * DAY } : null,
-    late: isFoul && isLate ? { from, until: from + days * DAY } : null,
-    loses: isFoul ? loses : 0,
-    repeats: isFoul ? 0.1 : 0,
-    shuffles: isFoul && shuffles,
+    quarantined: hasFaults && isWrong ? { from: wrongFrom, until: wrongFrom + wrongDays * DAY } : null,
+    late: hasFaults && isLate ? { from, until: from + days * DAY } : null,
+    loses: hasFaults ? loses : 0,
+    repeats: hasFaults ? 0.1 : 0,
+    shuffles: hasFaults && shuffles,
   };
 }

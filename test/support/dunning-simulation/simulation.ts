@@ -1,14 +1,14 @@
 import { chase, type DeliverParts, deliver } from "../delivering.ts";
 import { DAY, DunningWorld, HOUR } from "../dunning-world.ts";
-import { Random } from "../histories/random.ts";
-import { perform } from "./acts.ts";
+import { Random } from "../simulation/random.ts";
+import { perform } from "./actions.ts";
 import { createCustomer, DEBIT_SECONDS, type SimulatedCustomer } from "./customer.ts";
 import { type End, EndWatch } from "./ends.ts";
-import { ACTIVE_DAYS, type PlannedAct, planCustomer, QUIET_DAYS, START } from "./plan.ts";
+import { Crashed, crashAt, Faults, type RunFault } from "./faults.ts";
+import { ACTIVE_DAYS, type PlannedAction, planCustomer, QUIET_DAYS, START } from "./plan.ts";
 import { definePolicies } from "./policies.ts";
-import { inLanes, Post } from "./post.ts";
 import { SlowAnswer } from "./slow-answer.ts";
-import { Crashed, crashAt, type RunFault, Weather } from "./weather.ts";
+import { inLanes, Webhooks } from "./webhooks.ts";
 
 const STEP = 4 * HOUR;
 const QUIET_STEP = 8 * HOUR;
@@ -25,7 +25,7 @@ export interface SimulationSettings {
   /** Indexes of the customers who live in it. */
   customers: readonly number[];
   /** With outages, crashes, late and lost events, and runs that are missed or come at the same time. */
-  isFoul: boolean;
+  hasFaults: boolean;
 }
 
 /** A world of customers who pay or do not, through a month and a half. */
@@ -33,12 +33,12 @@ export class Simulation {
   readonly settings: SimulationSettings;
   readonly world: DunningWorld;
   readonly customers: SimulatedCustomer[] = [];
-  readonly post: Post;
+  readonly webhooks: Webhooks;
   readonly ends: End[] = [];
   readonly crashes: string[] = [];
   /** Reads that Stripe answered after something had changed. */
   slowReads = 0;
-  readonly #weather: Weather;
+  readonly #faults: Faults;
   readonly #random: Random;
   readonly #dashboard: Random;
   readonly #watch: EndWatch;
@@ -46,26 +46,26 @@ export class Simulation {
   private constructor(settings: SimulationSettings, world: DunningWorld) {
     this.settings = settings;
     this.world = world;
-    this.post = new Post(world, START.getTime());
-    this.#weather = new Weather(settings.seed, settings.isFoul, ACTIVE_DAYS);
+    this.webhooks = new Webhooks(world, START.getTime());
+    this.#faults = new Faults(settings.seed, settings.hasFaults, ACTIVE_DAYS);
     this.#random = new Random(settings.seed + 29);
     this.#dashboard = new Random(settings.seed + 41);
     this.#watch = new EndWatch(world);
   }
 
-  /** Lives through it all; what came of it is then in the world's ledgers and tables. */
-  static async live(settings: SimulationSettings): Promise<Simulation> {
+  /** Plays all its days. What came of it is then in the tables and in the ledgers of Stripe and Resend. */
+  static async play(settings: SimulationSettings): Promise<Simulation> {
     const world = await DunningWorld.open(START, { debitSeconds: DEBIT_SECONDS });
     const simulation = new Simulation(settings, world);
     await definePolicies(world.database, world.now);
     await inLanes(4, settings.customers, async (index) => {
       const customer = await createCustomer(
         world,
-        planCustomer(settings.seed, index, settings.isFoul),
+        planCustomer(settings.seed, index, settings.hasFaults),
         START,
       );
       simulation.customers.push(customer);
-      simulation.post.add(customer);
+      simulation.webhooks.add(customer);
     });
     simulation.customers.sort((one, other) => one.plan.index - other.plan.index);
     for (let since = STEP; since <= ACTIVE_DAYS * DAY; since += STEP) await simulation.#step(since);
@@ -80,23 +80,23 @@ export class Simulation {
 
   async #step(since: number): Promise<void> {
     if (since % (3 * DAY) === 0) this.#decideSettings();
-    for (const { customer, act } of this.#actsBetween(since - STEP, since)) {
-      this.#turnTo(START.getTime() + act.at);
-      await perform(customer, act, this.world);
+    for (const { customer, action } of this.#actionsBetween(since - STEP, since)) {
+      this.#turnTo(START.getTime() + action.at);
+      await perform(customer, action, this.world);
     }
     this.#turnTo(START.getTime() + since);
-    await this.post.carry();
+    await this.webhooks.carry();
     const isQuiet = since > ACTIVE_DAYS * DAY;
     for (const delivery of [1, 2]) {
       this.#turnTo(this.world.now.getTime() + 150_000 * delivery);
-      const fault = isQuiet ? undefined : this.#weather.delivery(since);
+      const fault = isQuiet ? undefined : this.#faults.delivery(since);
       await this.#run("delivery", fault);
     }
     if ((since / HOUR) % 24 !== DAILY_HOUR) return;
     this.#turnTo(this.world.now.getTime() + 60_000);
-    await this.#run("daily run", isQuiet ? undefined : this.#weather.dailyRun(since));
+    await this.#run("daily run", isQuiet ? undefined : this.#faults.dailyRun(since));
     this.#turnTo(this.world.now.getTime() + 150_000);
-    await this.#run("delivery", isQuiet ? undefined : this.#weather.delivery(since));
+    await this.#run("delivery", isQuiet ? undefined : this.#faults.delivery(since));
   }
 
   /** Somebody changes in the dashboard what Stripe does by itself about a payment that fails. */
@@ -109,37 +109,39 @@ export class Simulation {
     });
   }
 
-  /** Never back: a run may have taken until after the time for which an act was planned. */
+  /** Never back: a run may have taken until after the time for which an action was planned. */
   #turnTo(time: number): void {
     const later = Math.max(time, this.world.now.getTime());
     this.world.now = new Date(Math.floor(later / 1000) * 1000);
     this.world.local.tick();
   }
 
-  #actsBetween(from: number, until: number): { customer: SimulatedCustomer; act: PlannedAct }[] {
+  #actionsBetween(from: number, until: number): { customer: SimulatedCustomer; action: PlannedAction }[] {
     return this.customers
       .flatMap((customer) =>
-        customer.plan.acts.filter(({ at }) => at > from && at <= until).map((act) => ({ customer, act })),
+        customer.plan.actions
+          .filter(({ at }) => at > from && at <= until)
+          .map((action) => ({ customer, action })),
       )
-      .sort((one, other) => one.act.at - other.act.at);
+      .sort((one, other) => one.action.at - other.action.at);
   }
 
-  /** Runs deliver or the daily job, as often and as badly as the weather has it, and carries what came of it. */
+  /** Runs deliver or the daily job, as often and with the faults that are drawn, and delivers the webhooks that follow. */
   async #run(what: "delivery" | "daily run", fault: RunFault | undefined): Promise<void> {
     const { world } = this;
     const parts = this.#partsIn(fault);
     const crash = crashAt(fault?.crash ?? null);
     this.#watch.begin();
-    const slow = new SlowAnswer(world, fault?.hiccup ?? null, async (path) => {
+    const slow = new SlowAnswer(world, fault?.answerFault ?? null, async (path) => {
       this.slowReads += 1;
       await this.#watch.payWhatIsRead(path);
-      await this.post.carry();
+      await this.webhooks.carry();
     });
     const runs = Array.from({ length: fault?.runs ?? 1 }, (_, index) => {
       const reach = index === 0 ? crash.reach : undefined;
       const own: DeliverParts = {
         ...parts,
-        reach: this.#watch.reach(reach, this.settings.isFoul && fault !== undefined, this.#random),
+        reach: this.#watch.reach(reach, this.settings.hasFaults && fault !== undefined, this.#random),
       };
       const run = what === "delivery" ? deliver(own, world.now) : chase(own, world.now);
       return index === 0 ? Promise.race([run, crash.killed]) : run;
@@ -153,20 +155,20 @@ export class Simulation {
     world.local.faults.clear();
     world.inbox.faults.clear();
     this.ends.push(...(await this.#watch.look()));
-    await this.post.carry();
-    await this.post.report();
+    await this.webhooks.carry();
+    await this.webhooks.report();
   }
 
   #partsIn(fault: RunFault | undefined): DeliverParts {
     const { local, inbox, parts } = this.world;
     if (fault === undefined) return parts;
-    const { hiccup, stripeIsAway, resendIsAway, hasWrongKey } = fault;
-    if (hiccup !== null && hiccup.kind !== "slow") {
-      const isError = hiccup.kind.startsWith("error");
-      const action = (isError ? { kind: hiccup.kind, status: 500 } : { kind: hiccup.kind }) as {
+    const { answerFault, stripeIsAway, resendIsAway, hasWrongKey } = fault;
+    if (answerFault !== null && answerFault.kind !== "slow") {
+      const isError = answerFault.kind.startsWith("error");
+      const action = (isError ? { kind: answerFault.kind, status: 500 } : { kind: answerFault.kind }) as {
         kind: "reset";
       };
-      (hiccup.of === "stripe" ? local : inbox).faults.add({ skip: hiccup.skip, action });
+      (answerFault.of === "stripe" ? local : inbox).faults.add({ skip: answerFault.skip, action });
     }
     return {
       ...parts,

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { DunningWorld } from "../dunning-world.ts";
-import type { RunFault } from "./weather.ts";
+import type { RunFault } from "./faults.ts";
 
 /** How long Stripe takes, milliseconds. */
 const ANSWERED_AFTER = 250;
@@ -10,8 +10,13 @@ export class SlowAnswer {
   #isOver = false;
   readonly #watching: Promise<void>;
 
-  constructor(world: DunningWorld, hiccup: RunFault["hiccup"], change: (path: string) => Promise<void>) {
-    this.#watching = hiccup?.kind === "slow" ? this.#watch(world, hiccup.skip, change) : Promise.resolve();
+  constructor(
+    world: DunningWorld,
+    answerFault: RunFault["answerFault"],
+    change: (path: string) => Promise<void>,
+  ) {
+    this.#watching =
+      answerFault?.kind === "slow" ? this.#watch(world, answerFault.skip, change) : Promise.resolve();
   }
 
   /** The run has ended: there is nothing to wait for any more. */

@@ -1,9 +1,9 @@
 import { API_VERSIONS, type ApiVersion, inShapeOf, NEWEST, type PaymentLinks } from "../old-shapes.ts";
+import type { Random } from "../simulation/random.ts";
 import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
-import type { Random } from "./random.ts";
 
 /** One thing that happens to the database: Stripe reports an event, somebody replays one, an object is read, a user signs up. */
-export type Happening =
+export type Step =
   /** Withheld: it comes while the settings do not know its mode yet, and is quarantined until it is replayed. */
   | { kind: "event"; event: StripeEvent; isWithheld?: true }
   | { kind: "replay"; id: string }
@@ -68,7 +68,7 @@ export class Account {
   /** Part of every id, so that many histories and many deliveries of one can share a database. */
   readonly tag: string;
   readonly random: Random;
-  readonly happenings: Happening[] = [];
+  readonly steps: Step[] = [];
   readonly users: string[] = [];
   /** Newest state of every object, deleted ones included. */
   readonly objects = new Map<string, StripeObject>();
@@ -221,7 +221,7 @@ export class Account {
 
   #read(id: string, at: number): void {
     if (!READABLE.includes(this.get(id).object) || !this.lastTold.has(id)) return;
-    this.happenings.push({ kind: "read", object: this.asAnswered(id), at });
+    this.steps.push({ kind: "read", object: this.asAnswered(id), at });
     this.readAt.set(id, at);
     this.toldInOldShape.delete(id);
     const record = recordOf(this.get(id));
@@ -285,7 +285,7 @@ export class Account {
       object,
       previous,
     });
-    this.happenings.push({ kind: "event", event });
+    this.steps.push({ kind: "event", event });
   }
 
   /** Remembers the states an object had within this second, and whether the events still tell which was last. */

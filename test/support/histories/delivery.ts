@@ -1,13 +1,13 @@
 import type { Sql } from "postgres";
 import type { Received } from "../database.ts";
-import type { Happening } from "./account.ts";
+import type { Random } from "../simulation/random.ts";
+import type { Step } from "./account.ts";
 import { NO_TAG } from "./history.ts";
-import type { Random } from "./random.ts";
 
 /** What is to happen in which order, under ids of its own. */
 export interface Delivery {
   tag: string;
-  happenings: Happening[];
+  steps: Step[];
 }
 
 /** How many times `receive_event` gave which answer. */
@@ -19,16 +19,16 @@ export function retag(text: string, from: string, to: string): string {
 }
 
 /** Mixes what happened into any order, some of it twice or three times, some of it quarantined and replayed later. */
-export function storm(random: Random, happenings: readonly Happening[]): Happening[] {
-  const repeated = happenings.flatMap((happening): Happening[] => {
-    if (happening.kind !== "event") return [happening];
-    const one: Happening = random.chance(0.06) ? { ...happening, isWithheld: true } : happening;
+export function withDeliveryFaults(random: Random, steps: readonly Step[]): Step[] {
+  const repeated = steps.flatMap((step): Step[] => {
+    if (step.kind !== "event") return [step];
+    const one: Step = random.chance(0.06) ? { ...step, isWithheld: true } : step;
     return random.chance(0.25) ? Array.from({ length: random.int(2, 3) }, () => one) : [one];
   });
   const mixed = random.shuffled(repeated);
   for (const one of new Set(mixed)) {
     if (one.kind !== "event" || !one.isWithheld) continue;
-    const replay: Happening = { kind: "replay", id: one.event.id };
+    const replay: Step = { kind: "replay", id: one.event.id };
     mixed.splice(random.int(mixed.indexOf(one) + 1, mixed.length), 0, replay);
   }
   return mixed;
@@ -49,7 +49,7 @@ async function withhold(sql: Sql, event: string): Promise<Received> {
 }
 
 /** Delivers one after the other over one connection. */
-export async function deliverInSequence(sql: Sql, { tag, happenings }: Delivery): Promise<Tally> {
+export async function deliverInSequence(sql: Sql, { tag, steps }: Delivery): Promise<Tally> {
   const tally: Tally = {};
   let events: string[] = [];
   const send = async () => {
@@ -63,15 +63,15 @@ export async function deliverInSequence(sql: Sql, { tag, happenings }: Delivery)
     `;
     for (const { outcome } of answers) count(tally, outcome);
   };
-  for (const happening of happenings) {
-    if (happening.kind === "event" && happening.isWithheld) {
+  for (const step of steps) {
+    if (step.kind === "event" && step.isWithheld) {
       await send();
-      count(tally, await withhold(sql, retag(JSON.stringify(happening.event), NO_TAG, tag)));
-    } else if (happening.kind === "event") {
-      events.push(JSON.stringify(happening.event));
+      count(tally, await withhold(sql, retag(JSON.stringify(step.event), NO_TAG, tag)));
+    } else if (step.kind === "event") {
+      events.push(JSON.stringify(step.event));
     } else {
       await send();
-      await happen(sql, happening, tag);
+      await applyStep(sql, step, tag);
     }
   }
   await send();
@@ -84,21 +84,19 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
   const queues = connections.map((): (() => Promise<void>)[] => []);
   let turn = 0;
   // What is withheld may come over another connection than its replay, so replays come last.
-  const last = ({ kind }: Happening) => kind === "replay";
-  const mixed = deliveries.flatMap(({ tag, happenings }) =>
-    happenings.map((happening) => ({ tag, happening })),
-  );
+  const last = ({ kind }: Step) => kind === "replay";
+  const mixed = deliveries.flatMap(({ tag, steps }) => steps.map((step) => ({ tag, step })));
   for (const late of [false, true]) {
-    for (const { tag, happening } of mixed.filter((one) => last(one.happening) === late)) {
+    for (const { tag, step } of mixed.filter((one) => last(one.step) === late)) {
       const lane = turn++ % connections.length;
       const sql = connections[lane] as Sql;
       queues[lane]?.push(async () => {
-        if (happening.kind !== "event") {
-          await happen(sql, happening, tag);
+        if (step.kind !== "event") {
+          await applyStep(sql, step, tag);
           return;
         }
-        const text = retag(JSON.stringify(happening.event), NO_TAG, tag);
-        if (happening.isWithheld) {
+        const text = retag(JSON.stringify(step.event), NO_TAG, tag);
+        if (step.isWithheld) {
           count(tally, await withhold(sql, text));
           return;
         }
@@ -125,29 +123,25 @@ export async function runMinutelyJobs(sql: Sql): Promise<void> {
   `;
 }
 
-async function happen(
-  sql: Sql,
-  happening: Exclude<Happening, { kind: "event" }>,
-  tag: string,
-): Promise<void> {
-  if (happening.kind === "read") {
-    const object = retag(JSON.stringify(happening.object), NO_TAG, tag);
+async function applyStep(sql: Sql, step: Exclude<Step, { kind: "event" }>, tag: string): Promise<void> {
+  if (step.kind === "read") {
+    const object = retag(JSON.stringify(step.object), NO_TAG, tag);
     // The same read with a key of the other mode before it is refused, and changes nothing.
-    await sql`select billing.apply_refresh(${object}::text::jsonb || '{"livemode": true}', to_timestamp(${happening.at}))`.catch(
+    await sql`select billing.apply_refresh(${object}::text::jsonb || '{"livemode": true}', to_timestamp(${step.at}))`.catch(
       (error: { code?: string }) => {
         if (error.code !== "DU058") throw error;
       },
     );
-    await sql`select billing.apply_refresh(${object}::text::jsonb, to_timestamp(${happening.at}))`;
+    await sql`select billing.apply_refresh(${object}::text::jsonb, to_timestamp(${step.at}))`;
     return;
   }
-  if (happening.kind === "replay") {
-    const event = retag(happening.id, NO_TAG, tag);
+  if (step.kind === "replay") {
+    const event = retag(step.id, NO_TAG, tag);
     const [known] = await sql`select from billing.webhook_events where id = ${event}`;
     if (known) await sql`select billing.replay_failed_webhook(${event})`;
     return;
   }
-  const id = retag(happening.userId, NO_TAG, tag);
+  const id = retag(step.userId, NO_TAG, tag);
   await sql`
     insert into auth.users (id, aud, role, email, email_confirmed_at, created_at, updated_at)
     values (${id}, 'authenticated', 'authenticated', ${`${id}@example.com`}, now(), now(), now())

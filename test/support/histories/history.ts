@@ -1,5 +1,6 @@
+import { Random } from "../simulation/random.ts";
 import { Account } from "./account.ts";
-import { addPlan, editPlan, removePlan } from "./catalogue-moves.ts";
+import { addPlan, editPlan, removePlan } from "./catalogue-actions.ts";
 import {
   addCustomer,
   buyCredits,
@@ -8,13 +9,12 @@ import {
   completeCheckout,
   editCustomer,
   removeCustomer,
-} from "./customer-moves.ts";
-import { listEntitlements } from "./entitlement-moves.ts";
-import { announceRenewal, draftInvoice, moveInvoice } from "./invoice-moves.ts";
-import { attachMethod, editMethod, giveCard } from "./payment-method-moves.ts";
-import { chargeAlone, payOnce } from "./payment-moves.ts";
-import { Random } from "./random.ts";
-import { cancel, moveSubscription, subscribe } from "./subscription-moves.ts";
+} from "./customer-actions.ts";
+import { listEntitlements } from "./entitlement-actions.ts";
+import { announceRenewal, changeInvoice, draftInvoice } from "./invoice-actions.ts";
+import { chargeAlone, payOnce } from "./payment-actions.ts";
+import { attachMethod, editMethod, giveCard } from "./payment-method-actions.ts";
+import { cancel, changeSubscription, subscribe } from "./subscription-actions.ts";
 
 /** Statuses of a subscription that is over. */
 const ENDED = ["canceled", "incomplete_expired"];
@@ -38,7 +38,7 @@ export function makeHistory(seed: number): Account {
 
   const signUp = () => {
     const userId = waiting.pop();
-    if (userId) account.happenings.push({ kind: "signUp", userId });
+    if (userId) account.steps.push({ kind: "signUp", userId });
   };
   const present = () => customers.filter((id) => !account.deletedAt.has(id));
   const plan = () => prices.push(addPlan(account));
@@ -67,10 +67,10 @@ export function makeHistory(seed: number): Account {
 
   plan();
   join();
-  for (let move = random.int(8, 24); move > 0; move--) {
+  for (let left = random.int(8, 24); left > 0; left--) {
     account.pass();
     if (random.chance(0.03)) account.upgrade();
-    const moves: [weight: number, move: () => unknown, isPossible: boolean][] = [
+    const actions: [weight: number, action: () => unknown, isPossible: boolean][] = [
       [2, signUp, waiting.length > 0],
       [1, plan, prices.length < 3],
       [1, () => editPlan(account, random.pick(prices)), true],
@@ -83,12 +83,12 @@ export function makeHistory(seed: number): Account {
       [3, start, present().length > 0 && subscriptions.length < 2],
       [
         5,
-        () => push(invoices, moveSubscription(account, random.pick(subscriptions), prices)),
+        () => push(invoices, changeSubscription(account, random.pick(subscriptions), prices)),
         subscriptions.length > 0,
       ],
       [0.5, () => announceRenewal(account, random.pick(subscriptions)), subscriptions.length > 0],
       [1, () => invoices.push(draftInvoice(account, random.pick(present()))), present().length > 0],
-      [8, () => moveInvoice(account, random.pick(invoices)), invoices.length > 0],
+      [8, () => changeInvoice(account, random.pick(invoices)), invoices.length > 0],
       [1, () => payOnce(account, present()[0] ?? null), true],
       [0.5, () => payOnce(account, null), true],
       [0.5, () => chargeAlone(account, present()[0] ?? null), true],
@@ -103,7 +103,7 @@ export function makeHistory(seed: number): Account {
     ];
     pickWeighted(
       random,
-      moves.filter(([, , isPossible]) => isPossible),
+      actions.filter(([, , isPossible]) => isPossible),
     )();
   }
   while (waiting.length > 0) signUp();
@@ -118,11 +118,11 @@ function push(invoices: string[], made: string | null): void {
   if (made) invoices.push(made);
 }
 
-function pickWeighted(random: Random, moves: [number, () => unknown, boolean][]): () => unknown {
-  let point = random.next() * moves.reduce((sum, [weight]) => sum + weight, 0);
-  for (const [weight, move] of moves) {
+function pickWeighted(random: Random, actions: [number, () => unknown, boolean][]): () => unknown {
+  let point = random.next() * actions.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, action] of actions) {
     point -= weight;
-    if (point < 0) return move;
+    if (point < 0) return action;
   }
-  throw new Error("no move is possible");
+  throw new Error("no action is possible");
 }

@@ -1,15 +1,15 @@
 import type { TestDatabase } from "../database.ts";
-import type { Account, Happening } from "./account.ts";
+import { Random } from "../simulation/random.ts";
+import type { Account, Step } from "./account.ts";
 import {
   deliverInParallel,
   deliverInSequence,
   retag,
   runMinutelyJobs,
-  storm,
   type Tally,
+  withDeliveryFaults,
 } from "./delivery.ts";
 import { makeHistory, NO_TAG } from "./history.ts";
-import { Random } from "./random.ts";
 import { readStates, type State } from "./state.ts";
 import { VISIBLE_METADATA } from "./truth.ts";
 
@@ -17,7 +17,7 @@ import { VISIBLE_METADATA } from "./truth.ts";
 export interface Played {
   seed: number;
   account: Account;
-  orders: Happening[][];
+  orders: Step[][];
 }
 
 /** What came of delivering many histories in several orders each. A run is the number of an order. */
@@ -49,12 +49,14 @@ export async function play(
   const histories = Array.from({ length: options.count }, (_, index): Played => {
     const account = makeHistory(options.seed + index);
     const random = new Random((options.seed + index) ^ 0x5bd1e995);
-    const storms = Array.from({ length: options.shuffles + 1 }, () => storm(random, account.happenings));
-    return { seed: options.seed + index, account, orders: [account.happenings, ...storms] };
+    const disturbed = Array.from({ length: options.shuffles + 1 }, () =>
+      withDeliveryFaults(random, account.steps),
+    );
+    return { seed: options.seed + index, account, orders: [account.steps, ...disturbed] };
   });
   const parallelRun = options.shuffles + 1;
   const deliveries = histories.map(({ orders }, history) =>
-    orders.map((happenings, run) => ({ tag: tagOf(run, history), happenings })),
+    orders.map((steps, run) => ({ tag: tagOf(run, history), steps })),
   );
 
   await database.sql`update billing.settings set visible_metadata = ${VISIBLE_METADATA} where id`;

@@ -1,5 +1,5 @@
 import type { TestDatabase } from "../database.ts";
-import type { Happening } from "./account.ts";
+import type { Step } from "./account.ts";
 import { deliverInSequence, runMinutelyJobs } from "./delivery.ts";
 import { difference, readStates } from "./state.ts";
 
@@ -7,22 +7,18 @@ import { difference, readStates } from "./state.ts";
  * Leaves out what two orders can do without and still end differently, and describes what remains: what to read
  * when any order should have led to one state.
  *
- * @param first one order of the happenings
+ * @param first one order of the steps
  * @param second another order of the same, possibly with repetitions
  */
-export async function shrink(
-  database: TestDatabase,
-  first: Happening[],
-  second: Happening[],
-): Promise<string> {
+export async function shrink(database: TestDatabase, first: Step[], second: Step[]): Promise<string> {
   const sql = database.connect();
   let tries = 0;
   const differences = async (kept: Set<unknown>) => {
     const tags = [tagOf(tries++), tagOf(tries++)];
     const [one = "", other = ""] = tags;
-    const of = (order: Happening[]) => order.filter((happening) => kept.has(subjectOf(happening)));
-    await deliverInSequence(sql, { tag: one, happenings: of(first) });
-    await deliverInSequence(sql, { tag: other, happenings: of(second) });
+    const of = (order: Step[]) => order.filter((step) => kept.has(subjectOf(step)));
+    await deliverInSequence(sql, { tag: one, steps: of(first) });
+    await deliverInSequence(sql, { tag: other, steps: of(second) });
     await runMinutelyJobs(sql);
     const states = await readStates(sql, tags);
     return difference(states.get(one), states.get(other));
@@ -39,9 +35,9 @@ export async function shrink(
       else from += size;
     }
   }
-  const told = (order: Happening[]) =>
+  const told = (order: Step[]) =>
     order
-      .filter((happening) => kept.has(subjectOf(happening)))
+      .filter((step) => kept.has(subjectOf(step)))
       .map(describe)
       .join("\n  ");
   return [
@@ -51,19 +47,19 @@ export async function shrink(
   ].join("\n");
 }
 
-/** What stands for a happening in every order: an event that is withheld in one, and its replay, are the event. */
-function subjectOf(happening: Happening): unknown {
-  if (happening.kind === "event") return happening.event.id;
-  return happening.kind === "replay" ? happening.id : happening;
+/** What stands for a step in every order: an event that is withheld in one, and its replay, are the event. */
+function subjectOf(step: Step): unknown {
+  if (step.kind === "event") return step.event.id;
+  return step.kind === "replay" ? step.id : step;
 }
 
 const tagOf = (attempt: number) => `e${attempt.toString(16).padStart(7, "0")}`;
 
-function describe(happening: Happening): string {
-  if (happening.kind === "signUp") return `sign-up of ${happening.userId}`;
-  if (happening.kind === "read") return `read of ${happening.object.id} at ${happening.at}`;
-  if (happening.kind === "replay") return `replay of ${happening.id}`;
-  const { id, type, created, data } = happening.event;
+function describe(step: Step): string {
+  if (step.kind === "signUp") return `sign-up of ${step.userId}`;
+  if (step.kind === "read") return `read of ${step.object.id} at ${step.at}`;
+  if (step.kind === "replay") return `replay of ${step.id}`;
+  const { id, type, created, data } = step.event;
   const previous = data.previous_attributes ? ` previous ${JSON.stringify(data.previous_attributes)}` : "";
-  return `${id} ${created} ${type} ${data.object.id}${previous}${happening.isWithheld ? " quarantined" : ""}`;
+  return `${id} ${created} ${type} ${data.object.id}${previous}${step.isWithheld ? " quarantined" : ""}`;
 }

@@ -3,8 +3,8 @@ import type { EmailPayload } from "../http/payload.ts";
 import type { LoggedEvent } from "../webhooks/events.ts";
 import { eventOf } from "../webhooks/events.ts";
 import { type StoredEmail, tagsOf } from "./email.ts";
-import { type Bounce, bounces, type EmailEventType, fateOf, isTestAddress } from "./fates.ts";
 import type { Ledger } from "./ledger.ts";
+import { type Bounce, bounces, type EmailEventType, isTestAddress, outcomeOf } from "./outcomes.ts";
 import type { Suppressions } from "./suppressions.ts";
 
 /** What the post office tells the others. */
@@ -79,8 +79,8 @@ export class PostOffice {
     this.emails.set(id, email);
     onAccepted(email);
     const isSuppressed = payload.to.some((address) => suppressions.has(address));
-    const fate = isSuppressed ? fateOf(["suppressed@resend.dev"]) : fateOf(payload.to);
-    if (fate.events.includes("email.sent")) {
+    const outcome = isSuppressed ? outcomeOf(["suppressed@resend.dev"]) : outcomeOf(payload.to);
+    if (outcome.events.includes("email.sent")) {
       const { from, to, subject } = payload;
       const batchIndex = batch ? index : null;
       ledger.recordMail({
@@ -96,7 +96,7 @@ export class PostOffice {
       });
       show(email);
     }
-    for (const type of fate.events) this.happen(email, type, fate.bounce);
+    for (const type of outcome.events) this.happen(email, type, outcome.bounce);
     return email;
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { WebhookEventPayload } from "resend";
 import { type StoredEmail, tagsOf } from "../core/email.ts";
-import type { Bounce, EmailEventType } from "../core/fates.ts";
+import type { Bounce, EmailEventType } from "../core/outcomes.ts";
 
 /** An event, under the id that all its deliveries have in common. */
 export interface LoggedEvent {

@@ -2,8 +2,8 @@ import { NEWEST } from "../old-shapes.ts";
 import { invoice, invoicePayment, paymentRecord } from "../stripe/invoices.ts";
 import type { Customer, Invoice, PaymentIntent, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
-import { openDispute } from "./dispute-moves.ts";
-import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-moves.ts";
+import { openDispute } from "./dispute-actions.ts";
+import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-actions.ts";
 
 /** A draft for what a subscription owes, or a one-time one. */
 export function draftInvoice(
@@ -52,14 +52,14 @@ export function announceRenewal(account: Account, subscriptionId: string): void 
 }
 
 /** What may happen to an invoice next, by its status. */
-export function moveInvoice(account: Account, id: string): void {
+export function changeInvoice(account: Account, id: string): void {
   const { random } = account;
   const now = account.get<Invoice>(id);
-  const moves = account.deletedAt.has(id) ? [] : movesOf[String(now.status)];
-  if (moves && moves.length > 0) random.pick(moves)(account, id);
+  const actions = account.deletedAt.has(id) ? [] : actionsOf[String(now.status)];
+  if (actions && actions.length > 0) random.pick(actions)(account, id);
 }
 
-const movesOf: Record<string, ((account: Account, id: string) => void)[]> = {
+const actionsOf: Record<string, ((account: Account, id: string) => void)[]> = {
   draft: [editInvoice, finalize, finalize, finalize, deleteDraft],
   open: [
     pay,

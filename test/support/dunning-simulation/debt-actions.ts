@@ -8,8 +8,8 @@ import {
 import type { DunningWorld } from "../dunning-world.ts";
 import type { SimulatedCustomer } from "./customer.ts";
 
-/** Who acts, in which world, and the act's choice from 0 to 1. Returns what came of it, or undefined where there was nothing to do. */
-export type Act = (
+/** Who acts, in which world, and the action's choice from 0 to 1. Returns what came of it, or undefined where there was nothing to do. */
+export type CustomerAction = (
   customer: SimulatedCustomer,
   world: DunningWorld,
   choice: number,
@@ -29,7 +29,7 @@ export function canBeCharged(card: string): boolean {
 }
 
 /** Ways to settle a debt, or to change it, other than paying by card. */
-export const SETTLEMENTS = {
+export const DEBT_ACTIONS = {
   card_in_portal: async (customer, { stripe, now }, choice) => {
     if (customer.method === null) return undefined;
     const card = pick(PORTAL_CARDS, choice);
@@ -130,7 +130,7 @@ export const SETTLEMENTS = {
   mistype_address: (customer, { stripe }, choice) =>
     changeAddress(customer, stripe, pick(["bounced", "suppressed", "failed"], choice)),
   correct_address: (customer, { stripe }) => changeAddress(customer, stripe, "moved"),
-} satisfies Record<string, Act>;
+} satisfies Record<string, CustomerAction>;
 
 /** Every method they are charged to is declined from now on, as when an account is empty. */
 export async function breakCards(

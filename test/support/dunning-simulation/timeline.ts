@@ -1,8 +1,8 @@
 import type { SimulatedCustomer } from "./customer.ts";
 import type { Simulation } from "./simulation.ts";
 
-/** What happened to a customer, line by line in the order of time: acts, events and their arrival, audit, mails, actions. */
-export async function storyOf(
+/** What happened to a customer, line by line in the order of time: actions, events and their arrival, audit, mails, actions. */
+export async function timelineOf(
   { world, ends, crashes }: Simulation,
   customer: SimulatedCustomer,
 ): Promise<string> {
@@ -24,7 +24,7 @@ export async function storyOf(
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id where e.customer_id = ${customer.id}
     order by 1`;
   const lines = [
-    ...customer.told.map((line) => ({ at: line.slice(0, 24), line: line.slice(25) })),
+    ...customer.log.map((line) => ({ at: line.slice(0, 24), line: line.slice(25) })),
     ...rows.map(({ at, line }) => ({ at: at.toISOString(), line })),
     ...world.inbox.ledger.mails
       .filter(({ to }) => to.some((address) => customer.addresses.includes(address)))
@@ -41,7 +41,7 @@ export async function storyOf(
     ...crashes.map((crash) => ({ at: crash.slice(0, 24), line: `    (crash in the ${crash.slice(25)})` })),
   ];
   lines.sort((one, other) => (one.at < other.at ? -1 : one.at > other.at ? 1 : 0));
-  const { acts, subscriptions, ...plan } = customer.plan;
+  const { actions, subscriptions, ...plan } = customer.plan;
   return [
     JSON.stringify(plan),
     JSON.stringify(subscriptions),

@@ -5,7 +5,7 @@ import {
   type ReachPoint,
 } from "../../../supabase/functions/_shared/crash-points.ts";
 import { DAY, HOUR } from "../dunning-world.ts";
-import { Random } from "../histories/random.ts";
+import { Random } from "../simulation/random.ts";
 
 /** What befalls one run of a function. */
 export interface RunFault {
@@ -18,7 +18,7 @@ export interface RunFault {
   /** The key that the functions have is not this account's. */
   hasWrongKey: boolean;
   /** Of Stripe's and Resend's answers, one that is an error, or is lost after the effect. */
-  hiccup: {
+  answerFault: {
     of: "stripe" | "resend";
     skip: number;
     kind: "slow" | "error" | "error-after-effect" | "reset" | "reset-after-effect";
@@ -28,29 +28,29 @@ export interface RunFault {
 /** Where runs end. Nobody is there to be alerted. */
 export const POINTS: readonly CrashPoint[] = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
 
-const FAIR: RunFault = {
+const NO_FAULT: RunFault = {
   runs: 1,
   crash: null,
   stripeIsAway: false,
   resendIsAway: false,
   hasWrongKey: false,
-  hiccup: null,
+  answerFault: null,
 };
 
 /** Outages, missed and repeated runs, and crashes of a world: the same for the same seed. */
-export class Weather {
+export class Faults {
   readonly #random: Random;
-  readonly #isFoul: boolean;
+  readonly #hasFaults: boolean;
   readonly #stripeAway: [from: number, until: number][];
   readonly #resendAway: [from: number, until: number][];
   readonly #jobDown: [from: number, until: number][];
   readonly #wrongKey: [from: number, until: number][];
 
-  constructor(seed: number, isFoul: boolean, days: number) {
+  constructor(seed: number, hasFaults: boolean, days: number) {
     this.#random = new Random(seed + 17);
-    this.#isFoul = isFoul;
+    this.#hasFaults = hasFaults;
     const outages = (each: number, longest: number): [number, number][] =>
-      Array.from({ length: isFoul ? Math.ceil(days / each) : 0 }, () => {
+      Array.from({ length: hasFaults ? Math.ceil(days / each) : 0 }, () => {
         const from = this.#random.next() * days * DAY;
         return [from, from + this.#random.next() * longest * HOUR];
       });
@@ -61,7 +61,7 @@ export class Weather {
     // And in some worlds one of them for weeks: longer than mails are tried, and than a warning stands.
     const away = this.#random.pick([this.#stripeAway, this.#resendAway, this.#resendAway, this.#jobDown, []]);
     const from = (4 + this.#random.next() * 8) * DAY;
-    if (isFoul) away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
+    if (hasFaults) away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
   }
 
   /** What befalls the delivery at a time; `since` in milliseconds after the beginning. */
@@ -92,8 +92,8 @@ export class Weather {
     // Most runs have little to do, and never get there.
     const crashes = random.chance(0.6);
     const fails = random.chance(0.3);
-    const hiccups = random.chance(0.25);
-    const hiccup = {
+    const answerFails = random.chance(0.25);
+    const answerFault = {
       of: random.pick(["stripe", "resend"] as const),
       skip: random.int(0, 6),
       kind: random.pick([
@@ -105,14 +105,14 @@ export class Weather {
         "reset-after-effect",
       ] as const),
     };
-    if (!this.#isFoul) return FAIR;
+    if (!this.#hasFaults) return NO_FAULT;
     return {
       runs,
       crash: crashes ? { point, nth, fails } : null,
       stripeIsAway,
       resendIsAway,
       hasWrongKey: isWithin(this.#wrongKey, since),
-      hiccup: hiccups ? hiccup : null,
+      answerFault: answerFails ? answerFault : null,
     };
   }
 }

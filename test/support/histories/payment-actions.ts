@@ -1,7 +1,7 @@
 import { charge, declined, declinedOutcome, refund as newRefund, paymentIntent } from "../stripe/payments.ts";
 import type { Charge, PaymentIntent, Refund } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
-import { openDispute } from "./dispute-moves.ts";
+import { openDispute } from "./dispute-actions.ts";
 
 /** What a payment is for. */
 export interface PaymentRequest {

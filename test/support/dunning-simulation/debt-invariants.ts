@@ -1,8 +1,8 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import type { Breach, Law } from "./laws.ts";
+import type { Breach, Invariant } from "./ladder-invariants.ts";
 
 /** https://docs.stripe.com/billing/subscriptions/pending-updates: until it is paid, nothing has changed. */
-export const upgradesAreNoDebt: Law = (evidence) => {
+export const upgradesAreNoDebt: Invariant = (evidence) => {
   const isUpgrade = (customer: string, invoice: string) =>
     evidence.customerOf(customer).upgrades.has(invoice);
   const ended = evidence.simulation.ends
@@ -11,7 +11,7 @@ export const upgradesAreNoDebt: Law = (evidence) => {
       customer,
       what: `${kind} of ${object}, which waits for nothing but an upgrade`,
     }));
-  const chased = evidence.actions.flatMap(({ case_id, kind, invoices, status }) => {
+  const chased = evidence.dunningActions.flatMap(({ case_id, kind, invoices, status }) => {
     const customer = evidence.cases.find(({ id }) => id === case_id)?.customer ?? "";
     const isMail = kind !== "end" && status === "sent";
     return isMail && invoices.every((id) => isUpgrade(customer, id))
@@ -22,8 +22,8 @@ export const upgradesAreNoDebt: Law = (evidence) => {
 };
 
 /** A card that works was given a day before, and none since: it would have paid. Where nothing is away, the charge is made. */
-export const newCardsAreCharged: Law = (evidence) => {
-  if (evidence.simulation.settings.isFoul) return [];
+export const newCardsAreCharged: Invariant = (evidence) => {
+  if (evidence.simulation.settings.hasFaults) return [];
   return evidence.simulation.ends.flatMap((end) => {
     const customer = evidence.customerOf(end.customer);
     const found = evidence.cases.find(({ id }) => id === end.caseId);
@@ -47,7 +47,7 @@ export const newCardsAreCharged: Law = (evidence) => {
 const NONPAYMENT = new Set(["first_payment_failure", "final_payment_failure"]);
 
 /** What is paused for a debt that is paid runs again; two days are left for it, and what a person paused stays. */
-export const paidIsResumed: Law = (evidence) => {
+export const paidIsResumed: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const now = evidence.simulation.world.now.getTime();
   for (const subscription of evidence.atStripe.subscriptions) {
@@ -59,7 +59,7 @@ export const paidIsResumed: Law = (evidence) => {
     );
     const isPaused = subscription.status === "paused" || subscription.pause_collection !== null;
     const isOurs =
-      ended !== undefined && customer.told.every((line) => !isPauseOf(line, subscription.id, ended.at));
+      ended !== undefined && customer.log.every((line) => !isPauseOf(line, subscription.id, ended.at));
     const isForDebt = isOurs || (subscription.status === "paused" && NONPAYMENT.has(cause));
     if (!isPaused || !isForDebt || customer.isDeleted || customer.lost > 0) continue;
     const since = isOurs ? ended.at.getTime() : (details?.transitioned_at ?? 0) * 1000;
@@ -87,7 +87,7 @@ function isPauseOf(line: string, subscription: string, after: Date): boolean {
 }
 
 /** A credit note, or a balance, is no money: https://docs.stripe.com/invoicing/dashboard/credit-notes. */
-export const recoveredIsMoney: Law = (evidence) =>
+export const recoveredIsMoney: Invariant = (evidence) =>
   evidence.cases.flatMap((one) => {
     const about = evidence.caseInvoices.get(one.id) ?? [];
     const most = evidence.atStripe.invoices
@@ -109,7 +109,7 @@ export const recoveredIsMoney: Law = (evidence) =>
   });
 
 /** Whatever holds an open case at the end of all time is so: nothing stays frozen for a reason that is gone. */
-export const holdsAreSo: Law = (evidence) => {
+export const holdsAreSo: Invariant = (evidence) => {
   const { customers } = evidence.simulation;
   return evidence.cases.flatMap((one) => {
     if (one.status !== "open") return [];
@@ -119,9 +119,9 @@ export const holdsAreSo: Law = (evidence) => {
     const truths: Record<string, boolean> = {
       undeliverable_address: !/^(person|delayed|moved)/.test(customer.addresses.at(-1) ?? ""),
       paused_collection: subscription?.pause_collection !== null || subscription.status === "paused",
-      manual: customer.told.some((line) => / hold: /.test(line)),
-      excluded_customer: customer.told.some((line) => / exclude: /.test(line)),
-      dispute: customer.told.some((line) => / disputed_purchase: /.test(line)),
+      manual: customer.log.some((line) => / hold: /.test(line)),
+      excluded_customer: customer.log.some((line) => / exclude: /.test(line)),
+      dispute: customer.log.some((line) => / disputed_purchase: /.test(line)),
     };
     return one.holds
       .filter((hold) => truths[hold] === false)
@@ -135,7 +135,7 @@ export const holdsAreSo: Law = (evidence) => {
 const SAYS_IT_WORKS = /Everything keeps working in the meantime/;
 
 /** Of a mail that says so, whether everything works: no subscription that it is about is paused, or gone. */
-export const mailsSayWhatIsSo: Law = (evidence) => {
+export const mailsSayWhatIsSo: Invariant = (evidence) => {
   const changes = new Map<string, { at: number; works: boolean; isGone: boolean; leavesAt: number }[]>();
   for (const { created, type, data } of evidence.simulation.world.local.events.all()) {
     if (!type.startsWith("customer.subscription.")) continue;
@@ -158,9 +158,9 @@ export const mailsSayWhatIsSo: Law = (evidence) => {
   return evidence.emails.flatMap((email) => {
     if (!evidence.mails.has(email.tag)) return [];
     const customer = evidence.customerOf(email.customer_id);
-    const { late, quarantined } = customer.plan.post;
+    const { late, quarantined } = customer.plan.webhookFaults;
     if (customer.lost > 0 || late !== null || quarantined !== null) return [];
-    const about = evidence.actions.filter(({ tag }) => tag === email.tag);
+    const about = evidence.dunningActions.filter(({ tag }) => tag === email.tag);
     return about.flatMap(({ case_id }) => {
       const id = evidence.cases.find((one) => one.id === case_id)?.subscription ?? "";
       // What has just changed is not known yet, and who has just come back may not be written to in time.
@@ -192,12 +192,12 @@ function endOf(text: string): number {
   return day === undefined ? Number.NEGATIVE_INFINITY : Date.parse(`${day} 12:00 UTC`);
 }
 
-/** What holds of debts, cards and pauses, by the promise it is. */
-export const STANDING_LAWS = {
+/** What holds of debts, cards and pauses, by name. */
+export const DEBT_INVARIANTS = {
   "asks nobody for an upgrade that was declined, and ends nothing for one": upgradesAreNoDebt,
   "ends nothing whose customer gave a card that works": newCardsAreCharged,
   "resumes what was paused for a debt that is paid": paidIsResumed,
   "counts as recovered what was paid with money, and nothing else": recoveredIsMoney,
   "holds a case for reasons that are so, and frees it of those that are gone": holdsAreSo,
   "says in mails that something works, or ends, only where it does": mailsSayWhatIsSo,
-} satisfies Record<string, Law>;
+} satisfies Record<string, Invariant>;

@@ -1,12 +1,12 @@
-import { fateOf } from "../../../scripts/local/inbox/core/fates.ts";
+import { outcomeOf } from "../../../scripts/local/inbox/core/outcomes.ts";
 import type { DunningWorld } from "../dunning-world.ts";
-import { Random } from "../histories/random.ts";
+import { Random } from "../simulation/random.ts";
 import type { SimulatedCustomer } from "./customer.ts";
 
 type StripeEvent = ReturnType<DunningWorld["local"]["events"]["all"]>[number];
 
 /** Carries Stripe's events and Resend's reports to the database, as planned: late, twice, out of order, or not at all. */
-export class Post {
+export class Webhooks {
   readonly #world: DunningWorld;
   readonly #start: number;
   readonly #customers = new Map<
@@ -57,7 +57,7 @@ export class Post {
     const known = this.#customers.get(owner);
     if (known === undefined) return fresh;
     const { customer, random, kept } = known;
-    const { late, loses, repeats, shuffles } = customer.plan.post;
+    const { late, loses, repeats, shuffles } = customer.plan.webhookFaults;
     for (const event of fresh) {
       if (!random.chance(loses)) kept.push(event);
       else customer.lost += 1;
@@ -70,7 +70,7 @@ export class Post {
   }
 
   #isQuarantined(owner: string): boolean {
-    const wrong = this.#customers.get(owner)?.customer.plan.post.quarantined ?? null;
+    const wrong = this.#customers.get(owner)?.customer.plan.webhookFaults.quarantined ?? null;
     const since = this.#world.now.getTime() - this.#start;
     return wrong !== null && since >= wrong.from && since < wrong.until;
   }
@@ -113,9 +113,11 @@ export class Post {
     const accepted = inbox.emails();
     const left = new Set(inbox.ledger.mails.slice(-(accepted.length - this.#reported)).map(({ id }) => id));
     for (const mail of accepted.slice(this.#reported)) {
-      const fate = left.has(mail.id) ? fateOf(mail.to) : { events: [String(`email.${mail.last_event}`)] };
-      for (const type of fate.events) {
-        const bounce = "bounce" in fate && type === "email.bounced" ? fate.bounce : undefined;
+      const outcome = left.has(mail.id)
+        ? outcomeOf(mail.to)
+        : { events: [String(`email.${mail.last_event}`)] };
+      for (const type of outcome.events) {
+        const bounce = "bounce" in outcome && type === "email.bounced" ? outcome.bounce : undefined;
         const report = {
           type,
           created_at: now.toISOString(),

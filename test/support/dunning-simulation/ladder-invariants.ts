@@ -1,5 +1,5 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import { type Action, type Case, type Evidence, mailOf } from "./evidence.ts";
+import { type Case, type DunningAction, type Evidence, mailOf } from "./evidence.ts";
 import { endDay, firstDay, lastDay } from "./policies.ts";
 
 /** Something that must never happen, and did. */
@@ -8,13 +8,13 @@ export interface Breach {
   customer: string;
   what: string;
 }
-export type Law = (evidence: Evidence) => Breach[];
+export type Invariant = (evidence: Evidence) => Breach[];
 
 const FAILURE = /^payment-failed-/;
 /** Ways in which a mail that left was of no use: another may be tried. */
 const UNDELIVERABLE = "undeliverable";
 
-const sameStepTwice: Law = (evidence) => {
+const sameStepTwice: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   for (const [tag, mails] of evidence.mails) {
     const [first, ...others] = mails;
@@ -25,8 +25,8 @@ const sameStepTwice: Law = (evidence) => {
         what: `${first.tags.template} left ${mails.length} times: ${email.dedupe_key}`,
       });
   }
-  const taken = new Map<string, Action>();
-  for (const action of evidence.actions) {
+  const taken = new Map<string, DunningAction>();
+  for (const action of evidence.dunningActions) {
     if (action.kind === "end" || action.status === UNDELIVERABLE || mailOf(action, evidence) === undefined)
       continue;
     const key = `${action.case_id} ${action.position} ${action.anchor_invoice}`;
@@ -45,11 +45,11 @@ const sameStepTwice: Law = (evidence) => {
   return breaches;
 };
 
-const twiceInADay: Law = (evidence) => {
+const twiceInADay: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const left = new Map<string, { at: Date; mail: string; kind: string; decidedAt: number }[]>();
   const told = new Set<number>();
-  const sent = evidence.actions.flatMap((action) => {
+  const sent = evidence.dunningActions.flatMap((action) => {
     const mail = mailOf(action, evidence);
     return mail && FAILURE.test(mail.tags.template ?? "") ? [{ action, mail }] : [];
   });
@@ -81,11 +81,11 @@ const twiceInADay: Law = (evidence) => {
   return breaches;
 };
 
-const outOfOrder: Law = (evidence) => {
+const outOfOrder: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const reached = new Map<string, number>();
   const begun = new Set<number>();
-  for (const action of evidence.actions) {
+  for (const action of evidence.dunningActions) {
     const key = `${action.case_id} ${action.anchor_invoice}`;
     const before = reached.get(key) ?? 0;
     const counts =
@@ -102,9 +102,9 @@ const outOfOrder: Law = (evidence) => {
   return breaches;
 };
 
-const notWarned: Law = (evidence) =>
+const notWarned: Invariant = (evidence) =>
   evidence.simulation.ends.flatMap((end) => {
-    const warnings = evidence.actions.filter(
+    const warnings = evidence.dunningActions.filter(
       (action) =>
         action.case_id === end.caseId && action.kind === "final_warning" && action.status !== UNDELIVERABLE,
     );
@@ -129,19 +129,19 @@ const NAMED = /(?:we will cancel|will be paused).* on ([A-Z][a-z]+ \d+, \d{4})/;
 const NAMED_BESIDE = /(?:ends|paused) on ([A-Z][a-z]+ \d+, \d{4})/;
 
 /** The end's day that the mail of a warning names, as its reader has it: at noon UTC; and whether it is about one case only. */
-function namedBy(warning: Action, evidence: Evidence): { end: number; isAlone: boolean } | undefined {
+function namedBy(warning: DunningAction, evidence: Evidence): { end: number; isAlone: boolean } | undefined {
   const email = evidence.emails.find(({ tag }) => tag === warning.tag);
   const text = email?.text ?? "";
   const beside = text.split("\n").filter((line) => line.includes(warning.anchor_invoice));
   const day = NAMED_BESIDE.exec(beside.join("\n"))?.[1] ?? NAMED.exec(text)?.[1];
-  const isAlone = evidence.actions.filter(({ tag }) => tag === warning.tag).length === 1;
+  const isAlone = evidence.dunningActions.filter(({ tag }) => tag === warning.tag).length === 1;
   return day === undefined ? undefined : { end: Date.parse(`${day} 12:00 UTC`), isAlone };
 }
 
-const notTold: Law = (evidence) =>
+const notTold: Invariant = (evidence) =>
   evidence.simulation.ends.flatMap((end) => {
     if (end.kind === "mark_uncollectible") return [];
-    const named = evidence.actions
+    const named = evidence.dunningActions
       .filter(
         (action) =>
           action.case_id === end.caseId && action.kind === "final_warning" && action.status === "sent",
@@ -163,9 +163,11 @@ const notTold: Law = (evidence) =>
         ];
   });
 
-const endedEarly: Law = (evidence) =>
+const endedEarly: Invariant = (evidence) =>
   evidence.simulation.ends.flatMap((end) => {
-    const last = evidence.actions.findLast(({ case_id, kind }) => case_id === end.caseId && kind === "end");
+    const last = evidence.dunningActions.findLast(
+      ({ case_id, kind }) => case_id === end.caseId && kind === "end",
+    );
     const policy = evidence.cases.find(({ id }) => id === end.caseId)?.policy ?? null;
     const known = last && evidence.knownAt.get(last.anchor_invoice);
     // Only reads told of what no event did.
@@ -181,8 +183,8 @@ const endedEarly: Law = (evidence) =>
         ];
   });
 
-const warnedAgain: Law = (evidence) =>
-  evidence.actions.flatMap((action) => {
+const warnedAgain: Invariant = (evidence) =>
+  evidence.dunningActions.flatMap((action) => {
     if (action.kind !== "final_warning" || action.superseded_at === null || action.status !== "sent")
       return [];
     const named = namedBy(action, evidence)?.end ?? action.ends_at?.getTime();
@@ -197,10 +199,11 @@ const warnedAgain: Law = (evidence) =>
         ];
   });
 
-const paidBefore: Law = (evidence) =>
+const paidBefore: Invariant = (evidence) =>
   evidence.simulation.ends.flatMap((end) => {
     const about =
-      evidence.actions.find(({ case_id, kind }) => case_id === end.caseId && kind === "end")?.invoices ?? [];
+      evidence.dunningActions.find(({ case_id, kind }) => case_id === end.caseId && kind === "end")
+        ?.invoices ?? [];
     if (end.processing.length > 0)
       return [
         {
@@ -221,7 +224,7 @@ const paidBefore: Law = (evidence) =>
 /** Days after the day on which a step is due by which it is done: nothing is missed in the last weeks, ends are at noon. */
 const SLACK_DAYS = 5;
 
-const forgotten: Law = (evidence) => {
+const forgotten: Invariant = (evidence) => {
   const { now } = evidence.simulation.world;
   const breaches: Breach[] = [];
   for (const open of evidence.cases.filter(({ status }) => status === "open")) {
@@ -231,7 +234,8 @@ const forgotten: Law = (evidence) => {
     const hasEnd = open.policy !== "endless" && !isFinalInvoice(open, evidence);
     // The daily run after its day at the latest. What is first heard of late may have moved the anchor since.
     const notTaken =
-      since > firstDay(open.policy) + 2 && !evidence.actions.some(({ case_id }) => case_id === open.id);
+      since > firstDay(open.policy) + 2 &&
+      !evidence.dunningActions.some(({ case_id }) => case_id === open.id);
     if (open.holds.length === 0 && ((hasEnd && since > lastDay(open.policy) + SLACK_DAYS) || notTaken))
       breaches.push({
         customer: open.customer,
@@ -271,10 +275,10 @@ function isFinalInvoice({ subject_id, subscription }: Case, { atStripe }: Eviden
   return invoice !== undefined && status === "canceled" && invoice.created >= (ended_at ?? 0);
 }
 
-const afterPayment: Law = (evidence) =>
+const afterPayment: Invariant = (evidence) =>
   evidence.emails.flatMap((email) => {
     if (!FAILURE.test(email.template)) return [];
-    const actions = evidence.actions.filter(({ tag }) => tag === email.tag);
+    const actions = evidence.dunningActions.filter(({ tag }) => tag === email.tag);
     const paid = actions
       .flatMap(({ invoices }) => invoices)
       .filter((invoice) => (evidence.settledAt.get(invoice) ?? email.created_at) < email.created_at);
@@ -293,14 +297,14 @@ const afterPayment: Law = (evidence) =>
     ];
   });
 
-const afterPaymentAtStripe: Law = (evidence) => {
+const afterPaymentAtStripe: Invariant = (evidence) => {
   const paidAt = new Map(
     evidence.atStripe.invoices.map(({ id, status_transitions }) => [
       id,
       (status_transitions.paid_at ?? Infinity) * 1000,
     ]),
   );
-  return evidence.actions.flatMap((action) => {
+  return evidence.dunningActions.flatMap((action) => {
     const isMail = action.kind !== "end" && mailOf(action, evidence) !== undefined;
     const paid = action.invoices.filter((id) => (paidAt.get(id) ?? Infinity) < action.decided_at.getTime());
     return isMail && paid.length > 0
@@ -315,11 +319,11 @@ const afterPaymentAtStripe: Law = (evidence) => {
   });
 };
 
-const wrongRecovery: Law = (evidence) => {
+const wrongRecovery: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   for (const email of evidence.emails.filter(({ template }) => template === "payment-recovered")) {
     const caseId = Number(email.dedupe_key.split(":")[1]);
-    const told = evidence.actions.some(
+    const told = evidence.dunningActions.some(
       (action) =>
         action.case_id === caseId && action.kind !== "end" && mailOf(action, evidence) !== undefined,
     );
@@ -330,7 +334,7 @@ const wrongRecovery: Law = (evidence) => {
       });
   }
   for (const closed of evidence.cases.filter(({ outcome }) => outcome === "recovered")) {
-    const wasTold = evidence.actions.some(
+    const wasTold = evidence.dunningActions.some(
       (action) => action.case_id === closed.id && action.kind !== "end" && action.status === "sent",
     );
     const wasEnded = evidence.simulation.ends.some(({ caseId }) => caseId === closed.id);
@@ -360,18 +364,18 @@ const wrongRecovery: Law = (evidence) => {
   return breaches;
 };
 
-function caseOf(action: Action, { cases }: Evidence): Case {
+function caseOf(action: DunningAction, { cases }: Evidence): Case {
   const found = cases.find(({ id }) => id === action.case_id);
   if (found === undefined) throw new Error(`there is no case ${action.case_id}`);
   return found;
 }
 
-function of(action: Action, evidence: Evidence, what: string): Breach {
+function of(action: DunningAction, evidence: Evidence, what: string): Breach {
   return { customer: caseOf(action, evidence).customer, what: `case ${action.case_id}: ${what}` };
 }
 
-/** What holds whatever happens, by the promise it is. */
-export const LAWS = {
+/** What holds whatever happens, by name. */
+export const LADDER_INVARIANTS = {
   "mails nobody twice about the same step and invoice": sameStepTwice,
   "reminds nobody within twenty hours of another failure mail in the same currency": twiceInADay,
   "takes no step out of order, and begins with the first": outOfOrder,
@@ -384,4 +388,4 @@ export const LAWS = {
   "decides on no failure mail about what is paid at Stripe, however late its event": afterPaymentAtStripe,
   "begins no failure mail once the payment is known": afterPayment,
   "tells of a recovery whoever was told of a failure, and nobody else": wrongRecovery,
-} satisfies Record<string, Law>;
+} satisfies Record<string, Invariant>;

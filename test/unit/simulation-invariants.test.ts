@@ -1,17 +1,17 @@
 import { expect, it } from "vitest";
 import type { SimulatedCustomer } from "../support/dunning-simulation/customer.ts";
-import type { Evidence } from "../support/dunning-simulation/evidence.ts";
-import type { Law } from "../support/dunning-simulation/laws.ts";
-import { endsAgree } from "../support/dunning-simulation/ledgers.ts";
 import {
   holdsAreSo,
   newCardsAreCharged,
   paidIsResumed,
   recoveredIsMoney,
   upgradesAreNoDebt,
-} from "../support/dunning-simulation/standing-laws.ts";
+} from "../support/dunning-simulation/debt-invariants.ts";
+import type { Evidence } from "../support/dunning-simulation/evidence.ts";
+import type { Invariant } from "../support/dunning-simulation/ladder-invariants.ts";
+import { endsAgree } from "../support/dunning-simulation/ledger-invariants.ts";
 
-// Breaches that the months of a run seldom bring about: each law of the simulation has to see its own.
+// Breaches that the months of a run seldom bring about: each invariant of the simulation has to see its own.
 
 const day = (number: number) => new Date(Date.UTC(2026, 2, number, 12));
 const seconds = (number: number) => day(number).getTime() / 1000;
@@ -35,7 +35,7 @@ function evidenceOf(
     addresses: ["person@example.com"],
     given: [],
     upgrades: new Set(),
-    told: [],
+    log: [],
     lost: 0,
     isDeleted: false,
     ...parts.customer,
@@ -51,7 +51,7 @@ function evidenceOf(
   };
   return {
     simulation: {
-      settings: { isFoul: false },
+      settings: { hasFaults: false },
       customers: [customer],
       ends: parts.end === null ? [] : [end],
       world: {
@@ -82,7 +82,7 @@ function evidenceOf(
         ...parts.found,
       },
     ],
-    actions: [],
+    dunningActions: [],
     caseInvoices: new Map([[1, ["in_Example"]]]),
     resumesOnPayment: new Set(),
     atStripe: {
@@ -119,7 +119,7 @@ const given = (number: number, works = true) => [
   { at: day(number), method: "pm_Example", works, brokenAt: null },
 ];
 
-const BREACHES: [what: string, law: Law, breach: Evidence, kept: Evidence][] = [
+const BREACHES: [what: string, invariant: Invariant, breach: Evidence, kept: Evidence][] = [
   [
     "an end for nothing but a declined upgrade",
     upgradesAreNoDebt,
@@ -186,7 +186,7 @@ const BREACHES: [what: string, law: Law, breach: Evidence, kept: Evidence][] = [
   ],
 ];
 
-it.each(BREACHES)("sees %s", (_what, law, breach, kept) => {
-  expect(law(breach)).toHaveLength(1);
-  expect(law(kept)).toEqual([]);
+it.each(BREACHES)("sees %s", (_what, invariant, breach, kept) => {
+  expect(invariant(breach)).toHaveLength(1);
+  expect(invariant(kept)).toEqual([]);
 });

@@ -19,7 +19,7 @@ export interface Bounce {
 }
 
 /** What will become of an email. */
-export interface Fate {
+export interface Outcome {
   /** In the order they happen. */
   events: EmailEventType[];
   bounce?: Bounce;
@@ -44,10 +44,10 @@ export const bounces = {
   },
 } satisfies Record<string, Bounce>;
 
-const delivered: Fate = { events: ["email.sent", "email.delivered"] };
+const delivered: Outcome = { events: ["email.sent", "email.delivered"] };
 
-/** Worst first: an email to several recipients has the fate of the worst of them. */
-const simulations: [string, (label: string) => Fate][] = [
+/** Worst first: an email to several recipients has the outcome of the worst of them. */
+const simulations: [string, (label: string) => Outcome][] = [
   ["suppressed", () => ({ events: ["email.suppressed"] })],
   ["failed", () => ({ events: ["email.failed"] })],
   ["bounced", (label) => ({ events: ["email.sent", "email.bounced"], bounce: bounceOf(label) })],
@@ -70,11 +70,11 @@ function localPart(address: string): [name: string, label: string] {
  * What becomes of an email to these recipients. As with Resend's `bounced@resend.dev` and its siblings, with a
  * label behind a + or without, the name before the @ decides; here it does so at any domain.
  */
-export function fateOf(recipients: string[]): Fate {
+export function outcomeOf(recipients: string[]): Outcome {
   const names = recipients.map(localPart);
-  for (const [name, fate] of simulations) {
+  for (const [name, outcome] of simulations) {
     const found = names.find(([local]) => local === name);
-    if (found) return fate(found[1]);
+    if (found) return outcome(found[1]);
   }
   return delivered;
 }

@@ -1,7 +1,7 @@
 import { checkoutSession, customer } from "../stripe/customers.ts";
 import type { CheckoutSession, Customer } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
-import { refund, startPayment, succeed } from "./payment-moves.ts";
+import { refund, startPayment, succeed } from "./payment-actions.ts";
 
 /** Who a customer or session may say its user is: somebody, nobody (yet), or nonsense. */
 function someUser(account: Account): string {

@@ -1,8 +1,8 @@
 import { type Case, type Evidence, mailOf } from "./evidence.ts";
-import type { Breach, Law } from "./laws.ts";
+import type { Breach, Invariant } from "./ladder-invariants.ts";
 
 /** Every mail that left is kept as sent, and every mail kept as sent has left. */
-export const resendAgrees: Law = (evidence) => {
+export const resendAgrees: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const kept = new Map(evidence.emails.map((email) => [email.tag, email]));
   for (const [tag, [mail]] of evidence.mails) {
@@ -22,7 +22,7 @@ export const resendAgrees: Law = (evidence) => {
         what: `${email.template} is kept as ${email.status}, and never left: ${email.dedupe_key}`,
       });
   }
-  for (const action of evidence.actions.filter(({ kind }) => kind !== "end")) {
+  for (const action of evidence.dunningActions.filter(({ kind }) => kind !== "end")) {
     const hasLeft = mailOf(action, evidence) !== undefined;
     const customer = evidence.cases.find(({ id }) => id === action.case_id)?.customer ?? "";
     if (
@@ -58,7 +58,7 @@ function restedAlready({ end_action, subscription, closed_at }: Case, { simulati
 }
 
 /** What dunning ended at Stripe is what its tables say it ended, each once. */
-export const endsAgree: Law = (evidence) => {
+export const endsAgree: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const { ends } = evidence.simulation;
   for (const end of ends) {
@@ -90,7 +90,7 @@ export const endsAgree: Law = (evidence) => {
 };
 
 /** Subscriptions and invoices are shown as they are, of whoever's events all arrived. */
-export const stripeAgrees: Law = (evidence) => {
+export const stripeAgrees: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   for (const subscription of evidence.atStripe.subscriptions) {
     const customer = evidence.customerOf(String(subscription.customer));

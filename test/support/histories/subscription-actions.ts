@@ -2,7 +2,7 @@ import { planOf } from "../stripe/catalogue.ts";
 import { subscription, subscriptionItem } from "../stripe/subscriptions.ts";
 import type { Price, Subscription, SubscriptionItem } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
-import { draftInvoice, fail, finalize, makeVoid, pay } from "./invoice-moves.ts";
+import { draftInvoice, fail, finalize, makeVoid, pay } from "./invoice-actions.ts";
 
 const MONTH = 30 * 86_400;
 
@@ -58,10 +58,10 @@ export function subscribe(account: Account, customer: string, prices: string[]):
 }
 
 /** What may happen to a subscription next, by its status. Returns an invoice where one was made. */
-export function moveSubscription(account: Account, id: string, prices: string[]): string | null {
+export function changeSubscription(account: Account, id: string, prices: string[]): string | null {
   const { random } = account;
   const now = account.get<Subscription>(id);
-  const move = (status: string, ...types: string[]) => {
+  const turn = (status: string, ...types: string[]) => {
     account.change(id, { status }, "customer.subscription.updated", ...types);
     return null;
   };
@@ -69,7 +69,7 @@ export function moveSubscription(account: Account, id: string, prices: string[])
     case "canceled":
       return random.chance(0.3) ? editAfterTheEnd(account, id) : null;
     case "incomplete":
-      return random.chance(0.3) ? move("incomplete_expired") : null;
+      return random.chance(0.3) ? turn("incomplete_expired") : null;
     case "incomplete_expired":
       return null;
     case "trialing":
@@ -95,7 +95,7 @@ export function moveSubscription(account: Account, id: string, prices: string[])
         () => pause(account, id, random.pick(["pause_requested", "system"])),
         () => restForDebt(account, id),
         () => restForDebt(account, id),
-        () => move(now.status === "past_due" ? "active" : "past_due"),
+        () => turn(now.status === "past_due" ? "active" : "past_due"),
       ])();
   }
 }

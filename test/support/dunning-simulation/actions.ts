@@ -2,22 +2,22 @@ import Stripe from "stripe";
 import { authenticatePayment, decideDispute, setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
 import { DAY, type DunningWorld } from "../dunning-world.ts";
 import { attachMethod, type SimulatedCustomer, saveMethod } from "./customer.ts";
-import { ACTIVE_DAYS, type ActKind, type PlannedAct, START } from "./plan.ts";
 import {
-  type Act,
   breakCards,
+  type CustomerAction,
   canBeCharged,
   changeAddress,
+  DEBT_ACTIONS,
   openInvoice,
   pick,
-  SETTLEMENTS,
-} from "./settlements.ts";
+} from "./debt-actions.ts";
+import { ACTIVE_DAYS, type ActionKind, type PlannedAction, START } from "./plan.ts";
 
 const OUTCOMES = ["insufficient_funds", "generic_decline", "lost_card", "authenticate"];
 const NEW_CARDS = ["pm_card_visa", "pm_card_mastercard", "pm_card_visa", "pm_card_chargeCustomerFail"];
 
-export const ACTS: Readonly<Record<ActKind, Act>> = {
-  ...SETTLEMENTS,
+export const ACTIONS: Readonly<Record<ActionKind, CustomerAction>> = {
+  ...DEBT_ACTIONS,
   break_card: async (customer, { stripe, now }, choice) => {
     if (customer.method === null) return undefined;
     const outcome = pick(OUTCOMES, choice);
@@ -204,20 +204,20 @@ export const ACTS: Readonly<Record<ActKind, Act>> = {
 /** Does what was planned, and writes down what came of it. What cannot be done, since all is otherwise by now, is not done. */
 export async function perform(
   customer: SimulatedCustomer,
-  act: PlannedAct,
+  action: PlannedAction,
   world: DunningWorld,
 ): Promise<void> {
-  const outcome = customer.isDeleted ? undefined : await tryAct(customer, act, world);
-  if (outcome !== undefined) customer.told.push(`${world.now.toISOString()} ${act.kind}: ${outcome}`);
+  const outcome = customer.isDeleted ? undefined : await tryAction(customer, action, world);
+  if (outcome !== undefined) customer.log.push(`${world.now.toISOString()} ${action.kind}: ${outcome}`);
 }
 
-async function tryAct(
+async function tryAction(
   customer: SimulatedCustomer,
-  act: PlannedAct,
+  action: PlannedAction,
   world: DunningWorld,
 ): Promise<string | undefined> {
   try {
-    return await ACTS[act.kind](customer, world, act.choice);
+    return await ACTIONS[action.kind](customer, world, action.choice);
   } catch (error) {
     // Stripe refuses, as when a card is declined or a subscription has gone; or there is nothing to open or hold.
     if (error instanceof Stripe.errors.StripeError && (error.statusCode ?? 500) < 500)
