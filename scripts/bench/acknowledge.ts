@@ -37,7 +37,9 @@ export async function benchAcknowledgement(): Promise<BenchRow[]> {
         payload,
         secret: stack.status.STRIPE_WEBHOOK_SECRET,
       });
-      latencies.push(deliver(agent, `${stack.status.FUNCTIONS_URL}/stripe-webhook`, payload, header, due));
+      latencies.push(
+        deliver(agent, `${stack.status.FUNCTIONS_URL}/duebase-stripe-webhook`, payload, header, due),
+      );
     }
     const samples = (await Promise.all(latencies)).slice(EVENTS_PER_SECOND * WARM_UP_SECONDS);
     const [p50, p99] = [percentile(samples, 0.5), percentile(samples, 0.99)];
@@ -79,10 +81,10 @@ function deliver(
       response.resume();
       response.on("end", () => {
         if (response.statusCode === 200) resolve(performance.now() - due);
-        else reject(new Error(`stripe-webhook answered ${response.statusCode}`));
+        else reject(new Error(`duebase-stripe-webhook answered ${response.statusCode}`));
       });
     });
-    sent.on("timeout", () => sent.destroy(new Error("stripe-webhook did not answer within 10 s")));
+    sent.on("timeout", () => sent.destroy(new Error("duebase-stripe-webhook did not answer within 10 s")));
     sent.on("error", reject);
     sent.end(payload);
   });

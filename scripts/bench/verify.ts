@@ -42,7 +42,7 @@ export async function benchVerification(): Promise<BenchRow[]> {
     const unit = "events/s";
     return [
       {
-        name: `stripe-webhook without database, ${PROCESSES} processes`,
+        name: `duebase-stripe-webhook without database, ${PROCESSES} processes`,
         value: handler,
         unit,
         target: `at least ${LEAST_RATE}`,
@@ -50,7 +50,7 @@ export async function benchVerification(): Promise<BenchRow[]> {
       },
       { name: `Stripe SDK, bare constructEventAsync, ${PROCESSES} processes`, value: sdk, unit },
       {
-        name: "stripe-webhook against the SDK",
+        name: "duebase-stripe-webhook against the SDK",
         value: ratio,
         unit: "×",
         ratio,

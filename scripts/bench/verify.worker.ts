@@ -5,10 +5,10 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
 import Stripe from "stripe";
-import { createLogger } from "../../supabase/functions/_shared/log.ts";
-import { createSignatureVerifier } from "../../supabase/functions/_shared/signature.ts";
-import { handleStripeWebhook } from "../../supabase/functions/stripe-webhook/handler.ts";
-import { createTurns } from "../../supabase/functions/stripe-webhook/turns.ts";
+import { createLogger } from "../../supabase/functions/_duebase/log.ts";
+import { createSignatureVerifier } from "../../supabase/functions/_duebase/signature.ts";
+import { handleStripeWebhook } from "../../supabase/functions/duebase-stripe-webhook/handler.ts";
+import { createTurns } from "../../supabase/functions/duebase-stripe-webhook/turns.ts";
 
 /** Requests under way at a time: enough that the crypto threads never wait for the event loop. */
 const CONCURRENCY = 16;
@@ -28,13 +28,13 @@ const dependencies = {
   verifySignature: createSignatureVerifier([SECRET]),
   takeTurn: createTurns(),
   receiveEvent: async () => "processed",
-  log: createLogger("stripe-webhook", () => {}),
+  log: createLogger("duebase-stripe-webhook", () => {}),
   now: Date.now,
 };
 
 /** The function's own share: everything but the network and the database, a `Request` in and a `Response` out. */
 async function handleOne(): Promise<void> {
-  const request = new Request("http://127.0.0.1/stripe-webhook", {
+  const request = new Request("http://127.0.0.1/duebase-stripe-webhook", {
     method: "POST",
     headers: { "stripe-signature": header, "content-length": String(body.byteLength) },
     body,

@@ -48,7 +48,7 @@ export async function forgedWebhook(cast: Cast, eventId: string): Promise<Answer
 
 async function post(cast: Cast, count: number, payload: string, sign: () => string): Promise<Answers> {
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
-  const url = `${cast.world.stack.status.FUNCTIONS_URL}/stripe-webhook`;
+  const url = `${cast.world.stack.status.FUNCTIONS_URL}/duebase-stripe-webhook`;
   const byStatus = new Map<number, number>();
   let resent = 0;
   const deliver = async (): Promise<void> => {

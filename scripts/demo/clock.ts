@@ -18,7 +18,7 @@ export async function settled(cast: Cast): Promise<void> {
 
 /** The daily run, by the story's clock, as cron would call it. Answers its counts. */
 export async function runDunning(cast: Cast): Promise<Record<string, number>> {
-  const response = await fetch(`${cast.world.stack.status.FUNCTIONS_URL}/dunning`, {
+  const response = await fetch(`${cast.world.stack.status.FUNCTIONS_URL}/duebase-dunning`, {
     method: "POST",
     headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
     body: JSON.stringify({ wait: true, now: new Date(cast.now * 1000).toISOString() }),

@@ -97,7 +97,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     const studio = await listen(ports.studio);
     closers.add("Studio", () => studio.close());
     const functionsUrl = `${api.url}/functions/v1`;
-    const webhookUrl = `${functionsUrl}/stripe-webhook`;
+    const webhookUrl = `${functionsUrl}/duebase-stripe-webhook`;
 
     step("Stripe and the inbox");
     const stripe = await startLocalStripe({
@@ -114,7 +114,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       apiKey: localKeys.resendApiKey,
       now: options.now,
       log: (line) => logs.of("inbox").write(line),
-      webhooks: [{ url: `${functionsUrl}/resend-webhook` }],
+      webhooks: [{ url: `${functionsUrl}/duebase-resend-webhook` }],
       webhookSecret: localKeys.resendWebhookSecret,
     });
     closers.add("inbox", () => inbox.close());

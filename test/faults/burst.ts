@@ -22,7 +22,7 @@ export interface Burst {
 export function makeBurst(seed: number, accounts = 5): Burst {
   const histories = Array.from({ length: accounts }, (_, index): Delivery => {
     const tag = `${(seed % 0xffffff).toString(16).padStart(6, "0")}${index.toString(16).padStart(2, "0")}`;
-    // Reads from Stripe are the deliver function's affair; here only what webhooks bring is delivered.
+    // Reads from Stripe are duebase-deliver's affair; here only what webhooks bring is delivered.
     const { steps } = makeHistory(seed * accounts + index);
     return { tag, steps: steps.filter((one) => one.kind !== "read") };
   });

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   const { STRIPE_WEBHOOK_SECRET } = faulty.stack.status;
-  sender = new StripeSender(`${toFunction.url}/functions/v1/stripe-webhook`, STRIPE_WEBHOOK_SECRET);
+  sender = new StripeSender(`${toFunction.url}/functions/v1/duebase-stripe-webhook`, STRIPE_WEBHOOK_SECRET);
 });
 
 it("one event posted 1000 times at once is one row, one projection and 999 duplicates, all answered 2xx", {

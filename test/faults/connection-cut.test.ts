@@ -17,7 +17,7 @@ beforeAll(async () => {
   await countProjections(faulty.sql);
   const { API_URL, STRIPE_WEBHOOK_SECRET } = faulty.stack.status;
   toDataApi.target = toFunction.target = Number(new URL(API_URL).port);
-  sender = new StripeSender(`${toFunction.url}/functions/v1/stripe-webhook`, STRIPE_WEBHOOK_SECRET);
+  sender = new StripeSender(`${toFunction.url}/functions/v1/duebase-stripe-webhook`, STRIPE_WEBHOOK_SECRET);
 }, 120_000);
 afterAll(async () => {
   await faulty?.close();

@@ -48,7 +48,7 @@ export async function startFaultStack(options: Pick<StackOptions, "functionEnv">
   await keepDeliverAsleep(stack);
   return {
     stack,
-    webhookUrl: `${stack.status.FUNCTIONS_URL}/stripe-webhook`,
+    webhookUrl: `${stack.status.FUNCTIONS_URL}/duebase-stripe-webhook`,
     sql,
     signUp: async (users) => {
       const auth = postgres(stack.postgres.urlFor("supabase_auth_admin"), { max: 1, onnotice: () => {} });
@@ -61,8 +61,8 @@ export async function startFaultStack(options: Pick<StackOptions, "functionEnv">
       await auth.end();
     },
     killFunction: async () => {
-      const webhook = stack.functions.get("stripe-webhook");
-      if (!webhook?.pid) throw new Error("stripe-webhook has no process to kill");
+      const webhook = stack.functions.get("duebase-stripe-webhook");
+      if (!webhook?.pid) throw new Error("duebase-stripe-webhook has no process to kill");
       await webhook.kill();
     },
     logged: async () => {

@@ -83,7 +83,7 @@ const order = (change: object = {}) => ({
 });
 
 async function buy(person: Person, change: object = {}): Promise<Stripe.Checkout.Session> {
-  const { url = "" } = await invoke(person, "checkout", order(change));
+  const { url = "" } = await invoke(person, "duebase-checkout", order(change));
   const session = await completeCheckout(stripe, url.split("/").at(-1) ?? "", { email: person.email });
   await stack.stripe.settled();
   return session;
@@ -111,7 +111,7 @@ describe("a user who buys", () => {
   });
 
   test("gets to their own portal and to no other", async () => {
-    const { url = "" } = await invoke(ada, "billing-portal", { flow: "payment_method_update" });
+    const { url = "" } = await invoke(ada, "duebase-portal", { flow: "payment_method_update" });
     const page = await (await fetch(url)).text();
     expect(page).toContain("Use this card");
     expect(page).toContain(`href="${APP}/"`);
@@ -127,7 +127,10 @@ describe("a user who buys", () => {
   });
 
   test("is not sold the same again, but gets a second one as the same customer on request", async () => {
-    expect(await invoke(ada, "checkout", order())).toEqual({ status: 409, code: "already_subscribed" });
+    expect(await invoke(ada, "duebase-checkout", order())).toEqual({
+      status: 409,
+      code: "already_subscribed",
+    });
     const second = await buy(ada, { another: true });
     expect(second.customer).toBe(session.customer);
   });
@@ -179,15 +182,15 @@ describe("a user who buys", () => {
     const bob = await signUp();
     const key = { idempotency_key: "order-1" };
     const [first, second] = await Promise.all([
-      invoke(bob, "checkout", order(key)),
-      invoke(bob, "checkout", order(key)),
+      invoke(bob, "duebase-checkout", order(key)),
+      invoke(bob, "duebase-checkout", order(key)),
     ]);
-    const again = await invoke(bob, "checkout", order(key));
+    const again = await invoke(bob, "duebase-checkout", order(key));
     // While the first is under way Stripe refuses the second for the moment.
     const urls = [first, second, again].flatMap(({ url }) => url ?? []);
     expect(urls.length).toBeGreaterThanOrEqual(2);
     expect(new Set(urls).size).toBe(1);
-    expect(await invoke(await signUp(), "checkout", order(key))).not.toMatchObject({ url: urls[0] });
+    expect(await invoke(await signUp(), "duebase-checkout", order(key))).not.toMatchObject({ url: urls[0] });
   });
 });
 
@@ -198,26 +201,26 @@ describe("somebody else", () => {
   });
 
   test("who has bought nothing has no portal", async () => {
-    expect(await invoke(stranger, "billing-portal")).toEqual({ status: 404, code: "no_customer" });
+    expect(await invoke(stranger, "duebase-portal")).toEqual({ status: 404, code: "no_customer" });
   });
 
   test("is not let into the portal by another user's subscription", async () => {
     const owner = await signUp();
     const { subscription } = await buy(owner);
     const body = { flow: "subscription_cancel", subscription };
-    expect(await invoke(stranger, "billing-portal", body)).toEqual({
+    expect(await invoke(stranger, "duebase-portal", body)).toEqual({
       status: 404,
       code: "unknown_subscription",
     });
-    expect(await invoke(owner, "billing-portal", body)).toMatchObject({ status: 200 });
+    expect(await invoke(owner, "duebase-portal", body)).toMatchObject({ status: 200 });
   });
 
-  describe.each(["billing-portal", "checkout"])("is refused by %s", (name) => {
+  describe.each(["duebase-portal", "duebase-checkout"])("is refused by %s", (name) => {
     const call = async (authorization?: string) => {
       const response = await fetch(`${stack.status.FUNCTIONS_URL}/${name}`, {
         method: "POST",
         headers: { apikey: stack.status.PUBLISHABLE_KEY, ...(authorization && { authorization }) },
-        body: JSON.stringify(name === "checkout" ? order() : {}),
+        body: JSON.stringify(name === "duebase-checkout" ? order() : {}),
       });
       return [response.status, ((await response.json()) as { error: { code: string } }).error.code];
     };
@@ -272,13 +275,13 @@ describe("what may be bought", () => {
     const retired = await newPrice({ active: false });
     const secret = await newPrice({});
     const unknown = { status: 400, code: "unknown_price" };
-    expect(await invoke(carl, "checkout", order({ price: retired }))).toEqual(unknown);
-    expect(await invoke(carl, "checkout", order({ price: "price_nobody_knows" }))).toEqual(unknown);
+    expect(await invoke(carl, "duebase-checkout", order({ price: retired }))).toEqual(unknown);
+    expect(await invoke(carl, "duebase-checkout", order({ price: "price_nobody_knows" }))).toEqual(unknown);
     await sql`update billing.settings set checkout_prices = ${[price]} where id`;
-    expect(await invoke(carl, "checkout", order({ price: secret }))).toEqual(unknown);
-    expect(await invoke(carl, "checkout", order())).toMatchObject({ status: 200 });
+    expect(await invoke(carl, "duebase-checkout", order({ price: secret }))).toEqual(unknown);
+    expect(await invoke(carl, "duebase-checkout", order())).toMatchObject({ status: 200 });
     await sql`update billing.settings set checkout_prices = null where id`;
-    expect(await invoke(carl, "checkout", order({ price: secret }))).toMatchObject({ status: 200 });
+    expect(await invoke(carl, "duebase-checkout", order({ price: secret }))).toMatchObject({ status: 200 });
   });
 
   test("once is a payment that is the user's", async () => {
@@ -291,7 +294,7 @@ describe("what may be bought", () => {
 
   test("leads back to the application only", async () => {
     for (const success_url of ["https://evil.example", "//evil.example", `${APP}@evil.example`]) {
-      expect(await invoke(carl, "checkout", order({ success_url }))).toEqual({
+      expect(await invoke(carl, "duebase-checkout", order({ success_url }))).toEqual({
         status: 400,
         code: "invalid_url",
       });
@@ -340,7 +343,7 @@ describe("of a user who is several customers, the portal shows", () => {
 
 test("a browser's page of the application is let in through the gateway, and others are not", async () => {
   const preflight = (origin: string) =>
-    fetch(`${stack.status.FUNCTIONS_URL}/billing-portal`, {
+    fetch(`${stack.status.FUNCTIONS_URL}/duebase-portal`, {
       method: "OPTIONS",
       headers: { origin, "access-control-request-method": "POST" },
     });
@@ -355,11 +358,11 @@ test("with the database away both say 503 and when to come back", async () => {
   // The API tells its terminal that it finds no database.
   vi.spyOn(console, "error").mockImplementation(() => {});
   await stack.postgres.stopImmediate();
-  for (const name of ["billing-portal", "checkout"]) {
+  for (const name of ["duebase-portal", "duebase-checkout"]) {
     const response = await fetch(`${stack.status.FUNCTIONS_URL}/${name}`, {
       method: "POST",
       headers: { authorization: `Bearer ${eve.token}` },
-      body: name === "checkout" ? JSON.stringify(order()) : null,
+      body: name === "duebase-checkout" ? JSON.stringify(order()) : null,
     });
     expect([response.status, response.headers.get("retry-after")]).toEqual([
       503,

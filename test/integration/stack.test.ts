@@ -23,7 +23,7 @@ const hello = (greeting: string) => `
       sha256: [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join(""),
       signature: request.headers.get("stripe-signature"),
       env: Object.fromEntries(
-        ["SUPABASE_URL", "SUPABASE_SECRET_KEYS", "STRIPE_API_URL", "DUEBASE_LOCAL_STACK", "HOME"]
+        ["SUPABASE_URL", "SUPABASE_SECRET_KEYS", "DUEBASE_STRIPE_API_URL", "DUEBASE_LOCAL_STACK", "HOME"]
           .map((name) => [name, Deno.env.get(name)]),
       ),
     });
@@ -55,7 +55,7 @@ const files = {
     select cron.schedule('order', '0 0 1 1 *', 'insert into shop.orders values (99)');
   `,
   "supabase/seed.sql": "insert into shop.orders (id) values (1);",
-  "supabase/functions/_shared/unused.ts": "export const nothing = 0;",
+  "supabase/functions/_duebase/unused.ts": "export const nothing = 0;",
   "supabase/functions/hello/index.ts": hello("hello"),
   "supabase/functions/guarded/index.ts": "Deno.serve(() => new Response('inside'));",
 };
@@ -248,14 +248,14 @@ describe("edge functions", () => {
     expect(env).toEqual({
       SUPABASE_URL: stack.status.API_URL,
       SUPABASE_SECRET_KEYS: JSON.stringify({ default: stack.status.SECRET_KEY }),
-      STRIPE_API_URL: stack.status.STRIPE_API_URL,
+      DUEBASE_STRIPE_API_URL: stack.status.STRIPE_API_URL,
       DUEBASE_LOCAL_STACK: "1",
     });
   });
 
   test("are the folders with an index.ts; no others", async () => {
     expect(stack.functions.names.sort()).toEqual(["guarded", "hello"]);
-    expect((await callHello({}, "_shared")).status).toBe(404);
+    expect((await callHello({}, "_duebase")).status).toBe(404);
     expect((await callHello({}, "nobody")).status).toBe(404);
   });
 

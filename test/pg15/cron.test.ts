@@ -149,11 +149,11 @@ describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () 
     });
     const calls = await sql`
       select method, url, headers ->> 'authorization' as authorization
-      from net.http_request_queue where url like '%/dunning' order by id
+      from net.http_request_queue where url like '%/duebase-dunning' order by id
     `;
     expect(calls[0]).toEqual({
       method: "POST",
-      url: "http://functions.test/functions/v1/dunning",
+      url: "http://functions.test/functions/v1/duebase-dunning",
       authorization: "Bearer cron-secret-example",
     });
   });

@@ -1,15 +1,20 @@
 import postgres from "postgres";
-import { passThrough, type ReachPoint } from "../../supabase/functions/_shared/crash-points.ts";
-import type { CallBilling } from "../../supabase/functions/_shared/database.ts";
-import { DatabaseRefusal } from "../../supabase/functions/_shared/errors.ts";
-import type { LogFields } from "../../supabase/functions/_shared/log.ts";
-import { connectOutbox } from "../../supabase/functions/_shared/outbox.ts";
-import { connectResend } from "../../supabase/functions/_shared/resend.ts";
-import { connectStripe, modeOfKey } from "../../supabase/functions/_shared/stripe.ts";
-import { drain } from "../../supabase/functions/deliver/drain.ts";
-import type { AlertMail, PostAlert } from "../../supabase/functions/deliver/effects/alert.ts";
-import { type Budget, DEFAULT_BUDGET, type Ending, Run } from "../../supabase/functions/deliver/run.ts";
-import { runDaily } from "../../supabase/functions/dunning/daily-run.ts";
+import { passThrough, type ReachPoint } from "../../supabase/functions/_duebase/crash-points.ts";
+import type { CallBilling } from "../../supabase/functions/_duebase/database.ts";
+import { DatabaseRefusal } from "../../supabase/functions/_duebase/errors.ts";
+import type { LogFields } from "../../supabase/functions/_duebase/log.ts";
+import { connectOutbox } from "../../supabase/functions/_duebase/outbox.ts";
+import { connectResend } from "../../supabase/functions/_duebase/resend.ts";
+import { connectStripe, modeOfKey } from "../../supabase/functions/_duebase/stripe.ts";
+import { drain } from "../../supabase/functions/duebase-deliver/drain.ts";
+import type { AlertMail, PostAlert } from "../../supabase/functions/duebase-deliver/effects/alert.ts";
+import {
+  type Budget,
+  DEFAULT_BUDGET,
+  type Ending,
+  Run,
+} from "../../supabase/functions/duebase-deliver/run.ts";
+import { runDaily } from "../../supabase/functions/duebase-dunning/daily-run.ts";
 import type { TestDatabase } from "./database.ts";
 
 /** What a test's deliver works with; what is left out is not there. */

@@ -73,7 +73,7 @@ export class EdgeFunctions {
     one.start();
   }
 
-  /** A file in a function's folder concerns that function; one anywhere else, such as in _shared, all of them. */
+  /** A file in a function's folder concerns that function; one anywhere else, such as in _duebase, all of them. */
   async #reload(): Promise<void> {
     const changed = [...this.#changed].filter((file) => !/(^|[\\/])(\.|deno\.lock$)|~$/.test(file));
     this.#changed.clear();

@@ -1,3 +1,4 @@
+import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
 import { localKeys } from "../keys.ts";
 import type { StackStatus } from "../status.ts";
 import { functionSecrets } from "./project.ts";
@@ -12,9 +13,21 @@ export function functionEnvironment(
   projectDirectory: string,
 ): Record<string, string> {
   const { API_URL, DB_URL, PUBLISHABLE_KEY, SECRET_KEY } = status;
-  const secrets = Object.entries(functionSecrets(projectDirectory)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
+  const secrets = Object.fromEntries(
+    Object.entries(functionSecrets(projectDirectory)).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
   );
+  const ours = {
+    DUEBASE_STRIPE_WEBHOOK_SECRET: status.STRIPE_WEBHOOK_SECRET,
+    DUEBASE_STRIPE_SECRET_KEY: localKeys.stripeSecretKey,
+    DUEBASE_STRIPE_API_URL: status.STRIPE_API_URL,
+    DUEBASE_RESEND_API_KEY: localKeys.resendApiKey,
+    DUEBASE_RESEND_BASE_URL: resendUrl,
+    DUEBASE_RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
+    DUEBASE_CRON_SECRET: localKeys.cronSecret,
+    DUEBASE_LOCAL_STACK: "1",
+  };
   return {
     SUPABASE_URL: API_URL,
     SUPABASE_DB_URL: DB_URL,
@@ -23,14 +36,10 @@ export function functionEnvironment(
     // The older names, for code that has not moved on; they hold the same keys here.
     SUPABASE_ANON_KEY: PUBLISHABLE_KEY,
     SUPABASE_SERVICE_ROLE_KEY: SECRET_KEY,
-    STRIPE_WEBHOOK_SECRET: status.STRIPE_WEBHOOK_SECRET,
-    STRIPE_SECRET_KEY: localKeys.stripeSecretKey,
-    STRIPE_API_URL: status.STRIPE_API_URL,
-    RESEND_API_KEY: localKeys.resendApiKey,
-    RESEND_BASE_URL: resendUrl,
-    RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
-    DUEBASE_CRON_SECRET: localKeys.cronSecret,
-    DUEBASE_LOCAL_STACK: "1",
-    ...Object.fromEntries(secrets),
+    // A value of ours would hide the developer's, where they keep it under the common name.
+    ...Object.fromEntries(
+      Object.entries(ours).filter(([name]) => secrets[COMMON_NAMES[name] ?? name] === undefined),
+    ),
+    ...secrets,
   };
 }

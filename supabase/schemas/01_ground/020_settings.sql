@@ -69,7 +69,7 @@ comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
 comment on column billing.settings.trust_client_reference_id is
   'Whose word client_reference_id of a checkout session is, where no metadata names a user. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so claim to be anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what was claimed and is not followed is in billing.owner_hints.';
-comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the EMAIL_FROM of the Edge Functions.';
+comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.attach_invoice_pdf is

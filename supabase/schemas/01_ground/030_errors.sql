@@ -1,4 +1,4 @@
--- Errors of ours: one SQLSTATE for each way of being wrong. Mirrored by functions/_shared/errors.ts.
+-- Errors of ours: one SQLSTATE for each way of being wrong. Mirrored by functions/_duebase/errors.ts.
 
 create table billing_private.error_codes (
   sqlstate text primary key,
@@ -37,7 +37,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
   ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.'),
   ('DU054', 'unknown_dunning_resumption', 'Look the id up in billing.dunning_resumptions.'),
-  ('DU058', 'read_is_not_ours', 'Check STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
+  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void

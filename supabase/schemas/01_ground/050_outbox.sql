@@ -1,6 +1,6 @@
 -- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
 -- transaction that decided it, so that the decision and the debt commit together.
--- Written by: projection. Performed by: the deliver function (see deliver_outbox).
+-- Written by: projection. Performed by: duebase-deliver (see deliver_outbox).
 
 create table billing.outbox (
   id bigint generated always as identity primary key,

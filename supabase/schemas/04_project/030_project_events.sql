@@ -1,6 +1,6 @@
 -- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
 -- Reads: event_handlers, settings. Writes: webhook_events, webhook_duplicates, failed_webhooks, and through the
--- handlers all billing state. Called by: the stripe-webhook and reconcile functions, through the Data API.
+-- handlers all billing state. Called by: duebase-stripe-webhook and reconcile, through the Data API.
 
 create function billing_private.lock_customer(p_event billing.webhook_events)
 returns boolean

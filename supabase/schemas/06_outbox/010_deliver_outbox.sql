@@ -1,6 +1,6 @@
 -- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
 -- each thing it says names its claim, so that a worker that lost its lease changes nothing.
--- Reads and writes: outbox. Called by: the deliver function, through the Data API.
+-- Reads and writes: outbox. Called by: duebase-deliver, through the Data API.
 
 create function billing_private.max_attempts()
 returns integer

@@ -1,4 +1,4 @@
--- Wake: deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
+-- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
 -- or late and nothing but time is: what is owed stands in the outbox.
 -- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
 
@@ -97,14 +97,14 @@ begin
   ) then
     return false;
   end if;
-  problem := billing_private.call_function('deliver');
+  problem := billing_private.call_function('duebase-deliver');
   perform billing_private.note_job('deliver', problem, p_now);
   return problem is null;
 end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger
@@ -120,7 +120,7 @@ begin
     and exists (select from owed as o where o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
-    problem := billing_private.call_function('deliver');
+    problem := billing_private.call_function('duebase-deliver');
     if problem is not null then
       raise warning 'duebase: deliver could not be woken: %', problem;
     end if;
@@ -134,7 +134,7 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_insert is
-  'Trigger function: wakes deliver for what was just owed. Never fails the transaction that owes it.';
+  'Trigger function: wakes duebase-deliver for what was just owed. Never fails the transaction that owes it.';
 
 create trigger outbox_wakes_deliver
   after insert on billing.outbox

@@ -1,6 +1,6 @@
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event beats it; it beats every older one.
--- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: the deliver function.
+-- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -283,7 +283,7 @@ as $$
 $$;
 
 comment on function billing.stripe_identity is
-  'For deliver and dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
+  'For duebase-deliver and duebase-dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
 
 grant execute on function
   billing.apply_refresh(jsonb, timestamptz, timestamptz),

@@ -1,6 +1,6 @@
 -- Emails: written once, kept, and sent as they are kept, however often that takes.
 -- An outbox row of kind email says what is to be told to whom; the row here is the mail that was made of it.
--- Written by: the deliver function (see write_emails, send_emails), Resend's reports (see email_reports).
+-- Written by: duebase-deliver (see write_emails, send_emails), Resend's reports (see email_reports).
 
 create table billing.emails (
   id bigint generated always as identity primary key,

@@ -1,6 +1,6 @@
 -- Write: what becomes of an owed email before it can be sent. Either something speaks against it, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
--- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: the deliver function.
+-- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
 create function billing_private.email_brand()
 returns jsonb
@@ -362,7 +362,7 @@ stable
 set search_path = ''
 as $$
   select coalesce(
-    case when p_sender is null then 'no sender: set email_from in billing.settings, or EMAIL_FROM of the Edge Functions' end,
+    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
     (
       -- The defaults of settings.
       select 'app_name in billing.settings is still Example App: name your product'

@@ -1,5 +1,5 @@
 -- Reports: what Resend says became of a mail, through its signed webhooks.
--- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: the resend-webhook function.
+-- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: duebase-resend-webhook.
 
 create table billing.resend_events (
   id text primary key,

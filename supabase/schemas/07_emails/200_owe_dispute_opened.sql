@@ -1,5 +1,5 @@
 -- The mail to the operator that a dispute was opened. Off by default (see settings.emails_on). It goes the way of an
--- alert, to ALERT_EMAIL and ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
+-- alert, to DUEBASE_ALERT_EMAIL and DUEBASE_ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
 -- inquiry of the bank becomes one.
 -- Reads: the event, disputes, settings. Writes: outbox. Called by: projection.
 

@@ -1,7 +1,7 @@
--- Customer sessions: what billing-portal and checkout need to know before they ask Stripe for a page to send a
+-- Customer sessions: what duebase-portal and duebase-checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
 -- Reads: settings, customers, subscriptions, subscription_items, products, prices, trials_had. Writes: nothing.
--- Called by: the billing-portal and checkout functions, with the id of a user whose token Auth has vouched for.
+-- Called by: duebase-portal and duebase-checkout, with the id of a user whose token Auth has vouched for.
 
 create function billing.read_app_addresses()
 returns jsonb
@@ -70,7 +70,7 @@ end;
 $$;
 
 comment on function billing.find_portal_customer is
-  'For billing-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
+  'For duebase-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
 
 create function billing_private.trial_days(p_user_id uuid, p_price billing.prices)
 returns integer
@@ -142,7 +142,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
+  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
 
 grant execute on function
   billing.read_app_addresses(),

@@ -138,7 +138,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For checkout: what to do about a user''s wish to buy, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; conflict: the key named another wish.';
+  'For duebase-checkout: what to do about a user''s wish to buy, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; conflict: the key named another wish.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean
@@ -156,7 +156,7 @@ end;
 $$;
 
 comment on function billing.record_checkout is
-  'For checkout: the session that Stripe made for an attempt. False: the attempt is over, another one has taken its place meanwhile.';
+  'For duebase-checkout: the session that Stripe made for an attempt. False: the attempt is over, another one has taken its place meanwhile.';
 
 create function billing.close_checkout(p_attempt uuid, p_status text)
 returns boolean
@@ -174,7 +174,7 @@ end;
 $$;
 
 comment on function billing.close_checkout is
-  'For checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
+  'For duebase-checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
 
 grant execute on function
   billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamptz),

@@ -1,5 +1,5 @@
 -- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
--- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: the deliver and dunning functions.
+-- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
 create function billing_private.record_dunning_step(
   p_fact billing_private.dunning_fact, p_status text, p_note text, p_now timestamptz

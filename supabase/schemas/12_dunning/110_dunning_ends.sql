@@ -1,5 +1,5 @@
--- Dunning ends: a case's last step is carried out at Stripe by the deliver function, which asks here before and reports after.
--- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: the deliver and dunning functions.
+-- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
+-- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
 create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
 returns jsonb

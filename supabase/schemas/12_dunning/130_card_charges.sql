@@ -1,5 +1,5 @@
 -- Card charges: asked once more right before the call at Stripe, and what became of it.
--- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: the deliver function, projection.
+-- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: duebase-deliver, projection.
 
 create function billing.review_card_charge(p_charge bigint, p_now timestamptz default now())
 returns jsonb

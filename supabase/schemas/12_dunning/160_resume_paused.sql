@@ -2,7 +2,7 @@
 -- Whether it is owed follows from what is known, in whatever order it came: it is asked with each event and read that
 -- may make it so, and in each daily run, which finds what an event did not tell and what came to nothing before.
 -- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
--- Called by: projection, refreshes, the deliver function, the daily run.
+-- Called by: projection, refreshes, duebase-deliver, the daily run.
 
 create table billing.dunning_resumptions (
   id bigint generated always as identity primary key,

@@ -1,6 +1,6 @@
 -- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
--- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: the dunning function, cron.
+-- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning, cron.
 
 create table billing.dunning_runs (
   id bigint generated always as identity primary key,
@@ -213,7 +213,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  problem constant text := billing_private.call_function('dunning');
+  problem constant text := billing_private.call_function('duebase-dunning');
 begin
   perform billing_private.note_job('dunning', problem, p_now);
   return problem is null;
@@ -221,7 +221,7 @@ end;
 $$;
 
 comment on function billing_private.start_dunning is
-  'Calls the dunning function. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
+  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
 
 create function billing_private.watch_dunning_runs(p_now timestamptz default now())
 returns boolean

@@ -41,9 +41,9 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
     watch: false,
     show: (line) => lines.push(line),
     functionEnv: {
-      RESEND_BASE_URL: inbox.apiUrl,
-      RESEND_API_KEY: "re_example",
-      RESEND_REQUESTS_PER_SECOND: "1000",
+      DUEBASE_RESEND_BASE_URL: inbox.apiUrl,
+      DUEBASE_RESEND_API_KEY: "re_example",
+      DUEBASE_RESEND_REQUESTS_PER_SECOND: "1000",
       ...functionEnv,
     },
   });
@@ -62,7 +62,7 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
   });
 
   const call = (options: object) =>
-    fetch(`${stack.status.FUNCTIONS_URL}/deliver`, {
+    fetch(`${stack.status.FUNCTIONS_URL}/duebase-deliver`, {
       method: "POST",
       headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
       body: JSON.stringify({ wait: true, ...options }),
@@ -93,7 +93,7 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
       while (!hasStopped() && !isOver && Date.now() < deadline)
         await new Promise((resolve) => setTimeout(resolve, 10));
       const reached = hasStopped();
-      const process = stack.functions.get("deliver");
+      const process = stack.functions.get("duebase-deliver");
       const killed = process?.pid;
       await process?.kill();
       await over;

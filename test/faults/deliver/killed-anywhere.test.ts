@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { setCardOutcome } from "../../../scripts/local/stripe/buyer.ts";
-import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_duebase/crash-points.ts";
 import { SEED } from "../../support/seed.ts";
 import { Random } from "../../support/simulation/random.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
@@ -22,8 +22,8 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => slack.listen(0, "127.0.0.1", resolve));
   faults = await startDeliverStack({
-    ALERT_EMAIL: "ops@example.com",
-    ALERT_WEBHOOK_URL: `http://127.0.0.1:${(slack.address() as AddressInfo).port}/`,
+    DUEBASE_ALERT_EMAIL: "ops@example.com",
+    DUEBASE_ALERT_WEBHOOK_URL: `http://127.0.0.1:${(slack.address() as AddressInfo).port}/`,
   });
   console.log(`killed anywhere: DUEBASE_SEED=${SEED} DUEBASE_CRASH_RUNS=${RUNS}`);
 });

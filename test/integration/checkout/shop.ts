@@ -1,9 +1,12 @@
 import type Stripe from "stripe";
 import { completeCheckout } from "../../../scripts/local/stripe/buyer.ts";
-import { createLogger } from "../../../supabase/functions/_shared/log.ts";
-import { connectStripe } from "../../../supabase/functions/_shared/stripe.ts";
-import type { Verdict } from "../../../supabase/functions/checkout/attempts.ts";
-import { type CheckoutFacts, createCheckoutHandler } from "../../../supabase/functions/checkout/handler.ts";
+import { createLogger } from "../../../supabase/functions/_duebase/log.ts";
+import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
+import type { Verdict } from "../../../supabase/functions/duebase-checkout/attempts.ts";
+import {
+  type CheckoutFacts,
+  createCheckoutHandler,
+} from "../../../supabase/functions/duebase-checkout/handler.ts";
 import { type Harness, secretKey, startHarness } from "../../local-stripe/support/harness.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 
@@ -103,10 +106,10 @@ export class Shop {
         },
       }),
       wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms / 10)),
-      log: createLogger("checkout", () => {}),
+      log: createLogger("duebase-checkout", () => {}),
     });
     const response = await handle(
-      new Request("http://localhost/checkout", {
+      new Request("http://localhost/duebase-checkout", {
         method: "POST",
         headers: { authorization: "Bearer a.b.c" },
         body: JSON.stringify({ success_url: "/welcome", cancel_url: "/pricing", ...body }),

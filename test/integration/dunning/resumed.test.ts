@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FaultAction } from "../../../scripts/local/stripe/http/faults.ts";
-import { alertText } from "../../../supabase/functions/deliver/effects/alert.ts";
+import { alertText } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
 import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
 import { alerts, asService, caseOf, days, done, hours, mails, openInvoice, wearOut } from "./overdue.ts";
 

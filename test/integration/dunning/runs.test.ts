@@ -97,7 +97,10 @@ describe("the daily run", () => {
       { called: true },
     ]);
     expect(await calls()).toEqual([
-      { url: "http://functions.test/functions/v1/dunning", authorization: "Bearer cron-secret-example" },
+      {
+        url: "http://functions.test/functions/v1/duebase-dunning",
+        authorization: "Bearer cron-secret-example",
+      },
     ]);
   });
 

@@ -4,8 +4,8 @@ import { getRequestListener } from "@hono/node-server";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { keyIn, signedHeaders } from "../../../scripts/local/inbox/webhooks/signature.ts";
-import { createSvixVerifier } from "../../../supabase/functions/_shared/svix-signature.ts";
-import { handleResendWebhook } from "../../../supabase/functions/resend-webhook/handler.ts";
+import { createSvixVerifier } from "../../../supabase/functions/_duebase/svix-signature.ts";
+import { handleResendWebhook } from "../../../supabase/functions/duebase-resend-webhook/handler.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { callAsService, deliver } from "../../support/delivering.ts";
 import { SEED } from "../../support/seed.ts";
@@ -46,7 +46,7 @@ beforeAll(async () => {
     mailbox: false,
     ratePerSecond: Number.POSITIVE_INFINITY,
     webhookSecret: secret,
-    webhooks: [{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/resend-webhook` }],
+    webhooks: [{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/duebase-resend-webhook` }],
   });
 });
 beforeEach(async () => {
@@ -260,7 +260,7 @@ function signed(
   const seconds = Math.floor((changes.at ?? new Date()).getTime() / 1000);
   const headers = signedHeaders(id, text, keyIn(changes.secret ?? secret), seconds);
   if (changes.timestamp) headers["svix-timestamp"] = changes.timestamp;
-  return new Request("http://localhost/resend-webhook", {
+  return new Request("http://localhost/duebase-resend-webhook", {
     method: "POST",
     headers,
     body: changes.body ?? text,
@@ -274,7 +274,7 @@ describe("a report that is sent again by somebody who kept it", () => {
     const text = JSON.stringify(body);
     const headers = signedHeaders(id, text, keyIn(secret), at);
     const response = await handle(
-      new Request("https://example.com/resend-webhook", { method: "POST", headers, body: text }),
+      new Request("https://example.com/duebase-resend-webhook", { method: "POST", headers, body: text }),
     );
     const answer = (await response.json()) as { outcome?: string; error?: { code: string } };
     return [response.status, answer.outcome ?? answer.error?.code];
@@ -325,7 +325,7 @@ describe("a report that is sent again by somebody who kept it", () => {
       [text, { "svix-timestamp": String(now() + 1) }],
     ] as const) {
       const response = await handle(
-        new Request("https://example.com/resend-webhook", {
+        new Request("https://example.com/duebase-resend-webhook", {
           method: "POST",
           headers: { ...headers, ...change },
           body,

@@ -2,7 +2,7 @@ import Stripe from "stripe";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { type LocalStripe, startLocalStripe } from "../../../scripts/local/stripe/server.ts";
-import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import { CRASH_POINTS, type CrashPoint } from "../../../supabase/functions/_duebase/crash-points.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { type Delivered, type DeliverParts, deliver } from "../../support/delivering.ts";
 

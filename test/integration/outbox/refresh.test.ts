@@ -174,7 +174,7 @@ describe("an object read from Stripe", () => {
   it("of the other mode is refused: a key of that mode has read it", async () => {
     await expect(
       refresh(customer("cus_live", "of live mode", { livemode: true }), moment(5)),
-    ).rejects.toMatchObject({ code: "DU058", hint: expect.stringContaining("STRIPE_SECRET_KEY") });
+    ).rejects.toMatchObject({ code: "DU058", hint: expect.stringContaining("DUEBASE_STRIPE_SECRET_KEY") });
     expect(await database.sql`select from billing.customers where id = 'cus_live'`).toEqual([]);
   });
 

@@ -36,7 +36,7 @@ describe("deliver is called", () => {
     });
     expect(await calls()).toEqual([
       {
-        url: "http://functions.test/functions/v1/deliver",
+        url: "http://functions.test/functions/v1/duebase-deliver",
         method: "POST",
         authorization: "Bearer cron-secret-example",
         timeout: 2000,

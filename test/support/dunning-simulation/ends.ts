@@ -1,4 +1,4 @@
-import { passThrough, type ReachPoint } from "../../../supabase/functions/_shared/crash-points.ts";
+import { passThrough, type ReachPoint } from "../../../supabase/functions/_duebase/crash-points.ts";
 import type { DunningWorld } from "../dunning-world.ts";
 import type { Random } from "../simulation/random.ts";
 

@@ -3,7 +3,7 @@ import {
   type CrashPoint,
   passThrough,
   type ReachPoint,
-} from "../../../supabase/functions/_shared/crash-points.ts";
+} from "../../../supabase/functions/_duebase/crash-points.ts";
 import { DAY, HOUR } from "../dunning-world.ts";
 import { Random } from "../simulation/random.ts";
 

@@ -10,7 +10,7 @@ import { previewOf } from "./rendered.ts";
 
 const run = promisify(execFile);
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
-const module = join(root, "supabase", "functions", "_shared", "emails.gen.js");
+const module = join(root, "supabase", "functions", "_duebase", "emails.gen.js");
 const deno = join(root, "node_modules", ".bin", "deno");
 
 /** What the script below prints. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readSchemas } from "../../../scripts/local/schemas.ts";
-import { alertText } from "../../../supabase/functions/deliver/effects/alert.ts";
+import { alertText } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
 
 const sql = readSchemas()
   .map((file) => file.sql)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { MAX_BODY_BYTES, readBody } from "../../../supabase/functions/_shared/body.ts";
-import { IncompleteBodyError, PayloadTooLargeError } from "../../../supabase/functions/_shared/errors.ts";
+import { MAX_BODY_BYTES, readBody } from "../../../supabase/functions/_duebase/body.ts";
+import { IncompleteBodyError, PayloadTooLargeError } from "../../../supabase/functions/_duebase/errors.ts";
 
 const LIMIT = 1000;
 

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Verdict, Wish } from "../../../supabase/functions/checkout/attempts.ts";
-import { type CheckoutFacts, createCheckoutHandler } from "../../../supabase/functions/checkout/handler.ts";
+import type { Verdict, Wish } from "../../../supabase/functions/duebase-checkout/attempts.ts";
+import {
+  type CheckoutFacts,
+  createCheckoutHandler,
+} from "../../../supabase/functions/duebase-checkout/handler.ts";
 import { APP, answerOf, request, surroundings, USER_ID } from "./session-requests.ts";
 
 const monthly = { type: "recurring", usage_type: "licensed", product: "prod_1", trial_days: null };
@@ -51,7 +54,7 @@ const formOf = async (body: object) => {
   expect((await handle(request(body))).status).toBe(200);
   return around.stripeCalls.at(-1)?.form;
 };
-describe("checkout", () => {
+describe("duebase-checkout", () => {
   it("sells a subscription in a session that says whose it is to be", async () => {
     expect(await formOf({ ...order, quantity: 3 })).toEqual({
       mode: "subscription",

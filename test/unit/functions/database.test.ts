@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSchemas } from "../../../scripts/local/schemas.ts";
-import { connectDatabase } from "../../../supabase/functions/_shared/database.ts";
-import { DATABASE_REFUSALS, DatabaseRefusal } from "../../../supabase/functions/_shared/errors.ts";
+import { connectDatabase } from "../../../supabase/functions/_duebase/database.ts";
+import { DATABASE_REFUSALS, DatabaseRefusal } from "../../../supabase/functions/_duebase/errors.ts";
 import { type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
 
 let dataApi: FakeDataApi;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { RunOptions } from "../../../supabase/functions/_shared/cron-endpoint.ts";
-import { readDeliverEnvironment } from "../../../supabase/functions/_shared/env.ts";
-import { createCallerCheck } from "../../../supabase/functions/_shared/shared-secret.ts";
-import { createDeliverHandler } from "../../../supabase/functions/deliver/handler.ts";
+import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
+import { readDeliverEnvironment } from "../../../supabase/functions/_duebase/env.ts";
+import { createCallerCheck } from "../../../supabase/functions/_duebase/shared-secret.ts";
+import { createDeliverHandler } from "../../../supabase/functions/duebase-deliver/handler.ts";
 
 const secret = "cron-secret-example";
 
@@ -29,14 +29,14 @@ function call(
   body: object = {},
   method = "POST",
 ) {
-  return new Request("http://localhost/deliver", {
+  return new Request("http://localhost/duebase-deliver", {
     method,
     headers,
     body: method === "POST" ? JSON.stringify(body) : undefined,
   });
 }
 
-describe("deliver", () => {
+describe("duebase-deliver", () => {
   it.each([
     ["no secret", {}],
     ["another secret", { authorization: "Bearer cron-secret-examplf" }],
@@ -101,18 +101,18 @@ describe("deliver", () => {
   });
 });
 
-describe("deliver's environment", () => {
+describe("duebase-deliver's environment", () => {
   const complete: Record<string, string> = {
     SUPABASE_URL: "https://project.supabase.co",
     SUPABASE_SECRET_KEYS: '{"default":"sb_secret_example"}',
     DUEBASE_CRON_SECRET: secret,
-    RESEND_API_KEY: "re_example",
-    STRIPE_SECRET_KEY: "sk_test_example",
-    RESEND_BASE_URL: "http://127.0.0.1:1",
-    STRIPE_API_URL: "http://127.0.0.1:2",
+    DUEBASE_RESEND_API_KEY: "re_example",
+    DUEBASE_STRIPE_SECRET_KEY: "sk_test_example",
+    DUEBASE_RESEND_BASE_URL: "http://127.0.0.1:1",
+    DUEBASE_STRIPE_API_URL: "http://127.0.0.1:2",
   };
 
-  it.each(["DUEBASE_CRON_SECRET", "RESEND_API_KEY", "STRIPE_SECRET_KEY"])(
+  it.each(["DUEBASE_CRON_SECRET", "DUEBASE_RESEND_API_KEY", "DUEBASE_STRIPE_SECRET_KEY"])(
     "names %s where it is missing or blank",
     (name) => {
       for (const value of [undefined, " "]) {

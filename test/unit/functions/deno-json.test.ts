@@ -1,6 +1,9 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
+import { denoExecutable } from "../../../scripts/local/functions/deno.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const FUNCTIONS = join(ROOT, "supabase/functions");
@@ -28,8 +31,24 @@ function packagesImportedFrom(file: string, seen = new Set<string>()): Set<strin
   return packages;
 }
 
+type Graph = { modules: { specifier: string; size?: number }[]; npmPackages?: Record<string, unknown> };
+
+/** All that Deno finds from a function's index.ts, type-only imports included: what a deploy bundles. */
+function graphOf(slug: string): Graph {
+  const folder = join(FUNCTIONS, slug);
+  const found = execFileSync(
+    denoExecutable(),
+    ["info", "--json", "--config", join(folder, "deno.json"), join(folder, "index.ts")],
+    { encoding: "utf8", env: { HOME: process.env.HOME, NO_COLOR: "1" }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  return JSON.parse(found);
+}
+
+/** The platform takes 20 MB. A function that grows past this has got something it does not need. */
+const LARGEST_BUNDLE_BYTES = 1_000_000;
+
 it("there are functions to check", () => {
-  expect(slugs).toContain("stripe-webhook");
+  expect(slugs).toContain("duebase-stripe-webhook");
 });
 
 describe.each(slugs)("the function %s", (slug) => {
@@ -51,5 +70,14 @@ describe.each(slugs)("the function %s", (slug) => {
   it("declares exactly the packages it imports", () => {
     const imported = [...packagesImportedFrom(join(FUNCTIONS, slug, "index.ts"))];
     expect(Object.keys(importsOf(slug)).sort()).toEqual(imported.sort());
+  });
+
+  it("carries files of its own and no package, not even for its types", () => {
+    const { modules, npmPackages } = graphOf(slug);
+    const foreign = modules.filter(({ specifier }) => !specifier.startsWith(`${pathToFileURL(FUNCTIONS)}/`));
+    expect(foreign.map(({ specifier }) => specifier)).toEqual([]);
+    expect(Object.keys(npmPackages ?? {})).toEqual([]);
+    const bytes = modules.reduce((sum, { size = 0 }) => sum + size, 0);
+    expect(bytes).toBeLessThan(LARGEST_BUNDLE_BYTES);
   });
 });

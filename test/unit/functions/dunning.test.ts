@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { RunOptions } from "../../../supabase/functions/_shared/cron-endpoint.ts";
-import { readDunningEnvironment } from "../../../supabase/functions/_shared/env.ts";
-import { createCallerCheck } from "../../../supabase/functions/_shared/shared-secret.ts";
-import { createDunningHandler } from "../../../supabase/functions/dunning/handler.ts";
+import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
+import { readDunningEnvironment } from "../../../supabase/functions/_duebase/env.ts";
+import { createCallerCheck } from "../../../supabase/functions/_duebase/shared-secret.ts";
+import { createDunningHandler } from "../../../supabase/functions/duebase-dunning/handler.ts";
 
 const secret = "cron-secret-example";
 
@@ -22,14 +22,14 @@ function createHandler(isLocal = false) {
   return { handler, asked, background };
 }
 function call({ authorization = `Bearer ${secret}`, body = {}, method = "POST" } = {}) {
-  return new Request("http://localhost/dunning", {
+  return new Request("http://localhost/duebase-dunning", {
     method,
     headers: { authorization },
     body: method === "POST" ? JSON.stringify(body) : undefined,
   });
 }
 
-describe("dunning", () => {
+describe("duebase-dunning", () => {
   it.each(["", "Bearer cron-secret-examplf", "Bearer cron", secret])(
     "refuses %j for a secret with 401 and runs nothing",
     async (authorization) => {
@@ -69,16 +69,16 @@ describe("dunning", () => {
   });
 });
 
-describe("dunning's environment", () => {
+describe("duebase-dunning's environment", () => {
   const complete: Record<string, string> = {
     SUPABASE_URL: "https://project.supabase.co",
     SUPABASE_SECRET_KEYS: '{"default":"sb_secret_example"}',
     DUEBASE_CRON_SECRET: secret,
-    STRIPE_SECRET_KEY: "sk_test_example",
-    STRIPE_API_URL: "http://127.0.0.1:2",
+    DUEBASE_STRIPE_SECRET_KEY: "sk_test_example",
+    DUEBASE_STRIPE_API_URL: "http://127.0.0.1:2",
   };
 
-  it.each(["SUPABASE_URL", "DUEBASE_CRON_SECRET", "STRIPE_SECRET_KEY"])(
+  it.each(["SUPABASE_URL", "DUEBASE_CRON_SECRET", "DUEBASE_STRIPE_SECRET_KEY"])(
     "names %s where it is missing or blank",
     (name) => {
       for (const value of [undefined, " "]) {

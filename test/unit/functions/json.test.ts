@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { InvalidEventError } from "../../../supabase/functions/_shared/errors.ts";
+import { InvalidEventError } from "../../../supabase/functions/_duebase/errors.ts";
 import {
   MAX_NESTING,
   nestingExceeds,
   parseJson,
   storableJson,
-} from "../../../supabase/functions/_shared/json.ts";
+} from "../../../supabase/functions/_duebase/json.ts";
 import "../../support/seeded-properties.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);

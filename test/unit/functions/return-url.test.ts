@@ -4,7 +4,7 @@ import {
   appOrigins,
   homeOf,
   safeReturnUrl,
-} from "../../../supabase/functions/_shared/return-url.ts";
+} from "../../../supabase/functions/_duebase/return-url.ts";
 
 const addresses: AppAddresses = {
   app_url: "https://app.example.com",

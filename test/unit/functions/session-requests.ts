@@ -1,7 +1,7 @@
-import { createLogger } from "../../../supabase/functions/_shared/log.ts";
-import type { SessionEndpointDependencies } from "../../../supabase/functions/_shared/session-endpoint.ts";
-import { connectAuth } from "../../../supabase/functions/_shared/signed-in-user.ts";
-import { type CallStripe, connectStripe } from "../../../supabase/functions/_shared/stripe.ts";
+import { createLogger } from "../../../supabase/functions/_duebase/log.ts";
+import type { SessionEndpointDependencies } from "../../../supabase/functions/_duebase/session-endpoint.ts";
+import { connectAuth } from "../../../supabase/functions/_duebase/signed-in-user.ts";
+import { type CallStripe, connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 
 /** Three parts, as a token has; whose it is only Auth knows. */
 export const TOKEN = "header.canary-token.signature";

@@ -4,14 +4,17 @@ import { serve } from "./served-function.ts";
 const environment = {
   SUPABASE_URL: "http://127.0.0.1:9",
   SUPABASE_SECRET_KEYS: '{"default":"sb_secret_example_canary"}',
-  STRIPE_SECRET_KEY: "sk_test_canary",
+  DUEBASE_STRIPE_SECRET_KEY: "sk_test_canary",
 };
 
-describe.each(["billing-portal", "checkout"])("%s under Deno", (slug) => {
+describe.each(["duebase-portal", "duebase-checkout"])("%s under Deno", (slug) => {
   it("refuses to serve without a setting, and says which", { timeout: 30_000 }, async () => {
-    const ended = await serve(slug, { ...environment, STRIPE_SECRET_KEY: " " });
+    const ended = await serve(slug, { ...environment, DUEBASE_STRIPE_SECRET_KEY: " " });
     if ("stop" in ended) await ended.stop();
-    expect(ended).toMatchObject({ code: 1, output: expect.stringContaining("Missing STRIPE_SECRET_KEY") });
+    expect(ended).toMatchObject({
+      code: 1,
+      output: expect.stringContaining("Missing DUEBASE_STRIPE_SECRET_KEY"),
+    });
     expect(ended).not.toMatchObject({ output: expect.stringContaining("canary") });
   });
 

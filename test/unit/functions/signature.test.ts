@@ -1,12 +1,12 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ConfigurationError, SignatureError } from "../../../supabase/functions/_shared/errors.ts";
+import { ConfigurationError, SignatureError } from "../../../supabase/functions/_duebase/errors.ts";
 import {
   createSignatureVerifier,
   parseSignatureHeader,
   SIGNATURE_TOLERANCE_SECONDS,
-} from "../../../supabase/functions/_shared/signature.ts";
+} from "../../../supabase/functions/_duebase/signature.ts";
 import { NOW_MS, NOW_SECONDS, SECRET, sdkAccepts, signatureOf } from "./signed-requests.ts";
 import "../../support/seeded-properties.ts";
 

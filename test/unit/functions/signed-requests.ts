@@ -43,7 +43,7 @@ export function delivery(
 ): Request {
   const { method = "POST" } = options;
   const header = options.header === undefined ? signatureOf(asText(payload)) : options.header;
-  return new Request("http://127.0.0.1/functions/v1/stripe-webhook", {
+  return new Request("http://127.0.0.1/functions/v1/duebase-stripe-webhook", {
     method,
     headers: {
       "content-type": "application/json",

@@ -12,7 +12,7 @@ let dataApi: FakeDataApi;
 const environment = () => ({
   SUPABASE_URL: dataApi.url,
   SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
-  STRIPE_WEBHOOK_SECRET: `${OLD_SECRET},${SECRET}`,
+  DUEBASE_STRIPE_WEBHOOK_SECRET: `${OLD_SECRET},${SECRET}`,
 });
 
 beforeAll(async () => {
@@ -20,25 +20,25 @@ beforeAll(async () => {
 });
 afterAll(() => dataApi.close());
 
-describe("stripe-webhook started without a setting", () => {
+describe("duebase-stripe-webhook started without a setting", () => {
   it.each([
     ["SUPABASE_URL", ""],
     ["SUPABASE_SECRET_KEYS", " "],
-    ["STRIPE_WEBHOOK_SECRET", ""],
-    ["STRIPE_WEBHOOK_SECRET", " , "],
+    ["DUEBASE_STRIPE_WEBHOOK_SECRET", ""],
+    ["DUEBASE_STRIPE_WEBHOOK_SECRET", " , "],
   ])("%s (%j) refuses to serve and says which", { timeout: 30_000 }, async (name, blank) => {
-    const ended = await serve("stripe-webhook", { ...environment(), [name]: blank });
+    const ended = await serve("duebase-stripe-webhook", { ...environment(), [name]: blank });
     if ("stop" in ended) await ended.stop();
     expect(ended).toMatchObject({ code: 1, output: expect.stringContaining(`Missing ${name}`) });
     expect(ended).not.toMatchObject({ output: expect.stringMatching(/canary|whsec_example/) });
   });
 });
 
-describe("stripe-webhook served by Deno", () => {
+describe("duebase-stripe-webhook served by Deno", () => {
   let served: ServedFunction;
 
   beforeAll(async () => {
-    const started = await serve("stripe-webhook", environment());
+    const started = await serve("duebase-stripe-webhook", environment());
     if (!("stop" in started)) throw new Error(started.output);
     served = started;
   }, 30_000);
@@ -120,7 +120,7 @@ describe("stripe-webhook served by Deno", () => {
       .output()
       .split("\n")
       .filter((line) => line !== "" && !line.startsWith("Listening"));
-    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ function: "stripe-webhook" });
+    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ function: "duebase-stripe-webhook" });
     expect(served.output()).not.toMatch(/canary|whsec_|Žofie/);
   });
 });
@@ -131,7 +131,7 @@ it("under Deno, a database that never answers is given up after the timeout", {
   const silent = await startFakeDataApi();
   silent.behave(() => {});
   const database = pathToFileURL(
-    resolve(import.meta.dirname, "../../../supabase/functions/_shared/database.ts"),
+    resolve(import.meta.dirname, "../../../supabase/functions/_duebase/database.ts"),
   );
   const printed = await runInDeno(`
     import { connectDatabase } from ${JSON.stringify(database.href)};

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connectDatabase } from "../../../supabase/functions/_shared/database.ts";
-import { createLogger, type LogFields } from "../../../supabase/functions/_shared/log.ts";
-import { createSignatureVerifier } from "../../../supabase/functions/_shared/signature.ts";
-import { handleStripeWebhook } from "../../../supabase/functions/stripe-webhook/handler.ts";
-import { createTurns } from "../../../supabase/functions/stripe-webhook/turns.ts";
+import { connectDatabase } from "../../../supabase/functions/_duebase/database.ts";
+import { createLogger, type LogFields } from "../../../supabase/functions/_duebase/log.ts";
+import { createSignatureVerifier } from "../../../supabase/functions/_duebase/signature.ts";
+import { handleStripeWebhook } from "../../../supabase/functions/duebase-stripe-webhook/handler.ts";
+import { createTurns } from "../../../supabase/functions/duebase-stripe-webhook/turns.ts";
 import { answers, type Behaviour, type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
 import { delivery, exampleEvent, NOW_MS, NOW_SECONDS, SECRET, signatureOf } from "./signed-requests.ts";
 
@@ -28,7 +28,7 @@ async function post(request: Request, url = dataApi.url): Promise<Response> {
     verifySignature: createSignatureVerifier([SECRET]),
     receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
     takeTurn: createTurns(),
-    log: createLogger("stripe-webhook", (_level, line) => logged.push(line)),
+    log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
     now: () => NOW_MS,
   });
 }
@@ -117,7 +117,7 @@ describe("a signed event", () => {
     expect(lastLog()).toEqual({
       time: expect.stringMatching(/^\d{4}-.*Z$/),
       level: "info",
-      function: "stripe-webhook",
+      function: "duebase-stripe-webhook",
       event: "evt_example_1",
       type: "invoice.paid",
       customer: "cus_example",
@@ -398,7 +398,7 @@ describe("the log", () => {
       verifySignature: createSignatureVerifier([SECRET]),
       takeTurn: createTurns(),
       receiveEvent: () => Promise.reject(new RangeError(`${CANARY}\nat ${CANARY}`)),
-      log: createLogger("stripe-webhook", (_level, line) => logged.push(line)),
+      log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
       now: () => NOW_MS,
     });
     expect(await answerOf(response)).toEqual([500, "internal_error"]);

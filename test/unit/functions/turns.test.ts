@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { parseEvent } from "../../../supabase/functions/stripe-webhook/event.ts";
-import { createTurns } from "../../../supabase/functions/stripe-webhook/turns.ts";
+import { parseEvent } from "../../../supabase/functions/duebase-stripe-webhook/event.ts";
+import { createTurns } from "../../../supabase/functions/duebase-stripe-webhook/turns.ts";
 
 /** Work that ends when it is told to. */
 function held() {

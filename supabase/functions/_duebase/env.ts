@@ -1,0 +1,239 @@
+import { ConfigurationError } from "./errors.ts";
+
+/** Where settings come from: `Deno.env.get` when serving, a plain lookup in tests. */
+export type ReadVariable = (name: string) => string | undefined;
+
+/** What every function needs to reach the project's own Data API. */
+export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
+
+/** What `duebase-stripe-webhook` and `duebase-resend-webhook` need. */
+export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
+
+/** What `duebase-dunning` needs. */
+export type DunningEnvironment = ProjectEnvironment & {
+  /** Shared with cron through Vault. */
+  cronSecret: string;
+  stripeSecretKey: string;
+  stripeUrl: string | undefined;
+  /** Set by the local stack, which may bring a clock and stop the function where it likes. */
+  isLocal: boolean;
+};
+
+/** What `duebase-deliver` needs. */
+export type DeliverEnvironment = DunningEnvironment & {
+  resendApiKey: string;
+  resendUrl: string | undefined;
+  /** How often Resend may be asked; its limit is per team. Default 2. */
+  resendRequestsPerSecond: number;
+  /** Sender of mail where `billing.settings` names none, and of alerts. */
+  emailFrom: string | undefined;
+  alertEmail: string | undefined;
+  alertWebhookUrl: string | undefined;
+};
+
+/** What `duebase-portal` and `duebase-checkout` need. */
+export type SessionEnvironment = ProjectEnvironment & {
+  stripeSecretKey: string;
+  stripeUrl: string | undefined;
+};
+
+/** Locally, where no domain is verified and no mail leaves. */
+const LOCAL_SENDER = "billing@example.com";
+
+/**
+ * Names that many projects have set already. Each is read where ours is not set at all; a blank one of ours counts as
+ * set, so that it is reported, and no other account's key is taken for it.
+ */
+export const COMMON_NAMES: Readonly<Record<string, string>> = {
+  DUEBASE_STRIPE_SECRET_KEY: "STRIPE_SECRET_KEY",
+  DUEBASE_STRIPE_WEBHOOK_SECRET: "STRIPE_WEBHOOK_SECRET",
+  DUEBASE_RESEND_API_KEY: "RESEND_API_KEY",
+  DUEBASE_RESEND_WEBHOOK_SECRET: "RESEND_WEBHOOK_SECRET",
+  DUEBASE_RESEND_REQUESTS_PER_SECOND: "RESEND_REQUESTS_PER_SECOND",
+  DUEBASE_EMAIL_FROM: "EMAIL_FROM",
+  DUEBASE_ALERT_EMAIL: "ALERT_EMAIL",
+  DUEBASE_ALERT_WEBHOOK_URL: "ALERT_WEBHOOK_URL",
+};
+
+/** Both name the same thing: the platform sets the first, projects from before 2026 only the last. */
+const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"];
+
+/**
+ * Reads `SUPABASE_URL`, the secret key and `DUEBASE_STRIPE_WEBHOOK_SECRET`, which may hold several secrets
+ * separated by commas while one is being rotated out.
+ *
+ * @throws ConfigurationError naming every variable that is missing, blank or unreadable, never a value.
+ */
+export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
+  return webhookEnvironment(read, "DUEBASE_STRIPE_WEBHOOK_SECRET");
+}
+
+/**
+ * The same for Resend's webhooks, whose secrets are in `DUEBASE_RESEND_WEBHOOK_SECRET`.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
+  return webhookEnvironment(read, "DUEBASE_RESEND_WEBHOOK_SECRET");
+}
+
+function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
+  return readAll({ ...project(read), webhookSecrets: () => secretList(read, secretName) });
+}
+
+/**
+ * Reads what `duebase-deliver` needs: besides the project's own, `DUEBASE_CRON_SECRET`, `DUEBASE_RESEND_API_KEY` and
+ * `DUEBASE_STRIPE_SECRET_KEY`; and what it can do without. Stripe's and Resend's addresses are taken from
+ * `DUEBASE_STRIPE_API_URL` and `DUEBASE_RESEND_BASE_URL` where the local stack says so.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
+  const isLocal = isLocalStack(read);
+  return {
+    ...readAll({
+      ...project(read),
+      ...cronAndStripe(read),
+      resendApiKey: () => required(read, "DUEBASE_RESEND_API_KEY"),
+      resendRequestsPerSecond: () => positiveNumber(read, "DUEBASE_RESEND_REQUESTS_PER_SECOND", 2),
+    }),
+    resendUrl: isLocal ? optional(read, "DUEBASE_RESEND_BASE_URL") : undefined,
+    stripeUrl: stripeUrl(read),
+    emailFrom: optional(read, "DUEBASE_EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
+    alertEmail: optional(read, "DUEBASE_ALERT_EMAIL"),
+    alertWebhookUrl: optional(read, "DUEBASE_ALERT_WEBHOOK_URL"),
+    isLocal,
+  };
+}
+
+/**
+ * Reads what `duebase-portal` and `duebase-checkout` need: besides the project's own, `DUEBASE_STRIPE_SECRET_KEY`. Stripe's address
+ * is taken from `DUEBASE_STRIPE_API_URL` where the local stack says so.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readSessionEnvironment(read: ReadVariable): SessionEnvironment {
+  return {
+    ...readAll({ ...project(read), stripeSecretKey: () => required(read, "DUEBASE_STRIPE_SECRET_KEY") }),
+    stripeUrl: stripeUrl(read),
+  };
+}
+
+/**
+ * Reads what `duebase-dunning` needs besides the project's own: `DUEBASE_CRON_SECRET` and `DUEBASE_STRIPE_SECRET_KEY`.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readDunningEnvironment(read: ReadVariable): DunningEnvironment {
+  return {
+    ...readAll({ ...project(read), ...cronAndStripe(read) }),
+    stripeUrl: stripeUrl(read),
+    isLocal: isLocalStack(read),
+  };
+}
+
+const project = (read: ReadVariable) => ({
+  supabaseUrl: () => projectUrl(read),
+  secretKey: () => serviceKey(read),
+});
+
+const cronAndStripe = (read: ReadVariable) => ({
+  cronSecret: () => required(read, "DUEBASE_CRON_SECRET"),
+  stripeSecretKey: () => required(read, "DUEBASE_STRIPE_SECRET_KEY"),
+});
+
+const isLocalStack = (read: ReadVariable): boolean => optional(read, "DUEBASE_LOCAL_STACK") === "1";
+
+/** Stripe's own, unless the local stack says otherwise. */
+function stripeUrl(read: ReadVariable): string | undefined {
+  return isLocalStack(read) ? optional(read, "DUEBASE_STRIPE_API_URL") : undefined;
+}
+
+/** Reads every part, and throws one ConfigurationError that names all that are not there. */
+function readAll<Parts extends Record<string, () => unknown>>(
+  parts: Parts,
+): { [Name in keyof Parts]: ReturnType<Parts[Name]> } {
+  const problems: string[] = [];
+  const values = Object.entries(parts).map(([name, readPart]) => {
+    try {
+      return [name, readPart()] as const;
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      problems.push(error.message);
+      return [name, undefined] as const;
+    }
+  });
+  if (problems.length > 0) throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  return Object.fromEntries(values) as { [Name in keyof Parts]: ReturnType<Parts[Name]> };
+}
+
+function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {
+  const value = optional(read, name);
+  if (value === undefined) return otherwise;
+  if (!(Number(value) > 0)) throw new ConfigurationError(`${name} is not a positive number.`);
+  return Number(value);
+}
+
+function projectUrl(read: ReadVariable): string {
+  const value = required(read, "SUPABASE_URL");
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
+    throw new ConfigurationError("SUPABASE_URL is not an http(s) address.");
+  }
+  return value.replace(/\/+$/, "");
+}
+
+/**
+ * The key that acts as `service_role`. The platform hands out a JSON dictionary of named keys
+ * (`{"default":"sb_secret_…"}`); self-hosted projects may export a single one; older projects have a JWT.
+ * https://supabase.com/docs/guides/functions/secrets
+ */
+function serviceKey(read: ReadVariable): string {
+  const [dictionary = "", ...singles] = SECRET_KEY_NAMES;
+  const named = optional(read, dictionary);
+  if (named !== undefined) {
+    const key = firstKey(named);
+    if (key === undefined) {
+      throw new ConfigurationError(`${dictionary} is not a JSON dictionary holding a key.`);
+    }
+    return key;
+  }
+  for (const name of singles) {
+    const key = optional(read, name);
+    if (key !== undefined) return key;
+  }
+  throw new ConfigurationError(`Missing ${SECRET_KEY_NAMES.join(" or ")}.`);
+}
+
+function firstKey(dictionary: string): string | undefined {
+  let keys: unknown;
+  try {
+    keys = JSON.parse(dictionary);
+  } catch {
+    return undefined;
+  }
+  if (typeof keys !== "object" || keys === null) return undefined;
+  const candidates = ["default" in keys ? keys.default : undefined, ...Object.values(keys)];
+  return candidates.find((key): key is string => typeof key === "string" && key.trim() !== "")?.trim();
+}
+
+function secretList(read: ReadVariable, name: string): string[] {
+  const secrets = required(read, name)
+    .split(",")
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== "");
+  // A blank secret would be an HMAC key anybody can guess.
+  if (secrets.length === 0) throw new ConfigurationError(`Missing ${name}.`);
+  return secrets;
+}
+
+function required(read: ReadVariable, name: string): string {
+  const value = optional(read, name);
+  if (value === undefined) throw new ConfigurationError(`Missing ${name}.`);
+  return value;
+}
+
+function optional(read: ReadVariable, name: string): string | undefined {
+  const common = COMMON_NAMES[name];
+  const value = (read(name) ?? (common === undefined ? undefined : read(common)))?.trim();
+  return value === "" ? undefined : value;
+}

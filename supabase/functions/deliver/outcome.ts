@@ -1,8 +1,0 @@
-import type { Failure } from "../_shared/outbox.ts";
-
-/** What came of performing an effect. */
-export type Outcome =
-  | { is: "delivered" }
-  | ({ is: "failed" } & Failure)
-  /** Not tried, for a reason that is not its own. */
-  | { is: "handed_back"; afterSeconds?: number };

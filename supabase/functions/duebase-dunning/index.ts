@@ -1,0 +1,51 @@
+import { passThrough, stopAt } from "../_duebase/crash-points.ts";
+import { connectDatabase } from "../_duebase/database.ts";
+import { readDunningEnvironment } from "../_duebase/env.ts";
+import { createLogger } from "../_duebase/log.ts";
+import { connectOutbox } from "../_duebase/outbox.ts";
+import { createCallerCheck } from "../_duebase/shared-secret.ts";
+import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
+import { DEFAULT_BUDGET, Run } from "../duebase-deliver/run.ts";
+import { runDaily } from "./daily-run.ts";
+import { createDunningHandler } from "./handler.ts";
+
+// Throws, and so never serves, when a setting is missing.
+const environment = readDunningEnvironment((name) => Deno.env.get(name));
+const { isLocal } = environment;
+
+const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: environment.secretKey });
+const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
+const log = createLogger("duebase-dunning");
+
+// The platform ends a function with its answer unless it is told of work that goes on.
+const platform = (globalThis as { EdgeRuntime?: { waitUntil(work: Promise<unknown>): void } }).EdgeRuntime;
+
+const handler = createDunningHandler({
+  checkCaller: createCallerCheck(environment.cronSecret),
+  isLocal,
+  log,
+  inBackground: (work) => platform?.waitUntil(work),
+  async run({ now, stop_at, stop_at_nth }) {
+    const startedAt = performance.now();
+    const worker = `dunning-${crypto.randomUUID().slice(0, 8)}`;
+    const run = new Run({
+      outbox: connectOutbox(callBilling, { worker, now }),
+      reach: stop_at === undefined ? passThrough : stopAt(stop_at, stop_at_nth ?? 1, console.log),
+      sendMails: () => Promise.reject(new Error("dunning sends no mail itself")),
+      callStripe,
+      keyMode: modeOfKey(environment.stripeSecretKey),
+      postAlert: undefined,
+      log,
+      budget: DEFAULT_BUDGET,
+    });
+    const counts = await runDaily({ callBilling, run, now });
+    log(counts.failed ? "warn" : "info", {
+      outcome: counts.failed ? "incomplete" : "finished",
+      counts,
+      duration_ms: Math.round(performance.now() - startedAt),
+    });
+    return counts;
+  },
+});
+
+Deno.serve(handler);

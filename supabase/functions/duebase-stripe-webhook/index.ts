@@ -1,0 +1,20 @@
+import { connectDatabase } from "../_duebase/database.ts";
+import { readWebhookEnvironment } from "../_duebase/env.ts";
+import { createLogger } from "../_duebase/log.ts";
+import { createSignatureVerifier } from "../_duebase/signature.ts";
+import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
+import { createTurns } from "./turns.ts";
+
+// Throws, and so never serves, when a setting is missing.
+const { supabaseUrl, secretKey, webhookSecrets } = readWebhookEnvironment((name) => Deno.env.get(name));
+const callBilling = connectDatabase({ url: supabaseUrl, secretKey });
+
+const dependencies: WebhookDependencies = {
+  verifySignature: createSignatureVerifier(webhookSecrets),
+  receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+  takeTurn: createTurns(),
+  log: createLogger("duebase-stripe-webhook"),
+  now: Date.now,
+};
+
+Deno.serve((request) => handleStripeWebhook(request, dependencies));

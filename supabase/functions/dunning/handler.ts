@@ -1,8 +1,0 @@
-import { type CronEndpointDependencies, createCronEndpoint } from "../_shared/cron-endpoint.ts";
-
-/** `dunning`: chases what is overdue. Called by cron once a day, and again by a watchdog where a day's run is missing. */
-export function createDunningHandler(
-  dependencies: CronEndpointDependencies,
-): (request: Request) => Promise<Response> {
-  return createCronEndpoint(dependencies);
-}
