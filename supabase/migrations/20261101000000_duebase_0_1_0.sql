@@ -88,7 +88,7 @@ comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
 comment on column billing.settings.trust_client_reference_id is
   'Whose word client_reference_id of a checkout session is, where no metadata names a user. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so claim to be anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what was claimed and is not followed is in billing.owner_hints.';
-comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the EMAIL_FROM of the Edge Functions.';
+comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
 comment on column billing.settings.attach_invoice_pdf is
@@ -145,7 +145,7 @@ comment on function billing_private.is_email_off is
 
 -- supabase/schemas/01_ground/030_errors.sql
 
--- Errors of ours: one SQLSTATE for each way of being wrong. Mirrored by functions/_shared/errors.ts.
+-- Errors of ours: one SQLSTATE for each way of being wrong. Mirrored by functions/_duebase/errors.ts.
 
 create table billing_private.error_codes (
   sqlstate text primary key,
@@ -184,7 +184,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
   ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.'),
   ('DU054', 'unknown_dunning_resumption', 'Look the id up in billing.dunning_resumptions.'),
-  ('DU058', 'read_is_not_ours', 'Check STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
+  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void
@@ -307,7 +307,7 @@ comment on function billing_private.audit is
 
 -- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
 -- transaction that decided it, so that the decision and the debt commit together.
--- Written by: projection. Performed by: the deliver function (see deliver_outbox).
+-- Written by: projection. Performed by: duebase-deliver (see deliver_outbox).
 
 create table billing.outbox (
   id bigint generated always as identity primary key,
@@ -2166,7 +2166,7 @@ comment on function billing_private.accounts_of is
 
 -- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
 -- Reads: event_handlers, settings. Writes: webhook_events, webhook_duplicates, failed_webhooks, and through the
--- handlers all billing state. Called by: the stripe-webhook and reconcile functions, through the Data API.
+-- handlers all billing state. Called by: duebase-stripe-webhook and reconcile, through the Data API.
 
 create function billing_private.lock_customer(p_event billing.webhook_events)
 returns boolean
@@ -6323,7 +6323,7 @@ select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_pri
 
 -- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
 -- each thing it says names its claim, so that a worker that lost its lease changes nothing.
--- Reads and writes: outbox. Called by: the deliver function, through the Data API.
+-- Reads and writes: outbox. Called by: duebase-deliver, through the Data API.
 
 create function billing_private.max_attempts()
 returns integer
@@ -6668,7 +6668,7 @@ to service_role;
 
 -- supabase/schemas/06_outbox/020_wake_deliver.sql
 
--- Wake: deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
+-- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
 -- or late and nothing but time is: what is owed stands in the outbox.
 -- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
 
@@ -6767,14 +6767,14 @@ begin
   ) then
     return false;
   end if;
-  problem := billing_private.call_function('deliver');
+  problem := billing_private.call_function('duebase-deliver');
   perform billing_private.note_job('deliver', problem, p_now);
   return problem is null;
 end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger
@@ -6790,7 +6790,7 @@ begin
     and exists (select from owed as o where o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
-    problem := billing_private.call_function('deliver');
+    problem := billing_private.call_function('duebase-deliver');
     if problem is not null then
       raise warning 'duebase: deliver could not be woken: %', problem;
     end if;
@@ -6804,7 +6804,7 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_insert is
-  'Trigger function: wakes deliver for what was just owed. Never fails the transaction that owes it.';
+  'Trigger function: wakes duebase-deliver for what was just owed. Never fails the transaction that owes it.';
 
 create trigger outbox_wakes_deliver
   after insert on billing.outbox
@@ -6818,7 +6818,7 @@ select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_priva
 
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event beats it; it beats every older one.
--- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: the deliver function.
+-- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -7101,7 +7101,7 @@ as $$
 $$;
 
 comment on function billing.stripe_identity is
-  'For deliver and dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
+  'For duebase-deliver and duebase-dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
 
 grant execute on function
   billing.apply_refresh(jsonb, timestamptz, timestamptz),
@@ -7288,7 +7288,7 @@ where h.handler = any (array[
 
 -- Emails: written once, kept, and sent as they are kept, however often that takes.
 -- An outbox row of kind email says what is to be told to whom; the row here is the mail that was made of it.
--- Written by: the deliver function (see write_emails, send_emails), Resend's reports (see email_reports).
+-- Written by: duebase-deliver (see write_emails, send_emails), Resend's reports (see email_reports).
 
 create table billing.emails (
   id bigint generated always as identity primary key,
@@ -7460,7 +7460,7 @@ comment on function billing_private.drop_attachment is
 
 -- Write: what becomes of an owed email before it can be sent. Either something speaks against it, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
--- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: the deliver function.
+-- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
 create function billing_private.email_brand()
 returns jsonb
@@ -7822,7 +7822,7 @@ stable
 set search_path = ''
 as $$
   select coalesce(
-    case when p_sender is null then 'no sender: set email_from in billing.settings, or EMAIL_FROM of the Edge Functions' end,
+    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
     (
       -- The defaults of settings.
       select 'app_name in billing.settings is still Example App: name your product'
@@ -7886,7 +7886,7 @@ grant execute on function billing.prepare_emails(bigint[], uuid, text, timestamp
 -- Send: one request to Resend at a time, a mail by itself or a batch, noted before it is made and again after.
 -- A batch is made of mails that were never attempted, and kept before its first attempt: its one key stands for these
 -- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
--- Reads: outbox, settings. Writes: emails, outbox. Called by: the deliver function.
+-- Reads: outbox, settings. Writes: emails, outbox. Called by: duebase-deliver.
 
 create function billing_private.named_sender(p_sender text, p_app_name text)
 returns text
@@ -8198,7 +8198,7 @@ to service_role;
 -- supabase/schemas/07_emails/050_email_reports.sql
 
 -- Reports: what Resend says became of a mail, through its signed webhooks.
--- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: the resend-webhook function.
+-- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: duebase-resend-webhook.
 
 create table billing.resend_events (
   id text primary key,
@@ -10549,7 +10549,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- supabase/schemas/07_emails/200_owe_dispute_opened.sql
 
 -- The mail to the operator that a dispute was opened. Off by default (see settings.emails_on). It goes the way of an
--- alert, to ALERT_EMAIL and ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
+-- alert, to DUEBASE_ALERT_EMAIL and DUEBASE_ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
 -- inquiry of the bank becomes one.
 -- Reads: the event, disputes, settings. Writes: outbox. Called by: projection.
 
@@ -13244,10 +13244,10 @@ grant execute on function billing.forget_user(uuid, timestamptz) to service_role
 
 -- supabase/schemas/11_customers/020_customer_sessions.sql
 
--- Customer sessions: what billing-portal and checkout need to know before they ask Stripe for a page to send a
+-- Customer sessions: what duebase-portal and duebase-checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
 -- Reads: settings, customers, subscriptions, subscription_items, products, prices, trials_had. Writes: nothing.
--- Called by: the billing-portal and checkout functions, with the id of a user whose token Auth has vouched for.
+-- Called by: duebase-portal and duebase-checkout, with the id of a user whose token Auth has vouched for.
 
 create function billing.read_app_addresses()
 returns jsonb
@@ -13316,7 +13316,7 @@ end;
 $$;
 
 comment on function billing.find_portal_customer is
-  'For billing-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
+  'For duebase-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
 
 create function billing_private.trial_days(p_user_id uuid, p_price billing.prices)
 returns integer
@@ -13388,7 +13388,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
+  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
 
 grant execute on function
   billing.read_app_addresses(),
@@ -13617,7 +13617,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For checkout: what to do about a user''s wish to buy, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; conflict: the key named another wish.';
+  'For duebase-checkout: what to do about a user''s wish to buy, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; conflict: the key named another wish.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean
@@ -13635,7 +13635,7 @@ end;
 $$;
 
 comment on function billing.record_checkout is
-  'For checkout: the session that Stripe made for an attempt. False: the attempt is over, another one has taken its place meanwhile.';
+  'For duebase-checkout: the session that Stripe made for an attempt. False: the attempt is over, another one has taken its place meanwhile.';
 
 create function billing.close_checkout(p_attempt uuid, p_status text)
 returns boolean
@@ -13653,7 +13653,7 @@ end;
 $$;
 
 comment on function billing.close_checkout is
-  'For checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
+  'For duebase-checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
 
 grant execute on function
   billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamptz),
@@ -15917,7 +15917,7 @@ comment on function billing_private.asked_to_confirm_instead is
 -- supabase/schemas/12_dunning/090_dunning_steps.sql
 
 -- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
--- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: the deliver and dunning functions.
+-- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
 create function billing_private.record_dunning_step(
   p_fact billing_private.dunning_fact, p_status text, p_note text, p_now timestamptz
@@ -16364,8 +16364,8 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 -- supabase/schemas/12_dunning/110_dunning_ends.sql
 
--- Dunning ends: a case's last step is carried out at Stripe by the deliver function, which asks here before and reports after.
--- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: the deliver and dunning functions.
+-- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
+-- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
 create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
 returns jsonb
@@ -16843,7 +16843,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 -- supabase/schemas/12_dunning/130_card_charges.sql
 
 -- Card charges: asked once more right before the call at Stripe, and what became of it.
--- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: the deliver function, projection.
+-- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: duebase-deliver, projection.
 
 create function billing.review_card_charge(p_charge bigint, p_now timestamptz default now())
 returns jsonb
@@ -17163,7 +17163,7 @@ comment on function billing_private.dunning_access is
 -- Whether it is owed follows from what is known, in whatever order it came: it is asked with each event and read that
 -- may make it so, and in each daily run, which finds what an event did not tell and what came to nothing before.
 -- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
--- Called by: projection, refreshes, the deliver function, the daily run.
+-- Called by: projection, refreshes, duebase-deliver, the daily run.
 
 create table billing.dunning_resumptions (
   id bigint generated always as identity primary key,
@@ -17719,7 +17719,7 @@ to service_role;
 
 -- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
--- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: the dunning function, cron.
+-- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning, cron.
 
 create table billing.dunning_runs (
   id bigint generated always as identity primary key,
@@ -17932,7 +17932,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  problem constant text := billing_private.call_function('dunning');
+  problem constant text := billing_private.call_function('duebase-dunning');
 begin
   perform billing_private.note_job('dunning', problem, p_now);
   return problem is null;
@@ -17940,7 +17940,7 @@ end;
 $$;
 
 comment on function billing_private.start_dunning is
-  'Calls the dunning function. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
+  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
 
 create function billing_private.watch_dunning_runs(p_now timestamptz default now())
 returns boolean
