@@ -1,5 +1,5 @@
--- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
--- transaction that decided it, so that the decision and the debt commit together.
+-- The outbox: the only way out. Whatever must happen outside the database is first a row here, written in the
+-- transaction that decided it, so that the decision and the effect commit together.
 -- Written by: projection. Performed by: duebase-deliver (see deliver_outbox).
 
 create table billing.outbox (
@@ -25,22 +25,22 @@ create table billing.outbox (
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
   constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
 )
--- Each row dies twice on its way, at claim and at completion, and finished rows pile up: with the usual share of
--- the table as threshold, vacuum would come later and later while claims wade through what is dead.
+-- Each row is rewritten twice, at claim and at completion, and finished rows pile up. With the usual share of
+-- the table as threshold, vacuum would run ever later, and claims would read more and more dead rows.
 with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_analyze_scale_factor = 0.02);
 
 comment on table billing.outbox is
-  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, look at overdue payments, alert), each owed once.';
-comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: look at a customer''s overdue payments. alert: tell the operator.';
+  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, evaluation of overdue payments, alert), each enqueued once.';
+comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: evaluate a customer''s cases. alert: tell the operator.';
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
 comment on column billing.outbox.excused_attempts is
-  'How many of these do not count against it: whom it needs (Stripe, Resend) was away or refused the key, its worker was lost before it came to it, or a person replayed it since. It is dead after 15 that count.';
+  'How many of these do not count against it: Stripe or Resend was away or refused the key, its worker was lost before it began, or a person replayed it since. It is dead after 15 that count.';
 comment on column billing.outbox.run_after is 'Not before this time (UTC).';
 comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';
-comment on column billing.outbox.locked_by is 'The worker that holds or held it, for people who look.';
+comment on column billing.outbox.locked_by is 'The worker that holds or held it, for operators.';
 comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
 
 -- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished
@@ -49,11 +49,11 @@ create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id
 -- For retention: rows finish about in the order they lie in.
 create index outbox_finished on billing.outbox using brin (finished_at);
 
--- What concerns a person is found by whom or what it is about (see forget_user).
+-- Finds what concerns a person by its subject (see forget_user).
 create index outbox_by_subject on billing.outbox (
   (coalesce(payload ->> 'customer', payload ->> 'payment', payload ->> 'event_id', payload ->> 'event', payload ->> 'outbox_id'))
 );
--- What was told of a charge's refunds (see refund_mail).
+-- Finds the mails about a charge's refunds (see refund_mail).
 create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
 
 alter table billing.outbox enable row level security;

@@ -51,7 +51,7 @@ $$;
 comment on function billing_private.references_of is
   'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
 
--- Reviews, mandates, verifications, refunds, disputes and what Stripe will think of name no customer.
+-- Reviews, mandates, verifications, refunds, disputes, and objects Stripe may add, name no customer.
 create index webhook_events_by_reference
   on billing.webhook_events using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
 

@@ -384,7 +384,7 @@ set search_path = ''
 as $$
 begin
   return case
-    -- A hold that was let go, or ran out: Stripe calls it succeeded and refunded.
+    -- A released or expired authorization: Stripe calls it succeeded and refunded.
     when p_charge -> 'captured' = 'false' and p_charge -> 'refunded' = 'true' then 'canceled'
     when p_charge ->> 'status' = 'paid' then 'succeeded'
     when p_charge ->> 'status' is null and p_charge ? 'paid' then case when p_charge -> 'paid' = 'true' then 'succeeded' else 'failed' end
@@ -394,7 +394,7 @@ end;
 $$;
 
 comment on function billing_private.charge_status is
-  'Status of a charge: succeeded was called paid before 2015-02-18, and before there was a status only the boolean paid told; canceled for a hold that was let go.';
+  'Status of a charge: succeeded was called paid before 2015-02-18, and before there was a status only the boolean paid told; canceled for a released authorization.';
 
 create function billing_private.amount_of_charge(p_charge jsonb)
 returns bigint

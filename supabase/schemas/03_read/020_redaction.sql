@@ -1,6 +1,6 @@
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
--- Ids, amounts, dates and statuses stay: they are the books, and the order of events is read from them. What a person
--- wrote or can be told by goes. Events that come later are redacted at the door, before anything reads them.
+-- Ids, amounts, dates and statuses stay: accounting needs them, and the order of events is read from them. What a person
+-- wrote or can be identified by is removed. Later events are redacted when they are received, before anything reads them.
 -- Reads and writes: forgotten_subjects, webhook_events. Called by: receiving, refreshing, forget_user.
 
 create table billing_private.forgotten_subjects (
@@ -9,7 +9,7 @@ create table billing_private.forgotten_subjects (
 );
 
 comment on table billing_private.forgotten_subjects is
-  'Whose person is forgotten: nothing that tells who somebody is is stored of them any more.';
+  'Subjects whose person is forgotten: no data that identifies the person is stored for them any more.';
 comment on column billing_private.forgotten_subjects.subject_id is 'Customer; of somebody who bought without one, the payment, or the checkout session where nothing was paid; the user, and whatever Stripe has told of that is theirs, by which other objects name them.';
 comment on column billing_private.forgotten_subjects.forgotten_at is 'When it was asked for (UTC).';
 
@@ -173,7 +173,7 @@ begin
   if subject is null then
     subject := billing_private.forgettable_subject(p_customer_id, p_object);
   end if;
-  -- Shared by all that bring news of them; forget_user waits for these, and they for it.
+  -- A shared lock: everything that brings data about them takes it; forget_user takes it alone and waits for all of them.
   if subject is null or pg_advisory_xact_lock_shared(hashtextextended(subject, 7309)) is null then
     return false;
   end if;
@@ -197,7 +197,7 @@ end;
 $$;
 
 comment on function billing_private.is_being_forgotten is
-  'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For those who hold rows that it wants, and so must not wait for it.';
+  'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For callers that hold rows it needs, and so must not wait for it.';
 
 create function billing_private.tg_webhook_events__before_update()
 returns trigger

@@ -1,4 +1,4 @@
--- Event order: which of an object's events speaks for its state, whatever order they arrive in.
+-- Event order: which of an object's events shows its state, whatever order they arrive in.
 -- The answer is a function of the set of events received, never of the sequence: that is what makes any order,
 -- any repetition and any concurrency end in the same rows.
 -- Reads: webhook_events. Writes: object_versions, busy_seconds. Called by: every handler that keeps state.
@@ -20,7 +20,7 @@ comment on table billing_private.object_versions is
 comment on column billing_private.object_versions.as_of is 'created of the event shown (whole seconds, UTC), or the time the object was read from Stripe.';
 comment on column billing_private.object_versions.event_id is 'Event shown; null when the object was read from Stripe.';
 comment on column billing_private.object_versions.rank is 'Rank of that event within its second, see event_rank.';
-comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe, as an event told. Never taken back.';
+comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe, as an event told. Never undone.';
 comment on column billing_private.object_versions.found_missing_at is
   'When a read last found it deleted (Stripe''s clock). A weaker tombstone than an event''s: it holds only while nothing newer is shown.';
 
@@ -56,7 +56,7 @@ begin
     when 'dispute warning_under_review' then 2
     when 'dispute needs_response' then 3
     when 'dispute under_review' then 3
-    -- It has no status; detached it is nobody's.
+    -- It has no status; once detached it has no customer.
     when 'payment_method ' then case when billing_private.names_customer(p_object) then 3 else 5 end
     when 'payment_intent succeeded' then 5
     when 'payment_intent canceled' then 5
@@ -148,7 +148,7 @@ begin
       e.id,
       u.data -> 'object' as object,
       nullif(nullif(u.data -> 'previous_attributes', 'null'), '{}') as previous,
-      -- A deletion that comes with the last state is one terminal state among others: which came last, its edits tell.
+      -- A deletion with the last state is one terminal state among others; previous_attributes decide which came last.
       least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank,
       billing_private.leaves_rank(e.type, u.data -> 'object', u.data -> 'previous_attributes') as leaves_rank
     from billing.webhook_events as e
@@ -156,7 +156,7 @@ begin
     cross join lateral (select e.payload -> 'data' as data offset 0) as u
     where e.object_id = p_object_id
       and e.created = p_created
-      -- Only what is projected may speak: an event nobody handles must not matter when another one arrives.
+      -- Only projected events count: an event without a handler must not matter when another one arrives.
       and e.type = any (array(select h.event_type from billing.event_handlers as h where h.enabled))
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
@@ -196,7 +196,7 @@ begin
           and billing_private.attributes_match(j.object, later.previous)
       )
   ),
-  -- All superseded means a state was left and entered again within the second: nothing here can tell which is last.
+  -- All superseded: a state was left and entered again within the second, and nothing here decides which is last.
   contenders as (
     select u.id, u.object from unsuperseded as u
     union all
@@ -219,7 +219,7 @@ end;
 $$;
 
 comment on function billing_private.latest_of_second is
-  'Of the events received for one object in one second, the one that speaks for its state. Not certain: several could be, one is chosen the same way every time, and Stripe has to be asked.';
+  'Of the events received for one object in one second, the one that shows its state. Not certain: several are possible, one is chosen the same way every time, and the object has to be read from Stripe.';
 
 create function billing_private.accept_event(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
@@ -252,7 +252,7 @@ end;
 $$;
 
 comment on function billing_private.accept_event is
-  'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that speaks for it) and its tombstone, or a null object when the event is stale.';
+  'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that shows its state) and its tombstone, or a null object when the event is stale.';
 
 create function billing_private.accept_object(p_event billing.webhook_events)
 returns jsonb
@@ -295,7 +295,7 @@ begin
   end if;
 
   if shown.rank = 9 then
-    -- Nothing brings a deleted object back. A canceled subscription may still have its metadata edited.
+    -- A deleted object stays deleted. Metadata of a canceled subscription may still be edited.
     if p_rank < 5 or p_event.created < shown.as_of then
       return;
     end if;
@@ -306,8 +306,8 @@ begin
   if p_event.created > shown.as_of then
     select p_event.id as event_id, true as is_certain into latest;
   elsif shown.event_id is null then
-    -- Read from Stripe within this very second: before or after the event cannot be told, so read again. The first
-    -- read may be done with, so this one has a key of its own.
+    -- Read from Stripe within this second: whether before or after the event is unknown, so read again. The first
+    -- read may be finished, so this one has its own key.
     perform billing_private.ask_stripe(p_event, p_event.id);
     return;
   else
@@ -353,7 +353,7 @@ as $$
 $$;
 
 comment on function billing_private.note_missing is
-  'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: what an event said goes before. Events after the read bring the object back.';
+  'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: the time an event gave counts first. Events after the read bring the object back.';
 
 create function billing_private.bury(
   p_event billing.webhook_events,
@@ -391,7 +391,7 @@ begin
     on conflict (object_id) do update set deleted_at = least(v.deleted_at, excluded.deleted_at)
     returning v.deleted_at into deleted_at;
   elsif is_outlived then
-    -- Its terminal state was edited after the deletion and arrived before it.
+    -- Its last state was edited after the deletion, and that event arrived first.
     object := null;
     update billing_private.object_versions as v set rank = 9, deleted_at = p_event.created where v.object_id = p_event.object_id;
   else
@@ -404,7 +404,7 @@ end;
 $$;
 
 comment on function billing_private.bury is
-  'Leaves the tombstone of a deleted object. It outlives every other event of the object, earlier or later.';
+  'Leaves the tombstone of a deleted object. It stays, whatever other events of the object arrive, earlier or later.';
 
 create function billing_private.ask_stripe(p_event billing.webhook_events, p_again text default null)
 returns void
@@ -418,7 +418,7 @@ as $$
       'object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id, 'account', p_event.account
     )),
     p_event.received_at,
-    -- An answer of the same second could again not be told from the events.
+    -- A read in the same second could again not be ordered against the events.
     p_event.received_at + interval '3 seconds'
   );
 $$;
@@ -440,4 +440,4 @@ as $$
 $$;
 
 comment on function billing_private.ask_stripe_for is
-  'Owes a read of another object than the event''s own, which the event names and no event tells of.';
+  'Enqueues a read of an object that the event names and that has no event of its own.';

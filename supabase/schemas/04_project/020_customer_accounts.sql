@@ -91,7 +91,7 @@ declare
   );
 begin
   perform billing_private.lock_effects(waiting);
-  -- What a worker has claimed meanwhile it performs as it was: a mail goes to the address that the event itself told.
+  -- A worker performs what it has claimed meanwhile unchanged: a mail goes to the address in its event.
   update billing.outbox as o
   set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
   where o.id = any (waiting) and o.status = 'pending';
@@ -99,7 +99,7 @@ end;
 $$;
 
 comment on function billing_private.readdress_effects is
-  'What waits in the outbox for an account concerns the customer it is: its mails are sent to that customer, and its check looks at that customer''s cases.';
+  'Rewrites what waits in the outbox for an account so that it concerns its customer: mails go to that customer, and the evaluation is of that customer''s cases.';
 
 create function billing_private.adopt_account(p_event billing.webhook_events)
 returns void
@@ -158,7 +158,7 @@ end;
 $$;
 
 comment on function billing_private.adopt_account is
-  'Once it is known which customer an account is: moves what was kept under the account''s id to the customer, whose it always was. Runs after the event''s own handlers, as it takes users'' turns.';
+  'Once it is known which customer an account is: moves what was kept under the account''s id to the customer. Runs after the event''s own handlers, because it takes the locks of owners.';
 
 create function billing_private.accounts_of(p_customers text[])
 returns text[]

@@ -169,8 +169,8 @@ begin
     when '40001', '40P01', '55P03' then
       return true;
     when '57014' then
-      -- Its time ran out while it waited for its turn or for a row; or it was used up before, by whoever was waited for
-      -- or came first; or somebody canceled it.
+      -- It timed out while it waited for a lock or a row; or its time was used up before that, by the transaction it waited for
+      -- or by an earlier one; or somebody canceled it.
       return p_error ->> 'context' ~ '^PL/pgSQL function billing_private\.lock_customer|(^|\n)while [a-z ]+ tuple \('
         or p_took < current_setting('statement_timeout')::interval / 2
         or current_setting('statement_timeout') = '0';
@@ -181,7 +181,7 @@ end;
 $$;
 
 comment on function billing_private.is_lost_race is
-  'Whether a failure says nothing against the event: it lost a race, or ran out of time under a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
+  'Whether a failure is not the event''s fault: it lost a race, or timed out waiting for a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
 
 create function billing_private.record_failure(
   p_event billing.webhook_events, p_error jsonb, p_now timestamptz, p_took interval default null
@@ -220,7 +220,7 @@ begin
       next_attempt_at = excluded.next_attempt_at,
       resolved_at = null;
 
-  -- Whoever replays a dead event in vain knows of it.
+  -- A person who replays a dead event in vain knows of it already, so no second alert.
   if failure.status = 'dead' and not was_dead then
     perform billing_private.alert(
       'dead_webhook',
@@ -253,7 +253,7 @@ end;
 $$;
 
 comment on function billing_private.is_lost_at_once is
-  'Whether a projection lost to somebody whose work is done by now: a deadlock, or a user whose account was deleted in that very moment. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: that is the one pair of locks with two orders. The event is projected once more at once, and finds the user gone.';
+  'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
 
 create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
 returns text
@@ -320,7 +320,7 @@ begin
   values (p_event.id, 'quarantined', 0, jsonb_build_object('message', p_reason), p_now, p_now)
   on conflict (event_id) do update
     set status = excluded.status, next_attempt_at = null, resolved_at = null, error = excluded.error;
-  -- One event may be a test that went astray; it may as well be the first of all there will ever be.
+  -- One event may be a stray test; it may also be the first of many.
   perform billing_private.alert(
     case
       when p_event.livemode = coalesce((select s.livemode from billing.settings as s), false) then 'quarantined_account'
@@ -409,14 +409,14 @@ comment on function billing_private.read_event is 'A Stripe event as a row of we
 create function billing.receive_event(event jsonb, p_now timestamptz default now())
 returns text
 language plpgsql
--- Definer: service_role holds no write privilege on any billing table, so that this door is the only one.
+-- Definer: service_role may write no billing table, so that this function is the only way in.
 security definer
 set search_path = ''
 as $$
 declare
   incoming billing.webhook_events;
 begin
-  -- A repetition is told by its id alone, before anything else of it is read.
+  -- A repeated event is recognized by its id, before anything else of it is read.
   if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
     incoming := billing_private.read_event(event, p_now);
     if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
@@ -438,8 +438,8 @@ begin
     end if;
   end if;
 
-  -- The event itself was flushed to disk before anybody could see it. A crash may cost this count, and nothing else,
-  -- so the answer need not wait for the disk once more; unless the transaction has more to lose.
+  -- The event itself is on disk already. A crash may lose this count and nothing else,
+  -- so the answer does not wait for the disk again, unless the transaction has written something else.
   if pg_current_xact_id_if_assigned() is null then
     perform set_config('synchronous_commit', 'off', true);
   end if;
@@ -449,4 +449,4 @@ end;
 $$;
 
 comment on function billing.receive_event is
-  'The one door in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';

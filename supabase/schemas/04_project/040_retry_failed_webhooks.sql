@@ -17,16 +17,16 @@ begin
     -- It may have been redacted while its turn was waited for.
     select * into event from billing.webhook_events as e where e.id = p_event_id;
   end if;
-  -- Its handlers go by the time of their run: a debt that is learned of by a late replay has its whole ladder from then
-  -- on, and news of weeks ago is told to nobody.
+  -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
+  -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
-    -- It failed before settings said so: what may not come in by the front door may not come in by this one.
+    -- It failed before settings excluded it. What receive_event would quarantine is quarantined here too.
     perform billing_private.quarantine(event, reason, p_now);
     return 'quarantined';
   end if;
-  -- What is in quarantine speaks for nothing, so it is let out before it is projected: from here on it counts as if it
+  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
   -- had been received just now, also among the other events of its second.
   update billing.failed_webhooks as f
   set status = 'retrying', next_attempt_at = p_now
@@ -54,8 +54,8 @@ as $$
 declare
   due record;
 begin
-  -- One, and no more: whoever projected a second event would take that one's turns with the first one's payments and
-  -- users still held, and be waited for in a circle.
+  -- Only one: a transaction that projected a second event would take its locks while it still holds the first one's payments and
+  -- users, and could deadlock.
   select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
   into due
   from billing.failed_webhooks as f
@@ -117,4 +117,4 @@ end;
 $$;
 
 comment on function billing.replay_failed_webhook is
-  'Projects a dead, retrying or quarantined event again, after its cause was mended. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
+  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';

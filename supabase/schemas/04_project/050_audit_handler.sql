@@ -35,7 +35,7 @@ end;
 $$;
 
 comment on function billing_private.audit_facts is
-  'The few facts of an object that an audit row keeps: statuses and amounts (minor units). No personal data.';
+  'The facts of an object that an audit row stores: statuses and amounts (minor units). No personal data.';
 
 create function billing_private.record_audit_event(p_event billing.webhook_events)
 returns void
@@ -90,4 +90,4 @@ end;
 $$;
 
 comment on function billing_private.record_audit_of_charge is
-  'Handler: records what happened to a charge that has no PaymentIntent; what happened to the others, their PaymentIntent''s events tell.';
+  'Handler: records what happened to a charge that has no PaymentIntent; for the others, the events of their PaymentIntent are recorded.';

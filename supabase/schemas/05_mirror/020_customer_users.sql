@@ -1,5 +1,5 @@
 -- Whose customer: what has been said about a Stripe customer's user, and which of it holds.
--- What is said is kept apart from what follows from it, because either side may come first: the customer may be
+-- Hints are stored apart from the link they lead to, because either may come first: the customer may be
 -- unknown when a checkout names its user, and the user may sign up after both.
 -- Reads: checkout, customer and subscription events, auth.users. Writes: customer_claims, customers.user_id.
 -- Called by: projection; reads of Stripe; sign-ups and deletions in auth.users; cron.
@@ -17,14 +17,14 @@ create table billing_private.customer_claims (
 );
 
 comment on table billing_private.customer_claims is
-  'The newest word of each source on which user a customer is. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_claims.claimed_user is 'As it was said, in lower case; it may be no user, or not yet.';
 comment on column billing_private.customer_claims.object_id is 'The object that said so: the session, the customer itself, the subscription.';
 comment on column billing_private.customer_claims.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
-comment on column billing_private.customer_claims.is_disputed is 'The source named different users within that one second: each further word of that second is weighed against all of them.';
+comment on column billing_private.customer_claims.is_disputed is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
 
 create index customer_claims_by_user on billing_private.customer_claims (claimed_user);
--- Few: what a payer could have written, to be weighed again when settings change.
+-- Few: what a payer could have written, to be applied again when settings change.
 create index customer_claims_hinted on billing_private.customer_claims (customer_id)
   where source in ('client_reference', 'payment_link');
 create index customer_claims_waiting on billing_private.customer_claims (customer_id) where is_waiting;
@@ -109,7 +109,7 @@ begin
   if previous is not distinct from named then
     return;
   elsif named is null then
-    -- Only a link by email can end so: what a claim says is kept.
+    -- Only a link by email can end this way: hints are never deleted.
     update billing.customers as c set user_id = null where c.id = p_customer_id;
   else
     insert into billing.customers as c (id, user_id, deleted_at)
@@ -126,7 +126,7 @@ begin
     case when named is null then 'customer.unlinked' else 'customer.linked' end,
     'system', p_customer_id, p_customer_id, jsonb_build_object('user_id', named), p_now
   );
-  -- What takes a user's turn comes last.
+  -- Whatever takes an owner's lock comes last.
   perform billing_private.refresh_usage_of_customer(p_customer_id);
   perform billing_private.settle_purchases_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
@@ -253,7 +253,7 @@ as $$
 $$;
 
 comment on function billing_private.claim_of_second is
-  'Of what one source said of a customer''s user in one second, the word that holds: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
+  'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
 
 create function billing_private.settle_claim(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
@@ -275,16 +275,16 @@ begin
     is_waiting = billing_private.could_sign_up(word.claimed_user),
     is_disputed = true
   where c.customer_id = p_customer_id and c.source = p_source;
-  -- A session names its user for good: reading it again would tell nothing new.
+  -- A session's owner never changes: reading it again gives nothing new.
   if not word.is_certain and p_source in ('customer', 'subscription') then
-    -- What was asked before may be answered already, so this read has a key of its own.
+    -- The earlier read may be finished, so this one has its own key.
     perform billing_private.ask_stripe(p_event, case when was_disputed then p_event.id end);
   end if;
 end;
 $$;
 
 comment on function billing_private.settle_claim is
-  'Two words of one source in one second: keeps the one that holds, and owes a read from Stripe where the events do not tell.';
+  'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
 
 create function billing_private.could_sign_up(p_user text)
 returns boolean
@@ -299,7 +299,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.could_sign_up is 'Whether a claimed user may yet come to be: it reads as a user''s id, and there is no such user.';
+comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
 
 create function billing_private.claim_customer(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
@@ -320,7 +320,7 @@ begin
       is_waiting = excluded.is_waiting,
       is_disputed = false
     where excluded.as_of > c.as_of
-      -- The same word of another object: of the two, the same one whichever comes first.
+      -- The same hint from another object: of the two objects, the same one is stored whichever comes first.
       or excluded.as_of = c.as_of
       and excluded.claimed_user = c.claimed_user
       and not c.is_disputed
@@ -348,7 +348,7 @@ end;
 $$;
 
 comment on function billing_private.claim_customer is
-  'Records who an event says a customer is, newest word of the source first. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
+  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
 
 create function billing_private.reread_claim(p_read billing.webhook_events, p_customer_id text, p_source text)
 returns void
@@ -358,7 +358,7 @@ as $$
 declare
   claimed constant text := billing_private.said_user(p_read.payload #> '{data,object}', p_source);
 begin
-  -- A read tells what an object says, not since when: it corrects that object's own word, and keeps its place among
+  -- A read shows what an object says, not since when: it corrects the hint of that object, and keeps its place among
   -- what other objects said.
   insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
   values (

@@ -90,7 +90,7 @@ begin
   perform billing_private.link_customer(c.id, now()) from unnest(known) as c (id);
   perform billing_private.settle_waiting_purchases(now(), new.id);
   return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
+-- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
 exception when others then
   raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
   return null;
@@ -116,7 +116,7 @@ as $$
   from unnest(p_customers) as c (id);
 $$;
 
-comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Waits for nobody.';
+comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Takes no lock.';
 
 create function billing_private.tg_users__on_delete()
 returns trigger
@@ -129,7 +129,7 @@ declare
   known record;
 begin
   if tg_when = 'BEFORE' then
-    -- The turns of all this ever concerns, before anything of theirs is touched.
+    -- All locks that may be needed, before any row is changed.
     perform billing_private.lock_customers(array(
       select c.id from billing.customers as c where c.user_id = old.id
       union

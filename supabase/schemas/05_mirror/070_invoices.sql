@@ -44,8 +44,8 @@ comment on column billing.invoices.subscription is 'Subscription it bills (billi
 comment on column billing.invoices.status is 'Stripe''s: draft, open, paid, void, uncollectible, and what Stripe adds.';
 comment on column billing.invoices.discount is 'Sum of total_discount_amounts.';
 comment on column billing.invoices.tax is 'Sum of all taxes.';
-comment on column billing.invoices.amount_due is 'What the customer was asked for; amount_remaining is what is still open of it.';
-comment on column billing.invoices.amount_paid is 'The money that came for it, also past Stripe. What a credit note or a balance settled is not in it.';
+comment on column billing.invoices.amount_due is 'What the customer has to pay; amount_remaining is what is still unpaid.';
+comment on column billing.invoices.amount_paid is 'The money that came for it, also past Stripe. What a credit note or a balance covered is not in it.';
 comment on column billing.invoices.attempt_count is 'Automatic attempts to collect; attempts by hand do not count.';
 comment on column billing.invoices.next_payment_attempt is 'When Stripe tries again by itself (UTC); null when it will not, and for send_invoice.';
 comment on column billing.invoices.finalized_at is 'status_transitions.finalized_at; paid_at, voided_at, marked_uncollectible_at likewise.';

@@ -1,6 +1,6 @@
--- Payments: one row per movement of money, whoever told of it first.
+-- Payments: one row per movement of money, whichever event came first.
 -- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
--- A PaymentIntent speaks first; where none was heard, its charge; then a payment record; then the invoice that was paid.
+-- A PaymentIntent counts first; where none is known, its charge; then a payment record; then the invoice that was paid.
 -- What was taken of it again: see money_back.
 -- Reads: payment_intent.*, charge.*, payment records, invoices and invoice payments. Writes: payment_sources, payments.
 
@@ -44,7 +44,7 @@ comment on column billing.payments.customer is 'Customer (billing.customers.id);
 comment on column billing.payments.invoice_id is 'Invoice it pays (billing.invoices.id), learnt from whichever event knows it; null for a one-time payment.';
 comment on column billing.payments.amount is 'What was asked for.';
 comment on column billing.payments.amount_received is 'What came in.';
-comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a reservation that was let go.';
+comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a released authorization.';
 comment on column billing.payments.amount_disputed is 'What the bank holds back while a dispute is open. An inquiry holds nothing back.';
 comment on column billing.payments.amount_lost is 'What lost disputes took, and keep during an appeal.';
 comment on column billing.payments.status is 'Of the PaymentIntent: requires_payment_method, requires_action, processing, succeeded, canceled, …; of the charge where there is none.';

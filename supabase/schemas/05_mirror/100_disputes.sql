@@ -1,5 +1,5 @@
 -- Disputes, as in Stripe, and what each holds back or takes of its payment.
--- What is away is decided by the money that moved and not by a list of statuses, which Stripe adds to: a lost dispute is
+-- How much is withheld follows from the money that moved and not from a list of statuses, to which Stripe adds: a lost dispute is
 -- appealed, one is prevented and the money gone all the same.
 -- Reads: charge.dispute.*. Writes: disputes, payment_sources, payments. Called by: projection.
 

@@ -41,7 +41,7 @@ as $$
 declare
   o constant jsonb := billing_private.accept_object(p_event);
   card constant jsonb := billing_private.card_details(o ->> 'type', o);
-  -- Whose it was is named once, by whichever event still knew; when it was detached, by the first one that no longer did.
+  -- The customer comes from any event that still names it; detached_at from the first event that does not.
   was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
 begin
   if o is null then

@@ -1,4 +1,4 @@
--- Checkout sessions, as in Stripe: who came to pay, and who went away again.
+-- Checkout sessions, as in Stripe: completed and expired ones.
 -- Reads: checkout.session.*. Writes: checkout_sessions. Called by: projection.
 
 create table billing.checkout_sessions (

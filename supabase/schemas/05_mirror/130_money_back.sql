@@ -58,7 +58,7 @@ begin
   -- All refunds told of: their sum, and the charge knows no more. Some not: the charge knows more.
   amount_refunded := greatest(amount_refunded, p_charge.amount_refunded - returned);
 
-  -- Disputes in the bank's own currency: what that comes to nobody tells, so all that is left of the payment is away, once,
+  -- Disputes in the bank's own currency: the converted amount is not known, so all that is left of the payment counts as withheld, once,
   -- however many there are. See billing.revenue, which gives it to the same one.
   select s.status
   into abroad

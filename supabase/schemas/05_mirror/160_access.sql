@@ -46,7 +46,7 @@ create policy owner_reads on billing.payments
   for select to authenticated
   using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
 
--- What was detached is kept for the books, not for the page where a customer chooses what to pay with.
+-- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
 create policy owner_reads on billing.payment_methods
   for select to authenticated
   using (
@@ -54,7 +54,7 @@ create policy owner_reads on billing.payment_methods
     and customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid())))
   );
 
--- service_role bypasses row security; the policies below say so where somebody looks for them, and say with it
+-- service_role bypasses row security; the policies below state that where people look for it, and state as well
 -- that nobody else reads these tables.
 
 create policy service_role_reads on billing.settings for select to service_role using (true);

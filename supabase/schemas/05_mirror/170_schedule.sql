@@ -1,4 +1,4 @@
--- Schedule: what runs by the clock. pg_cron makes no missed run up, so every job asks what is due, not what time it is.
+-- Schedule: what runs by the clock. pg_cron does not repeat a missed run, so every job asks what is due, not what time it is.
 
 create extension if not exists pg_cron with schema pg_catalog;
 

@@ -1,4 +1,4 @@
--- Owner hints: what payers claimed about who they are, and what becomes of it when settings trust it or no longer do.
+-- Owner hints: what payers wrote about who they are, and what follows when settings begin or cease to trust it.
 -- Reads: checkout_sessions, customers, customer_claims, settings. Writes: what follows from a customer's user.
 -- Called by: cron; operators.
 

@@ -44,7 +44,7 @@ as $$
 declare
   key text := format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
 begin
-  -- Everybody's key: whoever waited for another's here, with a customer's turn in hand, could be waited for by them.
+  -- All customers share this key: a transaction that waited for it while it holds a customer's lock could deadlock.
   if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
     key := key || ':' || pg_backend_pid();
   end if;
@@ -61,7 +61,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  -- An alert that cannot be delivered cannot be told of by an alert.
+  -- No alert about an alert: it could not be delivered either.
   if p_effect.kind <> 'alert' then
     perform billing_private.alert(
       'dead_effect',
@@ -100,7 +100,7 @@ language plpgsql
 -- Definer: service_role writes no table itself, see receive_event.
 security definer
 set search_path = ''
--- What statistics say of a queue is of another moment: empty when it was looked at, full when it is claimed.
+-- Statistics of a queue are out of date: it was empty when analyzed, and is full when claimed.
 set enable_seqscan = off
 as $$
 declare
@@ -158,7 +158,7 @@ begin
     )
     select t.* from taken as t order by t.run_after, t.id
   loop
-    -- A row whose last try ended with its worker has nobody to report it: it dies here.
+    -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
     if effect.status = 'dead' then
       perform billing_private.mourn(effect, p_now);
     else
@@ -197,7 +197,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  -- An alert that cannot be delivered cannot be told of by an alert.
+  -- No alert about an alert: it could not be delivered either.
   if p_effect.kind = 'alert' then
     return;
   elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
@@ -220,7 +220,7 @@ end;
 $$;
 
 comment on function billing_private.alert_outage is
-  'Owes the alert that an effect waits for somebody else: at once where the Stripe key is the wrong one, else when it has waited for hours. One per cause and hour.';
+  'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
 
 create function billing.fail_outbox(
   p_id bigint,

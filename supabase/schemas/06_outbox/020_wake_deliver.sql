@@ -1,5 +1,5 @@
--- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
--- or late and nothing but time is: what is owed stands in the outbox.
+-- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, repeated
+-- or late, which costs time only: the effects are in the outbox.
 -- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
 
 create extension if not exists pg_net with schema extensions;
@@ -53,7 +53,7 @@ begin
     timeout_milliseconds => 2000
   );
   return null;
--- pg_net refuses an address it cannot read in the very statement that asks. Whoever calls has more to commit than the
+-- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
 -- call: an alert, a run that is missing.
 exception when others then
   return format('%s could not be called through pg_net: %s (%s)', p_name, sqlerrm, sqlstate);

@@ -1,6 +1,6 @@
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
--- of it, and so does a dispute or refund of a payment. So it is with whatever is older than the installation, and with
--- events that were lost. Only a payment tells whose a dispute is, and so whose dunning it holds.
+-- of it, and so does a dispute or refund of a payment. The same holds for whatever is older than the installation, and for
+-- events that were lost. Only a payment names the customer of a dispute, whose dunning it holds.
 -- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
@@ -154,7 +154,7 @@ where h.handler = any (array[
   'billing_private.project_price', 'billing_private.project_product', 'billing_private.project_dispute',
   'billing_private.project_refund'
 ])
-  -- What is gone needs no parents.
+  -- Deleted objects need no parents.
   and h.event_type not in ('price.deleted', 'product.deleted', 'invoice.deleted', 'payment_method.detached');
 
 -- What names a customer and shows no object of its own.

@@ -1,4 +1,4 @@
--- Attachments: the PDF of the invoice that a mail is about, where settings ask for it. Resend fetches it from Stripe by
+-- Attachments: the PDF of the invoice a mail is about, where settings ask for it. Resend fetches it from Stripe by
 -- its address; nothing of it is stored here.
 -- Reads: settings, the owed mail. Writes: emails, audit_events. Called by: prepare_email, begin_emails, fail_emails.
 

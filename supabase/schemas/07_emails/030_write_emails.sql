@@ -1,4 +1,4 @@
--- Write: what becomes of an owed email before it can be sent. Either something speaks against it, or it is written:
+-- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
 -- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
@@ -71,7 +71,7 @@ begin
       when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
       else y.invoice_id = p_payload ->> 'invoice'
     end
-    -- What was paid was not paid with a card that was declined, and it may have been paid otherwise since.
+    -- A declined card did not pay it, and it may have been paid in another way since.
     and (y.amount_received > 0 or not p_payload ->> 'template' = any (array['payment-receipt', 'payment-recovered', 'refund-issued', 'refund-failed']))
   order by y.amount_received > 0 desc, y.created desc
   limit 1;
@@ -139,7 +139,7 @@ immutable parallel safe
 set search_path = ''
 as $$
 begin
-  -- Anybody can sign up with another's address and an advertisement for a name: mail programs make links of these.
+  -- Anybody can sign up with another person's address and an advertisement as a name; mail programs turn it into links.
   return case when p_name !~* '://|www\.|@|[[:alnum:]]\.[a-z]{2}' then billing_private.plain_line(p_name, 80) end;
 end;
 $$;
@@ -247,7 +247,7 @@ end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or the obstacle: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
 
 create function billing_private.decide_email(p_effect billing.outbox, p_now timestamptz, out props jsonb, out obstacle text)
 language plpgsql

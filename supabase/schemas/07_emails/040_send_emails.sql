@@ -65,8 +65,8 @@ declare
   effects constant bigint[] := array(select (m.mail ->> 'id')::bigint from jsonb_array_elements(p_emails) as m (mail));
   begun billing.emails;
 begin
-  -- In the order in which a request's end takes them. The claim is held against forget_user and against a
-  -- payment that withdraws a dunning mail: they find what is written here, or have taken the claim away.
+  -- In the order in which finish_emails takes them. The lock keeps out forget_user and a
+  -- payment that withdraws a dunning mail: they come after and find these rows, or came before and the claim is lost.
   perform
   from billing.emails as e
   where e.outbox_id = any (effects)

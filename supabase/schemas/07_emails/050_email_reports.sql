@@ -122,7 +122,7 @@ begin
   where e.id = p_email.id
     and billing_private.email_status_rank(reported) > billing_private.email_status_rank(e.status);
 
-  -- It has left: whatever still waits to try again, or gave up not knowing, is done. A worker that holds it finds out.
+  -- It was sent: a row that waits for another try, or is dead with an unknown outcome, is done. A worker that holds it learns that it lost its claim.
   update billing.outbox as o
   set status = 'delivered', finished_at = p_now, last_error = null
   where o.id = p_email.outbox_id and o.status in ('pending', 'dead');

@@ -24,7 +24,7 @@ begin
   -- Counted on, so that no key of an earlier try is used again: Stripe would answer what it answered then.
   set status = 'pending', excused_attempts = o.attempts, run_after = p_now, finished_at = null
   where o.id = p_id;
-  -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so. A mail
+  -- A person who replays a mail of unknown outcome has looked it up at Resend. Its key has lapsed at Resend: a new one says so. A mail
   -- that certainly never left is replayed by itself, not with the batch it died in.
   update billing.emails as e
   set
@@ -39,6 +39,6 @@ end;
 $$;
 
 comment on function billing.replay_outbox is
-  'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was mended. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
+  'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was fixed. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;

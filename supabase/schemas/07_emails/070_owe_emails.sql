@@ -1,4 +1,4 @@
--- Who gets what: an email is owed in the transaction of the state it tells of, by the handlers that follow.
+-- Who gets what: the handlers below enqueue an email in the transaction of the state it is about.
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
@@ -26,7 +26,7 @@ end;
 $$;
 
 comment on function billing_private.owe_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and from when on it says nothing true any more (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
 create function billing_private.owe_email(
   p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb

@@ -116,7 +116,7 @@ begin
     return;
   end if;
   select * into known from billing.subscriptions as s where s.id = p_event.object_id;
-  -- Stale news is no news: it may have been undone since, or have ended.
+  -- The event is stale: it may have been undone since, or the subscription may have ended.
   if not found or (has_ended and known.ended_at is null) or (not has_ended and not billing_private.is_canceled_for_later(known)) then
     return;
   end if;

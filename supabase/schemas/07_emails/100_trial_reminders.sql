@@ -11,7 +11,7 @@ declare
   days constant integer := (select s.trial_reminder_days from billing.settings as s);
 begin
   select * into known from billing.subscriptions as s where s.id = p_subscription ->> 'id';
-  -- Stale news is no news: the trial may have been ended, or extended, since. One that ends at once is announced by
+  -- The event is stale: the trial may have ended, or been extended, since. One that ends at once is announced by
   -- Stripe too, when there is nothing left to be reminded of.
   if not found or known.status <> 'trialing' or known.trial_end is null or known.trial_end <= p_now then
     return;
@@ -90,7 +90,7 @@ end;
 $$;
 
 comment on function billing_private.remind_of_trials is
-  'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were looked at, 500 at most; the next run takes the rest.';
+  'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were checked, 500 at most; the next run takes the rest.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending');

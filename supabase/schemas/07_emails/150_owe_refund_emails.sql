@@ -80,7 +80,7 @@ begin
     last_error = jsonb_build_object('code', 'not_wanted', 'message', 'another mail tells what became of the refund ' || p_refund.id)
   where o.id = p_told.id and o.status = 'pending' and o.attempts = 0;
   if not found and p_told.id is not null then
-    -- It has left, or is leaving: from now on it is this refund's.
+    -- It was sent, or is being sent: from now on it belongs to this refund.
     update billing.outbox as o set payload = o.payload || jsonb_build_object('refund', p_refund.id) where o.id = p_told.id;
     return false;
   end if;
@@ -117,7 +117,7 @@ begin
       );
     end if;
   elsif p_refund.status = 'failed' or not untold then
-    -- One that was called off before anybody heard of it is no news.
+    -- A refund that was canceled before a mail was sent needs none.
     perform billing_private.owe_email_to(
       p_payment.customer, p_event.created, 'refund-failed', 'refund-failed:' || p_refund.id, about,
       props - 'scope' || jsonb_build_object('outcome', p_refund.status), p_event.received_at

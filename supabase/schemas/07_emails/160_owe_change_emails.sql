@@ -149,7 +149,7 @@ begin
         'was_to_end_at', undone.was_to_end_at
       ),
       '{}', p_event.received_at,
-      -- By then the invoice for it has come, and who tries plans out has settled on one.
+      -- By then its invoice has arrived, and whoever tries several plans has chosen one.
       interval '2 minutes'
     );
   elsif undone.was_to_end_at is not null then

@@ -1,7 +1,7 @@
--- Credits that were bought: what is due follows from the payment, the checkout and the customer's user, whichever was
--- heard first, and the ledger is brought to it. A refund takes back its share, as far as the balance goes.
+-- Bought credits: what is due follows from the payment, the checkout and the customer's owner, whichever became known
+-- first, and the ledger is matched to it. A refund takes back its share, as far as the balance allows.
 -- Metadata say what is bought: credit_kind and credits, on the checkout session, else on the payment.
--- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: settling.
+-- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
 
 create table billing_private.credit_purchases (
   id text primary key,

@@ -1,4 +1,4 @@
--- Settling: whatever is learnt of a purchase (the checkout, the payment, a refund, the user) brings the ledger to what
+-- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
 -- Called by: projection, the trigger on payments, the link of a customer to a user, cron.
@@ -91,7 +91,7 @@ begin
   if session ->> 'mode' is distinct from 'payment' then
     return;
   end if;
-  -- The payment's turn, so that its trigger finds this purchase, or settling finds the payment.
+  -- The payment's lock, so that its trigger finds this purchase, or match_credits_to_purchase finds the payment.
   if paid_with is not null then
     perform pg_advisory_xact_lock(hashtextextended(paid_with, 7306));
   end if;
@@ -148,7 +148,7 @@ end;
 $$;
 
 comment on function billing_private.tg_payments__settle is
-  'Trigger function: a payment that came in or went back settles what it bought.';
+  'Trigger function: a payment that came in or was returned matches the credits it bought.';
 
 create trigger payments_that_arrive_settle_purchases
   after insert on billing.payments
@@ -171,7 +171,7 @@ as $$
 declare
   object_id constant text := coalesce(new.object_id, old.object_id);
 begin
-  -- Metadata is kept just before its object: a payment that arrives with it settles by itself.
+  -- Metadata is kept just before its object: a payment that arrives with it is matched by its own trigger.
   if not exists (select from billing.payments as p where p.id = object_id) then
     return null;
   end if;
@@ -182,7 +182,7 @@ end;
 $$;
 
 comment on function billing_private.tg_object_metadata__settle is
-  'Trigger function: a payment whose metadata changed settles what it bought.';
+  'Trigger function: a payment whose metadata changed matches the credits it bought.';
 
 create trigger metadata_that_arrives_settles_purchases
   after insert on billing.object_metadata

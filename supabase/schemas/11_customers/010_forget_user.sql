@@ -1,4 +1,4 @@
--- Forget: a person's data goes, the books stay.
+-- Forget: a person's data is removed, the accounting data stays.
 -- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
 -- that list against the catalog, so that no column is added without somebody having decided.
 -- Writes: forgotten_subjects, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
@@ -435,7 +435,7 @@ begin
   select k.id, p_now from unnest(subjects) as k (id)
   on conflict (subject_id) do nothing;
   get diagnostics newly_forgotten = row_count;
-  -- By these an event that names no customer is told to be theirs, here and at the door.
+  -- By these ids an event that names no customer is recognized as theirs, here and in receive_event.
   insert into billing_private.forgotten_subjects (subject_id, forgotten_at)
   select k.id, p_now from unnest(billing_private.references_to(forget_user.user_id, subjects)) as k (id)
   on conflict (subject_id) do nothing;

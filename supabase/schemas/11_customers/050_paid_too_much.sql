@@ -44,7 +44,7 @@ begin
       'alert', format('alert:two_subscriptions:%s:%s', twins.product, array_to_string(twins.subscriptions, ',')),
       jsonb_build_object(
         'cause', 'two_subscriptions', 'customer', p_customer, 'product', twins.product,
-        -- The newest first: that is the one too many.
+        -- The newest first: it is the surplus one.
         'subscriptions', (
           select jsonb_agg(
             jsonb_build_object(
@@ -69,7 +69,7 @@ end;
 $$;
 
 comment on function billing_private.alert_twins is
-  'Owes a person the news of two running subscriptions of one buyer to one product, once for each set of them.';
+  'Enqueues the alert about two running subscriptions of one buyer to one product, once for each set of them.';
 
 create function billing_private.look_for_twins(p_event billing.webhook_events)
 returns void
@@ -143,7 +143,7 @@ end;
 $$;
 
 comment on function billing_private.alert_paid_after_end is
-  'Owes a person the news that an invoice from before a subscription''s end was paid after it, once an invoice.';
+  'Enqueues the alert that an invoice from before a subscription''s end was paid after it, once for each invoice.';
 
 create function billing_private.look_for_late_payment(p_event billing.webhook_events)
 returns void

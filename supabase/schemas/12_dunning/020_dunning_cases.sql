@@ -35,7 +35,7 @@ comment on column billing.dunning_cases.subject_id is 'What is overdue: subscrip
 comment on column billing.dunning_cases.customer is 'Who owes (billing.customers.id).';
 comment on column billing.dunning_cases.policy_id is 'The policy, in the version it was opened with.';
 comment on column billing.dunning_cases.outcome is
-  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. not_owed: what is unpaid turned out to be of an update of the subscription that did not happen. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
+  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. not_owed: what is unpaid turned out to be of a subscription update that did not happen. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
 comment on column billing.dunning_cases.anchor_at is
   'Since when it is overdue (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
 comment on column billing.dunning_cases.ladder_from is
@@ -43,7 +43,7 @@ comment on column billing.dunning_cases.ladder_from is
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
 comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
-  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
+  'What kept it from its next step when last evaluated: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
 comment on column billing.dunning_cases.resumed_at is
@@ -119,13 +119,13 @@ create table billing.dunning_actions (
   constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
 );
 
-comment on table billing.dunning_actions is 'What was done about a case: one row per step taken, or passed over.';
+comment on table billing.dunning_actions is 'What was done about a case: one row per step taken or skipped.';
 comment on column billing.dunning_actions.case_id is 'The case it was done about (billing.dunning_cases.id).';
 comment on column billing.dunning_actions.position is 'Position of the step in the case''s policy.';
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
 comment on column billing.dunning_actions.status is
-  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. coalesced: passed over for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
+  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
 comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';

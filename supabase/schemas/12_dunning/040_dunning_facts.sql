@@ -157,7 +157,7 @@ begin
     -- A run that was late and one that is on time are no reason to write twice in a day.
     return null;
   elsif p_taken = 0 then
-    -- However long it has been overdue, nobody hears of it first as a warning.
+    -- However long it has been overdue, the first mail is the notice, never a warning.
     return case when p_now >= p_from + p_days[1] * interval '24 hours' then 1 end;
   end if;
   for step in reverse last - has_end::integer .. p_taken + 1 loop
@@ -272,7 +272,7 @@ declare
   last constant integer := cardinality(p_fact.days);
   own_end timestamptz;
 begin
-  -- Stale: the end it named has long passed, as when the case was held. Nobody is ended out of the blue.
+  -- Stale: the end it named is long past, for example because the case was held. A new warning comes before the end.
   f.is_warned := coalesce(p_now <= f.warned_end + interval '168 hours', false);
   f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, null, p_now);
   if not p_every_end and f.due is null and f.taken < last - 1 then
@@ -332,7 +332,7 @@ end;
 $$;
 
 comment on function billing_private.due_step_after_end is
-  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be passed over.';
+  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be skipped.';
 
 create function billing_private.plan_case(
   p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz, p_every_end boolean default true
@@ -390,7 +390,7 @@ begin
       select
         c.id as case_id,
         case
-          -- Nobody hears of it first as a warning: as long as no mail has reached the customer, the notice is due again.
+          -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
           when bool_or(
             o.invoices[1] = any (d.invoices)
               and d.superseded_at is null
@@ -544,7 +544,7 @@ as $$
                 and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
                 and lower(e.to_address) = lower(btrim(c.email))
             )
-            -- One that takes nothing time after time is no better, and a person has to find another.
+            -- Nor one to which three mails in a row could not be delivered; an operator has to find another.
             and not (
               select count(*) = 3 and bool_and(l.came_back)
               from (
@@ -566,7 +566,7 @@ as $$
         then 'payment_processing'
       end,
       case
-        -- Whoever has just given a card is not written to, let alone ended, before it was tried.
+        -- No mail and no end for a customer whose new card has not been charged yet.
         when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
         then 'charging_new_card'
       end,
@@ -592,4 +592,4 @@ as $$
 $$;
 
 comment on function billing_private.dunning_obstacles is
-  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (nothing ends of which nobody was warned). Empty: nothing does.';
+  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (no end without a warning). Empty: nothing does.';

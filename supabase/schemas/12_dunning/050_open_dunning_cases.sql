@@ -1,4 +1,4 @@
--- Cases open with the event that makes something overdue, and the look that decides its first step is owed with it.
+-- A case opens with the event that makes something overdue, which also enqueues the evaluation that decides its first step.
 -- Reads: invoices, policies. Writes: dunning cases, outbox, audit_events. Called by: watching, steps.
 
 create function billing_private.record_dunning(p_case billing.dunning_cases, p_action text, p_detail jsonb, p_now timestamptz)
@@ -29,7 +29,7 @@ end;
 $$;
 
 comment on function billing_private.owe_dunning_check is
-  'Owes a look at a customer''s cases: what they are about is read from Stripe, and then the steps that are due are taken. One for each occasion. not_before: the clock of that look is no earlier, as Stripe''s may be ahead of ours (test clocks).';
+  'Enqueues an evaluation of a customer''s cases: their objects are read from Stripe, then the due steps are taken. One for each occasion. not_before: the evaluation uses no earlier time, as Stripe''s may be ahead of ours (test clocks).';
 
 create function billing_private.open_dunning_cases(p_customer text, p_now timestamptz)
 returns boolean
@@ -68,7 +68,7 @@ begin
       where p.id = billing_private.dunning_policy_of(p_customer, found_overdue.billed)
         and found_overdue.amount >= coalesce((p.minimum_amounts ->> found_overdue.currency)::bigint, 0)
       returning * into opened;
-      continue when opened.id is null; -- too little to ask for
+      continue when opened.id is null; -- below the policy's minimum
       perform billing_private.record_dunning(
         opened, 'dunning.opened',
         jsonb_build_object(

@@ -1,4 +1,4 @@
--- Cases close with the event that settles them, in its transaction: what they still owe is withdrawn with it.
+-- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
 -- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
 
 create function billing_private.paused_in_its_end(p_case billing.dunning_cases, p_paused_at timestamptz)
@@ -41,7 +41,7 @@ as $$
 $$;
 
 comment on function billing_private.ended_by_dunning is
-  'Whether the subscription of a case was canceled or paused by our own hand: Stripe''s record carries the case in its metadata.';
+  'Whether Duebase canceled or paused the subscription of a case: Stripe''s record carries the case in its metadata.';
 
 create function billing_private.recovered_amount(p_case_id bigint)
 returns bigint
@@ -49,7 +49,7 @@ language sql
 stable
 set search_path = ''
 as $$
-  -- Stripe calls an invoice paid that a credit note, a balance or credits settled; only amount_paid is money.
+  -- Stripe also calls an invoice paid where a credit note, a balance or credits covered it; only amount_paid is money.
   select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
   from billing.dunning_case_invoices as k
   join billing.invoices as i on i.id = k.invoice
@@ -78,7 +78,7 @@ as $$
 $$;
 
 comment on function billing_private.is_paused_for_nonpayment is
-  'Whether a subscription rests because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
+  'Whether a subscription is paused because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
 
 create function billing_private.is_settled_while_ending(p_case billing.dunning_cases, p_outcome text)
 returns boolean
@@ -93,7 +93,7 @@ as $$
 $$;
 
 comment on function billing_private.is_settled_while_ending is
-  'Whether nothing is owed any more of a case whose subscription our own hand has canceled all the same.';
+  'Whether Duebase canceled the subscription of a case of which nothing is unpaid any more.';
 
 create function billing_private.dunning_outcome(p_case billing.dunning_cases)
 returns text
@@ -121,7 +121,7 @@ begin
   if invoices.any_open then
     return case
       when exists (select from billing.customers as c where c.id = p_case.customer and c.deleted_at is not null) then 'customer_deleted'
-      -- What our own hand ends is closed by finish_dunning_end.
+      -- finish_dunning_end closes a case that Duebase ends itself.
       when is_ending and billing_private.ended_by_dunning(p_case) then null
       when exists (
         select from billing.subscriptions as s where s.id = p_case.subscription and s.status in ('canceled', 'incomplete_expired')
@@ -338,7 +338,7 @@ end;
 $$;
 
 comment on function billing_private.alert_paid_while_ending is
-  'Owes a person the news that a debt was settled in the very moment the subscription was ended, once a case; nobody is told that all is well.';
+  'Enqueues the alert that a debt was paid while the subscription was being ended, once for each case, and withdraws the recovery mail.';
 
 create function billing_private.close_dunning_case(p_case billing.dunning_cases, p_outcome text, p_now timestamptz)
 returns void
@@ -365,7 +365,7 @@ begin
   elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_to_come(p_case)) then
     perform billing_private.owe_recovery_email(p_case, p_now);
     if was_ending or is_paused then
-      -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back. What it has
+      -- The end may be running at Stripe right now; the worker that finishes it withdraws this mail. What it has
       -- paused already is resumed now, and the mail waits to tell that too (see tell_resumption).
       update billing.outbox as o
       set run_after = o.run_after + case when is_paused then interval '90 minutes' else interval '5 minutes' end

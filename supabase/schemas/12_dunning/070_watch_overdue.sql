@@ -1,5 +1,5 @@
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
--- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever is heard of last
+-- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
 -- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
 
@@ -87,7 +87,7 @@ end;
 $$;
 
 comment on function billing_private.watch_dunning is
-  'Handler: invoice.*. What is overdue opens a case and enqueues its first check at once, what will be is kept in mind; what was settled closes it.';
+  'Handler: invoice.*. An overdue invoice opens a case and enqueues its first evaluation; one that will be overdue is stored in known_debts; one that is paid or voided closes its case.';
 
 create function billing_private.watch_dunning_payment(p_event billing.webhook_events)
 returns void
@@ -194,7 +194,7 @@ from (
 ) as h (handler, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
--- What is read from Stripe settles cases just as what Stripe reports.
+-- Reads from Stripe open and close cases just as events do.
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.watch_dunning', 35),
   ('payment_intent', 'billing_private.watch_dunning_payment', 35),

@@ -12,14 +12,14 @@ declare
   action bigint;
   step_kind constant text := p_fact.kinds[p_fact.due];
 begin
-  -- Done in vain, or grown stale: what is decided now takes its place, also where a late report says that it left.
+  -- An earlier attempt failed or is stale: the new step replaces it, even where a late report says that it was sent.
   update billing.dunning_actions as d
   set superseded_at = p_now
   where d.case_id = p_fact.case_id
     and d.position = p_fact.due
     and d.superseded_at is null
     and p_fact.anchor_invoice = any (d.invoices);
-  -- What was due before it, and was not done in time, is passed over.
+  -- Earlier steps that were due too are skipped.
   insert into billing.dunning_actions
     (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
   select
@@ -50,7 +50,7 @@ end;
 $$;
 
 comment on function billing_private.record_dunning_step is
-  'Records that the due step of a case was taken, the lower ones that were due too as coalesced, and that what was done of it before counts no longer. Returns the action''s id.';
+  'Records that the due step of a case was taken, that lower steps which were due too were skipped, and that earlier attempts at this step no longer count. Returns the action''s id.';
 
 create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns boolean
@@ -63,7 +63,7 @@ declare
   template text;
   actions bigint[] := array[]::bigint[];
   effect bigint;
-  -- Whoever reads that they can pay until yesterday has been told nothing.
+  -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
@@ -117,7 +117,7 @@ begin
     is_reminded := false;
     foreach kind in array array['final_warning', 'urgent_reminder', 'notice'] loop
       together := array(select f from unnest(p_facts) as f where f.currency = owed_currency and f.kinds[f.due] = kind order by f.case_id);
-      -- A milder reminder waits for its 20 hours, as it would had the severer one left before. A notice is news.
+      -- After a more severe reminder a milder one waits 20 hours. A notice does not wait.
       continue when together = '{}' or (is_reminded and kind <> 'notice');
       if billing_private.take_dunning_mail(together, p_now) then
         mails := mails + 1;
@@ -165,7 +165,7 @@ end;
 $$;
 
 comment on function billing_private.take_dunning_end is
-  'Decides that a case comes to its end. What has to be done at Stripe is owed in the outbox, and checked once more there.';
+  'Decides that a case ends. The call to Stripe is enqueued, and checked again right before it is made.';
 
 create function billing_private.note_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
 returns void

@@ -122,7 +122,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible is nobody''s news.';
+comment on function billing_private.owe_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible sends no mail.';
 
 create function billing.finish_dunning_end(p_action bigint, p_now timestamptz default now())
 returns text

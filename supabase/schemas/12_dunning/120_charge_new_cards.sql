@@ -163,7 +163,7 @@ as $$
   select coalesce(
     case p_charge.status
       when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
-      -- Not in the run after it came to nothing: a step waits while a charge is planned, and would wait for ever.
+      -- Not in the run right after it failed: a step waits while a charge is planned, and would wait for ever.
       when 'failed' then p_charge.reason not like 'refused: %' and p_charge.settled_at <= p_now - interval '20 hours'
     end,
     false
@@ -230,7 +230,7 @@ begin
       on g.object_id in (u.id, u.default_payment_method, s.id, s.default_payment_method)
     where u.id = p_customer
   ) then
-    return; -- nothing was ever given, as with nearly everybody
+    return; -- no new card: the usual case
   end if;
   for fact in select f.* from billing_private.dunning_facts(array[p_customer], p_now) as f order by f.case_id loop
     for wanted in

@@ -1,6 +1,6 @@
--- Resuming: what was paused because it was not paid goes on once it is paid, at Stripe, in access and in a mail.
--- Whether it is owed follows from what is known, in whatever order it came: it is asked with each event and read that
--- may make it so, and in each daily run, which finds what an event did not tell and what came to nothing before.
+-- Resuming: a subscription that was paused for non-payment is resumed once it is paid: at Stripe, in access, and with a mail.
+-- Whether one is due follows from what is known, whatever the order: it is checked with each event and read that
+-- may make it due, and in each daily run, which finds what no event showed and what failed before.
 -- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
 -- Called by: projection, refreshes, duebase-deliver, the daily run.
 
@@ -26,7 +26,7 @@ comment on column billing.dunning_resumptions.customer is 'Who paid (billing.cus
 comment on column billing.dunning_resumptions.subscription is 'What was paused (billing.subscriptions.id).';
 comment on column billing.dunning_resumptions.invoice is 'The invoice that was paid last (billing.invoices.id), after which nothing was owed any more.';
 comment on column billing.dunning_resumptions.status is
-  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; it is planned anew once nothing does. failed: out of tries, and alerted; the next daily run plans it anew. refused: Stripe said no, which stays so, and a person was told what to do.';
+  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; it is planned anew once nothing does. failed: out of tries, and alerted; the next daily run plans it anew. refused: Stripe refused for good, and an alert says what to do.';
 comment on column billing.dunning_resumptions.decided_at is 'When it was planned (UTC).';
 comment on column billing.dunning_resumptions.due_at is
   'Not before this time (UTC): where Stripe paused, it has an hour to resume by itself, as an account can be set to.';
@@ -100,7 +100,7 @@ as $$
     left join billing.dunning_cases as c on c.id = k.case_id
     where v.subscription = p_subscription
       and v.overdue_since <= p_now
-      -- What a person let go is not asked for any more.
+      -- A debt that an operator closed is not collected any more.
       and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
   );
 $$;
@@ -308,7 +308,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_paid is 'Handler: invoice.*, where one is settled. Plans to resume the subscription it bills, if it rests for want of it.';
+comment on function billing_private.watch_paid is 'Handler: invoice.*, where one is paid, voided or written off. Plans to resume the subscription it bills, if that was paused because of it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 37, 'dunning: resumes what was paused and is paid'

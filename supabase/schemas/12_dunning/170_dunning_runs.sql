@@ -1,4 +1,4 @@
--- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
+-- The daily run: every customer with something due is evaluated. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
 -- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning, cron.
 
@@ -17,7 +17,7 @@ comment on table billing.dunning_runs is 'One row per run of dunning: when, and 
 comment on column billing.dunning_runs.as_of is 'The time due-ness went by (UTC).';
 comment on column billing.dunning_runs.started_at is 'When it began (UTC).';
 comment on column billing.dunning_runs.counts is
-  'customers: looked at. opened, closed: cases. mails, ends: owed. held: kept from their step. failed: could not be looked at, as when Stripe is away; the next run does.';
+  'customers: evaluated. opened, closed: cases. mails, ends: enqueued. held: kept from their step. failed: could not be evaluated, for example because Stripe was away; the next run does.';
 comment on column billing.dunning_runs.problem is 'Why not all that was due was done; null when it was.';
 
 create index dunning_runs_by_start on billing.dunning_runs (started_at);
@@ -125,7 +125,7 @@ declare
   looks integer;
 begin
   perform billing_private.read_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
-  -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
+  -- An end is made at noon of its day, when no run takes place: an evaluation at that time decides on it.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
     'dunning', format('dunning:%s:%s', f.customer, to_char(f.ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
@@ -176,7 +176,7 @@ end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint
@@ -239,13 +239,13 @@ begin
     or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '24 hours' and r.finished_at >= scheduled)
     -- One is under way, or was tried a moment ago.
     or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
-    -- Before anything was ever overdue nobody misses it.
+    -- Without an open invoice there is nothing to do.
     or not exists (select from billing.invoices as i where i.status = 'open')
   then
     return false;
   end if;
   if p_now > scheduled + interval '2 hours'
-    -- On the day of its installation nobody has missed it yet.
+    -- On the day of installation no run was missed yet.
     and (
       exists (select from billing.dunning_runs as r where r.started_at < scheduled)
       or exists (select from billing.dunning_cases as c where c.status = 'open' and c.opened_at < scheduled)

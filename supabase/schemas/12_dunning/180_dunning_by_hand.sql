@@ -103,7 +103,7 @@ end;
 $$;
 
 comment on function billing.close_dunning is
-  'Closes a case and cancels its pending mail; what it was about is not dunned again unless billing.open_dunning says so. Raises DU042, DU043.';
+  'Closes a case and cancels its pending mail; its invoices are not dunned again unless billing.open_dunning says so. Raises DU042, DU043.';
 
 create function billing_private.hold(p_customer text, p_case_id bigint, p_subject text, p_reason text, p_until timestamptz, p_now timestamptz)
 returns void
@@ -211,12 +211,12 @@ returns table (
 )
 language sql
 stable
--- Definer: it looks through private functions; service_role may read all it shows.
+-- Definer: it reads private functions; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
   with found as (
-    -- What nobody has noticed yet: the run would open a case about it.
+    -- Overdue without a case yet: the run would open one.
     select
       v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, min(v.billed_subscription)) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,

@@ -1,4 +1,4 @@
--- Recovery figures: what dunning has brought back, and what is still at stake.
+-- Recovery figures: what dunning has recovered, and what is still overdue.
 -- Reads: dunning cases, steps and invoices. Read by: operators, `npm run dunning -- report`.
 
 create view billing.dunning_outcomes with (security_invoker = true) as
@@ -56,7 +56,7 @@ comment on view billing.dunning_outcomes is
   'How much was saved: one row per month in which cases were opened (UTC) and currency. Amounts in minor units of currency.';
 comment on column billing.dunning_outcomes.month is 'First day of the month in which the cases were opened, whenever they came to their end.';
 comment on column billing.dunning_outcomes.opened is 'Cases: still_open, recovered, settled_without_payment, lost and let_off add up to it.';
-comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last looked at.';
+comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last evaluated.';
 comment on column billing.dunning_outcomes.still_open is 'Neither paid nor given up yet.';
 comment on column billing.dunning_outcomes.recovered is 'Paid, with money.';
 comment on column billing.dunning_outcomes.recovered_before_notice is 'Paid before any mail had left.';
@@ -117,7 +117,7 @@ comment on column billing.revenue_at_risk.stage is
   'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way.';
 comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far.';
 comment on column billing.revenue_at_risk.customers is 'How many different customers they are of.';
-comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last looked at.';
+comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last evaluated.';
 comment on column billing.revenue_at_risk.amount is 'What remains to be paid of their overdue invoices.';
 comment on column billing.revenue_at_risk.amount_held is 'Of it, what the held cases are about.';
 comment on column billing.revenue_at_risk.oldest_since is 'Since when the oldest of them is overdue (UTC).';
