@@ -201,7 +201,7 @@ declare
     'invoice_settings', jsonb_build_object('default_payment_method', 'pm_Seed' || c.n), 'balance', 0, 'delinquent', c.state in ('past_due', 'unpaid'),
     'currency', (select p.currency from seed_prices as p where p.id = c.price),
     'created', pg_temp.at(c.since), 'livemode', false,
-    'metadata', case when c.n <= 20 then jsonb_build_object('user_id', format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))) else '{}' end
+    'metadata', case when c.n <= 20 then jsonb_build_object('owner_id', format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))) else '{}' end
   );
   yearly constant boolean := c.price like '%Yearly%';
   trial constant numeric := case when c.state in ('trialing', 'trial_ending', 'paused') then 14 else 0 end;

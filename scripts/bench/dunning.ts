@@ -115,7 +115,7 @@ async function openCases(sql: Sql, first: number, last: number): Promise<void> {
     on conflict do nothing`;
   await sql`
     insert into billing.dunning_actions
-      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at)
     select c.id, 1, 'notice', k.invoice, array[k.invoice], 'sent', c.anchor_at, c.anchor_at, c.anchor_at
     from billing.dunning_cases as c
     join billing.dunning_case_invoices as k on k.case_id = c.id

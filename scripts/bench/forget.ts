@@ -74,7 +74,7 @@ async function fill(sql: Sql, events: number): Promise<void> {
   await sql.unsafe(`
     set session_replication_role = replica;
     insert into auth.users (id, email) select ${userOf("n")}, n || '@example.com' from generate_series(0, ${people - 1}) as n;
-    insert into billing.customers (id, user_id, email, created)
+    insert into billing.customers (id, owner_id, email, created)
     select 'cus_' || n, ${userOf("n")}, n || '@example.com', to_timestamp(1700000000) from generate_series(0, ${people - 1}) as n;
     insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata, created)
     select 'pi_' || n, 'cus_' || n % ${people}, 900, 900, 0, 'eur', 'succeeded', '{}', to_timestamp(1700000000)

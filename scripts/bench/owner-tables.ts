@@ -33,11 +33,11 @@ const OWNER = `('00000000-0000-4000-8000-' || lpad((n % ${OWNERS})::text, 12, '0
 const KEYS: Record<string, string> = {
   "customers.id": "'cus_' || n",
   // Most customers are nobody's, or of users who have no more than that.
-  "customers.user_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
+  "customers.owner_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
   "subscriptions.id": "'sub_' || n",
   "subscription_items.subscription": "'sub_' || n",
 };
-const TIES: Record<string, string> = { user_id: OWNER, customer: `'cus_' || n % ${OWNERS}` };
+const TIES: Record<string, string> = { owner_id: OWNER, customer: `'cus_' || n % ${OWNERS}` };
 /** Any value will do in the others, as long as rows differ where an index may ask for it. */
 const VALUES: Record<string, string> = {
   text: "'x' || n",

@@ -76,7 +76,7 @@ async function fillApplication(admin: Sql): Promise<void> {
     create policy exports_need_the_feature on public.exports
       for select to authenticated
       using (owner = (select auth.uid()) and (select billing.has_feature('export')));
-    insert into billing.entitlements (user_id, feature, sources, version, updated_at)
+    insert into billing.entitlements (owner_id, feature, sources, version, updated_at)
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'export', '{sub_1}', 1, now()
     from generate_series(0, ${OWNERS - 1}) as n;
     analyze billing.entitlements;

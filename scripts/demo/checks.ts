@@ -54,15 +54,15 @@ async function checkState({ world, people, adaId }: Cast): Promise<Check[]> {
   );
   const ours = await world.sql<{ id: string; status: string; ended_at: Date | null }[]>`
     select id, status, ended_at from billing.subscriptions`;
-  const [owner] = await world.sql<{ user_id: string | null }[]>`
-    select user_id from billing.customers where id = ${people.get("Ada")?.customer ?? ""}`;
+  const [owner] = await world.sql<{ owner_id: string | null }[]>`
+    select owner_id from billing.customers where id = ${people.get("Ada")?.customer ?? ""}`;
   return [
     check(
       "every subscription has Stripe's status, and ended when Stripe says",
       theirs.map((it) => line(it.id, it.status, it.ended_at)).sort(),
       ours.map((it) => line(it.id, it.status, seconds(it.ended_at))).sort(),
     ),
-    check("Ada's customer is linked to Ada", adaId, owner?.user_id),
+    check("Ada's customer is linked to Ada", adaId, owner?.owner_id),
   ];
 }
 

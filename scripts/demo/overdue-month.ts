@@ -76,7 +76,7 @@ export async function jobIsBack(cast: Cast): Promise<string> {
   const [passed] = await cast.world.sql<{ kinds: string | null }[]>`
     select string_agg(a.kind, ', ') as kinds
     from billing.dunning_actions as a join billing.dunning_cases as c on c.id = a.case_id
-    where c.subscription = ${person(cast, "Finn").subscription} and a.status = 'coalesced'`;
+    where c.subscription = ${person(cast, "Finn").subscription} and a.status = 'skipped'`;
   return `only ${await lastTold(cast, "Finn")}; passed over: ${passed?.kinds ?? "nothing"}`;
 }
 

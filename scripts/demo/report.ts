@@ -45,7 +45,7 @@ export async function whoGotWhatTable(cast: Cast): Promise<string> {
     done as (
       select c.customer, a.decided_at, 0, a.id, replace(a.kind, '_', ' ') || ' passed over', false, a.note
       from billing.dunning_actions as a join billing.dunning_cases as c on c.id = a.case_id
-      where a.status = 'coalesced'
+      where a.status = 'skipped'
       union all
       select c.customer, c.closed_at, 2, c.id, 'case closed: ' || c.outcome, false,
         case c.outcome when 'ended' then 'end action of the policy: ' || p.end_action else 'paid' end

@@ -68,7 +68,7 @@ export async function readStatus(sql: TransactionSql, limit: number): Promise<St
     left join lateral (
       select d.kind, d.status
       from billing.dunning_actions as d
-      where d.case_id = c.id and d.status <> 'coalesced'
+      where d.case_id = c.id and d.status <> 'skipped'
       order by d.decided_at desc, d.position desc
       limit 1
     ) as a on true

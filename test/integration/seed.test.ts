@@ -69,7 +69,7 @@ test("every state there is has somebody in it", async () => {
     "from billing.payments where amount_refunded = amount",
     "from billing.disputes where status = 'needs_response'",
     "from billing.customers where deleted_at is not null",
-    "from billing.customers where user_id is null",
+    "from billing.customers where owner_id is null",
     "from billing.entitlements",
     "from billing.revenue",
   ])

@@ -101,11 +101,11 @@ describe("a user who buys", () => {
     expect(session).toMatchObject({
       mode: "subscription",
       client_reference_id: ada.id,
-      metadata: { user_id: ada.id },
+      metadata: { owner_id: ada.id },
       success_url: `${APP}/welcome?session={CHECKOUT_SESSION_ID}`,
     });
     const subscription = await stripe.subscriptions.retrieve(String(session.subscription));
-    expect(subscription.metadata).toEqual({ user_id: ada.id });
+    expect(subscription.metadata).toEqual({ owner_id: ada.id });
     const { data } = await ada.client.schema("billing").from("subscriptions").select("id, status, customer");
     expect(data).toEqual([{ id: session.subscription, status: "active", customer: session.customer }]);
   });
@@ -310,7 +310,7 @@ describe("of a user who is several customers, the portal shows", () => {
   const customer = async (created: string, status?: string) => {
     const id = `cus_${people}_${created}`;
     await sql`
-      insert into billing.customers (id, user_id, created, livemode)
+      insert into billing.customers (id, owner_id, created, livemode)
       values (${id}, ${dora.id}, ${`2026-01-${created}`}, false)
     `;
     if (status) {

@@ -38,7 +38,7 @@ function eventsSince(count: number): string[] {
 test("a completed session leaves a customer, a card, an active subscription and a paid invoice", async () => {
   const open = await session({
     metadata: { plan: "pro" },
-    subscription_data: { metadata: { user_id: "u1" } },
+    subscription_data: { metadata: { owner_id: "u1" } },
   });
   expect(open).toMatchObject({
     status: "open",
@@ -61,7 +61,7 @@ test("a completed session leaves a customer, a card, an active subscription and 
   expect(subscription).toMatchObject({
     status: "active",
     customer: done.customer,
-    metadata: { user_id: "u1" },
+    metadata: { owner_id: "u1" },
   });
   expect(subscription.default_payment_method).toMatch(/^pm_/);
   expect(await stripe.invoices.retrieve(String(done.invoice))).toMatchObject({

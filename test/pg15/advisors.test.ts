@@ -95,7 +95,7 @@ describe.skipIf(missing)(
       create view billing.planted_view as select * from billing.webhook_events;
       create function billing.planted_function() returns int language sql as 'select 1';
       grant select on billing.planted_table, billing.planted_view to authenticated;
-      create policy planted_policy on billing.customers for select to authenticated using (user_id = auth.uid());
+      create policy planted_policy on billing.customers for select to authenticated using (owner_id = auth.uid());
     `);
       try {
         const { results, failed } = await advise();

@@ -131,9 +131,9 @@ export type Database = {
           kind: string;
           missing: number;
           note: string | null;
+          owner_id: string | null;
           purchase: string | null;
           reason: string;
-          user_id: string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -145,9 +145,9 @@ export type Database = {
           kind: string;
           missing: number;
           note?: string | null;
+          owner_id?: string | null;
           purchase?: string | null;
           reason: string;
-          user_id?: string | null;
         };
         Update: {
           balance_after?: number;
@@ -158,9 +158,9 @@ export type Database = {
           kind?: string;
           missing?: number;
           note?: string | null;
+          owner_id?: string | null;
           purchase?: string | null;
           reason?: string;
-          user_id?: string | null;
         };
         Relationships: [];
       };
@@ -177,8 +177,8 @@ export type Database = {
           livemode: boolean | null;
           metadata: NonNullable<Json>;
           name: string | null;
+          owner_id: string | null;
           preferred_locales: string[] | null;
-          user_id: string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -193,8 +193,8 @@ export type Database = {
           livemode?: boolean | null;
           metadata?: NonNullable<Json>;
           name?: string | null;
+          owner_id?: string | null;
           preferred_locales?: string[] | null;
-          user_id?: string | null;
         };
         Update: {
           balance?: number | null;
@@ -208,8 +208,8 @@ export type Database = {
           livemode?: boolean | null;
           metadata?: NonNullable<Json>;
           name?: string | null;
+          owner_id?: string | null;
           preferred_locales?: string[] | null;
-          user_id?: string | null;
         };
         Relationships: [];
       };
@@ -293,13 +293,13 @@ export type Database = {
           decided_at: string;
           due_at: string;
           ends_at: string | null;
+          finished_at: string | null;
           id: number;
           invoices: string[];
           kind: string;
           note: string | null;
           outbox_id: number | null;
           position: number;
-          settled_at: string | null;
           status: string;
           superseded_at: string | null;
         };
@@ -310,13 +310,13 @@ export type Database = {
           decided_at: string;
           due_at: string;
           ends_at?: string | null;
+          finished_at?: string | null;
           id?: never;
           invoices: string[];
           kind: string;
           note?: string | null;
           outbox_id?: number | null;
           position: number;
-          settled_at?: string | null;
           status: string;
           superseded_at?: string | null;
         };
@@ -326,13 +326,13 @@ export type Database = {
           decided_at?: string;
           due_at?: string;
           ends_at?: string | null;
+          finished_at?: string | null;
           id?: never;
           invoices?: string[];
           kind?: string;
           note?: string | null;
           outbox_id?: number | null;
           position?: number;
-          settled_at?: string | null;
           status?: string;
           superseded_at?: string | null;
         };
@@ -485,8 +485,8 @@ export type Database = {
           planned_at: string;
           reason: string | null;
           renewal: string;
-          settled_at: string | null;
           status: string;
+          status_at: string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -500,8 +500,8 @@ export type Database = {
           planned_at: string;
           reason?: string | null;
           renewal?: string;
-          settled_at?: string | null;
           status: string;
+          status_at?: string | null;
         };
         Update: {
           attempt?: number;
@@ -514,8 +514,8 @@ export type Database = {
           planned_at?: string;
           reason?: string | null;
           renewal?: string;
-          settled_at?: string | null;
           status?: string;
+          status_at?: string | null;
         };
         Relationships: [
           {
@@ -796,9 +796,9 @@ export type Database = {
         Row: {
           feature: string;
           id: number;
+          owner_id: string;
           sources: string[];
           updated_at: string;
-          user_id: string;
           valid_until: string | null;
           version: number;
         };
@@ -806,18 +806,18 @@ export type Database = {
         Insert: {
           feature: string;
           id?: never;
+          owner_id: string;
           sources: string[];
           updated_at: string;
-          user_id: string;
           valid_until?: string | null;
           version: number;
         };
         Update: {
           feature?: string;
           id?: never;
+          owner_id?: string;
           sources?: string[];
           updated_at?: string;
-          user_id?: string;
           valid_until?: string | null;
           version?: number;
         };
@@ -1622,35 +1622,35 @@ export type Database = {
           id: number;
           is_open: boolean;
           metric: string;
+          owner_id: string | null;
           period_end: string | null;
           period_start: string;
           subscription: string;
           usage_limit: number | null;
           used: number;
-          user_id: string | null;
         };
         ComputedFields: never;
         Insert: {
           id?: never;
           is_open: boolean;
           metric: string;
+          owner_id?: string | null;
           period_end?: string | null;
           period_start: string;
           subscription: string;
           usage_limit?: number | null;
           used: number;
-          user_id?: string | null;
         };
         Update: {
           id?: never;
           is_open?: boolean;
           metric?: string;
+          owner_id?: string | null;
           period_end?: string | null;
           period_start?: string;
           subscription?: string;
           usage_limit?: number | null;
           used?: number;
-          user_id?: string | null;
         };
         Relationships: [];
       };
@@ -1848,9 +1848,9 @@ export type Database = {
           open_amount: number | null;
           overdue_amount: number | null;
           overdue_since: string | null;
+          owner_id: string | null;
           status: string | null;
           subscriptions: number | null;
-          user_id: string | null;
         };
         ComputedFields: never;
         Relationships: [];
@@ -1882,13 +1882,13 @@ export type Database = {
       };
       owner_hints: {
         Row: {
-          claimed_owner: string | null;
           completed_at: string | null;
           customer: string | null;
           email: string | null;
+          hinted_owner: string | null;
+          owner_id: string | null;
           payment_link: string | null;
           session: string;
-          user_id: string | null;
         };
         ComputedFields: never;
         Relationships: [];
@@ -1940,11 +1940,11 @@ export type Database = {
           open_amount: number | null;
           overdue_amount: number | null;
           overdue_since: string | null;
+          owner_id: string | null;
           products: string | null;
           quantity: number | null;
           status: string;
           trial_end: string | null;
-          user_id: string | null;
         };
         ComputedFields: never;
         Relationships: [];
@@ -1961,9 +1961,9 @@ export type Database = {
         Args: {
           p_key?: string;
           p_now?: string;
+          p_owner_id: string;
           p_request: Json;
           p_scope: string;
-          p_user_id: string;
           p_wish: Json;
         };
         Returns: Json;
@@ -2036,7 +2036,7 @@ export type Database = {
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
       credit_balance:
         | { Args: { kind: string }; Returns: number }
-        | { Args: { kind: string; user_id: string }; Returns: number };
+        | { Args: { kind: string; owner_id: string }; Returns: number };
       current_usage:
         | {
             Args: { metric: string };
@@ -2049,7 +2049,7 @@ export type Database = {
             };
           }
         | {
-            Args: { metric: string; p_now?: string; user_id: string };
+            Args: { metric: string; owner_id: string; p_now?: string };
             Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
             SetofOptions: {
               from: "*";
@@ -2064,8 +2064,8 @@ export type Database = {
           idempotency_key: string;
           kind: string;
           note?: string;
+          owner_id: string;
           p_now?: string;
-          user_id: string;
         };
         Returns: {
           balance_after: number;
@@ -2076,9 +2076,9 @@ export type Database = {
           kind: string;
           missing: number;
           note: string | null;
+          owner_id: string | null;
           purchase: string | null;
           reason: string;
-          user_id: string | null;
         };
         SetofOptions: {
           from: "*";
@@ -2145,7 +2145,7 @@ export type Database = {
         };
         Returns: string;
       };
-      find_portal_customer: { Args: { p_subscription?: string; p_user_id: string }; Returns: Json };
+      find_portal_customer: { Args: { p_owner_id: string; p_subscription?: string }; Returns: Json };
       finish_card_charge: {
         Args: { p_charge: number; p_now?: string; p_reason?: string; p_status: string };
         Returns: boolean;
@@ -2164,8 +2164,8 @@ export type Database = {
           idempotency_key: string;
           kind: string;
           note?: string;
+          owner_id: string;
           p_now?: string;
-          user_id: string;
         };
         Returns: {
           balance_after: number;
@@ -2176,9 +2176,9 @@ export type Database = {
           kind: string;
           missing: number;
           note: string | null;
+          owner_id: string | null;
           purchase: string | null;
           reason: string;
-          user_id: string | null;
         };
         SetofOptions: {
           from: "*";
@@ -2187,9 +2187,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
-      has_feature:
-        | { Args: { feature: string }; Returns: boolean }
-        | { Args: { feature: string; user_id: string }; Returns: boolean };
+      has_feature: { Args: { feature: string }; Returns: boolean };
       hold_dunning: {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
@@ -2215,7 +2213,8 @@ export type Database = {
         }[];
       };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
-      prepare_checkout: { Args: { p_price: string; p_user_id: string }; Returns: Json };
+      owner_has_feature: { Args: { feature: string; owner_id: string }; Returns: boolean };
+      prepare_checkout: { Args: { p_owner_id: string; p_price: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
         Returns: Json;
@@ -2239,7 +2238,7 @@ export type Database = {
         Returns: boolean;
       };
       record_usage: {
-        Args: { idempotency_key: string; metric: string; p_now?: string; quantity: number; user_id: string };
+        Args: { idempotency_key: string; metric: string; owner_id: string; p_now?: string; quantity: number };
         Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
         SetofOptions: {
           from: "*";

@@ -21,7 +21,7 @@ export const DATABASE_REFUSALS = {
   DU015: { code: "insufficient_credits", status: 402 },
   DU016: { code: "credit_key_reused", status: 409 },
   DU017: { code: "invalid_credits", status: 400 },
-  DU018: { code: "no_user_to_credit", status: 404 },
+  DU018: { code: "no_owner_to_credit", status: 404 },
   DU025: { code: "unknown_user", status: 404 },
   DU031: { code: "thin_event", status: 400 },
   DU040: { code: "invalid_dunning_policy", status: 400 },

@@ -90,8 +90,8 @@ function sessionParams(
     success_url: wanted.successUrl,
     cancel_url: wanted.cancelUrl,
     client_reference_id: user.id,
-    "metadata[user_id]": user.id,
-    [`${made}[metadata][user_id]`]: user.id,
+    "metadata[owner_id]": user.id,
+    [`${made}[metadata][owner_id]`]: user.id,
     ...(mode === "subscription" && wanted.another && { [`${made}[metadata][duebase_another]`]: "true" }),
     ...(mode === "subscription" &&
       price.trial_days !== null && { [`${made}[trial_period_days]`]: String(price.trial_days) }),

@@ -16,13 +16,13 @@ const callBilling = connectDatabase({ url, secretKey });
 const handler = createCheckoutHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
-  prepare: async (p_user_id, p_price) =>
-    (await callBilling("prepare_checkout", JSON.stringify({ p_user_id, p_price }))) as CheckoutFacts,
+  prepare: async (p_owner_id, p_price) =>
+    (await callBilling("prepare_checkout", JSON.stringify({ p_owner_id, p_price }))) as CheckoutFacts,
   callStripe: connectStripe({ secretKey: stripeSecretKey, baseUrl, timeoutMs: SESSION_TIMEOUT_MS }),
   begin: async ({ userId, scope, wish, request, key }) =>
     (await callBilling(
       "begin_checkout",
-      JSON.stringify({ p_user_id: userId, p_scope: scope, p_wish: wish, p_request: request, p_key: key }),
+      JSON.stringify({ p_owner_id: userId, p_scope: scope, p_wish: wish, p_request: request, p_key: key }),
     )) as Verdict,
   record: async (p_attempt, p_session, p_url, expiresAt) =>
     (await callBilling(

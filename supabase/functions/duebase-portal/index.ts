@@ -15,10 +15,10 @@ const callBilling = connectDatabase({ url, secretKey });
 const handler = createPortalHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
-  findCustomer: async (p_user_id, p_subscription) =>
+  findCustomer: async (p_owner_id, p_subscription) =>
     (await callBilling(
       "find_portal_customer",
-      JSON.stringify({ p_user_id, p_subscription }),
+      JSON.stringify({ p_owner_id, p_subscription }),
     )) as PortalCustomer,
   callStripe: connectStripe({ secretKey: stripeSecretKey, baseUrl, timeoutMs: SESSION_TIMEOUT_MS }),
   log: createLogger("duebase-portal"),

@@ -27,7 +27,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU015', 'insufficient_credits', 'Nothing was deducted. DETAIL says as JSON how many credits there are.'),
   ('DU016', 'credit_key_reused', 'A key stands for one change of a balance. Use the same arguments to repeat it, or another key for another change.'),
   ('DU017', 'invalid_credits', 'Pass a user, a kind of up to 64 letters, digits and _ . : -, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
-  ('DU018', 'no_user_to_credit', 'Credits are granted to a user of auth.users.'),
+  ('DU018', 'no_owner_to_credit', 'Credits are granted to a user of auth.users.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),

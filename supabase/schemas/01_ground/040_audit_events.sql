@@ -30,7 +30,7 @@ create unique index audit_events_once_per_event on billing.audit_events (event_i
 create index audit_events_by_subject on billing.audit_events (subject_id, occurred_at);
 create index audit_events_by_customer on billing.audit_events (customer_id, occurred_at);
 -- Whose a customer was before the account was deleted.
-create index audit_events_by_former_user on billing.audit_events ((detail ->> 'former_user_id')) where action = 'customer.unlinked';
+create index audit_events_by_former_owner on billing.audit_events ((detail ->> 'former_owner_id')) where action = 'customer.unlinked';
 
 create trigger audit_events_are_append_only
   before update or delete or truncate on billing.audit_events

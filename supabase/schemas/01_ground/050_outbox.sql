@@ -17,7 +17,7 @@ create table billing.outbox (
   locked_by text,
   last_error jsonb,
   finished_at timestamptz,
-  constraint an_effect_is_owed_once unique (dedupe_key),
+  constraint an_effect_is_enqueued_once unique (dedupe_key),
   constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'dunning', 'alert')),
   constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
   constraint attempts_are_not_negative check (attempts >= 0),

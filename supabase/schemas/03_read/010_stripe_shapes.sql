@@ -180,7 +180,7 @@ $$;
 comment on function billing_private.line_price is
   'Price of a line of an invoice: pricing.price_details.price since 2025-03-31.basil; price before, and plan before 2020-08-27.';
 
-create function billing_private.line_names_product(p_line jsonb)
+create function billing_private.product_named_by_line(p_line jsonb)
 returns text
 language plpgsql
 immutable parallel safe
@@ -191,7 +191,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.line_names_product is
+comment on function billing_private.product_named_by_line is
   'Product that a line of an invoice names: pricing.price_details.product since 2025-03-31.basil; that of its price or plan before.';
 
 create function billing_private.invoice_tax(p_invoice jsonb)
@@ -473,7 +473,7 @@ $$;
 comment on function billing_private.method_of_charge is
   'What a charge was paid with: payment_method_details since 2018; source before, a card, a bank account or a Source; card before 2015-02-18. brand and last4 of cards only.';
 
-create function billing_private.money(p_amount jsonb)
+create function billing_private.minor_units(p_amount jsonb)
 returns bigint
 language plpgsql
 immutable parallel safe
@@ -484,7 +484,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.money is 'Minor units of an amount that Stripe writes as {value, currency}, as payment records do.';
+comment on function billing_private.minor_units is 'Minor units of an amount that Stripe writes as {value, currency}, as payment records do.';
 
 create function billing_private.payment_record_status(p_record jsonb)
 returns text
@@ -494,9 +494,9 @@ set search_path = ''
 as $$
 begin
   return case
-    when billing_private.money(p_record -> 'amount_guaranteed') > 0 then 'succeeded'
-    when billing_private.money(p_record -> 'amount_canceled') > 0 then 'canceled'
-    when billing_private.money(p_record -> 'amount_failed') > 0 then 'failed'
+    when billing_private.minor_units(p_record -> 'amount_guaranteed') > 0 then 'succeeded'
+    when billing_private.minor_units(p_record -> 'amount_canceled') > 0 then 'canceled'
+    when billing_private.minor_units(p_record -> 'amount_failed') > 0 then 'failed'
     else 'pending'
   end;
 end;

@@ -47,7 +47,7 @@ $$;
 
 comment on function billing_private.visible_metadata is 'Of an object''s metadata, what its owner may read: the keys that settings.visible_metadata names.';
 
-create function billing_private.keep_metadata(p_object_id text, p_metadata jsonb)
+create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -64,7 +64,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_metadata is
+comment on function billing_private.save_metadata is
   'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
 
 create function billing_private.metadata_of(p_object_id text)
@@ -127,7 +127,7 @@ $$;
 comment on function billing_private.visible_failure_code is
   'Why a payment failed, as far as its payer is told: the codes that emails explain; every other one, known or not, reads generic_decline. Stripe asks not to tell a payer that a card was reported stolen, or that a rule blocked it (docs.stripe.com/declines/codes).';
 
-create function billing_private.keep_failure(p_payment_id text, p_failure_code text, p_failure_message text)
+create function billing_private.save_payment_failure(p_payment_id text, p_failure_code text, p_failure_message text)
 returns text
 language plpgsql
 set search_path = ''
@@ -146,5 +146,5 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_failure is
+comment on function billing_private.save_payment_failure is
   'Stores why a payment failed where no user reads it, and returns what its payer may be told, for billing.payments.failure_code.';

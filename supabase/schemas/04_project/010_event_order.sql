@@ -143,7 +143,7 @@ declare
 begin
   select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
 
-  with told as (
+  with known as (
     select
       e.id,
       u.data -> 'object' as object,
@@ -169,7 +169,7 @@ begin
       t.previous,
       -- Once a higher rank was left within the second, only previous_attributes tell what came after what.
       case when t.rank > 1 and bool_or(t.leaves_rank) over () then 5 else t.rank end as rank
-    from told as t
+    from known as t
   ),
   -- What is kept counts as long as all it is of are among the highest; what has come since is new to it.
   highest as (
@@ -177,18 +177,18 @@ begin
     from (select r.*, max(r.rank) over () as highest_rank from received as r) as r
     where r.rank = r.highest_rank
   ),
-  judged as (
+  compared as (
     select h.*, coalesce(count(*) filter (where not h.is_new) over () = cardinality(kept.compared), false) as has_kept
     from highest as h
   ),
   -- An event is superseded when an update of the same second says its state is the one it changed.
   unsuperseded as (
     select j.id, j.object
-    from judged as j
+    from compared as j
     where (not j.has_kept or j.is_new or j.id = any (kept.unsuperseded))
       and not exists (
         select
-        from judged as later
+        from compared as later
         where later.id <> j.id
           and later.previous is not null
           and (not j.has_kept or j.is_new or later.is_new)
@@ -221,7 +221,7 @@ $$;
 comment on function billing_private.latest_of_second is
   'Of the events received for one object in one second, the one that shows its state. Not certain: several are possible, one is chosen the same way every time, and the object has to be read from Stripe.';
 
-create function billing_private.accept_event(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
+create function billing_private.apply_if_newest(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
 set search_path = ''
 as $$
@@ -247,28 +247,28 @@ begin
 
   select o.object, o.deleted_at
   into object, deleted_at
-  from billing_private.settle_order(p_event, incoming, incoming_rank) as o;
+  from billing_private.resolve_ties(p_event, incoming, incoming_rank) as o;
 end;
 $$;
 
-comment on function billing_private.accept_event is
+comment on function billing_private.apply_if_newest is
   'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that shows its state) and its tombstone, or a null object when the event is stale.';
 
-create function billing_private.accept_object(p_event billing.webhook_events)
+create function billing_private.apply_object_if_newest(p_event billing.webhook_events)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted constant record := billing_private.accept_event(p_event);
+  applied constant record := billing_private.apply_if_newest(p_event);
 begin
-  return accepted.object;
+  return applied.object;
 end;
 $$;
 
-comment on function billing_private.accept_object is 'accept_event for objects whose deletion is a state of their own, such as a canceled subscription.';
+comment on function billing_private.apply_object_if_newest is 'apply_if_newest for objects whose deletion is a state of their own, such as a canceled subscription.';
 
-create function billing_private.settle_order(
+create function billing_private.resolve_ties(
   p_event billing.webhook_events,
   p_incoming jsonb,
   p_rank smallint,
@@ -286,11 +286,11 @@ begin
 
   if p_rank = 9 then
     if p_event.id is null then
-      deleted_at := billing_private.note_missing(p_event.object_id, p_event.created);
+      deleted_at := billing_private.tombstone_missing(p_event.object_id, p_event.created);
       object := p_incoming;
       return;
     end if;
-    select d.object, d.deleted_at into object, deleted_at from billing_private.bury(p_event, p_incoming, shown) as d;
+    select d.object, d.deleted_at into object, deleted_at from billing_private.tombstone_deleted(p_event, p_incoming, shown) as d;
     return;
   end if;
 
@@ -308,12 +308,12 @@ begin
   elsif shown.event_id is null then
     -- Read from Stripe within this second: whether before or after the event is unknown, so read again. The first
     -- read may be finished, so this one has its own key.
-    perform billing_private.ask_stripe(p_event, p_event.id);
+    perform billing_private.enqueue_refresh(p_event, p_event.id);
     return;
   else
     select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
     if not latest.is_certain then
-      perform billing_private.ask_stripe(p_event);
+      perform billing_private.enqueue_refresh(p_event);
     end if;
     if latest.event_id = shown.event_id then
       return;
@@ -338,10 +338,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_order is
-  'The less usual cases of accept_event: a deletion, a deleted object, a stale event, several events in one second.';
+comment on function billing_private.resolve_ties is
+  'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
-create function billing_private.note_missing(p_object_id text, p_read_at timestamptz)
+create function billing_private.tombstone_missing(p_object_id text, p_read_at timestamptz)
 returns timestamptz
 language sql
 set search_path = ''
@@ -352,10 +352,10 @@ as $$
   returning coalesce(v.deleted_at, v.found_missing_at);
 $$;
 
-comment on function billing_private.note_missing is
+comment on function billing_private.tombstone_missing is
   'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: the time an event gave counts first. Events after the read bring the object back.';
 
-create function billing_private.bury(
+create function billing_private.tombstone_deleted(
   p_event billing.webhook_events,
   p_incoming jsonb,
   p_shown billing_private.object_versions,
@@ -368,7 +368,7 @@ as $$
 declare
   -- A deletion comes with the whole last state, or as {id, object, deleted: true} which has none.
   has_state constant boolean := p_incoming -> 'deleted' is distinct from 'true';
-  is_outlived boolean := p_shown.rank = 5 and p_shown.as_of > p_event.created;
+  is_edited_later boolean := p_shown.rank = 5 and p_shown.as_of > p_event.created;
   latest record;
 begin
   if p_shown.rank = 9 then
@@ -379,9 +379,9 @@ begin
   if has_state and p_shown.rank = 5 and p_shown.as_of = p_event.created then
     select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
     if not latest.is_certain then
-      perform billing_private.ask_stripe(p_event);
+      perform billing_private.enqueue_refresh(p_event);
     end if;
-    is_outlived := latest.event_id = p_shown.event_id;
+    is_edited_later := latest.event_id = p_shown.event_id;
   end if;
 
   if not has_state then
@@ -390,7 +390,7 @@ begin
     -- Two events without the last state: the earlier one tells when.
     on conflict (object_id) do update set deleted_at = least(v.deleted_at, excluded.deleted_at)
     returning v.deleted_at into deleted_at;
-  elsif is_outlived then
+  elsif is_edited_later then
     -- Its last state was edited after the deletion, and that event arrived first.
     object := null;
     update billing_private.object_versions as v set rank = 9, deleted_at = p_event.created where v.object_id = p_event.object_id;
@@ -403,10 +403,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.bury is
+comment on function billing_private.tombstone_deleted is
   'Leaves the tombstone of a deleted object. It stays, whatever other events of the object arrive, earlier or later.';
 
-create function billing_private.ask_stripe(p_event billing.webhook_events, p_again text default null)
+create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
 returns void
 language sql
 set search_path = ''
@@ -423,10 +423,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.ask_stripe is
+comment on function billing_private.enqueue_refresh is
   'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
 
-create function billing_private.ask_stripe_for(p_object text, p_id text, p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
 returns void
 language sql
 set search_path = ''
@@ -439,5 +439,5 @@ as $$
   );
 $$;
 
-comment on function billing_private.ask_stripe_for is
+comment on function billing_private.enqueue_refresh_of is
   'Enqueues a read of an object that the event names and that has no event of its own.';

@@ -6,13 +6,13 @@
 create table billing_private.customer_accounts (
   customer_account text primary key,
   customer text not null,
-  is_adopted boolean not null default false
+  is_moved boolean not null default false
 );
 
 comment on table billing_private.customer_accounts is 'Which customer (cus_…) an Account (acct_…) is, as far as objects have told that name both.';
 comment on column billing_private.customer_accounts.customer_account is 'Account (acct_…) that Stripe''s objects name by customer_account.';
 comment on column billing_private.customer_accounts.customer is 'Customer (billing.customers.id) it is.';
-comment on column billing_private.customer_accounts.is_adopted is 'Whether what was kept under the account''s id has been moved to the customer.';
+comment on column billing_private.customer_accounts.is_moved is 'Whether what was kept under the account''s id has been moved to the customer.';
 
 alter table billing_private.customer_accounts enable row level security;
 create policy nobody_reads on billing_private.customer_accounts using (false);
@@ -40,7 +40,7 @@ $$;
 comment on function billing_private.with_customer is
   'An object that names its customer by customer_account alone, with the customer that is, else with the account''s id in its place; any other as it is.';
 
-create function billing_private.name_customer(p_event billing.webhook_events)
+create function billing_private.fill_in_customer(p_event billing.webhook_events)
 returns billing.webhook_events
 language plpgsql
 set search_path = ''
@@ -72,7 +72,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.name_customer is
+comment on function billing_private.fill_in_customer is
   'An event as handlers take it: where its object names an account alone, with the customer that account is. Learns from an object that names both. What is stored stays as Stripe sent it.';
 
 create function billing_private.readdress_effects(p_account text, p_customer text)
@@ -101,7 +101,7 @@ $$;
 comment on function billing_private.readdress_effects is
   'Rewrites what waits in the outbox for an account so that it concerns its customer: mails go to that customer, and the evaluation is of that customer''s cases.';
 
-create function billing_private.adopt_account(p_event billing.webhook_events)
+create function billing_private.move_account_to_customer(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -113,8 +113,8 @@ declare
   previous uuid;
 begin
   update billing_private.customer_accounts as a
-  set is_adopted = true
-  where a.customer_account = billing_private.stripe_id(p_event.payload #> '{data,object,customer_account}') and not a.is_adopted
+  set is_moved = true
+  where a.customer_account = billing_private.stripe_id(p_event.payload #> '{data,object,customer_account}') and not a.is_moved
   returning a.customer_account, a.customer
   into account, owner;
   if account is null then
@@ -143,21 +143,21 @@ begin
   on conflict do nothing;
   delete from billing_private.trials_had as t where t.customer = account;
   update billing.dunning_holds as h set customer = owner where h.customer = account;
-  update billing_private.customer_claims as c
+  update billing_private.customer_owner_hints as c
   set customer_id = owner
   where c.customer_id = account
     and not exists (
-      select from billing_private.customer_claims as d where d.customer_id = owner and d.source = c.source
+      select from billing_private.customer_owner_hints as d where d.customer_id = owner and d.source = c.source
     );
-  delete from billing_private.customer_claims as c where c.customer_id = account;
-  delete from billing.customers as c where c.id = account returning c.user_id into previous;
+  delete from billing_private.customer_owner_hints as c where c.customer_id = account;
+  delete from billing.customers as c where c.id = account returning c.owner_id into previous;
   perform billing_private.readdress_effects(account, owner);
-  perform billing_private.link_customer(owner, p_event.received_at);
+  perform billing_private.link_customer_to_owner(owner, p_event.received_at);
   perform billing_private.refresh_entitlements_of(array[previous], p_event.received_at, owner);
 end;
 $$;
 
-comment on function billing_private.adopt_account is
+comment on function billing_private.move_account_to_customer is
   'Once it is known which customer an account is: moves what was kept under the account''s id to the customer. Runs after the event''s own handlers, because it takes the locks of owners.';
 
 create function billing_private.accounts_of(p_customers text[])

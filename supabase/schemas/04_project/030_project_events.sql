@@ -235,7 +235,7 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
-create function billing_private.is_lost_at_once(p_sqlstate text, p_constraint text)
+create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
 returns boolean
 language plpgsql
 stable
@@ -252,7 +252,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_lost_at_once is
+comment on function billing_private.may_retry_at_once is
   'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
 
 create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
@@ -276,9 +276,9 @@ begin
       if coalesce(
         p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
       ) is not null then
-        p_event := billing_private.name_customer(p_event);
+        p_event := billing_private.fill_in_customer(p_event);
         perform billing_private.dispatch_event(p_event);
-        perform billing_private.adopt_account(p_event);
+        perform billing_private.move_account_to_customer(p_event);
       else
         perform billing_private.dispatch_event(p_event);
       end if;
@@ -293,7 +293,7 @@ begin
         error_context = pg_exception_context,
         error_constraint = constraint_name;
     end;
-    exit when not billing_private.is_lost_at_once(error_state, error_constraint);
+    exit when not billing_private.may_retry_at_once(error_state, error_constraint);
   end loop;
   return billing_private.record_failure(
     p_event,

@@ -1,9 +1,9 @@
 -- Customers, as in Stripe, and the user each belongs to.
--- Reads: customer events, auth.users. Writes: customers, customer_claims. Called by: projection; sign-ups.
+-- Reads: customer events, auth.users. Writes: customers, customer_owner_hints. Called by: projection; sign-ups.
 
 create table billing.customers (
   id text primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   email text,
   name text,
   preferred_locales text[],
@@ -19,14 +19,14 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.user_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_claims.';
+comment on column billing.customers.owner_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
 comment on column billing.customers.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.customers.deleted_at is 'When the customer was deleted at Stripe. The row stays.';
 
-create index customers_by_user on billing.customers (user_id);
+create index customers_by_owner on billing.customers (owner_id);
 create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index customers_by_age on billing.customers (created desc);
@@ -38,13 +38,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.customers as c set deleted_at = accepted.deleted_at where c.id = p_event.object_id;
+    update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
   elsif o is not null then
     insert into billing.customers as c
       (id, email, name, preferred_locales, currency, balance, delinquent, default_payment_method, metadata, livemode, created, deleted_at)
@@ -57,10 +57,10 @@ begin
       (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
       (o ->> 'delinquent')::boolean,
       billing_private.default_payment_method(o),
-      billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+      billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set

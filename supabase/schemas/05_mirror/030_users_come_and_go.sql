@@ -1,5 +1,5 @@
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
--- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, audit_events, and
+-- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
 -- what a user has by a customer: usage, credits, entitlements.
 -- Called by: triggers on auth.users; cron.
 
@@ -11,8 +11,8 @@ as $$
 declare
   named constant text[] := array(
     select c.customer_id
-    from billing_private.customer_claims as c
-    join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
+    from billing_private.customer_owner_hints as c
+    join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
     where c.is_waiting
     order by c.customer_id
     limit p_limit
@@ -21,14 +21,14 @@ declare
 begin
   -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
   perform billing_private.lock_customers(named || missed);
-  perform billing_private.share_plans_of(named || missed);
-  update billing_private.customer_claims as c
+  perform billing_private.lock_plans_of_customers_shared(named || missed);
+  update billing_private.customer_owner_hints as c
   set is_waiting = false
   where c.customer_id = any (named)
     and c.is_waiting
-    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.claimed_user));
-  perform billing_private.link_customer(c.id, p_now) from unnest(named || missed) as c (id);
-  return cardinality(named) + cardinality(missed) + billing_private.settle_waiting_purchases(p_now, null, p_limit);
+    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner));
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;
 
@@ -53,7 +53,7 @@ begin
       from billing.webhook_events as e
       where e.received_at > p_now - interval '1 hour' and e.type in ('customer.created', 'customer.updated')
     ) as recent
-    join billing.customers as c on c.id = recent.customer_id and c.user_id is null
+    join billing.customers as c on c.id = recent.customer_id and c.owner_id is null
     join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
     order by c.id
     limit p_limit
@@ -76,8 +76,8 @@ declare
 begin
   known := array(
     select c.customer_id
-    from billing_private.customer_claims as c
-    where c.claimed_user = new.id::text
+    from billing_private.customer_owner_hints as c
+    where c.hinted_owner = new.id::text
     union
     select c.id
     from billing.customers as c
@@ -86,9 +86,9 @@ begin
       and (select s.link_customers_by_email from billing.settings as s)
   );
   perform billing_private.lock_customers(known);
-  perform billing_private.share_plans_of(known);
-  perform billing_private.link_customer(c.id, now()) from unnest(known) as c (id);
-  perform billing_private.settle_waiting_purchases(now(), new.id);
+  perform billing_private.lock_plans_of_customers_shared(known);
+  perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
+  perform billing_private.match_credits_of_waiting_guests(now(), new.id);
   return null;
 -- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
 exception when others then
@@ -111,7 +111,7 @@ set search_path = ''
 as $$
   select billing_private.audit(
     'customer.unlinked', 'system', c.id, c.id,
-    jsonb_build_object('user_id', null, 'former_user_id', p_user_id, 'reason', 'user_deleted'), now()
+    jsonb_build_object('owner_id', null, 'former_owner_id', p_user_id, 'reason', 'user_deleted'), now()
   )
   from unnest(p_customers) as c (id);
 $$;
@@ -131,20 +131,20 @@ begin
   if tg_when = 'BEFORE' then
     -- All locks that may be needed, before any row is changed.
     perform billing_private.lock_customers(array(
-      select c.id from billing.customers as c where c.user_id = old.id
+      select c.id from billing.customers as c where c.owner_id = old.id
       union
-      select c.customer_id from billing_private.customer_claims as c where c.claimed_user = old.id::text
+      select c.customer_id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text
     ));
-    for known in update billing.customers as c set user_id = null where c.user_id = old.id returning c.id loop
+    for known in update billing.customers as c set owner_id = null where c.owner_id = old.id returning c.id loop
       perform billing_private.audit_unlinked(array[known.id], old.id);
-      perform billing_private.settle_purchases_of_customer(known.id, now());
+      perform billing_private.match_credits_of_customer(known.id, now());
     end loop;
     perform billing_private.save_entitlements(old.id, now());
     return old;
   end if;
   -- Somebody else may be named for the same customer, by a source that counts for less.
-  for known in select c.customer_id as id from billing_private.customer_claims as c where c.claimed_user = old.id::text order by 1 loop
-    perform billing_private.link_customer(known.id, now());
+  for known in select c.customer_id as id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text order by 1 loop
+    perform billing_private.link_customer_to_owner(known.id, now());
   end loop;
   return null;
 -- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
@@ -152,7 +152,7 @@ begin
 exception when others then
   raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
   if tg_when = 'BEFORE' then
-    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.user_id = old.id), old.id);
+    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.owner_id = old.id), old.id);
     return old;
   end if;
   return null;

@@ -82,13 +82,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.products as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
+    update billing.products as p set active = false, deleted_at = applied.deleted_at where p.id = p_event.object_id;
   elsif o is not null then
     insert into billing.products as p
       (id, name, description, active, default_price, metadata, livemode, created, updated, deleted_at)
@@ -96,13 +96,13 @@ begin
       p_event.object_id,
       o ->> 'name',
       o ->> 'description',
-      (o ->> 'active')::boolean and accepted.deleted_at is null,
+      (o ->> 'active')::boolean and applied.deleted_at is null,
       billing_private.stripe_id(o -> 'default_price'),
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
       to_timestamp((o ->> 'updated')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set
@@ -127,13 +127,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.prices as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
+    update billing.prices as p set active = false, deleted_at = applied.deleted_at where p.id = p_event.object_id;
   elsif o is not null then
     insert into billing.prices as p (
       id, product, active, currency, unit_amount, unit_amount_decimal, type, billing_scheme, tiers_mode, tiers, transform_quantity,
@@ -142,7 +142,7 @@ begin
     values (
       p_event.object_id,
       billing_private.stripe_id(o -> 'product'),
-      (o ->> 'active')::boolean and accepted.deleted_at is null,
+      (o ->> 'active')::boolean and applied.deleted_at is null,
       o ->> 'currency',
       (o ->> 'unit_amount')::bigint,
       (o ->> 'unit_amount_decimal')::numeric,
@@ -159,7 +159,7 @@ begin
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set
@@ -185,10 +185,10 @@ begin
         deleted_at = excluded.deleted_at;
     if o ->> 'billing_scheme' = 'tiered'
       and p_event.id is not null
-      and accepted.deleted_at is null
+      and applied.deleted_at is null
       and not exists (select from billing.prices as p where p.id = p_event.object_id and p.tiers is not null)
     then
-      perform billing_private.ask_stripe(p_event, 'tiers');
+      perform billing_private.enqueue_refresh(p_event, 'tiers');
     end if;
   end if;
 end;

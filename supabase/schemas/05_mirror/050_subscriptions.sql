@@ -102,7 +102,7 @@ begin
     (item ->> 'quantity')::bigint,
     coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
     coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
-    billing_private.keep_metadata(item ->> 'id', item -> 'metadata'),
+    billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
     to_timestamp((item ->> 'created')::double precision)
   from jsonb_array_elements(items) as item
   on conflict (id) do update
@@ -118,7 +118,7 @@ begin
 
   if p_subscription #> '{items,has_more}' = 'true' then
     -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
-    perform billing_private.ask_stripe(p_event);
+    perform billing_private.enqueue_refresh(p_event);
   else
     with gone as (
       delete from billing.subscription_items as i
@@ -140,7 +140,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   period record;
 begin
   if o is null then
@@ -178,7 +178,7 @@ begin
     nullif(o -> 'pause_collection', 'null'),
     nullif(o -> 'status_details', 'null'),
     billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision)
   )

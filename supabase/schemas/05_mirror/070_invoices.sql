@@ -93,16 +93,16 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
   transitions jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o is null then
     return;
   elsif o -> 'deleted' = 'true' then
-    update billing.invoices as i set deleted_at = accepted.deleted_at where i.id = p_event.object_id;
+    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
     return;
   end if;
   transitions := o -> 'status_transitions';
@@ -143,10 +143,10 @@ begin
     billing_private.stripe_id(o -> 'default_payment_method'),
     o ->> 'hosted_invoice_url',
     o ->> 'invoice_pdf',
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
-    accepted.deleted_at
+    applied.deleted_at
   )
   on conflict (id) do update
     set
@@ -237,7 +237,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   payment_intent constant text := billing_private.stripe_id(o #> '{payment,payment_intent}');
   charge constant text := billing_private.stripe_id(o #> '{payment,charge}');
   payment_record constant text := billing_private.stripe_id(o #> '{payment,payment_record}');
@@ -282,7 +282,7 @@ begin
 
   if payment_intent is null and charge is null and payment_record is not null then
     -- No event tells of a payment record: what it was paid with, and what went back of it, is read.
-    perform billing_private.ask_stripe_for('payment_record', payment_record, p_event);
+    perform billing_private.enqueue_refresh_of('payment_record', payment_record, p_event);
   end if;
   perform billing_private.link_payment(
     billing_private.paying_object(o -> 'payment'),

@@ -101,7 +101,7 @@ comment on column billing_private.payment_sources.as_of is 'created of the event
 -- Whose charge or payment record is it? See payment_of_source.
 create index payment_sources_by_object on billing_private.payment_sources (object_id) where kind in ('charge', 'payment_record');
 
--- Which customer is it? See adopt_account.
+-- Which customer is it? See move_account_to_customer.
 create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
 
 alter table billing.payments enable row level security;
@@ -195,21 +195,21 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  said text;
+  message text;
 begin
   if p_payment.failure_code is not null then
     -- Of the intent if it was heard, as in payment_from_sources; else of the charge that counts.
     select s.failure_message
-    into said
+    into message
     from billing_private.payment_sources as s
     where s.payment_id = p_payment.id and s.kind in ('payment_intent', 'charge') and s.failure_code is not null
     order by s.kind = 'payment_intent' desc, s.object_id = p_payment.latest_charge desc
     limit 1;
   end if;
-  p_payment.failure_code := billing_private.keep_failure(p_payment.id, p_payment.failure_code, said);
+  p_payment.failure_code := billing_private.save_payment_failure(p_payment.id, p_payment.failure_code, message);
   -- One that goes by its invoice's id has none of its own; what is kept under that id is the invoice's.
   if p_payment.id is distinct from p_payment.invoice_id then
-    p_payment.metadata := billing_private.keep_metadata(p_payment.id, p_payment.metadata);
+    p_payment.metadata := billing_private.save_metadata(p_payment.id, p_payment.metadata);
   end if;
   return p_payment;
 end;
@@ -299,7 +299,7 @@ begin
   if p_id is null or p_id like 'pi\_%' then
     return p_id;
   end if;
-  -- Taken before reading: whoever tells whose it is holds it until commit (see adopt_sources), so one of the two sees
+  -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
   -- the other. The turn of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
   return coalesce(
@@ -317,7 +317,7 @@ $$;
 comment on function billing_private.payment_of_source is
   'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself.';
 
-create function billing_private.adopt_sources(p_id text, p_payment_id text)
+create function billing_private.move_payment_sources(p_id text, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -345,7 +345,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.adopt_sources is
+comment on function billing_private.move_payment_sources is
   'A charge or payment record turns out to belong to a PaymentIntent: what was said of it before (a refund, a dispute, an invoice) is the PaymentIntent''s, so that the same money never has two rows.';
 
 create function billing_private.drop_unnamed_payment(p_invoice_id text)
@@ -420,14 +420,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   record_id constant text := billing_private.stripe_id(o -> 'payment_record');
 begin
   if o is null then
     return;
   end if;
   if record_id is not null then
-    perform billing_private.adopt_sources(record_id, p_event.object_id);
+    perform billing_private.move_payment_sources(record_id, p_event.object_id);
     insert into billing_private.payment_sources (payment_id, kind, object_id)
     values (p_event.object_id, 'payment_record', record_id)
     on conflict (payment_id, kind, object_id) do nothing;
@@ -483,7 +483,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid_with constant record := billing_private.method_of_charge(o);
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
   -- Radar gives its reasons for what it let through or put up for review, too.
@@ -492,7 +492,7 @@ begin
   if o is null then
     return;
   end if;
-  perform billing_private.adopt_sources(p_event.object_id, paid);
+  perform billing_private.move_payment_sources(p_event.object_id, paid);
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
     payment_method, payment_method_type, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
@@ -557,7 +557,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   details constant jsonb := o -> 'payment_method_details';
   card constant jsonb := billing_private.card_details(details ->> 'type', details);
   paid constant text := billing_private.payment_of_source(p_event.object_id);
@@ -574,9 +574,9 @@ begin
     'payment_record',
     p_event.object_id,
     billing_private.stripe_id(o #> '{customer_details,customer}'),
-    coalesce(billing_private.money(o -> 'amount_requested'), billing_private.money(o -> 'amount')),
-    coalesce(billing_private.money(o -> 'amount_guaranteed'), 0),
-    coalesce(billing_private.money(o -> 'amount_refunded'), 0),
+    coalesce(billing_private.minor_units(o -> 'amount_requested'), billing_private.minor_units(o -> 'amount')),
+    coalesce(billing_private.minor_units(o -> 'amount_guaranteed'), 0),
+    coalesce(billing_private.minor_units(o -> 'amount_refunded'), 0),
     coalesce(o #>> '{amount_requested,currency}', o #>> '{amount,currency}'),
     billing_private.payment_record_status(o),
     details ->> 'payment_method',

@@ -36,7 +36,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
 begin
   if o is null then
@@ -72,7 +72,7 @@ begin
       metadata = excluded.metadata,
       created = excluded.created;
 
-  perform billing_private.take_back(p_event, 'refund', paid, o);
+  perform billing_private.record_refund_or_dispute(p_event, 'refund', paid, o);
 end;
 $$;
 

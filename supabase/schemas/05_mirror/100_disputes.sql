@@ -53,7 +53,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
   moved constant record := billing_private.dispute_movements(o);
 begin
@@ -102,7 +102,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, weigh_dispute decides.';
+comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, update_dispute_amounts decides.';
 
 create function billing_private.record_dispute_step(p_event billing.webhook_events)
 returns void
@@ -172,7 +172,7 @@ $$;
 comment on function billing_private.amount_away is
   'What is away because of a dispute (minor units of its currency): by its balance transactions, else by charge.dispute.funds_withdrawn and funds_reinstated, else by its status.';
 
-create function billing_private.weigh_dispute(p_event billing.webhook_events)
+create function billing_private.update_dispute_amounts(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -198,7 +198,7 @@ begin
   update billing.disputes as d
   set payment_id = paid, amount_disputed = case when is_lost then 0 else away end, amount_lost = case when is_lost then away else 0 end
   where d.id = dispute.id;
-  perform billing_private.take_back(
+  perform billing_private.record_refund_or_dispute(
     p_event, 'dispute', paid,
     jsonb_build_object(
       'amount', away, 'currency', dispute.currency, 'created', extract(epoch from dispute.created),
@@ -208,7 +208,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.weigh_dispute is
+comment on function billing_private.update_dispute_amounts is
   'Handler: charge.dispute.*, after its state and its steps are kept: what is away because of it, and whether that is held back or lost.';
 
 create function billing_private.has_open_dispute(p_customer text)

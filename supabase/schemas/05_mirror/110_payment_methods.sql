@@ -39,7 +39,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   card constant jsonb := billing_private.card_details(o ->> 'type', o);
   -- The customer comes from any event that still names it; detached_at from the first event that does not.
   was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
@@ -66,7 +66,7 @@ begin
     (card ->> 'exp_year')::integer,
     card ->> 'funding',
     card ->> 'country',
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
     case when billing_private.stripe_id(o -> 'customer') is null then p_event.created end

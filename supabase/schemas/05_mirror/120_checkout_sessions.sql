@@ -57,7 +57,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
 begin
   if o is null then
     return;

@@ -23,15 +23,15 @@ with movements as (
   union all
 
   -- What the payment knows of refunds that were not told of, or that returned what had only been reserved.
-  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(told.amount, 0), 0, 0
+  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(known.amount, 0), 0, 0
   from billing.payments as p
   left join (
     select r.payment_id, sum(r.amount) as amount
     from billing.refunds as r
     where r.status not in ('failed', 'canceled')
     group by r.payment_id
-  ) as told on told.payment_id = p.id
-  where p.amount_received > 0 and p.amount_refunded <> coalesce(told.amount, 0)
+  ) as known on known.payment_id = p.id
+  where p.amount_received > 0 and p.amount_refunded <> coalesce(known.amount, 0)
 
   union all
 

@@ -86,7 +86,7 @@ from (
       array['charge.dispute.closed', 'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated']
     ),
     (
-      'billing_private.weigh_dispute', 30, 'keeps what disputes take of a payment',
+      'billing_private.update_dispute_amounts', 30, 'keeps what disputes take of a payment',
       array[
         'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn',
         'charge.dispute.funds_reinstated'

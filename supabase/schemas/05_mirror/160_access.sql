@@ -21,11 +21,11 @@ to service_role;
 
 create policy owner_reads on billing.customers
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create policy owner_reads on billing.subscriptions
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
 create policy owner_reads on billing.subscription_items
   for select to authenticated
@@ -34,24 +34,24 @@ create policy owner_reads on billing.subscription_items
       select s.id
       from billing.customers as c
       join billing.subscriptions as s on s.customer = c.id
-      where c.user_id = (select auth.uid())
+      where c.owner_id = (select auth.uid())
     ))
   );
 
 create policy owner_reads on billing.invoices
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
 create policy owner_reads on billing.payments
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
 -- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
 create policy owner_reads on billing.payment_methods
   for select to authenticated
   using (
     detached_at is null
-    and customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid())))
+    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
   );
 
 -- service_role bypasses row security; the policies below state that where people look for it, and state as well
@@ -78,5 +78,5 @@ create policy service_role_reads on billing.outbox for select to service_role us
 
 create policy nobody_reads on billing_private.error_codes using (false);
 create policy nobody_reads on billing_private.object_versions using (false);
-create policy nobody_reads on billing_private.customer_claims using (false);
+create policy nobody_reads on billing_private.customer_owner_hints using (false);
 create policy nobody_reads on billing_private.payment_sources using (false);

@@ -55,7 +55,7 @@ $$;
 comment on function billing_private.alert is
   'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. Waits for nobody: of two at the same moment each owes its own.';
 
-create function billing_private.mourn(p_effect billing.outbox, p_now timestamptz)
+create function billing_private.alert_dead_letter(p_effect billing.outbox, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -74,7 +74,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.mourn is 'Owes the alert that an effect is dead.';
+comment on function billing_private.alert_dead_letter is 'Owes the alert that an effect is dead.';
 
 create function billing_private.lock_effects(p_ids bigint[])
 returns void
@@ -160,7 +160,7 @@ begin
   loop
     -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
     if effect.status = 'dead' then
-      perform billing_private.mourn(effect, p_now);
+      perform billing_private.alert_dead_letter(effect, p_now);
     else
       return next effect;
     end if;
@@ -267,7 +267,7 @@ begin
     return 'lost';
   end if;
   if failed.status = 'dead' then
-    perform billing_private.mourn(failed, p_now);
+    perform billing_private.alert_dead_letter(failed, p_now);
   elsif is_excused then
     perform billing_private.alert_outage(failed, p_now);
   end if;

@@ -1,4 +1,4 @@
--- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, repeated
+-- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
 -- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
 
@@ -63,7 +63,7 @@ $$;
 comment on function billing_private.call_function is
   'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what stands in the way of a call; never raises.';
 
-create function billing_private.note_job(p_job text, p_problem text, p_now timestamptz)
+create function billing_private.record_job_problem(p_job text, p_problem text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -80,7 +80,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_job is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
+comment on function billing_private.record_job_problem is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
 
 create function billing_private.wake_deliver(p_now timestamptz default now())
 returns boolean
@@ -98,7 +98,7 @@ begin
     return false;
   end if;
   problem := billing_private.call_function('duebase-deliver');
-  perform billing_private.note_job('deliver', problem, p_now);
+  perform billing_private.record_job_problem('deliver', problem, p_now);
   return problem is null;
 end;
 $$;
@@ -115,9 +115,9 @@ declare
   transaction_id constant text := pg_current_xact_id()::text;
   problem text;
 begin
-  -- Once a transaction: the call goes out after commit and finds everything that was owed by then.
+  -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
   if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from owed as o where o.run_after <= clock_timestamp())
+    and exists (select from enqueued as o where o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
     problem := billing_private.call_function('duebase-deliver');
@@ -134,11 +134,11 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_insert is
-  'Trigger function: wakes duebase-deliver for what was just owed. Never fails the transaction that owes it.';
+  'Trigger function: wakes duebase-deliver for what was just enqueued. Never fails the transaction that owes it.';
 
 create trigger outbox_wakes_deliver
   after insert on billing.outbox
-  referencing new table as owed
+  referencing new table as enqueued
   for each statement execute function billing_private.tg_outbox__after_insert();
 
 select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');

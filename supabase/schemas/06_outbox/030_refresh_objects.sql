@@ -6,7 +6,7 @@ create table billing_private.refresh_handlers (
   object text not null,
   handler text not null,
   position integer not null,
-  takes_stale boolean not null default false,
+  runs_on_stale boolean not null default false,
   primary key (object, handler)
 );
 
@@ -15,7 +15,7 @@ comment on table billing_private.refresh_handlers is
 comment on column billing_private.refresh_handlers.object is 'Stripe''s object field: subscription, invoice, …';
 comment on column billing_private.refresh_handlers.handler is 'As in billing.event_handlers; only handlers that keep state, none that records or tells an event.';
 comment on column billing_private.refresh_handlers.position is 'Smaller runs first.';
-comment on column billing_private.refresh_handlers.takes_stale is
+comment on column billing_private.refresh_handlers.runs_on_stale is
   'Whether it learns something even from an object that is not shown, because something newer is.';
 
 alter table billing_private.refresh_handlers enable row level security;
@@ -36,7 +36,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('refund', 'billing_private.project_refund', 10),
   ('payment_record', 'billing_private.project_payment_record', 10),
   ('dispute', 'billing_private.project_dispute', 10),
-  ('dispute', 'billing_private.weigh_dispute', 20),
+  ('dispute', 'billing_private.update_dispute_amounts', 20),
   ('payment_method', 'billing_private.project_payment_method', 10),
   ('checkout.session', 'billing_private.project_checkout_session', 10);
 
@@ -87,7 +87,7 @@ $$;
 comment on function billing_private.goes_by_test_clock is
   'Whether an object read from Stripe lives under a test clock, as far as it or the events of its customer tell.';
 
-create function billing_private.moment_of_test_clock(p_read billing.webhook_events)
+create function billing_private.step_back_shown_version(p_read billing.webhook_events)
 returns timestamptz
 language plpgsql
 set search_path = ''
@@ -103,7 +103,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.moment_of_test_clock is
+comment on function billing_private.step_back_shown_version is
   'Under a test clock events carry its time, which stands still and has nothing to do with ours. What is read now is the truth of the latest moment known: returns it, and steps what is shown back by a second so that the read counts as newer.';
 
 create function billing_private.order_refresh(p_read billing.webhook_events)
@@ -179,7 +179,7 @@ declare
 begin
   select
     string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.takes_stale)
+    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.runs_on_stale)
   into handlers, handlers_of_stale
   from billing_private.refresh_handlers as h
   where h.object = apply_refresh.object ->> 'object';
@@ -194,7 +194,7 @@ begin
   if refusal is not null then
     perform billing_private.raise_error('DU058', refusal);
   end if;
-  incoming := billing_private.name_customer(incoming);
+  incoming := billing_private.fill_in_customer(incoming);
   if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
     incoming.payload := billing_private.redact(incoming.payload);
   end if;
@@ -202,7 +202,7 @@ begin
     return 'undecided';
   end if;
   if billing_private.goes_by_test_clock(incoming) then
-    incoming.created := billing_private.moment_of_test_clock(incoming);
+    incoming.created := billing_private.step_back_shown_version(incoming);
   end if;
   outcome := billing_private.order_refresh(incoming);
   if outcome = 'applied' then
@@ -210,7 +210,7 @@ begin
   elsif outcome = 'stale' and handlers_of_stale is not null then
     execute 'select ' || handlers_of_stale using incoming;
   end if;
-  perform billing_private.adopt_account(incoming);
+  perform billing_private.move_account_to_customer(incoming);
   return outcome;
 end;
 $$;
@@ -242,7 +242,7 @@ as $$
       limit 20
     )
   ),
-  told as (
+  known as (
     select n.id
     from newest as n
     cross join lateral (
@@ -257,7 +257,7 @@ as $$
     order by n.created desc, n.id
     limit 3
   )
-  select jsonb_agg(jsonb_build_object('object', p_object, 'id', t.id)) from told as t;
+  select jsonb_agg(jsonb_build_object('object', p_object, 'id', t.id)) from known as t;
 $$;
 
 comment on function billing_private.newest_witnesses is

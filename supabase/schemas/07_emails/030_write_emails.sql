@@ -411,7 +411,7 @@ begin
       steps := steps || jsonb_build_array(step);
     end if;
   end loop;
-  perform billing_private.note_job('email', problem, p_now);
+  perform billing_private.record_job_problem('email', problem, p_now);
   return steps;
 end;
 $$;

@@ -34,7 +34,7 @@ begin
     return null;
   end if;
   return (
-    select string_agg(format('<%s@%s>', md5(told.invoice), sender_domain), ' ' order by told.invoice)
+    select string_agg(format('<%s@%s>', md5(listed.invoice), sender_domain), ' ' order by listed.invoice)
     from (
       select p_effect.payload ->> 'invoice' as invoice
       union
@@ -42,8 +42,8 @@ begin
       order by 1
       -- A line of a header has room for 998 characters.
       limit 8
-    ) as told
-    where told.invoice is not null
+    ) as listed
+    where listed.invoice is not null
   );
 end;
 $$;
@@ -186,7 +186,7 @@ $$;
 comment on function billing.finish_emails is
   'Records what Resend answered to a request it took: [{id, resend_id}, …], or {id, refusal} for a mail of a batch that it would not have, which dies. Returns how many effects came to which end; {}: every claim was lost, and nothing was changed.';
 
-create function billing_private.take_batch_apart(p_batch_id uuid)
+create function billing_private.split_batch(p_batch_id uuid)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -209,7 +209,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.take_batch_apart is
+comment on function billing_private.split_batch is
   'Lets the mails of a batch that Resend refuses as a whole go one by one, each for its own verdict. False: something of it may have been sent.';
 
 create function billing_private.fail_email(
@@ -246,7 +246,7 @@ end;
 $$;
 
 comment on function billing_private.fail_email is
-  'fail_outbox for one email; delivered where a report has told meanwhile that it left.';
+  'fail_outbox for one email; delivered where a report has listed meanwhile that it left.';
 
 create function billing.fail_emails(
   p_ids bigint[],
@@ -280,7 +280,7 @@ begin
   if p_is_refusal and p_is_final
     and exists (select from billing.outbox as o where o.id = any (p_ids) and o.claim_id = p_claim_id)
   then
-    goes_again := billing_private.take_batch_apart(batch) or billing_private.drop_attachment(p_ids, p_error, p_now);
+    goes_again := billing_private.split_batch(batch) or billing_private.drop_attachment(p_ids, p_error, p_now);
   end if;
 
   foreach failed_id in array p_ids loop
@@ -302,7 +302,7 @@ end;
 $$;
 
 comment on function billing.fail_emails is
-  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has told meanwhile that it left.';
+  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has listed meanwhile that it left.';
 
 grant execute on function
   billing.begin_emails(uuid, jsonb, text, timestamptz),

@@ -98,7 +98,7 @@ $$;
 comment on function billing_private.suppress_address is
   'Stops all mail to the address of a mail that bounced for good or was complained about, with an audit event and an alert. The first reason stays.';
 
-create function billing_private.settle_reported_email(p_email billing.emails, p_report jsonb, p_now timestamptz)
+create function billing_private.finish_reported_email(p_email billing.emails, p_report jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -129,7 +129,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_reported_email is 'Brings a mail to the state a report tells of, never back, and its effect to an end.';
+comment on function billing_private.finish_reported_email is 'Brings a mail to the state a report tells of, never back, and its effect to an end.';
 
 create function billing.receive_email_report(p_id text, p_report jsonb, p_now timestamptz default now())
 returns text
@@ -164,7 +164,7 @@ begin
     return 'ignored';
   end if;
 
-  perform billing_private.settle_reported_email(email, p_report, p_now);
+  perform billing_private.finish_reported_email(email, p_report, p_now);
   if report_type = 'email.complained' then
     perform billing_private.suppress_address(email, 'complained', p_now);
   elsif report_type = 'email.suppressed' then

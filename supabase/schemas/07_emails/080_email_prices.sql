@@ -12,9 +12,9 @@ declare
   -- Before prices there were plans.
   plan constant jsonb := nullif(p_item -> 'plan', 'null');
   known billing.prices;
-  told billing.prices;
+  item_price billing.prices;
 begin
-  told := jsonb_populate_record(null::billing.prices, jsonb_build_object(
+  item_price := jsonb_populate_record(null::billing.prices, jsonb_build_object(
     'id', coalesce(price, plan) -> 'id',
     'currency', coalesce(price, plan) -> 'currency',
     'unit_amount', coalesce(price -> 'unit_amount', plan -> 'amount'),
@@ -30,11 +30,11 @@ begin
     ))
   ));
   -- Tiers and other currencies no event carries: they were read from Stripe, if anything was.
-  select * into known from billing.prices as p where p.id = told.id;
-  told.tiers := coalesce(nullif(told.tiers, 'null'), known.tiers);
-  told.currency_options := coalesce(nullif(told.currency_options, 'null'), known.currency_options);
-  told.transform_quantity := nullif(told.transform_quantity, 'null');
-  return told;
+  select * into known from billing.prices as p where p.id = item_price.id;
+  item_price.tiers := coalesce(nullif(item_price.tiers, 'null'), known.tiers);
+  item_price.currency_options := coalesce(nullif(item_price.currency_options, 'null'), known.currency_options);
+  item_price.transform_quantity := nullif(item_price.transform_quantity, 'null');
+  return item_price;
 end;
 $$;
 
@@ -140,7 +140,7 @@ begin
     sum(billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency')) as amount,
     bool_and(
       billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency') is not null
-      -- Discounts and trial offers of single items: what they make of it is not told.
+      -- Discounts and trial offers of single items: what they make of it is not price.
       and coalesce(nullif(i.item -> 'discounts', '[]'), 'null') = 'null'
       and coalesce(i.item -> 'current_trial', 'null') = 'null'
     ) as is_told,
@@ -173,7 +173,7 @@ $$;
 comment on function billing_private.email_price is
   'What a subscription will be charged per interval at p_at, as emails name it (minor units): quantities, packages, tiers and discounts counted, tax only spoken of. Null where no single amount can be named: metered, several intervals, a discount that is only named by its id.';
 
-create function billing_private.told_price(p_subscription text, p_at timestamptz)
+create function billing_private.email_price_of_newest_event(p_subscription text, p_at timestamptz)
 returns jsonb
 language sql
 stable
@@ -211,5 +211,5 @@ as $$
   cross join shown as s;
 $$;
 
-comment on function billing_private.told_price is
+comment on function billing_private.email_price_of_newest_event is
   'email_price of a subscription that was read rather than told of: by its newest event, as a row does not keep discounts and taxes. Null where that event is of other items than are shown, or where two of its second name two prices.';

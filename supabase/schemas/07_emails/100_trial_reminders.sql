@@ -1,7 +1,7 @@
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
 -- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
 
-create function billing_private.owe_trial_reminder(p_subscription jsonb, p_now timestamptz)
+create function billing_private.enqueue_trial_reminder(p_subscription jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -18,7 +18,7 @@ begin
   elsif known.trial_end > p_now + days * interval '24 hours' + interval '1 hour' then
     return; -- too early; the hourly job will find it
   end if;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     known.customer, p_now, 'trial-ending', format('trial-ending:%s:%s', known.id, extract(epoch from known.trial_end)::bigint),
     jsonb_build_object('subscription', known.id, 'not_after', known.trial_end),
     jsonb_build_object(
@@ -33,10 +33,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_trial_reminder is
+comment on function billing_private.enqueue_trial_reminder is
   'Enqueues the mail that a trial ends, once for each end, from settings.trial_reminder_days before it on, and never after it. p_subscription: as Stripe last told it.';
 
-create function billing_private.owe_trial_ending_email(p_event billing.webhook_events)
+create function billing_private.enqueue_trial_ending_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -45,15 +45,15 @@ begin
   if billing_private.unix_time(p_event.payload #> '{data,object,trial_end}')
     = (select s.trial_end from billing.subscriptions as s where s.id = p_event.object_id)
   then
-    perform billing_private.owe_trial_reminder(p_event.payload #> '{data,object}', greatest(p_event.created, p_event.received_at));
+    perform billing_private.enqueue_trial_reminder(p_event.payload #> '{data,object}', greatest(p_event.created, p_event.received_at));
   end if;
 end;
 $$;
 
-comment on function billing_private.owe_trial_ending_email is
+comment on function billing_private.enqueue_trial_ending_email is
   'Handler: customer.subscription.trial_will_end, which Stripe sends three days before, or at once where a trial is shorter.';
 
-create function billing_private.remind_of_trials(p_now timestamptz)
+create function billing_private.enqueue_due_trial_reminders(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -77,7 +77,7 @@ begin
     order by s.trial_end, s.id
     limit 500
   loop
-    perform billing_private.owe_trial_reminder(
+    perform billing_private.enqueue_trial_reminder(
       coalesce(
         (select e.payload #> '{data,object}' from billing.webhook_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
       ),
@@ -89,10 +89,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.remind_of_trials is
+comment on function billing_private.enqueue_due_trial_reminders is
   'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were checked, 500 at most; the next run takes the rest.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending');
+  ('customer.subscription.trial_will_end', 'billing_private.enqueue_trial_ending_email', 40, 'email: trial ending');
 
-select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.remind_of_trials(now())');
+select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');

@@ -24,7 +24,7 @@ $$;
 comment on function billing_private.renews_at is
   'Whether a subscription renews at p_at as things stand: it is paid for, its collection is not paused, and it is not set to end by then.';
 
-create function billing_private.remind_of_renewals(p_now timestamptz)
+create function billing_private.enqueue_due_renewal_reminders(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -60,7 +60,7 @@ begin
     order by s.current_period_end, s.id
     limit 500
   loop
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       due.customer, p_now, 'renewal-ahead', format('renewal:%s:%s', due.id, extract(epoch from due.renews_at)::bigint),
       jsonb_build_object('subscription', due.id, 'renews_at', due.renews_at, 'not_after', due.renews_at), '{}', p_now
     );
@@ -70,7 +70,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.remind_of_renewals is
+comment on function billing_private.enqueue_due_renewal_reminders is
   'Enqueues the reminders of renewals within settings.renewal_reminder_days, once for each renewal. Returns how many, 500 at most; the next run takes the rest.';
 
 create function billing_private.renewal_props(p_payload jsonb)
@@ -111,4 +111,4 @@ $$;
 comment on function billing_private.renewal_props is
   'What the email about a renewal ahead says; null where it does not come any more, or costs nothing.';
 
-select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.remind_of_renewals(now())');
+select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');

@@ -87,7 +87,7 @@ $$;
 comment on function billing_private.invoice_parties is
   'Whom an invoice bills and who sells, as emails/contract.ts has them: {billedTo, soldBy}, each null where the invoice tells nothing. The same fields in every API version since 2019-12-03; an invoice older than that tells less.';
 
-create function billing_private.told_invoice(p_invoice text)
+create function billing_private.invoice_of_newest_event(p_invoice text)
 returns jsonb
 language sql
 stable
@@ -100,5 +100,5 @@ as $$
   limit 1;
 $$;
 
-comment on function billing_private.told_invoice is
+comment on function billing_private.invoice_of_newest_event is
   'An invoice as the newest event about it tells it, for what its row does not keep; null where there is none.';

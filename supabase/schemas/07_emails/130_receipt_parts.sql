@@ -1,5 +1,5 @@
 -- Receipt parts: what a paid invoice of Stripe's says of its lines, discounts and taxes, in any API version.
--- Reads: the invoice, products, prices. Writes: nothing. Called by: owe_payment_emails.
+-- Reads: the invoice, products, prices. Writes: nothing. Called by: payment_emails.
 
 create function billing_private.line_product(p_line jsonb)
 returns text
@@ -8,7 +8,7 @@ stable
 set search_path = ''
 as $$
   select coalesce(
-    billing_private.line_names_product(p_line),
+    billing_private.product_named_by_line(p_line),
     (select p.product from billing.prices as p where p.id = billing_private.line_price(p_line))
   );
 $$;

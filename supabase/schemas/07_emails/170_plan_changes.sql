@@ -1,6 +1,6 @@
 -- Plan changes: what a subscription was before an update and is after it, as far as its items' prices and quantities go.
 -- Changes that follow each other before their mail leaves are told as one, from the first state to the last.
--- Reads: outbox, emails, products, invoices, subscriptions. Writes: nothing. Called by: owe_change_emails, write_emails.
+-- Reads: outbox, emails, products, invoices, subscriptions. Writes: nothing. Called by: change_emails, write_emails.
 
 create function billing_private.plan_signature(p_items jsonb)
 returns jsonb
@@ -34,7 +34,7 @@ $$;
 comment on function billing_private.plan_signature is
   'What items of a subscription are for whoever pays: product, quantity, amount, interval of each. Another price of the same amount for the same is no other plan.';
 
-create function billing_private.plan_as_told(p_subscription jsonb, p_at timestamptz)
+create function billing_private.email_plan(p_subscription jsonb, p_at timestamptz)
 returns jsonb
 language plpgsql
 stable
@@ -58,7 +58,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.plan_as_told is
+comment on function billing_private.email_plan is
   'The plan of a subscription in Stripe''s shape, as a mail may tell of it: {signature, lines: [{product, quantity}], price}. Null where its items are not told.';
 
 create function billing_private.plan_before(p_event billing.webhook_events)
@@ -79,7 +79,7 @@ begin
   then
     return null;
   end if;
-  return billing_private.plan_as_told(
+  return billing_private.email_plan(
     o || previous || jsonb_build_object('items', (o -> 'items') || (previous -> 'items')), p_event.created
   );
 end;
@@ -105,7 +105,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.plan_lines is 'Lines of plan_as_told with the products'' names, as they are known by now: [{name, quantity}].';
+comment on function billing_private.plan_lines is 'Lines of email_plan with the products'' names, as they are known by now: [{name, quantity}].';
 
 create function billing_private.charged_for_change(p_subscription text, p_since timestamptz)
 returns jsonb
@@ -131,7 +131,7 @@ $$;
 comment on function billing_private.charged_for_change is
   'What was charged for changes of a subscription since then, {amount, currency}; null where no invoice was made for them, or one is not paid.';
 
-create function billing_private.untold_change(p_effect billing.outbox, out before jsonb, out since timestamptz, out was_to_end_at jsonb, out obstacle text)
+create function billing_private.pending_plan_change(p_effect billing.outbox, out before jsonb, out since timestamptz, out was_to_end_at jsonb, out obstacle text)
 language plpgsql
 stable
 set search_path = ''
@@ -170,7 +170,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.untold_change is
+comment on function billing_private.pending_plan_change is
   'Of a change of plan that is to be told: the plan that was told last, and since when it is another; or what speaks against telling it: out_of_date, a later one was told; told_with_a_later_one, which waits.';
 
 create function billing_private.plan_change_props(p_effect billing.outbox, out props jsonb, out obstacle text)
@@ -179,13 +179,13 @@ stable
 set search_path = ''
 as $$
 declare
-  change constant record := billing_private.untold_change(p_effect);
+  change constant record := billing_private.pending_plan_change(p_effect);
   known billing.subscriptions;
   now_told jsonb;
 begin
   select * into known from billing.subscriptions as s where s.id = p_effect.payload ->> 'subscription';
   now_told := coalesce(
-    billing_private.plan_as_told(billing_private.shown_subscription(known.id), change.since), p_effect.payload -> 'after'
+    billing_private.email_plan(billing_private.shown_subscription(known.id), change.since), p_effect.payload -> 'after'
   );
   obstacle := case
     when change.obstacle is not null then change.obstacle
@@ -202,13 +202,13 @@ begin
       'priceAfter', now_told -> 'price',
       'charged', billing_private.charged_for_change(known.id, change.since),
       'nextPaymentAt', case
-        when billing_private.renews_at(known, known.current_period_end) or billing_private.goes_on(known) then known.current_period_end
+        when billing_private.renews_at(known, known.current_period_end) or billing_private.runs_without_end(known) then known.current_period_end
       end,
-      'noLongerEndsAt', case when billing_private.goes_on(known) then change.was_to_end_at end
+      'noLongerEndsAt', case when billing_private.runs_without_end(known) then change.was_to_end_at end
     );
   end if;
 end;
 $$;
 
 comment on function billing_private.plan_change_props is
-  'What the email about a changed plan says; or what speaks against it: see untold_change, and taken_back, the plan is the one that was told last.';
+  'What the email about a changed plan says; or what speaks against it: see pending_plan_change, and taken_back, the plan is the one that was told last.';

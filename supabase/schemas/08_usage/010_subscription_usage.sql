@@ -4,7 +4,7 @@
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   subscription text not null,
   metric text not null,
   period_start timestamptz not null,
@@ -19,7 +19,7 @@ create table billing.subscription_usage (
 
 comment on table billing.subscription_usage is
   'One row per metric and billing period of a subscription: what was used of what the plan allows. A period that ends with nothing used leaves no row.';
-comment on column billing.subscription_usage.user_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
+comment on column billing.subscription_usage.owner_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
 comment on column billing.subscription_usage.subscription is 'Subscription (billing.subscriptions.id) whose billing period this is.';
 comment on column billing.subscription_usage.metric is 'What is counted: the part of the metadata key after limit_.';
 comment on column billing.subscription_usage.period_end is 'End of the period (UTC); null while Stripe has not told of the renewal yet.';
@@ -27,14 +27,14 @@ comment on column billing.subscription_usage.usage_limit is 'Sum over the subscr
 comment on column billing.subscription_usage.used is 'What billing.record_usage has counted.';
 comment on column billing.subscription_usage.is_open is 'Whether the subscription is in this period, by Stripe''s newest word. Closed rows are the record.';
 
-create index subscription_usage_in_force on billing.subscription_usage (user_id, metric) where is_open;
-create index subscription_usage_by_user on billing.subscription_usage (user_id, period_start);
+create index subscription_usage_in_force on billing.subscription_usage (owner_id, metric) where is_open;
+create index subscription_usage_by_owner on billing.subscription_usage (owner_id, period_start);
 
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
 create policy owner_reads on billing.subscription_usage
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb
@@ -70,7 +70,7 @@ begin
   return query
     select
       null::bigint,
-      c.user_id,
+      c.owner_id,
       s.id,
       l.metric,
       i.current_period_start,
@@ -96,7 +96,7 @@ begin
     ) as l (metric, value)
     where s.id = any (p_subscriptions)
       and s.status not in ('incomplete', 'incomplete_expired', 'canceled')
-    group by c.user_id, s.id, l.metric, i.current_period_start, i.current_period_end;
+    group by c.owner_id, s.id, l.metric, i.current_period_start, i.current_period_end;
 end;
 $$;
 

@@ -15,7 +15,7 @@ comment on column billing_private.limits_in_force.limits is 'As usage_limits rea
 alter table billing_private.limits_in_force enable row level security;
 create policy nobody_reads on billing_private.limits_in_force using (false);
 
-create function billing_private.share_plans(p_subscriptions text[])
+create function billing_private.lock_plans_shared(p_subscriptions text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -36,23 +36,23 @@ begin
 end;
 $$;
 
-comment on function billing_private.share_plans is
+comment on function billing_private.lock_plans_shared is
   'Waits for events of these subscriptions'' prices and products, and lets none begin before this transaction ends: of two that cannot see each other''s work, one would be missed.';
 
-create function billing_private.share_plans_of(p_customer_ids text[])
+create function billing_private.lock_plans_of_customers_shared(p_customer_ids text[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if p_customer_ids <> '{}' then
-    perform billing_private.share_plans(array(select s.id from billing.subscriptions as s where s.customer = any (p_customer_ids)));
+    perform billing_private.lock_plans_shared(array(select s.id from billing.subscriptions as s where s.customer = any (p_customer_ids)));
   end if;
 end;
 $$;
 
-comment on function billing_private.share_plans_of is
-  'share_plans for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
+comment on function billing_private.lock_plans_of_customers_shared is
+  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
 
 create function billing_private.open_usage_period(p_period billing.subscription_usage, p_open billing.subscription_usage[])
 returns void
@@ -79,9 +79,9 @@ begin
     limit 1
   );
   if not found then
-    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    insert into billing.subscription_usage (owner_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     values (
-      p_period.user_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, 0, true
+      p_period.owner_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, 0, true
     )
     on conflict do nothing;
   end if;
@@ -137,16 +137,16 @@ begin
   end loop;
 
   update billing.subscription_usage as u
-  set user_id = now_is.user_id, usage_limit = now_is.usage_limit, is_open = now_is.is_open
+  set owner_id = now_is.owner_id, usage_limit = now_is.usage_limit, is_open = now_is.is_open
   from (
     select
       old.id,
       (
-        select c.user_id
+        select c.owner_id
         from billing.subscriptions as s
         join billing.customers as c on c.id = s.customer
         where s.id = old.subscription
-      ) as user_id,
+      ) as owner_id,
       case when a.subscription is null then old.usage_limit else a.usage_limit end as usage_limit,
       a.subscription is not null as is_open
     from billing.subscription_usage as old
@@ -155,7 +155,7 @@ begin
       and a.period_end is not distinct from old.period_end
     where old.subscription = any (p_subscriptions)
   ) as now_is
-  where u.id = now_is.id and (u.user_id, u.usage_limit, u.is_open) is distinct from (now_is.user_id, now_is.usage_limit, now_is.is_open);
+  where u.id = now_is.id and (u.owner_id, u.usage_limit, u.is_open) is distinct from (now_is.owner_id, now_is.usage_limit, now_is.is_open);
 
   delete from billing.subscription_usage as u
   where u.subscription = any (p_subscriptions) and not u.is_open and u.used = 0;
@@ -171,7 +171,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.share_plans(array[p_event.object_id]);
+  perform billing_private.lock_plans_shared(array[p_event.object_id]);
   perform billing_private.refresh_usage(array[p_event.object_id]);
 end;
 $$;
@@ -188,7 +188,7 @@ declare
   theirs constant text[] := array(select s.id from billing.subscriptions as s where s.customer = p_customer_id order by s.id);
 begin
   if theirs <> '{}' then
-    perform billing_private.share_plans(theirs);
+    perform billing_private.lock_plans_shared(theirs);
     perform billing_private.refresh_usage(theirs);
   end if;
 end;

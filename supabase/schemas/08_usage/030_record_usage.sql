@@ -3,18 +3,18 @@
 -- Called by: the application, as service_role; current_usage(metric) by signed-in users for themselves.
 
 create table billing_private.usage_records (
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   idempotency_key text not null,
   metric text not null,
   quantity bigint not null,
   recorded_at timestamptz not null,
-  primary key (user_id, idempotency_key)
+  primary key (owner_id, idempotency_key)
 );
 
 comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
-comment on column billing_private.usage_records.user_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
 comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';
@@ -36,7 +36,7 @@ create type billing.usage_reading as (
 comment on type billing.usage_reading is
   'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
 
-create function billing_private.usage_in_force(p_user_id uuid, p_metric text, p_now timestamptz)
+create function billing_private.usage_in_force(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns setof billing.subscription_usage
 language plpgsql
 set search_path = ''
@@ -49,7 +49,7 @@ begin
     select u as usage, s.cancel_at_period_end or coalesce(s.cancel_at <= p_now, false) as ends
     from billing.subscription_usage as u
     join billing.subscriptions as s on s.id = u.subscription
-    where u.user_id = p_user_id
+    where u.owner_id = p_owner_id
       and u.metric = p_metric
       and u.is_open
       -- As for entitlements: dunning may keep a subscription in force, or take it.
@@ -86,7 +86,7 @@ $$;
 comment on function billing_private.usage_in_force is
   'The periods that usage counts to at p_now, unlimited ones first, then the ones that end first. A renewal that is late does not end a subscription: its next period has no id before something is recorded, and no end before Stripe tells it.';
 
-create function billing_private.read_usage(p_user_id uuid, p_metric text, p_now timestamptz)
+create function billing_private.read_usage(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns billing.usage_reading
 language plpgsql
 set search_path = ''
@@ -102,21 +102,21 @@ begin
     min(u.period_start),
     min(u.period_end)
   into reading
-  from billing_private.usage_in_force(p_user_id, p_metric, p_now) as u;
+  from billing_private.usage_in_force(p_owner_id, p_metric, p_now) as u;
   return reading;
 end;
 $$;
 
 comment on function billing_private.read_usage is 'What is used and left of a metric over all periods in force; all zero where there is none.';
 
-create function billing_private.check_usage(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+create function billing_private.check_usage(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
-    perform billing_private.raise_error('DU012', 'usage of nobody: user_id is null');
+  if p_owner_id is null then
+    perform billing_private.raise_error('DU012', 'usage of nobody: owner_id is null');
   elsif coalesce(p_metric, '') !~ '^[a-z0-9_]{1,60}$' then
     perform billing_private.raise_error('DU012', format('no metric can be called %L', left(p_metric, 80)));
   elsif p_quantity is null or p_quantity not between 1 and 1000000000000 then
@@ -129,14 +129,14 @@ $$;
 
 comment on function billing_private.check_usage is 'Refuses what cannot be recorded (DU012), saying why.';
 
-create function billing_private.refuse_usage(p_user_id uuid, p_left billing.usage_reading, p_quantity bigint)
+create function billing_private.refuse_usage(p_owner_id uuid, p_left billing.usage_reading, p_quantity bigint)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if p_left.period_start is null then
-    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_user_id, p_left.metric));
+    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_owner_id, p_left.metric));
   end if;
   perform billing_private.raise_error_with(
     'DU010',
@@ -148,7 +148,7 @@ $$;
 
 comment on function billing_private.refuse_usage is 'Raises DU011 where nothing allows the metric at all, else DU010 with what is left in DETAIL.';
 
-create function billing_private.lock_usage(p_user_id uuid)
+create function billing_private.lock_usage(p_owner_id uuid)
 returns void
 language plpgsql
 set search_path = ''
@@ -158,11 +158,11 @@ declare
 begin
   loop
     locked := array(
-      select u.id from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open order by u.id for update
+      select u.id from billing.subscription_usage as u where u.owner_id = p_owner_id and u.is_open order by u.id for update
     );
     -- Whoever was waited for may have closed a period and opened another one, which that statement could not see.
     exit when not exists (
-      select from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open and u.id <> all (locked)
+      select from billing.subscription_usage as u where u.owner_id = p_owner_id and u.is_open and u.id <> all (locked)
     );
   end loop;
 end;
@@ -184,9 +184,9 @@ begin
       raise serialization_failure using message = 'billing: the period of this usage has just changed';
     end if;
   else
-    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    insert into billing.subscription_usage (owner_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     values (
-      p_period.user_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, p_quantity,
+      p_period.owner_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, p_quantity,
       false
     );
   end if;
@@ -195,7 +195,7 @@ $$;
 
 comment on function billing_private.count_usage is 'Adds to a period, or begins the row of one that Stripe has not told of yet.';
 
-create function billing_private.is_recorded(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+create function billing_private.is_recorded(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -203,7 +203,7 @@ as $$
 declare
   earlier billing_private.usage_records;
 begin
-  select * into earlier from billing_private.usage_records as r where r.user_id = p_user_id and r.idempotency_key = p_key;
+  select * into earlier from billing_private.usage_records as r where r.owner_id = p_owner_id and r.idempotency_key = p_key;
   if not found then
     return false;
   elsif (earlier.metric, earlier.quantity) is distinct from (p_metric, p_quantity) then
@@ -218,7 +218,7 @@ $$;
 comment on function billing_private.is_recorded is 'Whether this key was counted already. Raises DU013 where it was for something else.';
 
 create function billing.record_usage(
-  user_id uuid, metric text, quantity bigint, idempotency_key text, p_now timestamptz default now()
+  owner_id uuid, metric text, quantity bigint, idempotency_key text, p_now timestamptz default now()
 )
 returns billing.usage_reading
 language plpgsql
@@ -232,34 +232,34 @@ declare
   open_quantity bigint := quantity;
   part bigint;
 begin
-  perform billing_private.check_usage(user_id, metric, quantity, idempotency_key);
+  perform billing_private.check_usage(owner_id, metric, quantity, idempotency_key);
   -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
   -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
-  perform billing_private.lock_usage(user_id);
-  if billing_private.is_recorded(user_id, metric, quantity, idempotency_key) then
-    return billing_private.read_usage(user_id, metric, p_now);
+  perform billing_private.lock_usage(owner_id);
+  if billing_private.is_recorded(owner_id, metric, quantity, idempotency_key) then
+    return billing_private.read_usage(owner_id, metric, p_now);
   end if;
-  reading := billing_private.read_usage(user_id, metric, p_now);
+  reading := billing_private.read_usage(owner_id, metric, p_now);
   if reading.period_start is null or quantity > reading.remaining then
-    perform billing_private.refuse_usage(user_id, reading, quantity);
+    perform billing_private.refuse_usage(owner_id, reading, quantity);
   end if;
 
-  insert into billing_private.usage_records values (user_id, idempotency_key, metric, quantity, p_now);
-  for period in select * from billing_private.usage_in_force(user_id, metric, p_now) loop
+  insert into billing_private.usage_records values (owner_id, idempotency_key, metric, quantity, p_now);
+  for period in select * from billing_private.usage_in_force(owner_id, metric, p_now) loop
     part := case when period.usage_limit is null then open_quantity else least(open_quantity, greatest(period.usage_limit - period.used, 0)) end;
     if part > 0 then
       perform billing_private.count_usage(period, part);
       open_quantity := open_quantity - part;
     end if;
   end loop;
-  return billing_private.read_usage(user_id, metric, p_now);
+  return billing_private.read_usage(owner_id, metric, p_now);
 end;
 $$;
 
 comment on function billing.record_usage is
   'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
-create function billing.current_usage(user_id uuid, metric text, p_now timestamptz default now())
+create function billing.current_usage(owner_id uuid, metric text, p_now timestamptz default now())
 returns billing.usage_reading
 language plpgsql
 -- Definer: see record_usage.
@@ -267,7 +267,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.read_usage(user_id, metric, p_now);
+  return billing_private.read_usage(owner_id, metric, p_now);
 end;
 $$;
 
@@ -297,8 +297,8 @@ declare
   purged integer;
 begin
   delete from billing_private.usage_records as r
-  where (r.user_id, r.idempotency_key) in (
-    select o.user_id, o.idempotency_key
+  where (r.owner_id, r.idempotency_key) in (
+    select o.owner_id, o.idempotency_key
     from billing_private.usage_records as o
     where o.recorded_at < p_now - interval '90 days'
     limit p_limit

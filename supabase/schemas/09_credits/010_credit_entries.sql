@@ -3,7 +3,7 @@
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   kind text not null,
   credits bigint not null,
   balance_after bigint not null,
@@ -21,12 +21,12 @@ create table billing.credit_entries (
   constraint only_what_takes_back_can_miss_some check (missing >= 0 and (missing = 0 or credits <= 0)),
   constraint a_purchase_is_named_by_its_entries check ((reason in ('purchase', 'refund', 'transfer')) = (purchase is not null)),
   constraint a_key_belongs_to_a_grant_or_deduction check ((reason in ('grant', 'deduction')) = (idempotency_key is not null)),
-  constraint a_key_of_a_user_is_used_once unique (user_id, idempotency_key)
+  constraint a_key_of_an_owner_is_used_once unique (owner_id, idempotency_key)
 );
 
 comment on table billing.credit_entries is
   'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
-comment on column billing.credit_entries.user_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
+comment on column billing.credit_entries.owner_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
 comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
@@ -37,7 +37,7 @@ comment on column billing.credit_entries.purchase is 'Payment (billing.payments.
 comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of a user stands for one change.';
 comment on column billing.credit_entries.note is 'What the application says of it; shown to the user.';
 
-create index credit_entries_by_user on billing.credit_entries (user_id, created_at);
+create index credit_entries_by_owner on billing.credit_entries (owner_id, created_at);
 create index credit_entries_by_purchase on billing.credit_entries (purchase) where purchase is not null;
 
 create trigger credit_entries_are_never_removed
@@ -53,8 +53,8 @@ declare
   allowed billing.credit_entries := old;
 begin
   -- The foreign key takes the user out of the entries of one who is deleted; what the application wrote goes along.
-  if new.user_id is null and old.user_id is not null then
-    allowed.user_id := null;
+  if new.owner_id is null and old.owner_id is not null then
+    allowed.owner_id := null;
     allowed.note := null;
     allowed.idempotency_key := case when old.idempotency_key is not null then 'forgotten:' || old.id end;
     new.note := null;
@@ -80,39 +80,39 @@ alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
 create policy owner_reads on billing.credit_entries
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create table billing_private.credit_balances (
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   kind text not null,
   credits bigint not null,
-  primary key (user_id, kind),
+  primary key (owner_id, kind),
   constraint credits_are_not_negative check (credits >= 0)
 );
 
 comment on table billing_private.credit_balances is
   'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
-comment on column billing_private.credit_balances.user_id is 'Whose credits; a deleted user has none.';
+comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted user has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
 
 alter table billing_private.credit_balances enable row level security;
 create policy nobody_reads on billing_private.credit_balances using (false);
 
-create function billing_private.balance_of(p_user_id uuid, p_kind text)
+create function billing_private.balance_of(p_owner_id uuid, p_kind text)
 returns bigint
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  return coalesce((select b.credits from billing_private.credit_balances as b where b.user_id = p_user_id and b.kind = p_kind), 0);
+  return coalesce((select b.credits from billing_private.credit_balances as b where b.owner_id = p_owner_id and b.kind = p_kind), 0);
 end;
 $$;
 
 comment on function billing_private.balance_of is 'Credits a user has of a kind; 0 where there never were any.';
 
-create function billing_private.lock_users(p_users uuid[])
+create function billing_private.lock_owners(p_owners uuid[])
 returns boolean
 language plpgsql
 set search_path = ''
@@ -120,14 +120,14 @@ as $$
 declare
   one record;
 begin
-  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by u.id loop
+  for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by u.id loop
     perform pg_advisory_xact_lock(hashtextextended(one.id::text, 7308));
   end loop;
   return true;
 end;
 $$;
 
-comment on function billing_private.lock_users is
+comment on function billing_private.lock_owners is
   'Makes changes of these users'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
 
 create function billing_private.write_credit_entry(p_entry billing.credit_entries)
@@ -141,18 +141,18 @@ begin
   -- Not one insert that falls back on an update: the check would refuse the row of a deduction before it falls back.
   update billing_private.credit_balances as b
   set credits = b.credits + p_entry.credits
-  where b.user_id = p_entry.user_id and b.kind = p_entry.kind
+  where b.owner_id = p_entry.owner_id and b.kind = p_entry.kind
   returning b.credits into p_entry.balance_after;
   if not found then
-    insert into billing_private.credit_balances (user_id, kind, credits)
-    values (p_entry.user_id, p_entry.kind, p_entry.credits)
+    insert into billing_private.credit_balances (owner_id, kind, credits)
+    values (p_entry.owner_id, p_entry.kind, p_entry.credits)
     returning credits into p_entry.balance_after;
   end if;
 
   insert into billing.credit_entries
-    (user_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, note, created_at)
+    (owner_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, note, created_at)
   values (
-    p_entry.user_id, p_entry.kind, p_entry.credits, p_entry.balance_after, p_entry.reason, coalesce(p_entry.missing, 0),
+    p_entry.owner_id, p_entry.kind, p_entry.credits, p_entry.balance_after, p_entry.reason, coalesce(p_entry.missing, 0),
     p_entry.purchase, p_entry.idempotency_key, p_entry.note, p_entry.created_at
   )
   returning * into written;
@@ -161,4 +161,4 @@ end;
 $$;
 
 comment on function billing_private.write_credit_entry is
-  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_users.';
+  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_owners.';

@@ -2,14 +2,14 @@
 -- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
 -- credit_balance(kind) by signed-in users for themselves.
 
-create function billing_private.check_credits(p_user_id uuid, p_kind text, p_credits bigint, p_key text)
+create function billing_private.check_credits(p_owner_id uuid, p_kind text, p_credits bigint, p_key text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
-    perform billing_private.raise_error('DU017', 'credits of nobody: user_id is null');
+  if p_owner_id is null then
+    perform billing_private.raise_error('DU017', 'credits of nobody: owner_id is null');
   elsif coalesce(p_kind, '') !~ '^[A-Za-z0-9_.:-]{1,64}$' then
     perform billing_private.raise_error('DU017', format('no kind of credits can be called %L', left(p_kind, 80)));
   elsif p_credits is null or p_credits not between 1 and 1000000000000 then
@@ -33,7 +33,7 @@ begin
   select *
   into earlier
   from billing.credit_entries as e
-  where e.user_id = p_asked.user_id and e.idempotency_key = p_asked.idempotency_key;
+  where e.owner_id = p_asked.owner_id and e.idempotency_key = p_asked.idempotency_key;
   if (earlier.kind, earlier.credits) is distinct from (p_asked.kind, p_asked.credits) and earlier.id is not null then
     perform billing_private.raise_error(
       'DU016',
@@ -51,7 +51,7 @@ comment on function billing_private.entry_of_key is
   'The entry that a grant or deduction with this key made already; all null for a new key. Raises DU016 where it was another change.';
 
 create function billing_private.change_credits(
-  p_reason text, p_user_id uuid, p_kind text, p_credits bigint, p_key text, p_note text, p_now timestamptz
+  p_reason text, p_owner_id uuid, p_kind text, p_credits bigint, p_key text, p_note text, p_now timestamptz
 )
 returns billing.credit_entries
 language plpgsql
@@ -62,19 +62,19 @@ declare
   earlier billing.credit_entries;
   balance bigint;
 begin
-  asked.user_id := p_user_id;
+  asked.owner_id := p_owner_id;
   asked.kind := p_kind;
   asked.credits := p_credits;
   asked.reason := p_reason;
   asked.idempotency_key := p_key;
   asked.note := p_note;
   asked.created_at := p_now;
-  perform billing_private.lock_users(array[p_user_id]);
+  perform billing_private.lock_owners(array[p_owner_id]);
   earlier := billing_private.entry_of_key(asked);
   if earlier.id is not null then
     return earlier;
   end if;
-  balance := billing_private.balance_of(p_user_id, p_kind);
+  balance := billing_private.balance_of(p_owner_id, p_kind);
   if balance + p_credits < 0 then
     perform billing_private.raise_error_with(
       'DU015',
@@ -89,7 +89,7 @@ $$;
 comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, in the user''s turn. Raises DU015, DU016.';
 
 create function billing.grant_credits(
-  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+  owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
 )
 returns billing.credit_entries
 language plpgsql
@@ -98,11 +98,11 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
-  if not exists (select from auth.users as u where u.id = grant_credits.user_id) then
-    perform billing_private.raise_error('DU018', format('no user %s', user_id));
+  perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
+  if not exists (select from auth.users as u where u.id = grant_credits.owner_id) then
+    perform billing_private.raise_error('DU018', format('no user %s', owner_id));
   end if;
-  return billing_private.change_credits('grant', user_id, kind, amount, idempotency_key, note, p_now);
+  return billing_private.change_credits('grant', owner_id, kind, amount, idempotency_key, note, p_now);
 end;
 $$;
 
@@ -110,7 +110,7 @@ comment on function billing.grant_credits is
   'Gives a user credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
 
 create function billing.deduct_credits(
-  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+  owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
 )
 returns billing.credit_entries
 language plpgsql
@@ -119,15 +119,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
-  return billing_private.change_credits('deduction', user_id, kind, -amount, idempotency_key, note, p_now);
+  perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
+  return billing_private.change_credits('deduction', owner_id, kind, -amount, idempotency_key, note, p_now);
 end;
 $$;
 
 comment on function billing.deduct_credits is
   'Takes credits from a user, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
 
-create function billing.credit_balance(user_id uuid, kind text)
+create function billing.credit_balance(owner_id uuid, kind text)
 returns bigint
 language plpgsql
 -- Definer: balances are internal; see grant_credits.
@@ -135,7 +135,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.balance_of(user_id, kind);
+  return billing_private.balance_of(owner_id, kind);
 end;
 $$;
 

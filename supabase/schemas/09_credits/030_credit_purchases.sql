@@ -57,7 +57,7 @@ $$;
 comment on function billing_private.bought_credits is
   'What metadata say is bought: credit_kind, a name, and credits, a whole number from 1. Null where either is missing or cannot be read.';
 
-create function billing_private.user_of_session(p_session billing.checkout_sessions)
+create function billing_private.owner_of_session(p_session billing.checkout_sessions)
 returns uuid
 language plpgsql
 stable
@@ -65,18 +65,18 @@ set search_path = ''
 as $$
 declare
   session constant jsonb := to_jsonb(p_session);
-  source constant text := billing_private.source_of_session(session);
+  source constant text := billing_private.hint_source_of_session(session);
 begin
   return case
-    when billing_private.is_trusted_source(source) then billing_private.as_uuid(billing_private.said_user(session, source))
+    when billing_private.is_trusted_source(source) then billing_private.as_uuid(billing_private.hinted_owner_of(session, source))
   end;
 end;
 $$;
 
-comment on function billing_private.user_of_session is
+comment on function billing_private.owner_of_session is
   'The user that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
 
-create function billing_private.user_of_purchase(p_purchase billing_private.credit_purchases)
+create function billing_private.owner_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid
 language plpgsql
 stable
@@ -84,13 +84,13 @@ set search_path = ''
 as $$
 begin
   if p_purchase.customer is not null then
-    return (select c.user_id from billing.customers as c where c.id = p_purchase.customer);
+    return (select c.owner_id from billing.customers as c where c.id = p_purchase.customer);
   end if;
   return (select u.id from auth.users as u where u.id = p_purchase.guest);
 end;
 $$;
 
-comment on function billing_private.user_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
+comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
 
 create function billing_private.move_credits(
   p_purchase billing_private.credit_purchases, p_reason text, p_credits bigint, p_now timestamptz
@@ -106,7 +106,7 @@ begin
   if p_credits = 0 then
     return 0;
   end if;
-  entry.user_id := p_purchase.holder;
+  entry.owner_id := p_purchase.holder;
   entry.kind := p_purchase.kind;
   entry.credits := within_reach;
   entry.reason := p_reason;
@@ -118,7 +118,7 @@ begin
     perform billing_private.audit(
       'credits.not_taken_back', 'system', p_purchase.id, p_purchase.customer,
       jsonb_build_object(
-        'user_id', p_purchase.holder, 'kind', p_purchase.kind, 'reason', p_reason,
+        'owner_id', p_purchase.holder, 'kind', p_purchase.kind, 'reason', p_reason,
         'asked', -p_credits, 'taken', -within_reach, 'missing', entry.missing
       ),
       p_now
@@ -131,7 +131,7 @@ $$;
 comment on function billing_private.move_credits is
   'Writes an entry for a purchase''s holder. What should be taken and is not there is stated in the entry and as an audit fact. Returns the change that was possible.';
 
-create function billing_private.hand_over_credits(
+create function billing_private.transfer_credits(
   p_purchase billing_private.credit_purchases, p_owner uuid, p_kind text, p_now timestamptz
 )
 returns billing_private.credit_purchases
@@ -154,7 +154,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.hand_over_credits is
+comment on function billing_private.transfer_credits is
   'Takes what is left of a purchase from whoever had it to its owner now; to nobody, until there is one. What was spent is spent.';
 
 create function billing_private.change_standing(
@@ -177,7 +177,7 @@ $$;
 
 comment on function billing_private.change_standing is 'Gives or takes credits of a purchase; never takes more than stands of it.';
 
-create function billing_private.follow_payment(
+create function billing_private.match_standing_to_payment(
   p_purchase billing_private.credit_purchases, p_due bigint, p_asked_back bigint, p_now timestamptz
 )
 returns billing_private.credit_purchases
@@ -199,5 +199,5 @@ begin
 end;
 $$;
 
-comment on function billing_private.follow_payment is
+comment on function billing_private.match_standing_to_payment is
   'Gives what is paid for and takes back what refunds ask back, as far as the purchase stands and the balance goes.';

@@ -4,13 +4,13 @@
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   feature text not null,
   sources text[] not null,
   valid_until timestamptz,
   version bigint not null,
   updated_at timestamptz not null,
-  constraint a_user_has_a_feature_once unique (user_id, feature),
+  constraint an_owner_has_a_feature_once unique (owner_id, feature),
   constraint something_grants_it check (sources <> '{}'),
   constraint feature_is_not_blank check (btrim(feature) <> '')
 );
@@ -19,7 +19,7 @@ comment on table billing.entitlements is
   'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
-comment on column billing.entitlements.user_id is 'Who may use it (auth.users.id).';
+comment on column billing.entitlements.owner_id is 'Who may use it (auth.users.id).';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
 comment on column billing.entitlements.sources is
@@ -35,7 +35,7 @@ alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
 create policy owner_reads on billing.entitlements
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 -- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
 do $$
@@ -47,14 +47,14 @@ end;
 $$;
 
 create table billing_private.entitlement_versions (
-  user_id uuid primary key references auth.users (id) on delete cascade,
+  owner_id uuid primary key references auth.users (id) on delete cascade,
   version bigint not null,
   updated_at timestamptz not null
 );
 
 comment on table billing_private.entitlement_versions is
   'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.user_id is 'Whose (auth.users.id).';
+comment on column billing_private.entitlement_versions.owner_id is 'Whose (auth.users.id).';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
 

@@ -119,14 +119,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told constant jsonb := p_event.payload #> '{data,object}';
-  shown constant jsonb := billing_private.accept_object(p_event);
+  summary constant jsonb := p_event.payload #> '{data,object}';
+  shown constant jsonb := billing_private.apply_object_if_newest(p_event);
   is_cut_off constant boolean := shown #> '{entitlements,has_more}' is not distinct from 'true';
 begin
-  if told #> '{entitlements,has_more}' is distinct from 'true' then
+  if summary #> '{entitlements,has_more}' is distinct from 'true' then
     -- Stale or not: a list that was cut off later leaves open what this one has beyond it.
     insert into billing_private.entitlement_summaries as s (customer_id, whole_features, whole_as_of, whole_event)
-    values (p_event.customer_id, billing_private.summary_features(told), p_event.created, coalesce(p_event.id, ''))
+    values (p_event.customer_id, billing_private.summary_features(summary), p_event.created, coalesce(p_event.id, ''))
     on conflict (customer_id) do update
       set whole_features = excluded.whole_features, whole_as_of = excluded.whole_as_of, whole_event = excluded.whole_event
       where s.whole_as_of is null
@@ -140,7 +140,7 @@ begin
   values (p_event.customer_id, billing_private.summary_features(shown), not is_cut_off)
   on conflict (customer_id) do update set features = excluded.features, is_whole = excluded.is_whole;
   if is_cut_off then
-    perform billing_private.ask_stripe(p_event);
+    perform billing_private.enqueue_refresh(p_event);
   end if;
 end;
 $$;

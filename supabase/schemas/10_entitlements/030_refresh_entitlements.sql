@@ -18,7 +18,7 @@ $$;
 comment on function billing_private.dunning_access is
   'What dunning says of the access a subscription gives: true, it is kept (grace); false, it is taken; null, no case says anything and the status decides.';
 
-create function billing_private.entitlements_of(p_user_id uuid)
+create function billing_private.entitlements_of(p_owner_id uuid)
 returns table (feature text, sources text[], valid_until timestamptz)
 language plpgsql
 stable
@@ -36,7 +36,7 @@ begin
       from billing.customers as c
       join billing.subscriptions as s on s.customer = c.id
       cross join lateral billing_private.dunning_access(s.id) as d (access)
-      where c.user_id = p_user_id and c.deleted_at is null
+      where c.owner_id = p_owner_id and c.deleted_at is null
     ),
     granted as (
       -- least and max leave out what is null: an end that is known counts.
@@ -52,7 +52,7 @@ begin
       from billing.customers as c
       join billing_private.entitlement_summaries as m on m.customer_id = c.id
       cross join lateral unnest(m.features || case when not m.is_whole then m.whole_features end) as f (name)
-      where c.user_id = p_user_id
+      where c.owner_id = p_owner_id
         and c.deleted_at is null
         -- Stripe knows nothing of dunning here: where that took every subscription, what they brought goes too.
         and (
@@ -72,7 +72,7 @@ $$;
 comment on function billing_private.entitlements_of is
   'What a user may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
-create function billing_private.save_entitlements(p_user_id uuid, p_now timestamptz, p_customer_id text default null)
+create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -82,27 +82,27 @@ declare
   next_version bigint;
 begin
   -- A user may be several customers, whose events do not wait for each other. Whoever has this turn last sees all.
-  if pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308)) is null then
+  if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
   for change in
     select coalesce(w.feature, h.feature) as feature, w.sources, w.valid_until, h.id, w.feature is null as is_gone
-    from billing_private.entitlements_of(p_user_id) as w
-    full join (select * from billing.entitlements as e where e.user_id = p_user_id) as h on h.feature = w.feature
+    from billing_private.entitlements_of(p_owner_id) as w
+    full join (select * from billing.entitlements as e where e.owner_id = p_owner_id) as h on h.feature = w.feature
     where (w.feature, w.sources, w.valid_until) is distinct from (h.feature, h.sources, h.valid_until)
     order by 1
   loop
     if next_version is null then
-      insert into billing_private.entitlement_versions as v (user_id, version, updated_at)
-      values (p_user_id, 1, p_now)
-      on conflict (user_id) do update set version = v.version + 1, updated_at = excluded.updated_at
+      insert into billing_private.entitlement_versions as v (owner_id, version, updated_at)
+      values (p_owner_id, 1, p_now)
+      on conflict (owner_id) do update set version = v.version + 1, updated_at = excluded.updated_at
       returning v.version into next_version;
     end if;
     if change.is_gone then
       delete from billing.entitlements as e where e.id = change.id;
     elsif change.id is null then
-      insert into billing.entitlements (user_id, feature, sources, valid_until, version, updated_at)
-      values (p_user_id, change.feature, change.sources, change.valid_until, next_version, p_now);
+      insert into billing.entitlements (owner_id, feature, sources, valid_until, version, updated_at)
+      values (p_owner_id, change.feature, change.sources, change.valid_until, next_version, p_now);
     else
       update billing.entitlements as e
       set sources = change.sources, valid_until = change.valid_until, version = next_version, updated_at = p_now
@@ -111,20 +111,20 @@ begin
     if change.is_gone or change.id is null then
       perform billing_private.audit(
         case when change.is_gone then 'entitlement.revoked' else 'entitlement.granted' end,
-        'system', p_user_id::text, p_customer_id,
+        'system', p_owner_id::text, p_customer_id,
         jsonb_strip_nulls(jsonb_build_object('feature', change.feature, 'sources', change.sources, 'version', next_version)),
         p_now
       );
     end if;
   end loop;
   if next_version is not null then
-    perform pg_notify('billing_entitlements', json_build_object('user_id', p_user_id, 'version', next_version)::text);
+    perform pg_notify('billing_entitlements', json_build_object('owner_id', p_owner_id, 'version', next_version)::text);
   end if;
 end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {user_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
 
 create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
 returns void
@@ -134,7 +134,7 @@ as $$
 declare
   owner uuid;
 begin
-  select c.user_id into owner from billing.customers as c where c.id = p_customer_id;
+  select c.owner_id into owner from billing.customers as c where c.id = p_customer_id;
   if owner is not null then
     perform billing_private.save_entitlements(owner, p_now, p_customer_id);
   end if;
@@ -144,7 +144,7 @@ $$;
 comment on function billing_private.refresh_entitlements is
   'Computes anew the entitlements of the user a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
 
-create function billing_private.refresh_entitlements_of(p_users uuid[], p_now timestamptz, p_customer_id text default null)
+create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -153,7 +153,7 @@ declare
   one uuid;
 begin
   -- In order, so that no two that take several turns can wait for each other.
-  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by 1 loop
+  for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by 1 loop
     perform billing_private.save_entitlements(one, p_now, p_customer_id);
   end loop;
 end;
@@ -209,6 +209,6 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('product', 'billing_private.project_features', 20),
   ('price', 'billing_private.project_features', 20);
 -- A whole list that is no longer shown still has what a later one was cut off before.
-insert into billing_private.refresh_handlers (object, handler, position, takes_stale) values
+insert into billing_private.refresh_handlers (object, handler, position, runs_on_stale) values
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10, true),
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30, true);

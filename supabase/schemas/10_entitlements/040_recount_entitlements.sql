@@ -34,7 +34,7 @@ begin
   if counted > 0 then
     perform billing_private.refresh_entitlements_of(
       array(
-        select c.user_id
+        select c.owner_id
         from billing.subscriptions as s
         join billing.customers as c on c.id = s.customer
         where s.id = any (subscribed)

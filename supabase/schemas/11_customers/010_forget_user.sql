@@ -206,7 +206,7 @@ from (
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
-    ('billing.credit_entries', 'user_id = $2 and note is not null', '{"note": "null"}'),
+    ('billing.credit_entries', 'owner_id = $2 and note is not null', '{"note": "null"}'),
     ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     ('billing.dunning_resumptions', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     (
@@ -219,8 +219,8 @@ from (
       '{"reason": "''removed: the customer is forgotten''"}'
     ),
     (
-      'billing_private.customer_claims', 'customer_id = any ($1)',
-      '{"claimed_user": "coalesce(billing_private.as_uuid(claimed_user)::text, '''')"}'
+      'billing_private.customer_owner_hints', 'customer_id = any ($1)',
+      '{"hinted_owner": "coalesce(billing_private.as_uuid(hinted_owner)::text, '''')"}'
     ),
     (
       'billing.emails', 'customer_id = any ($1) or outbox_id = any ($5)',
@@ -242,7 +242,7 @@ from (
 ) as t (table_name, about, columns)
 cross join lateral jsonb_each_text(t.columns) as c;
 
-create function billing_private.customers_of(p_user_id uuid)
+create function billing_private.customers_of_owner(p_owner_id uuid)
 returns text[]
 language sql
 stable
@@ -250,14 +250,14 @@ set search_path = ''
 as $$
   select coalesce(array_agg(k.id order by k.id), '{}')
   from (
-    select c.id from billing.customers as c where c.user_id = p_user_id
+    select c.id from billing.customers as c where c.owner_id = p_owner_id
     union
     -- Unlinked when the account was deleted, and nobody else's since.
     select c.id
     from billing.audit_events as u
-    join billing.customers as c on c.id = u.customer_id and c.user_id is null
+    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
     where u.action = 'customer.unlinked'
-      and u.detail ->> 'former_user_id' = p_user_id::text
+      and u.detail ->> 'former_owner_id' = p_owner_id::text
       and not exists (
         select
         from billing.audit_events as later
@@ -268,10 +268,10 @@ as $$
   ) as k;
 $$;
 
-comment on function billing_private.customers_of is
+comment on function billing_private.customers_of_owner is
   'Ids of the customers that a user is, or was when the account was deleted; in order.';
 
-create function billing_private.guest_purchases_of(p_user_id uuid)
+create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
 returns text[]
 language sql
 stable
@@ -279,10 +279,10 @@ set search_path = ''
 as $$
   select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
   from billing.checkout_sessions as s
-  where s.customer is null and lower(btrim(s.client_reference_id)) = p_user_id::text;
+  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
 $$;
 
-comment on function billing_private.guest_purchases_of is
+comment on function billing_private.guest_purchases_of_owner is
   'What a user bought without being a customer, as far as the checkout session named the user: the payment, or the session where nothing was paid.';
 
 create function billing_private.lock_person(p_user_id uuid, p_subjects text[])
@@ -419,8 +419,8 @@ security definer
 set search_path = ''
 as $$
 declare
-  customers constant text[] := billing_private.customers_of(forget_user.user_id);
-  subjects constant text[] := customers || billing_private.accounts_of(customers) || billing_private.guest_purchases_of(forget_user.user_id);
+  customers constant text[] := billing_private.customers_of_owner(forget_user.user_id);
+  subjects constant text[] := customers || billing_private.accounts_of(customers) || billing_private.guest_purchases_of_owner(forget_user.user_id);
   is_on_record constant boolean := exists (
     select from billing.audit_events as a where a.subject_id = forget_user.user_id::text and a.action = 'user.forgotten'
   );

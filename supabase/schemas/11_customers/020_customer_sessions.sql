@@ -20,7 +20,7 @@ $$;
 comment on function billing.read_app_addresses is
   'app_url and billing_url of settings: the origins that may call from a browser, and that Stripe''s pages may lead back to.';
 
-create function billing_private.customer_of_user(p_user_id uuid, p_subscription text default null)
+create function billing_private.customer_of_owner(p_owner_id uuid, p_subscription text default null)
 returns text
 language plpgsql
 stable
@@ -33,7 +33,7 @@ begin
     -- A database that changed from test to live keeps its old customers, whom the other key does not know.
     join billing.customers as c on coalesce(c.livemode, t.livemode) = t.livemode
     left join billing.subscriptions as s on s.customer = c.id
-    where c.user_id = p_user_id
+    where c.owner_id = p_owner_id
       and c.deleted_at is null
       and (p_subscription is null or s.id = p_subscription)
     group by c.id
@@ -47,21 +47,21 @@ begin
 end;
 $$;
 
-comment on function billing_private.customer_of_user is
+comment on function billing_private.customer_of_owner is
   'The customer a user is. Of several: the one whose subscription is overdue, as that is what the user has come for; else one with a running subscription; else the newest. With p_subscription: the one that has it. Null: none.';
 
-create function billing.find_portal_customer(p_user_id uuid, p_subscription text default null)
+create function billing.find_portal_customer(p_owner_id uuid, p_subscription text default null)
 returns jsonb
 language plpgsql
 stable
--- Definer: see receive_event. Only service_role may call it: p_user_id is taken at its word.
+-- Definer: see receive_event. Only service_role may call it: p_owner_id is taken at its word.
 security definer
 set search_path = ''
 as $$
 begin
   return (
     select jsonb_build_object(
-      'customer', billing_private.customer_of_user(p_user_id, p_subscription),
+      'customer', billing_private.customer_of_owner(p_owner_id, p_subscription),
       'account', s.stripe_account
     )
     from billing.settings as s
@@ -72,7 +72,7 @@ $$;
 comment on function billing.find_portal_customer is
   'For duebase-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
 
-create function billing_private.trial_days(p_user_id uuid, p_price billing.prices)
+create function billing_private.trial_days(p_owner_id uuid, p_price billing.prices)
 returns integer
 language plpgsql
 stable
@@ -86,7 +86,7 @@ begin
   -- Stripe takes 730 days at most.
   if p_price.recurring is null or offered is null or offered !~ '^[0-9]{1,3}$' or offered::integer not between 1 and 730 then
     return null;
-  elsif (select s.one_trial_per_product from billing.settings as s) and billing_private.has_had_trial(p_user_id, p_price) then
+  elsif (select s.one_trial_per_product from billing.settings as s) and billing_private.has_had_trial(p_owner_id, p_price) then
     return null;
   end if;
   return offered::integer;
@@ -96,7 +96,7 @@ $$;
 comment on function billing_private.trial_days is
   'Days of trial that a subscription to a price begins with for a user: what the price offers, unless settings allow one trial per product and the user has had it. Null: none.';
 
-create function billing.prepare_checkout(p_user_id uuid, p_price text)
+create function billing.prepare_checkout(p_owner_id uuid, p_price text)
 returns jsonb
 language plpgsql
 stable
@@ -107,12 +107,12 @@ as $$
 begin
   return (
     select jsonb_build_object(
-      'customer', billing_private.customer_of_user(p_user_id),
+      'customer', billing_private.customer_of_owner(p_owner_id),
       'account', s.stripe_account,
       'price', (
         select jsonb_build_object(
           'type', p.type, 'usage_type', p.recurring ->> 'usage_type', 'product', p.product,
-          'trial_days', billing_private.trial_days(p_user_id, p)
+          'trial_days', billing_private.trial_days(p_owner_id, p)
         )
         from billing.prices as p
         left join billing.products as d on d.id = p.product
@@ -127,7 +127,7 @@ begin
         from billing.customers as c
         join billing.subscriptions as b on b.customer = c.id
         join billing.subscription_items as i on i.subscription = b.id
-        where c.user_id = p_user_id
+        where c.owner_id = p_owner_id
           and coalesce(c.livemode, s.livemode) = s.livemode
           and (
             i.price = p_price

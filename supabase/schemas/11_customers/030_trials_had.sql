@@ -40,7 +40,7 @@ $$;
 comment on function billing_private.record_trial is
   'Handler: customer.subscription.*. Keeps what is on trial: a fact of its own, whatever state is shown.';
 
-create function billing_private.has_had_trial(p_user_id uuid, p_price billing.prices)
+create function billing_private.has_had_trial(p_owner_id uuid, p_price billing.prices)
 returns boolean
 language plpgsql
 stable
@@ -51,14 +51,14 @@ begin
     select
     from billing.customers as c
     join billing_private.trials_had as t on t.customer = c.id and t.product in (p_price.id, p_price.product)
-    where c.user_id = p_user_id
+    where c.owner_id = p_owner_id
   ) or exists (
     -- From before the installation: of a subscription that was read since.
     select
     from billing.customers as c
     join billing.subscriptions as s on s.customer = c.id
     join billing.subscription_items as i on i.subscription = s.id
-    where c.user_id = p_user_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
+    where c.owner_id = p_owner_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
   );
 end;
 $$;

@@ -6,7 +6,7 @@
 
 create table billing_private.checkout_attempts (
   id uuid primary key default gen_random_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   scope text not null,
   idempotency_keys text[] not null default '{}',
   wish jsonb not null,
@@ -23,7 +23,7 @@ create table billing_private.checkout_attempts (
 comment on table billing_private.checkout_attempts is
   'A user''s attempts at buying: one row per checkout session asked for. Kept for 30 days.';
 comment on column billing_private.checkout_attempts.id is 'Also the idempotency key of the call that makes the session.';
-comment on column billing_private.checkout_attempts.user_id is 'Who buys.';
+comment on column billing_private.checkout_attempts.owner_id is 'Who buys.';
 comment on column billing_private.checkout_attempts.scope is 'Of what only one session may be open: a product to subscribe to, or one exact one-time purchase.';
 comment on column billing_private.checkout_attempts.idempotency_keys is 'The caller''s own names for the attempt; each user has names of their own.';
 comment on column billing_private.checkout_attempts.wish is 'What the caller asked for.';
@@ -34,16 +34,16 @@ comment on column billing_private.checkout_attempts.session is 'Checkout session
 comment on column billing_private.checkout_attempts.url is 'Its page at Stripe.';
 comment on column billing_private.checkout_attempts.expires_at is 'Until when it can be completed (UTC).';
 
-create unique index one_checkout_is_open_per_scope on billing_private.checkout_attempts (user_id, scope)
+create unique index one_checkout_is_open_per_scope on billing_private.checkout_attempts (owner_id, scope)
   where status in ('making', 'open');
 
-create index checkout_attempts_by_user on billing_private.checkout_attempts (user_id);
+create index checkout_attempts_by_owner on billing_private.checkout_attempts (owner_id);
 create index checkout_attempts_by_age on billing_private.checkout_attempts (created_at);
 
 alter table billing_private.checkout_attempts enable row level security;
 create policy nobody_reads on billing_private.checkout_attempts using (false);
 
-create function billing_private.close_old_checkouts(p_user_id uuid, p_now timestamptz)
+create function billing_private.close_old_checkouts(p_owner_id uuid, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -65,7 +65,7 @@ begin
   from billing_private.checkout_attempts as held
   left join billing.checkout_sessions as s on s.id = held.session
   where held.id = a.id
-    and a.user_id = p_user_id
+    and a.owner_id = p_owner_id
     and a.status in ('making', 'open')
     and (
       s.status in ('complete', 'expired')
@@ -80,7 +80,7 @@ comment on function billing_private.close_old_checkouts is
   'Closes a user''s attempts that are known to be over: completed, expired, too old to be found again, or forgotten. Removes what is older than 30 days, of anybody, ten at a time.';
 
 create function billing.begin_checkout(
-  p_user_id uuid, p_scope text, p_wish jsonb, p_request jsonb, p_key text default null, p_now timestamptz default now()
+  p_owner_id uuid, p_scope text, p_wish jsonb, p_request jsonb, p_key text default null, p_now timestamptz default now()
 )
 returns jsonb
 language plpgsql
@@ -95,13 +95,13 @@ declare
   is_new boolean := false;
 begin
   -- One tab at a time; the calls to Stripe are made without this lock.
-  perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7311));
-  perform billing_private.close_old_checkouts(p_user_id, p_now);
+  perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
+  perform billing_private.close_old_checkouts(p_owner_id, p_now);
   if p_key is not null then
     select *
     into named
     from billing_private.checkout_attempts as a
-    where a.user_id = p_user_id and p_key = any (a.idempotency_keys);
+    where a.owner_id = p_owner_id and p_key = any (a.idempotency_keys);
     if named.wish <> p_wish then
       return jsonb_build_object('outcome', 'conflict');
     elsif named.status = 'complete' then
@@ -116,10 +116,10 @@ begin
   select *
   into held
   from billing_private.checkout_attempts as a
-  where a.user_id = p_user_id and a.scope = p_scope and a.status in ('making', 'open');
+  where a.owner_id = p_owner_id and a.scope = p_scope and a.status in ('making', 'open');
   if not found then
-    insert into billing_private.checkout_attempts (user_id, scope, idempotency_keys, wish, request, created_at)
-    values (p_user_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
+    insert into billing_private.checkout_attempts (owner_id, scope, idempotency_keys, wish, request, created_at)
+    values (p_owner_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
     returning * into held;
     verdict := 'make';
     is_new := true;
@@ -183,6 +183,6 @@ grant execute on function
 to service_role;
 
 insert into billing_private.personal_data (table_name, column_name, becomes, about) values
-  ('billing_private.checkout_attempts', 'wish', '''{}''', 'user_id = $2'),
-  ('billing_private.checkout_attempts', 'request', '''{}''', 'user_id = $2'),
-  ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'user_id = $2');
+  ('billing_private.checkout_attempts', 'wish', '''{}''', 'owner_id = $2'),
+  ('billing_private.checkout_attempts', 'request', '''{}''', 'owner_id = $2'),
+  ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'owner_id = $2');

@@ -3,7 +3,7 @@
 -- Reads: subscriptions, subscription_items, customers, invoices, payments, object_metadata, webhook_events. Writes: outbox (alerts).
 -- Called by: projection; the link of a customer to a user.
 
-create function billing_private.twin_subscriptions(p_customer text)
+create function billing_private.duplicate_subscriptions(p_customer text)
 returns table (product text, subscriptions text[])
 language sql
 stable
@@ -14,7 +14,7 @@ as $$
     union
     select c.id
     from billing.customers as k
-    join billing.customers as c on c.user_id = k.user_id
+    join billing.customers as c on c.owner_id = k.owner_id
     where k.id = p_customer
   )
   select i.product, array_agg(distinct s.id order by s.id)
@@ -28,22 +28,22 @@ as $$
   having count(distinct s.id) > 1;
 $$;
 
-comment on function billing_private.twin_subscriptions is
+comment on function billing_private.duplicate_subscriptions is
   'Products that a customer, or another customer of the same user, has more than one running subscription to, and these.';
 
-create function billing_private.alert_twins(p_customer text, p_now timestamptz)
+create function billing_private.alert_two_subscriptions(p_customer text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  twins record;
+  duplicates record;
 begin
-  for twins in select * from billing_private.twin_subscriptions(p_customer) as t order by t.product loop
+  for duplicates in select * from billing_private.duplicate_subscriptions(p_customer) as t order by t.product loop
     perform billing_private.enqueue(
-      'alert', format('alert:two_subscriptions:%s:%s', twins.product, array_to_string(twins.subscriptions, ',')),
+      'alert', format('alert:two_subscriptions:%s:%s', duplicates.product, array_to_string(duplicates.subscriptions, ',')),
       jsonb_build_object(
-        'cause', 'two_subscriptions', 'customer', p_customer, 'product', twins.product,
+        'cause', 'two_subscriptions', 'customer', p_customer, 'product', duplicates.product,
         -- The newest first: it is the surplus one.
         'subscriptions', (
           select jsonb_agg(
@@ -59,7 +59,7 @@ begin
             order by s.created desc nulls last, s.id
           )
           from billing.subscriptions as s
-          where s.id = any (twins.subscriptions)
+          where s.id = any (duplicates.subscriptions)
         )
       ),
       p_now, least(p_now, clock_timestamp())
@@ -68,10 +68,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.alert_twins is
+comment on function billing_private.alert_two_subscriptions is
   'Enqueues the alert about two running subscriptions of one buyer to one product, once for each set of them.';
 
-create function billing_private.look_for_twins(p_event billing.webhook_events)
+create function billing_private.alert_on_two_subscriptions(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -80,12 +80,12 @@ declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
   if o ->> 'status' in ('active', 'trialing', 'past_due', 'unpaid', 'paused') then
-    perform billing_private.alert_twins(billing_private.stripe_id(o -> 'customer'), p_event.received_at);
+    perform billing_private.alert_two_subscriptions(billing_private.stripe_id(o -> 'customer'), p_event.received_at);
   end if;
 end;
 $$;
 
-comment on function billing_private.look_for_twins is
+comment on function billing_private.alert_on_two_subscriptions is
   'Handler: customer.subscription.created, updated, resumed: alerts where it is one of two to the same product.';
 
 create function billing_private.alert_paid_after_end(p_subscription text, p_now timestamptz)
@@ -145,7 +145,7 @@ $$;
 comment on function billing_private.alert_paid_after_end is
   'Enqueues the alert that an invoice from before a subscription''s end was paid after it, once for each invoice.';
 
-create function billing_private.look_for_late_payment(p_event billing.webhook_events)
+create function billing_private.alert_on_late_payment(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -163,20 +163,20 @@ begin
 end;
 $$;
 
-comment on function billing_private.look_for_late_payment is
+comment on function billing_private.alert_on_late_payment is
   'Handler: invoice.paid, payment_succeeded, updated, customer.subscription.deleted: alerts where an ended subscription is paid for, whichever is heard last.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.created', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.updated', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.resumed', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.deleted', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('customer.subscription.updated', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.paid', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.payment_succeeded', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.updated', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end');
+  ('customer.subscription.created', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.updated', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.resumed', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.deleted', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('customer.subscription.updated', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.paid', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.payment_succeeded', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.updated', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end');
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('subscription', 'billing_private.look_for_twins', 50),
-  ('subscription', 'billing_private.look_for_late_payment', 50),
-  ('invoice', 'billing_private.look_for_late_payment', 50);
+  ('subscription', 'billing_private.alert_on_two_subscriptions', 50),
+  ('subscription', 'billing_private.alert_on_late_payment', 50),
+  ('invoice', 'billing_private.alert_on_late_payment', 50);

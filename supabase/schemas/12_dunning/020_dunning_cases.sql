@@ -106,17 +106,17 @@ create table billing.dunning_actions (
   status text not null,
   due_at timestamptz not null,
   decided_at timestamptz not null,
-  settled_at timestamptz,
+  finished_at timestamptz,
   outbox_id bigint,
   ends_at timestamptz,
   superseded_at timestamptz,
   note text,
   constraint kind_is_known check (kind in ('notice', 'urgent_reminder', 'final_warning', 'end')),
   constraint status_is_known check (status in (
-    'planned', 'sent', 'done', 'coalesced', 'switched_off', 'canceled', 'undeliverable', 'failed'
+    'planned', 'sent', 'done', 'skipped', 'switched_off', 'canceled', 'undeliverable', 'failed'
   )),
   constraint decided_when_due check (decided_at >= due_at),
-  constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
+  constraint only_the_planned_are_unfinished check ((status = 'planned') = (finished_at is null))
 );
 
 comment on table billing.dunning_actions is 'What was done about a case: one row per step taken or skipped.';
@@ -128,7 +128,7 @@ comment on column billing.dunning_actions.status is
   'planned: owed in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
-comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';
+comment on column billing.dunning_actions.finished_at is 'When it came to its end (UTC); of a mail, when it was sent.';
 comment on column billing.dunning_actions.outbox_id is 'The effect (billing.outbox.id) that performs it; cases of one customer may share a mail.';
 comment on column billing.dunning_actions.ends_at is
   'Of a mail: when the case ends if nobody pays, as it was told (12:00 UTC of the end''s day; the day before is the last to pay). Null where no end was told. Of an end: when it was due.';
@@ -137,7 +137,7 @@ comment on column billing.dunning_actions.superseded_at is
 comment on column billing.dunning_actions.note is 'Why it came to this end, where that needs saying.';
 
 create unique index a_step_is_taken_once on billing.dunning_actions (case_id, anchor_invoice, position)
-  where superseded_at is null and status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed');
+  where superseded_at is null and status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed');
 create index dunning_actions_by_case on billing.dunning_actions (case_id, decided_at);
 create index dunning_actions_by_effect on billing.dunning_actions (outbox_id);
 

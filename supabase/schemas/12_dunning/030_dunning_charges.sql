@@ -31,13 +31,13 @@ create table billing.dunning_charges (
   status text not null,
   reason text,
   planned_at timestamptz not null,
-  settled_at timestamptz,
+  status_at timestamptz,
   outbox_id bigint,
   constraint an_invoice_is_charged_once_to_a_card unique (invoice, payment_method, renewal),
   constraint status_is_known check (status in (
     'planned', 'processing', 'paid', 'declined', 'needs_confirmation', 'not_wanted', 'failed'
   )),
-  constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
+  constraint only_the_planned_have_no_status_at check ((status = 'planned') = (status_at is null))
 );
 
 comment on table billing.dunning_charges is
@@ -52,7 +52,7 @@ comment on column billing.dunning_charges.status is
   'planned: in the outbox. processing: Stripe waits for the bank. paid. declined. needs_confirmation: the bank asks the customer (3-D Secure), who gets a mail. not_wanted: paid, held, or replaced by another card meanwhile. failed: out of tries, and alerted; it is planned anew with a later step, unless Stripe refused it for good.';
 comment on column billing.dunning_charges.reason is 'Why it was not wanted, or failed: a code; refused: and a code, where Stripe said no for good.';
 comment on column billing.dunning_charges.planned_at is 'When it was decided (UTC).';
-comment on column billing.dunning_charges.settled_at is 'When its status became what it is (UTC); null while planned.';
+comment on column billing.dunning_charges.status_at is 'When its status became what it is (UTC); null while planned.';
 comment on column billing.dunning_charges.outbox_id is 'The effect (billing.outbox.id) that performs it.';
 
 create index dunning_charges_by_case on billing.dunning_charges (case_id, id);

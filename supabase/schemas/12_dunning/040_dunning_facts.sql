@@ -2,7 +2,7 @@
 -- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
 -- Reads: invoices, subscriptions, dunning tables. Called by: opening, steps, preview, the daily run.
 
-create function billing_private.has_failed_unheard(p_invoice text, p_subscription_status text, p_status_details jsonb)
+create function billing_private.has_failed_without_event(p_invoice text, p_subscription_status text, p_status_details jsonb)
 returns boolean
 language plpgsql
 stable
@@ -32,7 +32,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.has_failed_unheard is
+comment on function billing_private.has_failed_without_event is
   'Whether the attempt at an invoice that Stripe tries no more is known to have failed by something else than invoice.payment_failed, which may be missing: by the subscription it bills, or by its payment. Not while a payment is processing, such as a debit that takes days: that is no failure.';
 
 create view billing_private.unpaid_invoices with (security_invoker = true) as
@@ -54,7 +54,7 @@ select
         -- The event that said so may be missing. Stripe plans a next attempt only after one has failed; of the last attempt
         -- something else has to tell.
         when i.attempt_count > 0
-          and (i.next_payment_attempt is not null or billing_private.has_failed_unheard(i.id, s.status, s.status_details))
+          and (i.next_payment_attempt is not null or billing_private.has_failed_without_event(i.id, s.status, s.status_details))
           then coalesce(i.finalized_at, i.created)
       end
     )
@@ -89,7 +89,7 @@ select
   i.overdue_since
 from billing_private.unpaid_invoices as i
 where i.customer is not null
-  -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see watch_dunning.
+  -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see update_dunning_of_invoice.
   and (i.subscription is null or i.is_after_end or i.subscription_status not in ('canceled', 'incomplete', 'incomplete_expired'))
   and not i.is_of_declined_update
   and (select u.deleted_at from billing.customers as u where u.id = i.customer) is null;
@@ -203,7 +203,7 @@ create type billing_private.dunning_fact as (
   last_mail_at timestamptz,
   warned_at timestamptz,
   warned_end timestamptz,
-  told_end timestamptz,
+  announced_end timestamptz,
   is_warned_again boolean,
   is_warning_planned boolean,
   scheduled_end timestamptz,
@@ -236,7 +236,7 @@ begin
   return case
     when p_fact.kinds[last] <> 'end' then null
     else greatest(
-      p_fact.told_end,
+      p_fact.announced_end,
       case
         when p_fact.is_warned
           then greatest(billing_private.next_noon(greatest(day_of_end, p_fact.warned_at + distance)), p_fact.warned_end)
@@ -394,13 +394,13 @@ begin
           when bool_or(
             o.invoices[1] = any (d.invoices)
               and d.superseded_at is null
-              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('coalesced', 'switched_off')))
+              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
           )
           then coalesce(
             max(d.position) filter (
               where o.invoices[1] = any (d.invoices)
                 and d.superseded_at is null
-                and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
+                and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
                 -- A warning that could not be sent is due again.
                 and (d.status <> 'failed' or d.kind <> 'final_warning')
             ),
@@ -408,11 +408,11 @@ begin
           )
           else 0
         end as taken,
-        max(greatest(d.settled_at, d.decided_at)) filter (
+        max(greatest(d.finished_at, d.decided_at)) filter (
           where d.kind <> 'end'
             and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
         ) as last_mail_at,
-        max(greatest(d.settled_at, d.decided_at)) filter (
+        max(greatest(d.finished_at, d.decided_at)) filter (
           where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
         ) as warned_at,
         max(d.ends_at) filter (
@@ -420,7 +420,7 @@ begin
         ) as warned_end,
         max(d.ends_at) filter (
           where d.kind <> 'end' and d.status in ('planned', 'sent') and o.invoices[1] = any (d.invoices)
-        ) as told_end,
+        ) as announced_end,
         coalesce(
           bool_or(d.superseded_at is not null and d.status = 'sent') filter (
             where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
@@ -439,7 +439,7 @@ begin
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that the payment
     -- of something else has failed, the first mail of a case, is news that leaves at once.
     mails as materialized (
-      select k.customer, k.currency, max(greatest(d.settled_at, d.decided_at)) as last_mail_at
+      select k.customer, k.currency, max(greatest(d.finished_at, d.decided_at)) as last_mail_at
       from billing.dunning_cases as k
       cross join lateral (select x.* from billing.dunning_actions as x where x.case_id = k.id offset 0) as d
       where k.customer = any (p_customers) and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
@@ -464,7 +464,7 @@ begin
         c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
         o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
         case when a.taken > 0 or a.last_mail_at is not null then greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
-        a.told_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
+        a.announced_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,
       billing_private.is_final_bill(c.subject_id, c.subscription), p_now, p_every_end
@@ -540,7 +540,7 @@ as $$
               join billing.outbox as x on x.id = d.outbox_id
               where d.case_id = p_fact.case_id
                 and d.status = 'failed'
-                and d.settled_at > p_now - interval '168 hours'
+                and d.finished_at > p_now - interval '168 hours'
                 and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
                 and lower(e.to_address) = lower(btrim(c.email))
             )

@@ -1,7 +1,7 @@
 -- A case opens with the event that makes something overdue, which also enqueues the evaluation that decides its first step.
 -- Reads: invoices, policies. Writes: dunning cases, outbox, audit_events. Called by: watching, steps.
 
-create function billing_private.record_dunning(p_case billing.dunning_cases, p_action text, p_detail jsonb, p_now timestamptz)
+create function billing_private.audit_dunning_case(p_case billing.dunning_cases, p_action text, p_detail jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -13,9 +13,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.record_dunning is 'Leaves an audit event about a case.';
+comment on function billing_private.audit_dunning_case is 'Leaves an audit event about a case.';
 
-create function billing_private.owe_dunning_check(p_customer text, p_occasion text, p_now timestamptz)
+create function billing_private.enqueue_dunning_evaluation(p_customer text, p_occasion text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -28,7 +28,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dunning_check is
+comment on function billing_private.enqueue_dunning_evaluation is
   'Enqueues an evaluation of a customer''s cases: their objects are read from Stripe, then the due steps are taken. One for each occasion. not_before: the evaluation uses no earlier time, as Stripe''s may be ahead of ours (test clocks).';
 
 create function billing_private.open_dunning_cases(p_customer text, p_now timestamptz)
@@ -69,7 +69,7 @@ begin
         and found_overdue.amount >= coalesce((p.minimum_amounts ->> found_overdue.currency)::bigint, 0)
       returning * into opened;
       continue when opened.id is null; -- below the policy's minimum
-      perform billing_private.record_dunning(
+      perform billing_private.audit_dunning_case(
         opened, 'dunning.opened',
         jsonb_build_object(
           'invoices', found_overdue.invoices, 'amount_due', found_overdue.amount, 'currency', found_overdue.currency,

@@ -1,7 +1,7 @@
 -- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
 -- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
 
-create function billing_private.paused_in_its_end(p_case billing.dunning_cases, p_paused_at timestamptz)
+create function billing_private.was_paused_by_end_of_case(p_case billing.dunning_cases, p_paused_at timestamptz)
 returns boolean
 language sql
 stable
@@ -16,7 +16,7 @@ as $$
   );
 $$;
 
-comment on function billing_private.paused_in_its_end is
+comment on function billing_private.was_paused_by_end_of_case is
   'Whether a subscription was paused while the end of a case was carried out: the mark of the case alone does not tell, as it stays.';
 
 create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
@@ -34,7 +34,7 @@ as $$
       and case
         when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
         when p_case.resumed_at is not null then false
-        when s.status = 'paused' and billing_private.paused_in_its_end(p_case, billing_private.paused_at(s.status_details)) then true
+        when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
         else s.pause_collection is not null
       end
   );
@@ -80,7 +80,7 @@ $$;
 comment on function billing_private.is_paused_for_nonpayment is
   'Whether a subscription is paused because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
 
-create function billing_private.is_settled_while_ending(p_case billing.dunning_cases, p_outcome text)
+create function billing_private.is_canceled_without_debt(p_case billing.dunning_cases, p_outcome text)
 returns boolean
 language sql
 stable
@@ -92,7 +92,7 @@ as $$
     and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled');
 $$;
 
-comment on function billing_private.is_settled_while_ending is
+comment on function billing_private.is_canceled_without_debt is
   'Whether Duebase canceled the subscription of a case of which nothing is unpaid any more.';
 
 create function billing_private.dunning_outcome(p_case billing.dunning_cases)
@@ -180,11 +180,11 @@ begin
   select array_agg(c.id) into withdrawn from canceled as c;
   -- An end under way finds this out before it acts.
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = p_now, note = p_reason
+  set status = 'canceled', finished_at = p_now, note = p_reason
   where d.case_id = p_case_id and d.kind = 'end' and d.status = 'planned';
 
   -- A mail that told of other cases too is written anew for those.
-  perform billing_private.owe_dunning_check(m.customer, 'withdrawn:' || m.outbox_id, p_now)
+  perform billing_private.enqueue_dunning_evaluation(m.customer, 'withdrawn:' || m.outbox_id, p_now)
   from (
     select distinct c.customer, d.outbox_id
     from billing.dunning_actions as d
@@ -215,7 +215,7 @@ $$;
 comment on function billing_private.withdraw_receipt is
   'Takes back the receipt of an invoice that another mail tells of. Returns whether none has left: one that has cannot be taken back.';
 
-create function billing_private.owe_recovery_email(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.enqueue_recovery_email(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -238,7 +238,7 @@ begin
   then
     return;
   end if;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
     jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
     jsonb_build_object(
@@ -253,16 +253,16 @@ begin
       'leaving', not exists (
         select from billing.subscriptions as s where s.id = p_case.subscription and not billing_private.is_canceled_for_later(s)
       )
-    ) || billing_private.invoice_parties(billing_private.told_invoice(invoice.id)),
+    ) || billing_private.invoice_parties(billing_private.invoice_of_newest_event(invoice.id)),
     p_now
   );
 end;
 $$;
 
-comment on function billing_private.owe_recovery_email is
+comment on function billing_private.enqueue_recovery_email is
   'Owes the mail that a payment has come through after all, which is its receipt too: no other is sent. Without a mail about the failure it leaves as a receipt (see prepare_email).';
 
-create function billing_private.is_resumption_to_come(p_case billing.dunning_cases)
+create function billing_private.is_resumption_email_expected(p_case billing.dunning_cases)
 returns boolean
 language sql
 stable
@@ -283,7 +283,7 @@ as $$
     );
 $$;
 
-comment on function billing_private.is_resumption_to_come is
+comment on function billing_private.is_resumption_email_expected is
   'Whether a mail says, or has said since, that the subscription of a case is active again: one mail tells of a payment, not two.';
 
 create function billing_private.failure_mail_state(p_case_id bigint, p_now timestamptz)
@@ -360,19 +360,19 @@ begin
     select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind <> 'end' and d.status in ('planned', 'sent')
   );
   perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
-  if billing_private.is_settled_while_ending(p_case, p_outcome) then
+  if billing_private.is_canceled_without_debt(p_case, p_outcome) then
     perform billing_private.alert_paid_while_ending(p_case, p_now);
-  elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_to_come(p_case)) then
-    perform billing_private.owe_recovery_email(p_case, p_now);
+  elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_email_expected(p_case)) then
+    perform billing_private.enqueue_recovery_email(p_case, p_now);
     if was_ending or is_paused then
       -- The end may be running at Stripe right now; the worker that finishes it withdraws this mail. What it has
-      -- paused already is resumed now, and the mail waits to tell that too (see tell_resumption).
+      -- paused already is resumed now, and the mail waits to tell that too (see record_end_of_pause).
       update billing.outbox as o
       set run_after = o.run_after + case when is_paused then interval '90 minutes' else interval '5 minutes' end
       where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     end if;
   end if;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now
   );
   perform billing_private.refresh_entitlements(p_case.customer, p_now);
@@ -382,7 +382,7 @@ $$;
 comment on function billing_private.close_dunning_case is
   'Closes a case: its pending mail is canceled with it, and a customer who was told of the failure is told of the recovery.';
 
-create function billing_private.goes_on_as_final_bill(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.turn_case_into_final_bill(p_case billing.dunning_cases, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -408,15 +408,15 @@ begin
     return false;
   end if;
   update billing.dunning_cases as c set subject_id = final_bills[1], subscription = null where c.id = p_case.id;
-  perform billing_private.record_dunning(p_case, 'dunning.subscription_ended', jsonb_build_object('goes_on_about', final_bills[1]), p_now);
+  perform billing_private.audit_dunning_case(p_case, 'dunning.subscription_ended', jsonb_build_object('goes_on_about', final_bills[1]), p_now);
   return true;
 end;
 $$;
 
-comment on function billing_private.goes_on_as_final_bill is
+comment on function billing_private.turn_case_into_final_bill is
   'Of a case whose subscription has ended: makes it one about the final invoice, where that is all it is about. False: it is over; a final invoice among others may open a case of its own.';
 
-create function billing_private.settle_dunning_case(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.close_dunning_case_if_over(p_case billing.dunning_cases, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -424,7 +424,7 @@ as $$
 declare
   outcome constant text := billing_private.dunning_outcome(p_case);
 begin
-  if outcome is null or (outcome = 'subscription_ended' and billing_private.goes_on_as_final_bill(p_case, p_now)) then
+  if outcome is null or (outcome = 'subscription_ended' and billing_private.turn_case_into_final_bill(p_case, p_now)) then
     return false;
   end if;
   perform billing_private.close_dunning_case(p_case, outcome, p_now);
@@ -436,7 +436,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_dunning_case is
+comment on function billing_private.close_dunning_case_if_over is
   'Closes an open case that has come to its end by what is known. Returns whether it was.';
 
 create function billing_private.update_dunning_anchors(p_customer text, p_cases bigint[], p_now timestamptz)
@@ -465,7 +465,7 @@ $$;
 comment on function billing_private.update_dunning_anchors is
   'Brings the anchor and the most that was overdue of some open cases up to date.';
 
-create function billing_private.settle_dunning_cases(p_customer text, p_now timestamptz)
+create function billing_private.close_dunning_cases_if_over(p_customer text, p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -489,7 +489,7 @@ begin
     where c.customer = p_customer and c.status = 'open' and c.id not in (select o.case_id from overdue as o)
     order by c.id
   loop
-    closed := closed + billing_private.settle_dunning_case(known, p_now)::integer;
+    closed := closed + billing_private.close_dunning_case_if_over(known, p_now)::integer;
   end loop;
   perform billing_private.update_dunning_anchors(
     p_customer, array(select c.id from billing.dunning_cases as c where c.customer = p_customer and c.status = 'open'), p_now
@@ -498,5 +498,5 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_dunning_cases is
+comment on function billing_private.close_dunning_cases_if_over is
   'Closes the cases of a customer that have come to their end by what is known, and brings the others'' anchor up to date. Returns how many were closed.';

@@ -12,7 +12,7 @@ $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
-create function billing_private.takes_away(p_end_action text, p_subscription text)
+create function billing_private.end_removes_access(p_end_action text, p_subscription text)
 returns boolean
 language sql
 stable
@@ -25,7 +25,7 @@ as $$
   );
 $$;
 
-comment on function billing_private.takes_away is
+comment on function billing_private.end_removes_access is
   'Whether an end action takes anything from whoever has a subscription: not where there is none, and a pause not where it is paused already.';
 
 create function billing_private.gives_access(p_subscription text)
@@ -49,7 +49,7 @@ stable
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'endsAt', case when billing_private.takes_away(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
+    'endsAt', case when billing_private.end_removes_access(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
     'action', case when p_fact.end_action in ('cancel', 'pause') then p_fact.end_action end,
     'setToEndAt', p_fact.scheduled_end,
     'leaving', coalesce(p_fact.is_leaving, false)
@@ -72,7 +72,7 @@ begin
   select f.ends_at as at, f.end_action, f.scheduled_end
   into ending
   from unnest(p_facts) as f
-  where billing_private.takes_away(f.end_action, f.subscription) and f.ends_at is not null
+  where billing_private.end_removes_access(f.end_action, f.subscription) and f.ends_at is not null
   order by 1
   limit 1;
 
@@ -145,7 +145,7 @@ $$;
 comment on function billing_private.dunning_mail_props is
   'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units): the oldest 20, and of more than that how many and what in all. No word of losing access where nothing is taken away, or the subscription ends by itself before.';
 
-create function billing_private.asked_to_confirm_instead(p_invoice text)
+create function billing_private.is_confirmation_requested(p_invoice text)
 returns boolean
 language sql
 stable
@@ -159,5 +159,5 @@ as $$
   );
 $$;
 
-comment on function billing_private.asked_to_confirm_instead is
+comment on function billing_private.is_confirmation_requested is
   'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';

@@ -21,14 +21,14 @@ begin
     and p_fact.anchor_invoice = any (d.invoices);
   -- Earlier steps that were due too are skipped.
   insert into billing.dunning_actions
-    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, note)
   select
-    p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'coalesced',
+    p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'skipped',
     p_fact.ladder_from + p_fact.days[s.position] * interval '24 hours', p_now, p_now, step_kind || ' was due too'
   from generate_series(p_fact.taken + 1, p_fact.due - 1) as s (position);
 
   insert into billing.dunning_actions
-    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at, note)
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, ends_at, note)
   values (
     p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
     -- The end of a final invoice is no end: it has the day of its step.
@@ -41,7 +41,7 @@ begin
     'dunning.' || step_kind, 'system', p_fact.subject_id, p_fact.customer,
     jsonb_strip_nulls(jsonb_build_object(
       'case', p_fact.case_id, 'status', p_status, 'note', p_note, 'invoices', p_fact.invoices, 'amount', p_fact.amount,
-      'currency', p_fact.currency, 'passed_over', nullif(p_fact.kinds[p_fact.taken + 1 : p_fact.due - 1], '{}')
+      'currency', p_fact.currency, 'skipped', nullif(p_fact.kinds[p_fact.taken + 1 : p_fact.due - 1], '{}')
     )),
     p_now
   );
@@ -65,7 +65,7 @@ declare
   effect bigint;
   -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
-  instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
+  instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
   kind := p_facts[1].kinds[p_facts[1].due];
   template := case kind
@@ -74,7 +74,7 @@ begin
     else 'payment-failed-final'
   end;
   if kind = 'notice' and instead then
-    perform billing_private.record_dunning_step(f, 'coalesced', 'the customer is asked to confirm the payment instead', p_now)
+    perform billing_private.record_dunning_step(f, 'skipped', 'the customer is asked to confirm the payment instead', p_now)
     from unnest(p_facts) as f;
     return false;
   elsif template = any ((select s.emails_off from billing.settings as s)::text[]) then
@@ -87,7 +87,7 @@ begin
     actions := actions || billing_private.record_dunning_step(fact, 'planned', null, p_now);
   end loop;
   fact := p_facts[1];
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     fact.customer, p_now, template, 'dunning:' || actions[1],
     jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
@@ -143,7 +143,7 @@ declare
   ends_with text;
 begin
   select p.end_action into ends_with from billing.dunning_policies as p where p.id = p_fact.policy_id;
-  if ends_with in ('cancel', 'pause') and not billing_private.takes_away(ends_with, p_fact.subscription) then
+  if ends_with in ('cancel', 'pause') and not billing_private.end_removes_access(ends_with, p_fact.subscription) then
     ends_with := 'leave'; -- there is nothing to take away
   end if;
   if ends_with = 'leave' then
@@ -167,7 +167,7 @@ $$;
 comment on function billing_private.take_dunning_end is
   'Decides that a case ends. The call to Stripe is enqueued, and checked again right before it is made.';
 
-create function billing_private.note_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
+create function billing_private.record_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -180,7 +180,7 @@ begin
     return;
   end if;
   update billing.dunning_cases as c set holds = p_obstacles where c.id = p_fact.case_id;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     known, case when p_obstacles = '{}' then 'dunning.released' else 'dunning.held' end,
     jsonb_build_object('holds', p_obstacles, 'before', known.holds), p_now
   );
@@ -192,7 +192,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case. A person is alerted of one whose customer no mail reaches.';
+comment on function billing_private.record_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case. A person is alerted of one whose customer no mail reaches.';
 
 create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
 returns jsonb
@@ -234,7 +234,7 @@ begin
   perform billing_private.lock_customers(array[p_customer]);
   counts := counts || jsonb_build_object(
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
-    'closed', billing_private.settle_dunning_cases(p_customer, p_now)
+    'closed', billing_private.close_dunning_cases_if_over(p_customer, p_now)
   );
   perform billing_private.charge_new_cards(p_customer, p_now);
   perform billing_private.plan_resumptions(p_customer, p_now);
@@ -250,12 +250,12 @@ begin
 
   foreach fact in array facts loop
     obstacles := billing_private.dunning_obstacles(fact, p_now);
-    perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
+    perform billing_private.record_dunning_obstacles(fact, obstacles, p_now);
     if obstacles <> '{}' then
       counts := jsonb_set(counts, '{held}', to_jsonb((counts ->> 'held')::integer + 1));
     elsif fact.kinds[fact.due] in ('final_warning', 'end') and billing_private.is_final_bill(fact.subject_id, fact.subscription) then
       perform billing_private.record_dunning_step(
-        fact, 'coalesced', 'the subscription has ended already: there is nothing to warn of, and nothing to end', p_now
+        fact, 'skipped', 'the subscription has ended already: there is nothing to warn of, and nothing to end', p_now
       );
     elsif fact.kinds[fact.due] = 'end' then
       perform billing_private.take_dunning_end(fact, p_now);

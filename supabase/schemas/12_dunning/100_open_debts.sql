@@ -42,16 +42,16 @@ set search_path = ''
 as $$
 declare
   paid constant jsonb := billing_private.paid_invoice(p_effect.payload ->> 'invoice');
-  told constant jsonb := coalesce(
+  props constant jsonb := coalesce(
     billing_private.receipt_mail_props(paid, (p_effect.payload ->> 'happened_at')::timestamptz), p_effect.payload #> '{props,receipt}'
   );
   receipt jsonb;
 begin
-  if told is null or 'payment-receipt' = any ((select s.emails_off from billing.settings as s)::text[]) then
+  if props is null or 'payment-receipt' = any ((select s.emails_off from billing.settings as s)::text[]) then
     return null;
   end if;
   receipt := jsonb_strip_nulls(p_effect.payload - 'after_failure_mail_of' - 'props' || jsonb_build_object('to', paid ->> 'customer_email'))
-    || jsonb_build_object('template', 'payment-receipt', 'props', told);
+    || jsonb_build_object('template', 'payment-receipt', 'props', props);
   update billing.outbox as o set payload = receipt where o.id = p_effect.id;
   return receipt;
 end;
@@ -140,7 +140,7 @@ $$;
 comment on function billing_private.recovery_props is
   'What the mail about a late payment says as things are now: with what a receipt has of its invoice, and with what is still to be paid.';
 
-create function billing_private.keep_receipt_of_recovery(p_read billing.webhook_events)
+create function billing_private.add_receipt_to_recovery_email(p_read billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -161,8 +161,8 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_receipt_of_recovery is
+comment on function billing_private.add_receipt_to_recovery_email is
   'Handler, of invoices read from Stripe: the mail that a late payment has come keeps what was read, as the event that tells it may come after it.';
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.keep_receipt_of_recovery', 36);
+  ('invoice', 'billing_private.add_receipt_to_recovery_email', 36);

@@ -1,7 +1,7 @@
 -- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
 -- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
-create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
+create function billing_private.cancel_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -10,15 +10,15 @@ declare
   known billing.dunning_cases;
 begin
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = p_now, note = p_note
+  set status = 'canceled', finished_at = p_now, note = p_note
   where d.id = p_action.id and d.status = 'planned';
   select * into known from billing.dunning_cases as c where c.id = p_action.case_id;
-  perform billing_private.record_dunning(known, 'dunning.end_called_off', jsonb_build_object('reason', p_note), p_now);
+  perform billing_private.audit_dunning_case(known, 'dunning.end_called_off', jsonb_build_object('reason', p_note), p_now);
   return jsonb_build_object('go', false, 'reason', p_note);
 end;
 $$;
 
-comment on function billing_private.call_off_dunning_end is
+comment on function billing_private.cancel_dunning_end is
   'Ends the attempt to end a case; it may be decided again later.';
 
 create function billing.review_dunning_end(p_action bigint, p_checked text[] default '{}', p_now timestamptz default now())
@@ -39,7 +39,7 @@ declare
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into action from billing.dunning_actions as d where d.id = p_action and d.status = 'planned';
   if not found then
     return jsonb_build_object('go', false, 'reason', 'it was called off');
@@ -50,8 +50,8 @@ begin
   );
   if billing_private.ended_by_dunning(known) then
     return plan; -- done, and not yet reported
-  elsif plan ->> 'action' = 'pause' and not billing_private.takes_away('pause', known.subscription) then
-    return billing_private.call_off_dunning_end(action, 'the subscription has been paused meanwhile', p_now);
+  elsif plan ->> 'action' = 'pause' and not billing_private.end_removes_access('pause', known.subscription) then
+    return billing_private.cancel_dunning_end(action, 'the subscription has been paused meanwhile', p_now);
   end if;
 
   select f.*
@@ -59,18 +59,18 @@ begin
   from billing_private.dunning_facts(array[known.customer], p_now) as f
   where f.case_id = known.id and f.anchor_invoice = action.anchor_invoice;
   if fact.case_id is null then
-    return billing_private.call_off_dunning_end(action, 'what it was about is not overdue any more', p_now);
+    return billing_private.cancel_dunning_end(action, 'what it was about is not overdue any more', p_now);
   elsif fact.ends_at is null then
-    return billing_private.call_off_dunning_end(action, 'the subscription is set to end by itself before', p_now);
+    return billing_private.cancel_dunning_end(action, 'the subscription is set to end by itself before', p_now);
   elsif not fact.is_warned or p_now < fact.ends_at then
-    return billing_private.call_off_dunning_end(action, 'no final warning has arrived that still stands and names a day that has come', p_now);
+    return billing_private.cancel_dunning_end(action, 'no final warning has arrived that still stands and names a day that has come', p_now);
   elsif billing_private.unread_of_dunning(array[fact], p_checked) is not null then
     return jsonb_build_object('read', billing_private.unread_of_dunning(array[fact], p_checked));
   end if;
   obstacles := billing_private.dunning_obstacles(fact, p_now);
-  perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
+  perform billing_private.record_dunning_obstacles(fact, obstacles, p_now);
   if obstacles <> '{}' then
-    return billing_private.call_off_dunning_end(action, 'held: ' || array_to_string(obstacles, ', '), p_now);
+    return billing_private.cancel_dunning_end(action, 'held: ' || array_to_string(obstacles, ', '), p_now);
   end if;
   return plan;
 end;
@@ -79,7 +79,7 @@ $$;
 comment on function billing.review_dunning_end is
   'Whether a decided end is still to be carried out, asked right before it is. Returns {read: [{object, id}, …]} while something it is about is not among p_checked; {go: true, action, case, customer, subscription, invoices}; or {go: false, reason}.';
 
-create function billing_private.owe_dunning_end_email(p_case billing.dunning_cases, p_end_action text, p_now timestamptz)
+create function billing_private.enqueue_dunning_end_email(p_case billing.dunning_cases, p_end_action text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -91,7 +91,7 @@ begin
   select * into subscription from billing.subscriptions as s where s.id = p_case.subscription;
   ended_at := coalesce(subscription.ended_at, subscription.canceled_at, p_now);
   if p_end_action = 'cancel' then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-canceled',
       -- A cancellation that was announced for later, and is told already, is another one.
       billing_private.cancellation_fact(
@@ -112,7 +112,7 @@ begin
       p_now
     );
   elsif p_end_action = 'pause' then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-paused', 'paused-by-dunning:' || p_case.id,
       jsonb_build_object('subscription', p_case.subscription),
       jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now, 'unpaid', null),
@@ -122,7 +122,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible sends no mail.';
+comment on function billing_private.enqueue_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible sends no mail.';
 
 create function billing.finish_dunning_end(p_action bigint, p_now timestamptz default now())
 returns text
@@ -139,10 +139,10 @@ declare
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into known from billing.dunning_cases as c where c.id = known.id;
   if known.status = 'closed' then
-    if billing_private.is_settled_while_ending(known, known.outcome) then
+    if billing_private.is_canceled_without_debt(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, p_now);
       return 'paid_while_ending';
     end if;
@@ -153,7 +153,7 @@ begin
   if policy.end_action in ('cancel', 'pause') and not billing_private.ended_by_dunning(known) then
     return 'not_ended';
   end if;
-  update billing.dunning_actions as d set status = 'done', settled_at = p_now where d.id = p_action and d.status = 'planned';
+  update billing.dunning_actions as d set status = 'done', finished_at = p_now where d.id = p_action and d.status = 'planned';
   if policy.void_open_invoices then
     perform billing_private.enqueue(
       'stripe', format('dunning-void:%s:%s', known.id, i.id), jsonb_build_object('call', 'void_invoice', 'id', i.id),
@@ -164,7 +164,7 @@ begin
     where k.case_id = known.id and i.status = 'open';
   end if;
   perform billing_private.close_dunning_case(known, 'ended', p_now);
-  perform billing_private.owe_dunning_end_email(known, policy.end_action, p_now);
+  perform billing_private.enqueue_dunning_end_email(known, policy.end_action, p_now);
   return 'ended';
 end;
 $$;

@@ -46,7 +46,7 @@ $$;
 comment on function billing_private.given_card is
   'The payment method that an event, or a read, of a customer or a subscription makes its default; empty where a subscription goes over to its customer''s; null where the default stays what it is. Attaching a card makes it no default.';
 
-create function billing_private.note_given_card(p_event billing.webhook_events)
+create function billing_private.record_given_card(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -79,7 +79,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_given_card is
+comment on function billing_private.record_given_card is
   'Handler: customer.updated, customer.subscription.updated, payment_method.automatically_updated, payment_method.updated, and reads. Keeps which card was given when, also from a stale event.';
 
 create function billing_private.new_cards(p_invoice text)
@@ -164,7 +164,7 @@ as $$
     case p_charge.status
       when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
       -- Not in the run right after it failed: a step waits while a charge is planned, and would wait for ever.
-      when 'failed' then p_charge.reason not like 'refused: %' and p_charge.settled_at <= p_now - interval '20 hours'
+      when 'failed' then p_charge.reason not like 'refused: %' and p_charge.status_at <= p_now - interval '20 hours'
     end,
     false
   );
@@ -190,7 +190,7 @@ begin
   on conflict (invoice, payment_method, renewal) do update
     set
       case_id = excluded.case_id, default_payment_method = excluded.default_payment_method, attempt = g.attempt + 1,
-      status = 'planned', reason = null, planned_at = excluded.planned_at, settled_at = null
+      status = 'planned', reason = null, planned_at = excluded.planned_at, status_at = null
     where billing_private.may_be_charged_again(g, p_now)
   returning * into planned;
   if planned.id is null then
@@ -273,13 +273,13 @@ end;
 $$;
 
 comment on function billing_private.charge_given_card is
-  'Handler, after note_given_card: what is overdue is charged to a card that has just been given. Without an open case nothing happens.';
+  'Handler, after record_given_card: what is overdue is charged to a card that has just been given. Without an open case nothing happens.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
 from (
   values
-    ('billing_private.note_given_card', 34, 'dunning: keeps when a card was given'),
+    ('billing_private.record_given_card', 34, 'dunning: keeps when a card was given'),
     ('billing_private.charge_given_card', 36, 'dunning: charges what is overdue to a new card')
 ) as h (handler, position, description)
 cross join unnest(array[
@@ -288,7 +288,7 @@ cross join unnest(array[
 
 -- A card whose event was lost, or is late, is learnt of by the read before a step: no end goes before it is charged.
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('customer', 'billing_private.note_given_card', 5),
+  ('customer', 'billing_private.record_given_card', 5),
   ('customer', 'billing_private.charge_given_card', 36),
-  ('subscription', 'billing_private.note_given_card', 5),
+  ('subscription', 'billing_private.record_given_card', 5),
   ('subscription', 'billing_private.charge_given_card', 36);

@@ -22,7 +22,7 @@ begin
   join billing.dunning_cases as c on c.id = g.case_id
   where g.id = p_charge;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into charge from billing.dunning_charges as g where g.id = p_charge;
   select * into known from billing.dunning_cases as c where c.id = charge.case_id;
   select billing_private.obstacles_to_charges(f, p_now)
@@ -50,7 +50,7 @@ $$;
 comment on function billing.review_card_charge is
   'Whether an invoice is still to be charged to a new card, asked right before it is. Returns {go, reason, invoice, payment_method}; reason says why not.';
 
-create function billing_private.keep_paid_card(p_charge billing.dunning_charges, p_now timestamptz)
+create function billing_private.enqueue_paid_card_as_default(p_charge billing.dunning_charges, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -76,7 +76,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_paid_card is
+comment on function billing_private.enqueue_paid_card_as_default is
   'Once a card has paid it becomes the subscription''s default, in place of the one it had of its own when the charge was planned.';
 
 create function billing.finish_card_charge(
@@ -101,20 +101,20 @@ begin
   where g.id = p_charge;
   perform billing_private.lock_customers(array[known.customer]);
   update billing.dunning_charges as g
-  set status = p_status, reason = p_reason, settled_at = p_now
+  set status = p_status, reason = p_reason, status_at = p_now
   where g.id = p_charge and g.status in ('planned', 'processing', 'failed')
   returning * into charge;
   if charge.id is null then
     return false;
   end if;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     known, 'dunning.card_charged', jsonb_build_object('invoice', charge.invoice, 'status', p_status, 'reason', p_reason), p_now
   );
   if p_status = 'paid' then
-    perform billing_private.keep_paid_card(charge, p_now);
+    perform billing_private.enqueue_paid_card_as_default(charge, p_now);
   elsif exists (select from billing.dunning_cases as c where c.id = charge.case_id and c.status = 'open') then
     -- A step may have waited for it.
-    perform billing_private.owe_dunning_check(known.customer, format('charged:%s:%s', charge.id, charge.attempt), p_now);
+    perform billing_private.enqueue_dunning_evaluation(known.customer, format('charged:%s:%s', charge.id, charge.attempt), p_now);
   end if;
   return true;
 end;
@@ -123,7 +123,7 @@ $$;
 comment on function billing.finish_card_charge is
   'Records what became of a charge to a new card: paid, processing, declined, needs_confirmation, not_wanted. Paid, the card is made the subscription''s default; else the customer''s cases are checked, as a step may have waited. False: that was recorded before.';
 
-create function billing_private.watch_card_charges(p_event billing.webhook_events)
+create function billing_private.finish_card_charges_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -144,13 +144,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_card_charges is
+comment on function billing_private.finish_card_charges_of_invoice is
   'Handler: invoice.paid, payment_succeeded, payment_failed, and reads. What became of a charge that took days.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
-select t.event_type, 'billing_private.watch_card_charges', 37, 'dunning: what became of a charge to a new card'
+select t.event_type, 'billing_private.finish_card_charges_of_invoice', 37, 'dunning: what became of a charge to a new card'
 from unnest(array['invoice.paid', 'invoice.payment_succeeded', 'invoice.payment_failed']) as t (event_type);
-insert into billing_private.refresh_handlers (object, handler, position) values ('invoice', 'billing_private.watch_card_charges', 37);
+insert into billing_private.refresh_handlers (object, handler, position) values ('invoice', 'billing_private.finish_card_charges_of_invoice', 37);
 
 create function billing_private.tg_outbox__after_charge_ended()
 returns trigger
@@ -160,7 +160,7 @@ as $$
 begin
   update billing.dunning_charges as g
   set
-    status = 'failed', settled_at = new.finished_at,
+    status = 'failed', status_at = new.finished_at,
     -- What a person has canceled is not made again either.
     reason = case when new.status = 'canceled' or billing_private.was_refused(new) then 'refused: ' else '' end
       || coalesce(new.last_error ->> 'code', new.status)
@@ -172,7 +172,7 @@ $$;
 comment on function billing_private.tg_outbox__after_charge_ended is
   'Trigger function: a charge whose effect is dead or canceled holds no step any more.';
 
-create trigger outbox_settles_dunning_charges
+create trigger outbox_finishes_dunning_charges
   after update of status on billing.outbox
   for each row
   when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'pay:%')

@@ -56,7 +56,7 @@ $$;
 
 comment on function billing_private.is_paid_since is 'Whether an invoice of a subscription was paid at p_since or later.';
 
-create function billing_private.is_resumption_told(p_subscription text, p_resumed_at timestamptz)
+create function billing_private.has_resumption_email(p_subscription text, p_resumed_at timestamptz)
 returns boolean
 language sql
 stable
@@ -67,7 +67,7 @@ as $$
     from billing.dunning_cases as c
     where c.subscription = p_subscription
       and (
-        -- What dunning paused is told of by tell_resumption, whichever event showed first that it goes on.
+        -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
         p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
         or (
           c.outcome = 'recovered'
@@ -84,10 +84,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.is_resumption_told is
+comment on function billing_private.has_resumption_email is
   'Whether another mail tells that a subscription, resumed at p_resumed_at, goes on: about the payment, or about the end of dunning''s own pause.';
 
-create function billing_private.still_owed(p_subscription text, p_now timestamptz)
+create function billing_private.has_overdue_debt(p_subscription text, p_now timestamptz)
 returns boolean
 language sql
 stable
@@ -105,10 +105,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.still_owed is
+comment on function billing_private.has_overdue_debt is
   'Whether something of a subscription is overdue that is, or will be, dunned, or that its case left open when it ended.';
 
-create function billing_private.is_resumption_settled(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
+create function billing_private.has_resumption(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
 returns boolean
 language sql
 stable
@@ -128,10 +128,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.is_resumption_settled is
+comment on function billing_private.has_resumption is
   'Whether a payment has, or had, its resumption: one is planned; one came to its end, by Stripe, by a person or by Stripe''s refusal; or one ran out of tries less than a day ago.';
 
-create function billing_private.owed_resumption(p_subscription text, p_now timestamptz)
+create function billing_private.invoice_to_resume_for(p_subscription text, p_now timestamptz)
 returns text
 language plpgsql
 stable
@@ -142,7 +142,7 @@ declare
   paid billing.invoices;
 begin
   select * into paused from billing.subscriptions as s where s.id = p_subscription and (s.status = 'paused' or s.pause_collection is not null);
-  if not found or not billing_private.is_paused_for_nonpayment(p_subscription) or billing_private.still_owed(p_subscription, p_now) then
+  if not found or not billing_private.is_paused_for_nonpayment(p_subscription) or billing_private.has_overdue_debt(p_subscription, p_now) then
     return null;
   end if;
   select i.*
@@ -160,11 +160,11 @@ begin
     )
   order by i.paid_at desc nulls last, i.id
   limit 1;
-  return case when not billing_private.is_resumption_settled(p_subscription, paid.id, paid.paid_at, p_now) then paid.id end;
+  return case when not billing_private.has_resumption(p_subscription, paid.id, paid.paid_at, p_now) then paid.id end;
 end;
 $$;
 
-comment on function billing_private.owed_resumption is
+comment on function billing_private.invoice_to_resume_for is
   'The invoice (billing.invoices.id) that was paid last of a subscription which was paused for non-payment, where nothing is owed of it any more and no resumption is planned or was made; null where the subscription is not to be resumed.';
 
 create function billing_private.plan_resumption(p_subscription text, p_now timestamptz)
@@ -173,7 +173,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  paid constant text := billing_private.owed_resumption(p_subscription, p_now);
+  paid constant text := billing_private.invoice_to_resume_for(p_subscription, p_now);
   planned billing.dunning_resumptions;
 begin
   if paid is null then
@@ -218,7 +218,7 @@ $$;
 
 comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to a customer.';
 
-create function billing_private.tell_resumption(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.record_end_of_pause(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -230,33 +230,33 @@ begin
   if not found then
     return;
   end if;
-  perform billing_private.record_dunning(p_case, 'dunning.resumed', '{}', p_now);
+  perform billing_private.audit_dunning_case(p_case, 'dunning.resumed', '{}', p_now);
   perform billing_private.refresh_entitlements(p_case.customer, p_now);
   if p_case.outcome = 'recovered' then
     -- Paid before anybody was told of the pause.
-    perform billing_private.owe_recovery_email(p_case, p_now);
+    perform billing_private.enqueue_recovery_email(p_case, p_now);
     update billing.outbox as o
     set run_after = least(o.run_after, p_now, clock_timestamp())
     where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     return;
   end if;
   select * into resumed from billing.subscriptions as s where s.id = p_case.subscription;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'subscription-resumed', 'resumed-by-payment:' || p_case.id,
     jsonb_build_object('subscription', resumed.id),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
-      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.told_price(resumed.id, p_now)
+      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.email_price_of_newest_event(resumed.id, p_now)
     ),
     p_now
   );
 end;
 $$;
 
-comment on function billing_private.tell_resumption is
+comment on function billing_private.record_end_of_pause is
   'Notes that the pause which ended a case is over, and enqueues the one mail that says so.';
 
-create function billing_private.watch_resumed(p_event billing.webhook_events)
+create function billing_private.update_dunning_pause(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -285,16 +285,16 @@ begin
     -- An event of the minutes of the pause itself may tell of the time before it.
     and (p_event.type = 'customer.subscription.resumed' or p_event.created > known.closed_at + interval '5 minutes')
   then
-    perform billing_private.tell_resumption(known, moment);
+    perform billing_private.record_end_of_pause(known, moment);
   end if;
   perform billing_private.plan_resumption(p_event.object_id, moment);
 end;
 $$;
 
-comment on function billing_private.watch_resumed is
+comment on function billing_private.update_dunning_pause is
   'Handler: customer.subscription.*. Notes where what dunning paused goes on, whoever resumed it; plans to resume what was paid before the pause was heard of.';
 
-create function billing_private.watch_paid(p_event billing.webhook_events)
+create function billing_private.plan_resumption_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -308,23 +308,23 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_paid is 'Handler: invoice.*, where one is paid, voided or written off. Plans to resume the subscription it bills, if that was paused because of it.';
+comment on function billing_private.plan_resumption_of_invoice is 'Handler: invoice.*, where one is paid, voided or written off. Plans to resume the subscription it bills, if that was paused because of it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 37, 'dunning: resumes what was paused and is paid'
 from (
   values
-    ('billing_private.watch_paid', array['invoice.paid', 'invoice.payment_succeeded', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
+    ('billing_private.plan_resumption_of_invoice', array['invoice.paid', 'invoice.payment_succeeded', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
     (
-      'billing_private.watch_resumed',
+      'billing_private.update_dunning_pause',
       array['customer.subscription.updated', 'customer.subscription.paused', 'customer.subscription.resumed']
     )
 ) as h (handler, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.watch_paid', 37),
-  ('subscription', 'billing_private.watch_resumed', 37);
+  ('invoice', 'billing_private.plan_resumption_of_invoice', 37),
+  ('subscription', 'billing_private.update_dunning_pause', 37);
 
 create function billing_private.finish_resumption_as(
   p_resumption billing.dunning_resumptions, p_status text, p_note text, p_now timestamptz
@@ -347,7 +347,7 @@ $$;
 
 comment on function billing_private.finish_resumption_as is 'Gives a planned resumption its status, in the audit trail too.';
 
-create function billing_private.resumption_taken(p_id bigint)
+create function billing_private.lock_resumption(p_id bigint)
 returns billing.dunning_resumptions
 language plpgsql
 set search_path = ''
@@ -365,7 +365,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.resumption_taken is 'A resumption, with its customer''s turn taken. Raises DU054.';
+comment on function billing_private.lock_resumption is 'A resumption, with its customer''s turn taken. Raises DU054.';
 
 create function billing.review_resumption(p_id bigint, p_checked text[] default '{}', p_now timestamptz default now())
 returns jsonb
@@ -377,7 +377,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  known constant billing.dunning_resumptions := billing_private.resumption_taken(p_id);
+  known constant billing.dunning_resumptions := billing_private.lock_resumption(p_id);
   shown billing.subscriptions;
   unread jsonb;
 begin
@@ -405,7 +405,7 @@ begin
     return billing_private.finish_resumption_as(known, 'not_needed', 'it had been resumed already', p_now);
   elsif not billing_private.is_paused_for_nonpayment(shown.id) then
     return billing_private.finish_resumption_as(known, 'called_off', 'it is paused for another reason', p_now);
-  elsif billing_private.still_owed(shown.id, p_now)
+  elsif billing_private.has_overdue_debt(shown.id, p_now)
     or not exists (select from billing.invoices as i where i.id = known.invoice and i.status = 'paid')
   then
     return billing_private.finish_resumption_as(known, 'called_off', 'something is owed still', p_now);
@@ -448,7 +448,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  known constant billing.dunning_resumptions := billing_private.resumption_taken(p_id);
+  known constant billing.dunning_resumptions := billing_private.lock_resumption(p_id);
   shown billing.subscriptions;
   made text;
   marked billing.dunning_cases;
@@ -478,7 +478,7 @@ begin
   from billing.dunning_cases as c
   where c.subscription = shown.id and c.id::text = billing_private.metadata_of(shown.id) ->> 'duebase_dunning_case' and c.status = 'closed';
   if marked.id is not null and shown.status <> 'paused' and shown.pause_collection is null then
-    perform billing_private.tell_resumption(marked, p_now);
+    perform billing_private.record_end_of_pause(marked, p_now);
   end if;
   return 'done';
 end;

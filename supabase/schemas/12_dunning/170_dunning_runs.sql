@@ -70,7 +70,7 @@ begin
     where (s.status = 'paused' or s.pause_collection is not null)
       and s.customer > p_after
       and (coalesce(cardinality(known), 0) < p_limit or s.customer <= known[cardinality(known)])
-      and billing_private.owed_resumption(s.id, p_now) is not null
+      and billing_private.invoice_to_resume_for(s.id, p_now) is not null
     order by s.customer
     limit p_limit
   ) as b;
@@ -83,7 +83,7 @@ $$;
 comment on function billing_private.customers_in_dunning is
   'Customers after p_after with an open case, with something overdue at p_now that no case is about yet, or with a subscription that is to be resumed; at most p_limit, in order.';
 
-create function billing_private.read_silent_invoices(p_after text, p_until text, p_now timestamptz)
+create function billing_private.enqueue_refreshes_of_silent_invoices(p_after text, p_until text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -107,7 +107,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_silent_invoices is
+comment on function billing_private.enqueue_refreshes_of_silent_invoices is
   'Enqueues a read of every invoice of the customers after p_after, up to p_until, that is charged automatically and has been open for a day without a word of failure, once a day for 60 days. Most are debits on their way. The others were paid or declined in events that never came, and nothing else would find that out once they are too old for Stripe''s event list.';
 
 create function billing.advance_dunning(p_now timestamptz default now(), p_after text default '', p_limit integer default 1000)
@@ -122,9 +122,9 @@ declare
   found constant billing_private.dunning_fact[] := array(
     select f from billing_private.dunning_facts(page, p_now, false) as f
   );
-  looks integer;
+  evaluations integer;
 begin
-  perform billing_private.read_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
+  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
   -- An end is made at noon of its day, when no run takes place: an evaluation at that time decides on it.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
@@ -139,7 +139,7 @@ begin
   with facts as (
     select f.case_id, f.customer, f.due from unnest(found) as f
   ),
-  to_look_at as (
+  to_evaluate as (
     select f.customer from facts as f where f.due is not null
     union
     -- Nothing of it is overdue any more, or its subscription has gone: it may be over.
@@ -159,24 +159,24 @@ begin
     from billing.subscriptions as s
     where (s.status = 'paused' or s.pause_collection is not null)
       and s.customer = any (page)
-      and billing_private.owed_resumption(s.id, p_now) is not null
+      and billing_private.invoice_to_resume_for(s.id, p_now) is not null
   )
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select
     'dunning', format('dunning:%s:%s', t.customer, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
     jsonb_build_object('customer', t.customer, 'not_before', p_now), least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
-  from to_look_at as t
+  from to_evaluate as t
   order by t.customer
   on conflict (dedupe_key) do nothing;
-  get diagnostics looks = row_count;
+  get diagnostics evaluations = row_count;
   return jsonb_build_object(
-    'customers', cardinality(page), 'due', looks, 'next', case when cardinality(page) = p_limit then page[p_limit] end
+    'customers', cardinality(page), 'due', evaluations, 'next', case when cardinality(page) = p_limit then page[p_limit] end
   );
 end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint
@@ -215,7 +215,7 @@ as $$
 declare
   problem constant text := billing_private.call_function('duebase-dunning');
 begin
-  perform billing_private.note_job('dunning', problem, p_now);
+  perform billing_private.record_job_problem('dunning', problem, p_now);
   return problem is null;
 end;
 $$;
@@ -223,7 +223,7 @@ $$;
 comment on function billing_private.start_dunning is
   'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
 
-create function billing_private.watch_dunning_runs(p_now timestamptz default now())
+create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
 returns boolean
 language plpgsql
 set search_path = ''
@@ -257,7 +257,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning_runs is
+comment on function billing_private.start_missed_dunning_run is
   'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by cron every minute. Returns whether it started one.';
 
 create function billing_private.schedule_dunning()
@@ -296,7 +296,7 @@ create trigger settings_schedule_dunning
   execute function billing_private.tg_settings__after_hour();
 
 select billing_private.schedule_dunning();
-select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.watch_dunning_runs()');
+select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.start_missed_dunning_run()');
 
 grant execute on function
   billing.advance_dunning(timestamptz, text, integer),

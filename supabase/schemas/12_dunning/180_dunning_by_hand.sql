@@ -1,7 +1,7 @@
 -- Dunning by hand: what people may do about a case, audited; and what would happen if nobody did anything.
 -- Reads: dunning facts. Writes: dunning cases and holds, audit_events. Called by: operators.
 
-create function billing_private.open_case_of(p_case_id bigint)
+create function billing_private.lock_open_case(p_case_id bigint)
 returns billing.dunning_cases
 language plpgsql
 set search_path = ''
@@ -22,9 +22,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.open_case_of is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
+comment on function billing_private.lock_open_case is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
 
-create function billing_private.record_by_hand(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
+create function billing_private.audit_operator_action(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -34,7 +34,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.record_by_hand is 'Leaves an audit event of what a person did.';
+comment on function billing_private.audit_operator_action is 'Leaves an audit event of what a person did.';
 
 create function billing.open_dunning(p_subject_id text, p_now timestamptz default now())
 returns bigint
@@ -72,8 +72,8 @@ begin
   if opened is null then
     perform billing_private.raise_error('DU044', format('what is overdue of %s is below the minimum of its policy', p_subject_id));
   end if;
-  perform billing_private.record_by_hand('dunning.opened_by_hand', p_subject_id, customer, jsonb_build_object('case', opened), p_now);
-  perform billing_private.owe_dunning_check(customer, 'opened:' || opened, p_now);
+  perform billing_private.audit_operator_action('dunning.opened_by_hand', p_subject_id, customer, jsonb_build_object('case', opened), p_now);
+  perform billing_private.enqueue_dunning_evaluation(customer, 'opened:' || opened, p_now);
   return opened;
 end;
 $$;
@@ -89,10 +89,10 @@ security definer
 set search_path = ''
 as $$
 declare
-  known constant billing.dunning_cases := billing_private.open_case_of(p_case_id);
+  known constant billing.dunning_cases := billing_private.lock_open_case(p_case_id);
 begin
   -- What somebody wrote is kept where it can be taken out again (see forget_user), not in the audit trail.
-  perform billing_private.record_by_hand(
+  perform billing_private.audit_operator_action(
     'dunning.closed_by_hand', known.subject_id, known.customer, jsonb_build_object('case', known.id), p_now
   );
   perform billing_private.close_dunning_case(known, 'closed_by_hand', p_now);
@@ -105,7 +105,7 @@ $$;
 comment on function billing.close_dunning is
   'Closes a case and cancels its pending mail; its invoices are not dunned again unless billing.open_dunning says so. Raises DU042, DU043.';
 
-create function billing_private.hold(p_customer text, p_case_id bigint, p_subject text, p_reason text, p_until timestamptz, p_now timestamptz)
+create function billing_private.add_dunning_hold(p_customer text, p_case_id bigint, p_subject text, p_reason text, p_until timestamptz, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -118,13 +118,13 @@ begin
   end if;
   insert into billing.dunning_holds (customer, case_id, reason, held_at, held_until)
   values (p_customer, p_case_id, p_reason, p_now, p_until);
-  perform billing_private.record_by_hand(
+  perform billing_private.audit_operator_action(
     'dunning.held_by_hand', p_subject, p_customer, jsonb_build_object('case', p_case_id, 'until', p_until), p_now
   );
 end;
 $$;
 
-comment on function billing_private.hold is 'Keeps dunning away from a case, or from a customer where p_case_id is null. Raises DU045.';
+comment on function billing_private.add_dunning_hold is 'Keeps dunning away from a case, or from a customer where p_case_id is null. Raises DU045.';
 
 create function billing.hold_dunning(p_case_id bigint, p_reason text, p_until timestamptz default null, p_now timestamptz default now())
 returns void
@@ -134,9 +134,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  known constant billing.dunning_cases := billing_private.open_case_of(p_case_id);
+  known constant billing.dunning_cases := billing_private.lock_open_case(p_case_id);
 begin
-  perform billing_private.hold(known.customer, known.id, known.subject_id, p_reason, p_until, p_now);
+  perform billing_private.add_dunning_hold(known.customer, known.id, known.subject_id, p_reason, p_until, p_now);
   perform billing_private.withdraw_dunning_mail(known.id, 'held: ' || p_reason, p_now);
   update billing.dunning_cases as c set holds = array(select distinct h from unnest(c.holds || array['manual']) as h order by h) where c.id = known.id;
 end;
@@ -154,7 +154,7 @@ set search_path = ''
 as $$
 begin
   perform billing_private.lock_customers(array[p_customer]);
-  perform billing_private.hold(p_customer, null, p_customer, p_reason, p_until, p_now);
+  perform billing_private.add_dunning_hold(p_customer, null, p_customer, p_reason, p_until, p_now);
   perform billing_private.withdraw_dunning_mail(c.id, 'the customer is excluded: ' || p_reason, p_now)
   from billing.dunning_cases as c
   where c.customer = p_customer and c.status = 'open';
@@ -180,7 +180,7 @@ declare
   released integer;
 begin
   if p_case_id is not null then
-    known := billing_private.open_case_of(p_case_id);
+    known := billing_private.lock_open_case(p_case_id);
     held_customer := known.customer;
   end if;
   perform billing_private.lock_customers(array[held_customer]);
@@ -189,13 +189,13 @@ begin
   where h.customer = held_customer and h.released_at is null and h.case_id is not distinct from p_case_id;
   get diagnostics released = row_count;
   if released > 0 then
-    perform billing_private.record_by_hand(
+    perform billing_private.audit_operator_action(
       'dunning.released_by_hand', coalesce(known.subject_id, held_customer), held_customer, jsonb_build_object('case', p_case_id), p_now
     );
     update billing.dunning_cases as c
     set holds = array_remove(c.holds, case when p_case_id is null then 'excluded_customer' else 'manual' end)
     where c.customer = held_customer and c.status = 'open' and (p_case_id is null or c.id = p_case_id);
-    perform billing_private.owe_dunning_check(held_customer, 'released:' || extract(epoch from p_now)::text, p_now);
+    perform billing_private.enqueue_dunning_evaluation(held_customer, 'released:' || extract(epoch from p_now)::text, p_now);
   end if;
   return released;
 end;
@@ -268,7 +268,7 @@ as $$
         else 'close the case and leave all as it is'
       end
       when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
-      when s.step = 'notice' and billing_private.asked_to_confirm_instead(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
+      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
       when s.case_id is null then 'open a case and send ' || s.template
       when s.step = 'urgent_reminder'
         and bool_or(s.step = 'final_warning' and s.held_by = '{}' and s.subscription is not null) over (partition by s.customer, s.currency)

@@ -2,12 +2,12 @@
 -- Reads: dunning cases, steps and invoices. Read by: operators, `npm run dunning -- report`.
 
 create view billing.dunning_outcomes with (security_invoker = true) as
-with told as (
+with mailed as (
   -- The last mail that left before a case came to its end.
   select distinct on (d.case_id) d.case_id, d.kind
   from billing.dunning_actions as d
   where d.kind <> 'end' and d.status = 'sent'
-  order by d.case_id, d.settled_at desc, d.position desc
+  order by d.case_id, d.finished_at desc, d.position desc
 ),
 since as (
   select k.case_id, min(k.overdue_since) as overdue_since
@@ -24,7 +24,7 @@ cases as (
       when c.outcome = 'recovered' then extract(epoch from c.closed_at - coalesce(s.overdue_since, c.anchor_at)) / 86400
     end as days
   from billing.dunning_cases as c
-  left join told as t on t.case_id = c.id
+  left join mailed as t on t.case_id = c.id
   left join since as s on s.case_id = c.id
 )
 select

@@ -28,7 +28,7 @@ as $$
 begin
   return query
   with mine as (
-    select c.id from billing.customers as c where c.user_id = (select auth.uid()) and c.deleted_at is null
+    select c.id from billing.customers as c where c.owner_id = (select auth.uid()) and c.deleted_at is null
   ),
   facts as (
     select f.subject_id as case_subject, f as fact
@@ -38,7 +38,7 @@ begin
     select
       v.subject_id,
       v.subscription as sub,
-      v.currency as money,
+      v.currency as currency_code,
       sum(v.amount_remaining)::bigint as amount,
       min(v.overdue_since) as since,
       array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices
@@ -57,7 +57,7 @@ begin
       limit 1
     ),
     o.amount,
-    o.money,
+    o.currency_code,
     o.since,
     i.id,
     i.number,
@@ -80,7 +80,7 @@ begin
   left join facts as f on f.case_subject = o.subject_id
   left join lateral (
     select (f.fact).end_action as action, (f.fact).ends_at as at
-    where billing_private.takes_away((f.fact).end_action, o.sub)
+    where billing_private.end_removes_access((f.fact).end_action, o.sub)
       -- Null where the subscription ends by itself before.
       and (f.fact).ends_at is not null
       and (f.fact).taken < cardinality((f.fact).kinds)

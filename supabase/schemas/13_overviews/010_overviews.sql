@@ -7,7 +7,7 @@ as
 select
   s.id,
   s.customer,
-  c.user_id,
+  c.owner_id,
   c.email,
   c.name,
   s.status,
@@ -67,7 +67,7 @@ left join lateral (
 
 comment on view billing.subscription_overview is
   'One row per subscription: whose it is, what it brings, when it ends, what is open of it. Amounts in the minor unit of currency. For people; the application reads the tables.';
-comment on column billing.subscription_overview.user_id is 'The application user the customer is.';
+comment on column billing.subscription_overview.owner_id is 'The application user the customer is.';
 comment on column billing.subscription_overview.products is 'Names of what it bills.';
 comment on column billing.subscription_overview.quantity is 'Units over all items.';
 comment on column billing.subscription_overview.monthly_amount is
@@ -85,7 +85,7 @@ with (security_invoker = true)
 as
 select
   c.id,
-  c.user_id,
+  c.owner_id,
   c.email,
   c.name,
   case
@@ -157,7 +157,7 @@ left join lateral (
 
 comment on view billing.customer_overview is
   'One row per customer: how things stand at a glance. Amounts in the minor unit of currency. For people; the application reads the tables.';
-comment on column billing.customer_overview.user_id is 'The application user this customer is.';
+comment on column billing.customer_overview.owner_id is 'The application user this customer is.';
 comment on column billing.customer_overview.status is
   'Of the subscription to look at first: past_due, unpaid, incomplete, trialing, active, paused, canceled, …; without one: one_time (bought something), no_purchase; deleted at Stripe.';
 comment on column billing.customer_overview.subscriptions is 'How many there are and were.';

@@ -6,7 +6,7 @@ insert into auth.users (id, email) values
   ('00000000-0000-4000-8000-00000000000a', 'owner@example.com'),
   ('00000000-0000-4000-8000-00000000000b', 'other@example.com'),
   ('00000000-0000-4000-8000-00000000000c', 'newcomer@example.com');
-insert into billing.customers (id, user_id) values
+insert into billing.customers (id, owner_id) values
   ('cus_a', '00000000-0000-4000-8000-00000000000a'), ('cus_b', '00000000-0000-4000-8000-00000000000b'), ('cus_nobody', null);
 insert into billing.subscriptions (id, customer, status, cancel_at_period_end)
 select 'sub_' || id, id, 'active', false from billing.customers;
@@ -21,9 +21,9 @@ insert into billing.payment_methods (id, customer) select 'pm_' || id, id from b
 insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_a', now());
 
 -- Runs a query as the Data API does for a caller; the assertions themselves stay with the test's own role.
-create function pg_temp.asked_by(p_role text, p_user text, p_query text) returns setof text language plpgsql as $$
+create function pg_temp.asked_by(p_role text, p_owner text, p_query text) returns setof text language plpgsql as $$
 begin
-  perform set_config('request.jwt.claims', json_strip_nulls(json_build_object('sub', p_user, 'role', p_role))::text, true);
+  perform set_config('request.jwt.claims', json_strip_nulls(json_build_object('sub', p_owner, 'role', p_role))::text, true);
   perform set_config('role', p_role, true);
   return query execute p_query;
   perform set_config('role', 'none', true);
@@ -58,7 +58,7 @@ select pg_temp.refused('owner', 'select action from billing.audit_events', 'nor 
 select pg_temp.refused('owner', 'select app_name from billing.settings', 'nor are the settings');
 select pg_temp.refused('owner', 'select kind from billing.outbox', 'nor what is owed');
 select pg_temp.refused('owner', 'select id from billing.products', 'nor the catalogue');
-select pg_temp.refused('owner', 'select source from billing_private.customer_claims', 'and the internals are closed');
+select pg_temp.refused('owner', 'select source from billing_private.customer_owner_hints', 'and the internals are closed');
 select pg_temp.refused('owner', 'select billing.receive_event(''{}'')', 'a user brings no events');
 select pg_temp.refused('owner', 'select billing.replay_failed_webhook(''evt_1'')', 'replays none');
 select pg_temp.refused('owner', 'select billing.retry_failed_webhook()::text', 'and retries none');
@@ -83,7 +83,7 @@ select set_eq(
   'service_role sees all'
 );
 select throws_ok(
-  $$ select pg_temp.asked_by('service_role', null, 'update billing.customers set user_id = null where id = ''cus_a'' returning id') $$,
+  $$ select pg_temp.asked_by('service_role', null, 'update billing.customers set owner_id = null where id = ''cus_a'' returning id') $$,
   '42501', null, 'and changes nothing but through the functions'
 );
 

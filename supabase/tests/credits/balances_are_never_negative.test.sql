@@ -34,13 +34,13 @@ select is(
 
 select throws_ok($$ update billing.credit_entries set credits = 100 $$, 'DU004', null, 'an entry is never changed');
 select throws_ok(
-  $$ update billing.credit_entries set user_id = '00000000-0000-4000-8000-00000000000b' $$, 'DU004', null, 'nor given to somebody else'
+  $$ update billing.credit_entries set owner_id = '00000000-0000-4000-8000-00000000000b' $$, 'DU004', null, 'nor given to somebody else'
 );
 select throws_ok($$ delete from billing.credit_entries $$, 'DU004', null, 'nor removed');
 select throws_ok($$ truncate billing.credit_entries $$, 'DU004', null, 'nor all of them');
 delete from auth.users where id = '00000000-0000-4000-8000-00000000000a';
 select results_eq(
-  $$ select user_id, credits from billing.credit_entries order by id $$, $$ values (null::uuid, 10::bigint), (null, -4) $$,
+  $$ select owner_id, credits from billing.credit_entries order by id $$, $$ values (null::uuid, 10::bigint), (null, -4) $$,
   'only the user who is deleted is forgotten'
 );
 select is(billing.credit_balance('00000000-0000-4000-8000-00000000000a', 'images'), 0::bigint, 'with the balance');

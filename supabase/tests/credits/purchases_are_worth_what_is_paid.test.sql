@@ -28,7 +28,7 @@ select pg_temp.receive('evt_2', 'checkout.session.completed', 1790000000, '{
   "payment_intent": "pi_a", "metadata": {"credit_kind": "images", "credits": "100"}}');
 select is(pg_temp.balance(), 0::bigint, 'credits of a customer who is nobody yet are given to nobody');
 select pg_temp.receive('evt_3', 'customer.created', 1790000000, '{
-  "id": "cus_a", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-00000000000a"}}');
+  "id": "cus_a", "object": "customer", "metadata": {"owner_id": "00000000-0000-4000-8000-00000000000a"}}');
 select is(pg_temp.balance(), 50::bigint, 'once the user is known: the purchase, less the refund that came before it');
 select results_eq(
   $$ select reason, credits from billing.credit_entries order by id $$, $$ values ('purchase', 100::bigint), ('refund', -50) $$,

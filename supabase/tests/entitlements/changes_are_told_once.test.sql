@@ -3,7 +3,7 @@ begin;
 select plan(11);
 
 insert into auth.users (id, email) values ('00000000-0000-4000-8000-00000000000a', 'ada@example.com');
-insert into billing.customers (id, user_id) values ('cus_1', '00000000-0000-4000-8000-00000000000a');
+insert into billing.customers (id, owner_id) values ('cus_1', '00000000-0000-4000-8000-00000000000a');
 insert into billing_private.entitlement_summaries (customer_id, features, is_whole) values ('cus_1', '{api,export}', true);
 
 create function pg_temp.version() returns bigint language sql as $$ select version from billing_private.entitlement_versions $$;

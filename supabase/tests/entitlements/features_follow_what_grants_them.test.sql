@@ -27,7 +27,7 @@ select pg_temp.receive('evt_2', 'product.created', 1790000000, '{"id": "prod_1",
 select is(pg_temp.features(), null, 'nor do features that nobody has');
 select pg_temp.receive(
   'evt_3', 'customer.created', 1790000000,
-  '{"id": "cus_1", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-00000000000a"}}'
+  '{"id": "cus_1", "object": "customer", "metadata": {"owner_id": "00000000-0000-4000-8000-00000000000a"}}'
 );
 select is(pg_temp.features(), 'api,export', 'once the customer is known to be a user, the user has them');
 select results_eq(

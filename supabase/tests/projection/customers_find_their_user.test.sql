@@ -13,18 +13,18 @@ create function pg_temp.receive(p_id text, p_type text, p_object jsonb) returns 
   ));
 $$;
 create function pg_temp.user_of(p_customer text) returns text language sql as $$
-  select right(user_id::text, 1) from billing.customers where id = p_customer;
+  select right(owner_id::text, 1) from billing.customers where id = p_customer;
 $$;
 
 -- In this order: checkout session, customer, subscription.
 select pg_temp.receive('evt_1', 'customer.subscription.created', '{
-  "id": "sub_a", "object": "subscription", "customer": "cus_a", "status": "active", "metadata": {"user_id": "00000000-0000-4000-8000-000000000003"}}');
+  "id": "sub_a", "object": "subscription", "customer": "cus_a", "status": "active", "metadata": {"owner_id": "00000000-0000-4000-8000-000000000003"}}');
 select is(pg_temp.user_of('cus_a'), '3', 'a subscription names its customer''s user, even before the customer is known');
 select pg_temp.receive('evt_2', 'customer.created', '{
-  "id": "cus_a", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-000000000002"}}');
+  "id": "cus_a", "object": "customer", "metadata": {"owner_id": "00000000-0000-4000-8000-000000000002"}}');
 select is(pg_temp.user_of('cus_a'), '2', 'the customer itself counts for more');
 select pg_temp.receive('evt_3', 'checkout.session.completed', '{
-  "id": "cs_a", "object": "checkout.session", "customer": "cus_a", "status": "complete", "metadata": {"user_id": "00000000-0000-4000-8000-000000000001"}}');
+  "id": "cs_a", "object": "checkout.session", "customer": "cus_a", "status": "complete", "metadata": {"owner_id": "00000000-0000-4000-8000-000000000001"}}');
 select is(pg_temp.user_of('cus_a'), '1', 'and the checkout for most');
 select pg_temp.receive('evt_4', 'checkout.session.completed', '{
   "id": "cs_b", "object": "checkout.session", "customer": "cus_b", "status": "complete", "payment_link": null,
@@ -36,13 +36,13 @@ select is(pg_temp.receive('evt_5', 'checkout.session.completed', '{
   "id": "cs_c", "object": "checkout.session", "customer": "cus_c", "status": "complete", "client_reference_id": "cart-4711"}'),
   'processed', 'a reference that is no user''s id is no error');
 select results_eq(
-  $$ select actor, detail from billing.audit_events where action = 'customer.user_unknown' and customer_id = 'cus_c' $$,
-  $$ values ('system', '{"source": "client_reference", "claimed_user": null}'::jsonb) $$,
+  $$ select actor, detail from billing.audit_events where action = 'customer.owner_unknown' and customer_id = 'cus_c' $$,
+  $$ values ('system', '{"source": "client_reference", "hinted_owner": null}'::jsonb) $$,
   'it is on record, without what was said: it could be an address'
 );
 select is(pg_temp.user_of('cus_c'), null, 'and links nobody');
 select pg_temp.receive('evt_6', 'customer.created', '{
-  "id": "cus_d", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-000000000009"}}');
+  "id": "cus_d", "object": "customer", "metadata": {"owner_id": "00000000-0000-4000-8000-000000000009"}}');
 select is(pg_temp.user_of('cus_d'), null, 'nor does the id of a user who is not there');
 insert into auth.users (id, email) values ('00000000-0000-4000-8000-000000000009', 'nine@example.com');
 select is(pg_temp.user_of('cus_d'), '9', 'until that user signs up');

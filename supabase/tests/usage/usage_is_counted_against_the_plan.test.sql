@@ -31,7 +31,7 @@ $$;
 
 select pg_temp.receive('evt_1', 'product.created', 1790000000, '{"id": "prod_a", "object": "product", "metadata": {"limit_api_calls": "10"}}');
 select pg_temp.receive('evt_2', 'customer.created', 1790000000, '{
-  "id": "cus_a", "object": "customer", "metadata": {"user_id": "00000000-0000-4000-8000-00000000000a"}}');
+  "id": "cus_a", "object": "customer", "metadata": {"owner_id": "00000000-0000-4000-8000-00000000000a"}}');
 select is(pg_temp.used(to_timestamp(1790000001)), '0/0', 'without a subscription nothing is allowed');
 select throws_ok($$ select pg_temp.record(1, 'a', to_timestamp(1790000001)) $$, 'DU011', null, 'and nothing is recorded');
 

@@ -10,7 +10,7 @@ create function pg_temp.receive(p_id text, p_type text, p_object jsonb) returns 
 $$;
 select pg_temp.receive('evt_1', 'customer.created', '{
   "id": "cus_a", "object": "customer", "email": "ada@example.com", "name": "Ada Lovelace", "created": 1790000000,
-  "metadata": {"user_id": "00000000-0000-4000-8000-000000000001", "company": "Analytical"}}');
+  "metadata": {"owner_id": "00000000-0000-4000-8000-000000000001", "company": "Analytical"}}');
 select pg_temp.receive('evt_2', 'invoice.paid', '{
   "id": "in_a", "object": "invoice", "customer": "cus_a", "customer_name": "Ada Lovelace", "status": "paid", "currency": "eur",
   "total": 900, "amount_paid": 900, "number": "A-1", "hosted_invoice_url": "https://pay.example.com/x"}');
@@ -18,7 +18,7 @@ select pg_temp.receive('evt_b', 'customer.created', '{"id": "cus_b", "object": "
 
 select is(billing.forget_user('00000000-0000-4000-8000-000000000001'), 1, 'one customer is forgotten');
 select results_eq(
-  $$ select email, name, user_id is not null from billing.customers where id = 'cus_a' $$, $$ values (null::text, null::text, true) $$,
+  $$ select email, name, owner_id is not null from billing.customers where id = 'cus_a' $$, $$ values (null::text, null::text, true) $$,
   'its name and address are gone, whose it is stays'
 );
 select is_empty(

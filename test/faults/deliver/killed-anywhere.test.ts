@@ -153,7 +153,7 @@ async function longSinceWarned(email: string) {
     where c.email = ${email} and k.case_id = d.id`;
   await sql`
     insert into billing.dunning_actions
-      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, ends_at)
     select
       k.case_id, s.position, s.kind, k.invoice, array[k.invoice], 'sent', t.at, t.at, t.at, now() - interval '1 day'
     from billing.customers as c

@@ -97,7 +97,7 @@ export const functions: Record<string, Audience> = {
   "billing.finish_emails(uuid, jsonb, timestamp with time zone)": "service",
   "billing.entitlements_version()": "owner",
   "billing.has_feature(text)": "owner",
-  "billing.has_feature(uuid, text)": "service",
+  "billing.owner_has_feature(uuid, text)": "service",
   "billing.forget_user(uuid, timestamp with time zone)": "service",
   "billing.credit_balance(text)": "owner",
   "billing.credit_balance(uuid, text)": "service",

@@ -41,7 +41,7 @@ async function tellAll(metadata: object): Promise<void> {
   await tell("customer.created", {
     id: customer,
     object: "customer",
-    metadata: { ...metadata, user_id: user },
+    metadata: { ...metadata, owner_id: user },
   });
   await tell("customer.subscription.created", {
     id: `sub_${name}`,
@@ -97,7 +97,7 @@ const visible = async () => {
 const kept = async () => {
   const rows = await database.asService(
     (sql) => sql`
-      select metadata - 'user_id' as metadata from billing.object_metadata
+      select metadata - 'owner_id' as metadata from billing.object_metadata
       where object_id like ${`%\\_${name}`} order by object_id
     `,
   );
@@ -120,7 +120,7 @@ describe("of Stripe's metadata", () => {
     await tellAll(metadata);
     await allow(["plan", "seats"]);
     // A projection that read the settings before may still be under way.
-    await database.sql`select billing_private.follow_settings(now())`;
+    await database.sql`select billing_private.run_settings_pass(now())`;
     expect(await visible()).toEqual(Array.from({ length: 6 }, () => ({})));
     await finishPass();
     expect(await visible()).toEqual(Array.from({ length: 6 }, () => ({ plan: "gold" })));
@@ -142,7 +142,7 @@ describe("of Stripe's metadata", () => {
     await tellAll({ plan: "gold", tier: "2" });
     await allow(["plan"]);
     const step = (limit: number) =>
-      database.sql`select billing_private.follow_settings(${new Date(Date.now() + 2 * MINUTE)}, ${limit}) as done`;
+      database.sql`select billing_private.run_settings_pass(${new Date(Date.now() + 2 * MINUTE)}, ${limit}) as done`;
     expect(await step(2)).toEqual([{ done: 2 }]);
     await allow(["tier"]);
     while ((await step(2))[0]?.done > 0);
@@ -166,7 +166,7 @@ describe("of Stripe's metadata", () => {
   /** Runs the minute's job as cron does, a minute after the change. */
   async function finishPass() {
     const later = new Date(Date.now() + 2 * MINUTE);
-    while ((await database.sql`select billing_private.follow_settings(${later}) as done`)[0]?.done > 0);
+    while ((await database.sql`select billing_private.run_settings_pass(${later}) as done`)[0]?.done > 0);
   }
 });
 

@@ -27,7 +27,7 @@ beforeAll(async () => {
     values ('images', 1, 1, 'purchase', 0, 'pi_guest', now());
     insert into billing.payment_methods (id, customer) values ('pm_nobody', 'cus_nobody'), ('pm_guest', null);
     insert into billing.payment_methods (id, customer, detached_at) values ('pm_former', 'cus_ada', now());
-    insert into billing.entitlements (user_id, feature, sources, version, updated_at)
+    insert into billing.entitlements (owner_id, feature, sources, version, updated_at)
     values ('${await database.signUp()}', 'feature_without_customer', '{cus_unknown}', 1, now());
   `);
 });
@@ -83,7 +83,7 @@ test("rows of a customer that is handed to another user go with it", async () =>
         object: "checkout.session",
         status: "complete",
         customer: "cus_carl",
-        metadata: { user_id: dora },
+        metadata: { owner_id: dora },
       },
     },
   });
@@ -96,7 +96,7 @@ test("rows of a user who is deleted are nobody's", async () => {
   const auth = database.connect({ role: "supabase_auth_admin" });
   await auth`delete from auth.users where id = ${eve.userId}`;
   for (const table of owned) expect(await idsSeenBy(eve.userId, table)).toEqual([]);
-  expect(await database.sql`select user_id from billing.customers where id = 'cus_eve'`).toEqual([
-    { user_id: null },
+  expect(await database.sql`select owner_id from billing.customers where id = 'cus_eve'`).toEqual([
+    { owner_id: null },
   ]);
 });

@@ -15,7 +15,7 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
   const period = { current_period_start: 1_790_000_000, current_period_end: 1_792_592_000 };
   const objects: [type: string, object: object][] = [
     ["product.created", { id: "prod_1", object: "product", metadata: { limit_api_calls: "100" } }],
-    ["customer.created", { id: customer, object: "customer", email, metadata: { user_id: id } }],
+    ["customer.created", { id: customer, object: "customer", email, metadata: { owner_id: id } }],
     [
       "customer.subscription.created",
       {

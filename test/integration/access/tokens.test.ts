@@ -112,7 +112,7 @@ test("a key that is none opens nothing", async () => {
 
 test("the internals are not there for any key", async () => {
   for (const key of [localKeys.publishable, localKeys.secret])
-    for (const name of ["customer_claims", "payment_sources", "personal_data", "object_versions"]) {
+    for (const name of ["customer_owner_hints", "payment_sources", "personal_data", "object_versions"]) {
       const { error, status } = await clients
         .connect(key, undefined, "billing_private")
         .from(name)

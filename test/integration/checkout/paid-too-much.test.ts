@@ -94,7 +94,7 @@ describe("two running subscriptions of one buyer to one product", () => {
   it("of two customers who turn out to be one user are alerted with the link", async () => {
     const user = await database.signUp();
     const one = (id: string) =>
-      told("customer.created", NOW, customer({ id, created: NOW, metadata: { user_id: user } }));
+      told("customer.created", NOW, customer({ id, created: NOW, metadata: { owner_id: user } }));
     const other = plan("sub_ExampleTwo", { customer: "cus_ExampleBis" });
     const events = [
       first,

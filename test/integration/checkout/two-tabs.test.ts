@@ -75,7 +75,7 @@ describe("in a second tab", () => {
   it("nor one that ends within minutes", async () => {
     const first = await shop.tab(buyer, { price: monthly });
     await shop.database.sql`
-      update billing_private.checkout_attempts set expires_at = now() + interval '5 minutes' where user_id = ${buyer.id}
+      update billing_private.checkout_attempts set expires_at = now() + interval '5 minutes' where owner_id = ${buyer.id}
     `;
     expect(await shop.tab(buyer, { price: monthly })).not.toBe(first);
     expect(await shop.sessionsOf(buyer)).toEqual({ open: 1, expired: 1 });

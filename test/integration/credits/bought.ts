@@ -18,7 +18,7 @@ export const bought = {
       customer({
         id: "cus_ExampleAda",
         created: NOW,
-        metadata: user ? { user_id: user } : {},
+        metadata: user ? { owner_id: user } : {},
       }),
     ),
   /** The checkout, by a customer or by a guest who is named. */
@@ -80,7 +80,7 @@ export const bought = {
 };
 
 export interface EntryRow {
-  user_id: string;
+  owner_id: string;
   kind: string;
   credits: number;
   balance_after: number;
@@ -91,7 +91,7 @@ export interface EntryRow {
 /** The ledger's entries of a name's purchase, in the order they were written. */
 export async function entriesOf(database: TestDatabase, name: string): Promise<EntryRow[]> {
   return await database.sql<EntryRow[]>`
-    select user_id, kind, credits::float8 as credits, balance_after::float8 as balance_after, reason, missing::float8 as missing
+    select owner_id, kind, credits::float8 as credits, balance_after::float8 as balance_after, reason, missing::float8 as missing
     from billing.credit_entries where purchase like ${`%\\_${name}%`} order by id
   `;
 }

@@ -34,7 +34,7 @@ function makeHistory(random: Random): History {
     told(
       index === 0 ? "customer.created" : "customer.updated",
       NOW + index * 10,
-      customer({ id: "cus_ExampleHis", created: NOW, metadata: { user_id: user } }),
+      customer({ id: "cus_ExampleHis", created: NOW, metadata: { owner_id: user } }),
     ),
   );
   let due = 0;
@@ -118,7 +118,7 @@ const shuffled = (random: Random, events: StripeEvent[]) =>
 
 async function standingOf(name: string): Promise<Map<string, number>> {
   const rows = await database.sql<{ user: string; credits: number }[]>`
-    select user_id as user, sum(credits)::float8 as credits from billing.credit_entries
+    select owner_id as user, sum(credits)::float8 as credits from billing.credit_entries
     where purchase like ${`%\\_${name}%`} group by 1 having sum(credits) <> 0
   `;
   return new Map(rows.map(({ user, credits }) => [user, credits]));
@@ -154,7 +154,7 @@ it("with deductions in between, no balance is ever negative and none but the mis
         coalesce(sum(credits), 0)::int as credits,
         coalesce(min(balance_after), 0)::int as lowest,
         coalesce(-sum(credits) filter (where reason = 'deduction'), 0)::int as spent,
-        (select coalesce(sum(b.credits), 0)::int from billing_private.credit_balances as b where b.user_id = any (${users})) as balances,
+        (select coalesce(sum(b.credits), 0)::int from billing_private.credit_balances as b where b.owner_id = any (${users})) as balances,
         (
           select count(*)::int from billing_private.credit_purchases as p
           where p.id like ${`%\\_${name}%`} and p.standing <> (
@@ -162,7 +162,7 @@ it("with deductions in between, no balance is ever negative and none but the mis
             from billing.credit_entries as e where e.purchase = p.id
           ) and p.holder is not null
         ) as strays
-      from billing.credit_entries where user_id = any (${users})
+      from billing.credit_entries where owner_id = any (${users})
     `;
     expect(sums, `seed ${SEED}, history ${number}`).toMatchObject({
       credits: sums?.balances,

@@ -125,17 +125,17 @@ describe("the ledger", () => {
     const [ada, bob] = [await database.signUp(), await database.signUp()];
     await grant(database, ada, 100, "a");
     const seenBy = (user: string) =>
-      database.asUser(user, (sql) => sql`select id, user_id from billing.credit_entries`);
+      database.asUser(user, (sql) => sql`select id, owner_id from billing.credit_entries`);
     const [entry] = await seenBy(ada);
-    expect(await seenBy(ada)).toEqual([{ id: entry?.id, user_id: ada }]);
+    expect(await seenBy(ada)).toEqual([{ id: entry?.id, owner_id: ada }]);
     expect(await seenBy(bob)).toEqual([]);
     await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${ada}`;
     expect(await seenBy(ada)).toEqual([]);
     expect(
       await database.sql`
-        select user_id, credits::int, note, idempotency_key from billing.credit_entries where id = ${entry?.id}
+        select owner_id, credits::int, note, idempotency_key from billing.credit_entries where id = ${entry?.id}
       `,
-    ).toEqual([{ user_id: null, credits: 100, note: null, idempotency_key: `forgotten:${entry?.id}` }]);
+    ).toEqual([{ owner_id: null, credits: 100, note: null, idempotency_key: `forgotten:${entry?.id}` }]);
   });
 
   it("loses its notes when its user is forgotten, and its balance stays", async () => {
@@ -144,7 +144,7 @@ describe("the ledger", () => {
     for (let time = 0; time < 2; time++)
       await database.asService((sql) => sql`select billing.forget_user(${user})`);
     const [entry] = await database.sql`
-      select credits::int, note from billing.credit_entries where user_id = ${user}
+      select credits::int, note from billing.credit_entries where owner_id = ${user}
     `;
     expect(entry).toEqual({ credits: 100, note: null });
     expect(await balanceOf(database, user)).toBe(100);
@@ -177,7 +177,7 @@ describe("many at once", () => {
     expect(codes.filter((code) => code === "DU015")).toHaveLength(400);
     const [ledger] = await database.sql`
       select sum(credits)::int as sum, min(balance_after)::int as lowest, count(*)::int as entries
-      from billing.credit_entries where user_id = ${user}
+      from billing.credit_entries where owner_id = ${user}
     `;
     expect(ledger).toEqual({ sum: 0, lowest: 0, entries: 601 });
     expect(await balanceOf(database, user)).toBe(0);

@@ -16,7 +16,7 @@ afterAll(() => database.drop());
 /** What the ledger comes to for a purchase, by user and kind, whatever the steps. */
 async function standingOf(name: string): Promise<Record<string, number>> {
   const rows = await database.sql<{ user: string; kind: string; credits: number }[]>`
-    select user_id as user, kind, sum(credits)::float8 as credits from billing.credit_entries
+    select owner_id as user, kind, sum(credits)::float8 as credits from billing.credit_entries
     where purchase like ${`%\\_${name}%`} group by 1, 2 having sum(credits) <> 0
   `;
   return Object.fromEntries(rows.map(({ user, kind, credits }) => [`${user} ${kind}`, credits]));
@@ -93,7 +93,9 @@ describe("a one-time purchase", () => {
     const trust = async (how: string) => {
       await database.sql`update billing.settings set trust_client_reference_id = ${how} where id`;
       const later = new Date(Date.now() + 120_000);
-      while ((await database.sql`select billing_private.follow_settings(${later}, 1) as done`)[0]?.done > 0);
+      while (
+        (await database.sql`select billing_private.run_settings_pass(${later}, 1) as done`)[0]?.done > 0
+      );
     };
     const name = await deliver(database, [
       bought.checkout({ guest: user, payment_link: "plink_ExampleCredits" }),
@@ -201,11 +203,11 @@ describe("a refund", () => {
     await deduct(database, user, 80, "spent");
     await deliver(database, [refunded(PRICE)], name);
     expect(await entriesOf(database, name)).toEqual([
-      { user_id: user, kind: "images", credits: 100, balance_after: 100, reason: "purchase", missing: 0 },
-      { user_id: user, kind: "images", credits: -20, balance_after: 0, reason: "refund", missing: 80 },
+      { owner_id: user, kind: "images", credits: 100, balance_after: 100, reason: "purchase", missing: 0 },
+      { owner_id: user, kind: "images", credits: -20, balance_after: 0, reason: "refund", missing: 80 },
     ]);
     expect(await auditOf(name, "credits.not_taken_back")).toEqual([
-      { detail: { user_id: user, kind: "images", reason: "refund", asked: 100, taken: 20, missing: 80 } },
+      { detail: { owner_id: user, kind: "images", reason: "refund", asked: 100, taken: 20, missing: 80 } },
     ]);
     // What comes later is not held against it.
     expect(await grant(database, user, 50, "later")).toBe(50);

@@ -52,7 +52,7 @@ function somebody() {
         id: customer,
         object: "customer",
         email: `${name}@example.com`,
-        metadata: { user_id: userId },
+        metadata: { owner_id: userId },
       }),
     tellsOfSubscription: (change: object = {}, at = FAILED) =>
       tell("customer.subscription.updated", at, {
@@ -104,7 +104,7 @@ const readsOf = async ({ subscription }: Somebody) =>
   ).length;
 const mayExport = async (userId: string) =>
   (
-    await database.sql`select feature from billing.entitlements where user_id = ${userId} and feature = 'export'`
+    await database.sql`select feature from billing.entitlements where owner_id = ${userId} and feature = 'export'`
   ).length === 1;
 
 function* permutations<T>(items: readonly T[]): Generator<T[]> {

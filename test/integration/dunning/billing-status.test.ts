@@ -52,7 +52,7 @@ async function subscriber() {
     );
   await tell(
     "customer.created",
-    { id: customer, object: "customer", email: `${name}@example.com`, metadata: { user_id: userId } },
+    { id: customer, object: "customer", email: `${name}@example.com`, metadata: { owner_id: userId } },
     on(-30),
   );
   await subscription({}, "created");
@@ -91,7 +91,7 @@ async function sent({ name }: Subscriber, ...kinds: [kind: string, day: number][
   for (const [index, [kind, day]] of kinds.entries()) {
     await database.sql`
       insert into billing.dunning_actions
-        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, ends_at)
       select
         c.id, ${index + 1}, ${kind}, ${`in_${name}`}, ${[`in_${name}`]}, 'sent', ${on(day)}, ${on(day)}, ${on(day)},
         ${noonOf(day + 3)}
@@ -243,7 +243,7 @@ describe("billing.my_billing_status", () => {
         object: "checkout.session",
         status: "complete",
         customer: ada.customer,
-        metadata: { user_id: heir },
+        metadata: { owner_id: heir },
       },
       on(1),
     );

@@ -60,7 +60,7 @@ export async function book({ sql }: TestDatabase, booked: BookedCase): Promise<n
     const at = new Date(Date.parse(openedAt) + index * 86_400_000);
     await sql`
       insert into billing.dunning_actions
-        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at)
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at)
       values (
         ${made.id}, ${positions.indexOf(kind) + 1}, ${kind}, ${invoice}, ${[invoice]}, ${status}, ${at}, ${at},
         ${status === "planned" ? null : at}

@@ -33,7 +33,7 @@ interface Banner {
 }
 async function banner({ customer }: Subscriber): Promise<Banner | undefined> {
   const user = await world.database.signUp();
-  await world.stripe.customers.update(customer, { metadata: { user_id: user } });
+  await world.stripe.customers.update(customer, { metadata: { owner_id: user } });
   await world.arrive();
   const [row] = await world.database.asUser(
     user,

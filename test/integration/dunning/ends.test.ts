@@ -26,7 +26,7 @@ const openAt: Record<string, string> = {};
 
 const hasAccess = async ({ customer }: Subscriber) => {
   const found = await world.database.sql`
-    select from billing.entitlements as e join billing.customers as c on c.user_id = e.user_id
+    select from billing.entitlements as e join billing.customers as c on c.owner_id = e.owner_id
     where c.id = ${customer} and e.feature = 'reports'`;
   return found.length > 0;
 };
@@ -36,7 +36,7 @@ async function subscriberWith(policy: string, options: string): Promise<Subscrib
   await asService(world, `billing.define_dunning_policy('${policy}', '${LADDER}', ${options})`);
   const somebody = await newSubscriber(world);
   const user = await world.database.signUp();
-  await world.stripe.customers.update(somebody.customer, { metadata: { user_id: user } });
+  await world.stripe.customers.update(somebody.customer, { metadata: { owner_id: user } });
   await world.arrive();
   await asService(world, "billing.assign_dunning_policy('customer', $1, $2)", somebody.customer, policy);
   people[policy] = somebody;
@@ -145,7 +145,7 @@ describe("afterwards", () => {
   it("without grace, access is back in the moment of the payment", async () => {
     const somebody = await overdueSubscriber(world);
     const user = await world.database.signUp();
-    await world.stripe.customers.update(somebody.customer, { metadata: { user_id: user } });
+    await world.stripe.customers.update(somebody.customer, { metadata: { owner_id: user } });
     await world.arrive();
     expect(await hasAccess(somebody)).toBe(true);
     await pay(world, somebody);

@@ -69,11 +69,7 @@ describe("billing.dunning_outcomes", () => {
     await book(database, { ...recovered, steps: mails("notice", "urgent_reminder") });
     await book(database, {
       ...recovered,
-      steps: [
-        ...mails("notice"),
-        { kind: "urgent_reminder", status: "coalesced" },
-        { kind: "final_warning" },
-      ],
+      steps: [...mails("notice"), { kind: "urgent_reminder", status: "skipped" }, { kind: "final_warning" }],
     });
     await book(database, {
       ...recovered,

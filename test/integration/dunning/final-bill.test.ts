@@ -55,8 +55,8 @@ describe("a final invoice that fails after its subscription has ended", () => {
     expect((await steps()).map(({ step }) => step)).toEqual([
       "notice sent",
       "urgent_reminder sent",
-      "final_warning coalesced",
-      "end coalesced",
+      "final_warning skipped",
+      "end skipped",
     ]);
     expect(await world.cases()).toMatchObject([{ subject_id: FINAL, status: "open", amount_due: 2000 }]);
     const [note] = await world.database.sql`
@@ -106,7 +106,7 @@ describe("a final invoice that fails after its subscription has ended", () => {
     await news.end();
     await news.failure();
     const [owner] = await world.database.sql<{ id: string }[]>`
-      select user_id as id from billing.customers where user_id is not null`;
+      select owner_id as id from billing.customers where owner_id is not null`;
     const [shown] = await world.database.sql.begin(async (sql) => {
       await sql`select set_config('request.jwt.claims', ${JSON.stringify({ sub: owner?.id, role: "authenticated" })}, true)`;
       await sql`set local role authenticated`;

@@ -123,7 +123,7 @@ describe("while something holds a case no step is taken; then the highest that i
   it("and what was passed over is on the books, as is the end", async () => {
     expect(await stepsOf(world, people.dispute.subscription)).toEqual([
       "notice sent",
-      "urgent_reminder coalesced",
+      "urgent_reminder skipped",
       "final_warning sent",
       "end done",
     ]);

@@ -131,7 +131,7 @@ describe("a payment that waits for the customer's confirmation (3-D Secure) is a
   ])("whichever event comes first: $order.0", async ({ order }) => {
     const somebody = await renewal(order);
     expect(mails(world, somebody)).toEqual(["payment-action-required"]);
-    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice coalesced"]);
+    expect(await stepsOf(world, somebody.subscription)).toEqual(["notice skipped"]);
     await days(world, 3);
     expect(mails(world, somebody).filter((template) => template !== "payment-action-required")).toEqual([
       URGENT,

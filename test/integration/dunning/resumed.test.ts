@@ -22,7 +22,7 @@ async function pausedSubscriber(mode: Mode): Promise<Subscriber & { user: string
   await asService(world, `billing.define_dunning_policy('rests', '${LADDER}', 'pause')`);
   const somebody = await world.subscribe({ params: { billing_mode: { type: mode } } });
   const user = await world.database.signUp({ email: `user-of-${somebody.email}` });
-  await world.stripe.customers.update(somebody.customer, { metadata: { user_id: user } });
+  await world.stripe.customers.update(somebody.customer, { metadata: { owner_id: user } });
   const { items } = await world.stripe.subscriptions.retrieve(somebody.subscription);
   await world.stripe.products.update(String(items.data[0]?.price.product), {
     metadata: { features: "reports" },
@@ -37,7 +37,7 @@ async function pausedSubscriber(mode: Mode): Promise<Subscriber & { user: string
 }
 
 const features = async (user: string) =>
-  (await world.database.sql`select feature from billing.entitlements where user_id = ${user}`).map(
+  (await world.database.sql`select feature from billing.entitlements where owner_id = ${user}`).map(
     ({ feature }) => feature,
   );
 const now = ({ subscription }: Subscriber): Promise<Stripe.Subscription> =>

@@ -72,7 +72,7 @@ describe("the daily run", () => {
 
   const watch = async (at: string) => {
     const [row] =
-      await database.sql`select billing_private.watch_dunning_runs(${at}::timestamptz) as started`;
+      await database.sql`select billing_private.start_missed_dunning_run(${at}::timestamptz) as started`;
     return row?.started;
   };
   const calls = async () => {
@@ -111,7 +111,7 @@ describe("the daily run", () => {
       expect(await sql`select problem from billing.job_problems where job = 'dunning'`).toMatchObject([
         { problem: expect.stringContaining("duebase_cron_secret") },
       ]);
-      await sql`select billing_private.note_job('dunning', null, now())`;
+      await sql`select billing_private.record_job_problem('dunning', null, now())`;
       await sql`select vault.create_secret('cron-secret-example', 'duebase_cron_secret')`;
     });
   });
@@ -143,7 +143,7 @@ describe("the daily run", () => {
   it("alerts nobody on the day it is installed, but on the next", async () => {
     const fresh = await createTestDatabase();
     const alerted = async (at: string) => {
-      await fresh.sql`select billing_private.watch_dunning_runs(${at}::timestamptz)`;
+      await fresh.sql`select billing_private.start_missed_dunning_run(${at}::timestamptz)`;
       const [row] = await fresh.sql`
         select count(*)::int as alerts from billing.outbox where dedupe_key like 'alert:dunning_did_not_run:%'`;
       return row?.alerts;

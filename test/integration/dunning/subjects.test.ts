@@ -36,7 +36,7 @@ describe("what comes late", () => {
     expect(mails(world, somebody)).toEqual([NOTICE, FINAL, CANCELED]);
     expect(await stepsOf(world, somebody.subscription)).toEqual([
       "notice sent",
-      "urgent_reminder coalesced",
+      "urgent_reminder skipped",
       "final_warning sent",
       "end done",
     ]);

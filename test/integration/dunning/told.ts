@@ -137,7 +137,7 @@ export class ToldDatabase {
       id: CUSTOMER,
       created: START - 60 * DAY,
       email: "told@example.com",
-      metadata: { user_id: user },
+      metadata: { owner_id: user },
     });
     await it.tell("customer.created", payer.created, payer);
     await it.tell("customer.subscription.created", begun.created, begun);

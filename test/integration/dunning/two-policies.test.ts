@@ -35,14 +35,14 @@ it("two subscriptions of one customer, in two currencies and under two policies:
   expect(mails[0]?.text).toContain("€15.00");
   expect(mails[1]?.text).toContain("$20.00");
 
-  const ends = await world.database.sql<{ subject_id: string; settled_at: Date }[]>`
-    select c.subject_id, d.settled_at
+  const ends = await world.database.sql<{ subject_id: string; finished_at: Date }[]>`
+    select c.subject_id, d.finished_at
     from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id
     where d.kind = 'end' order by d.id`;
   expect(ends.map(({ subject_id }) => subject_id)).toEqual([other.id, somebody.subscription]);
-  for (const [index, { settled_at }] of ends.entries()) {
+  for (const [index, { finished_at }] of ends.entries()) {
     const noon = Date.parse(`${named[index]} 12:00 UTC`);
-    expect(settled_at.getTime()).toBeGreaterThanOrEqual(noon);
-    expect(settled_at.getTime()).toBeLessThan(noon + DAY / 2);
+    expect(finished_at.getTime()).toBeGreaterThanOrEqual(noon);
+    expect(finished_at.getTime()).toBeLessThan(noon + DAY / 2);
   }
 });

@@ -199,7 +199,7 @@ describe("without invoice.payment_failed, and with no attempt to come, a debt is
       id: one.customer,
       object: "customer",
       email: "unheard@example.com",
-      metadata: { user_id: userId },
+      metadata: { owner_id: userId },
     });
     await one.tellsOfSubscription({ status: "past_due" });
     await one.tellsOfInvoice();

@@ -72,11 +72,11 @@ it("the next invoice's mails are a conversation of their own", async () => {
 
 it("of whoever is forgotten, nothing is kept that names an invoice's conversation", async () => {
   await wholeLadder(unpaid(), START + HOUR, [0]);
-  const [owner] = await world.database.sql`select user_id from billing.customers where id = ${CUSTOMER}`;
+  const [owner] = await world.database.sql`select owner_id from billing.customers where id = ${CUSTOMER}`;
   const kept = () =>
     world.database
       .sql`select count(message_references)::int as n from billing.emails where customer_id = ${CUSTOMER}`;
   expect((await kept())[0]?.n).toBe(2);
-  await world.database.sql`select billing.forget_user(${owner?.user_id})`;
+  await world.database.sql`select billing.forget_user(${owner?.owner_id})`;
   expect(await kept()).toEqual([{ n: 0 }]);
 });

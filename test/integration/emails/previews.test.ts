@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 /** What takes a mail as it is given: it says nothing of what is in one. */
-const carriers = new Set(["owe_email", "owe_email_to", "enqueue", "audit"]);
+const carriers = new Set(["enqueue_email", "enqueue_email_to", "enqueue", "audit"]);
 
 /** The names of the functions that enqueue or write a mail by its name. */
 function functionsOf(template: EmailName): string[] {

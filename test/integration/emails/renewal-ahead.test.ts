@@ -10,7 +10,7 @@ const yearly = (values: Partial<Omit<Subscription, "items">> = {}, items: Item[]
 let ada: Subscriber;
 afterEach(() => ada.close());
 const look = async (seconds: number) => {
-  await ada.database.sql`select billing_private.remind_of_renewals(${at(seconds)})`;
+  await ada.database.sql`select billing_private.enqueue_due_renewal_reminders(${at(seconds)})`;
   return ada.mailsAt(seconds + 5);
 };
 
@@ -125,7 +125,7 @@ describe("the reminder of a renewal", () => {
 
   it("is not sent where the subscription is canceled before it leaves", async () => {
     await ada.tell("customer.subscription.created", NOW, yearly());
-    await ada.database.sql`select billing_private.remind_of_renewals(${at(RENEWAL - 20 * DAY)})`;
+    await ada.database.sql`select billing_private.enqueue_due_renewal_reminders(${at(RENEWAL - 20 * DAY)})`;
     const leaving = yearly({
       cancel_at_period_end: true,
       cancel_at: RENEWAL,

@@ -66,7 +66,7 @@ const reminders = async () =>
     `
   ).map(({ props }) => props);
 const look = async (at: number) => {
-  await database.sql`select billing_private.remind_of_trials(${seconds(at)})`;
+  await database.sql`select billing_private.enqueue_due_trial_reminders(${seconds(at)})`;
 };
 
 describe("the reminder of a trial that ends", () => {

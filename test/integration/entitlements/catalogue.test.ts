@@ -20,9 +20,9 @@ async function subscribers(count: number): Promise<void> {
   const { name } = story;
   await database.sql.unsafe(`
     insert into auth.users (id) select gen_random_uuid() from generate_series(1, ${count});
-    insert into billing.customers (id, user_id)
+    insert into billing.customers (id, owner_id)
     select 'cus_' || row_number() over () || '${name}', u.id
-    from (select id from auth.users as u where not exists (select from billing.customers as c where c.user_id = u.id)) as u;
+    from (select id from auth.users as u where not exists (select from billing.customers as c where c.owner_id = u.id)) as u;
     insert into billing.subscriptions (id, customer, status, cancel_at_period_end)
     select 'sub_' || n || '${name}', 'cus_' || n || '${name}', 'active', false from generate_series(1, ${count}) as n;
     insert into billing.subscription_items (id, subscription, product, price, current_period_end)

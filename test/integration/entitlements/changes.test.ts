@@ -26,13 +26,13 @@ describe("a client that waits for its user's entitlements", () => {
     });
     return {
       heard,
-      async next(): Promise<{ user_id: string; version: number }> {
+      async next(): Promise<{ owner_id: string; version: number }> {
         const giveUp = setTimeout(() => wake(), 10_000);
         if (heard.length === 0) await new Promise<void>((resolve) => (wake = resolve));
         clearTimeout(giveUp);
         const payload = heard.shift();
         if (payload === undefined) throw new Error("no notification came");
-        return JSON.parse(payload) as { user_id: string; version: number };
+        return JSON.parse(payload) as { owner_id: string; version: number };
       },
     };
   }
@@ -47,13 +47,13 @@ describe("a client that waits for its user's entitlements", () => {
     );
     const client = await listen();
     await tell(database, story.subscription({}, ["b"]));
-    const { user_id, version } = await client.next();
+    const { owner_id, version } = await client.next();
     const rows = await database.asUser(
       user,
       (sql) =>
         sql`select feature, version, billing.entitlements_version() as current from billing.entitlements order by 1`,
     );
-    expect({ user_id, version }).toEqual({ user_id: user, version: 2 });
+    expect({ owner_id, version }).toEqual({ owner_id: user, version: 2 });
     expect(rows).toEqual([
       // Its subscription is the same one, and so is everything else about it.
       { feature: "export", version: "1", current: "2" },
@@ -72,7 +72,7 @@ describe("a client that waits for its user's entitlements", () => {
       await database.sql`select 1`;
       expect(client.heard).toEqual([]);
     });
-    expect(await client.next()).toEqual({ user_id: user, version: 2 });
+    expect(await client.next()).toEqual({ owner_id: user, version: 2 });
     expect(client.heard).toEqual([]);
   });
 
@@ -84,7 +84,7 @@ describe("a client that waits for its user's entitlements", () => {
     expect(await database.receive(broken)).toBe("failed");
     expect(await featuresOf(database, user)).toEqual([]);
     await tell(database, story.subscription());
-    expect(await client.next()).toEqual({ user_id: user, version: 1 });
+    expect(await client.next()).toEqual({ owner_id: user, version: 1 });
   });
 });
 
@@ -139,7 +139,7 @@ describe("two at the same time", () => {
     );
     await overlap(story.subscription({}, ["a"], "1"), story.subscription({}, ["b"], "2"));
     const rows = await database.sql`
-      select feature, sources from billing.entitlements where user_id = ${user} order by feature
+      select feature, sources from billing.entitlements where owner_id = ${user} order by feature
     `;
     expect(rows).toEqual([
       { feature: "export", sources: [story.id("sub", "1"), story.id("sub", "2")] },

@@ -20,7 +20,7 @@ const version = () => versionOf(database, user);
 async function rows() {
   return await database.sql`
     select feature, sources, extract(epoch from valid_until)::int as until
-    from billing.entitlements where user_id = ${user} order by feature
+    from billing.entitlements where owner_id = ${user} order by feature
   `;
 }
 
@@ -101,8 +101,8 @@ describe("a subscription", () => {
     await tell(database, subscription, story.customer(user), story.product("export"), story.subscription());
     expect(await version()).toBe(1);
     const [row] = await database.sql`
-      select xmin::text = (select xmin::text from billing_private.entitlement_versions where user_id = ${user}) as untouched
-      from billing.entitlements where user_id = ${user}
+      select xmin::text = (select xmin::text from billing_private.entitlement_versions where owner_id = ${user}) as untouched
+      from billing.entitlements where owner_id = ${user}
     `;
     expect(row).toEqual({ untouched: true });
   });

@@ -52,6 +52,6 @@ it("it asks once a query, not once a row", async () => {
 
 it("it shows nothing to somebody without a session, and an end of the feature ends it", async () => {
   expect(await database.asAnon((sql) => sql`select * from public.exports`)).toEqual([]);
-  await database.sql`delete from billing.entitlements where user_id = ${payer}`;
+  await database.sql`delete from billing.entitlements where owner_id = ${payer}`;
   expect(await seenBy(payer)).toEqual([]);
 });

@@ -49,7 +49,7 @@ export class Story {
     return this.event(type, {
       id: this.id("cus", number),
       object: "customer",
-      metadata: userId === null ? {} : { user_id: userId },
+      metadata: userId === null ? {} : { owner_id: userId },
     });
   }
 
@@ -109,7 +109,7 @@ export async function tell(database: TestDatabase, ...events: StripeEvent[]): Pr
 /** The features a user has. */
 export async function featuresOf(database: TestDatabase, userId: string): Promise<string[]> {
   const rows = await database.sql<{ feature: string }[]>`
-    select feature from billing.entitlements where user_id = ${userId} order by feature collate "C"
+    select feature from billing.entitlements where owner_id = ${userId} order by feature collate "C"
   `;
   return rows.map(({ feature }) => feature);
 }
@@ -117,7 +117,7 @@ export async function featuresOf(database: TestDatabase, userId: string): Promis
 /** The number of changes of a user's entitlements so far. */
 export async function versionOf(database: TestDatabase, userId: string): Promise<number> {
   const [row] = await database.sql<{ version: string }[]>`
-    select version from billing_private.entitlement_versions where user_id = ${userId}
+    select version from billing_private.entitlement_versions where owner_id = ${userId}
   `;
   return Number(row?.version ?? 0);
 }

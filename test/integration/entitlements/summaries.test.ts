@@ -34,7 +34,7 @@ const keys = (count: number) =>
 async function subscribe(granted: string[], userId: string, clock?: string) {
   const customer = await stripe.customers.create({
     email: "ada@example.com",
-    metadata: { user_id: userId },
+    metadata: { owner_id: userId },
     test_clock: clock,
     payment_method: "pm_card_visa",
     invoice_settings: { default_payment_method: "pm_card_visa" },

@@ -127,7 +127,7 @@ describe("with an address that pg_net refuses", () => {
       insert into billing.dunning_runs (started_at, as_of) select now() - interval '5 days', now() - interval '5 days' where not exists (select from billing.dunning_runs)
     `;
       await database.sql`
-      select billing_private.watch_dunning_runs(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' + interval '3 days 12 hours')
+      select billing_private.start_missed_dunning_run(date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' + interval '3 days 12 hours')
     `;
       const alerts =
         await database.sql`select payload ->> 'cause' as cause from billing.outbox where kind = 'alert'`;

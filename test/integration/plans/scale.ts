@@ -22,16 +22,16 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', now()
     from generate_series(1, ${customers}) as n;
 
-    insert into billing.customers (id, user_id, email, livemode, created)
+    insert into billing.customers (id, owner_id, email, livemode, created)
     select
       'cus_' || n, ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', false, to_timestamp(1700000000 + n)
     from generate_series(1, ${customers}) as n;
 
-    insert into billing_private.customer_claims (customer_id, source, claimed_user, as_of, object_id, is_waiting)
+    insert into billing_private.customer_owner_hints (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
     select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'cus_' || n, n % 5000 = 0
     from generate_series(1, ${customers}) as n;
 
-    insert into billing_private.customer_accounts (customer_account, customer, is_adopted)
+    insert into billing_private.customer_accounts (customer_account, customer, is_moved)
     select 'acct_' || n, 'cus_' || n, true from generate_series(1, ${customers}) as n;
 
     insert into billing.products (id, name) select 'prod_' || n, 'Plan ' || n from generate_series(1, 2000) as n;
@@ -52,12 +52,12 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'price', 'price_' || n, array['feature_' || n % 50] from generate_series(1, 20000) as n;
     insert into billing_private.entitlement_summaries (customer_id, features, is_whole)
     select 'cus_' || n, array['feature_common'], true from generate_series(1, ${customers}) as n;
-    insert into billing.entitlements (user_id, feature, sources, valid_until, version, updated_at)
+    insert into billing.entitlements (owner_id, feature, sources, valid_until, version, updated_at)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'feature_' || n / ${customers},
       array['sub_' || n % 50000 + 1], now() + interval '1 day' * (n % 30), 1, to_timestamp(1700000000)
     from generate_series(0, 99999) as n;
-    insert into billing_private.entitlement_versions (user_id, version, updated_at)
+    insert into billing_private.entitlement_versions (owner_id, version, updated_at)
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 1, to_timestamp(1700000000)
     from generate_series(1, ${customers}) as n;
     insert into billing_private.changed_features (kind, object_id, changed_at) values ('product', 'prod_11', to_timestamp(1700000000));
@@ -109,7 +109,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select case when n <= 500 then 'in_due_' else 'in_' end || n, n, to_timestamp(1700000000), to_timestamp(1700000000)
     from generate_series(1, 25000) as n;
     insert into billing.dunning_actions
-      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, outbox_id)
+      (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, outbox_id)
     select
       n, 1, 'notice', case when n <= 500 then 'in_due_' else 'in_' end || n, array[case when n <= 500 then 'in_due_' else 'in_' end || n],
       case when n % 100 = 0 and n <= 500 then 'planned' else 'sent' end, to_timestamp(1700000000), to_timestamp(1700000000),
@@ -118,7 +118,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing_private.given_cards (object_id, payment_method, given_at)
     select 'sub_' || n, 'pm_' || n, to_timestamp(1700000001) from generate_series(1, 50000) as n;
     update billing.subscriptions set default_payment_method = 'pm_' || substr(id, 5) where substr(id, 5)::int between 200 and 250;
-    insert into billing.dunning_charges (case_id, invoice, payment_method, status, planned_at, settled_at, outbox_id)
+    insert into billing.dunning_charges (case_id, invoice, payment_method, status, planned_at, status_at, outbox_id)
     select n, 'in_' || n, 'pm_' || n, 'paid', to_timestamp(1700000000), to_timestamp(1700000000), n
     from generate_series(501, 25000) as n;
     insert into billing.dunning_resumptions (customer, subscription, invoice, status, decided_at, due_at, finished_at)
@@ -197,7 +197,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing_private.limits_in_force (object_id, limits)
     select id, '{"api_calls": "1000"}' from billing.products;
     -- Eleven months are over, the twelfth is open.
-    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    insert into billing.subscription_usage (owner_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'sub_' || n, 'api_calls',
       to_timestamp(1700000000 + month * 2592000), to_timestamp(1702592000 + month * 2592000), 1000, 10, month = 11
@@ -205,15 +205,15 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     update billing.subscription_items as i
     set current_period_start = to_timestamp(1728512000), current_period_end = to_timestamp(1731104000)
     where i.id like 'si_%';
-    insert into billing_private.usage_records (user_id, idempotency_key, metric, quantity, recorded_at)
+    insert into billing_private.usage_records (owner_id, idempotency_key, metric, quantity, recorded_at)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'key ' || n, 'api_calls', 1,
       to_timestamp(1700000000 + n * 100)
     from generate_series(1, 100000) as n;
 
-    insert into billing_private.credit_balances (user_id, kind, credits)
+    insert into billing_private.credit_balances (owner_id, kind, credits)
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'images', 1000 from generate_series(1, ${customers}) as n;
-    insert into billing.credit_entries (user_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, created_at)
+    insert into billing.credit_entries (owner_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, created_at)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', case n % 2 when 0 then 10 else -1 end, 10,
       case n % 2 when 0 then 'purchase' else 'deduction' end, 0, case n % 2 when 0 then 'pi_' || n end,
@@ -225,7 +225,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       n % 1000 = 0, ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', 10, 10
     from generate_series(1, 50000) as n;
 
-    insert into billing_private.checkout_attempts (user_id, scope, wish, request, status, session, created_at)
+    insert into billing_private.checkout_attempts (owner_id, scope, wish, request, status, session, created_at)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'subscription:prod_' || n, '{}', '{}',
       'complete', 'cs_' || n, now() - n * interval '1 minute'

@@ -52,9 +52,9 @@ export const hotStatements: Statement[] = [
     sql: receive("customer.updated", {
       id: "cus_4711",
       object: "customer",
-      metadata: { user_id: userOf(4711) },
+      metadata: { owner_id: userOf(4711) },
     }),
-    uses: ["object_versions_pkey", "customers_pkey", "customer_claims_pkey"],
+    uses: ["object_versions_pkey", "customers_pkey", "customer_owner_hints_pkey"],
   },
   {
     what: "a subscription's event",
@@ -71,7 +71,7 @@ export const hotStatements: Statement[] = [
     what: "what a user may use, computed anew",
     sql: "select billing_private.refresh_entitlements('cus_4711', now())",
     uses: [
-      "customers_by_user",
+      "customers_by_owner",
       "subscriptions_by_customer",
       "catalogue_features_pkey",
       "entitlement_summaries_pkey",
@@ -108,7 +108,7 @@ export const hotStatements: Statement[] = [
     what: "whether a user has a feature",
     sql: "select billing.has_feature('feature_1'), billing.entitlements_version()",
     as: owner,
-    uses: ["a_user_has_a_feature_once", "entitlement_versions_pkey"],
+    uses: ["an_owner_has_a_feature_once", "entitlement_versions_pkey"],
   },
   {
     what: "an invoice's event, one of several in its second",
@@ -174,7 +174,7 @@ export const hotStatements: Statement[] = [
     sql: `
       update billing.payments set amount_received = amount, status = 'succeeded' where id = 'pi_4713';
       update billing.refunds set payment_id = 'pi_4713', charge = 'ch_4713', status = 'succeeded' where id = 're_4713';
-      select billing_private.tell_refunds(
+      select billing_private.enqueue_emails_of_payment_refunds(
         'pi_4713', jsonb_populate_record(null::billing.webhook_events, '{"created": "2026-10-01T09:00:00Z", "received_at": "2026-10-01T09:00:01Z"}')
       )`,
     uses: ["outbox_by_refund", "refunds_by_payment"],
@@ -233,7 +233,7 @@ export const hotStatements: Statement[] = [
     sql: receive("customer.updated", {
       id: "cus_4712",
       object: "customer",
-      metadata: { user_id: userOf(1) },
+      metadata: { owner_id: userOf(1) },
     }),
     uses: ["credit_purchases_by_customer", "subscriptions_by_customer"],
   },
@@ -283,7 +283,7 @@ export const hotStatements: Statement[] = [
     what: "an owner's usage",
     sql: "select * from billing.subscription_usage order by period_start desc limit 20",
     as: owner,
-    uses: ["subscription_usage_by_user"],
+    uses: ["subscription_usage_by_owner"],
   },
   {
     what: "credits that are deducted, and read",
@@ -291,13 +291,13 @@ export const hotStatements: Statement[] = [
       select billing.deduct_credits('${userOf(4712)}', 'images', 1, 'new');
       select billing.credit_balance('${userOf(4712)}', 'images');
     `,
-    uses: ["credit_balances_pkey", "a_key_of_a_user_is_used_once"],
+    uses: ["credit_balances_pkey", "a_key_of_an_owner_is_used_once"],
   },
   {
     what: "an owner's credits, newest first",
     sql: "select * from billing.credit_entries order by created_at desc limit 20",
     as: owner,
-    uses: ["credit_entries_by_user"],
+    uses: ["credit_entries_by_owner"],
   },
   {
     what: "a purchase that is refunded",
@@ -333,7 +333,7 @@ export const hotStatements: Statement[] = [
       id: "cs_1",
       object: "checkout.session",
       customer: "cus_4711",
-      metadata: { user_id: userOf(4712) },
+      metadata: { owner_id: userOf(4712) },
     }),
   },
   {
@@ -343,7 +343,7 @@ export const hotStatements: Statement[] = [
       delete from auth.users where id = '${userOf(4711)}';
       insert into auth.users (id, email, email_confirmed_at) values ('${userOf(9_999_999)}', '4711@example.com', now());
     `,
-    uses: ["customer_claims_by_user", "customers_by_email", "credit_purchases_waiting"],
+    uses: ["customer_owner_hints_by_owner", "customers_by_email", "credit_purchases_waiting"],
   },
   {
     what: "what checkout asks before it asks Stripe",
@@ -351,7 +351,7 @@ export const hotStatements: Statement[] = [
       select billing.prepare_checkout('${userOf(4711)}', 'price_4711');
       select billing.begin_checkout('${userOf(4711)}', 'subscription:prod_1', '{"price": "a"}', '{"mode": "a"}', 'key', now() + interval '20 days');
     `,
-    uses: ["checkout_attempts_by_user", "checkout_attempts_by_age", "one_checkout_is_open_per_scope"],
+    uses: ["checkout_attempts_by_owner", "checkout_attempts_by_age", "one_checkout_is_open_per_scope"],
   },
   {
     what: "the customer that an account turns out to be",
@@ -367,21 +367,21 @@ export const hotStatements: Statement[] = [
     what: "a pass over what is stored, after settings changed",
     sql: `
       update billing.settings set visible_metadata = '{note}', trust_client_reference_id = 'never' where id;
-      select billing_private.show_metadata(now() + interval '1 hour', 100);
+      select billing_private.update_visible_metadata(now() + interval '1 hour', 100);
       select billing_private.relink_hinted_customers(now() + interval '1 hour', 100);
-      select billing_private.settle_hinted_guests(now() + interval '1 hour', 100);
+      select billing_private.match_credits_of_hinted_guests(now() + interval '1 hour', 100);
     `,
-    uses: ["object_metadata_pkey", "customer_claims_hinted"],
+    uses: ["object_metadata_pkey", "customer_owner_hints_by_payers"],
   },
   {
     what: "a user who leaves",
     sql: `delete from auth.users where id = '${userOf(4711)}'`,
-    uses: ["customers_by_user", "credit_purchases_by_holder"],
+    uses: ["customers_by_owner", "credit_purchases_by_holder"],
   },
   {
     what: "the customers of a user whose account was deleted, to be forgotten",
-    sql: `select billing_private.customers_of('${userOf(4711)}')`,
-    uses: ["audit_events_by_former_user"],
+    sql: `select billing_private.customers_of_owner('${userOf(4711)}')`,
+    uses: ["audit_events_by_former_owner"],
   },
   {
     what: "a user who is forgotten",
@@ -421,7 +421,7 @@ export const hotStatements: Statement[] = [
   {
     what: "claims that wait for their user, every minute",
     sql: "select billing_private.link_waiting_customers(now())",
-    uses: ["customer_claims_waiting"],
+    uses: ["customer_owner_hints_waiting"],
   },
   {
     what: "addresses whose sign-up was missed, every minute where linking by email is on",
@@ -559,7 +559,7 @@ export const hotStatements: Statement[] = [
     what: "the end of a case, reviewed and reported",
     sql: `
       insert into billing.dunning_actions
-        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at)
+        (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, ends_at)
       values
         (151, 3, 'final_warning', 'in_due_151', array['in_due_151'], 'sent', to_timestamp(1700000000), to_timestamp(1700000000), now() - interval '4 days', now() - interval '36 hours'),
         (151, 4, 'end', 'in_due_151', array['in_due_151'], 'planned', to_timestamp(1700000000), to_timestamp(1700000000), null, null);
@@ -578,7 +578,7 @@ export const hotStatements: Statement[] = [
   },
   {
     what: "whether today's run of dunning is missing, every minute",
-    sql: "select billing_private.watch_dunning_runs(to_timestamp(1736000000))",
+    sql: "select billing_private.start_missed_dunning_run(to_timestamp(1736000000))",
     uses: ["dunning_runs_by_start"],
   },
   {
@@ -615,18 +615,18 @@ export const hotStatements: Statement[] = [
   { what: "an owner's customer", sql: "select * from billing.customers", as: owner },
   {
     what: "trials to remind of, every hour",
-    sql: "select billing_private.remind_of_trials(now())",
+    sql: "select billing_private.enqueue_due_trial_reminders(now())",
     uses: ["subscriptions_by_trial_end"],
   },
   {
     what: "renewals to remind of, every hour",
     sql: `update billing.settings set emails_on = '{renewal-ahead}';
-      select billing_private.remind_of_renewals(to_timestamp(1731104000) - interval '10 days')`,
+      select billing_private.enqueue_due_renewal_reminders(to_timestamp(1731104000) - interval '10 days')`,
     uses: ["prices_of_long_terms", "subscription_items_by_renewal"],
   },
   {
     what: "what a mail about a changed plan tells",
-    sql: `select billing_private.untold_change(jsonb_populate_record(null::billing.outbox,
+    sql: `select billing_private.pending_plan_change(jsonb_populate_record(null::billing.outbox,
       '{"id": 0, "payload": {"customer": "cus_4711", "subscription": "sub_4711", "happened_at": "2024-01-01T00:00:00Z"}}'))`,
     uses: ["outbox_by_subject"],
   },
@@ -666,13 +666,13 @@ export const hotStatements: Statement[] = [
     what: "an owner's entitlements",
     sql: "select * from billing.entitlements",
     as: owner,
-    uses: ["a_user_has_a_feature_once"],
+    uses: ["an_owner_has_a_feature_once"],
   },
   {
     what: "what an owner owes",
     sql: "select * from billing.my_billing_status()",
     as: owner,
-    uses: ["customers_by_user"],
+    uses: ["customers_by_owner"],
   },
   { what: "one invoice of an owner", sql: "select * from billing.invoices where id = 'in_4710'", as: owner },
 ];

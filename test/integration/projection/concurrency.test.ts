@@ -130,14 +130,14 @@ describe("two events at the same time", () => {
         id: "cs_test_Example",
         created: NOW,
         customer: ada.id,
-        metadata: { user_id: buyer },
+        metadata: { owner_id: buyer },
       }),
     );
     const team = subscription({ id: "sub_ExampleTeam", created: NOW, customer: ada.id, items: [] });
     const edited = told(
       "customer.subscription.updated",
       NOW + 1,
-      { ...team, metadata: { user_id: other } },
+      { ...team, metadata: { owner_id: other } },
       team,
     );
     for (const [first, second] of [
@@ -147,8 +147,8 @@ describe("two events at the same time", () => {
       const name = newName();
       await deliver(database, [told("customer.created", NOW - 60, ada)], name);
       await overlap(first, second, name);
-      const [row] = await database.sql`select user_id from billing.customers where id = ${`cus_${name}Ada`}`;
-      expect(row).toEqual({ user_id: buyer });
+      const [row] = await database.sql`select owner_id from billing.customers where id = ${`cus_${name}Ada`}`;
+      expect(row).toEqual({ owner_id: buyer });
     }
     await expectNoFailure();
   });

@@ -27,7 +27,7 @@ const plan = {
     created: NOW,
     customer: ada.id,
     items: [],
-    metadata: { user_id: USER },
+    metadata: { owner_id: USER },
   }),
   ...alone,
 };
@@ -50,7 +50,7 @@ it("what names its customer's account alone is the customer's, in any order, and
         (select detached_at from billing.payment_methods where id = ${`pm_${name}Card`}) as detached,
         (select customer from billing.subscriptions where id = ${`sub_${name}Plan`}) as plan,
         (select customer from billing.payments where id = ${`ch_${name}Paid`}) as payment,
-        (select array_agg(array[id, user_id::text]) from billing.customers where id like ${`%_${name}%`}) as customers
+        (select array_agg(array[id, owner_id::text]) from billing.customers where id like ${`%_${name}%`}) as customers
     `;
     const id = `cus_${name}Ada`;
     const expected = { card: id, detached: null, plan: id, payment: id, customers: [[id, USER]] };

@@ -19,7 +19,7 @@ afterAll(() => database.drop());
 const ada = (metadata: Record<string, string> = {}, email: string | null = null) =>
   customer({ id: "cus_ExampleAda", created: NOW, metadata, email });
 const said = {
-  byCustomer: (user: string, at = NOW) => told("customer.updated", at, ada({ user_id: user }), ada()),
+  byCustomer: (user: string, at = NOW) => told("customer.updated", at, ada({ owner_id: user }), ada()),
   bySubscription: (user: string, at = NOW) =>
     told(
       "customer.subscription.created",
@@ -29,7 +29,7 @@ const said = {
         created: NOW,
         customer: "cus_ExampleAda",
         items: [],
-        metadata: { user_id: user },
+        metadata: { owner_id: user },
       }),
     ),
   byCheckout: (values: Partial<CheckoutSession>, at = NOW) =>
@@ -41,7 +41,8 @@ const said = {
 };
 
 const userOf = async (name: string, where = database) =>
-  (await where.sql`select user_id from billing.customers where id = ${`cus_${name}Ada`}`)[0]?.user_id ?? null;
+  (await where.sql`select owner_id from billing.customers where id = ${`cus_${name}Ada`}`)[0]?.owner_id ??
+  null;
 const leave = async (user: string, where = database) =>
   await where.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${user}`;
 const auditOf = async (name: string, action: string) =>
@@ -51,18 +52,18 @@ const auditOf = async (name: string, action: string) =>
 
 describe("a customer's user", () => {
   const sources: [string, (user: string) => StripeEvent][] = [
-    ["the checkout's metadata.user_id", (user) => said.byCheckout({ metadata: { user_id: user } })],
+    ["the checkout's metadata.owner_id", (user) => said.byCheckout({ metadata: { owner_id: user } })],
     ["the checkout's metadata.owner_id", (user) => said.byCheckout({ metadata: { owner_id: user } })],
     [
       "a Payment Link's own metadata",
-      (user) => said.byCheckout({ payment_link: "plink_Example", metadata: { user_id: user } }),
+      (user) => said.byCheckout({ payment_link: "plink_Example", metadata: { owner_id: user } }),
     ],
     [
       "the client_reference_id of a checkout without a Payment Link",
       (user) => said.byCheckout({ client_reference_id: user }),
     ],
-    ["the customer's metadata.user_id", (user) => said.byCustomer(user)],
-    ["the subscription's metadata.user_id", (user) => said.bySubscription(user)],
+    ["the customer's metadata.owner_id", (user) => said.byCustomer(user)],
+    ["the subscription's metadata.owner_id", (user) => said.bySubscription(user)],
   ];
 
   it.each(sources)("is named by %s, also in capitals", async (_source, say) => {
@@ -77,7 +78,7 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBeNull();
     await database.signUp({ id: user });
     expect(await userOf(name)).toBe(user);
-    expect(await auditOf(name, "customer.linked")).toEqual([{ actor: "system", detail: { user_id: user } }]);
+    expect(await auditOf(name, "customer.linked")).toEqual([{ actor: "system", detail: { owner_id: user } }]);
   });
 
   it("is known before the customer is: the link waits for the customer's own event", async () => {
@@ -86,8 +87,8 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBe(user);
     await deliver(database, [told("customer.created", NOW, ada({}, "ada@example.com"))], name);
     const [row] =
-      await database.sql`select user_id, email from billing.customers where id = ${`cus_${name}Ada`}`;
-    expect(row).toEqual({ user_id: user, email: "ada@example.com" });
+      await database.sql`select owner_id, email from billing.customers where id = ${`cus_${name}Ada`}`;
+    expect(row).toEqual({ owner_id: user, email: "ada@example.com" });
   });
 
   it("is by metadata the checkout's rather than the customer's or the subscription's, and no reference counts beside it", async () => {
@@ -98,7 +99,7 @@ describe("a customer's user", () => {
       await database.signUp(),
     ];
     const [checkout, own, plan, reference] = [
-      said.byCheckout({ client_reference_id: second, metadata: { user_id: first } }),
+      said.byCheckout({ client_reference_id: second, metadata: { owner_id: first } }),
       said.byCustomer(second, NOW + 60),
       said.bySubscription(third, NOW + 120),
       said.byCheckout({ client_reference_id: fourth }, NOW + 180),
@@ -122,8 +123,8 @@ describe("a customer's user", () => {
 
   it("is the word that came last within a second, as far as the events tell", async () => {
     const [old, current] = [await database.signUp(), await database.signUp()];
-    const first = told("customer.created", NOW, ada({ user_id: old }));
-    const second = told("customer.updated", NOW, ada({ user_id: current }), ada({ user_id: old }));
+    const first = told("customer.created", NOW, ada({ owner_id: old }));
+    const second = told("customer.updated", NOW, ada({ owner_id: current }), ada({ owner_id: old }));
     // Ids say nothing: each order once with the later event having the greater one, once the smaller.
     for (const [one, two] of [
       [first, second],
@@ -150,7 +151,7 @@ describe("a customer's user", () => {
       ]);
       for (const [later, answer] of [two, one].entries()) {
         await database.sql`
-          select billing.apply_refresh(${database.sql.json({ ...ada({ user_id: answer }), id } as never)}, to_timestamp(${NOW + 60 + later}))
+          select billing.apply_refresh(${database.sql.json({ ...ada({ owner_id: answer }), id } as never)}, to_timestamp(${NOW + 60 + later}))
         `;
         expect(await userOf(name)).toBe(answer);
       }
@@ -165,7 +166,7 @@ describe("a customer's user", () => {
     const other = (user: string, at: number) =>
       told("customer.subscription.created", at, {
         ...subscription({ id: "sub_ExampleOther", created: at, customer: "cus_ExampleAda", items: [] }),
-        metadata: { user_id: user },
+        metadata: { owner_id: user },
       });
     const name = await deliver(database, [said.bySubscription(old), other(current, NOW + 60)]);
     const read = said.bySubscription(old).data.object;
@@ -190,7 +191,7 @@ describe("a customer's user", () => {
     await leave(user);
     expect(await userOf(name)).toBeNull();
     expect(await auditOf(name, "customer.unlinked")).toEqual([
-      { actor: "system", detail: { user_id: null, former_user_id: user, reason: "user_deleted" } },
+      { actor: "system", detail: { owner_id: null, former_owner_id: user, reason: "user_deleted" } },
     ]);
     expect(
       await database.sql`select status from billing.subscriptions where id = ${`sub_${name}Team`}`,
@@ -217,14 +218,14 @@ describe("a customer's user", () => {
     await deleted;
     expect(await userOf(name)).toBeNull();
     expect(await auditOf(name, "customer.unlinked")).toEqual([
-      { actor: "system", detail: { user_id: null, former_user_id: user, reason: "user_deleted" } },
+      { actor: "system", detail: { owner_id: null, former_owner_id: user, reason: "user_deleted" } },
     ]);
   });
 
   it("who leaves makes room for the next one who is named", async () => {
     const [first, second] = [await database.signUp(), await database.signUp()];
     const name = await deliver(database, [
-      said.byCheckout({ metadata: { user_id: first } }),
+      said.byCheckout({ metadata: { owner_id: first } }),
       said.byCustomer(second),
     ]);
     expect(await userOf(name)).toBe(first);
@@ -236,11 +237,11 @@ describe("a customer's user", () => {
     const user = await database.signUp();
     for (const name of await deliverInEveryOrder(database, [
       said.byCustomer(user),
-      told("customer.deleted", NOW + 60, ada({ user_id: user })),
+      told("customer.deleted", NOW + 60, ada({ owner_id: user })),
     ])) {
       const [row] =
-        await database.sql`select user_id, deleted_at from billing.customers where id = ${`cus_${name}Ada`}`;
-      expect(row).toEqual({ user_id: user, deleted_at: new Date((NOW + 60) * 1000) });
+        await database.sql`select owner_id, deleted_at from billing.customers where id = ${`cus_${name}Ada`}`;
+      expect(row).toEqual({ owner_id: user, deleted_at: new Date((NOW + 60) * 1000) });
     }
   });
 
@@ -252,7 +253,7 @@ describe("a customer's user", () => {
       said.bySubscription(user),
     ]);
     expect(await userOf(name)).toBe(user);
-    const unknown = await auditOf(name, "customer.user_unknown");
+    const unknown = await auditOf(name, "customer.owner_unknown");
     expect(unknown.map(({ detail }) => detail.source).sort()).toEqual(["client_reference", "customer"]);
     expect(await database.sql`select event_id from billing.failed_webhooks`).toEqual([]);
   });
@@ -292,13 +293,13 @@ describe("what a payer writes into the address of a Payment Link", () => {
   const hintsOf = (name: string) =>
     database.asService(
       (sql) => sql`
-      select claimed_owner, payment_link, user_id from billing.owner_hints where customer = ${`cus_${name}Ada`}
+      select hinted_owner, payment_link, owner_id from billing.owner_hints where customer = ${`cus_${name}Ada`}
     `,
     );
   const trust = async (how: string) => {
     await database.sql`update billing.settings set trust_client_reference_id = ${how} where id`;
     const later = new Date(Date.now() + 120_000);
-    while ((await database.sql`select billing_private.follow_settings(${later}, 1) as done`)[0]?.done > 0);
+    while ((await database.sql`select billing_private.run_settings_pass(${later}, 1) as done`)[0]?.done > 0);
   };
   afterEach(() => trust("without_payment_link"));
 
@@ -310,10 +311,10 @@ describe("what a payer writes into the address of a Payment Link", () => {
     ])) {
       expect(await userOf(name)).toBeNull();
       expect(await hintsOf(name)).toEqual([
-        { claimed_owner: victim, payment_link: expect.stringMatching(/^plink_/), user_id: null },
+        { hinted_owner: victim, payment_link: expect.stringMatching(/^plink_/), owner_id: null },
       ]);
       const [fact] = await auditOf(name, "customer.hint_not_trusted");
-      expect(fact?.detail).toEqual({ source: "payment_link", claimed_user: victim });
+      expect(fact?.detail).toEqual({ source: "payment_link", hinted_owner: victim });
     }
     const early = randomUUID();
     const name = await deliver(database, [hint(early)]);
@@ -351,11 +352,11 @@ describe("what a payer writes into the address of a Payment Link", () => {
     await trust("never");
     expect(await userOf(name)).toBeNull();
     const [row] = await hintsOf(name);
-    expect(row).toEqual({ claimed_owner: user, payment_link: null, user_id: null });
+    expect(row).toEqual({ hinted_owner: user, payment_link: null, owner_id: null });
     expect(
       await userOf(await deliver(database, [said.byCheckout({ client_reference_id: user })])),
     ).toBeNull();
-    expect(await userOf(await deliver(database, [said.byCheckout({ metadata: { user_id: user } })]))).toBe(
+    expect(await userOf(await deliver(database, [said.byCheckout({ metadata: { owner_id: user } })]))).toBe(
       user,
     );
   });
@@ -438,7 +439,7 @@ describe("a user's email address", () => {
       const email = nextEmail();
       await linking.signUp({ email });
       const named = await linking.signUp();
-      const name = await deliver(linking, [told("customer.created", NOW, ada({ user_id: named }, email))]);
+      const name = await deliver(linking, [told("customer.created", NOW, ada({ owner_id: named }, email))]);
       expect(await userOf(name, linking)).toBe(named);
     });
 

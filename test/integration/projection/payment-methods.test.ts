@@ -65,7 +65,7 @@ describe("a card", () => {
 
   it("is shown to its owner until it is detached, as the default where the customer names it", async () => {
     const userId = await database.signUp();
-    const ada = customer({ id: "cus_ExampleAda", created: NOW, metadata: { user_id: userId } });
+    const ada = customer({ id: "cus_ExampleAda", created: NOW, metadata: { owner_id: userId } });
     const chosen = {
       ...ada,
       invoice_settings: { ...ada.invoice_settings, default_payment_method: visa.id },

@@ -21,7 +21,7 @@ const setLivemode = (livemode: boolean) =>
   database.sql`update billing.settings set livemode = ${livemode} where id`;
 const live = (event: StripeEvent): StripeEvent => ({ ...event, livemode: true });
 
-const ada = customer({ id: "cus_ExampleAda", created: NOW, metadata: { user_id: USER } });
+const ada = customer({ id: "cus_ExampleAda", created: NOW, metadata: { owner_id: USER } });
 const begun = subscription({
   id: "sub_ExamplePlan",
   created: NOW,
@@ -53,7 +53,7 @@ describe("events in quarantine that are replayed once the settings are right", (
         for (const event of story.filter((one) => !set.includes(one))) await database.receive(named(event));
         for (const event of order) expect(await replay(database, named(event).id)).toBe("processed");
         const [row] = await database.sql`
-          select s.status, c.user_id,
+          select s.status, c.owner_id,
             (select count(*)::integer from billing.failed_webhooks as f
               join billing.webhook_events as e on e.id = f.event_id
               where e.customer_id = c.id and f.status <> 'resolved') as unresolved
@@ -62,7 +62,7 @@ describe("events in quarantine that are replayed once the settings are right", (
         `;
         expect(row, `withheld: ${order.map(({ type }) => type).join(", ")}`).toEqual({
           status: "active",
-          user_id: USER,
+          owner_id: USER,
           unresolved: 0,
         });
       }

@@ -80,7 +80,7 @@ export function subscribed(
       items,
       status: values.status ?? "active",
       cancel_at_period_end: values.leaves ?? false,
-      metadata: values.user ? { user_id: values.user } : {},
+      metadata: values.user ? { owner_id: values.user } : {},
     }),
   );
 }
@@ -90,7 +90,7 @@ export const claimed = (user: string, created = NOW, id = "Ada"): StripeEvent =>
   told(
     created > NOW ? "customer.updated" : "customer.created",
     created,
-    customer({ id: `cus_Example${id}`, created: NOW, metadata: { user_id: user } }),
+    customer({ id: `cus_Example${id}`, created: NOW, metadata: { owner_id: user } }),
   );
 
 export interface UsageRow {
@@ -100,13 +100,13 @@ export interface UsageRow {
   is_open: boolean;
   starts: number;
   ends: number | null;
-  user_id: string | null;
+  owner_id: string | null;
 }
 
 /** The usage rows of a name's subscriptions, with periods in seconds after `NOW`, oldest first. */
 export async function rowsOf(database: TestDatabase, name: string): Promise<UsageRow[]> {
   return await database.sql<UsageRow[]>`
-    select metric, used::float8 as used, usage_limit::float8 as usage_limit, is_open, user_id,
+    select metric, used::float8 as used, usage_limit::float8 as usage_limit, is_open, owner_id,
       extract(epoch from period_start)::float8 - ${NOW} as starts, extract(epoch from period_end)::float8 - ${NOW} as ends
     from billing.subscription_usage where subscription like ${`sub\\_${name}%`}
     order by subscription, metric, period_start, period_end

@@ -23,8 +23,8 @@ describe("a billing period", () => {
     ];
     for (const name of await deliverInEveryOrder(database, events))
       expect(await rowsOf(database, name)).toEqual([
-        { ...open, metric: "api_calls", usage_limit: 1000, user_id: user },
-        { ...open, metric: "exports", usage_limit: null, user_id: user },
+        { ...open, metric: "api_calls", usage_limit: 1000, owner_id: user },
+        { ...open, metric: "exports", usage_limit: null, owner_id: user },
       ]);
   });
 
@@ -36,7 +36,7 @@ describe("a billing period", () => {
     ];
     for (const name of await deliverInEveryOrder(database, events))
       expect(await rowsOf(database, name)).toMatchObject([
-        { metric: "api_calls", usage_limit: 50, user_id: null },
+        { metric: "api_calls", usage_limit: 50, owner_id: null },
       ]);
   });
 
@@ -193,9 +193,9 @@ describe("what was used", () => {
     const [ada, bob] = [await database.signUp(), await database.signUp()];
     const name = await usedBy(ada, 300);
     await deliver(database, [claimed(bob, NOW + 10)], name);
-    expect(await rowsOf(database, name)).toMatchObject([{ used: 300, user_id: bob }]);
+    expect(await rowsOf(database, name)).toMatchObject([{ used: 300, owner_id: bob }]);
     await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${bob}`;
-    expect(await rowsOf(database, name)).toMatchObject([{ used: 300, user_id: null }]);
+    expect(await rowsOf(database, name)).toMatchObject([{ used: 300, owner_id: null }]);
   });
 
   it("can be recorded for a user who signs up after the subscription began", async () => {
@@ -205,7 +205,7 @@ describe("what was used", () => {
       claimed(user),
       subscribed(),
     ]);
-    expect(await rowsOf(database, name)).toMatchObject([{ user_id: null }]);
+    expect(await rowsOf(database, name)).toMatchObject([{ owner_id: null }]);
     await database.signUp({ id: user });
     expect(await recordUsage(database, user, "api_calls", 5, "a")).toMatchObject({ used: 5, remaining: 995 });
   });

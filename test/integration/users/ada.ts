@@ -49,7 +49,7 @@ export function story(who: string, userId: string): StripeEvent[] {
     address,
     shipping: { address, name: p.name, phone: p.phone },
     preferred_locales: ["de"],
-    metadata: { user_id: userId, company: p.company, duebase_note: p.name },
+    metadata: { owner_id: userId, company: p.company, duebase_note: p.name },
   });
   const plan = price({ id: id("price"), created: NOW, product: id("prod"), unit_amount: 1900 });
   const item = subscriptionItem({
@@ -67,7 +67,7 @@ export function story(who: string, userId: string): StripeEvent[] {
     customer: id("cus"),
     items: [item],
     description: p.comment,
-    metadata: { ordered_by: p.email, user_id: userId },
+    metadata: { ordered_by: p.email, owner_id: userId },
   });
   const bill = invoice({
     id: id("in"),
@@ -136,7 +136,7 @@ export function story(who: string, userId: string): StripeEvent[] {
         subscription: id("sub"),
         client_reference_id: p.reference,
         customer_email: p.email,
-        metadata: { user_id: userId, company: p.company },
+        metadata: { owner_id: userId, company: p.company },
         customer_details: {
           address,
           business_name: p.company,

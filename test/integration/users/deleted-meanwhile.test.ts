@@ -31,7 +31,7 @@ test("events of a customer whose account is deleted in that moment are all proje
   const outcomes: Record<string, number> = {};
   for (let round = 0; round < ROUNDS; round++) {
     const user = await database.signUp();
-    const metadata = { user_id: user };
+    const metadata = { owner_id: user };
     const person = (email: string) => ({ id: `cus_meanwhile${round}`, object: "customer", email, metadata });
     const subscription = (status: string) => ({
       id: `sub_meanwhile${round}`,
@@ -64,7 +64,7 @@ test("events of a customer whose account is deleted in that moment are all proje
       select
         (select count(*)::int from auth.users) as users,
         (select count(*)::int from billing.entitlements) as entitlements,
-        (select count(*)::int from billing.customers where user_id is not null) as linked,
+        (select count(*)::int from billing.customers where owner_id is not null) as linked,
         (select array_agg(distinct email) from billing.customers) as emails,
         (select array_agg(distinct status) from billing.subscriptions) as statuses`;
   expect(left).toEqual({

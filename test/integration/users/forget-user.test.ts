@@ -124,7 +124,7 @@ describe("a user who is forgotten", () => {
         case s.status when 'dead' then jsonb_build_object('code', 'validation_error', 'message', ${`bad address ${ada.email}`}::text) end
       from unnest(array['pending', 'dead']) as s (status)
     `;
-    await database.sql`select billing_private.mourn(o, now()) from billing.outbox as o where o.dedupe_key = 'owed:dead'`;
+    await database.sql`select billing_private.alert_dead_letter(o, now()) from billing.outbox as o where o.dedupe_key = 'owed:dead'`;
     // An event that fails, saying why.
     await database.sql.unsafe(`
       create schema app;
@@ -261,7 +261,7 @@ it("leaves events from which the same books can be read again", async () => {
     >`select payload from billing.webhook_events order by created desc, id`;
     for (const { payload } of kept) expect(await two.receive(payload)).toBe("processed");
     expect(await booksOf("Ada", two)).toEqual(await booksOf("Ada", one));
-    expect((await booksOf("Ada", one)).customers).toMatchObject([{ user_id: user }]);
+    expect((await booksOf("Ada", one)).customers).toMatchObject([{ owner_id: user }]);
   } finally {
     await one.drop();
     await two.drop();
@@ -273,7 +273,7 @@ describe("forgetting", () => {
     told(
       "customer.created",
       NOW,
-      customer({ id, created: NOW, email: `${id}@example.com`, metadata: { user_id: user } }),
+      customer({ id, created: NOW, email: `${id}@example.com`, metadata: { owner_id: user } }),
     );
   const emailsOf = async (...ids: string[]) =>
     (await database.sql`select email from billing.customers where id = any (${ids}) order by id`).map(
@@ -360,7 +360,7 @@ describe("forgetting", () => {
       {
         id: `vs_1${tag}`,
         object: "identity.verification_session",
-        metadata: { user_id: user, who: who.name },
+        metadata: { owner_id: user, who: who.name },
         provided_details: { email: who.email, phone: who.phone },
         verified_outputs: {
           first_name: who.name,
@@ -445,7 +445,7 @@ describe("forgetting", () => {
     expect(await forget(user)).toBe(1);
     expect(await whereabouts(database, ["Winifred"])).toEqual([]);
     expect(
-      await database.sql`select kind, credits, balance_after from billing.credit_entries where user_id = ${user}`,
+      await database.sql`select kind, credits, balance_after from billing.credit_entries where owner_id = ${user}`,
     ).toEqual([{ kind: "tokens", credits: "10", balance_after: "10" }]);
     expect(await forget(user)).toBe(1);
   });
@@ -506,7 +506,7 @@ describe("forgetting", () => {
       () => {},
     );
     await retryInAnHour();
-    await database.sql`update billing.customers set user_id = ${current} where id = 'cus_Moved'`;
+    await database.sql`update billing.customers set owner_id = ${current} where id = 'cus_Moved'`;
     expect(await forget(former)).toBe(0);
     expect(await emailsOf("cus_Moved")).toEqual(["cus_Moved@example.com"]);
   });

@@ -30,7 +30,7 @@ export interface DunningAction {
   invoices: string[];
   status: string;
   decided_at: Date;
-  settled_at: Date | null;
+  finished_at: Date | null;
   /** The end it was about, as its row has it. */
   ends_at: Date | null;
   superseded_at: Date | null;
@@ -84,7 +84,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     order by c.id`;
   const dunningActions = await sql<DunningAction[]>`
     select d.id::integer, d.case_id::integer, d.position, d.kind, d.anchor_invoice, d.invoices, d.status, d.decided_at,
-      d.settled_at, d.ends_at, d.superseded_at, d.note, e.tag::text
+      d.finished_at, d.ends_at, d.superseded_at, d.note, e.tag::text
     from billing.dunning_actions as d left join billing.emails as e on e.outbox_id = d.outbox_id
     order by d.id`;
   const emails = await sql<Email[]>`

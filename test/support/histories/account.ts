@@ -333,7 +333,7 @@ export class Account {
     }
     if (object.object === "payment_method" && typeof object.customer === "string")
       this.customerOf.set(id, object.customer);
-    const user = (object.metadata as Record<string, string> | undefined)?.user_id;
+    const user = (object.metadata as Record<string, string> | undefined)?.owner_id;
     if (user && (type === "customer.created" || type === "customer.updated"))
       this.claims.push({ customer: id, source: "customer", user, at: this.now });
     if (user && (type === "customer.subscription.created" || type === "customer.subscription.updated"))

@@ -20,7 +20,7 @@ export function addCustomer(account: Account): string {
       created: account.now,
       email: `${random.token(6)}@example.com`,
       name: `Customer ${random.token(3)}`,
-      metadata: random.chance(0.3) ? { user_id: someUser(account) } : {},
+      metadata: random.chance(0.3) ? { owner_id: someUser(account) } : {},
       preferred_locales: random.chance(0.3) ? ["de", "en"] : [],
       ...(random.chance(0.4) ? { customer_account: account.id("acct") } : {}),
     }),
@@ -59,7 +59,7 @@ export function editCustomer(account: Account, id: string): void {
 /** A customer says, or says anew, whose it is. */
 export function claimCustomer(account: Account, id: string): void {
   const { metadata } = account.get<Customer>(id);
-  account.change(id, { metadata: { ...metadata, user_id: someUser(account) } }, "customer.updated");
+  account.change(id, { metadata: { ...metadata, owner_id: someUser(account) } }, "customer.updated");
 }
 
 /** A completed checkout, with or without its user's id. */
@@ -67,8 +67,8 @@ export function completeCheckout(account: Account, customerId: string, subscript
   const { random } = account;
   const values = random.pick([
     { client_reference_id: someUser(account) },
-    { client_reference_id: someUser(account), metadata: { user_id: someUser(account) } },
-    { metadata: { user_id: someUser(account) } },
+    { client_reference_id: someUser(account), metadata: { owner_id: someUser(account) } },
+    { metadata: { owner_id: someUser(account) } },
     { client_reference_id: someUser(account), payment_link: "plink_ExamplePlan" },
     {},
   ]);

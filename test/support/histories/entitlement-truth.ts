@@ -4,7 +4,7 @@ import type { State } from "./state.ts";
 import { time, userOf } from "./truth.ts";
 
 interface Entitlement {
-  user_id: string;
+  owner_id: string;
   feature: string;
   sources: string[];
   valid_until: string | null;
@@ -33,8 +33,8 @@ export function entitlementUntruths(
   ];
 }
 
-const lineOf = ({ user_id, feature, sources, valid_until }: Entitlement) =>
-  `${user_id} ${feature} ${sources.join(",")} ${valid_until}`;
+const lineOf = ({ owner_id, feature, sources, valid_until }: Entitlement) =>
+  `${owner_id} ${feature} ${sources.join(",")} ${valid_until}`;
 
 function entitlementsOf(account: Account, hasAsked: (ids: string[]) => boolean): Entitlement[] | undefined {
   const grants: { user: string; feature: string; source: string; end: number | null }[] = [];
@@ -74,9 +74,9 @@ function entitlementsOf(account: Account, hasAsked: (ids: string[]) => boolean):
   const keys = [...new Set(grants.map(({ user, feature }) => `${user} ${feature}`))];
   return keys.map((key) => {
     const own = grants.filter(({ user, feature }) => `${user} ${feature}` === key);
-    const [user_id = "", feature = ""] = key.split(" ");
+    const [owner_id = "", feature = ""] = key.split(" ");
     return {
-      user_id,
+      owner_id,
       feature,
       sources: [...new Set(own.map(({ source }) => source))].sort(),
       valid_until: own.some(({ end }) => end === null)

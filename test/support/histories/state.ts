@@ -21,7 +21,7 @@ const NOT_STATE = [
 ];
 /** Of the internal tables, those that decide what later events do. */
 const PRIVATE_STATE = [
-  "customer_claims",
+  "customer_owner_hints",
   "payment_sources",
   "object_versions",
   "catalogue_features",
@@ -31,7 +31,7 @@ const PRIVATE_STATE = [
 /** Read, and held against the truth only: a read of Stripe tells of a card by what was known before it. */
 const NOT_COMPARED = ["given_cards"];
 /** Columns that say when, as which number or after what a row came, or last changed. */
-const ARRIVAL = ["received_at", "recorded_at", "id", "is_disputed", "updated_at", "version"];
+const ARRIVAL = ["received_at", "recorded_at", "id", "is_tied", "updated_at", "version"];
 /** Whose facts are told by events; the database's own tell of what it did when one arrived. */
 const FACTS_OF = "stripe";
 
@@ -103,8 +103,8 @@ function contentOf(sql: ISql, { schema, name, columns }: Table): PendingQuery<Ro
   switch (name) {
     case LEDGER:
       return sql`
-        select user_id, kind, purchase, sum(credits) as credits from billing.credit_entries
-        group by user_id, kind, purchase having sum(credits) <> 0`;
+        select owner_id, kind, purchase, sum(credits) as credits from billing.credit_entries
+        group by owner_id, kind, purchase having sum(credits) <> 0`;
     case OPEN_CASES:
       return sql`
         select c.subject_id, c.customer, c.subscription, c.currency, c.policy_id, c.anchor_at,
@@ -117,7 +117,7 @@ function contentOf(sql: ISql, { schema, name, columns }: Table): PendingQuery<Ro
       return sql`
         select r.customer, r.subscription from billing.dunning_resumptions as r
         where r.status = 'planned'
-          and billing_private.is_paused_for_nonpayment(r.subscription) and not billing_private.still_owed(r.subscription, now())`;
+          and billing_private.is_paused_for_nonpayment(r.subscription) and not billing_private.has_overdue_debt(r.subscription, now())`;
     case "webhook_events":
     case "audit_events": {
       // Whoever named an account alone is stored by what was known of it then.

@@ -43,7 +43,7 @@ export function subscribe(account: Account, customer: string, prices: string[]):
       status: start,
       collection_method: start === "active" ? "send_invoice" : "charge_automatically",
       days_until_due: start === "active" ? 14 : null,
-      metadata: random.chance(0.2) ? { user_id: account.users[0] ?? account.newUser(false) } : {},
+      metadata: random.chance(0.2) ? { owner_id: account.users[0] ?? account.newUser(false) } : {},
       ...(start === "trialing" ? { trial_start: now, trial_end: end } : {}),
     }),
     "customer.subscription.created",

@@ -41,7 +41,7 @@ export function truthOf(account: Account): ExpectedRow[] {
       case "customer":
         add("customers", {
           ...customerRow(object as unknown as Customer),
-          user_id: userOf(account, id),
+          owner_id: userOf(account, id),
           deleted_at: deletedAt,
         });
         break;

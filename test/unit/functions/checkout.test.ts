@@ -63,8 +63,8 @@ describe("duebase-checkout", () => {
       success_url: `${APP}/welcome?s={CHECKOUT_SESSION_ID}`,
       cancel_url: `${APP}/pricing`,
       client_reference_id: USER_ID,
-      "metadata[user_id]": USER_ID,
-      "subscription_data[metadata][user_id]": USER_ID,
+      "metadata[owner_id]": USER_ID,
+      "subscription_data[metadata][owner_id]": USER_ID,
       customer_email: "ada@example.com",
     });
   });
@@ -81,7 +81,7 @@ describe("duebase-checkout", () => {
     expect(await formOf(order)).toMatchObject({
       mode: "payment",
       customer_creation: "always",
-      "payment_intent_data[metadata][user_id]": USER_ID,
+      "payment_intent_data[metadata][owner_id]": USER_ID,
     });
   });
 

@@ -18,7 +18,7 @@ comment on column billing_private.settings_passes.done_up_to is 'Rows up to this
 alter table billing_private.settings_passes enable row level security;
 create policy nobody_reads on billing_private.settings_passes using (false);
 
-create function billing_private.tg_settings__begin_passes()
+create function billing_private.tg_settings__after_update()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -38,14 +38,14 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_settings__begin_passes is
+comment on function billing_private.tg_settings__after_update is
   'Trigger function: a setting that changes how stored rows are read starts a pass over them.';
 
 create trigger settings_that_change_what_is_stored_begin_passes
   after update on billing.settings
-  for each row execute function billing_private.tg_settings__begin_passes();
+  for each row execute function billing_private.tg_settings__after_update();
 
-create function billing_private.pass_from(p_setting text, p_now timestamptz)
+create function billing_private.lock_settings_pass(p_setting text, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -61,10 +61,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.pass_from is
+comment on function billing_private.lock_settings_pass is
   'Where the next batch of a pass begins: after this id; null where there is no pass, or somebody else is at it. Locks it until commit.';
 
-create function billing_private.pass_up_to(p_setting text, p_batch text[])
+create function billing_private.advance_settings_pass(p_setting text, p_batch text[])
 returns integer
 language plpgsql
 set search_path = ''
@@ -79,7 +79,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.pass_up_to is
+comment on function billing_private.advance_settings_pass is
   'Records that a batch of a pass, in the order of its ids, is done; an empty one ends the pass. Returns how many it were.';
 
 create function billing_private.customers_of_objects(p_object_ids text[])
@@ -110,7 +110,7 @@ $$;
 
 comment on function billing_private.customers_of_objects is 'The customers that objects with metadata belong to.';
 
-create function billing_private.show_metadata_of(p_object_ids text[])
+create function billing_private.update_visible_metadata_of(p_object_ids text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -133,16 +133,16 @@ begin
 end;
 $$;
 
-comment on function billing_private.show_metadata_of is
+comment on function billing_private.update_visible_metadata_of is
   'Gives objects the metadata that their owner may read by the settings of now. The caller holds their customers'' locks.';
 
-create function billing_private.show_metadata(p_now timestamptz, p_limit integer)
+create function billing_private.update_visible_metadata(p_now timestamptz, p_limit integer)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  after_id constant text := billing_private.pass_from('visible_metadata', p_now);
+  after_id constant text := billing_private.lock_settings_pass('visible_metadata', p_now);
   batch text[];
 begin
   if after_id is null then
@@ -152,10 +152,10 @@ begin
     select m.object_id from billing.object_metadata as m where m.object_id > after_id order by m.object_id limit p_limit
   );
   perform billing_private.lock_customers(billing_private.customers_of_objects(batch));
-  perform billing_private.show_metadata_of(batch);
-  return billing_private.pass_up_to('visible_metadata', batch);
+  perform billing_private.update_visible_metadata_of(batch);
+  return billing_private.advance_settings_pass('visible_metadata', batch);
 end;
 $$;
 
-comment on function billing_private.show_metadata is
+comment on function billing_private.update_visible_metadata is
   'One batch of the pass after a change of settings.visible_metadata. Returns how many objects it was about; 0 when there is nothing to do.';

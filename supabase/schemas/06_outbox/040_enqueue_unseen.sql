@@ -4,7 +4,7 @@
 -- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
-create function billing_private.enqueue_unseen(p_event billing.webhook_events, p_object text, p_id text)
+create function billing_private.enqueue_refresh_of_unseen(p_event billing.webhook_events, p_object text, p_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -31,10 +31,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.enqueue_unseen is
+comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.read_unseen_payment(p_event billing.webhook_events, p_payment_id text)
+create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.webhook_events, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -46,15 +46,15 @@ declare
   end;
 begin
   if object is not null and not exists (select from billing.payments as p where p.id = p_payment_id) then
-    perform billing_private.enqueue_unseen(p_event, object, p_payment_id);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, object, p_payment_id);
   end if;
 end;
 $$;
 
-comment on function billing_private.read_unseen_payment is
+comment on function billing_private.enqueue_refresh_of_unseen_payment is
   'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
-create function billing_private.read_unseen_of_lines(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -73,20 +73,20 @@ begin
       case when (select d.id from billing.products as d where d.id = l.product) is null then l.product end as product
     from jsonb_array_elements(lines) as e (line)
     cross join lateral (
-      select billing_private.line_price(e.line) as price, billing_private.line_names_product(e.line) as product
+      select billing_private.line_price(e.line) as price, billing_private.product_named_by_line(e.line) as product
     ) as l
     order by 1, 2
   loop
-    perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
-    perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
   end loop;
 end;
 $$;
 
-comment on function billing_private.read_unseen_of_lines is
+comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
   'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
 
-create function billing_private.read_unseen(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -103,7 +103,7 @@ begin
     -- Expanded and deleted: there is nothing left to read.
     and o #> '{customer,deleted}' is distinct from 'true'
   then
-    perform billing_private.enqueue_unseen(p_event, 'customer', p_event.customer_id);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'customer', p_event.customer_id);
   end if;
 
   case o ->> 'object'
@@ -117,36 +117,36 @@ begin
         order by i.id
       loop
         if unseen.price_is then
-          perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
+          perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
         end if;
         if unseen.product_is then
-          perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+          perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
         end if;
       end loop;
     when 'price' then
       if not exists (select from billing.products as d where d.id = billing_private.stripe_id(o -> 'product')) then
-        perform billing_private.enqueue_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
+        perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
       end if;
     when 'product' then
       if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
-        perform billing_private.enqueue_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
+        perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
       end if;
     when 'invoice' then
-      perform billing_private.read_unseen_of_lines(p_event);
+      perform billing_private.enqueue_refreshes_of_unseen_on_lines(p_event);
     when 'dispute' then
-      perform billing_private.read_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
+      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
     when 'refund' then
-      perform billing_private.read_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
+      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
     else null;
   end case;
 end;
 $$;
 
-comment on function billing_private.read_unseen is
+comment on function billing_private.enqueue_refreshes_of_unseen is
   'Handler: whatever names a customer, a product, a price or a payment. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
-select distinct h.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
+select distinct h.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
 from billing.event_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
@@ -159,11 +159,11 @@ where h.handler = any (array[
 
 -- What names a customer and shows no object of its own.
 insert into billing.event_handlers (event_type, handler, position, description)
-select t.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
+select t.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
 from unnest(array['invoice.upcoming', 'entitlements.active_entitlement_summary.updated']) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position)
-select h.object, 'billing_private.read_unseen', 30
+select h.object, 'billing_private.enqueue_refreshes_of_unseen', 30
 from billing_private.refresh_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',

@@ -12,7 +12,7 @@ begin
   if billing_private.open_dunning_cases(p_event.customer_id, p_moment) then
     -- A card may have been given before anybody knew of the debt.
     perform billing_private.charge_new_cards(p_event.customer_id, p_moment);
-    perform billing_private.owe_dunning_check(
+    perform billing_private.enqueue_dunning_evaluation(
       p_event.customer_id, format('%s:%s', p_event.object_id, extract(epoch from p_moment)), p_moment
     );
   end if;
@@ -22,7 +22,7 @@ $$;
 comment on function billing_private.open_dunning_at_once is
   'Opens the cases that an event makes, and enqueues the check that takes their first step.';
 
-create function billing_private.read_unknown_subscription(p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -45,10 +45,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_unknown_subscription is
+comment on function billing_private.enqueue_refresh_of_unknown_subscription is
   'Enqueues a read of the subscription of an invoice that may be overdue, where no event has told of the subscription: whether the invoice is a debt, and by which policy, follows from it. Its case opens with what is read.';
 
-create function billing_private.watch_dunning(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -66,7 +66,7 @@ begin
   where k.invoice = p_event.object_id;
   if known.status = 'open' then
     -- The one case it is of, and not all of the customer's: there may be hundreds.
-    if not billing_private.settle_dunning_case(known, moment) then
+    if not billing_private.close_dunning_case_if_over(known, moment) then
       perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
     end if;
   end if;
@@ -76,7 +76,7 @@ begin
   select v.overdue_since into overdue_from from billing_private.overdue_invoices as v where v.invoice = p_event.object_id;
   if overdue_from is null then
     delete from billing_private.known_debts as d where d.invoice = p_event.object_id;
-    perform billing_private.read_unknown_subscription(p_event);
+    perform billing_private.enqueue_refresh_of_unknown_subscription(p_event);
     return;
   end if;
   insert into billing_private.known_debts (invoice, known_at) values (p_event.object_id, moment) on conflict (invoice) do nothing;
@@ -86,10 +86,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning is
+comment on function billing_private.update_dunning_of_invoice is
   'Handler: invoice.*. An overdue invoice opens a case and enqueues its first evaluation; one that will be overdue is stored in known_debts; one that is paid or voided closes its case.';
 
-create function billing_private.watch_dunning_payment(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_payment(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -107,15 +107,15 @@ begin
     and i.customer = p_event.customer_id;
   if found then
     of_invoice.object_id := bill.id;
-    perform billing_private.watch_dunning(of_invoice);
+    perform billing_private.update_dunning_of_invoice(of_invoice);
   end if;
 end;
 $$;
 
-comment on function billing_private.watch_dunning_payment is
+comment on function billing_private.update_dunning_of_payment is
   'Handler: payment_intent.*, charge.* that tell of a failure. Opens a case about an invoice that came before them, where invoice.payment_failed is missing.';
 
-create function billing_private.watch_dunning_subscription(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_subscription(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -126,10 +126,10 @@ declare
 begin
   for known in select * from billing.dunning_cases as c where c.subscription = p_event.object_id order by c.id loop
     if known.status = 'open' then
-      if not billing_private.settle_dunning_case(known, moment) then
+      if not billing_private.close_dunning_case_if_over(known, moment) then
         perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
       end if;
-    elsif billing_private.is_settled_while_ending(known, known.outcome) then
+    elsif billing_private.is_canceled_without_debt(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, moment);
     end if;
   end loop;
@@ -147,29 +147,29 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning_subscription is
+comment on function billing_private.update_dunning_of_subscription is
   'Handler: customer.subscription.*. Opens a case about an invoice that came before it, and closes that of a subscription that has ended otherwise.';
 
-create function billing_private.watch_dunning_customer(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_customer(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if exists (select from billing.dunning_cases as c where c.customer = p_event.object_id and c.status = 'open') then
-    perform billing_private.settle_dunning_cases(p_event.object_id, greatest(p_event.received_at, p_event.created));
+    perform billing_private.close_dunning_cases_if_over(p_event.object_id, greatest(p_event.received_at, p_event.created));
   end if;
 end;
 $$;
 
-comment on function billing_private.watch_dunning_customer is 'Handler: customer.deleted, which closes its cases.';
+comment on function billing_private.update_dunning_of_customer is 'Handler: customer.deleted, which closes its cases.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 35, 'dunning: opens and closes cases'
 from (
   values
     (
-      'billing_private.watch_dunning',
+      'billing_private.update_dunning_of_invoice',
       array[
         'invoice.created', 'invoice.finalized', 'invoice.updated', 'invoice.sent', 'invoice.paid', 'invoice.payment_succeeded',
         'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue', 'invoice.voided',
@@ -177,27 +177,27 @@ from (
       ]
     ),
     (
-      'billing_private.watch_dunning_payment',
+      'billing_private.update_dunning_of_payment',
       array[
         'payment_intent.payment_failed', 'payment_intent.requires_action', 'payment_intent.canceled', 'charge.failed'
       ]
     ),
     (
-      'billing_private.watch_dunning_subscription',
+      'billing_private.update_dunning_of_subscription',
       array[
         'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
         'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
         'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
       ]
     ),
-    ('billing_private.watch_dunning_customer', array['customer.deleted'])
+    ('billing_private.update_dunning_of_customer', array['customer.deleted'])
 ) as h (handler, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
 -- Reads from Stripe open and close cases just as events do.
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.watch_dunning', 35),
-  ('payment_intent', 'billing_private.watch_dunning_payment', 35),
-  ('charge', 'billing_private.watch_dunning_payment', 35),
-  ('subscription', 'billing_private.watch_dunning_subscription', 35),
-  ('customer', 'billing_private.watch_dunning_customer', 35);
+  ('invoice', 'billing_private.update_dunning_of_invoice', 35),
+  ('payment_intent', 'billing_private.update_dunning_of_payment', 35),
+  ('charge', 'billing_private.update_dunning_of_payment', 35),
+  ('subscription', 'billing_private.update_dunning_of_subscription', 35),
+  ('customer', 'billing_private.update_dunning_of_customer', 35);

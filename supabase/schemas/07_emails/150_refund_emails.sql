@@ -8,15 +8,15 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told billing.outbox;
+  mail billing.outbox;
 begin
-  select * into told from billing.outbox as o where o.dedupe_key = 'refund:' || p_refund.id;
+  select * into mail from billing.outbox as o where o.dedupe_key = 'refund:' || p_refund.id;
   if found then
-    return told;
+    return mail;
   end if;
   -- The charge told of it, without its name.
   select *
-  into told
+  into mail
   from billing.outbox as o
   where o.payload ->> 'charge' = p_refund.charge
     and o.payload ->> 'template' = 'refund-issued'
@@ -25,7 +25,7 @@ begin
     and o.status <> 'canceled'
   order by o.payload ? 'refund' desc, o.id
   limit 1;
-  return told;
+  return mail;
 end;
 $$;
 
@@ -63,25 +63,25 @@ as $$
   );
 $$;
 
-comment on function billing_private.refund_about is 'What an email about a refund is about: see owe_email_to.';
+comment on function billing_private.refund_about is 'What an email about a refund is about: see enqueue_email_to.';
 
-create function billing_private.withdraw_refund_mail(p_told billing.outbox, p_refund billing.refunds, p_now timestamptz)
+create function billing_private.withdraw_refund_mail(p_mail billing.outbox, p_refund billing.refunds, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_told.dedupe_key = 'refund:' || p_refund.id and p_refund.status not in ('failed', 'canceled') then
+  if p_mail.dedupe_key = 'refund:' || p_refund.id and p_refund.status not in ('failed', 'canceled') then
     return false;
   end if;
   update billing.outbox as o
   set
     status = 'canceled', finished_at = p_now,
     last_error = jsonb_build_object('code', 'not_wanted', 'message', 'another mail tells what became of the refund ' || p_refund.id)
-  where o.id = p_told.id and o.status = 'pending' and o.attempts = 0;
-  if not found and p_told.id is not null then
+  where o.id = p_mail.id and o.status = 'pending' and o.attempts = 0;
+  if not found and p_mail.id is not null then
     -- It was sent, or is being sent: from now on it belongs to this refund.
-    update billing.outbox as o set payload = o.payload || jsonb_build_object('refund', p_refund.id) where o.id = p_told.id;
+    update billing.outbox as o set payload = o.payload || jsonb_build_object('refund', p_refund.id) where o.id = p_mail.id;
     return false;
   end if;
   return true;
@@ -91,7 +91,7 @@ $$;
 comment on function billing_private.withdraw_refund_mail is
   'Takes back what was enqueued about a refund where the refund tells better, or has failed. Returns whether nothing tells of it now; a mail that has left cannot be taken back.';
 
-create function billing_private.tell_refund(
+create function billing_private.enqueue_email_of_one_refund(
   p_refund billing.refunds, p_payment billing.payments, p_event billing.webhook_events, p_to text
 )
 returns void
@@ -99,9 +99,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told constant billing.outbox := billing_private.refund_mail(p_refund);
+  mail constant billing.outbox := billing_private.refund_mail(p_refund);
   about constant jsonb := billing_private.refund_about(p_payment, p_refund.charge)
-    || jsonb_build_object('refund', p_refund.id, 'to', coalesce(p_to, told.payload ->> 'to'));
+    || jsonb_build_object('refund', p_refund.id, 'to', coalesce(p_to, mail.payload ->> 'to'));
   made_at constant timestamptz := coalesce(p_refund.created, p_event.created);
   props constant jsonb := billing_private.refund_props(p_payment, p_refund.amount, made_at);
   untold boolean;
@@ -109,16 +109,16 @@ begin
   if p_payment.customer is null and about ->> 'to' is null then
     return; -- a guest, whose address the charge has
   end if;
-  untold := billing_private.withdraw_refund_mail(told, p_refund, p_event.received_at);
+  untold := billing_private.withdraw_refund_mail(mail, p_refund, p_event.received_at);
   if p_refund.status not in ('failed', 'canceled') then
     if untold then
-      perform billing_private.owe_email_to(
+      perform billing_private.enqueue_email_to(
         p_payment.customer, made_at, 'refund-issued', 'refund:' || p_refund.id, about, props, p_event.received_at
       );
     end if;
   elsif p_refund.status = 'failed' or not untold then
     -- A refund that was canceled before a mail was sent needs none.
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_payment.customer, p_event.created, 'refund-failed', 'refund-failed:' || p_refund.id, about,
       props - 'scope' || jsonb_build_object('outcome', p_refund.status), p_event.received_at
     );
@@ -126,10 +126,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.tell_refund is
+comment on function billing_private.enqueue_email_of_one_refund is
   'Owes the mail about a refund: that it was made, or that it failed. A mail of its charge''s that has not left yet gives way to it; one that has left is the refund''s from then on.';
 
-create function billing_private.tell_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
+create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -153,42 +153,42 @@ begin
         return; -- whose it is, and how much was paid, is told by what is still to come
       end if;
     end if;
-    perform billing_private.tell_refund(refund, payment, p_event, p_to);
+    perform billing_private.enqueue_email_of_one_refund(refund, payment, p_event, p_to);
   end loop;
 end;
 $$;
 
-comment on function billing_private.tell_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
+comment on function billing_private.enqueue_emails_of_payment_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
 
-create function billing_private.owe_refund_email(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.tell_refunds((select r.payment_id from billing.refunds as r where r.id = p_event.object_id), p_event);
+  perform billing_private.enqueue_emails_of_payment_refunds((select r.payment_id from billing.refunds as r where r.id = p_event.object_id), p_event);
 end;
 $$;
 
-comment on function billing_private.owe_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
+comment on function billing_private.enqueue_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
 
-create function billing_private.owe_untold_refunds(p_event billing.webhook_events)
+create function billing_private.enqueue_missed_refund_emails(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.tell_refunds(
+  perform billing_private.enqueue_emails_of_payment_refunds(
     coalesce(billing_private.stripe_id(p_event.payload #> '{data,object,payment_intent}'), p_event.object_id), p_event,
     nullif(p_event.payload #>> '{data,object,billing_details,email}', '')
   );
 end;
 $$;
 
-comment on function billing_private.owe_untold_refunds is
+comment on function billing_private.enqueue_missed_refund_emails is
   'Handler: of payments, where a refund was heard of before them: whom it concerns is known now.';
 
-create function billing_private.owe_refund_email_of_charge(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email_of_charge(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -217,7 +217,7 @@ begin
   then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'refund-issued', fact,
     billing_private.refund_about(payment, p_event.object_id) || jsonb_build_object('to', nullif(o #>> '{billing_details,email}', '')),
     billing_private.refund_props(payment, refunded - refunded_before, p_event.created)
@@ -229,7 +229,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_refund_email_of_charge is
+comment on function billing_private.enqueue_refund_email_of_charge is
   'Handler: charge.refunded. Tells of a refund that no event of its own has told of, after ten minutes in which one may.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
@@ -237,18 +237,18 @@ select t.event_type, h.handler, h.position, 'email: refund'
 from (
   values
     (
-      'billing_private.owe_refund_email', 40,
+      'billing_private.enqueue_refund_email', 40,
       array['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']
     ),
     (
-      'billing_private.owe_untold_refunds', 40,
+      'billing_private.enqueue_missed_refund_emails', 40,
       array['charge.refunded', 'charge.succeeded', 'charge.captured', 'payment_intent.succeeded']
     ),
-    ('billing_private.owe_refund_email_of_charge', 41, array['charge.refunded'])
+    ('billing_private.enqueue_refund_email_of_charge', 41, array['charge.refunded'])
 ) as h (handler, position, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('refund', 'billing_private.owe_refund_email', 40),
-  ('payment_intent', 'billing_private.owe_untold_refunds', 40),
-  ('charge', 'billing_private.owe_untold_refunds', 40);
+  ('refund', 'billing_private.enqueue_refund_email', 40),
+  ('payment_intent', 'billing_private.enqueue_missed_refund_emails', 40),
+  ('charge', 'billing_private.enqueue_missed_refund_emails', 40);

@@ -34,7 +34,7 @@ $$;
 comment on function billing_private.cleared_default is
   'The payment method that an update of a customer or subscription took away as its default, and put none in its place; null where it did not.';
 
-create function billing_private.owe_method_removed(p_event billing.webhook_events)
+create function billing_private.enqueue_method_removed_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -47,7 +47,7 @@ begin
   end if;
   removed := case p_event.type when 'payment_method.detached' then p_event.object_id else billing_private.cleared_default(p_event) end;
   if removed is not null and p_event.customer_id is not null then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'payment-method-removed', format('method-removed:%s:%s', p_event.customer_id, removed),
       jsonb_build_object('removed', removed), '{}', p_event.received_at, interval '10 minutes'
     );
@@ -55,7 +55,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_method_removed is
+comment on function billing_private.enqueue_method_removed_email is
   'Handler: payment_method.detached, and customer.updated and customer.subscription.updated where a default was cleared. Once for each payment method of a customer.';
 
 create function billing_private.lacks_method(p_subscription billing.subscriptions)
@@ -155,6 +155,6 @@ comment on function billing_private.method_removed_props is
   'What the email about a payment method that was removed says, of the subscription that is charged next; null where nothing lacks one: it was no default, there is another, a new one was given since, or nothing will be charged.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('payment_method.detached', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs'),
-  ('customer.updated', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs'),
-  ('customer.subscription.updated', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs');
+  ('payment_method.detached', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
+  ('customer.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
+  ('customer.subscription.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs');

@@ -10,12 +10,12 @@ begin
   update billing.dunning_actions as d
   set
     status = case new.status when 'canceled' then 'canceled' else 'failed' end,
-    settled_at = new.finished_at,
+    finished_at = new.finished_at,
     note = new.last_error ->> 'message'
   where d.outbox_id = new.id and d.status = 'planned' and d.kind <> 'end';
   -- An end out of tries has to be decided anew.
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = new.finished_at, note = new.last_error ->> 'message'
+  set status = 'canceled', finished_at = new.finished_at, note = new.last_error ->> 'message'
   where d.outbox_id = new.id and d.status = 'planned' and d.kind = 'end' and new.kind = 'dunning';
   if billing_private.was_refused(new) and new.payload ? 'end' then
     perform billing_private.enqueue(
@@ -36,7 +36,7 @@ $$;
 comment on function billing_private.tg_outbox__after_end is
   'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too. An end that Stripe refused is alerted by itself, once a case.';
 
-create trigger outbox_settles_dunning_actions
+create trigger outbox_finishes_dunning_actions
   after update of status on billing.outbox
   for each row
   when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'dunning%')
@@ -51,7 +51,7 @@ begin
   update billing.dunning_actions as d
   set
     status = case when new.status in ('failed', 'bounced', 'complained') then 'undeliverable' else 'sent' end,
-    settled_at = case when new.status in ('failed', 'bounced', 'complained') then new.status_at else coalesce(new.sent_at, new.status_at) end,
+    finished_at = case when new.status in ('failed', 'bounced', 'complained') then new.status_at else coalesce(new.sent_at, new.status_at) end,
     note = case when new.status in ('failed', 'bounced', 'complained') then concat_ws(': ', new.status, new.problem) end
   where d.outbox_id = new.outbox_id
     and d.kind <> 'end'
@@ -64,7 +64,7 @@ $$;
 comment on function billing_private.tg_emails__after_status is
   'Trigger function: what became of a dunning mail is so in dunning_actions too. An undeliverable one counts as not sent.';
 
-create trigger emails_settle_dunning_actions
+create trigger emails_finish_dunning_actions
   after update of status on billing.emails
   for each row
   when (new.status <> 'pending' and old.status <> new.status and new.template like 'payment-failed-%')

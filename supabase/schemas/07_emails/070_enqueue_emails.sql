@@ -2,7 +2,7 @@
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
-create function billing_private.owe_email_to(
+create function billing_private.enqueue_email_to(
   p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz,
   p_wait interval default '0'
 )
@@ -25,10 +25,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_email_to is
+comment on function billing_private.enqueue_email_to is
   'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
-create function billing_private.owe_email(
+create function billing_private.enqueue_email(
   p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
 )
 returns void
@@ -36,13 +36,13 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_event.customer_id, p_event.created, p_template, p_fact, p_about, p_props, p_event.received_at
   );
 end;
 $$;
 
-comment on function billing_private.owe_email is 'Owes one email about a fact that an event tells; see owe_email_to.';
+comment on function billing_private.enqueue_email is 'Owes one email about a fact that an event tells; see enqueue_email_to.';
 
 create function billing_private.unix_time(p_seconds jsonb)
 returns timestamptz

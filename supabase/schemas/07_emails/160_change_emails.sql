@@ -74,7 +74,7 @@ $$;
 comment on function billing_private.subscription_before is
   'A subscription as it was set to end before an update, by the update''s previous_attributes; what has nothing to do with its end is as it is known.';
 
-create function billing_private.goes_on(p_subscription billing.subscriptions)
+create function billing_private.runs_without_end(p_subscription billing.subscriptions)
 returns boolean
 language plpgsql
 immutable
@@ -87,7 +87,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.goes_on is 'Whether a subscription runs, is paid for, and is set to end on no day.';
+comment on function billing_private.runs_without_end is 'Whether a subscription runs, is paid for, and is set to end on no day.';
 
 create function billing_private.undone_cancellation(
   p_event billing.webhook_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
@@ -115,7 +115,7 @@ $$;
 comment on function billing_private.undone_cancellation is
   'The cancellation for a later day that an update took back, by Stripe''s canceled_at, which tells cancellations apart, and the day it was for; nulls where it took none back. The end of a fixed term that is lifted was no cancellation.';
 
-create function billing_private.owe_change_email(p_event billing.webhook_events)
+create function billing_private.enqueue_change_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -141,11 +141,11 @@ begin
       and billing_private.is_canceled_for_later(known)
     )
   then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'plan-changed',
       format('plan-changed:%s:%s', p_event.object_id, p_event.id),
       jsonb_build_object(
-        'subscription', p_event.object_id, 'before', before, 'after', billing_private.plan_as_told(o, p_event.created),
+        'subscription', p_event.object_id, 'before', before, 'after', billing_private.email_plan(o, p_event.created),
         'was_to_end_at', undone.was_to_end_at
       ),
       '{}', p_event.received_at,
@@ -153,7 +153,7 @@ begin
       interval '2 minutes'
     );
   elsif undone.was_to_end_at is not null then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'cancellation-undone', undone.fact,
       jsonb_build_object('subscription', p_event.object_id, 'was_to_end_at', undone.was_to_end_at), '{}', p_event.received_at,
       interval '1 minute'
@@ -162,7 +162,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_change_email is
+comment on function billing_private.enqueue_change_email is
   'Handler: customer.subscription.updated, where the plan was changed, or a cancellation for a later day was taken back; one mail for both in one event. Which changes a mail tells is decided when it is written, see plan_changes.';
 
 create function billing_private.undone_cancellation_props(p_payload jsonb)
@@ -175,7 +175,7 @@ declare
   known billing.subscriptions;
 begin
   select * into known from billing.subscriptions as s where s.id = p_payload ->> 'subscription';
-  if not billing_private.goes_on(known) then
+  if not billing_private.runs_without_end(known) then
     return null;
   end if;
   return jsonb_build_object('customerName', null, 'productName', null, 'wasToEndAt', p_payload -> 'was_to_end_at')
@@ -187,4 +187,4 @@ comment on function billing_private.undone_cancellation_props is
   'What the email about a cancellation that was undone says; null where the subscription was canceled again, or has ended.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.updated', 'billing_private.owe_change_email', 41, 'email: plan changed, cancellation undone');
+  ('customer.subscription.updated', 'billing_private.enqueue_change_email', 41, 'email: plan changed, cancellation undone');

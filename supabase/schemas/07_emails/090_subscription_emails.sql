@@ -1,7 +1,7 @@
 -- Who gets what about subscriptions: cancellations, pauses. For trials that end, see trial_reminders.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
-create function billing_private.subscription_ends_without_card(p_subscription jsonb, p_outcome text)
+create function billing_private.trial_ended_without_card(p_subscription jsonb, p_outcome text)
 returns boolean
 language sql
 immutable
@@ -15,10 +15,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.subscription_ends_without_card is
+comment on function billing_private.trial_ended_without_card is
   'Whether a trial ran out with nothing to charge, so that Stripe paused (pause) or canceled (cancel) the subscription.';
 
-create function billing_private.is_dunnings_end(p_subscription jsonb)
+create function billing_private.was_canceled_by_dunning(p_subscription jsonb)
 returns boolean
 language plpgsql
 stable
@@ -35,7 +35,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_dunnings_end is
+comment on function billing_private.was_canceled_by_dunning is
   'Whether a subscription was canceled for non-payment by a dunning case, as the mark in its metadata and the case say.';
 
 create function billing_private.cancellation_fact(p_subscription text, p_canceled_at timestamptz, p_ends_at timestamptz)
@@ -81,7 +81,7 @@ begin
     from billing_private.dunning_facts(array[p_subscription.customer], p_now) as f
     where f.subscription = p_subscription.id
       and f.ends_at is not null
-      and billing_private.takes_away(f.end_action, f.subscription)
+      and billing_private.end_removes_access(f.end_action, f.subscription)
       -- What is held does not end.
       and billing_private.dunning_obstacles(f, p_now) = '{}'
   );
@@ -91,7 +91,7 @@ $$;
 comment on function billing_private.end_unless_paid is
   'What dunning does to a subscription if nobody pays, and when: {action, at}, as billing.my_billing_status tells it. Null where nothing, also where the subscription ends by itself before.';
 
-create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
+create function billing_private.enqueue_cancellation_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -108,7 +108,7 @@ declare
 begin
   if has_ended and o ->> 'status' = 'incomplete_expired' then
     return;
-  elsif has_ended and billing_private.is_dunnings_end(o) then
+  elsif has_ended and billing_private.was_canceled_by_dunning(o) then
     return; -- told by what ended it, or by nobody where the customer paid in that moment
   elsif not has_ended
     and not coalesce(p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at'], false)
@@ -122,8 +122,8 @@ begin
   end if;
   ends_at := coalesce(known.ended_at, billing_private.scheduled_end(known), p_event.created);
   fact := billing_private.cancellation_fact(known.id, known.canceled_at, ends_at);
-  if has_ended and billing_private.subscription_ends_without_card(o, 'cancel') then
-    perform billing_private.owe_email(
+  if has_ended and billing_private.trial_ended_without_card(o, 'cancel') then
+    perform billing_private.enqueue_email(
       p_event, 'trial-ended-without-card', fact, jsonb_build_object('subscription', p_event.object_id),
       names || jsonb_build_object(
         'trialEnd', billing_private.unix_time(o -> 'trial_end'), 'outcome', 'canceled', 'price', billing_private.email_price(o, p_event.created)
@@ -131,7 +131,7 @@ begin
     );
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'subscription-canceled', fact, jsonb_build_object('subscription', p_event.object_id),
     names || jsonb_build_object(
       'reason', billing_private.cancellation_reason(known),
@@ -155,10 +155,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_cancellation_email is
+comment on function billing_private.enqueue_cancellation_email is
   'Handler: customer.subscription.deleted, and updated where somebody has newly canceled it for a later day. One mail for one cancellation: announced, it is not told again when the end comes. A fixed term is told when it is over.';
 
-create function billing_private.is_dunnings_pause(p_subscription jsonb, p_paused_at timestamptz)
+create function billing_private.was_paused_by_dunning(p_subscription jsonb, p_paused_at timestamptz)
 returns boolean
 language plpgsql
 stable
@@ -170,15 +170,15 @@ begin
     from billing.dunning_cases as c
     where c.subscription = p_subscription ->> 'id'
       and c.id::text = p_subscription #>> '{metadata,duebase_dunning_case}'
-      and billing_private.paused_in_its_end(c, p_paused_at)
+      and billing_private.was_paused_by_end_of_case(c, p_paused_at)
   );
 end;
 $$;
 
-comment on function billing_private.is_dunnings_pause is
+comment on function billing_private.was_paused_by_dunning is
   'Whether a pause that began at p_paused_at is the end of a dunning case, as the mark in the subscription''s metadata and the case say.';
 
-create function billing_private.pause_reason(p_subscription jsonb, p_told_at timestamptz)
+create function billing_private.pause_reason(p_subscription jsonb, p_event_at timestamptz)
 returns text
 language plpgsql
 stable
@@ -194,8 +194,8 @@ begin
     when cause in ('first_payment_failure', 'final_payment_failure') then 'nonpayment'
     -- Where the version of a payload has no cause: a trial is over in the moment of the pause, or was no reason for it.
     when cause is null
-      and billing_private.subscription_ends_without_card(p_subscription, 'pause')
-      and trial_end between p_told_at - interval '1 day' and p_told_at + interval '1 hour'
+      and billing_private.trial_ended_without_card(p_subscription, 'pause')
+      and trial_end between p_event_at - interval '1 day' and p_event_at + interval '1 hour'
     then 'trial_ended'
     else 'other'
   end;
@@ -205,7 +205,7 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
-create function billing_private.owe_pause_email(p_event billing.webhook_events)
+create function billing_private.enqueue_pause_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -220,12 +220,12 @@ declare
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status = 'paused') then
     return;
-  elsif billing_private.is_dunnings_pause(o, since) then
+  elsif billing_private.was_paused_by_dunning(o, since) then
     return; -- told by what paused it, or by nobody where the customer paid in that moment
   elsif reason = 'nonpayment' and billing_private.is_paid_since(p_event.object_id, since) then
     return; -- there is no open payment to speak of any more
   elsif reason = 'trial_ended' then
-    perform billing_private.owe_email(
+    perform billing_private.enqueue_email(
       p_event, 'trial-ended-without-card', fact, about,
       names || jsonb_build_object(
         'trialEnd', coalesce(billing_private.unix_time(o -> 'trial_end'), p_event.created), 'outcome', 'paused',
@@ -233,7 +233,7 @@ begin
       )
     );
   else
-    perform billing_private.owe_email(
+    perform billing_private.enqueue_email(
       p_event, 'subscription-paused', fact, about,
       names || jsonb_build_object('reason', reason, 'pausedAt', since) || case when reason = 'nonpayment' then jsonb_build_object('unpaid', null) else '{}' end
     );
@@ -241,9 +241,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
+comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
-create function billing_private.owe_resumption_email(p_event billing.webhook_events)
+create function billing_private.enqueue_resumption_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -253,10 +253,10 @@ declare
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status in ('active', 'trialing')) then
     return;
-  elsif billing_private.is_resumption_told(p_event.object_id, p_event.created) then
+  elsif billing_private.has_resumption_email(p_event.object_id, p_event.created) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'subscription-resumed', format('resumed:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
     jsonb_build_object('subscription', p_event.object_id),
     jsonb_build_object(
@@ -269,10 +269,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
+comment on function billing_private.enqueue_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled for a later day'),
-  ('customer.subscription.deleted', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled'),
-  ('customer.subscription.paused', 'billing_private.owe_pause_email', 40, 'email: subscription paused'),
-  ('customer.subscription.resumed', 'billing_private.owe_resumption_email', 40, 'email: subscription resumed');
+  ('customer.subscription.updated', 'billing_private.enqueue_cancellation_email', 40, 'email: subscription canceled for a later day'),
+  ('customer.subscription.deleted', 'billing_private.enqueue_cancellation_email', 40, 'email: subscription canceled'),
+  ('customer.subscription.paused', 'billing_private.enqueue_pause_email', 40, 'email: subscription paused'),
+  ('customer.subscription.resumed', 'billing_private.enqueue_resumption_email', 40, 'email: subscription resumed');

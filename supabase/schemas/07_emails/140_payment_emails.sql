@@ -1,7 +1,7 @@
--- Who gets what about payments: receipts, confirmations. For refunds, see owe_refund_emails; overdue payments are dunning's.
+-- Who gets what about payments: receipts, confirmations. For refunds, see refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
-create function billing_private.receipt_mail_props(p_invoice jsonb, p_told_at timestamptz)
+create function billing_private.receipt_mail_props(p_invoice jsonb, p_event_at timestamptz)
 returns jsonb
 language plpgsql
 stable strict
@@ -10,14 +10,14 @@ as $$
 begin
   return jsonb_build_object(
     'customerName', nullif(p_invoice ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
-    'paidAt', coalesce(billing_private.unix_time(p_invoice #> '{status_transitions,paid_at}'), p_told_at)
+    'paidAt', coalesce(billing_private.unix_time(p_invoice #> '{status_transitions,paid_at}'), p_event_at)
   ) || billing_private.email_receipt_props(p_invoice);
 end;
 $$;
 
-comment on function billing_private.receipt_mail_props is 'What the receipt of an invoice says, which an event told of at p_told_at, as emails/contract.ts has it.';
+comment on function billing_private.receipt_mail_props is 'What the receipt of an invoice says, which an event told of at p_event_at, as emails/contract.ts has it.';
 
-create function billing_private.is_told_as_recovered(p_invoice text)
+create function billing_private.has_recovery_email(p_invoice text)
 returns boolean
 language plpgsql
 stable
@@ -33,9 +33,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_told_as_recovered is 'Whether the mail that a late payment has come is the receipt of an invoice.';
+comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
-create function billing_private.owe_receipt_email(p_event billing.webhook_events)
+create function billing_private.enqueue_receipt_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -43,10 +43,10 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.is_told_as_recovered(p_event.object_id) then
+  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.has_recovery_email(p_event.object_id) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'payment-receipt', 'receipt:' || p_event.object_id,
     jsonb_build_object(
       'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
@@ -56,10 +56,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_receipt_email is
+comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
 
-create function billing_private.owe_action_required_email(p_event billing.webhook_events)
+create function billing_private.enqueue_action_required_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -70,7 +70,7 @@ begin
   if not exists (select from billing.invoices as i where i.id = p_event.object_id and i.status = 'open') then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'payment-action-required', format('action-required:%s:%s', p_event.object_id, coalesce(o ->> 'attempt_count', '0')),
     jsonb_build_object(
       'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
@@ -98,10 +98,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_action_required_email is
+comment on function billing_private.enqueue_action_required_email is
   'Handler: invoice.payment_action_required (3-D Secure), once per attempt.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('invoice.paid', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
-  ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
-  ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed');
+  ('invoice.paid', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_succeeded', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_action_required', 'billing_private.enqueue_action_required_email', 40, 'email: payment must be confirmed');

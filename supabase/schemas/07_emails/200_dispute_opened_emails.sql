@@ -56,7 +56,7 @@ $$;
 comment on function billing_private.dispute_alert is
   'The alert that a dispute was opened: its facts, and the mail to write of it, {template, props, brand}. Ids and codes only; nothing that anybody wrote.';
 
-create function billing_private.owe_dispute_alert(p_event billing.webhook_events)
+create function billing_private.enqueue_dispute_alert(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -91,10 +91,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dispute_alert is
+comment on function billing_private.enqueue_dispute_alert is
   'Handler: charge.dispute.created, and updated where an inquiry became a dispute; closed and updated withdraw what was not told yet of a dispute that is decided.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('charge.dispute.created', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened'),
-  ('charge.dispute.updated', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened'),
-  ('charge.dispute.closed', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened');
+  ('charge.dispute.created', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
+  ('charge.dispute.updated', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
+  ('charge.dispute.closed', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened');

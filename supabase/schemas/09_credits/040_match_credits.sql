@@ -3,7 +3,7 @@
 -- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
 -- Called by: projection, the trigger on payments, the link of a customer to a user, cron.
 
-create function billing_private.share_gone(p_payment billing.payments, p_due bigint)
+create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
 language plpgsql
 immutable parallel safe
@@ -19,10 +19,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.share_gone is
+comment on function billing_private.credits_of_returned_money is
   'Of p_due credits, those whose money was refunded or lost to a dispute; rounded in the customer''s favour, and all when all of it is gone.';
 
-create function billing_private.settle_purchase(p_id text, p_now timestamptz)
+create function billing_private.match_credits_to_purchase(p_id text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -43,8 +43,8 @@ begin
   select * into payment from billing.payments as p where p.id = p_id;
   select * into checkout from billing.checkout_sessions as s where s.id = purchase.session;
   purchase.customer := coalesce(checkout.customer, payment.customer);
-  purchase.guest := case when purchase.customer is null then billing_private.user_of_session(checkout) end;
-  owner := billing_private.user_of_purchase(purchase);
+  purchase.guest := case when purchase.customer is null then billing_private.owner_of_session(checkout) end;
+  owner := billing_private.owner_of_purchase(purchase);
   purchase.is_waiting := owner is null and purchase.guest is not null;
 
   bought := billing_private.bought_credits(checkout.metadata);
@@ -57,14 +57,14 @@ begin
     when payment.amount_received > 0 or checkout.payment_status in ('paid', 'no_payment_required') then coalesce(bought.credits, 0)
     else 0
   end;
-  asked_back := billing_private.share_gone(payment, due);
+  asked_back := billing_private.credits_of_returned_money(payment, due);
 
   if purchase.holder is not null or (owner is not null and due > 0) then
-    perform billing_private.lock_users(array[purchase.holder, owner]);
-    purchase := billing_private.hand_over_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
+    perform billing_private.lock_owners(array[purchase.holder, owner]);
+    purchase := billing_private.transfer_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
   end if;
   if purchase.holder is not null then
-    purchase := billing_private.follow_payment(purchase, due, asked_back, p_now);
+    purchase := billing_private.match_standing_to_payment(purchase, due, asked_back, p_now);
   end if;
 
   update billing_private.credit_purchases as p
@@ -75,7 +75,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_purchase is
+comment on function billing_private.match_credits_to_purchase is
   'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
 
 create function billing_private.record_credit_purchase(p_event billing.webhook_events)
@@ -114,7 +114,7 @@ $$;
 comment on function billing_private.record_credit_purchase is
   'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
 
-create function billing_private.settle_checkout(p_event billing.webhook_events)
+create function billing_private.match_credits_to_checkout(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -126,14 +126,14 @@ begin
     return;
   end if;
   for purchase in select p.id from billing_private.credit_purchases as p where p.session = p_event.object_id order by p.id loop
-    perform billing_private.settle_purchase(purchase.id, p_event.received_at);
+    perform billing_private.match_credits_to_purchase(purchase.id, p_event.received_at);
   end loop;
 end;
 $$;
 
-comment on function billing_private.settle_checkout is 'Handler: checkout.session.*: gives what was bought, once the customer is linked.';
+comment on function billing_private.match_credits_to_checkout is 'Handler: checkout.session.*: gives what was bought, once the customer is linked.';
 
-create function billing_private.tg_payments__settle()
+create function billing_private.tg_payments__after_write()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -142,28 +142,28 @@ begin
   if billing_private.metadata_of(new.id) ?| array['credit_kind', 'credits'] then
     insert into billing_private.credit_purchases (id) values (new.id) on conflict (id) do nothing;
   end if;
-  perform billing_private.settle_purchase(new.id, now());
+  perform billing_private.match_credits_to_purchase(new.id, now());
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_payments__settle is
+comment on function billing_private.tg_payments__after_write is
   'Trigger function: a payment that came in or was returned matches the credits it bought.';
 
-create trigger payments_that_arrive_settle_purchases
+create trigger payments_that_arrive_match_credits
   after insert on billing.payments
-  for each row execute function billing_private.tg_payments__settle();
+  for each row execute function billing_private.tg_payments__after_write();
 
-create trigger payments_that_change_settle_purchases
+create trigger payments_that_change_match_credits
   after update on billing.payments
   for each row
   when (
     (old.amount, old.amount_received, old.amount_refunded, old.amount_lost, old.customer)
     is distinct from (new.amount, new.amount_received, new.amount_refunded, new.amount_lost, new.customer)
   )
-  execute function billing_private.tg_payments__settle();
+  execute function billing_private.tg_payments__after_write();
 
-create function billing_private.tg_object_metadata__settle()
+create function billing_private.tg_object_metadata__after_write()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -176,32 +176,32 @@ begin
     return null;
   end if;
   insert into billing_private.credit_purchases (id) values (object_id) on conflict (id) do nothing;
-  perform billing_private.settle_purchase(object_id, now());
+  perform billing_private.match_credits_to_purchase(object_id, now());
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_object_metadata__settle is
+comment on function billing_private.tg_object_metadata__after_write is
   'Trigger function: a payment whose metadata changed matches the credits it bought.';
 
-create trigger metadata_that_arrives_settles_purchases
+create trigger metadata_that_arrives_matches_credits
   after insert on billing.object_metadata
   for each row
   when (new.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
+  execute function billing_private.tg_object_metadata__after_write();
 
-create trigger metadata_that_changes_settles_purchases
+create trigger metadata_that_changes_matches_credits
   after update on billing.object_metadata
   for each row
   when (old.metadata ?| array['credit_kind', 'credits'] or new.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
+  execute function billing_private.tg_object_metadata__after_write();
 
-create trigger metadata_that_goes_settles_purchases
+create trigger metadata_that_goes_matches_credits
   after delete on billing.object_metadata
   for each row
   when (old.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
-create function billing_private.settle_purchases_of_customer(p_customer_id text, p_now timestamptz)
+  execute function billing_private.tg_object_metadata__after_write();
+create function billing_private.match_credits_of_customer(p_customer_id text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -212,48 +212,48 @@ begin
   -- All of them before any user's turn.
   perform from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id for update;
   for purchase in select p.id from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id loop
-    perform billing_private.settle_purchase(purchase.id, p_now);
+    perform billing_private.match_credits_to_purchase(purchase.id, p_now);
   end loop;
 end;
 $$;
 
-comment on function billing_private.settle_purchases_of_customer is
+comment on function billing_private.match_credits_of_customer is
   'Credits go with the customer to the user it is linked to. Called under the customer''s lock.';
 
-create function billing_private.settle_waiting_purchases(p_now timestamptz, p_user_id uuid default null, p_limit integer default 1000)
+create function billing_private.match_credits_of_waiting_guests(p_now timestamptz, p_owner_id uuid default null, p_limit integer default 1000)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
   purchase record;
-  settled integer := 0;
+  matched integer := 0;
 begin
   for purchase in
     select p.id
     from billing_private.credit_purchases as p
     join auth.users as u on u.id = p.guest
-    where p.is_waiting and (p_user_id is null or p.guest = p_user_id)
+    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id)
     order by p.id
     limit p_limit
     for update of p skip locked
   loop
-    perform billing_private.settle_purchase(purchase.id, p_now);
-    settled := settled + 1;
+    perform billing_private.match_credits_to_purchase(purchase.id, p_now);
+    matched := matched + 1;
   end loop;
-  return settled;
+  return matched;
 end;
 $$;
 
-comment on function billing_private.settle_waiting_purchases is
-  'Gives guests what they bought before they signed up. p_user_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
+comment on function billing_private.match_credits_of_waiting_guests is
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
 from (
   values
     ('billing_private.record_credit_purchase', 15, 'keeps which payment a checkout made, for credits'),
-    ('billing_private.settle_checkout', 40, 'gives the credits that were bought')
+    ('billing_private.match_credits_to_checkout', 40, 'gives the credits that were bought')
 ) as h (handler, position, description)
 cross join unnest(array[
   'checkout.session.completed', 'checkout.session.async_payment_succeeded', 'checkout.session.async_payment_failed'
@@ -261,4 +261,4 @@ cross join unnest(array[
 
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('checkout.session', 'billing_private.record_credit_purchase', 15),
-  ('checkout.session', 'billing_private.settle_checkout', 40);
+  ('checkout.session', 'billing_private.match_credits_to_checkout', 40);

@@ -49,7 +49,7 @@ $$;
 comment on function billing_private.card_is_good_until is
   'The moment a card stops being good: the end of the month it names (UTC); null for what is no card, or names none.';
 
-create function billing_private.owe_card_expiring_email(p_event billing.webhook_events)
+create function billing_private.enqueue_card_expiring_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -68,7 +68,7 @@ begin
   if coalesce(billing_private.card_is_good_until(method) > charged_at, true) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'card-expiring', format('card-expiring:%s:%s-%s', method.id, method.card_exp_year, method.card_exp_month),
     jsonb_build_object('subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'),
     jsonb_build_object(
@@ -82,8 +82,8 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_card_expiring_email is
+comment on function billing_private.enqueue_card_expiring_email is
   'Handler: invoice.upcoming, which Stripe sends some days before. Once per card and expiry, where the card will not be good any more when it is charged.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('invoice.upcoming', 'billing_private.owe_card_expiring_email', 40, 'email: card expires before the next payment');
+  ('invoice.upcoming', 'billing_private.enqueue_card_expiring_email', 40, 'email: card expires before the next payment');
