@@ -87,7 +87,7 @@ comment on column billing.settings.stripe_account is
 comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
 comment on column billing.settings.trust_client_reference_id is
-  'Whose word client_reference_id of a checkout session is, where no metadata names a user. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so claim to be anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what was claimed and is not followed is in billing.owner_hints.';
+  'How far client_reference_id of a checkout session is believed, where no metadata names an owner. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so pose as anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what a payer named and is not believed is in billing.owner_hints.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
@@ -174,7 +174,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU015', 'insufficient_credits', 'Nothing was deducted. DETAIL says as JSON how many credits there are.'),
   ('DU016', 'credit_key_reused', 'A key stands for one change of a balance. Use the same arguments to repeat it, or another key for another change.'),
   ('DU017', 'invalid_credits', 'Pass a user, a kind of up to 64 letters, digits and _ . : -, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
-  ('DU018', 'no_user_to_credit', 'Credits are granted to a user of auth.users.'),
+  ('DU018', 'no_owner_to_credit', 'Credits are granted to a user of auth.users.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
@@ -271,7 +271,7 @@ create unique index audit_events_once_per_event on billing.audit_events (event_i
 create index audit_events_by_subject on billing.audit_events (subject_id, occurred_at);
 create index audit_events_by_customer on billing.audit_events (customer_id, occurred_at);
 -- Whose a customer was before the account was deleted.
-create index audit_events_by_former_user on billing.audit_events ((detail ->> 'former_user_id')) where action = 'customer.unlinked';
+create index audit_events_by_former_owner on billing.audit_events ((detail ->> 'former_owner_id')) where action = 'customer.unlinked';
 
 create trigger audit_events_are_append_only
   before update or delete or truncate on billing.audit_events
@@ -305,8 +305,8 @@ comment on function billing_private.audit is
 
 -- supabase/schemas/01_ground/050_outbox.sql
 
--- The outbox: the one door out. Whatever must happen outside the database is a row here first, written in the
--- transaction that decided it, so that the decision and the debt commit together.
+-- The outbox: the only way out. Whatever must happen outside the database is first a row here, written in the
+-- transaction that decided it, so that the decision and the effect commit together.
 -- Written by: projection. Performed by: duebase-deliver (see deliver_outbox).
 
 create table billing.outbox (
@@ -324,7 +324,7 @@ create table billing.outbox (
   locked_by text,
   last_error jsonb,
   finished_at timestamptz,
-  constraint an_effect_is_owed_once unique (dedupe_key),
+  constraint an_effect_is_enqueued_once unique (dedupe_key),
   constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'dunning', 'alert')),
   constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
   constraint attempts_are_not_negative check (attempts >= 0),
@@ -332,22 +332,22 @@ create table billing.outbox (
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
   constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
 )
--- Each row dies twice on its way, at claim and at completion, and finished rows pile up: with the usual share of
--- the table as threshold, vacuum would come later and later while claims wade through what is dead.
+-- Each row is rewritten twice, at claim and at completion, and finished rows pile up. With the usual share of
+-- the table as threshold, vacuum would run ever later, and claims would read more and more dead rows.
 with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 500, autovacuum_analyze_scale_factor = 0.02);
 
 comment on table billing.outbox is
-  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, look at overdue payments, alert), each owed once.';
-comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: look at a customer''s overdue payments. alert: tell the operator.';
+  'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, evaluation of overdue payments, alert), each enqueued once.';
+comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: evaluate a customer''s cases. alert: tell the operator.';
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
 comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
 comment on column billing.outbox.excused_attempts is
-  'How many of these do not count against it: whom it needs (Stripe, Resend) was away or refused the key, its worker was lost before it came to it, or a person replayed it since. It is dead after 15 that count.';
+  'How many of these do not count against it: Stripe or Resend was away or refused the key, its worker was lost before it began, or a person replayed it since. It is dead after 15 that count.';
 comment on column billing.outbox.run_after is 'Not before this time (UTC).';
 comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the worker that claimed it; after it, another may claim.';
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';
-comment on column billing.outbox.locked_by is 'The worker that holds or held it, for people who look.';
+comment on column billing.outbox.locked_by is 'The worker that holds or held it, for operators.';
 comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
 
 -- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished
@@ -356,11 +356,11 @@ create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id
 -- For retention: rows finish about in the order they lie in.
 create index outbox_finished on billing.outbox using brin (finished_at);
 
--- What concerns a person is found by whom or what it is about (see forget_user).
+-- Finds what concerns a person by its subject (see forget_user).
 create index outbox_by_subject on billing.outbox (
   (coalesce(payload ->> 'customer', payload ->> 'payment', payload ->> 'event_id', payload ->> 'event', payload ->> 'outbox_id'))
 );
--- What was told of a charge's refunds (see refund_mail).
+-- Finds the mails about a charge's refunds (see refund_mail).
 create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
 
 alter table billing.outbox enable row level security;
@@ -441,7 +441,7 @@ $$;
 comment on function billing_private.references_of is
   'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
 
--- Reviews, mandates, verifications, refunds, disputes and what Stripe will think of name no customer.
+-- Reviews, mandates, verifications, refunds, disputes, and objects Stripe may add, name no customer.
 create index webhook_events_by_reference
   on billing.webhook_events using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
 
@@ -719,7 +719,7 @@ $$;
 comment on function billing_private.line_price is
   'Price of a line of an invoice: pricing.price_details.price since 2025-03-31.basil; price before, and plan before 2020-08-27.';
 
-create function billing_private.line_names_product(p_line jsonb)
+create function billing_private.product_named_by_line(p_line jsonb)
 returns text
 language plpgsql
 immutable parallel safe
@@ -730,7 +730,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.line_names_product is
+comment on function billing_private.product_named_by_line is
   'Product that a line of an invoice names: pricing.price_details.product since 2025-03-31.basil; that of its price or plan before.';
 
 create function billing_private.invoice_tax(p_invoice jsonb)
@@ -923,7 +923,7 @@ set search_path = ''
 as $$
 begin
   return case
-    -- A hold that was let go, or ran out: Stripe calls it succeeded and refunded.
+    -- A released or expired authorization: Stripe calls it succeeded and refunded.
     when p_charge -> 'captured' = 'false' and p_charge -> 'refunded' = 'true' then 'canceled'
     when p_charge ->> 'status' = 'paid' then 'succeeded'
     when p_charge ->> 'status' is null and p_charge ? 'paid' then case when p_charge -> 'paid' = 'true' then 'succeeded' else 'failed' end
@@ -933,7 +933,7 @@ end;
 $$;
 
 comment on function billing_private.charge_status is
-  'Status of a charge: succeeded was called paid before 2015-02-18, and before there was a status only the boolean paid told; canceled for a hold that was let go.';
+  'Status of a charge: succeeded was called paid before 2015-02-18, and before there was a status only the boolean paid told; canceled for a released authorization.';
 
 create function billing_private.amount_of_charge(p_charge jsonb)
 returns bigint
@@ -1012,7 +1012,7 @@ $$;
 comment on function billing_private.method_of_charge is
   'What a charge was paid with: payment_method_details since 2018; source before, a card, a bank account or a Source; card before 2015-02-18. brand and last4 of cards only.';
 
-create function billing_private.money(p_amount jsonb)
+create function billing_private.minor_units(p_amount jsonb)
 returns bigint
 language plpgsql
 immutable parallel safe
@@ -1023,7 +1023,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.money is 'Minor units of an amount that Stripe writes as {value, currency}, as payment records do.';
+comment on function billing_private.minor_units is 'Minor units of an amount that Stripe writes as {value, currency}, as payment records do.';
 
 create function billing_private.payment_record_status(p_record jsonb)
 returns text
@@ -1033,9 +1033,9 @@ set search_path = ''
 as $$
 begin
   return case
-    when billing_private.money(p_record -> 'amount_guaranteed') > 0 then 'succeeded'
-    when billing_private.money(p_record -> 'amount_canceled') > 0 then 'canceled'
-    when billing_private.money(p_record -> 'amount_failed') > 0 then 'failed'
+    when billing_private.minor_units(p_record -> 'amount_guaranteed') > 0 then 'succeeded'
+    when billing_private.minor_units(p_record -> 'amount_canceled') > 0 then 'canceled'
+    when billing_private.minor_units(p_record -> 'amount_failed') > 0 then 'failed'
     else 'pending'
   end;
 end;
@@ -1155,8 +1155,8 @@ comment on function billing_private.summary_features is
 -- supabase/schemas/03_read/020_redaction.sql
 
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
--- Ids, amounts, dates and statuses stay: they are the books, and the order of events is read from them. What a person
--- wrote or can be told by goes. Events that come later are redacted at the door, before anything reads them.
+-- Ids, amounts, dates and statuses stay: accounting needs them, and the order of events is read from them. What a person
+-- wrote or can be identified by is removed. Later events are redacted when they are received, before anything reads them.
 -- Reads and writes: forgotten_subjects, webhook_events. Called by: receiving, refreshing, forget_user.
 
 create table billing_private.forgotten_subjects (
@@ -1165,7 +1165,7 @@ create table billing_private.forgotten_subjects (
 );
 
 comment on table billing_private.forgotten_subjects is
-  'Whose person is forgotten: nothing that tells who somebody is is stored of them any more.';
+  'Subjects whose person is forgotten: no data that identifies the person is stored for them any more.';
 comment on column billing_private.forgotten_subjects.subject_id is 'Customer; of somebody who bought without one, the payment, or the checkout session where nothing was paid; the user, and whatever Stripe has told of that is theirs, by which other objects name them.';
 comment on column billing_private.forgotten_subjects.forgotten_at is 'When it was asked for (UTC).';
 
@@ -1329,7 +1329,7 @@ begin
   if subject is null then
     subject := billing_private.forgettable_subject(p_customer_id, p_object);
   end if;
-  -- Shared by all that bring news of them; forget_user waits for these, and they for it.
+  -- A shared lock: everything that brings data about them takes it; forget_user takes it alone and waits for all of them.
   if subject is null or pg_advisory_xact_lock_shared(hashtextextended(subject, 7309)) is null then
     return false;
   end if;
@@ -1353,7 +1353,7 @@ end;
 $$;
 
 comment on function billing_private.is_being_forgotten is
-  'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For those who hold rows that it wants, and so must not wait for it.';
+  'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For callers that hold rows it needs, and so must not wait for it.';
 
 create function billing_private.tg_webhook_events__before_update()
 returns trigger
@@ -1431,7 +1431,7 @@ $$;
 
 comment on function billing_private.visible_metadata is 'Of an object''s metadata, what its owner may read: the keys that settings.visible_metadata names.';
 
-create function billing_private.keep_metadata(p_object_id text, p_metadata jsonb)
+create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -1448,7 +1448,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_metadata is
+comment on function billing_private.save_metadata is
   'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
 
 create function billing_private.metadata_of(p_object_id text)
@@ -1511,7 +1511,7 @@ $$;
 comment on function billing_private.visible_failure_code is
   'Why a payment failed, as far as its payer is told: the codes that emails explain; every other one, known or not, reads generic_decline. Stripe asks not to tell a payer that a card was reported stolen, or that a rule blocked it (docs.stripe.com/declines/codes).';
 
-create function billing_private.keep_failure(p_payment_id text, p_failure_code text, p_failure_message text)
+create function billing_private.save_payment_failure(p_payment_id text, p_failure_code text, p_failure_message text)
 returns text
 language plpgsql
 set search_path = ''
@@ -1530,12 +1530,12 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_failure is
+comment on function billing_private.save_payment_failure is
   'Stores why a payment failed where no user reads it, and returns what its payer may be told, for billing.payments.failure_code.';
 
 -- supabase/schemas/04_project/010_event_order.sql
 
--- Event order: which of an object's events speaks for its state, whatever order they arrive in.
+-- Event order: which of an object's events shows its state, whatever order they arrive in.
 -- The answer is a function of the set of events received, never of the sequence: that is what makes any order,
 -- any repetition and any concurrency end in the same rows.
 -- Reads: webhook_events. Writes: object_versions, busy_seconds. Called by: every handler that keeps state.
@@ -1557,7 +1557,7 @@ comment on table billing_private.object_versions is
 comment on column billing_private.object_versions.as_of is 'created of the event shown (whole seconds, UTC), or the time the object was read from Stripe.';
 comment on column billing_private.object_versions.event_id is 'Event shown; null when the object was read from Stripe.';
 comment on column billing_private.object_versions.rank is 'Rank of that event within its second, see event_rank.';
-comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe, as an event told. Never taken back.';
+comment on column billing_private.object_versions.deleted_at is 'When it was deleted at Stripe, as an event told. Never undone.';
 comment on column billing_private.object_versions.found_missing_at is
   'When a read last found it deleted (Stripe''s clock). A weaker tombstone than an event''s: it holds only while nothing newer is shown.';
 
@@ -1593,7 +1593,7 @@ begin
     when 'dispute warning_under_review' then 2
     when 'dispute needs_response' then 3
     when 'dispute under_review' then 3
-    -- It has no status; detached it is nobody's.
+    -- It has no status; once detached it has no customer.
     when 'payment_method ' then case when billing_private.names_customer(p_object) then 3 else 5 end
     when 'payment_intent succeeded' then 5
     when 'payment_intent canceled' then 5
@@ -1680,12 +1680,12 @@ declare
 begin
   select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
 
-  with told as (
+  with known as (
     select
       e.id,
       u.data -> 'object' as object,
       nullif(nullif(u.data -> 'previous_attributes', 'null'), '{}') as previous,
-      -- A deletion that comes with the last state is one terminal state among others: which came last, its edits tell.
+      -- A deletion with the last state is one terminal state among others; previous_attributes decide which came last.
       least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank,
       billing_private.leaves_rank(e.type, u.data -> 'object', u.data -> 'previous_attributes') as leaves_rank
     from billing.webhook_events as e
@@ -1693,7 +1693,7 @@ begin
     cross join lateral (select e.payload -> 'data' as data offset 0) as u
     where e.object_id = p_object_id
       and e.created = p_created
-      -- Only what is projected may speak: an event nobody handles must not matter when another one arrives.
+      -- Only projected events count: an event without a handler must not matter when another one arrives.
       and e.type = any (array(select h.event_type from billing.event_handlers as h where h.enabled))
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
@@ -1706,7 +1706,7 @@ begin
       t.previous,
       -- Once a higher rank was left within the second, only previous_attributes tell what came after what.
       case when t.rank > 1 and bool_or(t.leaves_rank) over () then 5 else t.rank end as rank
-    from told as t
+    from known as t
   ),
   -- What is kept counts as long as all it is of are among the highest; what has come since is new to it.
   highest as (
@@ -1714,18 +1714,18 @@ begin
     from (select r.*, max(r.rank) over () as highest_rank from received as r) as r
     where r.rank = r.highest_rank
   ),
-  judged as (
+  compared as (
     select h.*, coalesce(count(*) filter (where not h.is_new) over () = cardinality(kept.compared), false) as has_kept
     from highest as h
   ),
   -- An event is superseded when an update of the same second says its state is the one it changed.
   unsuperseded as (
     select j.id, j.object
-    from judged as j
+    from compared as j
     where (not j.has_kept or j.is_new or j.id = any (kept.unsuperseded))
       and not exists (
         select
-        from judged as later
+        from compared as later
         where later.id <> j.id
           and later.previous is not null
           and (not j.has_kept or j.is_new or later.is_new)
@@ -1733,7 +1733,7 @@ begin
           and billing_private.attributes_match(j.object, later.previous)
       )
   ),
-  -- All superseded means a state was left and entered again within the second: nothing here can tell which is last.
+  -- All superseded: a state was left and entered again within the second, and nothing here decides which is last.
   contenders as (
     select u.id, u.object from unsuperseded as u
     union all
@@ -1756,9 +1756,9 @@ end;
 $$;
 
 comment on function billing_private.latest_of_second is
-  'Of the events received for one object in one second, the one that speaks for its state. Not certain: several could be, one is chosen the same way every time, and Stripe has to be asked.';
+  'Of the events received for one object in one second, the one that shows its state. Not certain: several are possible, one is chosen the same way every time, and the object has to be read from Stripe.';
 
-create function billing_private.accept_event(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
+create function billing_private.apply_if_newest(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
 set search_path = ''
 as $$
@@ -1784,28 +1784,28 @@ begin
 
   select o.object, o.deleted_at
   into object, deleted_at
-  from billing_private.settle_order(p_event, incoming, incoming_rank) as o;
+  from billing_private.resolve_ties(p_event, incoming, incoming_rank) as o;
 end;
 $$;
 
-comment on function billing_private.accept_event is
-  'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that speaks for it) and its tombstone, or a null object when the event is stale.';
+comment on function billing_private.apply_if_newest is
+  'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that shows its state) and its tombstone, or a null object when the event is stale.';
 
-create function billing_private.accept_object(p_event billing.webhook_events)
+create function billing_private.apply_object_if_newest(p_event billing.webhook_events)
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted constant record := billing_private.accept_event(p_event);
+  applied constant record := billing_private.apply_if_newest(p_event);
 begin
-  return accepted.object;
+  return applied.object;
 end;
 $$;
 
-comment on function billing_private.accept_object is 'accept_event for objects whose deletion is a state of their own, such as a canceled subscription.';
+comment on function billing_private.apply_object_if_newest is 'apply_if_newest for objects whose deletion is a state of their own, such as a canceled subscription.';
 
-create function billing_private.settle_order(
+create function billing_private.resolve_ties(
   p_event billing.webhook_events,
   p_incoming jsonb,
   p_rank smallint,
@@ -1823,16 +1823,16 @@ begin
 
   if p_rank = 9 then
     if p_event.id is null then
-      deleted_at := billing_private.note_missing(p_event.object_id, p_event.created);
+      deleted_at := billing_private.tombstone_missing(p_event.object_id, p_event.created);
       object := p_incoming;
       return;
     end if;
-    select d.object, d.deleted_at into object, deleted_at from billing_private.bury(p_event, p_incoming, shown) as d;
+    select d.object, d.deleted_at into object, deleted_at from billing_private.tombstone_deleted(p_event, p_incoming, shown) as d;
     return;
   end if;
 
   if shown.rank = 9 then
-    -- Nothing brings a deleted object back. A canceled subscription may still have its metadata edited.
+    -- A deleted object stays deleted. Metadata of a canceled subscription may still be edited.
     if p_rank < 5 or p_event.created < shown.as_of then
       return;
     end if;
@@ -1843,14 +1843,14 @@ begin
   if p_event.created > shown.as_of then
     select p_event.id as event_id, true as is_certain into latest;
   elsif shown.event_id is null then
-    -- Read from Stripe within this very second: before or after the event cannot be told, so read again. The first
-    -- read may be done with, so this one has a key of its own.
-    perform billing_private.ask_stripe(p_event, p_event.id);
+    -- Read from Stripe within this second: whether before or after the event is unknown, so read again. The first
+    -- read may be finished, so this one has its own key.
+    perform billing_private.enqueue_refresh(p_event, p_event.id);
     return;
   else
     select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
     if not latest.is_certain then
-      perform billing_private.ask_stripe(p_event);
+      perform billing_private.enqueue_refresh(p_event);
     end if;
     if latest.event_id = shown.event_id then
       return;
@@ -1875,10 +1875,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_order is
-  'The less usual cases of accept_event: a deletion, a deleted object, a stale event, several events in one second.';
+comment on function billing_private.resolve_ties is
+  'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
-create function billing_private.note_missing(p_object_id text, p_read_at timestamptz)
+create function billing_private.tombstone_missing(p_object_id text, p_read_at timestamptz)
 returns timestamptz
 language sql
 set search_path = ''
@@ -1889,10 +1889,10 @@ as $$
   returning coalesce(v.deleted_at, v.found_missing_at);
 $$;
 
-comment on function billing_private.note_missing is
-  'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: what an event said goes before. Events after the read bring the object back.';
+comment on function billing_private.tombstone_missing is
+  'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: the time an event gave counts first. Events after the read bring the object back.';
 
-create function billing_private.bury(
+create function billing_private.tombstone_deleted(
   p_event billing.webhook_events,
   p_incoming jsonb,
   p_shown billing_private.object_versions,
@@ -1905,7 +1905,7 @@ as $$
 declare
   -- A deletion comes with the whole last state, or as {id, object, deleted: true} which has none.
   has_state constant boolean := p_incoming -> 'deleted' is distinct from 'true';
-  is_outlived boolean := p_shown.rank = 5 and p_shown.as_of > p_event.created;
+  is_edited_later boolean := p_shown.rank = 5 and p_shown.as_of > p_event.created;
   latest record;
 begin
   if p_shown.rank = 9 then
@@ -1916,9 +1916,9 @@ begin
   if has_state and p_shown.rank = 5 and p_shown.as_of = p_event.created then
     select * into latest from billing_private.latest_of_second(p_event.object_id, p_event.created);
     if not latest.is_certain then
-      perform billing_private.ask_stripe(p_event);
+      perform billing_private.enqueue_refresh(p_event);
     end if;
-    is_outlived := latest.event_id = p_shown.event_id;
+    is_edited_later := latest.event_id = p_shown.event_id;
   end if;
 
   if not has_state then
@@ -1927,8 +1927,8 @@ begin
     -- Two events without the last state: the earlier one tells when.
     on conflict (object_id) do update set deleted_at = least(v.deleted_at, excluded.deleted_at)
     returning v.deleted_at into deleted_at;
-  elsif is_outlived then
-    -- Its terminal state was edited after the deletion and arrived before it.
+  elsif is_edited_later then
+    -- Its last state was edited after the deletion, and that event arrived first.
     object := null;
     update billing_private.object_versions as v set rank = 9, deleted_at = p_event.created where v.object_id = p_event.object_id;
   else
@@ -1940,10 +1940,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.bury is
-  'Leaves the tombstone of a deleted object. It outlives every other event of the object, earlier or later.';
+comment on function billing_private.tombstone_deleted is
+  'Leaves the tombstone of a deleted object. It stays, whatever other events of the object arrive, earlier or later.';
 
-create function billing_private.ask_stripe(p_event billing.webhook_events, p_again text default null)
+create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
 returns void
 language sql
 set search_path = ''
@@ -1955,15 +1955,15 @@ as $$
       'object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id, 'account', p_event.account
     )),
     p_event.received_at,
-    -- An answer of the same second could again not be told from the events.
+    -- A read in the same second could again not be ordered against the events.
     p_event.received_at + interval '3 seconds'
   );
 $$;
 
-comment on function billing_private.ask_stripe is
+comment on function billing_private.enqueue_refresh is
   'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
 
-create function billing_private.ask_stripe_for(p_object text, p_id text, p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
 returns void
 language sql
 set search_path = ''
@@ -1976,8 +1976,8 @@ as $$
   );
 $$;
 
-comment on function billing_private.ask_stripe_for is
-  'Owes a read of another object than the event''s own, which the event names and no event tells of.';
+comment on function billing_private.enqueue_refresh_of is
+  'Enqueues a read of an object that the event names and that has no event of its own.';
 
 -- supabase/schemas/04_project/020_customer_accounts.sql
 
@@ -1989,13 +1989,13 @@ comment on function billing_private.ask_stripe_for is
 create table billing_private.customer_accounts (
   customer_account text primary key,
   customer text not null,
-  is_adopted boolean not null default false
+  is_moved boolean not null default false
 );
 
 comment on table billing_private.customer_accounts is 'Which customer (cus_…) an Account (acct_…) is, as far as objects have told that name both.';
 comment on column billing_private.customer_accounts.customer_account is 'Account (acct_…) that Stripe''s objects name by customer_account.';
 comment on column billing_private.customer_accounts.customer is 'Customer (billing.customers.id) it is.';
-comment on column billing_private.customer_accounts.is_adopted is 'Whether what was kept under the account''s id has been moved to the customer.';
+comment on column billing_private.customer_accounts.is_moved is 'Whether what was kept under the account''s id has been moved to the customer.';
 
 alter table billing_private.customer_accounts enable row level security;
 create policy nobody_reads on billing_private.customer_accounts using (false);
@@ -2023,7 +2023,7 @@ $$;
 comment on function billing_private.with_customer is
   'An object that names its customer by customer_account alone, with the customer that is, else with the account''s id in its place; any other as it is.';
 
-create function billing_private.name_customer(p_event billing.webhook_events)
+create function billing_private.fill_in_customer(p_event billing.webhook_events)
 returns billing.webhook_events
 language plpgsql
 set search_path = ''
@@ -2055,7 +2055,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.name_customer is
+comment on function billing_private.fill_in_customer is
   'An event as handlers take it: where its object names an account alone, with the customer that account is. Learns from an object that names both. What is stored stays as Stripe sent it.';
 
 create function billing_private.readdress_effects(p_account text, p_customer text)
@@ -2074,7 +2074,7 @@ declare
   );
 begin
   perform billing_private.lock_effects(waiting);
-  -- What a worker has claimed meanwhile it performs as it was: a mail goes to the address that the event itself told.
+  -- A worker performs what it has claimed meanwhile unchanged: a mail goes to the address in its event.
   update billing.outbox as o
   set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
   where o.id = any (waiting) and o.status = 'pending';
@@ -2082,9 +2082,9 @@ end;
 $$;
 
 comment on function billing_private.readdress_effects is
-  'What waits in the outbox for an account concerns the customer it is: its mails are sent to that customer, and its check looks at that customer''s cases.';
+  'Rewrites what waits in the outbox for an account so that it concerns its customer: mails go to that customer, and the evaluation is of that customer''s cases.';
 
-create function billing_private.adopt_account(p_event billing.webhook_events)
+create function billing_private.move_account_to_customer(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -2096,8 +2096,8 @@ declare
   previous uuid;
 begin
   update billing_private.customer_accounts as a
-  set is_adopted = true
-  where a.customer_account = billing_private.stripe_id(p_event.payload #> '{data,object,customer_account}') and not a.is_adopted
+  set is_moved = true
+  where a.customer_account = billing_private.stripe_id(p_event.payload #> '{data,object,customer_account}') and not a.is_moved
   returning a.customer_account, a.customer
   into account, owner;
   if account is null then
@@ -2126,22 +2126,22 @@ begin
   on conflict do nothing;
   delete from billing_private.trials_had as t where t.customer = account;
   update billing.dunning_holds as h set customer = owner where h.customer = account;
-  update billing_private.customer_claims as c
+  update billing_private.customer_owner_hints as c
   set customer_id = owner
   where c.customer_id = account
     and not exists (
-      select from billing_private.customer_claims as d where d.customer_id = owner and d.source = c.source
+      select from billing_private.customer_owner_hints as d where d.customer_id = owner and d.source = c.source
     );
-  delete from billing_private.customer_claims as c where c.customer_id = account;
-  delete from billing.customers as c where c.id = account returning c.user_id into previous;
+  delete from billing_private.customer_owner_hints as c where c.customer_id = account;
+  delete from billing.customers as c where c.id = account returning c.owner_id into previous;
   perform billing_private.readdress_effects(account, owner);
-  perform billing_private.link_customer(owner, p_event.received_at);
+  perform billing_private.link_customer_to_owner(owner, p_event.received_at);
   perform billing_private.refresh_entitlements_of(array[previous], p_event.received_at, owner);
 end;
 $$;
 
-comment on function billing_private.adopt_account is
-  'Once it is known which customer an account is: moves what was kept under the account''s id to the customer, whose it always was. Runs after the event''s own handlers, as it takes users'' turns.';
+comment on function billing_private.move_account_to_customer is
+  'Once it is known which customer an account is: moves what was kept under the account''s id to the customer. Runs after the event''s own handlers, because it takes the locks of owners.';
 
 create function billing_private.accounts_of(p_customers text[])
 returns text[]
@@ -2335,8 +2335,8 @@ begin
     when '40001', '40P01', '55P03' then
       return true;
     when '57014' then
-      -- Its time ran out while it waited for its turn or for a row; or it was used up before, by whoever was waited for
-      -- or came first; or somebody canceled it.
+      -- It timed out while it waited for a lock or a row; or its time was used up before that, by the transaction it waited for
+      -- or by an earlier one; or somebody canceled it.
       return p_error ->> 'context' ~ '^PL/pgSQL function billing_private\.lock_customer|(^|\n)while [a-z ]+ tuple \('
         or p_took < current_setting('statement_timeout')::interval / 2
         or current_setting('statement_timeout') = '0';
@@ -2347,7 +2347,7 @@ end;
 $$;
 
 comment on function billing_private.is_lost_race is
-  'Whether a failure says nothing against the event: it lost a race, or ran out of time under a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
+  'Whether a failure is not the event''s fault: it lost a race, or timed out waiting for a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
 
 create function billing_private.record_failure(
   p_event billing.webhook_events, p_error jsonb, p_now timestamptz, p_took interval default null
@@ -2386,7 +2386,7 @@ begin
       next_attempt_at = excluded.next_attempt_at,
       resolved_at = null;
 
-  -- Whoever replays a dead event in vain knows of it.
+  -- A person who replays a dead event in vain knows of it already, so no second alert.
   if failure.status = 'dead' and not was_dead then
     perform billing_private.alert(
       'dead_webhook',
@@ -2401,7 +2401,7 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
-create function billing_private.is_lost_at_once(p_sqlstate text, p_constraint text)
+create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
 returns boolean
 language plpgsql
 stable
@@ -2418,8 +2418,8 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_lost_at_once is
-  'Whether a projection lost to somebody whose work is done by now: a deadlock, or a user whose account was deleted in that very moment. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: that is the one pair of locks with two orders. The event is projected once more at once, and finds the user gone.';
+comment on function billing_private.may_retry_at_once is
+  'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
 
 create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
 returns text
@@ -2442,9 +2442,9 @@ begin
       if coalesce(
         p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
       ) is not null then
-        p_event := billing_private.name_customer(p_event);
+        p_event := billing_private.fill_in_customer(p_event);
         perform billing_private.dispatch_event(p_event);
-        perform billing_private.adopt_account(p_event);
+        perform billing_private.move_account_to_customer(p_event);
       else
         perform billing_private.dispatch_event(p_event);
       end if;
@@ -2459,7 +2459,7 @@ begin
         error_context = pg_exception_context,
         error_constraint = constraint_name;
     end;
-    exit when not billing_private.is_lost_at_once(error_state, error_constraint);
+    exit when not billing_private.may_retry_at_once(error_state, error_constraint);
   end loop;
   return billing_private.record_failure(
     p_event,
@@ -2486,7 +2486,7 @@ begin
   values (p_event.id, 'quarantined', 0, jsonb_build_object('message', p_reason), p_now, p_now)
   on conflict (event_id) do update
     set status = excluded.status, next_attempt_at = null, resolved_at = null, error = excluded.error;
-  -- One event may be a test that went astray; it may as well be the first of all there will ever be.
+  -- One event may be a stray test; it may also be the first of many.
   perform billing_private.alert(
     case
       when p_event.livemode = coalesce((select s.livemode from billing.settings as s), false) then 'quarantined_account'
@@ -2575,14 +2575,14 @@ comment on function billing_private.read_event is 'A Stripe event as a row of we
 create function billing.receive_event(event jsonb, p_now timestamptz default now())
 returns text
 language plpgsql
--- Definer: service_role holds no write privilege on any billing table, so that this door is the only one.
+-- Definer: service_role may write no billing table, so that this function is the only way in.
 security definer
 set search_path = ''
 as $$
 declare
   incoming billing.webhook_events;
 begin
-  -- A repetition is told by its id alone, before anything else of it is read.
+  -- A repeated event is recognized by its id, before anything else of it is read.
   if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
     incoming := billing_private.read_event(event, p_now);
     if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
@@ -2604,8 +2604,8 @@ begin
     end if;
   end if;
 
-  -- The event itself was flushed to disk before anybody could see it. A crash may cost this count, and nothing else,
-  -- so the answer need not wait for the disk once more; unless the transaction has more to lose.
+  -- The event itself is on disk already. A crash may lose this count and nothing else,
+  -- so the answer does not wait for the disk again, unless the transaction has written something else.
   if pg_current_xact_id_if_assigned() is null then
     perform set_config('synchronous_commit', 'off', true);
   end if;
@@ -2615,7 +2615,7 @@ end;
 $$;
 
 comment on function billing.receive_event is
-  'The one door in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
 -- supabase/schemas/04_project/040_retry_failed_webhooks.sql
 
@@ -2638,16 +2638,16 @@ begin
     -- It may have been redacted while its turn was waited for.
     select * into event from billing.webhook_events as e where e.id = p_event_id;
   end if;
-  -- Its handlers go by the time of their run: a debt that is learned of by a late replay has its whole ladder from then
-  -- on, and news of weeks ago is told to nobody.
+  -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
+  -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
-    -- It failed before settings said so: what may not come in by the front door may not come in by this one.
+    -- It failed before settings excluded it. What receive_event would quarantine is quarantined here too.
     perform billing_private.quarantine(event, reason, p_now);
     return 'quarantined';
   end if;
-  -- What is in quarantine speaks for nothing, so it is let out before it is projected: from here on it counts as if it
+  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
   -- had been received just now, also among the other events of its second.
   update billing.failed_webhooks as f
   set status = 'retrying', next_attempt_at = p_now
@@ -2675,8 +2675,8 @@ as $$
 declare
   due record;
 begin
-  -- One, and no more: whoever projected a second event would take that one's turns with the first one's payments and
-  -- users still held, and be waited for in a circle.
+  -- Only one: a transaction that projected a second event would take its locks while it still holds the first one's payments and
+  -- users, and could deadlock.
   select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
   into due
   from billing.failed_webhooks as f
@@ -2738,7 +2738,7 @@ end;
 $$;
 
 comment on function billing.replay_failed_webhook is
-  'Projects a dead, retrying or quarantined event again, after its cause was mended. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
+  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
 
 -- supabase/schemas/04_project/050_audit_handler.sql
 
@@ -2779,7 +2779,7 @@ end;
 $$;
 
 comment on function billing_private.audit_facts is
-  'The few facts of an object that an audit row keeps: statuses and amounts (minor units). No personal data.';
+  'The facts of an object that an audit row stores: statuses and amounts (minor units). No personal data.';
 
 create function billing_private.record_audit_event(p_event billing.webhook_events)
 returns void
@@ -2834,16 +2834,16 @@ end;
 $$;
 
 comment on function billing_private.record_audit_of_charge is
-  'Handler: records what happened to a charge that has no PaymentIntent; what happened to the others, their PaymentIntent''s events tell.';
+  'Handler: records what happened to a charge that has no PaymentIntent; for the others, the events of their PaymentIntent are recorded.';
 
 -- supabase/schemas/05_mirror/010_customers.sql
 
 -- Customers, as in Stripe, and the user each belongs to.
--- Reads: customer events, auth.users. Writes: customers, customer_claims. Called by: projection; sign-ups.
+-- Reads: customer events, auth.users. Writes: customers, customer_owner_hints. Called by: projection; sign-ups.
 
 create table billing.customers (
   id text primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   email text,
   name text,
   preferred_locales text[],
@@ -2859,14 +2859,14 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.user_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_claims.';
+comment on column billing.customers.owner_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
 comment on column billing.customers.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
 comment on column billing.customers.deleted_at is 'When the customer was deleted at Stripe. The row stays.';
 
-create index customers_by_user on billing.customers (user_id);
+create index customers_by_owner on billing.customers (owner_id);
 create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index customers_by_age on billing.customers (created desc);
@@ -2878,13 +2878,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.customers as c set deleted_at = accepted.deleted_at where c.id = p_event.object_id;
+    update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
   elsif o is not null then
     insert into billing.customers as c
       (id, email, name, preferred_locales, currency, balance, delinquent, default_payment_method, metadata, livemode, created, deleted_at)
@@ -2897,10 +2897,10 @@ begin
       (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
       (o ->> 'delinquent')::boolean,
       billing_private.default_payment_method(o),
-      billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+      billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set
@@ -2921,39 +2921,39 @@ $$;
 
 comment on function billing_private.project_customer is 'Handler: customer.created, updated, deleted.';
 
--- supabase/schemas/05_mirror/020_customer_users.sql
+-- supabase/schemas/05_mirror/020_customer_owners.sql
 
 -- Whose customer: what has been said about a Stripe customer's user, and which of it holds.
--- What is said is kept apart from what follows from it, because either side may come first: the customer may be
+-- Hints are stored apart from the link they lead to, because either may come first: the customer may be
 -- unknown when a checkout names its user, and the user may sign up after both.
--- Reads: checkout, customer and subscription events, auth.users. Writes: customer_claims, customers.user_id.
+-- Reads: checkout, customer and subscription events, auth.users. Writes: customer_owner_hints, customers.owner_id.
 -- Called by: projection; reads of Stripe; sign-ups and deletions in auth.users; cron.
 
-create table billing_private.customer_claims (
+create table billing_private.customer_owner_hints (
   customer_id text not null,
   source text not null,
-  claimed_user text not null,
+  hinted_owner text not null,
   as_of timestamptz not null,
   object_id text not null,
   is_waiting boolean not null,
-  is_disputed boolean not null default false,
+  is_tied boolean not null default false,
   primary key (customer_id, source),
   constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
 );
 
-comment on table billing_private.customer_claims is
-  'The newest word of each source on which user a customer is. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
-comment on column billing_private.customer_claims.claimed_user is 'As it was said, in lower case; it may be no user, or not yet.';
-comment on column billing_private.customer_claims.object_id is 'The object that said so: the session, the customer itself, the subscription.';
-comment on column billing_private.customer_claims.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
-comment on column billing_private.customer_claims.is_disputed is 'The source named different users within that one second: each further word of that second is weighed against all of them.';
+comment on table billing_private.customer_owner_hints is
+  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
+comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
+comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
+comment on column billing_private.customer_owner_hints.is_tied is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
 
-create index customer_claims_by_user on billing_private.customer_claims (claimed_user);
--- Few: what a payer could have written, to be weighed again when settings change.
-create index customer_claims_hinted on billing_private.customer_claims (customer_id)
+create index customer_owner_hints_by_owner on billing_private.customer_owner_hints (hinted_owner);
+-- Few: what a payer could have written, to be applied again when settings change.
+create index customer_owner_hints_by_payers on billing_private.customer_owner_hints (customer_id)
   where source in ('client_reference', 'payment_link');
-create index customer_claims_waiting on billing_private.customer_claims (customer_id) where is_waiting;
-alter table billing_private.customer_claims enable row level security;
+create index customer_owner_hints_waiting on billing_private.customer_owner_hints (customer_id) where is_waiting;
+alter table billing_private.customer_owner_hints enable row level security;
 
 create function billing_private.as_uuid(p_text text)
 returns uuid
@@ -2988,9 +2988,9 @@ end;
 $$;
 
 comment on function billing_private.is_trusted_source is
-  'Whether what a source of customer_claims says links a customer: metadata always, a bare client_reference_id as settings say.';
+  'Whether what a source of customer_owner_hints says links a customer: metadata always, a bare client_reference_id as settings say.';
 
-create function billing_private.user_of_customer(p_customer_id text)
+create function billing_private.owner_of_customer(p_customer_id text)
 returns uuid
 language plpgsql
 stable
@@ -3001,8 +3001,8 @@ declare
 begin
   select u.id
   into named
-  from billing_private.customer_claims as c
-  join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
+  from billing_private.customer_owner_hints as c
+  join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
   where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
   order by array_position(array['checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], c.source)
   limit 1;
@@ -3018,26 +3018,26 @@ begin
 end;
 $$;
 
-comment on function billing_private.user_of_customer is
+comment on function billing_private.owner_of_customer is
   'The user a customer is: by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
 
-create function billing_private.link_customer(p_customer_id text, p_now timestamptz)
+create function billing_private.link_customer_to_owner(p_customer_id text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  named constant uuid := billing_private.user_of_customer(p_customer_id);
+  named constant uuid := billing_private.owner_of_customer(p_customer_id);
   previous uuid;
 begin
-  select c.user_id into previous from billing.customers as c where c.id = p_customer_id;
+  select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
   if previous is not distinct from named then
     return;
   elsif named is null then
-    -- Only a link by email can end so: what a claim says is kept.
-    update billing.customers as c set user_id = null where c.id = p_customer_id;
+    -- Only a link by email can end this way: hints are never deleted.
+    update billing.customers as c set owner_id = null where c.id = p_customer_id;
   else
-    insert into billing.customers as c (id, user_id, deleted_at)
+    insert into billing.customers as c (id, owner_id, deleted_at)
     values (
       p_customer_id, named, (
         select coalesce(v.deleted_at, case when coalesce(v.found_missing_at >= v.as_of, true) then v.found_missing_at end)
@@ -3045,24 +3045,24 @@ begin
         where v.object_id = p_customer_id
       )
     )
-    on conflict (id) do update set user_id = excluded.user_id;
+    on conflict (id) do update set owner_id = excluded.owner_id;
   end if;
   perform billing_private.audit(
     case when named is null then 'customer.unlinked' else 'customer.linked' end,
-    'system', p_customer_id, p_customer_id, jsonb_build_object('user_id', named), p_now
+    'system', p_customer_id, p_customer_id, jsonb_build_object('owner_id', named), p_now
   );
-  -- What takes a user's turn comes last.
+  -- Whatever takes an owner's lock comes last.
   perform billing_private.refresh_usage_of_customer(p_customer_id);
-  perform billing_private.settle_purchases_of_customer(p_customer_id, p_now);
+  perform billing_private.match_credits_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
   -- After the users' turns, as in projection.
-  perform billing_private.alert_twins(p_customer_id, p_now);
+  perform billing_private.alert_two_subscriptions(p_customer_id, p_now);
 end;
 $$;
 
-comment on function billing_private.link_customer is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
+comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
 
-create function billing_private.named_user(p_object jsonb)
+create function billing_private.named_owner(p_object jsonb)
 returns text
 language plpgsql
 immutable parallel safe
@@ -3075,10 +3075,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.named_user is
+comment on function billing_private.named_owner is
   'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
 
-create function billing_private.source_of_session(p_session jsonb)
+create function billing_private.hint_source_of_session(p_session jsonb)
 returns text
 language plpgsql
 immutable parallel safe
@@ -3086,17 +3086,17 @@ set search_path = ''
 as $$
 begin
   return case
-    when billing_private.named_user(p_session) is not null then 'checkout_session'
+    when billing_private.named_owner(p_session) is not null then 'checkout_session'
     when billing_private.stripe_id(p_session -> 'payment_link') is null then 'client_reference'
     else 'payment_link'
   end;
 end;
 $$;
 
-comment on function billing_private.source_of_session is
-  'By which source of customer_claims a checkout session says whose it is. Beside metadata its client_reference_id says nothing, and may be the id of an order.';
+comment on function billing_private.hint_source_of_session is
+  'By which source of customer_owner_hints a checkout session says whose it is. Beside metadata its client_reference_id says nothing, and may be the id of an order.';
 
-create function billing_private.said_user(p_object jsonb, p_source text)
+create function billing_private.hinted_owner_of(p_object jsonb, p_source text)
 returns text
 language plpgsql
 immutable parallel safe
@@ -3104,32 +3104,32 @@ set search_path = ''
 as $$
 begin
   if p_source not in ('client_reference', 'payment_link') then
-    return billing_private.named_user(p_object);
-  elsif p_source = billing_private.source_of_session(p_object) then
+    return billing_private.named_owner(p_object);
+  elsif p_source = billing_private.hint_source_of_session(p_object) then
     return nullif(lower(btrim(p_object ->> 'client_reference_id')), '');
   end if;
   return null;
 end;
 $$;
 
-comment on function billing_private.said_user is 'The user an object names by a source of customer_claims, in lower case; null where it names none by that.';
+comment on function billing_private.hinted_owner_of is 'The user an object names by a source of customer_owner_hints, in lower case; null where it names none by that.';
 
-create function billing_private.claim_of_second(
+create function billing_private.latest_hint_of_second(
   p_customer_id text, p_source text, p_created timestamptz,
-  out claimed_user text, out object_id text, out is_certain boolean
+  out hinted_owner text, out object_id text, out is_certain boolean
 )
 language sql
 stable
 set search_path = ''
 as $$
-  with said as (
+  with hints as (
     select
       e.id,
       e.object_id,
       e.payload #> '{data,object}' as object,
       nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
       billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
-      billing_private.said_user(e.payload #> '{data,object}', p_source) as named
+      billing_private.hinted_owner_of(e.payload #> '{data,object}', p_source) as named
     from billing.webhook_events as e
     join billing.event_handlers as h
       on h.event_type = e.type
@@ -3144,12 +3144,12 @@ as $$
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
   ),
   -- As latest_of_second has it: a higher rank comes later, and so does an update that lists a state as its previous one.
-  judged as (
+  ranked as (
     select
       s.*,
       exists (
         select
-        from said as later
+        from hints as later
         where later.object_id = s.object_id
           and later.id <> s.id
           and (
@@ -3160,13 +3160,13 @@ as $$
             and billing_private.attributes_match(s.object, later.previous)
           )
       ) as is_superseded
-    from said as s
+    from hints as s
     where s.named is not null
   ),
   contenders as (
-    select * from judged where not is_superseded
+    select * from ranked where not is_superseded
     union all
-    select * from judged where not exists (select from judged where not is_superseded)
+    select * from ranked where not exists (select from ranked where not is_superseded)
   )
   select
     c.named,
@@ -3177,147 +3177,147 @@ as $$
   limit 1;
 $$;
 
-comment on function billing_private.claim_of_second is
-  'Of what one source said of a customer''s user in one second, the word that holds: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
+comment on function billing_private.latest_hint_of_second is
+  'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
 
-create function billing_private.settle_claim(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.resolve_hint_tie(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  word constant record := billing_private.claim_of_second(p_customer_id, p_source, p_event.created);
+  latest constant record := billing_private.latest_hint_of_second(p_customer_id, p_source, p_event.created);
   was_disputed boolean;
 begin
-  select c.is_disputed
+  select c.is_tied
   into was_disputed
-  from billing_private.customer_claims as c
+  from billing_private.customer_owner_hints as c
   where c.customer_id = p_customer_id and c.source = p_source;
-  update billing_private.customer_claims as c
+  update billing_private.customer_owner_hints as c
   set
-    claimed_user = word.claimed_user,
-    object_id = word.object_id,
-    is_waiting = billing_private.could_sign_up(word.claimed_user),
-    is_disputed = true
+    hinted_owner = latest.hinted_owner,
+    object_id = latest.object_id,
+    is_waiting = billing_private.could_sign_up(latest.hinted_owner),
+    is_tied = true
   where c.customer_id = p_customer_id and c.source = p_source;
-  -- A session names its user for good: reading it again would tell nothing new.
-  if not word.is_certain and p_source in ('customer', 'subscription') then
-    -- What was asked before may be answered already, so this read has a key of its own.
-    perform billing_private.ask_stripe(p_event, case when was_disputed then p_event.id end);
+  -- A session's owner never changes: reading it again gives nothing new.
+  if not latest.is_certain and p_source in ('customer', 'subscription') then
+    -- The earlier read may be finished, so this one has its own key.
+    perform billing_private.enqueue_refresh(p_event, case when was_disputed then p_event.id end);
   end if;
 end;
 $$;
 
-comment on function billing_private.settle_claim is
-  'Two words of one source in one second: keeps the one that holds, and owes a read from Stripe where the events do not tell.';
+comment on function billing_private.resolve_hint_tie is
+  'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
 
-create function billing_private.could_sign_up(p_user text)
+create function billing_private.could_sign_up(p_owner text)
 returns boolean
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-  claimed_id constant uuid := billing_private.as_uuid(p_user);
+  claimed_id constant uuid := billing_private.as_uuid(p_owner);
 begin
   return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
 end;
 $$;
 
-comment on function billing_private.could_sign_up is 'Whether a claimed user may yet come to be: it reads as a user''s id, and there is no such user.';
+comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
 
-create function billing_private.claim_customer(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.record_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  claimed constant text := billing_private.said_user(p_event.payload #> '{data,object}', p_source);
-  held billing_private.customer_claims;
+  hinted constant text := billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source);
+  stored billing_private.customer_owner_hints;
 begin
-  insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
-  values (p_customer_id, p_source, claimed, p_event.created, p_event.object_id, billing_private.could_sign_up(claimed))
+  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
+  values (p_customer_id, p_source, hinted, p_event.created, p_event.object_id, billing_private.could_sign_up(hinted))
   on conflict (customer_id, source) do update
     set
-      claimed_user = excluded.claimed_user,
+      hinted_owner = excluded.hinted_owner,
       as_of = excluded.as_of,
       object_id = excluded.object_id,
       is_waiting = excluded.is_waiting,
-      is_disputed = false
+      is_tied = false
     where excluded.as_of > c.as_of
-      -- The same word of another object: of the two, the same one whichever comes first.
+      -- The same hint from another object: of the two objects, the same one is stored whichever comes first.
       or excluded.as_of = c.as_of
-      and excluded.claimed_user = c.claimed_user
-      and not c.is_disputed
+      and excluded.hinted_owner = c.hinted_owner
+      and not c.is_tied
       and excluded.object_id collate "C" > c.object_id collate "C";
   if not found then
-    select * into held from billing_private.customer_claims as c where c.customer_id = p_customer_id and c.source = p_source;
-    if held.as_of = p_event.created and (held.is_disputed or held.claimed_user <> claimed) then
-      perform billing_private.settle_claim(p_event, p_customer_id, p_source);
+    select * into stored from billing_private.customer_owner_hints as c where c.customer_id = p_customer_id and c.source = p_source;
+    if stored.as_of = p_event.created and (stored.is_tied or stored.hinted_owner <> hinted) then
+      perform billing_private.resolve_hint_tie(p_event, p_customer_id, p_source);
     end if;
   end if;
 
-  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(claimed)) then
+  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(hinted)) then
     -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
     perform billing_private.audit(
-      'customer.user_unknown', 'system', p_customer_id, p_customer_id,
-      jsonb_build_object('source', p_source, 'claimed_user', billing_private.as_uuid(claimed)), p_event.created, p_event.id
+      'customer.owner_unknown', 'system', p_customer_id, p_customer_id,
+      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
     );
   elsif not billing_private.is_trusted_source(p_source) then
     perform billing_private.audit(
       'customer.hint_not_trusted', 'system', p_customer_id, p_customer_id,
-      jsonb_build_object('source', p_source, 'claimed_user', billing_private.as_uuid(claimed)), p_event.created, p_event.id
+      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
     );
   end if;
 end;
 $$;
 
-comment on function billing_private.claim_customer is
-  'Records who an event says a customer is, newest word of the source first. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
+comment on function billing_private.record_owner_hint is
+  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
 
-create function billing_private.reread_claim(p_read billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.correct_owner_hint(p_read billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  claimed constant text := billing_private.said_user(p_read.payload #> '{data,object}', p_source);
+  hinted constant text := billing_private.hinted_owner_of(p_read.payload #> '{data,object}', p_source);
 begin
-  -- A read tells what an object says, not since when: it corrects that object's own word, and keeps its place among
+  -- A read shows what an object says, not since when: it corrects the hint of that object, and keeps its place among
   -- what other objects said.
-  insert into billing_private.customer_claims as c (customer_id, source, claimed_user, as_of, object_id, is_waiting)
+  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
   values (
-    p_customer_id, p_source, claimed,
+    p_customer_id, p_source, hinted,
     -- Before all that events can say.
     coalesce(to_timestamp((p_read.payload #>> '{data,object,created}')::double precision - 1), p_read.created),
-    p_read.object_id, billing_private.could_sign_up(claimed)
+    p_read.object_id, billing_private.could_sign_up(hinted)
   )
   on conflict (customer_id, source) do update
-    set claimed_user = excluded.claimed_user, is_waiting = excluded.is_waiting
+    set hinted_owner = excluded.hinted_owner, is_waiting = excluded.is_waiting
     where c.object_id = excluded.object_id;
 end;
 $$;
 
-comment on function billing_private.reread_claim is 'Records who an object read from Stripe says a customer is, unless another object has said so since.';
+comment on function billing_private.correct_owner_hint is 'Records who an object read from Stripe says a customer is, unless another object has said so since.';
 
-create function billing_private.link_by_claim(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.link_by_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_customer_id is null or billing_private.said_user(p_event.payload #> '{data,object}', p_source) is null then
+  if p_customer_id is null or billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source) is null then
     return;
   elsif p_event.id is null then
-    perform billing_private.reread_claim(p_event, p_customer_id, p_source);
+    perform billing_private.correct_owner_hint(p_event, p_customer_id, p_source);
   else
-    perform billing_private.claim_customer(p_event, p_customer_id, p_source);
+    perform billing_private.record_owner_hint(p_event, p_customer_id, p_source);
   end if;
-  perform billing_private.link_customer(p_customer_id, p_event.received_at);
+  perform billing_private.link_customer_to_owner(p_customer_id, p_event.received_at);
 end;
 $$;
 
-comment on function billing_private.link_by_claim is 'Records the user an event or a read names for a customer, if any, and links.';
+comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
 
 create function billing_private.link_from_customer(p_event billing.webhook_events)
 returns void
@@ -3325,10 +3325,10 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if billing_private.named_user(p_event.payload #> '{data,object}') is not null then
-    perform billing_private.link_by_claim(p_event, p_event.object_id, 'customer');
+  if billing_private.named_owner(p_event.payload #> '{data,object}') is not null then
+    perform billing_private.link_by_owner_hint(p_event, p_event.object_id, 'customer');
   else
-    perform billing_private.link_customer(p_event.object_id, p_event.received_at);
+    perform billing_private.link_customer_to_owner(p_event.object_id, p_event.received_at);
   end if;
 end;
 $$;
@@ -3341,7 +3341,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.link_by_claim(p_event, p_event.customer_id, 'subscription');
+  perform billing_private.link_by_owner_hint(p_event, p_event.customer_id, 'subscription');
 end;
 $$;
 
@@ -3353,8 +3353,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.link_by_claim(
-    p_event, p_event.customer_id, billing_private.source_of_session(p_event.payload #> '{data,object}')
+  perform billing_private.link_by_owner_hint(
+    p_event, p_event.customer_id, billing_private.hint_source_of_session(p_event.payload #> '{data,object}')
   );
 end;
 $$;
@@ -3364,7 +3364,7 @@ comment on function billing_private.link_from_checkout is 'Handler: checkout.ses
 -- supabase/schemas/05_mirror/030_users_come_and_go.sql
 
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
--- Reads: customer_claims, customers, webhook_events, auth.users. Writes: customers.user_id, audit_events, and
+-- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
 -- what a user has by a customer: usage, credits, entitlements.
 -- Called by: triggers on auth.users; cron.
 
@@ -3376,8 +3376,8 @@ as $$
 declare
   named constant text[] := array(
     select c.customer_id
-    from billing_private.customer_claims as c
-    join auth.users as u on u.id = billing_private.as_uuid(c.claimed_user)
+    from billing_private.customer_owner_hints as c
+    join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
     where c.is_waiting
     order by c.customer_id
     limit p_limit
@@ -3386,14 +3386,14 @@ declare
 begin
   -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
   perform billing_private.lock_customers(named || missed);
-  perform billing_private.share_plans_of(named || missed);
-  update billing_private.customer_claims as c
+  perform billing_private.lock_plans_of_customers_shared(named || missed);
+  update billing_private.customer_owner_hints as c
   set is_waiting = false
   where c.customer_id = any (named)
     and c.is_waiting
-    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.claimed_user));
-  perform billing_private.link_customer(c.id, p_now) from unnest(named || missed) as c (id);
-  return cardinality(named) + cardinality(missed) + billing_private.settle_waiting_purchases(p_now, null, p_limit);
+    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner));
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;
 
@@ -3418,7 +3418,7 @@ begin
       from billing.webhook_events as e
       where e.received_at > p_now - interval '1 hour' and e.type in ('customer.created', 'customer.updated')
     ) as recent
-    join billing.customers as c on c.id = recent.customer_id and c.user_id is null
+    join billing.customers as c on c.id = recent.customer_id and c.owner_id is null
     join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
     order by c.id
     limit p_limit
@@ -3441,8 +3441,8 @@ declare
 begin
   known := array(
     select c.customer_id
-    from billing_private.customer_claims as c
-    where c.claimed_user = new.id::text
+    from billing_private.customer_owner_hints as c
+    where c.hinted_owner = new.id::text
     union
     select c.id
     from billing.customers as c
@@ -3451,11 +3451,11 @@ begin
       and (select s.link_customers_by_email from billing.settings as s)
   );
   perform billing_private.lock_customers(known);
-  perform billing_private.share_plans_of(known);
-  perform billing_private.link_customer(c.id, now()) from unnest(known) as c (id);
-  perform billing_private.settle_waiting_purchases(now(), new.id);
+  perform billing_private.lock_plans_of_customers_shared(known);
+  perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
+  perform billing_private.match_credits_of_waiting_guests(now(), new.id);
   return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by what was claimed.
+-- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
 exception when others then
   raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
   return null;
@@ -3476,12 +3476,12 @@ set search_path = ''
 as $$
   select billing_private.audit(
     'customer.unlinked', 'system', c.id, c.id,
-    jsonb_build_object('user_id', null, 'former_user_id', p_user_id, 'reason', 'user_deleted'), now()
+    jsonb_build_object('owner_id', null, 'former_owner_id', p_user_id, 'reason', 'user_deleted'), now()
   )
   from unnest(p_customers) as c (id);
 $$;
 
-comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Waits for nobody.';
+comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Takes no lock.';
 
 create function billing_private.tg_users__on_delete()
 returns trigger
@@ -3494,22 +3494,22 @@ declare
   known record;
 begin
   if tg_when = 'BEFORE' then
-    -- The turns of all this ever concerns, before anything of theirs is touched.
+    -- All locks that may be needed, before any row is changed.
     perform billing_private.lock_customers(array(
-      select c.id from billing.customers as c where c.user_id = old.id
+      select c.id from billing.customers as c where c.owner_id = old.id
       union
-      select c.customer_id from billing_private.customer_claims as c where c.claimed_user = old.id::text
+      select c.customer_id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text
     ));
-    for known in update billing.customers as c set user_id = null where c.user_id = old.id returning c.id loop
+    for known in update billing.customers as c set owner_id = null where c.owner_id = old.id returning c.id loop
       perform billing_private.audit_unlinked(array[known.id], old.id);
-      perform billing_private.settle_purchases_of_customer(known.id, now());
+      perform billing_private.match_credits_of_customer(known.id, now());
     end loop;
     perform billing_private.save_entitlements(old.id, now());
     return old;
   end if;
   -- Somebody else may be named for the same customer, by a source that counts for less.
-  for known in select c.customer_id as id from billing_private.customer_claims as c where c.claimed_user = old.id::text order by 1 loop
-    perform billing_private.link_customer(known.id, now());
+  for known in select c.customer_id as id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text order by 1 loop
+    perform billing_private.link_customer_to_owner(known.id, now());
   end loop;
   return null;
 -- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
@@ -3517,7 +3517,7 @@ begin
 exception when others then
   raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
   if tg_when = 'BEFORE' then
-    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.user_id = old.id), old.id);
+    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.owner_id = old.id), old.id);
     return old;
   end if;
   return null;
@@ -3620,13 +3620,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.products as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
+    update billing.products as p set active = false, deleted_at = applied.deleted_at where p.id = p_event.object_id;
   elsif o is not null then
     insert into billing.products as p
       (id, name, description, active, default_price, metadata, livemode, created, updated, deleted_at)
@@ -3634,13 +3634,13 @@ begin
       p_event.object_id,
       o ->> 'name',
       o ->> 'description',
-      (o ->> 'active')::boolean and accepted.deleted_at is null,
+      (o ->> 'active')::boolean and applied.deleted_at is null,
       billing_private.stripe_id(o -> 'default_price'),
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
       to_timestamp((o ->> 'updated')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set
@@ -3665,13 +3665,13 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o -> 'deleted' = 'true' then
-    update billing.prices as p set active = false, deleted_at = accepted.deleted_at where p.id = p_event.object_id;
+    update billing.prices as p set active = false, deleted_at = applied.deleted_at where p.id = p_event.object_id;
   elsif o is not null then
     insert into billing.prices as p (
       id, product, active, currency, unit_amount, unit_amount_decimal, type, billing_scheme, tiers_mode, tiers, transform_quantity,
@@ -3680,7 +3680,7 @@ begin
     values (
       p_event.object_id,
       billing_private.stripe_id(o -> 'product'),
-      (o ->> 'active')::boolean and accepted.deleted_at is null,
+      (o ->> 'active')::boolean and applied.deleted_at is null,
       o ->> 'currency',
       (o ->> 'unit_amount')::bigint,
       (o ->> 'unit_amount_decimal')::numeric,
@@ -3697,7 +3697,7 @@ begin
       coalesce(nullif(o -> 'metadata', 'null'), '{}'),
       (o ->> 'livemode')::boolean,
       to_timestamp((o ->> 'created')::double precision),
-      accepted.deleted_at
+      applied.deleted_at
     )
     on conflict (id) do update
       set
@@ -3723,10 +3723,10 @@ begin
         deleted_at = excluded.deleted_at;
     if o ->> 'billing_scheme' = 'tiered'
       and p_event.id is not null
-      and accepted.deleted_at is null
+      and applied.deleted_at is null
       and not exists (select from billing.prices as p where p.id = p_event.object_id and p.tiers is not null)
     then
-      perform billing_private.ask_stripe(p_event, 'tiers');
+      perform billing_private.enqueue_refresh(p_event, 'tiers');
     end if;
   end if;
 end;
@@ -3928,7 +3928,7 @@ begin
     (item ->> 'quantity')::bigint,
     coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
     coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
-    billing_private.keep_metadata(item ->> 'id', item -> 'metadata'),
+    billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
     to_timestamp((item ->> 'created')::double precision)
   from jsonb_array_elements(items) as item
   on conflict (id) do update
@@ -3944,7 +3944,7 @@ begin
 
   if p_subscription #> '{items,has_more}' = 'true' then
     -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
-    perform billing_private.ask_stripe(p_event);
+    perform billing_private.enqueue_refresh(p_event);
   else
     with gone as (
       delete from billing.subscription_items as i
@@ -3966,7 +3966,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   period record;
 begin
   if o is null then
@@ -4004,7 +4004,7 @@ begin
     nullif(o -> 'pause_collection', 'null'),
     nullif(o -> 'status_details', 'null'),
     billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision)
   )
@@ -4151,8 +4151,8 @@ comment on column billing.invoices.subscription is 'Subscription it bills (billi
 comment on column billing.invoices.status is 'Stripe''s: draft, open, paid, void, uncollectible, and what Stripe adds.';
 comment on column billing.invoices.discount is 'Sum of total_discount_amounts.';
 comment on column billing.invoices.tax is 'Sum of all taxes.';
-comment on column billing.invoices.amount_due is 'What the customer was asked for; amount_remaining is what is still open of it.';
-comment on column billing.invoices.amount_paid is 'The money that came for it, also past Stripe. What a credit note or a balance settled is not in it.';
+comment on column billing.invoices.amount_due is 'What the customer has to pay; amount_remaining is what is still unpaid.';
+comment on column billing.invoices.amount_paid is 'The money that came for it, also past Stripe. What a credit note or a balance covered is not in it.';
 comment on column billing.invoices.attempt_count is 'Automatic attempts to collect; attempts by hand do not count.';
 comment on column billing.invoices.next_payment_attempt is 'When Stripe tries again by itself (UTC); null when it will not, and for send_invoice.';
 comment on column billing.invoices.finalized_at is 'status_transitions.finalized_at; paid_at, voided_at, marked_uncollectible_at likewise.';
@@ -4200,16 +4200,16 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  accepted record;
+  applied record;
   o jsonb;
   transitions jsonb;
 begin
-  accepted := billing_private.accept_event(p_event);
-  o := accepted.object;
+  applied := billing_private.apply_if_newest(p_event);
+  o := applied.object;
   if o is null then
     return;
   elsif o -> 'deleted' = 'true' then
-    update billing.invoices as i set deleted_at = accepted.deleted_at where i.id = p_event.object_id;
+    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
     return;
   end if;
   transitions := o -> 'status_transitions';
@@ -4250,10 +4250,10 @@ begin
     billing_private.stripe_id(o -> 'default_payment_method'),
     o ->> 'hosted_invoice_url',
     o ->> 'invoice_pdf',
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
-    accepted.deleted_at
+    applied.deleted_at
   )
   on conflict (id) do update
     set
@@ -4344,7 +4344,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   payment_intent constant text := billing_private.stripe_id(o #> '{payment,payment_intent}');
   charge constant text := billing_private.stripe_id(o #> '{payment,charge}');
   payment_record constant text := billing_private.stripe_id(o #> '{payment,payment_record}');
@@ -4389,7 +4389,7 @@ begin
 
   if payment_intent is null and charge is null and payment_record is not null then
     -- No event tells of a payment record: what it was paid with, and what went back of it, is read.
-    perform billing_private.ask_stripe_for('payment_record', payment_record, p_event);
+    perform billing_private.enqueue_refresh_of('payment_record', payment_record, p_event);
   end if;
   perform billing_private.link_payment(
     billing_private.paying_object(o -> 'payment'),
@@ -4406,9 +4406,9 @@ comment on function billing_private.project_invoice_payment is 'Handler: invoice
 
 -- supabase/schemas/05_mirror/080_payments.sql
 
--- Payments: one row per movement of money, whoever told of it first.
+-- Payments: one row per movement of money, whichever event came first.
 -- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
--- A PaymentIntent speaks first; where none was heard, its charge; then a payment record; then the invoice that was paid.
+-- A PaymentIntent counts first; where none is known, its charge; then a payment record; then the invoice that was paid.
 -- What was taken of it again: see money_back.
 -- Reads: payment_intent.*, charge.*, payment records, invoices and invoice payments. Writes: payment_sources, payments.
 
@@ -4452,7 +4452,7 @@ comment on column billing.payments.customer is 'Customer (billing.customers.id);
 comment on column billing.payments.invoice_id is 'Invoice it pays (billing.invoices.id), learnt from whichever event knows it; null for a one-time payment.';
 comment on column billing.payments.amount is 'What was asked for.';
 comment on column billing.payments.amount_received is 'What came in.';
-comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a reservation that was let go.';
+comment on column billing.payments.amount_refunded is 'What went back, or is on its way. A refund that failed is not in it, nor is a released authorization.';
 comment on column billing.payments.amount_disputed is 'What the bank holds back while a dispute is open. An inquiry holds nothing back.';
 comment on column billing.payments.amount_lost is 'What lost disputes took, and keep during an appeal.';
 comment on column billing.payments.status is 'Of the PaymentIntent: requires_payment_method, requires_action, processing, succeeded, canceled, …; of the charge where there is none.';
@@ -4509,7 +4509,7 @@ comment on column billing_private.payment_sources.as_of is 'created of the event
 -- Whose charge or payment record is it? See payment_of_source.
 create index payment_sources_by_object on billing_private.payment_sources (object_id) where kind in ('charge', 'payment_record');
 
--- Which customer is it? See adopt_account.
+-- Which customer is it? See move_account_to_customer.
 create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
 
 alter table billing.payments enable row level security;
@@ -4603,21 +4603,21 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  said text;
+  message text;
 begin
   if p_payment.failure_code is not null then
     -- Of the intent if it was heard, as in payment_from_sources; else of the charge that counts.
     select s.failure_message
-    into said
+    into message
     from billing_private.payment_sources as s
     where s.payment_id = p_payment.id and s.kind in ('payment_intent', 'charge') and s.failure_code is not null
     order by s.kind = 'payment_intent' desc, s.object_id = p_payment.latest_charge desc
     limit 1;
   end if;
-  p_payment.failure_code := billing_private.keep_failure(p_payment.id, p_payment.failure_code, said);
+  p_payment.failure_code := billing_private.save_payment_failure(p_payment.id, p_payment.failure_code, message);
   -- One that goes by its invoice's id has none of its own; what is kept under that id is the invoice's.
   if p_payment.id is distinct from p_payment.invoice_id then
-    p_payment.metadata := billing_private.keep_metadata(p_payment.id, p_payment.metadata);
+    p_payment.metadata := billing_private.save_metadata(p_payment.id, p_payment.metadata);
   end if;
   return p_payment;
 end;
@@ -4707,7 +4707,7 @@ begin
   if p_id is null or p_id like 'pi\_%' then
     return p_id;
   end if;
-  -- Taken before reading: whoever tells whose it is holds it until commit (see adopt_sources), so one of the two sees
+  -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
   -- the other. The turn of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
   return coalesce(
@@ -4725,7 +4725,7 @@ $$;
 comment on function billing_private.payment_of_source is
   'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself.';
 
-create function billing_private.adopt_sources(p_id text, p_payment_id text)
+create function billing_private.move_payment_sources(p_id text, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -4753,7 +4753,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.adopt_sources is
+comment on function billing_private.move_payment_sources is
   'A charge or payment record turns out to belong to a PaymentIntent: what was said of it before (a refund, a dispute, an invoice) is the PaymentIntent''s, so that the same money never has two rows.';
 
 create function billing_private.drop_unnamed_payment(p_invoice_id text)
@@ -4828,14 +4828,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   record_id constant text := billing_private.stripe_id(o -> 'payment_record');
 begin
   if o is null then
     return;
   end if;
   if record_id is not null then
-    perform billing_private.adopt_sources(record_id, p_event.object_id);
+    perform billing_private.move_payment_sources(record_id, p_event.object_id);
     insert into billing_private.payment_sources (payment_id, kind, object_id)
     values (p_event.object_id, 'payment_record', record_id)
     on conflict (payment_id, kind, object_id) do nothing;
@@ -4891,7 +4891,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid_with constant record := billing_private.method_of_charge(o);
   paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
   -- Radar gives its reasons for what it let through or put up for review, too.
@@ -4900,7 +4900,7 @@ begin
   if o is null then
     return;
   end if;
-  perform billing_private.adopt_sources(p_event.object_id, paid);
+  perform billing_private.move_payment_sources(p_event.object_id, paid);
   insert into billing_private.payment_sources as s (
     payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
     payment_method, payment_method_type, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
@@ -4965,7 +4965,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   details constant jsonb := o -> 'payment_method_details';
   card constant jsonb := billing_private.card_details(details ->> 'type', details);
   paid constant text := billing_private.payment_of_source(p_event.object_id);
@@ -4982,9 +4982,9 @@ begin
     'payment_record',
     p_event.object_id,
     billing_private.stripe_id(o #> '{customer_details,customer}'),
-    coalesce(billing_private.money(o -> 'amount_requested'), billing_private.money(o -> 'amount')),
-    coalesce(billing_private.money(o -> 'amount_guaranteed'), 0),
-    coalesce(billing_private.money(o -> 'amount_refunded'), 0),
+    coalesce(billing_private.minor_units(o -> 'amount_requested'), billing_private.minor_units(o -> 'amount')),
+    coalesce(billing_private.minor_units(o -> 'amount_guaranteed'), 0),
+    coalesce(billing_private.minor_units(o -> 'amount_refunded'), 0),
     coalesce(o #>> '{amount_requested,currency}', o #>> '{amount,currency}'),
     billing_private.payment_record_status(o),
     details ->> 'payment_method',
@@ -5065,7 +5065,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
 begin
   if o is null then
@@ -5101,7 +5101,7 @@ begin
       metadata = excluded.metadata,
       created = excluded.created;
 
-  perform billing_private.take_back(p_event, 'refund', paid, o);
+  perform billing_private.record_refund_or_dispute(p_event, 'refund', paid, o);
 end;
 $$;
 
@@ -5110,7 +5110,7 @@ comment on function billing_private.project_refund is 'Handler: refund.*, and ch
 -- supabase/schemas/05_mirror/100_disputes.sql
 
 -- Disputes, as in Stripe, and what each holds back or takes of its payment.
--- What is away is decided by the money that moved and not by a list of statuses, which Stripe adds to: a lost dispute is
+-- How much is withheld follows from the money that moved and not from a list of statuses, to which Stripe adds: a lost dispute is
 -- appealed, one is prevented and the money gone all the same.
 -- Reads: charge.dispute.*. Writes: disputes, payment_sources, payments. Called by: projection.
 
@@ -5164,7 +5164,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   paid constant text := billing_private.payment_of_source(billing_private.payment_of(o));
   moved constant record := billing_private.dispute_movements(o);
 begin
@@ -5213,7 +5213,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, weigh_dispute decides.';
+comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, update_dispute_amounts decides.';
 
 create function billing_private.record_dispute_step(p_event billing.webhook_events)
 returns void
@@ -5283,7 +5283,7 @@ $$;
 comment on function billing_private.amount_away is
   'What is away because of a dispute (minor units of its currency): by its balance transactions, else by charge.dispute.funds_withdrawn and funds_reinstated, else by its status.';
 
-create function billing_private.weigh_dispute(p_event billing.webhook_events)
+create function billing_private.update_dispute_amounts(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5309,7 +5309,7 @@ begin
   update billing.disputes as d
   set payment_id = paid, amount_disputed = case when is_lost then 0 else away end, amount_lost = case when is_lost then away else 0 end
   where d.id = dispute.id;
-  perform billing_private.take_back(
+  perform billing_private.record_refund_or_dispute(
     p_event, 'dispute', paid,
     jsonb_build_object(
       'amount', away, 'currency', dispute.currency, 'created', extract(epoch from dispute.created),
@@ -5319,7 +5319,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.weigh_dispute is
+comment on function billing_private.update_dispute_amounts is
   'Handler: charge.dispute.*, after its state and its steps are kept: what is away because of it, and whether that is held back or lost.';
 
 create function billing_private.has_open_dispute(p_customer text)
@@ -5384,9 +5384,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
   card constant jsonb := billing_private.card_details(o ->> 'type', o);
-  -- Whose it was is named once, by whichever event still knew; when it was detached, by the first one that no longer did.
+  -- The customer comes from any event that still names it; detached_at from the first event that does not.
   was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
 begin
   if o is null then
@@ -5411,7 +5411,7 @@ begin
     (card ->> 'exp_year')::integer,
     card ->> 'funding',
     card ->> 'country',
-    billing_private.keep_metadata(p_event.object_id, o -> 'metadata'),
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
     (o ->> 'livemode')::boolean,
     to_timestamp((o ->> 'created')::double precision),
     case when billing_private.stripe_id(o -> 'customer') is null then p_event.created end
@@ -5438,7 +5438,7 @@ comment on function billing_private.project_payment_method is
 
 -- supabase/schemas/05_mirror/120_checkout_sessions.sql
 
--- Checkout sessions, as in Stripe: who came to pay, and who went away again.
+-- Checkout sessions, as in Stripe: completed and expired ones.
 -- Reads: checkout.session.*. Writes: checkout_sessions. Called by: projection.
 
 create table billing.checkout_sessions (
@@ -5497,7 +5497,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.accept_object(p_event);
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
 begin
   if o is null then
     return;
@@ -5582,7 +5582,7 @@ comment on function billing_private.record_end_of_checkout is
 -- Refunds and disputes say so themselves; of refunds that nobody told of, the charge knows the sum.
 -- Reads: payment_sources. Writes: payment_sources, payments. Called by: projection of refunds, disputes, payments.
 
-create function billing_private.take_back(p_event billing.webhook_events, p_kind text, p_payment_id text, p_object jsonb)
+create function billing_private.record_refund_or_dispute(p_event billing.webhook_events, p_kind text, p_payment_id text, p_object jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -5607,7 +5607,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.take_back is
+comment on function billing_private.record_refund_or_dispute is
   'Records what a refund or dispute (p_kind) says of its payment. It makes no payment where none is known.';
 
 create function billing_private.contested_amounts(
@@ -5638,7 +5638,7 @@ begin
   -- All refunds told of: their sum, and the charge knows no more. Some not: the charge knows more.
   amount_refunded := greatest(amount_refunded, p_charge.amount_refunded - returned);
 
-  -- Disputes in the bank's own currency: what that comes to nobody tells, so all that is left of the payment is away, once,
+  -- Disputes in the bank's own currency: the converted amount is not known, so all that is left of the payment counts as withheld, once,
   -- however many there are. See billing.revenue, which gives it to the same one.
   select s.status
   into abroad
@@ -5730,15 +5730,15 @@ with movements as (
   union all
 
   -- What the payment knows of refunds that were not told of, or that returned what had only been reserved.
-  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(told.amount, 0), 0, 0
+  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(known.amount, 0), 0, 0
   from billing.payments as p
   left join (
     select r.payment_id, sum(r.amount) as amount
     from billing.refunds as r
     where r.status not in ('failed', 'canceled')
     group by r.payment_id
-  ) as told on told.payment_id = p.id
-  where p.amount_received > 0 and p.amount_refunded <> coalesce(told.amount, 0)
+  ) as known on known.payment_id = p.id
+  where p.amount_received > 0 and p.amount_refunded <> coalesce(known.amount, 0)
 
   union all
 
@@ -5880,7 +5880,7 @@ from (
       array['charge.dispute.closed', 'charge.dispute.funds_withdrawn', 'charge.dispute.funds_reinstated']
     ),
     (
-      'billing_private.weigh_dispute', 30, 'keeps what disputes take of a payment',
+      'billing_private.update_dispute_amounts', 30, 'keeps what disputes take of a payment',
       array[
         'charge.dispute.created', 'charge.dispute.updated', 'charge.dispute.closed', 'charge.dispute.funds_withdrawn',
         'charge.dispute.funds_reinstated'
@@ -5963,11 +5963,11 @@ to service_role;
 
 create policy owner_reads on billing.customers
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create policy owner_reads on billing.subscriptions
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
 create policy owner_reads on billing.subscription_items
   for select to authenticated
@@ -5976,27 +5976,27 @@ create policy owner_reads on billing.subscription_items
       select s.id
       from billing.customers as c
       join billing.subscriptions as s on s.customer = c.id
-      where c.user_id = (select auth.uid())
+      where c.owner_id = (select auth.uid())
     ))
   );
 
 create policy owner_reads on billing.invoices
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
 create policy owner_reads on billing.payments
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid()))));
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 
--- What was detached is kept for the books, not for the page where a customer chooses what to pay with.
+-- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
 create policy owner_reads on billing.payment_methods
   for select to authenticated
   using (
     detached_at is null
-    and customer = any (array(select c.id from billing.customers as c where c.user_id = (select auth.uid())))
+    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
   );
 
--- service_role bypasses row security; the policies below say so where somebody looks for them, and say with it
+-- service_role bypasses row security; the policies below state that where people look for it, and state as well
 -- that nobody else reads these tables.
 
 create policy service_role_reads on billing.settings for select to service_role using (true);
@@ -6020,12 +6020,12 @@ create policy service_role_reads on billing.outbox for select to service_role us
 
 create policy nobody_reads on billing_private.error_codes using (false);
 create policy nobody_reads on billing_private.object_versions using (false);
-create policy nobody_reads on billing_private.customer_claims using (false);
+create policy nobody_reads on billing_private.customer_owner_hints using (false);
 create policy nobody_reads on billing_private.payment_sources using (false);
 
 -- supabase/schemas/05_mirror/170_schedule.sql
 
--- Schedule: what runs by the clock. pg_cron makes no missed run up, so every job asks what is due, not what time it is.
+-- Schedule: what runs by the clock. pg_cron does not repeat a missed run, so every job asks what is due, not what time it is.
 
 create extension if not exists pg_cron with schema pg_catalog;
 
@@ -6038,7 +6038,7 @@ select cron.schedule(
 );
 select cron.schedule('duebase-link', '* * * * *', 'select billing_private.link_waiting_customers(now())');
 
--- supabase/schemas/05_mirror/180_follow_settings.sql
+-- supabase/schemas/05_mirror/180_settings_passes.sql
 
 -- When settings change how what is stored is to be read, it follows in small batches.
 -- Reads: settings, object_metadata. Writes: metadata of the tables that users read. Called by: settings, cron.
@@ -6060,7 +6060,7 @@ comment on column billing_private.settings_passes.done_up_to is 'Rows up to this
 alter table billing_private.settings_passes enable row level security;
 create policy nobody_reads on billing_private.settings_passes using (false);
 
-create function billing_private.tg_settings__begin_passes()
+create function billing_private.tg_settings__after_update()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -6080,14 +6080,14 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_settings__begin_passes is
+comment on function billing_private.tg_settings__after_update is
   'Trigger function: a setting that changes how stored rows are read starts a pass over them.';
 
 create trigger settings_that_change_what_is_stored_begin_passes
   after update on billing.settings
-  for each row execute function billing_private.tg_settings__begin_passes();
+  for each row execute function billing_private.tg_settings__after_update();
 
-create function billing_private.pass_from(p_setting text, p_now timestamptz)
+create function billing_private.lock_settings_pass(p_setting text, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -6103,10 +6103,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.pass_from is
+comment on function billing_private.lock_settings_pass is
   'Where the next batch of a pass begins: after this id; null where there is no pass, or somebody else is at it. Locks it until commit.';
 
-create function billing_private.pass_up_to(p_setting text, p_batch text[])
+create function billing_private.advance_settings_pass(p_setting text, p_batch text[])
 returns integer
 language plpgsql
 set search_path = ''
@@ -6121,7 +6121,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.pass_up_to is
+comment on function billing_private.advance_settings_pass is
   'Records that a batch of a pass, in the order of its ids, is done; an empty one ends the pass. Returns how many it were.';
 
 create function billing_private.customers_of_objects(p_object_ids text[])
@@ -6152,7 +6152,7 @@ $$;
 
 comment on function billing_private.customers_of_objects is 'The customers that objects with metadata belong to.';
 
-create function billing_private.show_metadata_of(p_object_ids text[])
+create function billing_private.update_visible_metadata_of(p_object_ids text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -6175,16 +6175,16 @@ begin
 end;
 $$;
 
-comment on function billing_private.show_metadata_of is
+comment on function billing_private.update_visible_metadata_of is
   'Gives objects the metadata that their owner may read by the settings of now. The caller holds their customers'' locks.';
 
-create function billing_private.show_metadata(p_now timestamptz, p_limit integer)
+create function billing_private.update_visible_metadata(p_now timestamptz, p_limit integer)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  after_id constant text := billing_private.pass_from('visible_metadata', p_now);
+  after_id constant text := billing_private.lock_settings_pass('visible_metadata', p_now);
   batch text[];
 begin
   if after_id is null then
@@ -6194,18 +6194,18 @@ begin
     select m.object_id from billing.object_metadata as m where m.object_id > after_id order by m.object_id limit p_limit
   );
   perform billing_private.lock_customers(billing_private.customers_of_objects(batch));
-  perform billing_private.show_metadata_of(batch);
-  return billing_private.pass_up_to('visible_metadata', batch);
+  perform billing_private.update_visible_metadata_of(batch);
+  return billing_private.advance_settings_pass('visible_metadata', batch);
 end;
 $$;
 
-comment on function billing_private.show_metadata is
+comment on function billing_private.update_visible_metadata is
   'One batch of the pass after a change of settings.visible_metadata. Returns how many objects it was about; 0 when there is nothing to do.';
 
 -- supabase/schemas/05_mirror/190_owner_hints.sql
 
--- Owner hints: what payers claimed about who they are, and what becomes of it when settings trust it or no longer do.
--- Reads: checkout_sessions, customers, customer_claims, settings. Writes: what follows from a customer's user.
+-- Owner hints: what payers wrote about who they are, and what follows when settings begin or cease to trust it.
+-- Reads: checkout_sessions, customers, customer_owner_hints, settings. Writes: what follows from a customer's user.
 -- Called by: cron; operators.
 
 create view billing.owner_hints
@@ -6213,10 +6213,10 @@ with (security_invoker = true)
 as
 select
   s.id as session,
-  s.client_reference_id as claimed_owner,
+  s.client_reference_id as hinted_owner,
   s.payment_link,
   s.customer,
-  c.user_id,
+  c.owner_id,
   c.email,
   s.completed_at
 from billing.checkout_sessions as s
@@ -6224,14 +6224,14 @@ left join billing.customers as c on c.id = s.customer
 where s.client_reference_id is not null
   and s.completed_at is not null
   and nullif(btrim(coalesce(s.metadata ->> 'owner_id', s.metadata ->> 'user_id', '')), '') is null
-  and c.user_id::text is distinct from lower(btrim(s.client_reference_id));
+  and c.owner_id::text is distinct from lower(btrim(s.client_reference_id));
 
 comment on view billing.owner_hints is
-  'Completed checkouts whose client_reference_id names somebody whom the customer is not linked to: settings.trust_client_reference_id does not believe it, something that counts for more says otherwise, or there is no such user. If it is right, set metadata.user_id of the customer at Stripe.';
+  'Completed checkouts whose client_reference_id names somebody whom the customer is not linked to: settings.trust_client_reference_id does not believe it, something that counts for more says otherwise, or there is no such user. If it is right, set metadata.owner_id of the customer at Stripe.';
 comment on column billing.owner_hints.session is 'Checkout session (billing.checkout_sessions.id).';
-comment on column billing.owner_hints.claimed_owner is 'client_reference_id, as the payer or the application wrote it.';
+comment on column billing.owner_hints.hinted_owner is 'client_reference_id, as the payer or the application wrote it.';
 comment on column billing.owner_hints.payment_link is 'Payment Link (plink_…) that made the session; null for none, and for a pricing table.';
-comment on column billing.owner_hints.user_id is 'The user the customer is linked to; null: none.';
+comment on column billing.owner_hints.owner_id is 'The user the customer is linked to; null: none.';
 comment on column billing.owner_hints.completed_at is 'When it was completed (UTC).';
 
 grant select on billing.owner_hints to service_role;
@@ -6242,7 +6242,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  after_id constant text := billing_private.pass_from('trusted_customers', p_now);
+  after_id constant text := billing_private.lock_settings_pass('trusted_customers', p_now);
   batch text[];
 begin
   if after_id is null then
@@ -6250,29 +6250,29 @@ begin
   end if;
   batch := array(
     select distinct c.customer_id
-    from billing_private.customer_claims as c
+    from billing_private.customer_owner_hints as c
     where c.source in ('client_reference', 'payment_link') and c.customer_id > after_id
     order by c.customer_id
     limit p_limit
   );
   -- All turns before the first link, as in link_waiting_customers.
   perform billing_private.lock_customers(batch);
-  perform billing_private.share_plans_of(batch);
-  perform billing_private.link_customer(c.id, p_now) from unnest(batch) as c (id);
-  return billing_private.pass_up_to('trusted_customers', batch);
+  perform billing_private.lock_plans_of_customers_shared(batch);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
+  return billing_private.advance_settings_pass('trusted_customers', batch);
 end;
 $$;
 
 comment on function billing_private.relink_hinted_customers is
   'One batch of the pass after a change of settings.trust_client_reference_id: customers that a client_reference_id names a user for. Returns how many.';
 
-create function billing_private.settle_hinted_guests(p_now timestamptz, p_limit integer)
+create function billing_private.match_credits_of_hinted_guests(p_now timestamptz, p_limit integer)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  after_id constant text := billing_private.pass_from('trusted_guests', p_now);
+  after_id constant text := billing_private.lock_settings_pass('trusted_guests', p_now);
   batch text[];
 begin
   if after_id is null then
@@ -6288,15 +6288,15 @@ begin
   );
   -- All of them before any user's turn.
   perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
-  perform billing_private.settle_purchase(b.id, p_now) from unnest(batch) as b (id);
-  return billing_private.pass_up_to('trusted_guests', batch);
+  perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
+  return billing_private.advance_settings_pass('trusted_guests', batch);
 end;
 $$;
 
-comment on function billing_private.settle_hinted_guests is
+comment on function billing_private.match_credits_of_hinted_guests is
   'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
 
-create function billing_private.follow_settings(p_now timestamptz, p_limit integer default 2000)
+create function billing_private.run_settings_pass(p_now timestamptz, p_limit integer default 2000)
 returns integer
 language plpgsql
 set search_path = ''
@@ -6307,17 +6307,17 @@ begin
   end if;
   -- One kind a call: each takes its own turns first.
   return coalesce(
-    nullif(billing_private.show_metadata(p_now, p_limit), 0),
+    nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
     nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
-    billing_private.settle_hinted_guests(p_now, p_limit)
+    billing_private.match_credits_of_hinted_guests(p_now, p_limit)
   );
 end;
 $$;
 
-comment on function billing_private.follow_settings is
+comment on function billing_private.run_settings_pass is
   'One batch of what still has to follow a change of settings. Run by cron every minute. Returns how many rows it was about; 0 when there is nothing to do.';
 
-select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.follow_settings(now())');
+select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.run_settings_pass(now())');
 
 -- supabase/schemas/06_outbox/010_deliver_outbox.sql
 
@@ -6367,7 +6367,7 @@ as $$
 declare
   key text := format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
 begin
-  -- Everybody's key: whoever waited for another's here, with a customer's turn in hand, could be waited for by them.
+  -- All customers share this key: a transaction that waited for it while it holds a customer's lock could deadlock.
   if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
     key := key || ':' || pg_backend_pid();
   end if;
@@ -6378,13 +6378,13 @@ $$;
 comment on function billing_private.alert is
   'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. Waits for nobody: of two at the same moment each owes its own.';
 
-create function billing_private.mourn(p_effect billing.outbox, p_now timestamptz)
+create function billing_private.alert_dead_letter(p_effect billing.outbox, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  -- An alert that cannot be delivered cannot be told of by an alert.
+  -- No alert about an alert: it could not be delivered either.
   if p_effect.kind <> 'alert' then
     perform billing_private.alert(
       'dead_effect',
@@ -6397,7 +6397,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.mourn is 'Owes the alert that an effect is dead.';
+comment on function billing_private.alert_dead_letter is 'Owes the alert that an effect is dead.';
 
 create function billing_private.lock_effects(p_ids bigint[])
 returns void
@@ -6423,7 +6423,7 @@ language plpgsql
 -- Definer: service_role writes no table itself, see receive_event.
 security definer
 set search_path = ''
--- What statistics say of a queue is of another moment: empty when it was looked at, full when it is claimed.
+-- Statistics of a queue are out of date: it was empty when analyzed, and is full when claimed.
 set enable_seqscan = off
 as $$
 declare
@@ -6481,9 +6481,9 @@ begin
     )
     select t.* from taken as t order by t.run_after, t.id
   loop
-    -- A row whose last try ended with its worker has nobody to report it: it dies here.
+    -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
     if effect.status = 'dead' then
-      perform billing_private.mourn(effect, p_now);
+      perform billing_private.alert_dead_letter(effect, p_now);
     else
       return next effect;
     end if;
@@ -6520,7 +6520,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  -- An alert that cannot be delivered cannot be told of by an alert.
+  -- No alert about an alert: it could not be delivered either.
   if p_effect.kind = 'alert' then
     return;
   elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
@@ -6543,7 +6543,7 @@ end;
 $$;
 
 comment on function billing_private.alert_outage is
-  'Owes the alert that an effect waits for somebody else: at once where the Stripe key is the wrong one, else when it has waited for hours. One per cause and hour.';
+  'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
 
 create function billing.fail_outbox(
   p_id bigint,
@@ -6590,7 +6590,7 @@ begin
     return 'lost';
   end if;
   if failed.status = 'dead' then
-    perform billing_private.mourn(failed, p_now);
+    perform billing_private.alert_dead_letter(failed, p_now);
   elsif is_excused then
     perform billing_private.alert_outage(failed, p_now);
   end if;
@@ -6668,8 +6668,8 @@ to service_role;
 
 -- supabase/schemas/06_outbox/020_wake_deliver.sql
 
--- Wake: duebase-deliver is called when something is owed, and every minute while something is due. A call may be lost, doubled
--- or late and nothing but time is: what is owed stands in the outbox.
+-- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
+-- or late, which costs time only: the effects are in the outbox.
 -- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
 
 create extension if not exists pg_net with schema extensions;
@@ -6723,7 +6723,7 @@ begin
     timeout_milliseconds => 2000
   );
   return null;
--- pg_net refuses an address it cannot read in the very statement that asks. Whoever calls has more to commit than the
+-- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
 -- call: an alert, a run that is missing.
 exception when others then
   return format('%s could not be called through pg_net: %s (%s)', p_name, sqlerrm, sqlstate);
@@ -6733,7 +6733,7 @@ $$;
 comment on function billing_private.call_function is
   'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what stands in the way of a call; never raises.';
 
-create function billing_private.note_job(p_job text, p_problem text, p_now timestamptz)
+create function billing_private.record_job_problem(p_job text, p_problem text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -6750,7 +6750,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_job is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
+comment on function billing_private.record_job_problem is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
 
 create function billing_private.wake_deliver(p_now timestamptz default now())
 returns boolean
@@ -6768,7 +6768,7 @@ begin
     return false;
   end if;
   problem := billing_private.call_function('duebase-deliver');
-  perform billing_private.note_job('deliver', problem, p_now);
+  perform billing_private.record_job_problem('deliver', problem, p_now);
   return problem is null;
 end;
 $$;
@@ -6785,9 +6785,9 @@ declare
   transaction_id constant text := pg_current_xact_id()::text;
   problem text;
 begin
-  -- Once a transaction: the call goes out after commit and finds everything that was owed by then.
+  -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
   if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from owed as o where o.run_after <= clock_timestamp())
+    and exists (select from enqueued as o where o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
     problem := billing_private.call_function('duebase-deliver');
@@ -6804,11 +6804,11 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_insert is
-  'Trigger function: wakes duebase-deliver for what was just owed. Never fails the transaction that owes it.';
+  'Trigger function: wakes duebase-deliver for what was just enqueued. Never fails the transaction that owes it.';
 
 create trigger outbox_wakes_deliver
   after insert on billing.outbox
-  referencing new table as owed
+  referencing new table as enqueued
   for each statement execute function billing_private.tg_outbox__after_insert();
 
 select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
@@ -6817,14 +6817,14 @@ select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_priva
 -- supabase/schemas/06_outbox/030_refresh_objects.sql
 
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
--- an event. A newer event beats it; it beats every older one.
+-- an event. A newer event wins over it; it wins over every older one.
 -- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
   handler text not null,
   position integer not null,
-  takes_stale boolean not null default false,
+  runs_on_stale boolean not null default false,
   primary key (object, handler)
 );
 
@@ -6833,7 +6833,7 @@ comment on table billing_private.refresh_handlers is
 comment on column billing_private.refresh_handlers.object is 'Stripe''s object field: subscription, invoice, …';
 comment on column billing_private.refresh_handlers.handler is 'As in billing.event_handlers; only handlers that keep state, none that records or tells an event.';
 comment on column billing_private.refresh_handlers.position is 'Smaller runs first.';
-comment on column billing_private.refresh_handlers.takes_stale is
+comment on column billing_private.refresh_handlers.runs_on_stale is
   'Whether it learns something even from an object that is not shown, because something newer is.';
 
 alter table billing_private.refresh_handlers enable row level security;
@@ -6854,7 +6854,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('refund', 'billing_private.project_refund', 10),
   ('payment_record', 'billing_private.project_payment_record', 10),
   ('dispute', 'billing_private.project_dispute', 10),
-  ('dispute', 'billing_private.weigh_dispute', 20),
+  ('dispute', 'billing_private.update_dispute_amounts', 20),
   ('payment_method', 'billing_private.project_payment_method', 10),
   ('checkout.session', 'billing_private.project_checkout_session', 10);
 
@@ -6905,7 +6905,7 @@ $$;
 comment on function billing_private.goes_by_test_clock is
   'Whether an object read from Stripe lives under a test clock, as far as it or the events of its customer tell.';
 
-create function billing_private.moment_of_test_clock(p_read billing.webhook_events)
+create function billing_private.step_back_shown_version(p_read billing.webhook_events)
 returns timestamptz
 language plpgsql
 set search_path = ''
@@ -6921,7 +6921,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.moment_of_test_clock is
+comment on function billing_private.step_back_shown_version is
   'Under a test clock events carry its time, which stands still and has nothing to do with ours. What is read now is the truth of the latest moment known: returns it, and steps what is shown back by a second so that the read counts as newer.';
 
 create function billing_private.order_refresh(p_read billing.webhook_events)
@@ -6997,7 +6997,7 @@ declare
 begin
   select
     string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.takes_stale)
+    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.runs_on_stale)
   into handlers, handlers_of_stale
   from billing_private.refresh_handlers as h
   where h.object = apply_refresh.object ->> 'object';
@@ -7012,7 +7012,7 @@ begin
   if refusal is not null then
     perform billing_private.raise_error('DU058', refusal);
   end if;
-  incoming := billing_private.name_customer(incoming);
+  incoming := billing_private.fill_in_customer(incoming);
   if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
     incoming.payload := billing_private.redact(incoming.payload);
   end if;
@@ -7020,7 +7020,7 @@ begin
     return 'undecided';
   end if;
   if billing_private.goes_by_test_clock(incoming) then
-    incoming.created := billing_private.moment_of_test_clock(incoming);
+    incoming.created := billing_private.step_back_shown_version(incoming);
   end if;
   outcome := billing_private.order_refresh(incoming);
   if outcome = 'applied' then
@@ -7028,7 +7028,7 @@ begin
   elsif outcome = 'stale' and handlers_of_stale is not null then
     execute 'select ' || handlers_of_stale using incoming;
   end if;
-  perform billing_private.adopt_account(incoming);
+  perform billing_private.move_account_to_customer(incoming);
   return outcome;
 end;
 $$;
@@ -7060,7 +7060,7 @@ as $$
       limit 20
     )
   ),
-  told as (
+  known as (
     select n.id
     from newest as n
     cross join lateral (
@@ -7075,7 +7075,7 @@ as $$
     order by n.created desc, n.id
     limit 3
   )
-  select jsonb_agg(jsonb_build_object('object', p_object, 'id', t.id)) from told as t;
+  select jsonb_agg(jsonb_build_object('object', p_object, 'id', t.id)) from known as t;
 $$;
 
 comment on function billing_private.newest_witnesses is
@@ -7108,15 +7108,15 @@ grant execute on function
   billing.stripe_identity()
 to service_role;
 
--- supabase/schemas/06_outbox/040_read_unseen.sql
+-- supabase/schemas/06_outbox/040_enqueue_unseen.sql
 
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
--- of it, and so does a dispute or refund of a payment. So it is with whatever is older than the installation, and with
--- events that were lost. Only a payment tells whose a dispute is, and so whose dunning it holds.
+-- of it, and so does a dispute or refund of a payment. The same holds for whatever is older than the installation, and for
+-- events that were lost. Only a payment names the customer of a dispute, whose dunning it holds.
 -- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
-create function billing_private.enqueue_unseen(p_event billing.webhook_events, p_object text, p_id text)
+create function billing_private.enqueue_refresh_of_unseen(p_event billing.webhook_events, p_object text, p_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -7143,10 +7143,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.enqueue_unseen is
+comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.read_unseen_payment(p_event billing.webhook_events, p_payment_id text)
+create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.webhook_events, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -7158,15 +7158,15 @@ declare
   end;
 begin
   if object is not null and not exists (select from billing.payments as p where p.id = p_payment_id) then
-    perform billing_private.enqueue_unseen(p_event, object, p_payment_id);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, object, p_payment_id);
   end if;
 end;
 $$;
 
-comment on function billing_private.read_unseen_payment is
+comment on function billing_private.enqueue_refresh_of_unseen_payment is
   'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
-create function billing_private.read_unseen_of_lines(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -7185,20 +7185,20 @@ begin
       case when (select d.id from billing.products as d where d.id = l.product) is null then l.product end as product
     from jsonb_array_elements(lines) as e (line)
     cross join lateral (
-      select billing_private.line_price(e.line) as price, billing_private.line_names_product(e.line) as product
+      select billing_private.line_price(e.line) as price, billing_private.product_named_by_line(e.line) as product
     ) as l
     order by 1, 2
   loop
-    perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
-    perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
   end loop;
 end;
 $$;
 
-comment on function billing_private.read_unseen_of_lines is
+comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
   'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
 
-create function billing_private.read_unseen(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -7215,7 +7215,7 @@ begin
     -- Expanded and deleted: there is nothing left to read.
     and o #> '{customer,deleted}' is distinct from 'true'
   then
-    perform billing_private.enqueue_unseen(p_event, 'customer', p_event.customer_id);
+    perform billing_private.enqueue_refresh_of_unseen(p_event, 'customer', p_event.customer_id);
   end if;
 
   case o ->> 'object'
@@ -7229,36 +7229,36 @@ begin
         order by i.id
       loop
         if unseen.price_is then
-          perform billing_private.enqueue_unseen(p_event, 'price', unseen.price);
+          perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
         end if;
         if unseen.product_is then
-          perform billing_private.enqueue_unseen(p_event, 'product', unseen.product);
+          perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
         end if;
       end loop;
     when 'price' then
       if not exists (select from billing.products as d where d.id = billing_private.stripe_id(o -> 'product')) then
-        perform billing_private.enqueue_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
+        perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
       end if;
     when 'product' then
       if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
-        perform billing_private.enqueue_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
+        perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
       end if;
     when 'invoice' then
-      perform billing_private.read_unseen_of_lines(p_event);
+      perform billing_private.enqueue_refreshes_of_unseen_on_lines(p_event);
     when 'dispute' then
-      perform billing_private.read_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
+      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
     when 'refund' then
-      perform billing_private.read_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
+      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
     else null;
   end case;
 end;
 $$;
 
-comment on function billing_private.read_unseen is
+comment on function billing_private.enqueue_refreshes_of_unseen is
   'Handler: whatever names a customer, a product, a price or a payment. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
-select distinct h.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
+select distinct h.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
 from billing.event_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
@@ -7266,16 +7266,16 @@ where h.handler = any (array[
   'billing_private.project_price', 'billing_private.project_product', 'billing_private.project_dispute',
   'billing_private.project_refund'
 ])
-  -- What is gone needs no parents.
+  -- Deleted objects need no parents.
   and h.event_type not in ('price.deleted', 'product.deleted', 'invoice.deleted', 'payment_method.detached');
 
 -- What names a customer and shows no object of its own.
 insert into billing.event_handlers (event_type, handler, position, description)
-select t.event_type, 'billing_private.read_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
+select t.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
 from unnest(array['invoice.upcoming', 'entitlements.active_entitlement_summary.updated']) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position)
-select h.object, 'billing_private.read_unseen', 30
+select h.object, 'billing_private.enqueue_refreshes_of_unseen', 30
 from billing_private.refresh_handlers as h
 where h.handler = any (array[
   'billing_private.project_subscription', 'billing_private.project_invoice', 'billing_private.project_payment_intent',
@@ -7384,7 +7384,7 @@ grant select on billing.emails, billing.suppressed_addresses to service_role;
 
 -- supabase/schemas/07_emails/020_email_attachments.sql
 
--- Attachments: the PDF of the invoice that a mail is about, where settings ask for it. Resend fetches it from Stripe by
+-- Attachments: the PDF of the invoice a mail is about, where settings ask for it. Resend fetches it from Stripe by
 -- its address; nothing of it is stored here.
 -- Reads: settings, the owed mail. Writes: emails, audit_events. Called by: prepare_email, begin_emails, fail_emails.
 
@@ -7458,7 +7458,7 @@ comment on function billing_private.drop_attachment is
 
 -- supabase/schemas/07_emails/030_write_emails.sql
 
--- Write: what becomes of an owed email before it can be sent. Either something speaks against it, or it is written:
+-- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
 -- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
@@ -7531,7 +7531,7 @@ begin
       when p_payload ? 'payment' then y.id = p_payload ->> 'payment'
       else y.invoice_id = p_payload ->> 'invoice'
     end
-    -- What was paid was not paid with a card that was declined, and it may have been paid otherwise since.
+    -- A declined card did not pay it, and it may have been paid in another way since.
     and (y.amount_received > 0 or not p_payload ->> 'template' = any (array['payment-receipt', 'payment-recovered', 'refund-issued', 'refund-failed']))
   order by y.amount_received > 0 desc, y.created desc
   limit 1;
@@ -7599,7 +7599,7 @@ immutable parallel safe
 set search_path = ''
 as $$
 begin
-  -- Anybody can sign up with another's address and an advertisement for a name: mail programs make links of these.
+  -- Anybody can sign up with another person's address and an advertisement as a name; mail programs turn it into links.
   return case when p_name !~* '://|www\.|@|[[:alnum:]]\.[a-z]{2}' then billing_private.plain_line(p_name, 80) end;
 end;
 $$;
@@ -7707,7 +7707,7 @@ end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or what speaks against it: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or the obstacle: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
 
 create function billing_private.decide_email(p_effect billing.outbox, p_now timestamptz, out props jsonb, out obstacle text)
 language plpgsql
@@ -7871,7 +7871,7 @@ begin
       steps := steps || jsonb_build_array(step);
     end if;
   end loop;
-  perform billing_private.note_job('email', problem, p_now);
+  perform billing_private.record_job_problem('email', problem, p_now);
   return steps;
 end;
 $$;
@@ -7919,7 +7919,7 @@ begin
     return null;
   end if;
   return (
-    select string_agg(format('<%s@%s>', md5(told.invoice), sender_domain), ' ' order by told.invoice)
+    select string_agg(format('<%s@%s>', md5(listed.invoice), sender_domain), ' ' order by listed.invoice)
     from (
       select p_effect.payload ->> 'invoice' as invoice
       union
@@ -7927,8 +7927,8 @@ begin
       order by 1
       -- A line of a header has room for 998 characters.
       limit 8
-    ) as told
-    where told.invoice is not null
+    ) as listed
+    where listed.invoice is not null
   );
 end;
 $$;
@@ -7950,8 +7950,8 @@ declare
   effects constant bigint[] := array(select (m.mail ->> 'id')::bigint from jsonb_array_elements(p_emails) as m (mail));
   begun billing.emails;
 begin
-  -- In the order in which a request's end takes them. The claim is held against forget_user and against a
-  -- payment that withdraws a dunning mail: they find what is written here, or have taken the claim away.
+  -- In the order in which finish_emails takes them. The lock keeps out forget_user and a
+  -- payment that withdraws a dunning mail: they come after and find these rows, or came before and the claim is lost.
   perform
   from billing.emails as e
   where e.outbox_id = any (effects)
@@ -8071,7 +8071,7 @@ $$;
 comment on function billing.finish_emails is
   'Records what Resend answered to a request it took: [{id, resend_id}, …], or {id, refusal} for a mail of a batch that it would not have, which dies. Returns how many effects came to which end; {}: every claim was lost, and nothing was changed.';
 
-create function billing_private.take_batch_apart(p_batch_id uuid)
+create function billing_private.split_batch(p_batch_id uuid)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -8094,7 +8094,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.take_batch_apart is
+comment on function billing_private.split_batch is
   'Lets the mails of a batch that Resend refuses as a whole go one by one, each for its own verdict. False: something of it may have been sent.';
 
 create function billing_private.fail_email(
@@ -8131,7 +8131,7 @@ end;
 $$;
 
 comment on function billing_private.fail_email is
-  'fail_outbox for one email; delivered where a report has told meanwhile that it left.';
+  'fail_outbox for one email; delivered where a report has listed meanwhile that it left.';
 
 create function billing.fail_emails(
   p_ids bigint[],
@@ -8165,7 +8165,7 @@ begin
   if p_is_refusal and p_is_final
     and exists (select from billing.outbox as o where o.id = any (p_ids) and o.claim_id = p_claim_id)
   then
-    goes_again := billing_private.take_batch_apart(batch) or billing_private.drop_attachment(p_ids, p_error, p_now);
+    goes_again := billing_private.split_batch(batch) or billing_private.drop_attachment(p_ids, p_error, p_now);
   end if;
 
   foreach failed_id in array p_ids loop
@@ -8187,7 +8187,7 @@ end;
 $$;
 
 comment on function billing.fail_emails is
-  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has told meanwhile that it left.';
+  'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has listed meanwhile that it left.';
 
 grant execute on function
   billing.begin_emails(uuid, jsonb, text, timestamptz),
@@ -8297,7 +8297,7 @@ $$;
 comment on function billing_private.suppress_address is
   'Stops all mail to the address of a mail that bounced for good or was complained about, with an audit event and an alert. The first reason stays.';
 
-create function billing_private.settle_reported_email(p_email billing.emails, p_report jsonb, p_now timestamptz)
+create function billing_private.finish_reported_email(p_email billing.emails, p_report jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -8321,14 +8321,14 @@ begin
   where e.id = p_email.id
     and billing_private.email_status_rank(reported) > billing_private.email_status_rank(e.status);
 
-  -- It has left: whatever still waits to try again, or gave up not knowing, is done. A worker that holds it finds out.
+  -- It was sent: a row that waits for another try, or is dead with an unknown outcome, is done. A worker that holds it learns that it lost its claim.
   update billing.outbox as o
   set status = 'delivered', finished_at = p_now, last_error = null
   where o.id = p_email.outbox_id and o.status in ('pending', 'dead');
 end;
 $$;
 
-comment on function billing_private.settle_reported_email is 'Brings a mail to the state a report tells of, never back, and its effect to an end.';
+comment on function billing_private.finish_reported_email is 'Brings a mail to the state a report tells of, never back, and its effect to an end.';
 
 create function billing.receive_email_report(p_id text, p_report jsonb, p_now timestamptz default now())
 returns text
@@ -8363,7 +8363,7 @@ begin
     return 'ignored';
   end if;
 
-  perform billing_private.settle_reported_email(email, p_report, p_now);
+  perform billing_private.finish_reported_email(email, p_report, p_now);
   if report_type = 'email.complained' then
     perform billing_private.suppress_address(email, 'complained', p_now);
   elsif report_type = 'email.suppressed' then
@@ -8408,7 +8408,7 @@ begin
   -- Counted on, so that no key of an earlier try is used again: Stripe would answer what it answered then.
   set status = 'pending', excused_attempts = o.attempts, run_after = p_now, finished_at = null
   where o.id = p_id;
-  -- Whoever replays a mail of unknown outcome has looked it up. Its key has lapsed at Resend: a new one says so. A mail
+  -- A person who replays a mail of unknown outcome has looked it up at Resend. Its key has lapsed at Resend: a new one says so. A mail
   -- that certainly never left is replayed by itself, not with the batch it died in.
   update billing.emails as e
   set
@@ -8423,17 +8423,17 @@ end;
 $$;
 
 comment on function billing.replay_outbox is
-  'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was mended. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
+  'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was fixed. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;
 
--- supabase/schemas/07_emails/070_owe_emails.sql
+-- supabase/schemas/07_emails/070_enqueue_emails.sql
 
--- Who gets what: an email is owed in the transaction of the state it tells of, by the handlers that follow.
+-- Who gets what: the handlers below enqueue an email in the transaction of the state it is about.
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
-create function billing_private.owe_email_to(
+create function billing_private.enqueue_email_to(
   p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz,
   p_wait interval default '0'
 )
@@ -8456,10 +8456,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and from when on it says nothing true any more (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
+comment on function billing_private.enqueue_email_to is
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
-create function billing_private.owe_email(
+create function billing_private.enqueue_email(
   p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
 )
 returns void
@@ -8467,13 +8467,13 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_event.customer_id, p_event.created, p_template, p_fact, p_about, p_props, p_event.received_at
   );
 end;
 $$;
 
-comment on function billing_private.owe_email is 'Owes one email about a fact that an event tells; see owe_email_to.';
+comment on function billing_private.enqueue_email is 'Owes one email about a fact that an event tells; see enqueue_email_to.';
 
 create function billing_private.unix_time(p_seconds jsonb)
 returns timestamptz
@@ -8504,9 +8504,9 @@ declare
   -- Before prices there were plans.
   plan constant jsonb := nullif(p_item -> 'plan', 'null');
   known billing.prices;
-  told billing.prices;
+  item_price billing.prices;
 begin
-  told := jsonb_populate_record(null::billing.prices, jsonb_build_object(
+  item_price := jsonb_populate_record(null::billing.prices, jsonb_build_object(
     'id', coalesce(price, plan) -> 'id',
     'currency', coalesce(price, plan) -> 'currency',
     'unit_amount', coalesce(price -> 'unit_amount', plan -> 'amount'),
@@ -8522,11 +8522,11 @@ begin
     ))
   ));
   -- Tiers and other currencies no event carries: they were read from Stripe, if anything was.
-  select * into known from billing.prices as p where p.id = told.id;
-  told.tiers := coalesce(nullif(told.tiers, 'null'), known.tiers);
-  told.currency_options := coalesce(nullif(told.currency_options, 'null'), known.currency_options);
-  told.transform_quantity := nullif(told.transform_quantity, 'null');
-  return told;
+  select * into known from billing.prices as p where p.id = item_price.id;
+  item_price.tiers := coalesce(nullif(item_price.tiers, 'null'), known.tiers);
+  item_price.currency_options := coalesce(nullif(item_price.currency_options, 'null'), known.currency_options);
+  item_price.transform_quantity := nullif(item_price.transform_quantity, 'null');
+  return item_price;
 end;
 $$;
 
@@ -8632,7 +8632,7 @@ begin
     sum(billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency')) as amount,
     bool_and(
       billing.price_amount(i.price, i.quantity, p_subscription ->> 'currency') is not null
-      -- Discounts and trial offers of single items: what they make of it is not told.
+      -- Discounts and trial offers of single items: what they make of it is not price.
       and coalesce(nullif(i.item -> 'discounts', '[]'), 'null') = 'null'
       and coalesce(i.item -> 'current_trial', 'null') = 'null'
     ) as is_told,
@@ -8665,7 +8665,7 @@ $$;
 comment on function billing_private.email_price is
   'What a subscription will be charged per interval at p_at, as emails name it (minor units): quantities, packages, tiers and discounts counted, tax only spoken of. Null where no single amount can be named: metered, several intervals, a discount that is only named by its id.';
 
-create function billing_private.told_price(p_subscription text, p_at timestamptz)
+create function billing_private.email_price_of_newest_event(p_subscription text, p_at timestamptz)
 returns jsonb
 language sql
 stable
@@ -8703,15 +8703,15 @@ as $$
   cross join shown as s;
 $$;
 
-comment on function billing_private.told_price is
+comment on function billing_private.email_price_of_newest_event is
   'email_price of a subscription that was read rather than told of: by its newest event, as a row does not keep discounts and taxes. Null where that event is of other items than are shown, or where two of its second name two prices.';
 
--- supabase/schemas/07_emails/090_owe_subscription_emails.sql
+-- supabase/schemas/07_emails/090_subscription_emails.sql
 
 -- Who gets what about subscriptions: cancellations, pauses. For trials that end, see trial_reminders.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
-create function billing_private.subscription_ends_without_card(p_subscription jsonb, p_outcome text)
+create function billing_private.trial_ended_without_card(p_subscription jsonb, p_outcome text)
 returns boolean
 language sql
 immutable
@@ -8725,10 +8725,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.subscription_ends_without_card is
+comment on function billing_private.trial_ended_without_card is
   'Whether a trial ran out with nothing to charge, so that Stripe paused (pause) or canceled (cancel) the subscription.';
 
-create function billing_private.is_dunnings_end(p_subscription jsonb)
+create function billing_private.was_canceled_by_dunning(p_subscription jsonb)
 returns boolean
 language plpgsql
 stable
@@ -8745,7 +8745,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_dunnings_end is
+comment on function billing_private.was_canceled_by_dunning is
   'Whether a subscription was canceled for non-payment by a dunning case, as the mark in its metadata and the case say.';
 
 create function billing_private.cancellation_fact(p_subscription text, p_canceled_at timestamptz, p_ends_at timestamptz)
@@ -8791,7 +8791,7 @@ begin
     from billing_private.dunning_facts(array[p_subscription.customer], p_now) as f
     where f.subscription = p_subscription.id
       and f.ends_at is not null
-      and billing_private.takes_away(f.end_action, f.subscription)
+      and billing_private.end_removes_access(f.end_action, f.subscription)
       -- What is held does not end.
       and billing_private.dunning_obstacles(f, p_now) = '{}'
   );
@@ -8801,7 +8801,7 @@ $$;
 comment on function billing_private.end_unless_paid is
   'What dunning does to a subscription if nobody pays, and when: {action, at}, as billing.my_billing_status tells it. Null where nothing, also where the subscription ends by itself before.';
 
-create function billing_private.owe_cancellation_email(p_event billing.webhook_events)
+create function billing_private.enqueue_cancellation_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -8818,7 +8818,7 @@ declare
 begin
   if has_ended and o ->> 'status' = 'incomplete_expired' then
     return;
-  elsif has_ended and billing_private.is_dunnings_end(o) then
+  elsif has_ended and billing_private.was_canceled_by_dunning(o) then
     return; -- told by what ended it, or by nobody where the customer paid in that moment
   elsif not has_ended
     and not coalesce(p_event.payload #> '{data,previous_attributes}' ?| array['cancel_at_period_end', 'cancel_at', 'canceled_at'], false)
@@ -8826,14 +8826,14 @@ begin
     return;
   end if;
   select * into known from billing.subscriptions as s where s.id = p_event.object_id;
-  -- Stale news is no news: it may have been undone since, or have ended.
+  -- The event is stale: it may have been undone since, or the subscription may have ended.
   if not found or (has_ended and known.ended_at is null) or (not has_ended and not billing_private.is_canceled_for_later(known)) then
     return;
   end if;
   ends_at := coalesce(known.ended_at, billing_private.scheduled_end(known), p_event.created);
   fact := billing_private.cancellation_fact(known.id, known.canceled_at, ends_at);
-  if has_ended and billing_private.subscription_ends_without_card(o, 'cancel') then
-    perform billing_private.owe_email(
+  if has_ended and billing_private.trial_ended_without_card(o, 'cancel') then
+    perform billing_private.enqueue_email(
       p_event, 'trial-ended-without-card', fact, jsonb_build_object('subscription', p_event.object_id),
       names || jsonb_build_object(
         'trialEnd', billing_private.unix_time(o -> 'trial_end'), 'outcome', 'canceled', 'price', billing_private.email_price(o, p_event.created)
@@ -8841,7 +8841,7 @@ begin
     );
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'subscription-canceled', fact, jsonb_build_object('subscription', p_event.object_id),
     names || jsonb_build_object(
       'reason', billing_private.cancellation_reason(known),
@@ -8865,10 +8865,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_cancellation_email is
+comment on function billing_private.enqueue_cancellation_email is
   'Handler: customer.subscription.deleted, and updated where somebody has newly canceled it for a later day. One mail for one cancellation: announced, it is not told again when the end comes. A fixed term is told when it is over.';
 
-create function billing_private.is_dunnings_pause(p_subscription jsonb, p_paused_at timestamptz)
+create function billing_private.was_paused_by_dunning(p_subscription jsonb, p_paused_at timestamptz)
 returns boolean
 language plpgsql
 stable
@@ -8880,15 +8880,15 @@ begin
     from billing.dunning_cases as c
     where c.subscription = p_subscription ->> 'id'
       and c.id::text = p_subscription #>> '{metadata,duebase_dunning_case}'
-      and billing_private.paused_in_its_end(c, p_paused_at)
+      and billing_private.was_paused_by_end_of_case(c, p_paused_at)
   );
 end;
 $$;
 
-comment on function billing_private.is_dunnings_pause is
+comment on function billing_private.was_paused_by_dunning is
   'Whether a pause that began at p_paused_at is the end of a dunning case, as the mark in the subscription''s metadata and the case say.';
 
-create function billing_private.pause_reason(p_subscription jsonb, p_told_at timestamptz)
+create function billing_private.pause_reason(p_subscription jsonb, p_event_at timestamptz)
 returns text
 language plpgsql
 stable
@@ -8904,8 +8904,8 @@ begin
     when cause in ('first_payment_failure', 'final_payment_failure') then 'nonpayment'
     -- Where the version of a payload has no cause: a trial is over in the moment of the pause, or was no reason for it.
     when cause is null
-      and billing_private.subscription_ends_without_card(p_subscription, 'pause')
-      and trial_end between p_told_at - interval '1 day' and p_told_at + interval '1 hour'
+      and billing_private.trial_ended_without_card(p_subscription, 'pause')
+      and trial_end between p_event_at - interval '1 day' and p_event_at + interval '1 hour'
     then 'trial_ended'
     else 'other'
   end;
@@ -8915,7 +8915,7 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
-create function billing_private.owe_pause_email(p_event billing.webhook_events)
+create function billing_private.enqueue_pause_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -8930,12 +8930,12 @@ declare
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status = 'paused') then
     return;
-  elsif billing_private.is_dunnings_pause(o, since) then
+  elsif billing_private.was_paused_by_dunning(o, since) then
     return; -- told by what paused it, or by nobody where the customer paid in that moment
   elsif reason = 'nonpayment' and billing_private.is_paid_since(p_event.object_id, since) then
     return; -- there is no open payment to speak of any more
   elsif reason = 'trial_ended' then
-    perform billing_private.owe_email(
+    perform billing_private.enqueue_email(
       p_event, 'trial-ended-without-card', fact, about,
       names || jsonb_build_object(
         'trialEnd', coalesce(billing_private.unix_time(o -> 'trial_end'), p_event.created), 'outcome', 'paused',
@@ -8943,7 +8943,7 @@ begin
       )
     );
   else
-    perform billing_private.owe_email(
+    perform billing_private.enqueue_email(
       p_event, 'subscription-paused', fact, about,
       names || jsonb_build_object('reason', reason, 'pausedAt', since) || case when reason = 'nonpayment' then jsonb_build_object('unpaid', null) else '{}' end
     );
@@ -8951,9 +8951,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
+comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
-create function billing_private.owe_resumption_email(p_event billing.webhook_events)
+create function billing_private.enqueue_resumption_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -8963,10 +8963,10 @@ declare
 begin
   if not exists (select from billing.subscriptions as s where s.id = p_event.object_id and s.status in ('active', 'trialing')) then
     return;
-  elsif billing_private.is_resumption_told(p_event.object_id, p_event.created) then
+  elsif billing_private.has_resumption_email(p_event.object_id, p_event.created) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'subscription-resumed', format('resumed:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
     jsonb_build_object('subscription', p_event.object_id),
     jsonb_build_object(
@@ -8979,20 +8979,20 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
+comment on function billing_private.enqueue_resumption_email is 'Handler: customer.subscription.resumed. Nothing where the mail about the payment that resumed it says so.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.updated', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled for a later day'),
-  ('customer.subscription.deleted', 'billing_private.owe_cancellation_email', 40, 'email: subscription canceled'),
-  ('customer.subscription.paused', 'billing_private.owe_pause_email', 40, 'email: subscription paused'),
-  ('customer.subscription.resumed', 'billing_private.owe_resumption_email', 40, 'email: subscription resumed');
+  ('customer.subscription.updated', 'billing_private.enqueue_cancellation_email', 40, 'email: subscription canceled for a later day'),
+  ('customer.subscription.deleted', 'billing_private.enqueue_cancellation_email', 40, 'email: subscription canceled'),
+  ('customer.subscription.paused', 'billing_private.enqueue_pause_email', 40, 'email: subscription paused'),
+  ('customer.subscription.resumed', 'billing_private.enqueue_resumption_email', 40, 'email: subscription resumed');
 
 -- supabase/schemas/07_emails/100_trial_reminders.sql
 
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
 -- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
 
-create function billing_private.owe_trial_reminder(p_subscription jsonb, p_now timestamptz)
+create function billing_private.enqueue_trial_reminder(p_subscription jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -9002,14 +9002,14 @@ declare
   days constant integer := (select s.trial_reminder_days from billing.settings as s);
 begin
   select * into known from billing.subscriptions as s where s.id = p_subscription ->> 'id';
-  -- Stale news is no news: the trial may have been ended, or extended, since. One that ends at once is announced by
+  -- The event is stale: the trial may have ended, or been extended, since. One that ends at once is announced by
   -- Stripe too, when there is nothing left to be reminded of.
   if not found or known.status <> 'trialing' or known.trial_end is null or known.trial_end <= p_now then
     return;
   elsif known.trial_end > p_now + days * interval '24 hours' + interval '1 hour' then
     return; -- too early; the hourly job will find it
   end if;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     known.customer, p_now, 'trial-ending', format('trial-ending:%s:%s', known.id, extract(epoch from known.trial_end)::bigint),
     jsonb_build_object('subscription', known.id, 'not_after', known.trial_end),
     jsonb_build_object(
@@ -9024,10 +9024,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_trial_reminder is
+comment on function billing_private.enqueue_trial_reminder is
   'Enqueues the mail that a trial ends, once for each end, from settings.trial_reminder_days before it on, and never after it. p_subscription: as Stripe last told it.';
 
-create function billing_private.owe_trial_ending_email(p_event billing.webhook_events)
+create function billing_private.enqueue_trial_ending_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9036,15 +9036,15 @@ begin
   if billing_private.unix_time(p_event.payload #> '{data,object,trial_end}')
     = (select s.trial_end from billing.subscriptions as s where s.id = p_event.object_id)
   then
-    perform billing_private.owe_trial_reminder(p_event.payload #> '{data,object}', greatest(p_event.created, p_event.received_at));
+    perform billing_private.enqueue_trial_reminder(p_event.payload #> '{data,object}', greatest(p_event.created, p_event.received_at));
   end if;
 end;
 $$;
 
-comment on function billing_private.owe_trial_ending_email is
+comment on function billing_private.enqueue_trial_ending_email is
   'Handler: customer.subscription.trial_will_end, which Stripe sends three days before, or at once where a trial is shorter.';
 
-create function billing_private.remind_of_trials(p_now timestamptz)
+create function billing_private.enqueue_due_trial_reminders(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -9068,7 +9068,7 @@ begin
     order by s.trial_end, s.id
     limit 500
   loop
-    perform billing_private.owe_trial_reminder(
+    perform billing_private.enqueue_trial_reminder(
       coalesce(
         (select e.payload #> '{data,object}' from billing.webhook_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
       ),
@@ -9080,13 +9080,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.remind_of_trials is
-  'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were looked at, 500 at most; the next run takes the rest.';
+comment on function billing_private.enqueue_due_trial_reminders is
+  'Enqueues the reminders of trials that end within settings.trial_reminder_days, which may be more days ahead than Stripe announces. Returns how many were checked, 500 at most; the next run takes the rest.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.trial_will_end', 'billing_private.owe_trial_ending_email', 40, 'email: trial ending');
+  ('customer.subscription.trial_will_end', 'billing_private.enqueue_trial_ending_email', 40, 'email: trial ending');
 
-select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.remind_of_trials(now())');
+select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');
 
 -- supabase/schemas/07_emails/110_renewal_reminders.sql
 
@@ -9116,7 +9116,7 @@ $$;
 comment on function billing_private.renews_at is
   'Whether a subscription renews at p_at as things stand: it is paid for, its collection is not paused, and it is not set to end by then.';
 
-create function billing_private.remind_of_renewals(p_now timestamptz)
+create function billing_private.enqueue_due_renewal_reminders(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -9152,7 +9152,7 @@ begin
     order by s.current_period_end, s.id
     limit 500
   loop
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       due.customer, p_now, 'renewal-ahead', format('renewal:%s:%s', due.id, extract(epoch from due.renews_at)::bigint),
       jsonb_build_object('subscription', due.id, 'renews_at', due.renews_at, 'not_after', due.renews_at), '{}', p_now
     );
@@ -9162,7 +9162,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.remind_of_renewals is
+comment on function billing_private.enqueue_due_renewal_reminders is
   'Enqueues the reminders of renewals within settings.renewal_reminder_days, once for each renewal. Returns how many, 500 at most; the next run takes the rest.';
 
 create function billing_private.renewal_props(p_payload jsonb)
@@ -9203,7 +9203,7 @@ $$;
 comment on function billing_private.renewal_props is
   'What the email about a renewal ahead says; null where it does not come any more, or costs nothing.';
 
-select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.remind_of_renewals(now())');
+select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');
 
 -- supabase/schemas/07_emails/120_invoice_parties.sql
 
@@ -9296,7 +9296,7 @@ $$;
 comment on function billing_private.invoice_parties is
   'Whom an invoice bills and who sells, as emails/contract.ts has them: {billedTo, soldBy}, each null where the invoice tells nothing. The same fields in every API version since 2019-12-03; an invoice older than that tells less.';
 
-create function billing_private.told_invoice(p_invoice text)
+create function billing_private.invoice_of_newest_event(p_invoice text)
 returns jsonb
 language sql
 stable
@@ -9309,13 +9309,13 @@ as $$
   limit 1;
 $$;
 
-comment on function billing_private.told_invoice is
+comment on function billing_private.invoice_of_newest_event is
   'An invoice as the newest event about it tells it, for what its row does not keep; null where there is none.';
 
 -- supabase/schemas/07_emails/130_receipt_parts.sql
 
 -- Receipt parts: what a paid invoice of Stripe's says of its lines, discounts and taxes, in any API version.
--- Reads: the invoice, products, prices. Writes: nothing. Called by: owe_payment_emails.
+-- Reads: the invoice, products, prices. Writes: nothing. Called by: payment_emails.
 
 create function billing_private.line_product(p_line jsonb)
 returns text
@@ -9324,7 +9324,7 @@ stable
 set search_path = ''
 as $$
   select coalesce(
-    billing_private.line_names_product(p_line),
+    billing_private.product_named_by_line(p_line),
     (select p.product from billing.prices as p where p.id = billing_private.line_price(p_line))
   );
 $$;
@@ -9514,12 +9514,12 @@ $$;
 
 comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), and of whom it bills and who sells, as emails/contract.ts has it.';
 
--- supabase/schemas/07_emails/140_owe_payment_emails.sql
+-- supabase/schemas/07_emails/140_payment_emails.sql
 
--- Who gets what about payments: receipts, confirmations. For refunds, see owe_refund_emails; overdue payments are dunning's.
+-- Who gets what about payments: receipts, confirmations. For refunds, see refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
 
-create function billing_private.receipt_mail_props(p_invoice jsonb, p_told_at timestamptz)
+create function billing_private.receipt_mail_props(p_invoice jsonb, p_event_at timestamptz)
 returns jsonb
 language plpgsql
 stable strict
@@ -9528,14 +9528,14 @@ as $$
 begin
   return jsonb_build_object(
     'customerName', nullif(p_invoice ->> 'customer_name', ''), 'productName', null, 'paymentMethod', null,
-    'paidAt', coalesce(billing_private.unix_time(p_invoice #> '{status_transitions,paid_at}'), p_told_at)
+    'paidAt', coalesce(billing_private.unix_time(p_invoice #> '{status_transitions,paid_at}'), p_event_at)
   ) || billing_private.email_receipt_props(p_invoice);
 end;
 $$;
 
-comment on function billing_private.receipt_mail_props is 'What the receipt of an invoice says, which an event told of at p_told_at, as emails/contract.ts has it.';
+comment on function billing_private.receipt_mail_props is 'What the receipt of an invoice says, which an event told of at p_event_at, as emails/contract.ts has it.';
 
-create function billing_private.is_told_as_recovered(p_invoice text)
+create function billing_private.has_recovery_email(p_invoice text)
 returns boolean
 language plpgsql
 stable
@@ -9551,9 +9551,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.is_told_as_recovered is 'Whether the mail that a late payment has come is the receipt of an invoice.';
+comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
-create function billing_private.owe_receipt_email(p_event billing.webhook_events)
+create function billing_private.enqueue_receipt_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9561,10 +9561,10 @@ as $$
 declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.is_told_as_recovered(p_event.object_id) then
+  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.has_recovery_email(p_event.object_id) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'payment-receipt', 'receipt:' || p_event.object_id,
     jsonb_build_object(
       'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
@@ -9574,10 +9574,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_receipt_email is
+comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
 
-create function billing_private.owe_action_required_email(p_event billing.webhook_events)
+create function billing_private.enqueue_action_required_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9588,7 +9588,7 @@ begin
   if not exists (select from billing.invoices as i where i.id = p_event.object_id and i.status = 'open') then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'payment-action-required', format('action-required:%s:%s', p_event.object_id, coalesce(o ->> 'attempt_count', '0')),
     jsonb_build_object(
       'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
@@ -9616,15 +9616,15 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_action_required_email is
+comment on function billing_private.enqueue_action_required_email is
   'Handler: invoice.payment_action_required (3-D Secure), once per attempt.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('invoice.paid', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
-  ('invoice.payment_succeeded', 'billing_private.owe_receipt_email', 40, 'email: receipt'),
-  ('invoice.payment_action_required', 'billing_private.owe_action_required_email', 40, 'email: payment must be confirmed');
+  ('invoice.paid', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_succeeded', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
+  ('invoice.payment_action_required', 'billing_private.enqueue_action_required_email', 40, 'email: payment must be confirmed');
 
--- supabase/schemas/07_emails/150_owe_refund_emails.sql
+-- supabase/schemas/07_emails/150_refund_emails.sql
 
 -- Who gets what about refunds: each is told once, by the refund itself; one that failed is told too.
 -- An endpoint may hear of no refund.* events: then the charge tells, after it was waited for the refund.
@@ -9636,15 +9636,15 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told billing.outbox;
+  mail billing.outbox;
 begin
-  select * into told from billing.outbox as o where o.dedupe_key = 'refund:' || p_refund.id;
+  select * into mail from billing.outbox as o where o.dedupe_key = 'refund:' || p_refund.id;
   if found then
-    return told;
+    return mail;
   end if;
   -- The charge told of it, without its name.
   select *
-  into told
+  into mail
   from billing.outbox as o
   where o.payload ->> 'charge' = p_refund.charge
     and o.payload ->> 'template' = 'refund-issued'
@@ -9653,7 +9653,7 @@ begin
     and o.status <> 'canceled'
   order by o.payload ? 'refund' desc, o.id
   limit 1;
-  return told;
+  return mail;
 end;
 $$;
 
@@ -9691,25 +9691,25 @@ as $$
   );
 $$;
 
-comment on function billing_private.refund_about is 'What an email about a refund is about: see owe_email_to.';
+comment on function billing_private.refund_about is 'What an email about a refund is about: see enqueue_email_to.';
 
-create function billing_private.withdraw_refund_mail(p_told billing.outbox, p_refund billing.refunds, p_now timestamptz)
+create function billing_private.withdraw_refund_mail(p_mail billing.outbox, p_refund billing.refunds, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_told.dedupe_key = 'refund:' || p_refund.id and p_refund.status not in ('failed', 'canceled') then
+  if p_mail.dedupe_key = 'refund:' || p_refund.id and p_refund.status not in ('failed', 'canceled') then
     return false;
   end if;
   update billing.outbox as o
   set
     status = 'canceled', finished_at = p_now,
     last_error = jsonb_build_object('code', 'not_wanted', 'message', 'another mail tells what became of the refund ' || p_refund.id)
-  where o.id = p_told.id and o.status = 'pending' and o.attempts = 0;
-  if not found and p_told.id is not null then
-    -- It has left, or is leaving: from now on it is this refund's.
-    update billing.outbox as o set payload = o.payload || jsonb_build_object('refund', p_refund.id) where o.id = p_told.id;
+  where o.id = p_mail.id and o.status = 'pending' and o.attempts = 0;
+  if not found and p_mail.id is not null then
+    -- It was sent, or is being sent: from now on it belongs to this refund.
+    update billing.outbox as o set payload = o.payload || jsonb_build_object('refund', p_refund.id) where o.id = p_mail.id;
     return false;
   end if;
   return true;
@@ -9719,7 +9719,7 @@ $$;
 comment on function billing_private.withdraw_refund_mail is
   'Takes back what was enqueued about a refund where the refund tells better, or has failed. Returns whether nothing tells of it now; a mail that has left cannot be taken back.';
 
-create function billing_private.tell_refund(
+create function billing_private.enqueue_email_of_one_refund(
   p_refund billing.refunds, p_payment billing.payments, p_event billing.webhook_events, p_to text
 )
 returns void
@@ -9727,9 +9727,9 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told constant billing.outbox := billing_private.refund_mail(p_refund);
+  mail constant billing.outbox := billing_private.refund_mail(p_refund);
   about constant jsonb := billing_private.refund_about(p_payment, p_refund.charge)
-    || jsonb_build_object('refund', p_refund.id, 'to', coalesce(p_to, told.payload ->> 'to'));
+    || jsonb_build_object('refund', p_refund.id, 'to', coalesce(p_to, mail.payload ->> 'to'));
   made_at constant timestamptz := coalesce(p_refund.created, p_event.created);
   props constant jsonb := billing_private.refund_props(p_payment, p_refund.amount, made_at);
   untold boolean;
@@ -9737,16 +9737,16 @@ begin
   if p_payment.customer is null and about ->> 'to' is null then
     return; -- a guest, whose address the charge has
   end if;
-  untold := billing_private.withdraw_refund_mail(told, p_refund, p_event.received_at);
+  untold := billing_private.withdraw_refund_mail(mail, p_refund, p_event.received_at);
   if p_refund.status not in ('failed', 'canceled') then
     if untold then
-      perform billing_private.owe_email_to(
+      perform billing_private.enqueue_email_to(
         p_payment.customer, made_at, 'refund-issued', 'refund:' || p_refund.id, about, props, p_event.received_at
       );
     end if;
   elsif p_refund.status = 'failed' or not untold then
-    -- One that was called off before anybody heard of it is no news.
-    perform billing_private.owe_email_to(
+    -- A refund that was canceled before a mail was sent needs none.
+    perform billing_private.enqueue_email_to(
       p_payment.customer, p_event.created, 'refund-failed', 'refund-failed:' || p_refund.id, about,
       props - 'scope' || jsonb_build_object('outcome', p_refund.status), p_event.received_at
     );
@@ -9754,10 +9754,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.tell_refund is
+comment on function billing_private.enqueue_email_of_one_refund is
   'Owes the mail about a refund: that it was made, or that it failed. A mail of its charge''s that has not left yet gives way to it; one that has left is the refund''s from then on.';
 
-create function billing_private.tell_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
+create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -9781,42 +9781,42 @@ begin
         return; -- whose it is, and how much was paid, is told by what is still to come
       end if;
     end if;
-    perform billing_private.tell_refund(refund, payment, p_event, p_to);
+    perform billing_private.enqueue_email_of_one_refund(refund, payment, p_event, p_to);
   end loop;
 end;
 $$;
 
-comment on function billing_private.tell_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
+comment on function billing_private.enqueue_emails_of_payment_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
 
-create function billing_private.owe_refund_email(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.tell_refunds((select r.payment_id from billing.refunds as r where r.id = p_event.object_id), p_event);
+  perform billing_private.enqueue_emails_of_payment_refunds((select r.payment_id from billing.refunds as r where r.id = p_event.object_id), p_event);
 end;
 $$;
 
-comment on function billing_private.owe_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
+comment on function billing_private.enqueue_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
 
-create function billing_private.owe_untold_refunds(p_event billing.webhook_events)
+create function billing_private.enqueue_missed_refund_emails(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.tell_refunds(
+  perform billing_private.enqueue_emails_of_payment_refunds(
     coalesce(billing_private.stripe_id(p_event.payload #> '{data,object,payment_intent}'), p_event.object_id), p_event,
     nullif(p_event.payload #>> '{data,object,billing_details,email}', '')
   );
 end;
 $$;
 
-comment on function billing_private.owe_untold_refunds is
+comment on function billing_private.enqueue_missed_refund_emails is
   'Handler: of payments, where a refund was heard of before them: whom it concerns is known now.';
 
-create function billing_private.owe_refund_email_of_charge(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email_of_charge(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9845,7 +9845,7 @@ begin
   then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'refund-issued', fact,
     billing_private.refund_about(payment, p_event.object_id) || jsonb_build_object('to', nullif(o #>> '{billing_details,email}', '')),
     billing_private.refund_props(payment, refunded - refunded_before, p_event.created)
@@ -9857,7 +9857,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_refund_email_of_charge is
+comment on function billing_private.enqueue_refund_email_of_charge is
   'Handler: charge.refunded. Tells of a refund that no event of its own has told of, after ten minutes in which one may.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
@@ -9865,23 +9865,23 @@ select t.event_type, h.handler, h.position, 'email: refund'
 from (
   values
     (
-      'billing_private.owe_refund_email', 40,
+      'billing_private.enqueue_refund_email', 40,
       array['refund.created', 'refund.updated', 'refund.failed', 'charge.refund.updated']
     ),
     (
-      'billing_private.owe_untold_refunds', 40,
+      'billing_private.enqueue_missed_refund_emails', 40,
       array['charge.refunded', 'charge.succeeded', 'charge.captured', 'payment_intent.succeeded']
     ),
-    ('billing_private.owe_refund_email_of_charge', 41, array['charge.refunded'])
+    ('billing_private.enqueue_refund_email_of_charge', 41, array['charge.refunded'])
 ) as h (handler, position, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('refund', 'billing_private.owe_refund_email', 40),
-  ('payment_intent', 'billing_private.owe_untold_refunds', 40),
-  ('charge', 'billing_private.owe_untold_refunds', 40);
+  ('refund', 'billing_private.enqueue_refund_email', 40),
+  ('payment_intent', 'billing_private.enqueue_missed_refund_emails', 40),
+  ('charge', 'billing_private.enqueue_missed_refund_emails', 40);
 
--- supabase/schemas/07_emails/160_owe_change_emails.sql
+-- supabase/schemas/07_emails/160_change_emails.sql
 
 -- Who gets what about changes of a running subscription. These mails are off by default (see settings.emails_on), and
 -- what they say is decided when they are written: a change that was taken back meanwhile is told to nobody.
@@ -9959,7 +9959,7 @@ $$;
 comment on function billing_private.subscription_before is
   'A subscription as it was set to end before an update, by the update''s previous_attributes; what has nothing to do with its end is as it is known.';
 
-create function billing_private.goes_on(p_subscription billing.subscriptions)
+create function billing_private.runs_without_end(p_subscription billing.subscriptions)
 returns boolean
 language plpgsql
 immutable
@@ -9972,7 +9972,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.goes_on is 'Whether a subscription runs, is paid for, and is set to end on no day.';
+comment on function billing_private.runs_without_end is 'Whether a subscription runs, is paid for, and is set to end on no day.';
 
 create function billing_private.undone_cancellation(
   p_event billing.webhook_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
@@ -10000,7 +10000,7 @@ $$;
 comment on function billing_private.undone_cancellation is
   'The cancellation for a later day that an update took back, by Stripe''s canceled_at, which tells cancellations apart, and the day it was for; nulls where it took none back. The end of a fixed term that is lifted was no cancellation.';
 
-create function billing_private.owe_change_email(p_event billing.webhook_events)
+create function billing_private.enqueue_change_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10026,19 +10026,19 @@ begin
       and billing_private.is_canceled_for_later(known)
     )
   then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'plan-changed',
       format('plan-changed:%s:%s', p_event.object_id, p_event.id),
       jsonb_build_object(
-        'subscription', p_event.object_id, 'before', before, 'after', billing_private.plan_as_told(o, p_event.created),
+        'subscription', p_event.object_id, 'before', before, 'after', billing_private.email_plan(o, p_event.created),
         'was_to_end_at', undone.was_to_end_at
       ),
       '{}', p_event.received_at,
-      -- By then the invoice for it has come, and who tries plans out has settled on one.
+      -- By then its invoice has arrived, and whoever tries several plans has chosen one.
       interval '2 minutes'
     );
   elsif undone.was_to_end_at is not null then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'cancellation-undone', undone.fact,
       jsonb_build_object('subscription', p_event.object_id, 'was_to_end_at', undone.was_to_end_at), '{}', p_event.received_at,
       interval '1 minute'
@@ -10047,7 +10047,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_change_email is
+comment on function billing_private.enqueue_change_email is
   'Handler: customer.subscription.updated, where the plan was changed, or a cancellation for a later day was taken back; one mail for both in one event. Which changes a mail tells is decided when it is written, see plan_changes.';
 
 create function billing_private.undone_cancellation_props(p_payload jsonb)
@@ -10060,7 +10060,7 @@ declare
   known billing.subscriptions;
 begin
   select * into known from billing.subscriptions as s where s.id = p_payload ->> 'subscription';
-  if not billing_private.goes_on(known) then
+  if not billing_private.runs_without_end(known) then
     return null;
   end if;
   return jsonb_build_object('customerName', null, 'productName', null, 'wasToEndAt', p_payload -> 'was_to_end_at')
@@ -10072,13 +10072,13 @@ comment on function billing_private.undone_cancellation_props is
   'What the email about a cancellation that was undone says; null where the subscription was canceled again, or has ended.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.updated', 'billing_private.owe_change_email', 41, 'email: plan changed, cancellation undone');
+  ('customer.subscription.updated', 'billing_private.enqueue_change_email', 41, 'email: plan changed, cancellation undone');
 
 -- supabase/schemas/07_emails/170_plan_changes.sql
 
 -- Plan changes: what a subscription was before an update and is after it, as far as its items' prices and quantities go.
 -- Changes that follow each other before their mail leaves are told as one, from the first state to the last.
--- Reads: outbox, emails, products, invoices, subscriptions. Writes: nothing. Called by: owe_change_emails, write_emails.
+-- Reads: outbox, emails, products, invoices, subscriptions. Writes: nothing. Called by: change_emails, write_emails.
 
 create function billing_private.plan_signature(p_items jsonb)
 returns jsonb
@@ -10112,7 +10112,7 @@ $$;
 comment on function billing_private.plan_signature is
   'What items of a subscription are for whoever pays: product, quantity, amount, interval of each. Another price of the same amount for the same is no other plan.';
 
-create function billing_private.plan_as_told(p_subscription jsonb, p_at timestamptz)
+create function billing_private.email_plan(p_subscription jsonb, p_at timestamptz)
 returns jsonb
 language plpgsql
 stable
@@ -10136,7 +10136,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.plan_as_told is
+comment on function billing_private.email_plan is
   'The plan of a subscription in Stripe''s shape, as a mail may tell of it: {signature, lines: [{product, quantity}], price}. Null where its items are not told.';
 
 create function billing_private.plan_before(p_event billing.webhook_events)
@@ -10157,7 +10157,7 @@ begin
   then
     return null;
   end if;
-  return billing_private.plan_as_told(
+  return billing_private.email_plan(
     o || previous || jsonb_build_object('items', (o -> 'items') || (previous -> 'items')), p_event.created
   );
 end;
@@ -10183,7 +10183,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.plan_lines is 'Lines of plan_as_told with the products'' names, as they are known by now: [{name, quantity}].';
+comment on function billing_private.plan_lines is 'Lines of email_plan with the products'' names, as they are known by now: [{name, quantity}].';
 
 create function billing_private.charged_for_change(p_subscription text, p_since timestamptz)
 returns jsonb
@@ -10209,7 +10209,7 @@ $$;
 comment on function billing_private.charged_for_change is
   'What was charged for changes of a subscription since then, {amount, currency}; null where no invoice was made for them, or one is not paid.';
 
-create function billing_private.untold_change(p_effect billing.outbox, out before jsonb, out since timestamptz, out was_to_end_at jsonb, out obstacle text)
+create function billing_private.pending_plan_change(p_effect billing.outbox, out before jsonb, out since timestamptz, out was_to_end_at jsonb, out obstacle text)
 language plpgsql
 stable
 set search_path = ''
@@ -10248,7 +10248,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.untold_change is
+comment on function billing_private.pending_plan_change is
   'Of a change of plan that is to be told: the plan that was told last, and since when it is another; or what speaks against telling it: out_of_date, a later one was told; told_with_a_later_one, which waits.';
 
 create function billing_private.plan_change_props(p_effect billing.outbox, out props jsonb, out obstacle text)
@@ -10257,13 +10257,13 @@ stable
 set search_path = ''
 as $$
 declare
-  change constant record := billing_private.untold_change(p_effect);
+  change constant record := billing_private.pending_plan_change(p_effect);
   known billing.subscriptions;
   now_told jsonb;
 begin
   select * into known from billing.subscriptions as s where s.id = p_effect.payload ->> 'subscription';
   now_told := coalesce(
-    billing_private.plan_as_told(billing_private.shown_subscription(known.id), change.since), p_effect.payload -> 'after'
+    billing_private.email_plan(billing_private.shown_subscription(known.id), change.since), p_effect.payload -> 'after'
   );
   obstacle := case
     when change.obstacle is not null then change.obstacle
@@ -10280,18 +10280,18 @@ begin
       'priceAfter', now_told -> 'price',
       'charged', billing_private.charged_for_change(known.id, change.since),
       'nextPaymentAt', case
-        when billing_private.renews_at(known, known.current_period_end) or billing_private.goes_on(known) then known.current_period_end
+        when billing_private.renews_at(known, known.current_period_end) or billing_private.runs_without_end(known) then known.current_period_end
       end,
-      'noLongerEndsAt', case when billing_private.goes_on(known) then change.was_to_end_at end
+      'noLongerEndsAt', case when billing_private.runs_without_end(known) then change.was_to_end_at end
     );
   end if;
 end;
 $$;
 
 comment on function billing_private.plan_change_props is
-  'What the email about a changed plan says; or what speaks against it: see untold_change, and taken_back, the plan is the one that was told last.';
+  'What the email about a changed plan says; or what speaks against it: see pending_plan_change, and taken_back, the plan is the one that was told last.';
 
--- supabase/schemas/07_emails/180_owe_card_expiring.sql
+-- supabase/schemas/07_emails/180_card_expiring_emails.sql
 
 -- The email that a card runs out before it is charged next.
 -- Reads: invoice.upcoming, payment_methods, subscriptions, customers. Writes: outbox. Called by: projection.
@@ -10344,7 +10344,7 @@ $$;
 comment on function billing_private.card_is_good_until is
   'The moment a card stops being good: the end of the month it names (UTC); null for what is no card, or names none.';
 
-create function billing_private.owe_card_expiring_email(p_event billing.webhook_events)
+create function billing_private.enqueue_card_expiring_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10363,7 +10363,7 @@ begin
   if coalesce(billing_private.card_is_good_until(method) > charged_at, true) then
     return;
   end if;
-  perform billing_private.owe_email(
+  perform billing_private.enqueue_email(
     p_event, 'card-expiring', format('card-expiring:%s:%s-%s', method.id, method.card_exp_year, method.card_exp_month),
     jsonb_build_object('subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'),
     jsonb_build_object(
@@ -10377,13 +10377,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_card_expiring_email is
+comment on function billing_private.enqueue_card_expiring_email is
   'Handler: invoice.upcoming, which Stripe sends some days before. Once per card and expiry, where the card will not be good any more when it is charged.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('invoice.upcoming', 'billing_private.owe_card_expiring_email', 40, 'email: card expires before the next payment');
+  ('invoice.upcoming', 'billing_private.enqueue_card_expiring_email', 40, 'email: card expires before the next payment');
 
--- supabase/schemas/07_emails/190_owe_method_removed.sql
+-- supabase/schemas/07_emails/190_method_removed_emails.sql
 
 -- The email that a payment method was removed which the next payment needs. Off by default (see settings.emails_on).
 -- Three events may tell of one removal, in any order: the payment method's, its customer's, its subscription's. Whether
@@ -10421,7 +10421,7 @@ $$;
 comment on function billing_private.cleared_default is
   'The payment method that an update of a customer or subscription took away as its default, and put none in its place; null where it did not.';
 
-create function billing_private.owe_method_removed(p_event billing.webhook_events)
+create function billing_private.enqueue_method_removed_email(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10434,7 +10434,7 @@ begin
   end if;
   removed := case p_event.type when 'payment_method.detached' then p_event.object_id else billing_private.cleared_default(p_event) end;
   if removed is not null and p_event.customer_id is not null then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_event.customer_id, p_event.created, 'payment-method-removed', format('method-removed:%s:%s', p_event.customer_id, removed),
       jsonb_build_object('removed', removed), '{}', p_event.received_at, interval '10 minutes'
     );
@@ -10442,7 +10442,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_method_removed is
+comment on function billing_private.enqueue_method_removed_email is
   'Handler: payment_method.detached, and customer.updated and customer.subscription.updated where a default was cleared. Once for each payment method of a customer.';
 
 create function billing_private.lacks_method(p_subscription billing.subscriptions)
@@ -10542,11 +10542,11 @@ comment on function billing_private.method_removed_props is
   'What the email about a payment method that was removed says, of the subscription that is charged next; null where nothing lacks one: it was no default, there is another, a new one was given since, or nothing will be charged.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('payment_method.detached', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs'),
-  ('customer.updated', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs'),
-  ('customer.subscription.updated', 'billing_private.owe_method_removed', 42, 'email: payment method removed that the next payment needs');
+  ('payment_method.detached', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
+  ('customer.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
+  ('customer.subscription.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs');
 
--- supabase/schemas/07_emails/200_owe_dispute_opened.sql
+-- supabase/schemas/07_emails/200_dispute_opened_emails.sql
 
 -- The mail to the operator that a dispute was opened. Off by default (see settings.emails_on). It goes the way of an
 -- alert, to DUEBASE_ALERT_EMAIL and DUEBASE_ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
@@ -10606,7 +10606,7 @@ $$;
 comment on function billing_private.dispute_alert is
   'The alert that a dispute was opened: its facts, and the mail to write of it, {template, props, brand}. Ids and codes only; nothing that anybody wrote.';
 
-create function billing_private.owe_dispute_alert(p_event billing.webhook_events)
+create function billing_private.enqueue_dispute_alert(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10641,13 +10641,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dispute_alert is
+comment on function billing_private.enqueue_dispute_alert is
   'Handler: charge.dispute.created, and updated where an inquiry became a dispute; closed and updated withdraw what was not told yet of a dispute that is decided.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('charge.dispute.created', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened'),
-  ('charge.dispute.updated', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened'),
-  ('charge.dispute.closed', 'billing_private.owe_dispute_alert', 42, 'mail to the operator: dispute opened');
+  ('charge.dispute.created', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
+  ('charge.dispute.updated', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
+  ('charge.dispute.closed', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened');
 
 -- supabase/schemas/08_usage/010_subscription_usage.sql
 
@@ -10657,7 +10657,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   subscription text not null,
   metric text not null,
   period_start timestamptz not null,
@@ -10672,7 +10672,7 @@ create table billing.subscription_usage (
 
 comment on table billing.subscription_usage is
   'One row per metric and billing period of a subscription: what was used of what the plan allows. A period that ends with nothing used leaves no row.';
-comment on column billing.subscription_usage.user_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
+comment on column billing.subscription_usage.owner_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
 comment on column billing.subscription_usage.subscription is 'Subscription (billing.subscriptions.id) whose billing period this is.';
 comment on column billing.subscription_usage.metric is 'What is counted: the part of the metadata key after limit_.';
 comment on column billing.subscription_usage.period_end is 'End of the period (UTC); null while Stripe has not told of the renewal yet.';
@@ -10680,14 +10680,14 @@ comment on column billing.subscription_usage.usage_limit is 'Sum over the subscr
 comment on column billing.subscription_usage.used is 'What billing.record_usage has counted.';
 comment on column billing.subscription_usage.is_open is 'Whether the subscription is in this period, by Stripe''s newest word. Closed rows are the record.';
 
-create index subscription_usage_in_force on billing.subscription_usage (user_id, metric) where is_open;
-create index subscription_usage_by_user on billing.subscription_usage (user_id, period_start);
+create index subscription_usage_in_force on billing.subscription_usage (owner_id, metric) where is_open;
+create index subscription_usage_by_owner on billing.subscription_usage (owner_id, period_start);
 
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
 create policy owner_reads on billing.subscription_usage
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb
@@ -10723,7 +10723,7 @@ begin
   return query
     select
       null::bigint,
-      c.user_id,
+      c.owner_id,
       s.id,
       l.metric,
       i.current_period_start,
@@ -10749,7 +10749,7 @@ begin
     ) as l (metric, value)
     where s.id = any (p_subscriptions)
       and s.status not in ('incomplete', 'incomplete_expired', 'canceled')
-    group by c.user_id, s.id, l.metric, i.current_period_start, i.current_period_end;
+    group by c.owner_id, s.id, l.metric, i.current_period_start, i.current_period_end;
 end;
 $$;
 
@@ -10775,7 +10775,7 @@ comment on column billing_private.limits_in_force.limits is 'As usage_limits rea
 alter table billing_private.limits_in_force enable row level security;
 create policy nobody_reads on billing_private.limits_in_force using (false);
 
-create function billing_private.share_plans(p_subscriptions text[])
+create function billing_private.lock_plans_shared(p_subscriptions text[])
 returns void
 language plpgsql
 set search_path = ''
@@ -10796,23 +10796,23 @@ begin
 end;
 $$;
 
-comment on function billing_private.share_plans is
+comment on function billing_private.lock_plans_shared is
   'Waits for events of these subscriptions'' prices and products, and lets none begin before this transaction ends: of two that cannot see each other''s work, one would be missed.';
 
-create function billing_private.share_plans_of(p_customer_ids text[])
+create function billing_private.lock_plans_of_customers_shared(p_customer_ids text[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if p_customer_ids <> '{}' then
-    perform billing_private.share_plans(array(select s.id from billing.subscriptions as s where s.customer = any (p_customer_ids)));
+    perform billing_private.lock_plans_shared(array(select s.id from billing.subscriptions as s where s.customer = any (p_customer_ids)));
   end if;
 end;
 $$;
 
-comment on function billing_private.share_plans_of is
-  'share_plans for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
+comment on function billing_private.lock_plans_of_customers_shared is
+  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
 
 create function billing_private.open_usage_period(p_period billing.subscription_usage, p_open billing.subscription_usage[])
 returns void
@@ -10839,9 +10839,9 @@ begin
     limit 1
   );
   if not found then
-    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    insert into billing.subscription_usage (owner_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     values (
-      p_period.user_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, 0, true
+      p_period.owner_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, 0, true
     )
     on conflict do nothing;
   end if;
@@ -10897,16 +10897,16 @@ begin
   end loop;
 
   update billing.subscription_usage as u
-  set user_id = now_is.user_id, usage_limit = now_is.usage_limit, is_open = now_is.is_open
+  set owner_id = now_is.owner_id, usage_limit = now_is.usage_limit, is_open = now_is.is_open
   from (
     select
       old.id,
       (
-        select c.user_id
+        select c.owner_id
         from billing.subscriptions as s
         join billing.customers as c on c.id = s.customer
         where s.id = old.subscription
-      ) as user_id,
+      ) as owner_id,
       case when a.subscription is null then old.usage_limit else a.usage_limit end as usage_limit,
       a.subscription is not null as is_open
     from billing.subscription_usage as old
@@ -10915,7 +10915,7 @@ begin
       and a.period_end is not distinct from old.period_end
     where old.subscription = any (p_subscriptions)
   ) as now_is
-  where u.id = now_is.id and (u.user_id, u.usage_limit, u.is_open) is distinct from (now_is.user_id, now_is.usage_limit, now_is.is_open);
+  where u.id = now_is.id and (u.owner_id, u.usage_limit, u.is_open) is distinct from (now_is.owner_id, now_is.usage_limit, now_is.is_open);
 
   delete from billing.subscription_usage as u
   where u.subscription = any (p_subscriptions) and not u.is_open and u.used = 0;
@@ -10931,7 +10931,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  perform billing_private.share_plans(array[p_event.object_id]);
+  perform billing_private.lock_plans_shared(array[p_event.object_id]);
   perform billing_private.refresh_usage(array[p_event.object_id]);
 end;
 $$;
@@ -10948,7 +10948,7 @@ declare
   theirs constant text[] := array(select s.id from billing.subscriptions as s where s.customer = p_customer_id order by s.id);
 begin
   if theirs <> '{}' then
-    perform billing_private.share_plans(theirs);
+    perform billing_private.lock_plans_shared(theirs);
     perform billing_private.refresh_usage(theirs);
   end if;
 end;
@@ -11036,18 +11036,18 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 -- Called by: the application, as service_role; current_usage(metric) by signed-in users for themselves.
 
 create table billing_private.usage_records (
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   idempotency_key text not null,
   metric text not null,
   quantity bigint not null,
   recorded_at timestamptz not null,
-  primary key (user_id, idempotency_key)
+  primary key (owner_id, idempotency_key)
 );
 
 comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
-comment on column billing_private.usage_records.user_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
 comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';
@@ -11069,7 +11069,7 @@ create type billing.usage_reading as (
 comment on type billing.usage_reading is
   'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
 
-create function billing_private.usage_in_force(p_user_id uuid, p_metric text, p_now timestamptz)
+create function billing_private.usage_in_force(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns setof billing.subscription_usage
 language plpgsql
 set search_path = ''
@@ -11082,7 +11082,7 @@ begin
     select u as usage, s.cancel_at_period_end or coalesce(s.cancel_at <= p_now, false) as ends
     from billing.subscription_usage as u
     join billing.subscriptions as s on s.id = u.subscription
-    where u.user_id = p_user_id
+    where u.owner_id = p_owner_id
       and u.metric = p_metric
       and u.is_open
       -- As for entitlements: dunning may keep a subscription in force, or take it.
@@ -11119,7 +11119,7 @@ $$;
 comment on function billing_private.usage_in_force is
   'The periods that usage counts to at p_now, unlimited ones first, then the ones that end first. A renewal that is late does not end a subscription: its next period has no id before something is recorded, and no end before Stripe tells it.';
 
-create function billing_private.read_usage(p_user_id uuid, p_metric text, p_now timestamptz)
+create function billing_private.read_usage(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns billing.usage_reading
 language plpgsql
 set search_path = ''
@@ -11135,21 +11135,21 @@ begin
     min(u.period_start),
     min(u.period_end)
   into reading
-  from billing_private.usage_in_force(p_user_id, p_metric, p_now) as u;
+  from billing_private.usage_in_force(p_owner_id, p_metric, p_now) as u;
   return reading;
 end;
 $$;
 
 comment on function billing_private.read_usage is 'What is used and left of a metric over all periods in force; all zero where there is none.';
 
-create function billing_private.check_usage(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+create function billing_private.check_usage(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
-    perform billing_private.raise_error('DU012', 'usage of nobody: user_id is null');
+  if p_owner_id is null then
+    perform billing_private.raise_error('DU012', 'usage of nobody: owner_id is null');
   elsif coalesce(p_metric, '') !~ '^[a-z0-9_]{1,60}$' then
     perform billing_private.raise_error('DU012', format('no metric can be called %L', left(p_metric, 80)));
   elsif p_quantity is null or p_quantity not between 1 and 1000000000000 then
@@ -11162,14 +11162,14 @@ $$;
 
 comment on function billing_private.check_usage is 'Refuses what cannot be recorded (DU012), saying why.';
 
-create function billing_private.refuse_usage(p_user_id uuid, p_left billing.usage_reading, p_quantity bigint)
+create function billing_private.refuse_usage(p_owner_id uuid, p_left billing.usage_reading, p_quantity bigint)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if p_left.period_start is null then
-    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_user_id, p_left.metric));
+    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_owner_id, p_left.metric));
   end if;
   perform billing_private.raise_error_with(
     'DU010',
@@ -11181,7 +11181,7 @@ $$;
 
 comment on function billing_private.refuse_usage is 'Raises DU011 where nothing allows the metric at all, else DU010 with what is left in DETAIL.';
 
-create function billing_private.lock_usage(p_user_id uuid)
+create function billing_private.lock_usage(p_owner_id uuid)
 returns void
 language plpgsql
 set search_path = ''
@@ -11191,11 +11191,11 @@ declare
 begin
   loop
     locked := array(
-      select u.id from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open order by u.id for update
+      select u.id from billing.subscription_usage as u where u.owner_id = p_owner_id and u.is_open order by u.id for update
     );
     -- Whoever was waited for may have closed a period and opened another one, which that statement could not see.
     exit when not exists (
-      select from billing.subscription_usage as u where u.user_id = p_user_id and u.is_open and u.id <> all (locked)
+      select from billing.subscription_usage as u where u.owner_id = p_owner_id and u.is_open and u.id <> all (locked)
     );
   end loop;
 end;
@@ -11217,9 +11217,9 @@ begin
       raise serialization_failure using message = 'billing: the period of this usage has just changed';
     end if;
   else
-    insert into billing.subscription_usage (user_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
+    insert into billing.subscription_usage (owner_id, subscription, metric, period_start, period_end, usage_limit, used, is_open)
     values (
-      p_period.user_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, p_quantity,
+      p_period.owner_id, p_period.subscription, p_period.metric, p_period.period_start, p_period.period_end, p_period.usage_limit, p_quantity,
       false
     );
   end if;
@@ -11228,7 +11228,7 @@ $$;
 
 comment on function billing_private.count_usage is 'Adds to a period, or begins the row of one that Stripe has not told of yet.';
 
-create function billing_private.is_recorded(p_user_id uuid, p_metric text, p_quantity bigint, p_key text)
+create function billing_private.is_recorded(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -11236,7 +11236,7 @@ as $$
 declare
   earlier billing_private.usage_records;
 begin
-  select * into earlier from billing_private.usage_records as r where r.user_id = p_user_id and r.idempotency_key = p_key;
+  select * into earlier from billing_private.usage_records as r where r.owner_id = p_owner_id and r.idempotency_key = p_key;
   if not found then
     return false;
   elsif (earlier.metric, earlier.quantity) is distinct from (p_metric, p_quantity) then
@@ -11251,7 +11251,7 @@ $$;
 comment on function billing_private.is_recorded is 'Whether this key was counted already. Raises DU013 where it was for something else.';
 
 create function billing.record_usage(
-  user_id uuid, metric text, quantity bigint, idempotency_key text, p_now timestamptz default now()
+  owner_id uuid, metric text, quantity bigint, idempotency_key text, p_now timestamptz default now()
 )
 returns billing.usage_reading
 language plpgsql
@@ -11265,34 +11265,34 @@ declare
   open_quantity bigint := quantity;
   part bigint;
 begin
-  perform billing_private.check_usage(user_id, metric, quantity, idempotency_key);
+  perform billing_private.check_usage(owner_id, metric, quantity, idempotency_key);
   -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
   -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
-  perform billing_private.lock_usage(user_id);
-  if billing_private.is_recorded(user_id, metric, quantity, idempotency_key) then
-    return billing_private.read_usage(user_id, metric, p_now);
+  perform billing_private.lock_usage(owner_id);
+  if billing_private.is_recorded(owner_id, metric, quantity, idempotency_key) then
+    return billing_private.read_usage(owner_id, metric, p_now);
   end if;
-  reading := billing_private.read_usage(user_id, metric, p_now);
+  reading := billing_private.read_usage(owner_id, metric, p_now);
   if reading.period_start is null or quantity > reading.remaining then
-    perform billing_private.refuse_usage(user_id, reading, quantity);
+    perform billing_private.refuse_usage(owner_id, reading, quantity);
   end if;
 
-  insert into billing_private.usage_records values (user_id, idempotency_key, metric, quantity, p_now);
-  for period in select * from billing_private.usage_in_force(user_id, metric, p_now) loop
+  insert into billing_private.usage_records values (owner_id, idempotency_key, metric, quantity, p_now);
+  for period in select * from billing_private.usage_in_force(owner_id, metric, p_now) loop
     part := case when period.usage_limit is null then open_quantity else least(open_quantity, greatest(period.usage_limit - period.used, 0)) end;
     if part > 0 then
       perform billing_private.count_usage(period, part);
       open_quantity := open_quantity - part;
     end if;
   end loop;
-  return billing_private.read_usage(user_id, metric, p_now);
+  return billing_private.read_usage(owner_id, metric, p_now);
 end;
 $$;
 
 comment on function billing.record_usage is
   'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
-create function billing.current_usage(user_id uuid, metric text, p_now timestamptz default now())
+create function billing.current_usage(owner_id uuid, metric text, p_now timestamptz default now())
 returns billing.usage_reading
 language plpgsql
 -- Definer: see record_usage.
@@ -11300,7 +11300,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.read_usage(user_id, metric, p_now);
+  return billing_private.read_usage(owner_id, metric, p_now);
 end;
 $$;
 
@@ -11330,8 +11330,8 @@ declare
   purged integer;
 begin
   delete from billing_private.usage_records as r
-  where (r.user_id, r.idempotency_key) in (
-    select o.user_id, o.idempotency_key
+  where (r.owner_id, r.idempotency_key) in (
+    select o.owner_id, o.idempotency_key
     from billing_private.usage_records as o
     where o.recorded_at < p_now - interval '90 days'
     limit p_limit
@@ -11359,7 +11359,7 @@ grant execute on function billing.current_usage(text) to authenticated, service_
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
-  user_id uuid references auth.users (id) on delete set null,
+  owner_id uuid references auth.users (id) on delete set null,
   kind text not null,
   credits bigint not null,
   balance_after bigint not null,
@@ -11377,12 +11377,12 @@ create table billing.credit_entries (
   constraint only_what_takes_back_can_miss_some check (missing >= 0 and (missing = 0 or credits <= 0)),
   constraint a_purchase_is_named_by_its_entries check ((reason in ('purchase', 'refund', 'transfer')) = (purchase is not null)),
   constraint a_key_belongs_to_a_grant_or_deduction check ((reason in ('grant', 'deduction')) = (idempotency_key is not null)),
-  constraint a_key_of_a_user_is_used_once unique (user_id, idempotency_key)
+  constraint a_key_of_an_owner_is_used_once unique (owner_id, idempotency_key)
 );
 
 comment on table billing.credit_entries is
   'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
-comment on column billing.credit_entries.user_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
+comment on column billing.credit_entries.owner_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
 comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
@@ -11393,7 +11393,7 @@ comment on column billing.credit_entries.purchase is 'Payment (billing.payments.
 comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of a user stands for one change.';
 comment on column billing.credit_entries.note is 'What the application says of it; shown to the user.';
 
-create index credit_entries_by_user on billing.credit_entries (user_id, created_at);
+create index credit_entries_by_owner on billing.credit_entries (owner_id, created_at);
 create index credit_entries_by_purchase on billing.credit_entries (purchase) where purchase is not null;
 
 create trigger credit_entries_are_never_removed
@@ -11409,8 +11409,8 @@ declare
   allowed billing.credit_entries := old;
 begin
   -- The foreign key takes the user out of the entries of one who is deleted; what the application wrote goes along.
-  if new.user_id is null and old.user_id is not null then
-    allowed.user_id := null;
+  if new.owner_id is null and old.owner_id is not null then
+    allowed.owner_id := null;
     allowed.note := null;
     allowed.idempotency_key := case when old.idempotency_key is not null then 'forgotten:' || old.id end;
     new.note := null;
@@ -11436,39 +11436,39 @@ alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
 create policy owner_reads on billing.credit_entries
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 create table billing_private.credit_balances (
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   kind text not null,
   credits bigint not null,
-  primary key (user_id, kind),
+  primary key (owner_id, kind),
   constraint credits_are_not_negative check (credits >= 0)
 );
 
 comment on table billing_private.credit_balances is
   'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
-comment on column billing_private.credit_balances.user_id is 'Whose credits; a deleted user has none.';
+comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted user has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
 
 alter table billing_private.credit_balances enable row level security;
 create policy nobody_reads on billing_private.credit_balances using (false);
 
-create function billing_private.balance_of(p_user_id uuid, p_kind text)
+create function billing_private.balance_of(p_owner_id uuid, p_kind text)
 returns bigint
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  return coalesce((select b.credits from billing_private.credit_balances as b where b.user_id = p_user_id and b.kind = p_kind), 0);
+  return coalesce((select b.credits from billing_private.credit_balances as b where b.owner_id = p_owner_id and b.kind = p_kind), 0);
 end;
 $$;
 
 comment on function billing_private.balance_of is 'Credits a user has of a kind; 0 where there never were any.';
 
-create function billing_private.lock_users(p_users uuid[])
+create function billing_private.lock_owners(p_owners uuid[])
 returns boolean
 language plpgsql
 set search_path = ''
@@ -11476,14 +11476,14 @@ as $$
 declare
   one record;
 begin
-  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by u.id loop
+  for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by u.id loop
     perform pg_advisory_xact_lock(hashtextextended(one.id::text, 7308));
   end loop;
   return true;
 end;
 $$;
 
-comment on function billing_private.lock_users is
+comment on function billing_private.lock_owners is
   'Makes changes of these users'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
 
 create function billing_private.write_credit_entry(p_entry billing.credit_entries)
@@ -11497,18 +11497,18 @@ begin
   -- Not one insert that falls back on an update: the check would refuse the row of a deduction before it falls back.
   update billing_private.credit_balances as b
   set credits = b.credits + p_entry.credits
-  where b.user_id = p_entry.user_id and b.kind = p_entry.kind
+  where b.owner_id = p_entry.owner_id and b.kind = p_entry.kind
   returning b.credits into p_entry.balance_after;
   if not found then
-    insert into billing_private.credit_balances (user_id, kind, credits)
-    values (p_entry.user_id, p_entry.kind, p_entry.credits)
+    insert into billing_private.credit_balances (owner_id, kind, credits)
+    values (p_entry.owner_id, p_entry.kind, p_entry.credits)
     returning credits into p_entry.balance_after;
   end if;
 
   insert into billing.credit_entries
-    (user_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, note, created_at)
+    (owner_id, kind, credits, balance_after, reason, missing, purchase, idempotency_key, note, created_at)
   values (
-    p_entry.user_id, p_entry.kind, p_entry.credits, p_entry.balance_after, p_entry.reason, coalesce(p_entry.missing, 0),
+    p_entry.owner_id, p_entry.kind, p_entry.credits, p_entry.balance_after, p_entry.reason, coalesce(p_entry.missing, 0),
     p_entry.purchase, p_entry.idempotency_key, p_entry.note, p_entry.created_at
   )
   returning * into written;
@@ -11517,7 +11517,7 @@ end;
 $$;
 
 comment on function billing_private.write_credit_entry is
-  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_users.';
+  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_owners.';
 
 -- supabase/schemas/09_credits/020_change_credits.sql
 
@@ -11525,14 +11525,14 @@ comment on function billing_private.write_credit_entry is
 -- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
 -- credit_balance(kind) by signed-in users for themselves.
 
-create function billing_private.check_credits(p_user_id uuid, p_kind text, p_credits bigint, p_key text)
+create function billing_private.check_credits(p_owner_id uuid, p_kind text, p_credits bigint, p_key text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_user_id is null then
-    perform billing_private.raise_error('DU017', 'credits of nobody: user_id is null');
+  if p_owner_id is null then
+    perform billing_private.raise_error('DU017', 'credits of nobody: owner_id is null');
   elsif coalesce(p_kind, '') !~ '^[A-Za-z0-9_.:-]{1,64}$' then
     perform billing_private.raise_error('DU017', format('no kind of credits can be called %L', left(p_kind, 80)));
   elsif p_credits is null or p_credits not between 1 and 1000000000000 then
@@ -11556,7 +11556,7 @@ begin
   select *
   into earlier
   from billing.credit_entries as e
-  where e.user_id = p_asked.user_id and e.idempotency_key = p_asked.idempotency_key;
+  where e.owner_id = p_asked.owner_id and e.idempotency_key = p_asked.idempotency_key;
   if (earlier.kind, earlier.credits) is distinct from (p_asked.kind, p_asked.credits) and earlier.id is not null then
     perform billing_private.raise_error(
       'DU016',
@@ -11574,7 +11574,7 @@ comment on function billing_private.entry_of_key is
   'The entry that a grant or deduction with this key made already; all null for a new key. Raises DU016 where it was another change.';
 
 create function billing_private.change_credits(
-  p_reason text, p_user_id uuid, p_kind text, p_credits bigint, p_key text, p_note text, p_now timestamptz
+  p_reason text, p_owner_id uuid, p_kind text, p_credits bigint, p_key text, p_note text, p_now timestamptz
 )
 returns billing.credit_entries
 language plpgsql
@@ -11585,19 +11585,19 @@ declare
   earlier billing.credit_entries;
   balance bigint;
 begin
-  asked.user_id := p_user_id;
+  asked.owner_id := p_owner_id;
   asked.kind := p_kind;
   asked.credits := p_credits;
   asked.reason := p_reason;
   asked.idempotency_key := p_key;
   asked.note := p_note;
   asked.created_at := p_now;
-  perform billing_private.lock_users(array[p_user_id]);
+  perform billing_private.lock_owners(array[p_owner_id]);
   earlier := billing_private.entry_of_key(asked);
   if earlier.id is not null then
     return earlier;
   end if;
-  balance := billing_private.balance_of(p_user_id, p_kind);
+  balance := billing_private.balance_of(p_owner_id, p_kind);
   if balance + p_credits < 0 then
     perform billing_private.raise_error_with(
       'DU015',
@@ -11612,7 +11612,7 @@ $$;
 comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, in the user''s turn. Raises DU015, DU016.';
 
 create function billing.grant_credits(
-  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+  owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
 )
 returns billing.credit_entries
 language plpgsql
@@ -11621,11 +11621,11 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
-  if not exists (select from auth.users as u where u.id = grant_credits.user_id) then
-    perform billing_private.raise_error('DU018', format('no user %s', user_id));
+  perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
+  if not exists (select from auth.users as u where u.id = grant_credits.owner_id) then
+    perform billing_private.raise_error('DU018', format('no user %s', owner_id));
   end if;
-  return billing_private.change_credits('grant', user_id, kind, amount, idempotency_key, note, p_now);
+  return billing_private.change_credits('grant', owner_id, kind, amount, idempotency_key, note, p_now);
 end;
 $$;
 
@@ -11633,7 +11633,7 @@ comment on function billing.grant_credits is
   'Gives a user credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
 
 create function billing.deduct_credits(
-  user_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
+  owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
 )
 returns billing.credit_entries
 language plpgsql
@@ -11642,15 +11642,15 @@ security definer
 set search_path = ''
 as $$
 begin
-  perform billing_private.check_credits(user_id, kind, amount, idempotency_key);
-  return billing_private.change_credits('deduction', user_id, kind, -amount, idempotency_key, note, p_now);
+  perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
+  return billing_private.change_credits('deduction', owner_id, kind, -amount, idempotency_key, note, p_now);
 end;
 $$;
 
 comment on function billing.deduct_credits is
   'Takes credits from a user, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
 
-create function billing.credit_balance(user_id uuid, kind text)
+create function billing.credit_balance(owner_id uuid, kind text)
 returns bigint
 language plpgsql
 -- Definer: balances are internal; see grant_credits.
@@ -11658,7 +11658,7 @@ security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.balance_of(user_id, kind);
+  return billing_private.balance_of(owner_id, kind);
 end;
 $$;
 
@@ -11687,10 +11687,10 @@ grant execute on function billing.credit_balance(text) to authenticated, service
 
 -- supabase/schemas/09_credits/030_credit_purchases.sql
 
--- Credits that were bought: what is due follows from the payment, the checkout and the customer's user, whichever was
--- heard first, and the ledger is brought to it. A refund takes back its share, as far as the balance goes.
+-- Bought credits: what is due follows from the payment, the checkout and the customer's owner, whichever became known
+-- first, and the ledger is matched to it. A refund takes back its share, as far as the balance allows.
 -- Metadata say what is bought: credit_kind and credits, on the checkout session, else on the payment.
--- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: settling.
+-- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
 
 create table billing_private.credit_purchases (
   id text primary key,
@@ -11746,7 +11746,7 @@ $$;
 comment on function billing_private.bought_credits is
   'What metadata say is bought: credit_kind, a name, and credits, a whole number from 1. Null where either is missing or cannot be read.';
 
-create function billing_private.user_of_session(p_session billing.checkout_sessions)
+create function billing_private.owner_of_session(p_session billing.checkout_sessions)
 returns uuid
 language plpgsql
 stable
@@ -11754,18 +11754,18 @@ set search_path = ''
 as $$
 declare
   session constant jsonb := to_jsonb(p_session);
-  source constant text := billing_private.source_of_session(session);
+  source constant text := billing_private.hint_source_of_session(session);
 begin
   return case
-    when billing_private.is_trusted_source(source) then billing_private.as_uuid(billing_private.said_user(session, source))
+    when billing_private.is_trusted_source(source) then billing_private.as_uuid(billing_private.hinted_owner_of(session, source))
   end;
 end;
 $$;
 
-comment on function billing_private.user_of_session is
+comment on function billing_private.owner_of_session is
   'The user that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
 
-create function billing_private.user_of_purchase(p_purchase billing_private.credit_purchases)
+create function billing_private.owner_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid
 language plpgsql
 stable
@@ -11773,13 +11773,13 @@ set search_path = ''
 as $$
 begin
   if p_purchase.customer is not null then
-    return (select c.user_id from billing.customers as c where c.id = p_purchase.customer);
+    return (select c.owner_id from billing.customers as c where c.id = p_purchase.customer);
   end if;
   return (select u.id from auth.users as u where u.id = p_purchase.guest);
 end;
 $$;
 
-comment on function billing_private.user_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
+comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
 
 create function billing_private.move_credits(
   p_purchase billing_private.credit_purchases, p_reason text, p_credits bigint, p_now timestamptz
@@ -11795,7 +11795,7 @@ begin
   if p_credits = 0 then
     return 0;
   end if;
-  entry.user_id := p_purchase.holder;
+  entry.owner_id := p_purchase.holder;
   entry.kind := p_purchase.kind;
   entry.credits := within_reach;
   entry.reason := p_reason;
@@ -11807,7 +11807,7 @@ begin
     perform billing_private.audit(
       'credits.not_taken_back', 'system', p_purchase.id, p_purchase.customer,
       jsonb_build_object(
-        'user_id', p_purchase.holder, 'kind', p_purchase.kind, 'reason', p_reason,
+        'owner_id', p_purchase.holder, 'kind', p_purchase.kind, 'reason', p_reason,
         'asked', -p_credits, 'taken', -within_reach, 'missing', entry.missing
       ),
       p_now
@@ -11820,7 +11820,7 @@ $$;
 comment on function billing_private.move_credits is
   'Writes an entry for a purchase''s holder. What should be taken and is not there is stated in the entry and as an audit fact. Returns the change that was possible.';
 
-create function billing_private.hand_over_credits(
+create function billing_private.transfer_credits(
   p_purchase billing_private.credit_purchases, p_owner uuid, p_kind text, p_now timestamptz
 )
 returns billing_private.credit_purchases
@@ -11843,7 +11843,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.hand_over_credits is
+comment on function billing_private.transfer_credits is
   'Takes what is left of a purchase from whoever had it to its owner now; to nobody, until there is one. What was spent is spent.';
 
 create function billing_private.change_standing(
@@ -11866,7 +11866,7 @@ $$;
 
 comment on function billing_private.change_standing is 'Gives or takes credits of a purchase; never takes more than stands of it.';
 
-create function billing_private.follow_payment(
+create function billing_private.match_standing_to_payment(
   p_purchase billing_private.credit_purchases, p_due bigint, p_asked_back bigint, p_now timestamptz
 )
 returns billing_private.credit_purchases
@@ -11888,17 +11888,17 @@ begin
 end;
 $$;
 
-comment on function billing_private.follow_payment is
+comment on function billing_private.match_standing_to_payment is
   'Gives what is paid for and takes back what refunds ask back, as far as the purchase stands and the balance goes.';
 
--- supabase/schemas/09_credits/040_settle_purchases.sql
+-- supabase/schemas/09_credits/040_match_credits.sql
 
--- Settling: whatever is learnt of a purchase (the checkout, the payment, a refund, the user) brings the ledger to what
+-- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
 -- Called by: projection, the trigger on payments, the link of a customer to a user, cron.
 
-create function billing_private.share_gone(p_payment billing.payments, p_due bigint)
+create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
 language plpgsql
 immutable parallel safe
@@ -11914,10 +11914,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.share_gone is
+comment on function billing_private.credits_of_returned_money is
   'Of p_due credits, those whose money was refunded or lost to a dispute; rounded in the customer''s favour, and all when all of it is gone.';
 
-create function billing_private.settle_purchase(p_id text, p_now timestamptz)
+create function billing_private.match_credits_to_purchase(p_id text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -11938,8 +11938,8 @@ begin
   select * into payment from billing.payments as p where p.id = p_id;
   select * into checkout from billing.checkout_sessions as s where s.id = purchase.session;
   purchase.customer := coalesce(checkout.customer, payment.customer);
-  purchase.guest := case when purchase.customer is null then billing_private.user_of_session(checkout) end;
-  owner := billing_private.user_of_purchase(purchase);
+  purchase.guest := case when purchase.customer is null then billing_private.owner_of_session(checkout) end;
+  owner := billing_private.owner_of_purchase(purchase);
   purchase.is_waiting := owner is null and purchase.guest is not null;
 
   bought := billing_private.bought_credits(checkout.metadata);
@@ -11952,14 +11952,14 @@ begin
     when payment.amount_received > 0 or checkout.payment_status in ('paid', 'no_payment_required') then coalesce(bought.credits, 0)
     else 0
   end;
-  asked_back := billing_private.share_gone(payment, due);
+  asked_back := billing_private.credits_of_returned_money(payment, due);
 
   if purchase.holder is not null or (owner is not null and due > 0) then
-    perform billing_private.lock_users(array[purchase.holder, owner]);
-    purchase := billing_private.hand_over_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
+    perform billing_private.lock_owners(array[purchase.holder, owner]);
+    purchase := billing_private.transfer_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
   end if;
   if purchase.holder is not null then
-    purchase := billing_private.follow_payment(purchase, due, asked_back, p_now);
+    purchase := billing_private.match_standing_to_payment(purchase, due, asked_back, p_now);
   end if;
 
   update billing_private.credit_purchases as p
@@ -11970,7 +11970,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_purchase is
+comment on function billing_private.match_credits_to_purchase is
   'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
 
 create function billing_private.record_credit_purchase(p_event billing.webhook_events)
@@ -11986,7 +11986,7 @@ begin
   if session ->> 'mode' is distinct from 'payment' then
     return;
   end if;
-  -- The payment's turn, so that its trigger finds this purchase, or settling finds the payment.
+  -- The payment's lock, so that its trigger finds this purchase, or match_credits_to_purchase finds the payment.
   if paid_with is not null then
     perform pg_advisory_xact_lock(hashtextextended(paid_with, 7306));
   end if;
@@ -12009,7 +12009,7 @@ $$;
 comment on function billing_private.record_credit_purchase is
   'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
 
-create function billing_private.settle_checkout(p_event billing.webhook_events)
+create function billing_private.match_credits_to_checkout(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12021,14 +12021,14 @@ begin
     return;
   end if;
   for purchase in select p.id from billing_private.credit_purchases as p where p.session = p_event.object_id order by p.id loop
-    perform billing_private.settle_purchase(purchase.id, p_event.received_at);
+    perform billing_private.match_credits_to_purchase(purchase.id, p_event.received_at);
   end loop;
 end;
 $$;
 
-comment on function billing_private.settle_checkout is 'Handler: checkout.session.*: gives what was bought, once the customer is linked.';
+comment on function billing_private.match_credits_to_checkout is 'Handler: checkout.session.*: gives what was bought, once the customer is linked.';
 
-create function billing_private.tg_payments__settle()
+create function billing_private.tg_payments__after_write()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -12037,28 +12037,28 @@ begin
   if billing_private.metadata_of(new.id) ?| array['credit_kind', 'credits'] then
     insert into billing_private.credit_purchases (id) values (new.id) on conflict (id) do nothing;
   end if;
-  perform billing_private.settle_purchase(new.id, now());
+  perform billing_private.match_credits_to_purchase(new.id, now());
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_payments__settle is
-  'Trigger function: a payment that came in or went back settles what it bought.';
+comment on function billing_private.tg_payments__after_write is
+  'Trigger function: a payment that came in or was returned matches the credits it bought.';
 
-create trigger payments_that_arrive_settle_purchases
+create trigger payments_that_arrive_match_credits
   after insert on billing.payments
-  for each row execute function billing_private.tg_payments__settle();
+  for each row execute function billing_private.tg_payments__after_write();
 
-create trigger payments_that_change_settle_purchases
+create trigger payments_that_change_match_credits
   after update on billing.payments
   for each row
   when (
     (old.amount, old.amount_received, old.amount_refunded, old.amount_lost, old.customer)
     is distinct from (new.amount, new.amount_received, new.amount_refunded, new.amount_lost, new.customer)
   )
-  execute function billing_private.tg_payments__settle();
+  execute function billing_private.tg_payments__after_write();
 
-create function billing_private.tg_object_metadata__settle()
+create function billing_private.tg_object_metadata__after_write()
 returns trigger
 language plpgsql
 set search_path = ''
@@ -12066,37 +12066,37 @@ as $$
 declare
   object_id constant text := coalesce(new.object_id, old.object_id);
 begin
-  -- Metadata is kept just before its object: a payment that arrives with it settles by itself.
+  -- Metadata is kept just before its object: a payment that arrives with it is matched by its own trigger.
   if not exists (select from billing.payments as p where p.id = object_id) then
     return null;
   end if;
   insert into billing_private.credit_purchases (id) values (object_id) on conflict (id) do nothing;
-  perform billing_private.settle_purchase(object_id, now());
+  perform billing_private.match_credits_to_purchase(object_id, now());
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_object_metadata__settle is
-  'Trigger function: a payment whose metadata changed settles what it bought.';
+comment on function billing_private.tg_object_metadata__after_write is
+  'Trigger function: a payment whose metadata changed matches the credits it bought.';
 
-create trigger metadata_that_arrives_settles_purchases
+create trigger metadata_that_arrives_matches_credits
   after insert on billing.object_metadata
   for each row
   when (new.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
+  execute function billing_private.tg_object_metadata__after_write();
 
-create trigger metadata_that_changes_settles_purchases
+create trigger metadata_that_changes_matches_credits
   after update on billing.object_metadata
   for each row
   when (old.metadata ?| array['credit_kind', 'credits'] or new.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
+  execute function billing_private.tg_object_metadata__after_write();
 
-create trigger metadata_that_goes_settles_purchases
+create trigger metadata_that_goes_matches_credits
   after delete on billing.object_metadata
   for each row
   when (old.metadata ?| array['credit_kind', 'credits'])
-  execute function billing_private.tg_object_metadata__settle();
-create function billing_private.settle_purchases_of_customer(p_customer_id text, p_now timestamptz)
+  execute function billing_private.tg_object_metadata__after_write();
+create function billing_private.match_credits_of_customer(p_customer_id text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -12107,48 +12107,48 @@ begin
   -- All of them before any user's turn.
   perform from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id for update;
   for purchase in select p.id from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id loop
-    perform billing_private.settle_purchase(purchase.id, p_now);
+    perform billing_private.match_credits_to_purchase(purchase.id, p_now);
   end loop;
 end;
 $$;
 
-comment on function billing_private.settle_purchases_of_customer is
+comment on function billing_private.match_credits_of_customer is
   'Credits go with the customer to the user it is linked to. Called under the customer''s lock.';
 
-create function billing_private.settle_waiting_purchases(p_now timestamptz, p_user_id uuid default null, p_limit integer default 1000)
+create function billing_private.match_credits_of_waiting_guests(p_now timestamptz, p_owner_id uuid default null, p_limit integer default 1000)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
   purchase record;
-  settled integer := 0;
+  matched integer := 0;
 begin
   for purchase in
     select p.id
     from billing_private.credit_purchases as p
     join auth.users as u on u.id = p.guest
-    where p.is_waiting and (p_user_id is null or p.guest = p_user_id)
+    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id)
     order by p.id
     limit p_limit
     for update of p skip locked
   loop
-    perform billing_private.settle_purchase(purchase.id, p_now);
-    settled := settled + 1;
+    perform billing_private.match_credits_to_purchase(purchase.id, p_now);
+    matched := matched + 1;
   end loop;
-  return settled;
+  return matched;
 end;
 $$;
 
-comment on function billing_private.settle_waiting_purchases is
-  'Gives guests what they bought before they signed up. p_user_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
+comment on function billing_private.match_credits_of_waiting_guests is
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
 from (
   values
     ('billing_private.record_credit_purchase', 15, 'keeps which payment a checkout made, for credits'),
-    ('billing_private.settle_checkout', 40, 'gives the credits that were bought')
+    ('billing_private.match_credits_to_checkout', 40, 'gives the credits that were bought')
 ) as h (handler, position, description)
 cross join unnest(array[
   'checkout.session.completed', 'checkout.session.async_payment_succeeded', 'checkout.session.async_payment_failed'
@@ -12156,7 +12156,7 @@ cross join unnest(array[
 
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('checkout.session', 'billing_private.record_credit_purchase', 15),
-  ('checkout.session', 'billing_private.settle_checkout', 40);
+  ('checkout.session', 'billing_private.match_credits_to_checkout', 40);
 
 -- supabase/schemas/10_entitlements/010_entitlements.sql
 
@@ -12166,13 +12166,13 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   feature text not null,
   sources text[] not null,
   valid_until timestamptz,
   version bigint not null,
   updated_at timestamptz not null,
-  constraint a_user_has_a_feature_once unique (user_id, feature),
+  constraint an_owner_has_a_feature_once unique (owner_id, feature),
   constraint something_grants_it check (sources <> '{}'),
   constraint feature_is_not_blank check (btrim(feature) <> '')
 );
@@ -12181,7 +12181,7 @@ comment on table billing.entitlements is
   'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
-comment on column billing.entitlements.user_id is 'Who may use it (auth.users.id).';
+comment on column billing.entitlements.owner_id is 'Who may use it (auth.users.id).';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
 comment on column billing.entitlements.sources is
@@ -12197,7 +12197,7 @@ alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
 create policy owner_reads on billing.entitlements
   for select to authenticated
-  using (user_id = (select auth.uid()));
+  using (owner_id = (select auth.uid()));
 
 -- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
 do $$
@@ -12209,14 +12209,14 @@ end;
 $$;
 
 create table billing_private.entitlement_versions (
-  user_id uuid primary key references auth.users (id) on delete cascade,
+  owner_id uuid primary key references auth.users (id) on delete cascade,
   version bigint not null,
   updated_at timestamptz not null
 );
 
 comment on table billing_private.entitlement_versions is
   'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.user_id is 'Whose (auth.users.id).';
+comment on column billing_private.entitlement_versions.owner_id is 'Whose (auth.users.id).';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
 
@@ -12346,14 +12346,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  told constant jsonb := p_event.payload #> '{data,object}';
-  shown constant jsonb := billing_private.accept_object(p_event);
+  summary constant jsonb := p_event.payload #> '{data,object}';
+  shown constant jsonb := billing_private.apply_object_if_newest(p_event);
   is_cut_off constant boolean := shown #> '{entitlements,has_more}' is not distinct from 'true';
 begin
-  if told #> '{entitlements,has_more}' is distinct from 'true' then
+  if summary #> '{entitlements,has_more}' is distinct from 'true' then
     -- Stale or not: a list that was cut off later leaves open what this one has beyond it.
     insert into billing_private.entitlement_summaries as s (customer_id, whole_features, whole_as_of, whole_event)
-    values (p_event.customer_id, billing_private.summary_features(told), p_event.created, coalesce(p_event.id, ''))
+    values (p_event.customer_id, billing_private.summary_features(summary), p_event.created, coalesce(p_event.id, ''))
     on conflict (customer_id) do update
       set whole_features = excluded.whole_features, whole_as_of = excluded.whole_as_of, whole_event = excluded.whole_event
       where s.whole_as_of is null
@@ -12367,7 +12367,7 @@ begin
   values (p_event.customer_id, billing_private.summary_features(shown), not is_cut_off)
   on conflict (customer_id) do update set features = excluded.features, is_whole = excluded.is_whole;
   if is_cut_off then
-    perform billing_private.ask_stripe(p_event);
+    perform billing_private.enqueue_refresh(p_event);
   end if;
 end;
 $$;
@@ -12397,7 +12397,7 @@ $$;
 comment on function billing_private.dunning_access is
   'What dunning says of the access a subscription gives: true, it is kept (grace); false, it is taken; null, no case says anything and the status decides.';
 
-create function billing_private.entitlements_of(p_user_id uuid)
+create function billing_private.entitlements_of(p_owner_id uuid)
 returns table (feature text, sources text[], valid_until timestamptz)
 language plpgsql
 stable
@@ -12415,7 +12415,7 @@ begin
       from billing.customers as c
       join billing.subscriptions as s on s.customer = c.id
       cross join lateral billing_private.dunning_access(s.id) as d (access)
-      where c.user_id = p_user_id and c.deleted_at is null
+      where c.owner_id = p_owner_id and c.deleted_at is null
     ),
     granted as (
       -- least and max leave out what is null: an end that is known counts.
@@ -12431,7 +12431,7 @@ begin
       from billing.customers as c
       join billing_private.entitlement_summaries as m on m.customer_id = c.id
       cross join lateral unnest(m.features || case when not m.is_whole then m.whole_features end) as f (name)
-      where c.user_id = p_user_id
+      where c.owner_id = p_owner_id
         and c.deleted_at is null
         -- Stripe knows nothing of dunning here: where that took every subscription, what they brought goes too.
         and (
@@ -12451,7 +12451,7 @@ $$;
 comment on function billing_private.entitlements_of is
   'What a user may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
-create function billing_private.save_entitlements(p_user_id uuid, p_now timestamptz, p_customer_id text default null)
+create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -12461,27 +12461,27 @@ declare
   next_version bigint;
 begin
   -- A user may be several customers, whose events do not wait for each other. Whoever has this turn last sees all.
-  if pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308)) is null then
+  if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
   for change in
     select coalesce(w.feature, h.feature) as feature, w.sources, w.valid_until, h.id, w.feature is null as is_gone
-    from billing_private.entitlements_of(p_user_id) as w
-    full join (select * from billing.entitlements as e where e.user_id = p_user_id) as h on h.feature = w.feature
+    from billing_private.entitlements_of(p_owner_id) as w
+    full join (select * from billing.entitlements as e where e.owner_id = p_owner_id) as h on h.feature = w.feature
     where (w.feature, w.sources, w.valid_until) is distinct from (h.feature, h.sources, h.valid_until)
     order by 1
   loop
     if next_version is null then
-      insert into billing_private.entitlement_versions as v (user_id, version, updated_at)
-      values (p_user_id, 1, p_now)
-      on conflict (user_id) do update set version = v.version + 1, updated_at = excluded.updated_at
+      insert into billing_private.entitlement_versions as v (owner_id, version, updated_at)
+      values (p_owner_id, 1, p_now)
+      on conflict (owner_id) do update set version = v.version + 1, updated_at = excluded.updated_at
       returning v.version into next_version;
     end if;
     if change.is_gone then
       delete from billing.entitlements as e where e.id = change.id;
     elsif change.id is null then
-      insert into billing.entitlements (user_id, feature, sources, valid_until, version, updated_at)
-      values (p_user_id, change.feature, change.sources, change.valid_until, next_version, p_now);
+      insert into billing.entitlements (owner_id, feature, sources, valid_until, version, updated_at)
+      values (p_owner_id, change.feature, change.sources, change.valid_until, next_version, p_now);
     else
       update billing.entitlements as e
       set sources = change.sources, valid_until = change.valid_until, version = next_version, updated_at = p_now
@@ -12490,20 +12490,20 @@ begin
     if change.is_gone or change.id is null then
       perform billing_private.audit(
         case when change.is_gone then 'entitlement.revoked' else 'entitlement.granted' end,
-        'system', p_user_id::text, p_customer_id,
+        'system', p_owner_id::text, p_customer_id,
         jsonb_strip_nulls(jsonb_build_object('feature', change.feature, 'sources', change.sources, 'version', next_version)),
         p_now
       );
     end if;
   end loop;
   if next_version is not null then
-    perform pg_notify('billing_entitlements', json_build_object('user_id', p_user_id, 'version', next_version)::text);
+    perform pg_notify('billing_entitlements', json_build_object('owner_id', p_owner_id, 'version', next_version)::text);
   end if;
 end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {user_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
 
 create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
 returns void
@@ -12513,7 +12513,7 @@ as $$
 declare
   owner uuid;
 begin
-  select c.user_id into owner from billing.customers as c where c.id = p_customer_id;
+  select c.owner_id into owner from billing.customers as c where c.id = p_customer_id;
   if owner is not null then
     perform billing_private.save_entitlements(owner, p_now, p_customer_id);
   end if;
@@ -12523,7 +12523,7 @@ $$;
 comment on function billing_private.refresh_entitlements is
   'Computes anew the entitlements of the user a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
 
-create function billing_private.refresh_entitlements_of(p_users uuid[], p_now timestamptz, p_customer_id text default null)
+create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -12532,7 +12532,7 @@ declare
   one uuid;
 begin
   -- In order, so that no two that take several turns can wait for each other.
-  for one in select distinct u.id from unnest(p_users) as u (id) where u.id is not null order by 1 loop
+  for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by 1 loop
     perform billing_private.save_entitlements(one, p_now, p_customer_id);
   end loop;
 end;
@@ -12588,7 +12588,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('product', 'billing_private.project_features', 20),
   ('price', 'billing_private.project_features', 20);
 -- A whole list that is no longer shown still has what a later one was cut off before.
-insert into billing_private.refresh_handlers (object, handler, position, takes_stale) values
+insert into billing_private.refresh_handlers (object, handler, position, runs_on_stale) values
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10, true),
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30, true);
 
@@ -12630,7 +12630,7 @@ begin
   if counted > 0 then
     perform billing_private.refresh_entitlements_of(
       array(
-        select c.user_id
+        select c.owner_id
         from billing.subscriptions as s
         join billing.customers as c on c.id = s.customer
         where s.id = any (subscribed)
@@ -12737,7 +12737,7 @@ begin
   return exists (
     select
     from billing.entitlements as e
-    where e.user_id = (select auth.uid()) and e.feature = has_feature.feature
+    where e.owner_id = (select auth.uid()) and e.feature = has_feature.feature
   );
 end;
 $$;
@@ -12745,7 +12745,7 @@ $$;
 comment on function billing.has_feature(text) is
   'Whether the signed-in user may use a feature now. In a policy write (select billing.has_feature(''…'')): it is then asked once a query, not once a row.';
 
-create function billing.has_feature(user_id uuid, feature text)
+create function billing.owner_has_feature(owner_id uuid, feature text)
 returns boolean
 language plpgsql
 stable
@@ -12755,12 +12755,12 @@ begin
   return exists (
     select
     from billing.entitlements as e
-    where e.user_id = has_feature.user_id and e.feature = has_feature.feature
+    where e.owner_id = owner_has_feature.owner_id and e.feature = owner_has_feature.feature
   );
 end;
 $$;
 
-comment on function billing.has_feature(uuid, text) is 'Whether a user may use a feature now; for servers, as service_role.';
+comment on function billing.owner_has_feature(uuid, text) is 'Whether an owner may use a feature now; for servers, as service_role.';
 
 create function billing.entitlements_version()
 returns bigint
@@ -12772,7 +12772,7 @@ set search_path = ''
 as $$
 begin
   return coalesce(
-    (select v.version from billing_private.entitlement_versions as v where v.user_id = (select auth.uid())), 0
+    (select v.version from billing_private.entitlement_versions as v where v.owner_id = (select auth.uid())), 0
   );
 end;
 $$;
@@ -12781,11 +12781,11 @@ comment on function billing.entitlements_version is
   'A number that grows with every change of the signed-in user''s entitlements, and with nothing else; 0 before the first. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
-grant execute on function billing.has_feature(uuid, text) to service_role;
+grant execute on function billing.owner_has_feature(uuid, text) to service_role;
 
 -- supabase/schemas/11_customers/010_forget_user.sql
 
--- Forget: a person's data goes, the books stay.
+-- Forget: a person's data is removed, the accounting data stays.
 -- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
 -- that list against the catalog, so that no column is added without somebody having decided.
 -- Writes: forgotten_subjects, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
@@ -12993,7 +12993,7 @@ from (
         "metadata": "billing_private.redact_metadata(metadata)"
       }'
     ),
-    ('billing.credit_entries', 'user_id = $2 and note is not null', '{"note": "null"}'),
+    ('billing.credit_entries', 'owner_id = $2 and note is not null', '{"note": "null"}'),
     ('billing.dunning_cases', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     ('billing.dunning_resumptions', 'customer = any ($1) and note is not null', '{"note": "null"}'),
     (
@@ -13006,8 +13006,8 @@ from (
       '{"reason": "''removed: the customer is forgotten''"}'
     ),
     (
-      'billing_private.customer_claims', 'customer_id = any ($1)',
-      '{"claimed_user": "coalesce(billing_private.as_uuid(claimed_user)::text, '''')"}'
+      'billing_private.customer_owner_hints', 'customer_id = any ($1)',
+      '{"hinted_owner": "coalesce(billing_private.as_uuid(hinted_owner)::text, '''')"}'
     ),
     (
       'billing.emails', 'customer_id = any ($1) or outbox_id = any ($5)',
@@ -13029,7 +13029,7 @@ from (
 ) as t (table_name, about, columns)
 cross join lateral jsonb_each_text(t.columns) as c;
 
-create function billing_private.customers_of(p_user_id uuid)
+create function billing_private.customers_of_owner(p_owner_id uuid)
 returns text[]
 language sql
 stable
@@ -13037,14 +13037,14 @@ set search_path = ''
 as $$
   select coalesce(array_agg(k.id order by k.id), '{}')
   from (
-    select c.id from billing.customers as c where c.user_id = p_user_id
+    select c.id from billing.customers as c where c.owner_id = p_owner_id
     union
     -- Unlinked when the account was deleted, and nobody else's since.
     select c.id
     from billing.audit_events as u
-    join billing.customers as c on c.id = u.customer_id and c.user_id is null
+    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
     where u.action = 'customer.unlinked'
-      and u.detail ->> 'former_user_id' = p_user_id::text
+      and u.detail ->> 'former_owner_id' = p_owner_id::text
       and not exists (
         select
         from billing.audit_events as later
@@ -13055,10 +13055,10 @@ as $$
   ) as k;
 $$;
 
-comment on function billing_private.customers_of is
+comment on function billing_private.customers_of_owner is
   'Ids of the customers that a user is, or was when the account was deleted; in order.';
 
-create function billing_private.guest_purchases_of(p_user_id uuid)
+create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
 returns text[]
 language sql
 stable
@@ -13066,10 +13066,10 @@ set search_path = ''
 as $$
   select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
   from billing.checkout_sessions as s
-  where s.customer is null and lower(btrim(s.client_reference_id)) = p_user_id::text;
+  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
 $$;
 
-comment on function billing_private.guest_purchases_of is
+comment on function billing_private.guest_purchases_of_owner is
   'What a user bought without being a customer, as far as the checkout session named the user: the payment, or the session where nothing was paid.';
 
 create function billing_private.lock_person(p_user_id uuid, p_subjects text[])
@@ -13206,8 +13206,8 @@ security definer
 set search_path = ''
 as $$
 declare
-  customers constant text[] := billing_private.customers_of(forget_user.user_id);
-  subjects constant text[] := customers || billing_private.accounts_of(customers) || billing_private.guest_purchases_of(forget_user.user_id);
+  customers constant text[] := billing_private.customers_of_owner(forget_user.user_id);
+  subjects constant text[] := customers || billing_private.accounts_of(customers) || billing_private.guest_purchases_of_owner(forget_user.user_id);
   is_on_record constant boolean := exists (
     select from billing.audit_events as a where a.subject_id = forget_user.user_id::text and a.action = 'user.forgotten'
   );
@@ -13222,7 +13222,7 @@ begin
   select k.id, p_now from unnest(subjects) as k (id)
   on conflict (subject_id) do nothing;
   get diagnostics newly_forgotten = row_count;
-  -- By these an event that names no customer is told to be theirs, here and at the door.
+  -- By these ids an event that names no customer is recognized as theirs, here and in receive_event.
   insert into billing_private.forgotten_subjects (subject_id, forgotten_at)
   select k.id, p_now from unnest(billing_private.references_to(forget_user.user_id, subjects)) as k (id)
   on conflict (subject_id) do nothing;
@@ -13266,7 +13266,7 @@ $$;
 comment on function billing.read_app_addresses is
   'app_url and billing_url of settings: the origins that may call from a browser, and that Stripe''s pages may lead back to.';
 
-create function billing_private.customer_of_user(p_user_id uuid, p_subscription text default null)
+create function billing_private.customer_of_owner(p_owner_id uuid, p_subscription text default null)
 returns text
 language plpgsql
 stable
@@ -13279,7 +13279,7 @@ begin
     -- A database that changed from test to live keeps its old customers, whom the other key does not know.
     join billing.customers as c on coalesce(c.livemode, t.livemode) = t.livemode
     left join billing.subscriptions as s on s.customer = c.id
-    where c.user_id = p_user_id
+    where c.owner_id = p_owner_id
       and c.deleted_at is null
       and (p_subscription is null or s.id = p_subscription)
     group by c.id
@@ -13293,21 +13293,21 @@ begin
 end;
 $$;
 
-comment on function billing_private.customer_of_user is
+comment on function billing_private.customer_of_owner is
   'The customer a user is. Of several: the one whose subscription is overdue, as that is what the user has come for; else one with a running subscription; else the newest. With p_subscription: the one that has it. Null: none.';
 
-create function billing.find_portal_customer(p_user_id uuid, p_subscription text default null)
+create function billing.find_portal_customer(p_owner_id uuid, p_subscription text default null)
 returns jsonb
 language plpgsql
 stable
--- Definer: see receive_event. Only service_role may call it: p_user_id is taken at its word.
+-- Definer: see receive_event. Only service_role may call it: p_owner_id is taken at its word.
 security definer
 set search_path = ''
 as $$
 begin
   return (
     select jsonb_build_object(
-      'customer', billing_private.customer_of_user(p_user_id, p_subscription),
+      'customer', billing_private.customer_of_owner(p_owner_id, p_subscription),
       'account', s.stripe_account
     )
     from billing.settings as s
@@ -13318,7 +13318,7 @@ $$;
 comment on function billing.find_portal_customer is
   'For duebase-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
 
-create function billing_private.trial_days(p_user_id uuid, p_price billing.prices)
+create function billing_private.trial_days(p_owner_id uuid, p_price billing.prices)
 returns integer
 language plpgsql
 stable
@@ -13332,7 +13332,7 @@ begin
   -- Stripe takes 730 days at most.
   if p_price.recurring is null or offered is null or offered !~ '^[0-9]{1,3}$' or offered::integer not between 1 and 730 then
     return null;
-  elsif (select s.one_trial_per_product from billing.settings as s) and billing_private.has_had_trial(p_user_id, p_price) then
+  elsif (select s.one_trial_per_product from billing.settings as s) and billing_private.has_had_trial(p_owner_id, p_price) then
     return null;
   end if;
   return offered::integer;
@@ -13342,7 +13342,7 @@ $$;
 comment on function billing_private.trial_days is
   'Days of trial that a subscription to a price begins with for a user: what the price offers, unless settings allow one trial per product and the user has had it. Null: none.';
 
-create function billing.prepare_checkout(p_user_id uuid, p_price text)
+create function billing.prepare_checkout(p_owner_id uuid, p_price text)
 returns jsonb
 language plpgsql
 stable
@@ -13353,12 +13353,12 @@ as $$
 begin
   return (
     select jsonb_build_object(
-      'customer', billing_private.customer_of_user(p_user_id),
+      'customer', billing_private.customer_of_owner(p_owner_id),
       'account', s.stripe_account,
       'price', (
         select jsonb_build_object(
           'type', p.type, 'usage_type', p.recurring ->> 'usage_type', 'product', p.product,
-          'trial_days', billing_private.trial_days(p_user_id, p)
+          'trial_days', billing_private.trial_days(p_owner_id, p)
         )
         from billing.prices as p
         left join billing.products as d on d.id = p.product
@@ -13373,7 +13373,7 @@ begin
         from billing.customers as c
         join billing.subscriptions as b on b.customer = c.id
         join billing.subscription_items as i on i.subscription = b.id
-        where c.user_id = p_user_id
+        where c.owner_id = p_owner_id
           and coalesce(c.livemode, s.livemode) = s.livemode
           and (
             i.price = p_price
@@ -13440,7 +13440,7 @@ $$;
 comment on function billing_private.record_trial is
   'Handler: customer.subscription.*. Keeps what is on trial: a fact of its own, whatever state is shown.';
 
-create function billing_private.has_had_trial(p_user_id uuid, p_price billing.prices)
+create function billing_private.has_had_trial(p_owner_id uuid, p_price billing.prices)
 returns boolean
 language plpgsql
 stable
@@ -13451,14 +13451,14 @@ begin
     select
     from billing.customers as c
     join billing_private.trials_had as t on t.customer = c.id and t.product in (p_price.id, p_price.product)
-    where c.user_id = p_user_id
+    where c.owner_id = p_owner_id
   ) or exists (
     -- From before the installation: of a subscription that was read since.
     select
     from billing.customers as c
     join billing.subscriptions as s on s.customer = c.id
     join billing.subscription_items as i on i.subscription = s.id
-    where c.user_id = p_user_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
+    where c.owner_id = p_owner_id and s.trial_start is not null and (i.price = p_price.id or i.product = p_price.product)
   );
 end;
 $$;
@@ -13485,7 +13485,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 create table billing_private.checkout_attempts (
   id uuid primary key default gen_random_uuid(),
-  user_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null references auth.users (id) on delete cascade,
   scope text not null,
   idempotency_keys text[] not null default '{}',
   wish jsonb not null,
@@ -13502,7 +13502,7 @@ create table billing_private.checkout_attempts (
 comment on table billing_private.checkout_attempts is
   'A user''s attempts at buying: one row per checkout session asked for. Kept for 30 days.';
 comment on column billing_private.checkout_attempts.id is 'Also the idempotency key of the call that makes the session.';
-comment on column billing_private.checkout_attempts.user_id is 'Who buys.';
+comment on column billing_private.checkout_attempts.owner_id is 'Who buys.';
 comment on column billing_private.checkout_attempts.scope is 'Of what only one session may be open: a product to subscribe to, or one exact one-time purchase.';
 comment on column billing_private.checkout_attempts.idempotency_keys is 'The caller''s own names for the attempt; each user has names of their own.';
 comment on column billing_private.checkout_attempts.wish is 'What the caller asked for.';
@@ -13513,16 +13513,16 @@ comment on column billing_private.checkout_attempts.session is 'Checkout session
 comment on column billing_private.checkout_attempts.url is 'Its page at Stripe.';
 comment on column billing_private.checkout_attempts.expires_at is 'Until when it can be completed (UTC).';
 
-create unique index one_checkout_is_open_per_scope on billing_private.checkout_attempts (user_id, scope)
+create unique index one_checkout_is_open_per_scope on billing_private.checkout_attempts (owner_id, scope)
   where status in ('making', 'open');
 
-create index checkout_attempts_by_user on billing_private.checkout_attempts (user_id);
+create index checkout_attempts_by_owner on billing_private.checkout_attempts (owner_id);
 create index checkout_attempts_by_age on billing_private.checkout_attempts (created_at);
 
 alter table billing_private.checkout_attempts enable row level security;
 create policy nobody_reads on billing_private.checkout_attempts using (false);
 
-create function billing_private.close_old_checkouts(p_user_id uuid, p_now timestamptz)
+create function billing_private.close_old_checkouts(p_owner_id uuid, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -13544,7 +13544,7 @@ begin
   from billing_private.checkout_attempts as held
   left join billing.checkout_sessions as s on s.id = held.session
   where held.id = a.id
-    and a.user_id = p_user_id
+    and a.owner_id = p_owner_id
     and a.status in ('making', 'open')
     and (
       s.status in ('complete', 'expired')
@@ -13559,7 +13559,7 @@ comment on function billing_private.close_old_checkouts is
   'Closes a user''s attempts that are known to be over: completed, expired, too old to be found again, or forgotten. Removes what is older than 30 days, of anybody, ten at a time.';
 
 create function billing.begin_checkout(
-  p_user_id uuid, p_scope text, p_wish jsonb, p_request jsonb, p_key text default null, p_now timestamptz default now()
+  p_owner_id uuid, p_scope text, p_wish jsonb, p_request jsonb, p_key text default null, p_now timestamptz default now()
 )
 returns jsonb
 language plpgsql
@@ -13574,13 +13574,13 @@ declare
   is_new boolean := false;
 begin
   -- One tab at a time; the calls to Stripe are made without this lock.
-  perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7311));
-  perform billing_private.close_old_checkouts(p_user_id, p_now);
+  perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
+  perform billing_private.close_old_checkouts(p_owner_id, p_now);
   if p_key is not null then
     select *
     into named
     from billing_private.checkout_attempts as a
-    where a.user_id = p_user_id and p_key = any (a.idempotency_keys);
+    where a.owner_id = p_owner_id and p_key = any (a.idempotency_keys);
     if named.wish <> p_wish then
       return jsonb_build_object('outcome', 'conflict');
     elsif named.status = 'complete' then
@@ -13595,10 +13595,10 @@ begin
   select *
   into held
   from billing_private.checkout_attempts as a
-  where a.user_id = p_user_id and a.scope = p_scope and a.status in ('making', 'open');
+  where a.owner_id = p_owner_id and a.scope = p_scope and a.status in ('making', 'open');
   if not found then
-    insert into billing_private.checkout_attempts (user_id, scope, idempotency_keys, wish, request, created_at)
-    values (p_user_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
+    insert into billing_private.checkout_attempts (owner_id, scope, idempotency_keys, wish, request, created_at)
+    values (p_owner_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
     returning * into held;
     verdict := 'make';
     is_new := true;
@@ -13662,9 +13662,9 @@ grant execute on function
 to service_role;
 
 insert into billing_private.personal_data (table_name, column_name, becomes, about) values
-  ('billing_private.checkout_attempts', 'wish', '''{}''', 'user_id = $2'),
-  ('billing_private.checkout_attempts', 'request', '''{}''', 'user_id = $2'),
-  ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'user_id = $2');
+  ('billing_private.checkout_attempts', 'wish', '''{}''', 'owner_id = $2'),
+  ('billing_private.checkout_attempts', 'request', '''{}''', 'owner_id = $2'),
+  ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'owner_id = $2');
 
 -- supabase/schemas/11_customers/050_paid_too_much.sql
 
@@ -13673,7 +13673,7 @@ insert into billing_private.personal_data (table_name, column_name, becomes, abo
 -- Reads: subscriptions, subscription_items, customers, invoices, payments, object_metadata, webhook_events. Writes: outbox (alerts).
 -- Called by: projection; the link of a customer to a user.
 
-create function billing_private.twin_subscriptions(p_customer text)
+create function billing_private.duplicate_subscriptions(p_customer text)
 returns table (product text, subscriptions text[])
 language sql
 stable
@@ -13684,7 +13684,7 @@ as $$
     union
     select c.id
     from billing.customers as k
-    join billing.customers as c on c.user_id = k.user_id
+    join billing.customers as c on c.owner_id = k.owner_id
     where k.id = p_customer
   )
   select i.product, array_agg(distinct s.id order by s.id)
@@ -13698,23 +13698,23 @@ as $$
   having count(distinct s.id) > 1;
 $$;
 
-comment on function billing_private.twin_subscriptions is
+comment on function billing_private.duplicate_subscriptions is
   'Products that a customer, or another customer of the same user, has more than one running subscription to, and these.';
 
-create function billing_private.alert_twins(p_customer text, p_now timestamptz)
+create function billing_private.alert_two_subscriptions(p_customer text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  twins record;
+  duplicates record;
 begin
-  for twins in select * from billing_private.twin_subscriptions(p_customer) as t order by t.product loop
+  for duplicates in select * from billing_private.duplicate_subscriptions(p_customer) as t order by t.product loop
     perform billing_private.enqueue(
-      'alert', format('alert:two_subscriptions:%s:%s', twins.product, array_to_string(twins.subscriptions, ',')),
+      'alert', format('alert:two_subscriptions:%s:%s', duplicates.product, array_to_string(duplicates.subscriptions, ',')),
       jsonb_build_object(
-        'cause', 'two_subscriptions', 'customer', p_customer, 'product', twins.product,
-        -- The newest first: that is the one too many.
+        'cause', 'two_subscriptions', 'customer', p_customer, 'product', duplicates.product,
+        -- The newest first: it is the surplus one.
         'subscriptions', (
           select jsonb_agg(
             jsonb_build_object(
@@ -13729,7 +13729,7 @@ begin
             order by s.created desc nulls last, s.id
           )
           from billing.subscriptions as s
-          where s.id = any (twins.subscriptions)
+          where s.id = any (duplicates.subscriptions)
         )
       ),
       p_now, least(p_now, clock_timestamp())
@@ -13738,10 +13738,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.alert_twins is
-  'Owes a person the news of two running subscriptions of one buyer to one product, once for each set of them.';
+comment on function billing_private.alert_two_subscriptions is
+  'Enqueues the alert about two running subscriptions of one buyer to one product, once for each set of them.';
 
-create function billing_private.look_for_twins(p_event billing.webhook_events)
+create function billing_private.alert_on_two_subscriptions(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -13750,12 +13750,12 @@ declare
   o constant jsonb := p_event.payload #> '{data,object}';
 begin
   if o ->> 'status' in ('active', 'trialing', 'past_due', 'unpaid', 'paused') then
-    perform billing_private.alert_twins(billing_private.stripe_id(o -> 'customer'), p_event.received_at);
+    perform billing_private.alert_two_subscriptions(billing_private.stripe_id(o -> 'customer'), p_event.received_at);
   end if;
 end;
 $$;
 
-comment on function billing_private.look_for_twins is
+comment on function billing_private.alert_on_two_subscriptions is
   'Handler: customer.subscription.created, updated, resumed: alerts where it is one of two to the same product.';
 
 create function billing_private.alert_paid_after_end(p_subscription text, p_now timestamptz)
@@ -13813,9 +13813,9 @@ end;
 $$;
 
 comment on function billing_private.alert_paid_after_end is
-  'Owes a person the news that an invoice from before a subscription''s end was paid after it, once an invoice.';
+  'Enqueues the alert that an invoice from before a subscription''s end was paid after it, once for each invoice.';
 
-create function billing_private.look_for_late_payment(p_event billing.webhook_events)
+create function billing_private.alert_on_late_payment(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -13833,23 +13833,23 @@ begin
 end;
 $$;
 
-comment on function billing_private.look_for_late_payment is
+comment on function billing_private.alert_on_late_payment is
   'Handler: invoice.paid, payment_succeeded, updated, customer.subscription.deleted: alerts where an ended subscription is paid for, whichever is heard last.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.subscription.created', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.updated', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.resumed', 'billing_private.look_for_twins', 50, 'alerts of two subscriptions of one buyer to one product'),
-  ('customer.subscription.deleted', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('customer.subscription.updated', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.paid', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.payment_succeeded', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end'),
-  ('invoice.updated', 'billing_private.look_for_late_payment', 50, 'alerts of what was paid after the end');
+  ('customer.subscription.created', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.updated', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.resumed', 'billing_private.alert_on_two_subscriptions', 50, 'alerts of two subscriptions of one buyer to one product'),
+  ('customer.subscription.deleted', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('customer.subscription.updated', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.paid', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.payment_succeeded', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end'),
+  ('invoice.updated', 'billing_private.alert_on_late_payment', 50, 'alerts of what was paid after the end');
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('subscription', 'billing_private.look_for_twins', 50),
-  ('subscription', 'billing_private.look_for_late_payment', 50),
-  ('invoice', 'billing_private.look_for_late_payment', 50);
+  ('subscription', 'billing_private.alert_on_two_subscriptions', 50),
+  ('subscription', 'billing_private.alert_on_late_payment', 50),
+  ('invoice', 'billing_private.alert_on_late_payment', 50);
 
 -- supabase/schemas/12_dunning/010_dunning_policies.sql
 
@@ -14128,7 +14128,7 @@ comment on column billing.dunning_cases.subject_id is 'What is overdue: subscrip
 comment on column billing.dunning_cases.customer is 'Who owes (billing.customers.id).';
 comment on column billing.dunning_cases.policy_id is 'The policy, in the version it was opened with.';
 comment on column billing.dunning_cases.outcome is
-  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. not_owed: what is unpaid turned out to be of an update of the subscription that did not happen. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
+  'recovered: paid with money. settled_without_payment: paid by Stripe''s record, but with a credit note, a balance or credits, and no money came. voided, uncollectible: the invoices were. not_owed: what is unpaid turned out to be of a subscription update that did not happen. ended: the policy''s end action was carried out. subscription_ended: it ended otherwise. customer_deleted, closed_by_hand: as they say.';
 comment on column billing.dunning_cases.anchor_at is
   'Since when it is overdue (UTC): first failed attempt, or due date, of the earliest invoice still open. Kept as last computed; every run computes it anew.';
 comment on column billing.dunning_cases.ladder_from is
@@ -14136,7 +14136,7 @@ comment on column billing.dunning_cases.ladder_from is
 comment on column billing.dunning_cases.amount_due is 'The most that was overdue at once, minor units of currency.';
 comment on column billing.dunning_cases.amount_recovered is 'The money that came for its invoices while it was open, minor units of currency. Not what was credited, nor what had been paid before.';
 comment on column billing.dunning_cases.holds is
-  'What kept it from its next step when last looked at: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
+  'What kept it from its next step when last evaluated: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off.';
 comment on column billing.dunning_cases.opened_at is 'The event, or the run, that opened it (UTC).';
 comment on column billing.dunning_cases.closed_at is 'When it came to its outcome (UTC); null: it is open.';
 comment on column billing.dunning_cases.resumed_at is
@@ -14199,29 +14199,29 @@ create table billing.dunning_actions (
   status text not null,
   due_at timestamptz not null,
   decided_at timestamptz not null,
-  settled_at timestamptz,
+  finished_at timestamptz,
   outbox_id bigint,
   ends_at timestamptz,
   superseded_at timestamptz,
   note text,
   constraint kind_is_known check (kind in ('notice', 'urgent_reminder', 'final_warning', 'end')),
   constraint status_is_known check (status in (
-    'planned', 'sent', 'done', 'coalesced', 'switched_off', 'canceled', 'undeliverable', 'failed'
+    'planned', 'sent', 'done', 'skipped', 'switched_off', 'canceled', 'undeliverable', 'failed'
   )),
   constraint decided_when_due check (decided_at >= due_at),
-  constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
+  constraint only_the_planned_are_unfinished check ((status = 'planned') = (finished_at is null))
 );
 
-comment on table billing.dunning_actions is 'What was done about a case: one row per step taken, or passed over.';
+comment on table billing.dunning_actions is 'What was done about a case: one row per step taken or skipped.';
 comment on column billing.dunning_actions.case_id is 'The case it was done about (billing.dunning_cases.id).';
 comment on column billing.dunning_actions.position is 'Position of the step in the case''s policy.';
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
 comment on column billing.dunning_actions.status is
-  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. coalesced: passed over for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
+  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
-comment on column billing.dunning_actions.settled_at is 'When it came to its end (UTC); of a mail, when it was sent.';
+comment on column billing.dunning_actions.finished_at is 'When it came to its end (UTC); of a mail, when it was sent.';
 comment on column billing.dunning_actions.outbox_id is 'The effect (billing.outbox.id) that performs it; cases of one customer may share a mail.';
 comment on column billing.dunning_actions.ends_at is
   'Of a mail: when the case ends if nobody pays, as it was told (12:00 UTC of the end''s day; the day before is the last to pay). Null where no end was told. Of an end: when it was due.';
@@ -14230,7 +14230,7 @@ comment on column billing.dunning_actions.superseded_at is
 comment on column billing.dunning_actions.note is 'Why it came to this end, where that needs saying.';
 
 create unique index a_step_is_taken_once on billing.dunning_actions (case_id, anchor_invoice, position)
-  where superseded_at is null and status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed');
+  where superseded_at is null and status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed');
 create index dunning_actions_by_case on billing.dunning_actions (case_id, decided_at);
 create index dunning_actions_by_effect on billing.dunning_actions (outbox_id);
 
@@ -14303,13 +14303,13 @@ create table billing.dunning_charges (
   status text not null,
   reason text,
   planned_at timestamptz not null,
-  settled_at timestamptz,
+  status_at timestamptz,
   outbox_id bigint,
   constraint an_invoice_is_charged_once_to_a_card unique (invoice, payment_method, renewal),
   constraint status_is_known check (status in (
     'planned', 'processing', 'paid', 'declined', 'needs_confirmation', 'not_wanted', 'failed'
   )),
-  constraint only_the_planned_are_unsettled check ((status = 'planned') = (settled_at is null))
+  constraint only_the_planned_have_no_status_at check ((status = 'planned') = (status_at is null))
 );
 
 comment on table billing.dunning_charges is
@@ -14324,7 +14324,7 @@ comment on column billing.dunning_charges.status is
   'planned: in the outbox. processing: Stripe waits for the bank. paid. declined. needs_confirmation: the bank asks the customer (3-D Secure), who gets a mail. not_wanted: paid, held, or replaced by another card meanwhile. failed: out of tries, and alerted; it is planned anew with a later step, unless Stripe refused it for good.';
 comment on column billing.dunning_charges.reason is 'Why it was not wanted, or failed: a code; refused: and a code, where Stripe said no for good.';
 comment on column billing.dunning_charges.planned_at is 'When it was decided (UTC).';
-comment on column billing.dunning_charges.settled_at is 'When its status became what it is (UTC); null while planned.';
+comment on column billing.dunning_charges.status_at is 'When its status became what it is (UTC); null while planned.';
 comment on column billing.dunning_charges.outbox_id is 'The effect (billing.outbox.id) that performs it.';
 
 create index dunning_charges_by_case on billing.dunning_charges (case_id, id);
@@ -14339,7 +14339,7 @@ grant select on billing.dunning_charges to service_role;
 -- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
 -- Reads: invoices, subscriptions, dunning tables. Called by: opening, steps, preview, the daily run.
 
-create function billing_private.has_failed_unheard(p_invoice text, p_subscription_status text, p_status_details jsonb)
+create function billing_private.has_failed_without_event(p_invoice text, p_subscription_status text, p_status_details jsonb)
 returns boolean
 language plpgsql
 stable
@@ -14369,7 +14369,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.has_failed_unheard is
+comment on function billing_private.has_failed_without_event is
   'Whether the attempt at an invoice that Stripe tries no more is known to have failed by something else than invoice.payment_failed, which may be missing: by the subscription it bills, or by its payment. Not while a payment is processing, such as a debit that takes days: that is no failure.';
 
 create view billing_private.unpaid_invoices with (security_invoker = true) as
@@ -14391,7 +14391,7 @@ select
         -- The event that said so may be missing. Stripe plans a next attempt only after one has failed; of the last attempt
         -- something else has to tell.
         when i.attempt_count > 0
-          and (i.next_payment_attempt is not null or billing_private.has_failed_unheard(i.id, s.status, s.status_details))
+          and (i.next_payment_attempt is not null or billing_private.has_failed_without_event(i.id, s.status, s.status_details))
           then coalesce(i.finalized_at, i.created)
       end
     )
@@ -14426,7 +14426,7 @@ select
   i.overdue_since
 from billing_private.unpaid_invoices as i
 where i.customer is not null
-  -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see watch_dunning.
+  -- Of a subscription nobody has told of yet nothing can be said: it is read from Stripe, see update_dunning_of_invoice.
   and (i.subscription is null or i.is_after_end or i.subscription_status not in ('canceled', 'incomplete', 'incomplete_expired'))
   and not i.is_of_declined_update
   and (select u.deleted_at from billing.customers as u where u.id = i.customer) is null;
@@ -14494,7 +14494,7 @@ begin
     -- A run that was late and one that is on time are no reason to write twice in a day.
     return null;
   elsif p_taken = 0 then
-    -- However long it has been overdue, nobody hears of it first as a warning.
+    -- However long it has been overdue, the first mail is the notice, never a warning.
     return case when p_now >= p_from + p_days[1] * interval '24 hours' then 1 end;
   end if;
   for step in reverse last - has_end::integer .. p_taken + 1 loop
@@ -14540,7 +14540,7 @@ create type billing_private.dunning_fact as (
   last_mail_at timestamptz,
   warned_at timestamptz,
   warned_end timestamptz,
-  told_end timestamptz,
+  announced_end timestamptz,
   is_warned_again boolean,
   is_warning_planned boolean,
   scheduled_end timestamptz,
@@ -14573,7 +14573,7 @@ begin
   return case
     when p_fact.kinds[last] <> 'end' then null
     else greatest(
-      p_fact.told_end,
+      p_fact.announced_end,
       case
         when p_fact.is_warned
           then greatest(billing_private.next_noon(greatest(day_of_end, p_fact.warned_at + distance)), p_fact.warned_end)
@@ -14609,7 +14609,7 @@ declare
   last constant integer := cardinality(p_fact.days);
   own_end timestamptz;
 begin
-  -- Stale: the end it named has long passed, as when the case was held. Nobody is ended out of the blue.
+  -- Stale: the end it named is long past, for example because the case was held. A new warning comes before the end.
   f.is_warned := coalesce(p_now <= f.warned_end + interval '168 hours', false);
   f.due := billing_private.due_dunning_step(f.days, f.kinds, f.ladder_from, f.taken, f.last_mail_at, null, p_now);
   if not p_every_end and f.due is null and f.taken < last - 1 then
@@ -14669,7 +14669,7 @@ end;
 $$;
 
 comment on function billing_private.due_step_after_end is
-  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be passed over.';
+  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be skipped.';
 
 create function billing_private.plan_case(
   p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz, p_every_end boolean default true
@@ -14727,17 +14727,17 @@ begin
       select
         c.id as case_id,
         case
-          -- Nobody hears of it first as a warning: as long as no mail has reached the customer, the notice is due again.
+          -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
           when bool_or(
             o.invoices[1] = any (d.invoices)
               and d.superseded_at is null
-              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('coalesced', 'switched_off')))
+              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
           )
           then coalesce(
             max(d.position) filter (
               where o.invoices[1] = any (d.invoices)
                 and d.superseded_at is null
-                and d.status in ('planned', 'sent', 'done', 'coalesced', 'switched_off', 'failed')
+                and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
                 -- A warning that could not be sent is due again.
                 and (d.status <> 'failed' or d.kind <> 'final_warning')
             ),
@@ -14745,11 +14745,11 @@ begin
           )
           else 0
         end as taken,
-        max(greatest(d.settled_at, d.decided_at)) filter (
+        max(greatest(d.finished_at, d.decided_at)) filter (
           where d.kind <> 'end'
             and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
         ) as last_mail_at,
-        max(greatest(d.settled_at, d.decided_at)) filter (
+        max(greatest(d.finished_at, d.decided_at)) filter (
           where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
         ) as warned_at,
         max(d.ends_at) filter (
@@ -14757,7 +14757,7 @@ begin
         ) as warned_end,
         max(d.ends_at) filter (
           where d.kind <> 'end' and d.status in ('planned', 'sent') and o.invoices[1] = any (d.invoices)
-        ) as told_end,
+        ) as announced_end,
         coalesce(
           bool_or(d.superseded_at is not null and d.status = 'sent') filter (
             where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
@@ -14776,7 +14776,7 @@ begin
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that the payment
     -- of something else has failed, the first mail of a case, is news that leaves at once.
     mails as materialized (
-      select k.customer, k.currency, max(greatest(d.settled_at, d.decided_at)) as last_mail_at
+      select k.customer, k.currency, max(greatest(d.finished_at, d.decided_at)) as last_mail_at
       from billing.dunning_cases as k
       cross join lateral (select x.* from billing.dunning_actions as x where x.case_id = k.id offset 0) as d
       where k.customer = any (p_customers) and d.kind <> 'end' and d.status in ('planned', 'sent', 'undeliverable')
@@ -14801,7 +14801,7 @@ begin
         c.id, c.subject_id, c.customer, c.subscription, c.policy_id, l.days, l.kinds, l.end_action, o.invoices[1], o.anchor_at,
         o.ladder_from, o.currency, o.amount, o.invoices, a.taken,
         case when a.taken > 0 or a.last_mail_at is not null then greatest(m.last_mail_at, a.last_mail_at) end, a.warned_at, a.warned_end,
-        a.told_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
+        a.announced_end, a.is_warned_again, a.is_warning_planned, e.at, s.id is not null and billing_private.is_canceled_for_later(s), null, null, null,
         null
       )::billing_private.dunning_fact,
       billing_private.is_final_bill(c.subject_id, c.subscription), p_now, p_every_end
@@ -14877,11 +14877,11 @@ as $$
               join billing.outbox as x on x.id = d.outbox_id
               where d.case_id = p_fact.case_id
                 and d.status = 'failed'
-                and d.settled_at > p_now - interval '168 hours'
+                and d.finished_at > p_now - interval '168 hours'
                 and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
                 and lower(e.to_address) = lower(btrim(c.email))
             )
-            -- One that takes nothing time after time is no better, and a person has to find another.
+            -- Nor one to which three mails in a row could not be delivered; an operator has to find another.
             and not (
               select count(*) = 3 and bool_and(l.came_back)
               from (
@@ -14903,7 +14903,7 @@ as $$
         then 'payment_processing'
       end,
       case
-        -- Whoever has just given a card is not written to, let alone ended, before it was tried.
+        -- No mail and no end for a customer whose new card has not been charged yet.
         when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
         then 'charging_new_card'
       end,
@@ -14929,14 +14929,14 @@ as $$
 $$;
 
 comment on function billing_private.dunning_obstacles is
-  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (nothing ends of which nobody was warned). Empty: nothing does.';
+  'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (no end without a warning). Empty: nothing does.';
 
 -- supabase/schemas/12_dunning/050_open_dunning_cases.sql
 
--- Cases open with the event that makes something overdue, and the look that decides its first step is owed with it.
+-- A case opens with the event that makes something overdue, which also enqueues the evaluation that decides its first step.
 -- Reads: invoices, policies. Writes: dunning cases, outbox, audit_events. Called by: watching, steps.
 
-create function billing_private.record_dunning(p_case billing.dunning_cases, p_action text, p_detail jsonb, p_now timestamptz)
+create function billing_private.audit_dunning_case(p_case billing.dunning_cases, p_action text, p_detail jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -14948,9 +14948,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.record_dunning is 'Leaves an audit event about a case.';
+comment on function billing_private.audit_dunning_case is 'Leaves an audit event about a case.';
 
-create function billing_private.owe_dunning_check(p_customer text, p_occasion text, p_now timestamptz)
+create function billing_private.enqueue_dunning_evaluation(p_customer text, p_occasion text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -14963,8 +14963,8 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dunning_check is
-  'Owes a look at a customer''s cases: what they are about is read from Stripe, and then the steps that are due are taken. One for each occasion. not_before: the clock of that look is no earlier, as Stripe''s may be ahead of ours (test clocks).';
+comment on function billing_private.enqueue_dunning_evaluation is
+  'Enqueues an evaluation of a customer''s cases: their objects are read from Stripe, then the due steps are taken. One for each occasion. not_before: the evaluation uses no earlier time, as Stripe''s may be ahead of ours (test clocks).';
 
 create function billing_private.open_dunning_cases(p_customer text, p_now timestamptz)
 returns boolean
@@ -15003,8 +15003,8 @@ begin
       where p.id = billing_private.dunning_policy_of(p_customer, found_overdue.billed)
         and found_overdue.amount >= coalesce((p.minimum_amounts ->> found_overdue.currency)::bigint, 0)
       returning * into opened;
-      continue when opened.id is null; -- too little to ask for
-      perform billing_private.record_dunning(
+      continue when opened.id is null; -- below the policy's minimum
+      perform billing_private.audit_dunning_case(
         opened, 'dunning.opened',
         jsonb_build_object(
           'invoices', found_overdue.invoices, 'amount_due', found_overdue.amount, 'currency', found_overdue.currency,
@@ -15039,10 +15039,10 @@ comment on function billing_private.open_dunning_cases is
 
 -- supabase/schemas/12_dunning/060_close_dunning_cases.sql
 
--- Cases close with the event that settles them, in its transaction: what they still owe is withdrawn with it.
+-- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
 -- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
 
-create function billing_private.paused_in_its_end(p_case billing.dunning_cases, p_paused_at timestamptz)
+create function billing_private.was_paused_by_end_of_case(p_case billing.dunning_cases, p_paused_at timestamptz)
 returns boolean
 language sql
 stable
@@ -15057,7 +15057,7 @@ as $$
   );
 $$;
 
-comment on function billing_private.paused_in_its_end is
+comment on function billing_private.was_paused_by_end_of_case is
   'Whether a subscription was paused while the end of a case was carried out: the mark of the case alone does not tell, as it stays.';
 
 create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
@@ -15075,14 +15075,14 @@ as $$
       and case
         when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
         when p_case.resumed_at is not null then false
-        when s.status = 'paused' and billing_private.paused_in_its_end(p_case, billing_private.paused_at(s.status_details)) then true
+        when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
         else s.pause_collection is not null
       end
   );
 $$;
 
 comment on function billing_private.ended_by_dunning is
-  'Whether the subscription of a case was canceled or paused by our own hand: Stripe''s record carries the case in its metadata.';
+  'Whether Duebase canceled or paused the subscription of a case: Stripe''s record carries the case in its metadata.';
 
 create function billing_private.recovered_amount(p_case_id bigint)
 returns bigint
@@ -15090,7 +15090,7 @@ language sql
 stable
 set search_path = ''
 as $$
-  -- Stripe calls an invoice paid that a credit note, a balance or credits settled; only amount_paid is money.
+  -- Stripe also calls an invoice paid where a credit note, a balance or credits covered it; only amount_paid is money.
   select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
   from billing.dunning_case_invoices as k
   join billing.invoices as i on i.id = k.invoice
@@ -15119,9 +15119,9 @@ as $$
 $$;
 
 comment on function billing_private.is_paused_for_nonpayment is
-  'Whether a subscription rests because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
+  'Whether a subscription is paused because it was not paid: paused by Stripe after a failed payment, or by the end of a dunning case. Only such a pause is ours to end.';
 
-create function billing_private.is_settled_while_ending(p_case billing.dunning_cases, p_outcome text)
+create function billing_private.is_canceled_without_debt(p_case billing.dunning_cases, p_outcome text)
 returns boolean
 language sql
 stable
@@ -15133,8 +15133,8 @@ as $$
     and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled');
 $$;
 
-comment on function billing_private.is_settled_while_ending is
-  'Whether nothing is owed any more of a case whose subscription our own hand has canceled all the same.';
+comment on function billing_private.is_canceled_without_debt is
+  'Whether Duebase canceled the subscription of a case of which nothing is unpaid any more.';
 
 create function billing_private.dunning_outcome(p_case billing.dunning_cases)
 returns text
@@ -15162,7 +15162,7 @@ begin
   if invoices.any_open then
     return case
       when exists (select from billing.customers as c where c.id = p_case.customer and c.deleted_at is not null) then 'customer_deleted'
-      -- What our own hand ends is closed by finish_dunning_end.
+      -- finish_dunning_end closes a case that Duebase ends itself.
       when is_ending and billing_private.ended_by_dunning(p_case) then null
       when exists (
         select from billing.subscriptions as s where s.id = p_case.subscription and s.status in ('canceled', 'incomplete_expired')
@@ -15221,11 +15221,11 @@ begin
   select array_agg(c.id) into withdrawn from canceled as c;
   -- An end under way finds this out before it acts.
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = p_now, note = p_reason
+  set status = 'canceled', finished_at = p_now, note = p_reason
   where d.case_id = p_case_id and d.kind = 'end' and d.status = 'planned';
 
   -- A mail that told of other cases too is written anew for those.
-  perform billing_private.owe_dunning_check(m.customer, 'withdrawn:' || m.outbox_id, p_now)
+  perform billing_private.enqueue_dunning_evaluation(m.customer, 'withdrawn:' || m.outbox_id, p_now)
   from (
     select distinct c.customer, d.outbox_id
     from billing.dunning_actions as d
@@ -15256,7 +15256,7 @@ $$;
 comment on function billing_private.withdraw_receipt is
   'Takes back the receipt of an invoice that another mail tells of. Returns whether none has left: one that has cannot be taken back.';
 
-create function billing_private.owe_recovery_email(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.enqueue_recovery_email(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -15279,7 +15279,7 @@ begin
   then
     return;
   end if;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
     jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
     jsonb_build_object(
@@ -15294,16 +15294,16 @@ begin
       'leaving', not exists (
         select from billing.subscriptions as s where s.id = p_case.subscription and not billing_private.is_canceled_for_later(s)
       )
-    ) || billing_private.invoice_parties(billing_private.told_invoice(invoice.id)),
+    ) || billing_private.invoice_parties(billing_private.invoice_of_newest_event(invoice.id)),
     p_now
   );
 end;
 $$;
 
-comment on function billing_private.owe_recovery_email is
+comment on function billing_private.enqueue_recovery_email is
   'Owes the mail that a payment has come through after all, which is its receipt too: no other is sent. Without a mail about the failure it leaves as a receipt (see prepare_email).';
 
-create function billing_private.is_resumption_to_come(p_case billing.dunning_cases)
+create function billing_private.is_resumption_email_expected(p_case billing.dunning_cases)
 returns boolean
 language sql
 stable
@@ -15324,7 +15324,7 @@ as $$
     );
 $$;
 
-comment on function billing_private.is_resumption_to_come is
+comment on function billing_private.is_resumption_email_expected is
   'Whether a mail says, or has said since, that the subscription of a case is active again: one mail tells of a payment, not two.';
 
 create function billing_private.failure_mail_state(p_case_id bigint, p_now timestamptz)
@@ -15379,7 +15379,7 @@ end;
 $$;
 
 comment on function billing_private.alert_paid_while_ending is
-  'Owes a person the news that a debt was settled in the very moment the subscription was ended, once a case; nobody is told that all is well.';
+  'Enqueues the alert that a debt was paid while the subscription was being ended, once for each case, and withdraws the recovery mail.';
 
 create function billing_private.close_dunning_case(p_case billing.dunning_cases, p_outcome text, p_now timestamptz)
 returns void
@@ -15401,19 +15401,19 @@ begin
     select from billing.dunning_actions as d where d.case_id = p_case.id and d.kind <> 'end' and d.status in ('planned', 'sent')
   );
   perform billing_private.withdraw_dunning_mail(p_case.id, 'the case was closed: ' || p_outcome, p_now);
-  if billing_private.is_settled_while_ending(p_case, p_outcome) then
+  if billing_private.is_canceled_without_debt(p_case, p_outcome) then
     perform billing_private.alert_paid_while_ending(p_case, p_now);
-  elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_to_come(p_case)) then
-    perform billing_private.owe_recovery_email(p_case, p_now);
+  elsif p_outcome = 'recovered' and had_mail and (is_paused or not billing_private.is_resumption_email_expected(p_case)) then
+    perform billing_private.enqueue_recovery_email(p_case, p_now);
     if was_ending or is_paused then
-      -- The end may be under way at Stripe in this very moment: whoever carries it out takes this mail back. What it has
-      -- paused already is resumed now, and the mail waits to tell that too (see tell_resumption).
+      -- The end may be running at Stripe right now; the worker that finishes it withdraws this mail. What it has
+      -- paused already is resumed now, and the mail waits to tell that too (see record_end_of_pause).
       update billing.outbox as o
       set run_after = o.run_after + case when is_paused then interval '90 minutes' else interval '5 minutes' end
       where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     end if;
   end if;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now
   );
   perform billing_private.refresh_entitlements(p_case.customer, p_now);
@@ -15423,7 +15423,7 @@ $$;
 comment on function billing_private.close_dunning_case is
   'Closes a case: its pending mail is canceled with it, and a customer who was told of the failure is told of the recovery.';
 
-create function billing_private.goes_on_as_final_bill(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.turn_case_into_final_bill(p_case billing.dunning_cases, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -15449,15 +15449,15 @@ begin
     return false;
   end if;
   update billing.dunning_cases as c set subject_id = final_bills[1], subscription = null where c.id = p_case.id;
-  perform billing_private.record_dunning(p_case, 'dunning.subscription_ended', jsonb_build_object('goes_on_about', final_bills[1]), p_now);
+  perform billing_private.audit_dunning_case(p_case, 'dunning.subscription_ended', jsonb_build_object('goes_on_about', final_bills[1]), p_now);
   return true;
 end;
 $$;
 
-comment on function billing_private.goes_on_as_final_bill is
+comment on function billing_private.turn_case_into_final_bill is
   'Of a case whose subscription has ended: makes it one about the final invoice, where that is all it is about. False: it is over; a final invoice among others may open a case of its own.';
 
-create function billing_private.settle_dunning_case(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.close_dunning_case_if_over(p_case billing.dunning_cases, p_now timestamptz)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -15465,7 +15465,7 @@ as $$
 declare
   outcome constant text := billing_private.dunning_outcome(p_case);
 begin
-  if outcome is null or (outcome = 'subscription_ended' and billing_private.goes_on_as_final_bill(p_case, p_now)) then
+  if outcome is null or (outcome = 'subscription_ended' and billing_private.turn_case_into_final_bill(p_case, p_now)) then
     return false;
   end if;
   perform billing_private.close_dunning_case(p_case, outcome, p_now);
@@ -15477,7 +15477,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_dunning_case is
+comment on function billing_private.close_dunning_case_if_over is
   'Closes an open case that has come to its end by what is known. Returns whether it was.';
 
 create function billing_private.update_dunning_anchors(p_customer text, p_cases bigint[], p_now timestamptz)
@@ -15506,7 +15506,7 @@ $$;
 comment on function billing_private.update_dunning_anchors is
   'Brings the anchor and the most that was overdue of some open cases up to date.';
 
-create function billing_private.settle_dunning_cases(p_customer text, p_now timestamptz)
+create function billing_private.close_dunning_cases_if_over(p_customer text, p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -15530,7 +15530,7 @@ begin
     where c.customer = p_customer and c.status = 'open' and c.id not in (select o.case_id from overdue as o)
     order by c.id
   loop
-    closed := closed + billing_private.settle_dunning_case(known, p_now)::integer;
+    closed := closed + billing_private.close_dunning_case_if_over(known, p_now)::integer;
   end loop;
   perform billing_private.update_dunning_anchors(
     p_customer, array(select c.id from billing.dunning_cases as c where c.customer = p_customer and c.status = 'open'), p_now
@@ -15539,13 +15539,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.settle_dunning_cases is
+comment on function billing_private.close_dunning_cases_if_over is
   'Closes the cases of a customer that have come to their end by what is known, and brings the others'' anchor up to date. Returns how many were closed.';
 
--- supabase/schemas/12_dunning/070_watch_overdue.sql
+-- supabase/schemas/12_dunning/070_update_dunning.sql
 
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
--- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever is heard of last
+-- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
 -- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
 
@@ -15558,7 +15558,7 @@ begin
   if billing_private.open_dunning_cases(p_event.customer_id, p_moment) then
     -- A card may have been given before anybody knew of the debt.
     perform billing_private.charge_new_cards(p_event.customer_id, p_moment);
-    perform billing_private.owe_dunning_check(
+    perform billing_private.enqueue_dunning_evaluation(
       p_event.customer_id, format('%s:%s', p_event.object_id, extract(epoch from p_moment)), p_moment
     );
   end if;
@@ -15568,7 +15568,7 @@ $$;
 comment on function billing_private.open_dunning_at_once is
   'Opens the cases that an event makes, and enqueues the check that takes their first step.';
 
-create function billing_private.read_unknown_subscription(p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15591,10 +15591,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_unknown_subscription is
+comment on function billing_private.enqueue_refresh_of_unknown_subscription is
   'Enqueues a read of the subscription of an invoice that may be overdue, where no event has told of the subscription: whether the invoice is a debt, and by which policy, follows from it. Its case opens with what is read.';
 
-create function billing_private.watch_dunning(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15612,7 +15612,7 @@ begin
   where k.invoice = p_event.object_id;
   if known.status = 'open' then
     -- The one case it is of, and not all of the customer's: there may be hundreds.
-    if not billing_private.settle_dunning_case(known, moment) then
+    if not billing_private.close_dunning_case_if_over(known, moment) then
       perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
     end if;
   end if;
@@ -15622,7 +15622,7 @@ begin
   select v.overdue_since into overdue_from from billing_private.overdue_invoices as v where v.invoice = p_event.object_id;
   if overdue_from is null then
     delete from billing_private.known_debts as d where d.invoice = p_event.object_id;
-    perform billing_private.read_unknown_subscription(p_event);
+    perform billing_private.enqueue_refresh_of_unknown_subscription(p_event);
     return;
   end if;
   insert into billing_private.known_debts (invoice, known_at) values (p_event.object_id, moment) on conflict (invoice) do nothing;
@@ -15632,10 +15632,10 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning is
-  'Handler: invoice.*. What is overdue opens a case and enqueues its first check at once, what will be is kept in mind; what was settled closes it.';
+comment on function billing_private.update_dunning_of_invoice is
+  'Handler: invoice.*. An overdue invoice opens a case and enqueues its first evaluation; one that will be overdue is stored in known_debts; one that is paid or voided closes its case.';
 
-create function billing_private.watch_dunning_payment(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_payment(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15653,15 +15653,15 @@ begin
     and i.customer = p_event.customer_id;
   if found then
     of_invoice.object_id := bill.id;
-    perform billing_private.watch_dunning(of_invoice);
+    perform billing_private.update_dunning_of_invoice(of_invoice);
   end if;
 end;
 $$;
 
-comment on function billing_private.watch_dunning_payment is
+comment on function billing_private.update_dunning_of_payment is
   'Handler: payment_intent.*, charge.* that tell of a failure. Opens a case about an invoice that came before them, where invoice.payment_failed is missing.';
 
-create function billing_private.watch_dunning_subscription(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_subscription(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15672,10 +15672,10 @@ declare
 begin
   for known in select * from billing.dunning_cases as c where c.subscription = p_event.object_id order by c.id loop
     if known.status = 'open' then
-      if not billing_private.settle_dunning_case(known, moment) then
+      if not billing_private.close_dunning_case_if_over(known, moment) then
         perform billing_private.update_dunning_anchors(known.customer, array[known.id], moment);
       end if;
-    elsif billing_private.is_settled_while_ending(known, known.outcome) then
+    elsif billing_private.is_canceled_without_debt(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, moment);
     end if;
   end loop;
@@ -15693,29 +15693,29 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning_subscription is
+comment on function billing_private.update_dunning_of_subscription is
   'Handler: customer.subscription.*. Opens a case about an invoice that came before it, and closes that of a subscription that has ended otherwise.';
 
-create function billing_private.watch_dunning_customer(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_customer(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if exists (select from billing.dunning_cases as c where c.customer = p_event.object_id and c.status = 'open') then
-    perform billing_private.settle_dunning_cases(p_event.object_id, greatest(p_event.received_at, p_event.created));
+    perform billing_private.close_dunning_cases_if_over(p_event.object_id, greatest(p_event.received_at, p_event.created));
   end if;
 end;
 $$;
 
-comment on function billing_private.watch_dunning_customer is 'Handler: customer.deleted, which closes its cases.';
+comment on function billing_private.update_dunning_of_customer is 'Handler: customer.deleted, which closes its cases.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 35, 'dunning: opens and closes cases'
 from (
   values
     (
-      'billing_private.watch_dunning',
+      'billing_private.update_dunning_of_invoice',
       array[
         'invoice.created', 'invoice.finalized', 'invoice.updated', 'invoice.sent', 'invoice.paid', 'invoice.payment_succeeded',
         'invoice.payment_failed', 'invoice.payment_action_required', 'invoice.overdue', 'invoice.voided',
@@ -15723,30 +15723,30 @@ from (
       ]
     ),
     (
-      'billing_private.watch_dunning_payment',
+      'billing_private.update_dunning_of_payment',
       array[
         'payment_intent.payment_failed', 'payment_intent.requires_action', 'payment_intent.canceled', 'charge.failed'
       ]
     ),
     (
-      'billing_private.watch_dunning_subscription',
+      'billing_private.update_dunning_of_subscription',
       array[
         'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
         'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
         'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
       ]
     ),
-    ('billing_private.watch_dunning_customer', array['customer.deleted'])
+    ('billing_private.update_dunning_of_customer', array['customer.deleted'])
 ) as h (handler, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
--- What is read from Stripe settles cases just as what Stripe reports.
+-- Reads from Stripe open and close cases just as events do.
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.watch_dunning', 35),
-  ('payment_intent', 'billing_private.watch_dunning_payment', 35),
-  ('charge', 'billing_private.watch_dunning_payment', 35),
-  ('subscription', 'billing_private.watch_dunning_subscription', 35),
-  ('customer', 'billing_private.watch_dunning_customer', 35);
+  ('invoice', 'billing_private.update_dunning_of_invoice', 35),
+  ('payment_intent', 'billing_private.update_dunning_of_payment', 35),
+  ('charge', 'billing_private.update_dunning_of_payment', 35),
+  ('subscription', 'billing_private.update_dunning_of_subscription', 35),
+  ('customer', 'billing_private.update_dunning_of_customer', 35);
 
 -- supabase/schemas/12_dunning/080_dunning_mails.sql
 
@@ -15764,7 +15764,7 @@ $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
-create function billing_private.takes_away(p_end_action text, p_subscription text)
+create function billing_private.end_removes_access(p_end_action text, p_subscription text)
 returns boolean
 language sql
 stable
@@ -15777,7 +15777,7 @@ as $$
   );
 $$;
 
-comment on function billing_private.takes_away is
+comment on function billing_private.end_removes_access is
   'Whether an end action takes anything from whoever has a subscription: not where there is none, and a pause not where it is paused already.';
 
 create function billing_private.gives_access(p_subscription text)
@@ -15801,7 +15801,7 @@ stable
 set search_path = ''
 as $$
   select jsonb_build_object(
-    'endsAt', case when billing_private.takes_away(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
+    'endsAt', case when billing_private.end_removes_access(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
     'action', case when p_fact.end_action in ('cancel', 'pause') then p_fact.end_action end,
     'setToEndAt', p_fact.scheduled_end,
     'leaving', coalesce(p_fact.is_leaving, false)
@@ -15824,7 +15824,7 @@ begin
   select f.ends_at as at, f.end_action, f.scheduled_end
   into ending
   from unnest(p_facts) as f
-  where billing_private.takes_away(f.end_action, f.subscription) and f.ends_at is not null
+  where billing_private.end_removes_access(f.end_action, f.subscription) and f.ends_at is not null
   order by 1
   limit 1;
 
@@ -15897,7 +15897,7 @@ $$;
 comment on function billing_private.dunning_mail_props is
   'What a failure email says of the overdue invoices of some cases, as emails/contract.ts has it (amounts in minor units): the oldest 20, and of more than that how many and what in all. No word of losing access where nothing is taken away, or the subscription ends by itself before.';
 
-create function billing_private.asked_to_confirm_instead(p_invoice text)
+create function billing_private.is_confirmation_requested(p_invoice text)
 returns boolean
 language sql
 stable
@@ -15911,7 +15911,7 @@ as $$
   );
 $$;
 
-comment on function billing_private.asked_to_confirm_instead is
+comment on function billing_private.is_confirmation_requested is
   'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
 
 -- supabase/schemas/12_dunning/090_dunning_steps.sql
@@ -15930,23 +15930,23 @@ declare
   action bigint;
   step_kind constant text := p_fact.kinds[p_fact.due];
 begin
-  -- Done in vain, or grown stale: what is decided now takes its place, also where a late report says that it left.
+  -- An earlier attempt failed or is stale: the new step replaces it, even where a late report says that it was sent.
   update billing.dunning_actions as d
   set superseded_at = p_now
   where d.case_id = p_fact.case_id
     and d.position = p_fact.due
     and d.superseded_at is null
     and p_fact.anchor_invoice = any (d.invoices);
-  -- What was due before it, and was not done in time, is passed over.
+  -- Earlier steps that were due too are skipped.
   insert into billing.dunning_actions
-    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, note)
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, note)
   select
-    p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'coalesced',
+    p_fact.case_id, s.position, p_fact.kinds[s.position], p_fact.anchor_invoice, p_fact.invoices, 'skipped',
     p_fact.ladder_from + p_fact.days[s.position] * interval '24 hours', p_now, p_now, step_kind || ' was due too'
   from generate_series(p_fact.taken + 1, p_fact.due - 1) as s (position);
 
   insert into billing.dunning_actions
-    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, settled_at, ends_at, note)
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, ends_at, note)
   values (
     p_fact.case_id, p_fact.due, step_kind, p_fact.anchor_invoice, p_fact.invoices, p_status,
     -- The end of a final invoice is no end: it has the day of its step.
@@ -15959,7 +15959,7 @@ begin
     'dunning.' || step_kind, 'system', p_fact.subject_id, p_fact.customer,
     jsonb_strip_nulls(jsonb_build_object(
       'case', p_fact.case_id, 'status', p_status, 'note', p_note, 'invoices', p_fact.invoices, 'amount', p_fact.amount,
-      'currency', p_fact.currency, 'passed_over', nullif(p_fact.kinds[p_fact.taken + 1 : p_fact.due - 1], '{}')
+      'currency', p_fact.currency, 'skipped', nullif(p_fact.kinds[p_fact.taken + 1 : p_fact.due - 1], '{}')
     )),
     p_now
   );
@@ -15968,7 +15968,7 @@ end;
 $$;
 
 comment on function billing_private.record_dunning_step is
-  'Records that the due step of a case was taken, the lower ones that were due too as coalesced, and that what was done of it before counts no longer. Returns the action''s id.';
+  'Records that the due step of a case was taken, that lower steps which were due too were skipped, and that earlier attempts at this step no longer count. Returns the action''s id.';
 
 create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns boolean
@@ -15981,9 +15981,9 @@ declare
   template text;
   actions bigint[] := array[]::bigint[];
   effect bigint;
-  -- Whoever reads that they can pay until yesterday has been told nothing.
+  -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
-  instead constant boolean := (select bool_and(billing_private.asked_to_confirm_instead(f.anchor_invoice)) from unnest(p_facts) as f);
+  instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
   kind := p_facts[1].kinds[p_facts[1].due];
   template := case kind
@@ -15992,7 +15992,7 @@ begin
     else 'payment-failed-final'
   end;
   if kind = 'notice' and instead then
-    perform billing_private.record_dunning_step(f, 'coalesced', 'the customer is asked to confirm the payment instead', p_now)
+    perform billing_private.record_dunning_step(f, 'skipped', 'the customer is asked to confirm the payment instead', p_now)
     from unnest(p_facts) as f;
     return false;
   elsif template = any ((select s.emails_off from billing.settings as s)::text[]) then
@@ -16005,7 +16005,7 @@ begin
     actions := actions || billing_private.record_dunning_step(fact, 'planned', null, p_now);
   end loop;
   fact := p_facts[1];
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     fact.customer, p_now, template, 'dunning:' || actions[1],
     jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
@@ -16035,7 +16035,7 @@ begin
     is_reminded := false;
     foreach kind in array array['final_warning', 'urgent_reminder', 'notice'] loop
       together := array(select f from unnest(p_facts) as f where f.currency = owed_currency and f.kinds[f.due] = kind order by f.case_id);
-      -- A milder reminder waits for its 20 hours, as it would had the severer one left before. A notice is news.
+      -- After a more severe reminder a milder one waits 20 hours. A notice does not wait.
       continue when together = '{}' or (is_reminded and kind <> 'notice');
       if billing_private.take_dunning_mail(together, p_now) then
         mails := mails + 1;
@@ -16061,7 +16061,7 @@ declare
   ends_with text;
 begin
   select p.end_action into ends_with from billing.dunning_policies as p where p.id = p_fact.policy_id;
-  if ends_with in ('cancel', 'pause') and not billing_private.takes_away(ends_with, p_fact.subscription) then
+  if ends_with in ('cancel', 'pause') and not billing_private.end_removes_access(ends_with, p_fact.subscription) then
     ends_with := 'leave'; -- there is nothing to take away
   end if;
   if ends_with = 'leave' then
@@ -16083,9 +16083,9 @@ end;
 $$;
 
 comment on function billing_private.take_dunning_end is
-  'Decides that a case comes to its end. What has to be done at Stripe is owed in the outbox, and checked once more there.';
+  'Decides that a case ends. The call to Stripe is enqueued, and checked again right before it is made.';
 
-create function billing_private.note_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
+create function billing_private.record_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -16098,7 +16098,7 @@ begin
     return;
   end if;
   update billing.dunning_cases as c set holds = p_obstacles where c.id = p_fact.case_id;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     known, case when p_obstacles = '{}' then 'dunning.released' else 'dunning.held' end,
     jsonb_build_object('holds', p_obstacles, 'before', known.holds), p_now
   );
@@ -16110,7 +16110,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case. A person is alerted of one whose customer no mail reaches.';
+comment on function billing_private.record_dunning_obstacles is 'Keeps, and audits when it changes, what holds a case. A person is alerted of one whose customer no mail reaches.';
 
 create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
 returns jsonb
@@ -16152,7 +16152,7 @@ begin
   perform billing_private.lock_customers(array[p_customer]);
   counts := counts || jsonb_build_object(
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
-    'closed', billing_private.settle_dunning_cases(p_customer, p_now)
+    'closed', billing_private.close_dunning_cases_if_over(p_customer, p_now)
   );
   perform billing_private.charge_new_cards(p_customer, p_now);
   perform billing_private.plan_resumptions(p_customer, p_now);
@@ -16168,12 +16168,12 @@ begin
 
   foreach fact in array facts loop
     obstacles := billing_private.dunning_obstacles(fact, p_now);
-    perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
+    perform billing_private.record_dunning_obstacles(fact, obstacles, p_now);
     if obstacles <> '{}' then
       counts := jsonb_set(counts, '{held}', to_jsonb((counts ->> 'held')::integer + 1));
     elsif fact.kinds[fact.due] in ('final_warning', 'end') and billing_private.is_final_bill(fact.subject_id, fact.subscription) then
       perform billing_private.record_dunning_step(
-        fact, 'coalesced', 'the subscription has ended already: there is nothing to warn of, and nothing to end', p_now
+        fact, 'skipped', 'the subscription has ended already: there is nothing to warn of, and nothing to end', p_now
       );
     elsif fact.kinds[fact.due] = 'end' then
       perform billing_private.take_dunning_end(fact, p_now);
@@ -16237,16 +16237,16 @@ set search_path = ''
 as $$
 declare
   paid constant jsonb := billing_private.paid_invoice(p_effect.payload ->> 'invoice');
-  told constant jsonb := coalesce(
+  props constant jsonb := coalesce(
     billing_private.receipt_mail_props(paid, (p_effect.payload ->> 'happened_at')::timestamptz), p_effect.payload #> '{props,receipt}'
   );
   receipt jsonb;
 begin
-  if told is null or 'payment-receipt' = any ((select s.emails_off from billing.settings as s)::text[]) then
+  if props is null or 'payment-receipt' = any ((select s.emails_off from billing.settings as s)::text[]) then
     return null;
   end if;
   receipt := jsonb_strip_nulls(p_effect.payload - 'after_failure_mail_of' - 'props' || jsonb_build_object('to', paid ->> 'customer_email'))
-    || jsonb_build_object('template', 'payment-receipt', 'props', told);
+    || jsonb_build_object('template', 'payment-receipt', 'props', props);
   update billing.outbox as o set payload = receipt where o.id = p_effect.id;
   return receipt;
 end;
@@ -16335,7 +16335,7 @@ $$;
 comment on function billing_private.recovery_props is
   'What the mail about a late payment says as things are now: with what a receipt has of its invoice, and with what is still to be paid.';
 
-create function billing_private.keep_receipt_of_recovery(p_read billing.webhook_events)
+create function billing_private.add_receipt_to_recovery_email(p_read billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -16356,18 +16356,18 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_receipt_of_recovery is
+comment on function billing_private.add_receipt_to_recovery_email is
   'Handler, of invoices read from Stripe: the mail that a late payment has come keeps what was read, as the event that tells it may come after it.';
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.keep_receipt_of_recovery', 36);
+  ('invoice', 'billing_private.add_receipt_to_recovery_email', 36);
 
 -- supabase/schemas/12_dunning/110_dunning_ends.sql
 
 -- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
 -- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
 
-create function billing_private.call_off_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
+create function billing_private.cancel_dunning_end(p_action billing.dunning_actions, p_note text, p_now timestamptz)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -16376,15 +16376,15 @@ declare
   known billing.dunning_cases;
 begin
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = p_now, note = p_note
+  set status = 'canceled', finished_at = p_now, note = p_note
   where d.id = p_action.id and d.status = 'planned';
   select * into known from billing.dunning_cases as c where c.id = p_action.case_id;
-  perform billing_private.record_dunning(known, 'dunning.end_called_off', jsonb_build_object('reason', p_note), p_now);
+  perform billing_private.audit_dunning_case(known, 'dunning.end_called_off', jsonb_build_object('reason', p_note), p_now);
   return jsonb_build_object('go', false, 'reason', p_note);
 end;
 $$;
 
-comment on function billing_private.call_off_dunning_end is
+comment on function billing_private.cancel_dunning_end is
   'Ends the attempt to end a case; it may be decided again later.';
 
 create function billing.review_dunning_end(p_action bigint, p_checked text[] default '{}', p_now timestamptz default now())
@@ -16405,7 +16405,7 @@ declare
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into action from billing.dunning_actions as d where d.id = p_action and d.status = 'planned';
   if not found then
     return jsonb_build_object('go', false, 'reason', 'it was called off');
@@ -16416,8 +16416,8 @@ begin
   );
   if billing_private.ended_by_dunning(known) then
     return plan; -- done, and not yet reported
-  elsif plan ->> 'action' = 'pause' and not billing_private.takes_away('pause', known.subscription) then
-    return billing_private.call_off_dunning_end(action, 'the subscription has been paused meanwhile', p_now);
+  elsif plan ->> 'action' = 'pause' and not billing_private.end_removes_access('pause', known.subscription) then
+    return billing_private.cancel_dunning_end(action, 'the subscription has been paused meanwhile', p_now);
   end if;
 
   select f.*
@@ -16425,18 +16425,18 @@ begin
   from billing_private.dunning_facts(array[known.customer], p_now) as f
   where f.case_id = known.id and f.anchor_invoice = action.anchor_invoice;
   if fact.case_id is null then
-    return billing_private.call_off_dunning_end(action, 'what it was about is not overdue any more', p_now);
+    return billing_private.cancel_dunning_end(action, 'what it was about is not overdue any more', p_now);
   elsif fact.ends_at is null then
-    return billing_private.call_off_dunning_end(action, 'the subscription is set to end by itself before', p_now);
+    return billing_private.cancel_dunning_end(action, 'the subscription is set to end by itself before', p_now);
   elsif not fact.is_warned or p_now < fact.ends_at then
-    return billing_private.call_off_dunning_end(action, 'no final warning has arrived that still stands and names a day that has come', p_now);
+    return billing_private.cancel_dunning_end(action, 'no final warning has arrived that still stands and names a day that has come', p_now);
   elsif billing_private.unread_of_dunning(array[fact], p_checked) is not null then
     return jsonb_build_object('read', billing_private.unread_of_dunning(array[fact], p_checked));
   end if;
   obstacles := billing_private.dunning_obstacles(fact, p_now);
-  perform billing_private.note_dunning_obstacles(fact, obstacles, p_now);
+  perform billing_private.record_dunning_obstacles(fact, obstacles, p_now);
   if obstacles <> '{}' then
-    return billing_private.call_off_dunning_end(action, 'held: ' || array_to_string(obstacles, ', '), p_now);
+    return billing_private.cancel_dunning_end(action, 'held: ' || array_to_string(obstacles, ', '), p_now);
   end if;
   return plan;
 end;
@@ -16445,7 +16445,7 @@ $$;
 comment on function billing.review_dunning_end is
   'Whether a decided end is still to be carried out, asked right before it is. Returns {read: [{object, id}, …]} while something it is about is not among p_checked; {go: true, action, case, customer, subscription, invoices}; or {go: false, reason}.';
 
-create function billing_private.owe_dunning_end_email(p_case billing.dunning_cases, p_end_action text, p_now timestamptz)
+create function billing_private.enqueue_dunning_end_email(p_case billing.dunning_cases, p_end_action text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -16457,7 +16457,7 @@ begin
   select * into subscription from billing.subscriptions as s where s.id = p_case.subscription;
   ended_at := coalesce(subscription.ended_at, subscription.canceled_at, p_now);
   if p_end_action = 'cancel' then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-canceled',
       -- A cancellation that was announced for later, and is told already, is another one.
       billing_private.cancellation_fact(
@@ -16478,7 +16478,7 @@ begin
       p_now
     );
   elsif p_end_action = 'pause' then
-    perform billing_private.owe_email_to(
+    perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-paused', 'paused-by-dunning:' || p_case.id,
       jsonb_build_object('subscription', p_case.subscription),
       jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now, 'unpaid', null),
@@ -16488,7 +16488,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owe_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible is nobody''s news.';
+comment on function billing_private.enqueue_dunning_end_email is 'Owes the mail that a subscription was canceled or paused for non-payment; marking invoices uncollectible sends no mail.';
 
 create function billing.finish_dunning_end(p_action bigint, p_now timestamptz default now())
 returns text
@@ -16505,10 +16505,10 @@ declare
 begin
   select c.* into known from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where d.id = p_action;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into known from billing.dunning_cases as c where c.id = known.id;
   if known.status = 'closed' then
-    if billing_private.is_settled_while_ending(known, known.outcome) then
+    if billing_private.is_canceled_without_debt(known, known.outcome) then
       perform billing_private.alert_paid_while_ending(known, p_now);
       return 'paid_while_ending';
     end if;
@@ -16519,7 +16519,7 @@ begin
   if policy.end_action in ('cancel', 'pause') and not billing_private.ended_by_dunning(known) then
     return 'not_ended';
   end if;
-  update billing.dunning_actions as d set status = 'done', settled_at = p_now where d.id = p_action and d.status = 'planned';
+  update billing.dunning_actions as d set status = 'done', finished_at = p_now where d.id = p_action and d.status = 'planned';
   if policy.void_open_invoices then
     perform billing_private.enqueue(
       'stripe', format('dunning-void:%s:%s', known.id, i.id), jsonb_build_object('call', 'void_invoice', 'id', i.id),
@@ -16530,7 +16530,7 @@ begin
     where k.case_id = known.id and i.status = 'open';
   end if;
   perform billing_private.close_dunning_case(known, 'ended', p_now);
-  perform billing_private.owe_dunning_end_email(known, policy.end_action, p_now);
+  perform billing_private.enqueue_dunning_end_email(known, policy.end_action, p_now);
   return 'ended';
 end;
 $$;
@@ -16593,7 +16593,7 @@ $$;
 comment on function billing_private.given_card is
   'The payment method that an event, or a read, of a customer or a subscription makes its default; empty where a subscription goes over to its customer''s; null where the default stays what it is. Attaching a card makes it no default.';
 
-create function billing_private.note_given_card(p_event billing.webhook_events)
+create function billing_private.record_given_card(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -16626,7 +16626,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.note_given_card is
+comment on function billing_private.record_given_card is
   'Handler: customer.updated, customer.subscription.updated, payment_method.automatically_updated, payment_method.updated, and reads. Keeps which card was given when, also from a stale event.';
 
 create function billing_private.new_cards(p_invoice text)
@@ -16710,8 +16710,8 @@ as $$
   select coalesce(
     case p_charge.status
       when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
-      -- Not in the run after it came to nothing: a step waits while a charge is planned, and would wait for ever.
-      when 'failed' then p_charge.reason not like 'refused: %' and p_charge.settled_at <= p_now - interval '20 hours'
+      -- Not in the run right after it failed: a step waits while a charge is planned, and would wait for ever.
+      when 'failed' then p_charge.reason not like 'refused: %' and p_charge.status_at <= p_now - interval '20 hours'
     end,
     false
   );
@@ -16737,7 +16737,7 @@ begin
   on conflict (invoice, payment_method, renewal) do update
     set
       case_id = excluded.case_id, default_payment_method = excluded.default_payment_method, attempt = g.attempt + 1,
-      status = 'planned', reason = null, planned_at = excluded.planned_at, settled_at = null
+      status = 'planned', reason = null, planned_at = excluded.planned_at, status_at = null
     where billing_private.may_be_charged_again(g, p_now)
   returning * into planned;
   if planned.id is null then
@@ -16777,7 +16777,7 @@ begin
       on g.object_id in (u.id, u.default_payment_method, s.id, s.default_payment_method)
     where u.id = p_customer
   ) then
-    return; -- nothing was ever given, as with nearly everybody
+    return; -- no new card: the usual case
   end if;
   for fact in select f.* from billing_private.dunning_facts(array[p_customer], p_now) as f order by f.case_id loop
     for wanted in
@@ -16820,13 +16820,13 @@ end;
 $$;
 
 comment on function billing_private.charge_given_card is
-  'Handler, after note_given_card: what is overdue is charged to a card that has just been given. Without an open case nothing happens.';
+  'Handler, after record_given_card: what is overdue is charged to a card that has just been given. Without an open case nothing happens.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
 from (
   values
-    ('billing_private.note_given_card', 34, 'dunning: keeps when a card was given'),
+    ('billing_private.record_given_card', 34, 'dunning: keeps when a card was given'),
     ('billing_private.charge_given_card', 36, 'dunning: charges what is overdue to a new card')
 ) as h (handler, position, description)
 cross join unnest(array[
@@ -16835,9 +16835,9 @@ cross join unnest(array[
 
 -- A card whose event was lost, or is late, is learnt of by the read before a step: no end goes before it is charged.
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('customer', 'billing_private.note_given_card', 5),
+  ('customer', 'billing_private.record_given_card', 5),
   ('customer', 'billing_private.charge_given_card', 36),
-  ('subscription', 'billing_private.note_given_card', 5),
+  ('subscription', 'billing_private.record_given_card', 5),
   ('subscription', 'billing_private.charge_given_card', 36);
 
 -- supabase/schemas/12_dunning/130_card_charges.sql
@@ -16866,7 +16866,7 @@ begin
   join billing.dunning_cases as c on c.id = g.case_id
   where g.id = p_charge;
   perform billing_private.lock_customers(array[known.customer]);
-  perform billing_private.settle_dunning_cases(known.customer, p_now);
+  perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into charge from billing.dunning_charges as g where g.id = p_charge;
   select * into known from billing.dunning_cases as c where c.id = charge.case_id;
   select billing_private.obstacles_to_charges(f, p_now)
@@ -16894,7 +16894,7 @@ $$;
 comment on function billing.review_card_charge is
   'Whether an invoice is still to be charged to a new card, asked right before it is. Returns {go, reason, invoice, payment_method}; reason says why not.';
 
-create function billing_private.keep_paid_card(p_charge billing.dunning_charges, p_now timestamptz)
+create function billing_private.enqueue_paid_card_as_default(p_charge billing.dunning_charges, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -16920,7 +16920,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.keep_paid_card is
+comment on function billing_private.enqueue_paid_card_as_default is
   'Once a card has paid it becomes the subscription''s default, in place of the one it had of its own when the charge was planned.';
 
 create function billing.finish_card_charge(
@@ -16945,20 +16945,20 @@ begin
   where g.id = p_charge;
   perform billing_private.lock_customers(array[known.customer]);
   update billing.dunning_charges as g
-  set status = p_status, reason = p_reason, settled_at = p_now
+  set status = p_status, reason = p_reason, status_at = p_now
   where g.id = p_charge and g.status in ('planned', 'processing', 'failed')
   returning * into charge;
   if charge.id is null then
     return false;
   end if;
-  perform billing_private.record_dunning(
+  perform billing_private.audit_dunning_case(
     known, 'dunning.card_charged', jsonb_build_object('invoice', charge.invoice, 'status', p_status, 'reason', p_reason), p_now
   );
   if p_status = 'paid' then
-    perform billing_private.keep_paid_card(charge, p_now);
+    perform billing_private.enqueue_paid_card_as_default(charge, p_now);
   elsif exists (select from billing.dunning_cases as c where c.id = charge.case_id and c.status = 'open') then
     -- A step may have waited for it.
-    perform billing_private.owe_dunning_check(known.customer, format('charged:%s:%s', charge.id, charge.attempt), p_now);
+    perform billing_private.enqueue_dunning_evaluation(known.customer, format('charged:%s:%s', charge.id, charge.attempt), p_now);
   end if;
   return true;
 end;
@@ -16967,7 +16967,7 @@ $$;
 comment on function billing.finish_card_charge is
   'Records what became of a charge to a new card: paid, processing, declined, needs_confirmation, not_wanted. Paid, the card is made the subscription''s default; else the customer''s cases are checked, as a step may have waited. False: that was recorded before.';
 
-create function billing_private.watch_card_charges(p_event billing.webhook_events)
+create function billing_private.finish_card_charges_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -16988,13 +16988,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_card_charges is
+comment on function billing_private.finish_card_charges_of_invoice is
   'Handler: invoice.paid, payment_succeeded, payment_failed, and reads. What became of a charge that took days.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
-select t.event_type, 'billing_private.watch_card_charges', 37, 'dunning: what became of a charge to a new card'
+select t.event_type, 'billing_private.finish_card_charges_of_invoice', 37, 'dunning: what became of a charge to a new card'
 from unnest(array['invoice.paid', 'invoice.payment_succeeded', 'invoice.payment_failed']) as t (event_type);
-insert into billing_private.refresh_handlers (object, handler, position) values ('invoice', 'billing_private.watch_card_charges', 37);
+insert into billing_private.refresh_handlers (object, handler, position) values ('invoice', 'billing_private.finish_card_charges_of_invoice', 37);
 
 create function billing_private.tg_outbox__after_charge_ended()
 returns trigger
@@ -17004,7 +17004,7 @@ as $$
 begin
   update billing.dunning_charges as g
   set
-    status = 'failed', settled_at = new.finished_at,
+    status = 'failed', status_at = new.finished_at,
     -- What a person has canceled is not made again either.
     reason = case when new.status = 'canceled' or billing_private.was_refused(new) then 'refused: ' else '' end
       || coalesce(new.last_error ->> 'code', new.status)
@@ -17016,7 +17016,7 @@ $$;
 comment on function billing_private.tg_outbox__after_charge_ended is
   'Trigger function: a charge whose effect is dead or canceled holds no step any more.';
 
-create trigger outbox_settles_dunning_charges
+create trigger outbox_finishes_dunning_charges
   after update of status on billing.outbox
   for each row
   when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'pay:%')
@@ -17046,7 +17046,7 @@ grant execute on function
   billing.finish_card_charge(bigint, text, text, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/140_settle_dunning_actions.sql
+-- supabase/schemas/12_dunning/140_finish_dunning_actions.sql
 
 -- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
 -- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
@@ -17060,12 +17060,12 @@ begin
   update billing.dunning_actions as d
   set
     status = case new.status when 'canceled' then 'canceled' else 'failed' end,
-    settled_at = new.finished_at,
+    finished_at = new.finished_at,
     note = new.last_error ->> 'message'
   where d.outbox_id = new.id and d.status = 'planned' and d.kind <> 'end';
   -- An end out of tries has to be decided anew.
   update billing.dunning_actions as d
-  set status = 'canceled', settled_at = new.finished_at, note = new.last_error ->> 'message'
+  set status = 'canceled', finished_at = new.finished_at, note = new.last_error ->> 'message'
   where d.outbox_id = new.id and d.status = 'planned' and d.kind = 'end' and new.kind = 'dunning';
   if billing_private.was_refused(new) and new.payload ? 'end' then
     perform billing_private.enqueue(
@@ -17086,7 +17086,7 @@ $$;
 comment on function billing_private.tg_outbox__after_end is
   'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too. An end that Stripe refused is alerted by itself, once a case.';
 
-create trigger outbox_settles_dunning_actions
+create trigger outbox_finishes_dunning_actions
   after update of status on billing.outbox
   for each row
   when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'dunning%')
@@ -17101,7 +17101,7 @@ begin
   update billing.dunning_actions as d
   set
     status = case when new.status in ('failed', 'bounced', 'complained') then 'undeliverable' else 'sent' end,
-    settled_at = case when new.status in ('failed', 'bounced', 'complained') then new.status_at else coalesce(new.sent_at, new.status_at) end,
+    finished_at = case when new.status in ('failed', 'bounced', 'complained') then new.status_at else coalesce(new.sent_at, new.status_at) end,
     note = case when new.status in ('failed', 'bounced', 'complained') then concat_ws(': ', new.status, new.problem) end
   where d.outbox_id = new.outbox_id
     and d.kind <> 'end'
@@ -17114,7 +17114,7 @@ $$;
 comment on function billing_private.tg_emails__after_status is
   'Trigger function: what became of a dunning mail is so in dunning_actions too. An undeliverable one counts as not sent.';
 
-create trigger emails_settle_dunning_actions
+create trigger emails_finish_dunning_actions
   after update of status on billing.emails
   for each row
   when (new.status <> 'pending' and old.status <> new.status and new.template like 'payment-failed-%')
@@ -17159,9 +17159,9 @@ comment on function billing_private.dunning_access is
 
 -- supabase/schemas/12_dunning/160_resume_paused.sql
 
--- Resuming: what was paused because it was not paid goes on once it is paid, at Stripe, in access and in a mail.
--- Whether it is owed follows from what is known, in whatever order it came: it is asked with each event and read that
--- may make it so, and in each daily run, which finds what an event did not tell and what came to nothing before.
+-- Resuming: a subscription that was paused for non-payment is resumed once it is paid: at Stripe, in access, and with a mail.
+-- Whether one is due follows from what is known, whatever the order: it is checked with each event and read that
+-- may make it due, and in each daily run, which finds what no event showed and what failed before.
 -- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
 -- Called by: projection, refreshes, duebase-deliver, the daily run.
 
@@ -17187,7 +17187,7 @@ comment on column billing.dunning_resumptions.customer is 'Who paid (billing.cus
 comment on column billing.dunning_resumptions.subscription is 'What was paused (billing.subscriptions.id).';
 comment on column billing.dunning_resumptions.invoice is 'The invoice that was paid last (billing.invoices.id), after which nothing was owed any more.';
 comment on column billing.dunning_resumptions.status is
-  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; it is planned anew once nothing does. failed: out of tries, and alerted; the next daily run plans it anew. refused: Stripe said no, which stays so, and a person was told what to do.';
+  'planned: due in the outbox. done: resumed at Stripe. not_needed: Stripe, or a person, was first. called_off: something speaks against it, see note; it is planned anew once nothing does. failed: out of tries, and alerted; the next daily run plans it anew. refused: Stripe refused for good, and an alert says what to do.';
 comment on column billing.dunning_resumptions.decided_at is 'When it was planned (UTC).';
 comment on column billing.dunning_resumptions.due_at is
   'Not before this time (UTC): where Stripe paused, it has an hour to resume by itself, as an account can be set to.';
@@ -17217,7 +17217,7 @@ $$;
 
 comment on function billing_private.is_paid_since is 'Whether an invoice of a subscription was paid at p_since or later.';
 
-create function billing_private.is_resumption_told(p_subscription text, p_resumed_at timestamptz)
+create function billing_private.has_resumption_email(p_subscription text, p_resumed_at timestamptz)
 returns boolean
 language sql
 stable
@@ -17228,7 +17228,7 @@ as $$
     from billing.dunning_cases as c
     where c.subscription = p_subscription
       and (
-        -- What dunning paused is told of by tell_resumption, whichever event showed first that it goes on.
+        -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
         p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
         or (
           c.outcome = 'recovered'
@@ -17245,10 +17245,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.is_resumption_told is
+comment on function billing_private.has_resumption_email is
   'Whether another mail tells that a subscription, resumed at p_resumed_at, goes on: about the payment, or about the end of dunning''s own pause.';
 
-create function billing_private.still_owed(p_subscription text, p_now timestamptz)
+create function billing_private.has_overdue_debt(p_subscription text, p_now timestamptz)
 returns boolean
 language sql
 stable
@@ -17261,15 +17261,15 @@ as $$
     left join billing.dunning_cases as c on c.id = k.case_id
     where v.subscription = p_subscription
       and v.overdue_since <= p_now
-      -- What a person let go is not asked for any more.
+      -- A debt that an operator closed is not collected any more.
       and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
   );
 $$;
 
-comment on function billing_private.still_owed is
+comment on function billing_private.has_overdue_debt is
   'Whether something of a subscription is overdue that is, or will be, dunned, or that its case left open when it ended.';
 
-create function billing_private.is_resumption_settled(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
+create function billing_private.has_resumption(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
 returns boolean
 language sql
 stable
@@ -17289,10 +17289,10 @@ as $$
   );
 $$;
 
-comment on function billing_private.is_resumption_settled is
+comment on function billing_private.has_resumption is
   'Whether a payment has, or had, its resumption: one is planned; one came to its end, by Stripe, by a person or by Stripe''s refusal; or one ran out of tries less than a day ago.';
 
-create function billing_private.owed_resumption(p_subscription text, p_now timestamptz)
+create function billing_private.invoice_to_resume_for(p_subscription text, p_now timestamptz)
 returns text
 language plpgsql
 stable
@@ -17303,7 +17303,7 @@ declare
   paid billing.invoices;
 begin
   select * into paused from billing.subscriptions as s where s.id = p_subscription and (s.status = 'paused' or s.pause_collection is not null);
-  if not found or not billing_private.is_paused_for_nonpayment(p_subscription) or billing_private.still_owed(p_subscription, p_now) then
+  if not found or not billing_private.is_paused_for_nonpayment(p_subscription) or billing_private.has_overdue_debt(p_subscription, p_now) then
     return null;
   end if;
   select i.*
@@ -17321,11 +17321,11 @@ begin
     )
   order by i.paid_at desc nulls last, i.id
   limit 1;
-  return case when not billing_private.is_resumption_settled(p_subscription, paid.id, paid.paid_at, p_now) then paid.id end;
+  return case when not billing_private.has_resumption(p_subscription, paid.id, paid.paid_at, p_now) then paid.id end;
 end;
 $$;
 
-comment on function billing_private.owed_resumption is
+comment on function billing_private.invoice_to_resume_for is
   'The invoice (billing.invoices.id) that was paid last of a subscription which was paused for non-payment, where nothing is owed of it any more and no resumption is planned or was made; null where the subscription is not to be resumed.';
 
 create function billing_private.plan_resumption(p_subscription text, p_now timestamptz)
@@ -17334,7 +17334,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  paid constant text := billing_private.owed_resumption(p_subscription, p_now);
+  paid constant text := billing_private.invoice_to_resume_for(p_subscription, p_now);
   planned billing.dunning_resumptions;
 begin
   if paid is null then
@@ -17379,7 +17379,7 @@ $$;
 
 comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to a customer.';
 
-create function billing_private.tell_resumption(p_case billing.dunning_cases, p_now timestamptz)
+create function billing_private.record_end_of_pause(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -17391,33 +17391,33 @@ begin
   if not found then
     return;
   end if;
-  perform billing_private.record_dunning(p_case, 'dunning.resumed', '{}', p_now);
+  perform billing_private.audit_dunning_case(p_case, 'dunning.resumed', '{}', p_now);
   perform billing_private.refresh_entitlements(p_case.customer, p_now);
   if p_case.outcome = 'recovered' then
     -- Paid before anybody was told of the pause.
-    perform billing_private.owe_recovery_email(p_case, p_now);
+    perform billing_private.enqueue_recovery_email(p_case, p_now);
     update billing.outbox as o
     set run_after = least(o.run_after, p_now, clock_timestamp())
     where o.dedupe_key = 'recovered:' || p_case.id and o.status = 'pending';
     return;
   end if;
   select * into resumed from billing.subscriptions as s where s.id = p_case.subscription;
-  perform billing_private.owe_email_to(
+  perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'subscription-resumed', 'resumed-by-payment:' || p_case.id,
     jsonb_build_object('subscription', resumed.id),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
-      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.told_price(resumed.id, p_now)
+      'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.email_price_of_newest_event(resumed.id, p_now)
     ),
     p_now
   );
 end;
 $$;
 
-comment on function billing_private.tell_resumption is
+comment on function billing_private.record_end_of_pause is
   'Notes that the pause which ended a case is over, and enqueues the one mail that says so.';
 
-create function billing_private.watch_resumed(p_event billing.webhook_events)
+create function billing_private.update_dunning_pause(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17446,16 +17446,16 @@ begin
     -- An event of the minutes of the pause itself may tell of the time before it.
     and (p_event.type = 'customer.subscription.resumed' or p_event.created > known.closed_at + interval '5 minutes')
   then
-    perform billing_private.tell_resumption(known, moment);
+    perform billing_private.record_end_of_pause(known, moment);
   end if;
   perform billing_private.plan_resumption(p_event.object_id, moment);
 end;
 $$;
 
-comment on function billing_private.watch_resumed is
+comment on function billing_private.update_dunning_pause is
   'Handler: customer.subscription.*. Notes where what dunning paused goes on, whoever resumed it; plans to resume what was paid before the pause was heard of.';
 
-create function billing_private.watch_paid(p_event billing.webhook_events)
+create function billing_private.plan_resumption_of_invoice(p_event billing.webhook_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17469,23 +17469,23 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_paid is 'Handler: invoice.*, where one is settled. Plans to resume the subscription it bills, if it rests for want of it.';
+comment on function billing_private.plan_resumption_of_invoice is 'Handler: invoice.*, where one is paid, voided or written off. Plans to resume the subscription it bills, if that was paused because of it.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, 37, 'dunning: resumes what was paused and is paid'
 from (
   values
-    ('billing_private.watch_paid', array['invoice.paid', 'invoice.payment_succeeded', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
+    ('billing_private.plan_resumption_of_invoice', array['invoice.paid', 'invoice.payment_succeeded', 'invoice.updated', 'invoice.voided', 'invoice.marked_uncollectible']),
     (
-      'billing_private.watch_resumed',
+      'billing_private.update_dunning_pause',
       array['customer.subscription.updated', 'customer.subscription.paused', 'customer.subscription.resumed']
     )
 ) as h (handler, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
 insert into billing_private.refresh_handlers (object, handler, position) values
-  ('invoice', 'billing_private.watch_paid', 37),
-  ('subscription', 'billing_private.watch_resumed', 37);
+  ('invoice', 'billing_private.plan_resumption_of_invoice', 37),
+  ('subscription', 'billing_private.update_dunning_pause', 37);
 
 create function billing_private.finish_resumption_as(
   p_resumption billing.dunning_resumptions, p_status text, p_note text, p_now timestamptz
@@ -17508,7 +17508,7 @@ $$;
 
 comment on function billing_private.finish_resumption_as is 'Gives a planned resumption its status, in the audit trail too.';
 
-create function billing_private.resumption_taken(p_id bigint)
+create function billing_private.lock_resumption(p_id bigint)
 returns billing.dunning_resumptions
 language plpgsql
 set search_path = ''
@@ -17526,7 +17526,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.resumption_taken is 'A resumption, with its customer''s turn taken. Raises DU054.';
+comment on function billing_private.lock_resumption is 'A resumption, with its customer''s turn taken. Raises DU054.';
 
 create function billing.review_resumption(p_id bigint, p_checked text[] default '{}', p_now timestamptz default now())
 returns jsonb
@@ -17538,7 +17538,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  known constant billing.dunning_resumptions := billing_private.resumption_taken(p_id);
+  known constant billing.dunning_resumptions := billing_private.lock_resumption(p_id);
   shown billing.subscriptions;
   unread jsonb;
 begin
@@ -17566,7 +17566,7 @@ begin
     return billing_private.finish_resumption_as(known, 'not_needed', 'it had been resumed already', p_now);
   elsif not billing_private.is_paused_for_nonpayment(shown.id) then
     return billing_private.finish_resumption_as(known, 'called_off', 'it is paused for another reason', p_now);
-  elsif billing_private.still_owed(shown.id, p_now)
+  elsif billing_private.has_overdue_debt(shown.id, p_now)
     or not exists (select from billing.invoices as i where i.id = known.invoice and i.status = 'paid')
   then
     return billing_private.finish_resumption_as(known, 'called_off', 'something is owed still', p_now);
@@ -17609,7 +17609,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  known constant billing.dunning_resumptions := billing_private.resumption_taken(p_id);
+  known constant billing.dunning_resumptions := billing_private.lock_resumption(p_id);
   shown billing.subscriptions;
   made text;
   marked billing.dunning_cases;
@@ -17639,7 +17639,7 @@ begin
   from billing.dunning_cases as c
   where c.subscription = shown.id and c.id::text = billing_private.metadata_of(shown.id) ->> 'duebase_dunning_case' and c.status = 'closed';
   if marked.id is not null and shown.status <> 'paused' and shown.pause_collection is null then
-    perform billing_private.tell_resumption(marked, p_now);
+    perform billing_private.record_end_of_pause(marked, p_now);
   end if;
   return 'done';
 end;
@@ -17717,7 +17717,7 @@ to service_role;
 
 -- supabase/schemas/12_dunning/170_dunning_runs.sql
 
--- The daily run: every customer with something due is looked at. Nothing was scheduled ahead, so a run that comes late,
+-- The daily run: every customer with something due is evaluated. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
 -- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning, cron.
 
@@ -17736,7 +17736,7 @@ comment on table billing.dunning_runs is 'One row per run of dunning: when, and 
 comment on column billing.dunning_runs.as_of is 'The time due-ness went by (UTC).';
 comment on column billing.dunning_runs.started_at is 'When it began (UTC).';
 comment on column billing.dunning_runs.counts is
-  'customers: looked at. opened, closed: cases. mails, ends: owed. held: kept from their step. failed: could not be looked at, as when Stripe is away; the next run does.';
+  'customers: evaluated. opened, closed: cases. mails, ends: enqueued. held: kept from their step. failed: could not be evaluated, for example because Stripe was away; the next run does.';
 comment on column billing.dunning_runs.problem is 'Why not all that was due was done; null when it was.';
 
 create index dunning_runs_by_start on billing.dunning_runs (started_at);
@@ -17789,7 +17789,7 @@ begin
     where (s.status = 'paused' or s.pause_collection is not null)
       and s.customer > p_after
       and (coalesce(cardinality(known), 0) < p_limit or s.customer <= known[cardinality(known)])
-      and billing_private.owed_resumption(s.id, p_now) is not null
+      and billing_private.invoice_to_resume_for(s.id, p_now) is not null
     order by s.customer
     limit p_limit
   ) as b;
@@ -17802,7 +17802,7 @@ $$;
 comment on function billing_private.customers_in_dunning is
   'Customers after p_after with an open case, with something overdue at p_now that no case is about yet, or with a subscription that is to be resumed; at most p_limit, in order.';
 
-create function billing_private.read_silent_invoices(p_after text, p_until text, p_now timestamptz)
+create function billing_private.enqueue_refreshes_of_silent_invoices(p_after text, p_until text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -17826,7 +17826,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_silent_invoices is
+comment on function billing_private.enqueue_refreshes_of_silent_invoices is
   'Enqueues a read of every invoice of the customers after p_after, up to p_until, that is charged automatically and has been open for a day without a word of failure, once a day for 60 days. Most are debits on their way. The others were paid or declined in events that never came, and nothing else would find that out once they are too old for Stripe''s event list.';
 
 create function billing.advance_dunning(p_now timestamptz default now(), p_after text default '', p_limit integer default 1000)
@@ -17841,10 +17841,10 @@ declare
   found constant billing_private.dunning_fact[] := array(
     select f from billing_private.dunning_facts(page, p_now, false) as f
   );
-  looks integer;
+  evaluations integer;
 begin
-  perform billing_private.read_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
-  -- An end leaves at noon of its day, which no run comes at: a look then decides on it, as any look does.
+  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
+  -- An end is made at noon of its day, when no run takes place: an evaluation at that time decides on it.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
     'dunning', format('dunning:%s:%s', f.customer, to_char(f.ends_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
@@ -17858,7 +17858,7 @@ begin
   with facts as (
     select f.case_id, f.customer, f.due from unnest(found) as f
   ),
-  to_look_at as (
+  to_evaluate as (
     select f.customer from facts as f where f.due is not null
     union
     -- Nothing of it is overdue any more, or its subscription has gone: it may be over.
@@ -17878,24 +17878,24 @@ begin
     from billing.subscriptions as s
     where (s.status = 'paused' or s.pause_collection is not null)
       and s.customer = any (page)
-      and billing_private.owed_resumption(s.id, p_now) is not null
+      and billing_private.invoice_to_resume_for(s.id, p_now) is not null
   )
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select
     'dunning', format('dunning:%s:%s', t.customer, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24')),
     jsonb_build_object('customer', t.customer, 'not_before', p_now), least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
-  from to_look_at as t
+  from to_evaluate as t
   order by t.customer
   on conflict (dedupe_key) do nothing;
-  get diagnostics looks = row_count;
+  get diagnostics evaluations = row_count;
   return jsonb_build_object(
-    'customers', cardinality(page), 'due', looks, 'next', case when cardinality(page) = p_limit then page[p_limit] end
+    'customers', cardinality(page), 'due', evaluations, 'next', case when cardinality(page) = p_limit then page[p_limit] end
   );
 end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, each with something due at p_now is owed a look (an effect of kind dunning). Whose end comes within the next 24 hours is owed one at that time. Invoices of which no failure was heard are read, see read_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each look decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint
@@ -17934,7 +17934,7 @@ as $$
 declare
   problem constant text := billing_private.call_function('duebase-dunning');
 begin
-  perform billing_private.note_job('dunning', problem, p_now);
+  perform billing_private.record_job_problem('dunning', problem, p_now);
   return problem is null;
 end;
 $$;
@@ -17942,7 +17942,7 @@ $$;
 comment on function billing_private.start_dunning is
   'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
 
-create function billing_private.watch_dunning_runs(p_now timestamptz default now())
+create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
 returns boolean
 language plpgsql
 set search_path = ''
@@ -17958,13 +17958,13 @@ begin
     or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '24 hours' and r.finished_at >= scheduled)
     -- One is under way, or was tried a moment ago.
     or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
-    -- Before anything was ever overdue nobody misses it.
+    -- Without an open invoice there is nothing to do.
     or not exists (select from billing.invoices as i where i.status = 'open')
   then
     return false;
   end if;
   if p_now > scheduled + interval '2 hours'
-    -- On the day of its installation nobody has missed it yet.
+    -- On the day of installation no run was missed yet.
     and (
       exists (select from billing.dunning_runs as r where r.started_at < scheduled)
       or exists (select from billing.dunning_cases as c where c.status = 'open' and c.opened_at < scheduled)
@@ -17976,7 +17976,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.watch_dunning_runs is
+comment on function billing_private.start_missed_dunning_run is
   'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by cron every minute. Returns whether it started one.';
 
 create function billing_private.schedule_dunning()
@@ -18015,7 +18015,7 @@ create trigger settings_schedule_dunning
   execute function billing_private.tg_settings__after_hour();
 
 select billing_private.schedule_dunning();
-select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.watch_dunning_runs()');
+select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.start_missed_dunning_run()');
 
 grant execute on function
   billing.advance_dunning(timestamptz, text, integer),
@@ -18028,7 +18028,7 @@ to service_role;
 -- Dunning by hand: what people may do about a case, audited; and what would happen if nobody did anything.
 -- Reads: dunning facts. Writes: dunning cases and holds, audit_events. Called by: operators.
 
-create function billing_private.open_case_of(p_case_id bigint)
+create function billing_private.lock_open_case(p_case_id bigint)
 returns billing.dunning_cases
 language plpgsql
 set search_path = ''
@@ -18049,9 +18049,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.open_case_of is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
+comment on function billing_private.lock_open_case is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
 
-create function billing_private.record_by_hand(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
+create function billing_private.audit_operator_action(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -18061,7 +18061,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.record_by_hand is 'Leaves an audit event of what a person did.';
+comment on function billing_private.audit_operator_action is 'Leaves an audit event of what a person did.';
 
 create function billing.open_dunning(p_subject_id text, p_now timestamptz default now())
 returns bigint
@@ -18099,8 +18099,8 @@ begin
   if opened is null then
     perform billing_private.raise_error('DU044', format('what is overdue of %s is below the minimum of its policy', p_subject_id));
   end if;
-  perform billing_private.record_by_hand('dunning.opened_by_hand', p_subject_id, customer, jsonb_build_object('case', opened), p_now);
-  perform billing_private.owe_dunning_check(customer, 'opened:' || opened, p_now);
+  perform billing_private.audit_operator_action('dunning.opened_by_hand', p_subject_id, customer, jsonb_build_object('case', opened), p_now);
+  perform billing_private.enqueue_dunning_evaluation(customer, 'opened:' || opened, p_now);
   return opened;
 end;
 $$;
@@ -18116,10 +18116,10 @@ security definer
 set search_path = ''
 as $$
 declare
-  known constant billing.dunning_cases := billing_private.open_case_of(p_case_id);
+  known constant billing.dunning_cases := billing_private.lock_open_case(p_case_id);
 begin
   -- What somebody wrote is kept where it can be taken out again (see forget_user), not in the audit trail.
-  perform billing_private.record_by_hand(
+  perform billing_private.audit_operator_action(
     'dunning.closed_by_hand', known.subject_id, known.customer, jsonb_build_object('case', known.id), p_now
   );
   perform billing_private.close_dunning_case(known, 'closed_by_hand', p_now);
@@ -18130,9 +18130,9 @@ end;
 $$;
 
 comment on function billing.close_dunning is
-  'Closes a case and cancels its pending mail; what it was about is not dunned again unless billing.open_dunning says so. Raises DU042, DU043.';
+  'Closes a case and cancels its pending mail; its invoices are not dunned again unless billing.open_dunning says so. Raises DU042, DU043.';
 
-create function billing_private.hold(p_customer text, p_case_id bigint, p_subject text, p_reason text, p_until timestamptz, p_now timestamptz)
+create function billing_private.add_dunning_hold(p_customer text, p_case_id bigint, p_subject text, p_reason text, p_until timestamptz, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -18145,13 +18145,13 @@ begin
   end if;
   insert into billing.dunning_holds (customer, case_id, reason, held_at, held_until)
   values (p_customer, p_case_id, p_reason, p_now, p_until);
-  perform billing_private.record_by_hand(
+  perform billing_private.audit_operator_action(
     'dunning.held_by_hand', p_subject, p_customer, jsonb_build_object('case', p_case_id, 'until', p_until), p_now
   );
 end;
 $$;
 
-comment on function billing_private.hold is 'Keeps dunning away from a case, or from a customer where p_case_id is null. Raises DU045.';
+comment on function billing_private.add_dunning_hold is 'Keeps dunning away from a case, or from a customer where p_case_id is null. Raises DU045.';
 
 create function billing.hold_dunning(p_case_id bigint, p_reason text, p_until timestamptz default null, p_now timestamptz default now())
 returns void
@@ -18161,9 +18161,9 @@ security definer
 set search_path = ''
 as $$
 declare
-  known constant billing.dunning_cases := billing_private.open_case_of(p_case_id);
+  known constant billing.dunning_cases := billing_private.lock_open_case(p_case_id);
 begin
-  perform billing_private.hold(known.customer, known.id, known.subject_id, p_reason, p_until, p_now);
+  perform billing_private.add_dunning_hold(known.customer, known.id, known.subject_id, p_reason, p_until, p_now);
   perform billing_private.withdraw_dunning_mail(known.id, 'held: ' || p_reason, p_now);
   update billing.dunning_cases as c set holds = array(select distinct h from unnest(c.holds || array['manual']) as h order by h) where c.id = known.id;
 end;
@@ -18181,7 +18181,7 @@ set search_path = ''
 as $$
 begin
   perform billing_private.lock_customers(array[p_customer]);
-  perform billing_private.hold(p_customer, null, p_customer, p_reason, p_until, p_now);
+  perform billing_private.add_dunning_hold(p_customer, null, p_customer, p_reason, p_until, p_now);
   perform billing_private.withdraw_dunning_mail(c.id, 'the customer is excluded: ' || p_reason, p_now)
   from billing.dunning_cases as c
   where c.customer = p_customer and c.status = 'open';
@@ -18207,7 +18207,7 @@ declare
   released integer;
 begin
   if p_case_id is not null then
-    known := billing_private.open_case_of(p_case_id);
+    known := billing_private.lock_open_case(p_case_id);
     held_customer := known.customer;
   end if;
   perform billing_private.lock_customers(array[held_customer]);
@@ -18216,13 +18216,13 @@ begin
   where h.customer = held_customer and h.released_at is null and h.case_id is not distinct from p_case_id;
   get diagnostics released = row_count;
   if released > 0 then
-    perform billing_private.record_by_hand(
+    perform billing_private.audit_operator_action(
       'dunning.released_by_hand', coalesce(known.subject_id, held_customer), held_customer, jsonb_build_object('case', p_case_id), p_now
     );
     update billing.dunning_cases as c
     set holds = array_remove(c.holds, case when p_case_id is null then 'excluded_customer' else 'manual' end)
     where c.customer = held_customer and c.status = 'open' and (p_case_id is null or c.id = p_case_id);
-    perform billing_private.owe_dunning_check(held_customer, 'released:' || extract(epoch from p_now)::text, p_now);
+    perform billing_private.enqueue_dunning_evaluation(held_customer, 'released:' || extract(epoch from p_now)::text, p_now);
   end if;
   return released;
 end;
@@ -18238,12 +18238,12 @@ returns table (
 )
 language sql
 stable
--- Definer: it looks through private functions; service_role may read all it shows.
+-- Definer: it reads private functions; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
   with found as (
-    -- What nobody has noticed yet: the run would open a case about it.
+    -- Overdue without a case yet: the run would open one.
     select
       v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, min(v.billed_subscription)) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
@@ -18295,7 +18295,7 @@ as $$
         else 'close the case and leave all as it is'
       end
       when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
-      when s.step = 'notice' and billing_private.asked_to_confirm_instead(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
+      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
       when s.case_id is null then 'open a case and send ' || s.template
       when s.step = 'urgent_reminder'
         and bool_or(s.step = 'final_warning' and s.held_by = '{}' and s.subscription is not null) over (partition by s.customer, s.currency)
@@ -18320,16 +18320,16 @@ to service_role;
 
 -- supabase/schemas/12_dunning/190_dunning_views.sql
 
--- Recovery figures: what dunning has brought back, and what is still at stake.
+-- Recovery figures: what dunning has recovered, and what is still overdue.
 -- Reads: dunning cases, steps and invoices. Read by: operators, `npm run dunning -- report`.
 
 create view billing.dunning_outcomes with (security_invoker = true) as
-with told as (
+with mailed as (
   -- The last mail that left before a case came to its end.
   select distinct on (d.case_id) d.case_id, d.kind
   from billing.dunning_actions as d
   where d.kind <> 'end' and d.status = 'sent'
-  order by d.case_id, d.settled_at desc, d.position desc
+  order by d.case_id, d.finished_at desc, d.position desc
 ),
 since as (
   select k.case_id, min(k.overdue_since) as overdue_since
@@ -18346,7 +18346,7 @@ cases as (
       when c.outcome = 'recovered' then extract(epoch from c.closed_at - coalesce(s.overdue_since, c.anchor_at)) / 86400
     end as days
   from billing.dunning_cases as c
-  left join told as t on t.case_id = c.id
+  left join mailed as t on t.case_id = c.id
   left join since as s on s.case_id = c.id
 )
 select
@@ -18378,7 +18378,7 @@ comment on view billing.dunning_outcomes is
   'How much was saved: one row per month in which cases were opened (UTC) and currency. Amounts in minor units of currency.';
 comment on column billing.dunning_outcomes.month is 'First day of the month in which the cases were opened, whenever they came to their end.';
 comment on column billing.dunning_outcomes.opened is 'Cases: still_open, recovered, settled_without_payment, lost and let_off add up to it.';
-comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last looked at.';
+comment on column billing.dunning_outcomes.held is 'Of the open ones, those that something kept from the next step when last evaluated.';
 comment on column billing.dunning_outcomes.still_open is 'Neither paid nor given up yet.';
 comment on column billing.dunning_outcomes.recovered is 'Paid, with money.';
 comment on column billing.dunning_outcomes.recovered_before_notice is 'Paid before any mail had left.';
@@ -18439,7 +18439,7 @@ comment on column billing.revenue_at_risk.stage is
   'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way.';
 comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far.';
 comment on column billing.revenue_at_risk.customers is 'How many different customers they are of.';
-comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last looked at.';
+comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last evaluated.';
 comment on column billing.revenue_at_risk.amount is 'What remains to be paid of their overdue invoices.';
 comment on column billing.revenue_at_risk.amount_held is 'Of it, what the held cases are about.';
 comment on column billing.revenue_at_risk.oldest_since is 'Since when the oldest of them is overdue (UTC).';
@@ -18478,7 +18478,7 @@ as $$
 begin
   return query
   with mine as (
-    select c.id from billing.customers as c where c.user_id = (select auth.uid()) and c.deleted_at is null
+    select c.id from billing.customers as c where c.owner_id = (select auth.uid()) and c.deleted_at is null
   ),
   facts as (
     select f.subject_id as case_subject, f as fact
@@ -18488,7 +18488,7 @@ begin
     select
       v.subject_id,
       v.subscription as sub,
-      v.currency as money,
+      v.currency as currency_code,
       sum(v.amount_remaining)::bigint as amount,
       min(v.overdue_since) as since,
       array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices
@@ -18507,7 +18507,7 @@ begin
       limit 1
     ),
     o.amount,
-    o.money,
+    o.currency_code,
     o.since,
     i.id,
     i.number,
@@ -18530,7 +18530,7 @@ begin
   left join facts as f on f.case_subject = o.subject_id
   left join lateral (
     select (f.fact).end_action as action, (f.fact).ends_at as at
-    where billing_private.takes_away((f.fact).end_action, o.sub)
+    where billing_private.end_removes_access((f.fact).end_action, o.sub)
       -- Null where the subscription ends by itself before.
       and (f.fact).ends_at is not null
       and (f.fact).taken < cardinality((f.fact).kinds)
@@ -18557,7 +18557,7 @@ as
 select
   s.id,
   s.customer,
-  c.user_id,
+  c.owner_id,
   c.email,
   c.name,
   s.status,
@@ -18617,7 +18617,7 @@ left join lateral (
 
 comment on view billing.subscription_overview is
   'One row per subscription: whose it is, what it brings, when it ends, what is open of it. Amounts in the minor unit of currency. For people; the application reads the tables.';
-comment on column billing.subscription_overview.user_id is 'The application user the customer is.';
+comment on column billing.subscription_overview.owner_id is 'The application user the customer is.';
 comment on column billing.subscription_overview.products is 'Names of what it bills.';
 comment on column billing.subscription_overview.quantity is 'Units over all items.';
 comment on column billing.subscription_overview.monthly_amount is
@@ -18635,7 +18635,7 @@ with (security_invoker = true)
 as
 select
   c.id,
-  c.user_id,
+  c.owner_id,
   c.email,
   c.name,
   case
@@ -18707,7 +18707,7 @@ left join lateral (
 
 comment on view billing.customer_overview is
   'One row per customer: how things stand at a glance. Amounts in the minor unit of currency. For people; the application reads the tables.';
-comment on column billing.customer_overview.user_id is 'The application user this customer is.';
+comment on column billing.customer_overview.owner_id is 'The application user this customer is.';
 comment on column billing.customer_overview.status is
   'Of the subscription to look at first: past_due, unpaid, incomplete, trialing, active, paused, canceled, …; without one: one_time (bought something), no_purchase; deleted at Stripe.';
 comment on column billing.customer_overview.subscriptions is 'How many there are and were.';
