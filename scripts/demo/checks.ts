@@ -1,15 +1,9 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import type { Answers } from "./abuse.ts";
 import { type Cast, person } from "./cast.ts";
+import { type Check, check } from "./check.ts";
 import { checkMails } from "./mail.ts";
 import { mailsOfTheStory } from "./story.ts";
-
-/** One thing that must hold, and what was found. */
-export interface Check {
-  promise: string;
-  expected: string;
-  found: string;
-}
 
 /** What happened besides the story. */
 export interface Abuse {
@@ -180,13 +174,4 @@ async function ids(list: AsyncIterable<{ id: string }>): Promise<string[]> {
 
 function seconds(at: Date | null | undefined): number | null {
   return at ? at.getTime() / 1000 : null;
-}
-
-function check(promise: string, expected: unknown, found: unknown): Check {
-  return { promise, expected: String(expected), found: String(found) };
-}
-
-/** Whether it holds. */
-export function holds({ expected, found }: Check): boolean {
-  return expected === found;
 }

@@ -1,4 +1,4 @@
-import type { Check } from "./checks.ts";
+import type { Check } from "./check.ts";
 import type { DemoWorld } from "./world.ts";
 
 /** A mail as `billing.emails` keeps it. */

@@ -1,7 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { Cast } from "./cast.ts";
-import { type Check, holds } from "./checks.ts";
+import { type Check, holds } from "./check.ts";
 import { dayOf } from "./clock.ts";
 import { date, money } from "./format.ts";
 

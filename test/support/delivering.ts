@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import type { PostAlert } from "../../supabase/functions/_duebase/alert-webhook.ts";
 import { passThrough, type ReachPoint } from "../../supabase/functions/_duebase/crash-points.ts";
 import type { CallBilling } from "../../supabase/functions/_duebase/database.ts";
 import { DatabaseRefusal } from "../../supabase/functions/_duebase/errors.ts";
@@ -7,7 +8,7 @@ import { connectOutbox } from "../../supabase/functions/_duebase/outbox.ts";
 import { connectResend } from "../../supabase/functions/_duebase/resend.ts";
 import { connectStripe, modeOfKey } from "../../supabase/functions/_duebase/stripe.ts";
 import { drain } from "../../supabase/functions/duebase-deliver/drain.ts";
-import type { AlertMail, PostAlert } from "../../supabase/functions/duebase-deliver/effects/alert.ts";
+import type { AlertMail } from "../../supabase/functions/duebase-deliver/effects/alert.ts";
 import {
   type Budget,
   DEFAULT_BUDGET,

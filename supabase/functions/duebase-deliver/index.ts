@@ -1,3 +1,4 @@
+import { connectAlerts } from "../_duebase/alert-webhook.ts";
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDeliverEnvironment } from "../_duebase/env.ts";
@@ -7,7 +8,6 @@ import { connectResend } from "../_duebase/resend.ts";
 import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { drain } from "./drain.ts";
-import { connectAlerts } from "./effects/alert.ts";
 import { createDeliverHandler } from "./handler.ts";
 import { DEFAULT_BUDGET, Run } from "./run.ts";
 

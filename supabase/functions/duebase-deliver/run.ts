@@ -1,10 +1,10 @@
+import type { PostAlert } from "../_duebase/alert-webhook.ts";
 import type { ReachPoint } from "../_duebase/crash-points.ts";
 import type { Logger } from "../_duebase/log.ts";
 import type { DunningCount, Outbox } from "../_duebase/outbox.ts";
 import { LARGEST_BATCH, type SendMails } from "../_duebase/resend.ts";
 import type { CallStripe, StripeAnswer } from "../_duebase/stripe.ts";
 import { Breaker } from "./breaker.ts";
-import type { PostAlert } from "./effects/alert.ts";
 import { type OwnRequest, StripeAccess } from "./stripe-access.ts";
 
 /** What one run may spend. */

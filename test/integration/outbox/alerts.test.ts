@@ -2,7 +2,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
-import { alertText, connectAlerts } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
+import { connectAlerts } from "../../../supabase/functions/_duebase/alert-webhook.ts";
+import { alertText } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/delivering.ts";
 

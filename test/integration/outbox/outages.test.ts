@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { connectAlerts } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
+import { connectAlerts } from "../../../supabase/functions/_duebase/alert-webhook.ts";
 import { DAY, DunningWorld, HOUR } from "../../support/dunning-world.ts";
 
 const open: DunningWorld[] = [];

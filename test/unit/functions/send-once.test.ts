@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connectAlerts } from "../../../supabase/functions/duebase-deliver/effects/alert.ts";
+import { connectAlerts } from "../../../supabase/functions/_duebase/alert-webhook.ts";
 import { runInDeno } from "./served-function.ts";
 
 /** A chat webhook that takes the first alert, keeps the connection, and hangs up on whatever comes then. */
@@ -34,7 +34,7 @@ describe("an alert on the operator's webhook", () => {
     timeout: 30_000,
   }, async () => {
     const printed = await runInDeno(`
-      const { connectAlerts } = await import("./supabase/functions/duebase-deliver/effects/alert.ts");
+      const { connectAlerts } = await import("./supabase/functions/_duebase/alert-webhook.ts");
       const post = connectAlerts(${JSON.stringify(url)});
       await post("first");
       await post("second").catch(() => console.log("not taken"));
