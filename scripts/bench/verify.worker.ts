@@ -6,7 +6,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import Stripe from "stripe";
 import { createLogger } from "../../supabase/functions/_duebase/log.ts";
-import { createSignatureVerifier } from "../../supabase/functions/_duebase/signature.ts";
+import { createSignatureVerifier } from "../../supabase/functions/_duebase/stripe-signature.ts";
 import { handleStripeWebhook } from "../../supabase/functions/duebase-stripe-webhook/handler.ts";
 import { createTurns } from "../../supabase/functions/duebase-stripe-webhook/turns.ts";
 

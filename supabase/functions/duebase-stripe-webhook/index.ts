@@ -1,7 +1,7 @@
 import { connectDatabase } from "../_duebase/database.ts";
 import { readWebhookEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
-import { createSignatureVerifier } from "../_duebase/signature.ts";
+import { createSignatureVerifier } from "../_duebase/stripe-signature.ts";
 import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
 import { createTurns } from "./turns.ts";
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase } from "../../../supabase/functions/_duebase/database.ts";
 import { createLogger, type LogFields } from "../../../supabase/functions/_duebase/log.ts";
-import { createSignatureVerifier } from "../../../supabase/functions/_duebase/signature.ts";
+import { createSignatureVerifier } from "../../../supabase/functions/_duebase/stripe-signature.ts";
 import { handleStripeWebhook } from "../../../supabase/functions/duebase-stripe-webhook/handler.ts";
 import { createTurns } from "../../../supabase/functions/duebase-stripe-webhook/turns.ts";
 import { answers, type Behaviour, type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
