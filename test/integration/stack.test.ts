@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
+import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { createClient } from "@supabase/supabase-js";
 import getPort from "get-port";
 import postgres from "postgres";
@@ -30,12 +33,23 @@ const hello = (greeting: string) => `
   });
 `;
 
+/** Answers once the whole body is there. */
+const slow = (greeting: string) => `
+  Deno.serve(async (request) => {
+    console.log("asked by " + request.method);
+    await request.arrayBuffer();
+    return new Response(${JSON.stringify(greeting)});
+  });
+`;
+
 const files = {
   "supabase/config.toml": `
     project_id = "test"
     [api]
     schemas = ["public", "graphql_public", "shop"]
     [functions.hello]
+    verify_jwt = false
+    [functions.slow]
     verify_jwt = false
   `,
   "supabase/migrations/20260101000000_shop.sql": `
@@ -279,6 +293,31 @@ describe("edge functions", () => {
       expect(status).toBe(200);
       return JSON.parse(body).greeting === "goodbye";
     });
+  });
+
+  test("answer what they were asked before their file changed, and what comes later from the new file", async () => {
+    await project.write("supabase/functions/slow/index.ts", slow("before"));
+    await eventually("it serves", async () => (await callHello({}, "slow")).body === "before");
+    const pid = stack.functions.get("slow")?.pid ?? 0;
+    const sent = request(`${stack.status.FUNCTIONS_URL}/slow`, { method: "POST" });
+    const answered = once(sent, "response") as Promise<[IncomingMessage]>;
+    sent.write("the first half");
+    await eventually("it is being answered", async () =>
+      (await readFile(join(project.stackDirectory, "logs", "slow.log"), "utf8")).includes("asked by POST"),
+    );
+    await project.write("supabase/functions/slow/index.ts", slow("after"));
+    await eventually("the new file answers", async () => {
+      const { status, body } = await callHello({}, "slow");
+      expect(status).toBe(200);
+      return body === "after";
+    });
+    expect(isAlive(pid)).toBe(true);
+    sent.end("the second half");
+    const [answer] = await answered;
+    expect([answer.statusCode, await text(answer)]).toEqual([200, "before"]);
+    await eventually("the former process is gone", () => !isAlive(pid));
+    await rm(join(project.directory, "supabase/functions/slow"), { recursive: true });
+    await eventually("the function is gone", async () => (await callHello({}, "slow")).status === 404);
   });
 
   test("are started when their folder appears, and ended when it goes", async () => {

@@ -8,6 +8,7 @@ import type { LineLog } from "../log.ts";
 import { waitUntilGone } from "../processes.ts";
 import { denoExecutable } from "./deno.ts";
 import type { FunctionSource } from "./project.ts";
+import { RequestsInFlight } from "./requests-in-flight.ts";
 
 /** What every function process of a stack is started with. */
 export interface FunctionRuntime {
@@ -21,14 +22,28 @@ const firstBackoff = 100;
 const longestBackoff = 5_000;
 /** A process that has served this long has started well: its next death is a new matter. */
 const settled = 10_000;
+/** How long a process whose source has changed may take to answer what it was asked before: longer than any run. */
+const longestDrain = 60_000;
+
+/** One Deno process that runs a function. */
+interface Running {
+  child: ChildProcess;
+  /** Once it serves. */
+  port: number | undefined;
+  requests: RequestsInFlight;
+  /** Lets the next process be started while this one answers what it was asked before. */
+  retire: () => void;
+}
 
 /** One edge function: its Deno process, kept running. */
 export class FunctionProcess {
   source: FunctionSource;
   readonly #runtime: FunctionRuntime;
   readonly #log: LineLog;
-  #child: ChildProcess | undefined;
-  #address: { port: number } | undefined;
+  /** The one that requests go to. */
+  #running: Running | undefined;
+  /** That one, and those that answer their last requests. */
+  readonly #alive = new Set<Running>();
   #stopped = false;
   #failures = 0;
   #waiting = new Set<() => void>();
@@ -41,7 +56,7 @@ export class FunctionProcess {
 
   /** The process id, while there is a process. */
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#running?.child.pid;
   }
 
   /** Starts it, and starts it again whenever it ends, until `stop`. */
@@ -52,46 +67,60 @@ export class FunctionProcess {
 
   /** The port it serves on, waiting until it does; undefined when it does not within `timeout` milliseconds. */
   async port(timeout: number): Promise<number | undefined> {
-    const deadline = Date.now() + timeout;
-    while (!this.#address && !this.#stopped) {
-      const left = deadline - Date.now();
-      if (left <= 0) return undefined;
-      await Promise.race([delay(left, undefined, { ref: false }), this.#nextChange()]);
-    }
-    return this.#address?.port;
+    return (await this.#serving(timeout))?.port;
+  }
+
+  /**
+   * The same for one request: a process that is to run new source is not ended before the request has left, or a
+   * minute is over. `leave` has to be called when it is answered or given up.
+   */
+  async enter(timeout: number): Promise<{ port: number; leave: () => void } | undefined> {
+    const serving = await this.#serving(timeout);
+    return serving && { port: serving.port, leave: serving.requests.enter() };
   }
 
   /** Ends the process as a crash would; it is started again. Resolves once the process is gone. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (!child?.pid) return;
     // Whoever ends it again and again is not made to wait longer each time.
     this.#failures = 0;
-    child.kill("SIGKILL");
-    await waitUntilGone(child.pid, 5_000);
+    if (this.#running) await killed(this.#running.child);
   }
 
-  /** Starts it anew with the source as it is now. */
+  /** Starts it anew with the source as it is now. The process there is answers what it was asked before, and ends. */
   async restart(source: FunctionSource): Promise<void> {
     this.source = source;
     this.#failures = 0;
-    if (this.#child) await this.#end();
-    else this.#wake();
+    const former = this.#running;
+    if (!former) return this.#wake();
+    this.#running = undefined;
+    former.retire();
+    await former.requests.drained(longestDrain);
+    await ended(former.child);
   }
 
   /** Ends it for good. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#running = undefined;
     this.#wake();
-    await this.#end();
+    await Promise.all(
+      [...this.#alive].map(({ child, requests }) => {
+        requests.giveUp();
+        return ended(child);
+      }),
+    );
   }
 
-  async #end(): Promise<void> {
-    const child = this.#child;
-    if (!child?.pid) return;
-    this.#address = undefined;
-    child.kill("SIGTERM");
-    if (!(await waitUntilGone(child.pid, 2_000))) await this.kill();
+  async #serving(timeout: number): Promise<(Running & { port: number }) | undefined> {
+    const deadline = Date.now() + timeout;
+    while (!this.#stopped) {
+      const running = this.#running;
+      if (running && serves(running)) return running;
+      const left = deadline - Date.now();
+      if (left <= 0) return undefined;
+      await Promise.race([delay(left, undefined, { ref: false }), this.#nextChange()]);
+    }
+    return undefined;
   }
 
   async #run(): Promise<void> {
@@ -100,17 +129,17 @@ export class FunctionProcess {
       const outcome = await this.#runOnce();
       if (this.#stopped) return;
       this.#failures = Date.now() - startedAt > settled ? 0 : this.#failures + 1;
-      // Ended by us to load new source, not by a fault of its own.
-      if (outcome === "SIGTERM") continue;
+      if (outcome === "retired") continue;
       const wait = Math.min(firstBackoff * 2 ** (this.#failures - 1), longestBackoff);
       this.#log.write(`ended (${outcome}); starting again in ${wait} ms`);
       await Promise.race([delay(wait, undefined, { ref: false }), this.#nextChange()]);
     }
   }
 
-  /** Runs the process to its end and says how it ended. */
+  /** Runs a process to its end, or until it is retired, and says how it ended. */
   async #runOnce(): Promise<string> {
     const port = await getPort({ host: "127.0.0.1" });
+    if (this.#stopped) return "stopped";
     const { projectDirectory, denoDirectory, env } = this.#runtime;
     const child = spawn(denoExecutable(), denoArguments(this.source, projectDirectory), {
       cwd: projectDirectory,
@@ -126,7 +155,12 @@ export class FunctionProcess {
         PATH: process.env.PATH ?? "",
       },
     });
-    this.#child = child;
+    const running: Running = { child, port: undefined, requests: new RequestsInFlight(), retire: () => {} };
+    const retired = new Promise<string>((resolve) => {
+      running.retire = () => resolve("retired");
+    });
+    this.#running = running;
+    this.#alive.add(running);
     const { pid } = child;
     if (pid) keeper().keep(pid, "KILL");
     for (const stream of [child.stdout, child.stderr]) {
@@ -134,22 +168,22 @@ export class FunctionProcess {
         if (line && !line.startsWith("Listening on http://")) this.#log.write(line);
       });
     }
-    const ended = new Promise<string>((resolve) => {
+    const end = new Promise<string>((resolve) => {
       child.once("error", (error) => resolve(error.message));
       child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    }).finally(() => {
+      this.#alive.delete(running);
+      if (this.#running === running) this.#running = undefined;
+      if (pid) keeper().release(pid);
     });
-    void this.#announce(child, port);
-    const outcome = await ended;
-    this.#child = undefined;
-    this.#address = undefined;
-    if (pid) keeper().release(pid);
-    return outcome;
+    void this.#announce(running, port);
+    return await Promise.race([end, retired]);
   }
 
-  async #announce(child: ChildProcess, port: number): Promise<void> {
-    while (child.exitCode === null && child.signalCode === null && !this.#stopped) {
+  async #announce(running: Running, port: number): Promise<void> {
+    while (this.#alive.has(running) && !this.#stopped) {
       if (await accepts(port)) {
-        if (this.#child === child) this.#address = { port };
+        running.port = port;
         this.#wake();
         return;
       }
@@ -165,6 +199,23 @@ export class FunctionProcess {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
+}
+
+function serves(running: Running): running is Running & { port: number } {
+  return running.port !== undefined;
+}
+
+/** Asks a process to end, and ends it if it does not. Resolves once it is gone. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (!child.pid) return;
+  child.kill("SIGTERM");
+  if (!(await waitUntilGone(child.pid, 2_000))) await killed(child);
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (!child.pid) return;
+  child.kill("SIGKILL");
+  await waitUntilGone(child.pid, 5_000);
 }
 
 /**

@@ -31,18 +31,19 @@ export async function proxyToFunction(
     const problem = await tokenProblem(incoming.headers.authorization);
     if (problem) return refuse(outgoing, 401, problem.code, problem.message);
   }
-  const port = await target.port(patience);
-  if (port === undefined) {
+  const entered = await target.enter(patience);
+  if (entered === undefined) {
     return refuse(outgoing, 503, "BOOT_ERROR", "Function failed to start (please check logs)");
   }
   const upstream = request({
     host: "127.0.0.1",
-    port,
+    port: entered.port,
     path,
     method: incoming.method,
     headers: { ...incoming.headers, "x-forwarded-for": incoming.socket.remoteAddress ?? "" },
     agent,
   });
+  upstream.once("close", entered.leave);
   upstream.once("response", (response) => {
     outgoing.writeHead(response.statusCode ?? 502, response.headers);
     response.pipe(outgoing);
