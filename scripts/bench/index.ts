@@ -1,6 +1,10 @@
-/** `npm run bench`: every measured promise of the project, in one table. `-- verify database acknowledge` picks some. */
+/**
+ * `npm run bench`: every measured promise of the project, in one table. `-- verify database acknowledge` picks some;
+ * `-- --against COMMIT` compares with an older build instead.
+ */
 import { Command } from "commander";
 import { benchAcknowledgement } from "./acknowledge.ts";
+import { benchAgainst } from "./against.ts";
 import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
 import { benchForgetting } from "./forget.ts";
@@ -22,10 +26,19 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
 const program = new Command("bench")
   .description("Measures what the project promises of its speed, as ratios taken in one run on this machine.")
   .argument("[names...]", `which to run: ${Object.keys(benches).join(", ")}; all by default`)
+  .option(
+    "--against <commit>",
+    "measures receiving and projecting beside the build of that commit, and of the rest only what is named",
+  )
   .parse();
 
-const names = program.args.length > 0 ? program.args : Object.keys(benches);
+const { against } = program.opts<{ against?: string }>();
+const names = program.args.length > 0 || against !== undefined ? program.args : Object.keys(benches);
 const rows: BenchRow[] = [];
+if (against !== undefined) {
+  console.error(`measuring against ${against} …`);
+  rows.push(...(await benchAgainst(against)));
+}
 for (const name of names) {
   const bench = benches[name];
   if (!bench) program.error(`no bench named ${name}; there are ${Object.keys(benches).join(", ")}`);

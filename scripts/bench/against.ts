@@ -1,0 +1,137 @@
+/**
+ * What an event costs now, beside an older build: two databases on one server, one built from this work tree and one
+ * from a commit of its history, that take turns in short rounds. Whatever else the machine does hits both.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres, { type Sql } from "postgres";
+import { applyMigrations } from "../local/migrations.ts";
+import { startPostgres } from "../local/postgres/server.ts";
+import { projectRoot } from "../local/project.ts";
+import { billingEvents } from "./events.ts";
+import type { BenchRow } from "./report.ts";
+
+const ROUNDS = 120;
+const ROUND_EVENTS = 28;
+const WARM_UP_ROUNDS = 5;
+const LEAST_SHARE = 0.95;
+
+/** One build of the database, with events that are its own. */
+interface Build {
+  sql: Sql;
+  events: ReturnType<typeof billingEvents>;
+}
+
+/** What one round of a build took. */
+interface Round {
+  milliseconds: number;
+  walBytes: number;
+}
+
+/**
+ * Receives and projects the same events in both builds, one a transaction. Takes about a minute, with a server of its
+ * own (fsync on) in a temporary directory. Neither the work tree nor the repository is written to.
+ *
+ * @param commit whose migrations the older build is made of; any name that git knows it by
+ * @throws Error where git knows no such commit, or where an event was not projected
+ */
+export async function benchAgainst(commit: string): Promise<BenchRow[]> {
+  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
+  const server = await startPostgres({ directory: join(directory, "server") });
+  const clients: Sql[] = [];
+  const connect = (role: string, database: string) => {
+    const client = postgres(server.urlFor(role, database), { max: 1, onnotice: () => {} });
+    clients.push(client);
+    return client;
+  };
+  try {
+    const admin = connect("supabase_admin", "template1");
+    for (const name of ["older", "current"])
+      await admin.unsafe(`create database ${name} template postgres owner postgres`);
+    await applyMigrations(server.urlFor("postgres", "older"), checkOut(commit, directory));
+    await applyMigrations(server.urlFor("postgres", "current"));
+    const older = { sql: connect("postgres", "older"), events: billingEvents("build") };
+    const current = { sql: connect("postgres", "current"), events: billingEvents("build") };
+    return report(commit, await inTurns(older, current));
+  } finally {
+    for (const client of clients) await client.end();
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The commit's migrations in a project of their own. */
+function checkOut(commit: string, directory: string): string {
+  const archive = execFileSync("git", ["archive", "--prefix=older/", commit, "--", "supabase"], {
+    cwd: projectRoot,
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  execFileSync("tar", ["-x", "-C", directory], { input: archive });
+  return join(directory, "older");
+}
+
+async function inTurns(older: Build, current: Build): Promise<[older: Round, current: Round][]> {
+  const rounds: [Round, Round][] = [];
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+    let pair: [Round, Round];
+    // Each is first as often as the other.
+    if (round % 2 === 0) pair = [await deliver(older), await deliver(current)];
+    else {
+      const second = await deliver(current);
+      pair = [await deliver(older), second];
+    }
+    if (round >= 0) rounds.push(pair);
+  }
+  for (const { sql } of [older, current]) {
+    const [failed] =
+      await sql`select event_id, error ->> 'message' as message from billing.failed_webhooks limit 1`;
+    if (failed) throw new Error(`bench event ${failed.event_id} was not projected: ${failed.message}`);
+  }
+  return rounds;
+}
+
+async function deliver({ sql, events }: Build): Promise<Round> {
+  const batch = Array.from({ length: ROUND_EVENTS }, () => events.next().value);
+  const before = await walPosition(sql);
+  const started = performance.now();
+  for (const event of batch)
+    await sql`select billing.receive_event(${sql.json(event as postgres.JSONValue)})`;
+  return { milliseconds: performance.now() - started, walBytes: (await walPosition(sql)) - before };
+}
+
+async function walPosition(sql: Sql): Promise<number> {
+  const [row] = await sql<{ bytes: string }[]>`select pg_current_wal_insert_lsn() - '0/0' as bytes`;
+  return Number(row?.bytes);
+}
+
+function report(commit: string, rounds: [older: Round, current: Round][]): BenchRow[] {
+  const time = (build: 0 | 1) => middle(rounds.map((pair) => pair[build].milliseconds)) / ROUND_EVENTS;
+  const wal = (build: 0 | 1) => middle(rounds.map((pair) => pair[build].walBytes)) / ROUND_EVENTS;
+  const ratios = rounds.map(([before, now]) => before.milliseconds / now.milliseconds).sort((a, b) => a - b);
+  const ratio = middle(ratios);
+  // The ranks between which a median lies with 95 % confidence, whatever the distribution is.
+  const spread = 0.98 * Math.sqrt(ratios.length);
+  const bound = (rank: number) => (ratios[Math.round(rank)] ?? Number.NaN).toFixed(2);
+  const noise = `${bound(ratios.length / 2 - spread)} to ${bound(ratios.length / 2 + spread)}`;
+  return [
+    { name: `receive + project, ${commit}`, value: 1000 / time(0), unit: "events/s" },
+    {
+      name: `receive + project, now (${noise} by noise)`,
+      value: 1000 / time(1),
+      unit: "events/s",
+      ratio,
+      target: `at least ${LEAST_SHARE} of ${commit}`,
+      met: ratio >= LEAST_SHARE,
+    },
+    { name: `WAL of an event, ${commit}`, value: wal(0), unit: "bytes" },
+    { name: "WAL of an event, now", value: wal(1), unit: "bytes", ratio: wal(1) / wal(0) },
+  ];
+}
+
+function middle(samples: number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return ((sorted[Math.floor(half - 0.5)] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
+}
