@@ -7,8 +7,7 @@ import {
   recoveredIsMoney,
   upgradesAreNoDebt,
 } from "../support/dunning-simulation/debt-invariants.ts";
-import type { Evidence } from "../support/dunning-simulation/evidence.ts";
-import type { Invariant } from "../support/dunning-simulation/ladder-invariants.ts";
+import type { Evidence, Invariant } from "../support/dunning-simulation/evidence.ts";
 import { endsAgree } from "../support/dunning-simulation/ledger-invariants.ts";
 
 // Breaches that the months of a run seldom bring about: each invariant of the simulation has to see its own.
@@ -51,7 +50,7 @@ function evidenceOf(
   };
   return {
     simulation: {
-      settings: { hasFaults: false },
+      settings: { faults: new Set() },
       customers: [customer],
       ends: parts.end === null ? [] : [end],
       world: {

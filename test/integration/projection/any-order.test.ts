@@ -1,74 +1,68 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import type { Account } from "../../support/histories/account.ts";
-import { caseUntruths, givenCardUntruths } from "../../support/histories/dunning-truth.ts";
+import { orderCounterexample } from "../../support/histories/counterexample.ts";
 import { makeHistory } from "../../support/histories/history.ts";
+import {
+  type HistoryBreach,
+  type HistoryInvariant,
+  IN_ORDER,
+  isLastTold,
+  sameStateAs,
+  stateInvariants,
+} from "../../support/histories/invariants.ts";
 import { type Play, play } from "../../support/histories/play.ts";
-import { resumptionUntruths } from "../../support/histories/resumption-truth.ts";
-import { shrink } from "../../support/histories/shrink.ts";
-import { difference } from "../../support/histories/state.ts";
-import { askedAbout, untruths } from "../../support/histories/truth-check.ts";
 import { API_VERSIONS } from "../../support/old-shapes.ts";
 import { SEED } from "../../support/seed.ts";
+import { Player } from "../../support/simulation/player.ts";
 
 /** DUEBASE_SEED replays a run; DUEBASE_HISTORIES makes it longer or shorter. */
 const COUNT = Number(process.env.DUEBASE_HISTORIES ?? 60);
 const SHUFFLES = 2;
 
-const IN_ORDER = 0;
 const SHUFFLED = Array.from({ length: SHUFFLES }, (_, index) => index + 1);
 const PARALLEL = SHUFFLES + 1;
 const EVERY_RUN = [IN_ORDER, ...SHUFFLED, PARALLEL];
 
+const OF_ORDER: Record<string, HistoryInvariant> = {
+  ...Object.fromEntries(
+    SHUFFLED.map((run) => [
+      `shuffled, one by one, ends in the state of the true order (run ${run})`,
+      sameStateAs(run),
+    ]),
+  ),
+  "eight at a time ends in the state of the true order": sameStateAs(PARALLEL),
+};
+const OF_STATE = stateInvariants(EVERY_RUN);
+
 let database: TestDatabase;
 let played: Play;
-/** When the histories began to be delivered (Unix seconds). */
-const ranAt = Date.now() / 1000;
 
-beforeAll(
-  async () => {
-    console.log(`any-order: DUEBASE_SEED=${SEED} DUEBASE_HISTORIES=${COUNT}`);
+const player = new Player<Play, HistoryBreach>({
+  name: "any-order",
+  variable: "DUEBASE_HISTORIES",
+  number: COUNT,
+  // Ten seconds a history: many times what one takes on a quiet machine.
+  timeout: Math.max(600_000, COUNT * 10_000),
+  invariants: { ...OF_ORDER, ...OF_STATE },
+  async *play() {
     database = await createTestDatabase();
     played = await play(database, { seed: SEED, count: COUNT, shuffles: SHUFFLES, connections: 8 });
-    // Ten seconds a history: many times what one takes on a quiet machine.
+    yield played;
   },
-  Math.max(600_000, COUNT * 10_000),
-);
+  subjectOf: ({ history }) => `seed ${played.histories[history]?.seed}`,
+  explain: async ({ history, run }, { histories }, invariant) => {
+    const { orders = [] } = histories[history] ?? {};
+    if (!(invariant in OF_ORDER)) return "";
+    const scratch = await createTestDatabase();
+    return await orderCounterexample(scratch, orders[IN_ORDER] ?? [], orders[run] ?? []).finally(() =>
+      scratch.drop(),
+    );
+  },
+  figures: () => ({ histories: COUNT, ...played.tally, laps: played.laps }),
+});
+player.playBeforeAll();
 afterAll(() => database?.drop());
-
-/** Fails with the first history that ends in another state in this run than in order, reduced to what it takes. */
-async function expectOneState(run: number): Promise<void> {
-  const differing = played.histories.flatMap((history, index) => {
-    const lines = difference(played.stateOf(IN_ORDER, index), played.stateOf(run, index));
-    return lines.length > 0 ? [{ history, lines }] : [];
-  });
-  const [first] = differing;
-  if (!first) return;
-  const { seed, orders } = first.history;
-  const scratch = await createTestDatabase();
-  const explanation = await shrink(scratch, orders[IN_ORDER] ?? [], orders[run] ?? []).finally(() =>
-    scratch.drop(),
-  );
-  const seeds = differing.map(({ history }) => history.seed).join(", ");
-  expect.fail(
-    `${differing.length} of ${COUNT} histories differ (seeds ${seeds}).\nSeed ${seed}, run ${run}:\n${first.lines.join("\n")}\n${explanation}`,
-  );
-}
-
-/** Whether an object's last event is of this second, and nobody has read the object since. */
-function isLastTold(account: Account, second: string): boolean {
-  const [id = "", time] = second.split(" ");
-  return account.lastTold.get(id) === Number(time) && !((account.readAt.get(id) ?? 0) > Number(time));
-}
-
-/** Of what Stripe was asked, the objects it could say no more of than that they are deleted. */
-function gone(account: Account, asked: Set<string>): Set<string> {
-  return new Set([...asked].filter((second) => isGone(account, second.split(" ")[0] ?? "")));
-}
-
-function isGone(account: Account, id: string): boolean {
-  return account.deletedAt.has(id) && account.get(id).object !== "subscription";
-}
 
 // A handful of histories to replay need not have everything.
 describe.runIf(COUNT >= 100)("the histories", () => {
@@ -204,87 +198,7 @@ describe("any order, any repetition", () => {
     expect(quarantined).toBeGreaterThan(0);
   });
 
-  it.each(SHUFFLED)(
-    "shuffled, one by one, ends in the state of the true order (run %i)",
-    expectOneState,
-    Math.max(120_000, COUNT * 1_000),
-  );
-
-  it(
-    "eight at a time ends in the state of the true order",
-    () => expectOneState(PARALLEL),
-    Math.max(120_000, COUNT * 1_000),
-  );
+  player.testInvariants(Object.keys(OF_ORDER));
 });
 
-describe("what is shown", () => {
-  it.each(EVERY_RUN)("is true at Stripe, or Stripe is asked (run %i)", (run) => {
-    const wrong = played.histories.flatMap(({ seed, account }, history) =>
-      untruths(account, played.stateOf(run, history), played.askedOf(run, history)).map(
-        (line) => `seed ${seed}: ${line}`,
-      ),
-    );
-    expect(wrong.slice(0, 20)).toEqual([]);
-  });
-
-  it.each(EVERY_RUN)("is all true at Stripe once Stripe has answered (run %i)", (run) => {
-    const wrong = played.histories.flatMap(({ seed, account }, history) =>
-      untruths(account, played.settledStateOf(run, history), gone(account, played.askedOf(run, history))).map(
-        (line) => `seed ${seed}: ${line}`,
-      ),
-    );
-    expect(wrong.slice(0, 20)).toEqual([]);
-  });
-
-  it.each(EVERY_RUN)("opens a dunning case for every debt, and for nothing else (run %i)", (run) => {
-    const wrong = played.histories.flatMap(({ seed, account }, history) =>
-      caseUntruths(
-        account,
-        played.settledStateOf(run, history),
-        askedAbout(account, gone(account, played.askedOf(run, history))),
-        ranAt,
-      ).map((line) => `seed ${seed}: ${line}`),
-    );
-    expect(wrong.slice(0, 20)).toEqual([]);
-  });
-
-  it.each(EVERY_RUN)(
-    "plans to resume what was paused for a debt that is paid, and nothing else (run %i)",
-    (run) => {
-      const wrong = played.histories.flatMap(({ seed, account }, history) =>
-        resumptionUntruths(
-          account,
-          played.settledStateOf(run, history),
-          askedAbout(account, gone(account, played.askedOf(run, history))),
-          ranAt,
-        ).map((line) => `seed ${seed}: ${line}`),
-      );
-      expect(wrong.slice(0, 20)).toEqual([]);
-    },
-  );
-
-  it.each(EVERY_RUN)("keeps every card that was given, at either level, and when (run %i)", (run) => {
-    const wrong = played.histories.flatMap(({ seed, account }, history) =>
-      givenCardUntruths(account, played.stateOf(run, history)).map((line) => `seed ${seed}: ${line}`),
-    );
-    expect(wrong.slice(0, 20)).toEqual([]);
-  });
-
-  it.each(EVERY_RUN)("is read from Stripe wherever nobody can tell what came last (run %i)", (run) => {
-    const missing = played.histories.flatMap(({ seed, account }, history) =>
-      [...account.isUnclear]
-        .filter((second) => isLastTold(account, second) && !played.askedOf(run, history).has(second))
-        .map((second) => `seed ${seed}: ${second}`),
-    );
-    expect(missing.slice(0, 20)).toEqual([]);
-  });
-
-  it("is not read from Stripe where the events tell it, as long as they come in order", () => {
-    const needless = played.histories.flatMap(({ seed, account }, history) =>
-      [...played.askedOf(IN_ORDER, history)]
-        .filter((second) => !account.mayBeUnclear.has(second))
-        .map((second) => `seed ${seed}: ${second}`),
-    );
-    expect(needless.slice(0, 20)).toEqual([]);
-  });
-});
+describe("what is shown", () => player.testInvariants(Object.keys(OF_STATE)));

@@ -1,5 +1,5 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import type { Breach, Invariant } from "./ladder-invariants.ts";
+import type { Breach, Invariant } from "./evidence.ts";
 
 /** https://docs.stripe.com/billing/subscriptions/pending-updates: until it is paid, nothing has changed. */
 export const upgradesAreNoDebt: Invariant = (evidence) => {
@@ -23,7 +23,7 @@ export const upgradesAreNoDebt: Invariant = (evidence) => {
 
 /** A card that works was given a day before, and none since: it would have paid. Where nothing is away, the charge is made. */
 export const newCardsAreCharged: Invariant = (evidence) => {
-  if (evidence.simulation.settings.hasFaults) return [];
+  if (evidence.simulation.settings.faults.size > 0) return [];
   return evidence.simulation.ends.flatMap((end) => {
     const customer = evidence.customerOf(end.customer);
     const found = evidence.cases.find(({ id }) => id === end.caseId);

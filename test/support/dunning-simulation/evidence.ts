@@ -1,5 +1,6 @@
 import type Stripe from "stripe";
 import type { SentMail } from "../../../scripts/local/inbox/core/ledger.ts";
+import type { Breach as AnyBreach, Invariant as AnyInvariant } from "../simulation/player.ts";
 import type { SimulatedCustomer } from "./customer.ts";
 import type { Simulation } from "./simulation.ts";
 
@@ -74,6 +75,14 @@ export interface Evidence {
   customerOf(id: string): SimulatedCustomer;
 }
 
+/** A breach of an invariant in the case of one customer. */
+export interface Breach extends AnyBreach {
+  /** Stripe's id of the customer. */
+  customer: string;
+}
+export type Invariant = AnyInvariant<Evidence, Breach>;
+
+/** Reads the evidence when a simulation has been played. */
 export async function gather(simulation: Simulation): Promise<Evidence> {
   const { sql } = simulation.world.database;
   const cases = await sql<Case[]>`

@@ -7,7 +7,27 @@ import {
 import { DAY, HOUR } from "../dunning-world.ts";
 import { Random } from "../simulation/random.ts";
 
-/** What befalls one run of a function. */
+/** Kinds of faults of which a simulation has some, all or none. */
+export const FAULT_KINDS = [
+  // of webhooks
+  "late",
+  "lost",
+  "repeated",
+  "shuffled",
+  "quarantined",
+  // of runs
+  "missed runs",
+  "repeated runs",
+  "crashes",
+  "failed answers",
+  "Stripe away",
+  "Resend away",
+  "wrong key",
+  "paid meanwhile",
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** What goes wrong in one run of a function. */
 export interface RunFault {
   /** How many start at the same moment; 0: none does. */
   runs: number;
@@ -28,29 +48,20 @@ export interface RunFault {
 /** Where runs end. Nobody is there to be alerted. */
 export const POINTS: readonly CrashPoint[] = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
 
-const NO_FAULT: RunFault = {
-  runs: 1,
-  crash: null,
-  stripeIsAway: false,
-  resendIsAway: false,
-  hasWrongKey: false,
-  answerFault: null,
-};
-
-/** Outages, missed and repeated runs, and crashes of a world: the same for the same seed. */
+/** Outages, missed and repeated runs, and crashes of a world: the same for the same seed, whatever kinds are left out. */
 export class Faults {
   readonly #random: Random;
-  readonly #hasFaults: boolean;
+  readonly #kinds: ReadonlySet<FaultKind>;
   readonly #stripeAway: [from: number, until: number][];
   readonly #resendAway: [from: number, until: number][];
   readonly #jobDown: [from: number, until: number][];
   readonly #wrongKey: [from: number, until: number][];
 
-  constructor(seed: number, hasFaults: boolean, days: number) {
+  constructor(seed: number, kinds: ReadonlySet<FaultKind>, days: number) {
     this.#random = new Random(seed + 17);
-    this.#hasFaults = hasFaults;
+    this.#kinds = kinds;
     const outages = (each: number, longest: number): [number, number][] =>
-      Array.from({ length: hasFaults ? Math.ceil(days / each) : 0 }, () => {
+      Array.from({ length: Math.ceil(days / each) }, () => {
         const from = this.#random.next() * days * DAY;
         return [from, from + this.#random.next() * longest * HOUR];
       });
@@ -61,7 +72,7 @@ export class Faults {
     // And in some worlds one of them for weeks: longer than mails are tried, and than a warning stands.
     const away = this.#random.pick([this.#stripeAway, this.#resendAway, this.#resendAway, this.#jobDown, []]);
     const from = (4 + this.#random.next() * 8) * DAY;
-    if (hasFaults) away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
+    away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
   }
 
   /** What befalls the delivery at a time; `since` in milliseconds after the beginning. */
@@ -105,14 +116,15 @@ export class Faults {
         "reset-after-effect",
       ] as const),
     };
-    if (!this.#hasFaults) return NO_FAULT;
+    const kinds = this.#kinds;
+    const isLeftOut = (runs === 0 && !kinds.has("missed runs")) || (runs > 1 && !kinds.has("repeated runs"));
     return {
-      runs,
-      crash: crashes ? { point, nth, fails } : null,
-      stripeIsAway,
-      resendIsAway,
-      hasWrongKey: isWithin(this.#wrongKey, since),
-      answerFault: answerFails ? answerFault : null,
+      runs: isLeftOut ? 1 : runs,
+      crash: crashes && kinds.has("crashes") ? { point, nth, fails } : null,
+      stripeIsAway: stripeIsAway && kinds.has("Stripe away"),
+      resendIsAway: resendIsAway && kinds.has("Resend away"),
+      hasWrongKey: isWithin(this.#wrongKey, since) && kinds.has("wrong key"),
+      answerFault: answerFails && kinds.has("failed answers") ? answerFault : null,
     };
   }
 }

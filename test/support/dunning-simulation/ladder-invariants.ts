@@ -1,14 +1,13 @@
 import { DAY, HOUR } from "../dunning-world.ts";
-import { type Case, type DunningAction, type Evidence, mailOf } from "./evidence.ts";
+import {
+  type Breach,
+  type Case,
+  type DunningAction,
+  type Evidence,
+  type Invariant,
+  mailOf,
+} from "./evidence.ts";
 import { endDay, firstDay, lastDay } from "./policies.ts";
-
-/** Something that must never happen, and did. */
-export interface Breach {
-  /** Stripe's id of the customer it happened to. */
-  customer: string;
-  what: string;
-}
-export type Invariant = (evidence: Evidence) => Breach[];
 
 const FAILURE = /^payment-failed-/;
 /** Ways in which a mail that left was of no use: another may be tried. */

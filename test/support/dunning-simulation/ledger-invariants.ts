@@ -1,5 +1,5 @@
+import type { Breach, Invariant } from "./evidence.ts";
 import { type Case, type Evidence, mailOf } from "./evidence.ts";
-import type { Breach, Invariant } from "./ladder-invariants.ts";
 
 /** Every mail that left is kept as sent, and every mail kept as sent has left. */
 export const resendAgrees: Invariant = (evidence) => {

@@ -1,5 +1,6 @@
 import { DAY, HOUR } from "../dunning-world.ts";
 import { Random } from "../simulation/random.ts";
+import type { FaultKind } from "./faults.ts";
 import { POLICIES } from "./policies.ts";
 
 /** When every world begins. */
@@ -113,7 +114,7 @@ export interface PlannedSubscription {
   isClassic: boolean;
 }
 
-/** What befalls a customer's events on their way. */
+/** What goes wrong with a customer's events on their way. */
 export interface WebhookFaults {
   /** Between these, events are kept back; milliseconds after the beginning. */
   late: { from: number; until: number } | null;
@@ -134,7 +135,7 @@ export interface PlannedCustomer {
   subscriptions: PlannedSubscription[];
   actions: PlannedAction[];
   webhookFaults: WebhookFaults;
-  /** Draws what befalls each event. */
+  /** Draws what goes wrong with each event. */
   seed: number;
 }
 
@@ -146,7 +147,7 @@ const AMOUNTS: Record<string, readonly number[]> = {
 };
 
 /** What is going to happen to a customer: the same for the same seed and index, whoever else there is. */
-export function planCustomer(seed: number, index: number, hasFaults: boolean): PlannedCustomer {
+export function planCustomer(seed: number, index: number, faults: ReadonlySet<FaultKind>): PlannedCustomer {
   const own = (seed * 100_003 + index * 7919) % 2 ** 32;
   const random = new Random(own);
   const pays = drawPayment(random);
@@ -161,7 +162,7 @@ export function planCustomer(seed: number, index: number, hasFaults: boolean): P
     policy: random.chance(0.5) ? null : random.pick(POLICIES).name,
     subscriptions,
     actions: drawActions(random),
-    webhookFaults: drawWebhookFaults(random, hasFaults),
+    webhookFaults: drawWebhookFaults(random, faults),
     seed: random.int(0, 2 ** 31),
   };
 }
@@ -215,7 +216,7 @@ function drawActions(random: Random): PlannedAction[] {
   return actions.sort((one, other) => one.at - other.at);
 }
 
-function drawWebhookFaults(random: Random, hasFaults: boolean): WebhookFaults {
+function drawWebhookFaults(random: Random, faults: ReadonlySet<FaultKind>): WebhookFaults {
   const from = random.next() * ACTIVE_DAYS * DAY;
   const days = random.pick([0.2, 1, 3, 8]);
   const isLate = random.chance(0.5);
@@ -225,10 +226,11 @@ function drawWebhookFaults(random: Random, hasFaults: boolean): WebhookFaults {
   const isWrong = random.chance(0.2);
   const wrongDays = random.pick([0.5, 2, 6]);
   return {
-    quarantined: hasFaults && isWrong ? { from: wrongFrom, until: wrongFrom + wrongDays * DAY } : null,
-    late: hasFaults && isLate ? { from, until: from + days * DAY } : null,
-    loses: hasFaults ? loses : 0,
-    repeats: hasFaults ? 0.1 : 0,
-    shuffles: hasFaults && shuffles,
+    quarantined:
+      faults.has("quarantined") && isWrong ? { from: wrongFrom, until: wrongFrom + wrongDays * DAY } : null,
+    late: faults.has("late") && isLate ? { from, until: from + days * DAY } : null,
+    loses: faults.has("lost") ? loses : 0,
+    repeats: faults.has("repeated") ? 0.1 : 0,
+    shuffles: faults.has("shuffled") && shuffles,
   };
 }

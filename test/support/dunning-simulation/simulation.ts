@@ -1,14 +1,22 @@
 import { chase, type DeliverParts, deliver } from "../delivering.ts";
 import { DAY, DunningWorld, HOUR } from "../dunning-world.ts";
+import { inLanes } from "../simulation/lanes.ts";
 import { Random } from "../simulation/random.ts";
 import { perform } from "./actions.ts";
 import { createCustomer, DEBIT_SECONDS, type SimulatedCustomer } from "./customer.ts";
 import { type End, EndWatch } from "./ends.ts";
-import { Crashed, crashAt, Faults, type RunFault } from "./faults.ts";
-import { ACTIVE_DAYS, type PlannedAction, planCustomer, QUIET_DAYS, START } from "./plan.ts";
+import { Crashed, crashAt, type FaultKind, Faults, type RunFault } from "./faults.ts";
+import {
+  ACTIVE_DAYS,
+  type PlannedAction,
+  type PlannedCustomer,
+  planCustomer,
+  QUIET_DAYS,
+  START,
+} from "./plan.ts";
 import { definePolicies } from "./policies.ts";
 import { SlowAnswer } from "./slow-answer.ts";
-import { inLanes, Webhooks } from "./webhooks.ts";
+import { Webhooks } from "./webhooks.ts";
 
 const STEP = 4 * HOUR;
 const QUIET_STEP = 8 * HOUR;
@@ -24,8 +32,9 @@ export interface SimulationSettings {
   seed: number;
   /** Indexes of the customers who live in it. */
   customers: readonly number[];
-  /** With outages, crashes, late and lost events, and runs that are missed or come at the same time. */
-  hasFaults: boolean;
+  faults: ReadonlySet<FaultKind>;
+  /** Places of the actions that are played, among those planned for each customer; all of them where absent. */
+  actions?: ReadonlySet<number>;
 }
 
 /** A world of customers who pay or do not, through a month and a half. */
@@ -47,7 +56,7 @@ export class Simulation {
     this.settings = settings;
     this.world = world;
     this.webhooks = new Webhooks(world, START.getTime());
-    this.#faults = new Faults(settings.seed, settings.hasFaults, ACTIVE_DAYS);
+    this.#faults = new Faults(settings.seed, settings.faults, ACTIVE_DAYS);
     this.#random = new Random(settings.seed + 29);
     this.#dashboard = new Random(settings.seed + 41);
     this.#watch = new EndWatch(world);
@@ -59,11 +68,7 @@ export class Simulation {
     const simulation = new Simulation(settings, world);
     await definePolicies(world.database, world.now);
     await inLanes(4, settings.customers, async (index) => {
-      const customer = await createCustomer(
-        world,
-        planCustomer(settings.seed, index, settings.hasFaults),
-        START,
-      );
+      const customer = await createCustomer(world, simulation.#planOf(index), START);
       simulation.customers.push(customer);
       simulation.webhooks.add(customer);
     });
@@ -72,6 +77,12 @@ export class Simulation {
     for (let since = ACTIVE_DAYS * DAY + QUIET_STEP; since <= DAYS * DAY; since += QUIET_STEP)
       await simulation.#step(since);
     return simulation;
+  }
+
+  #planOf(index: number): PlannedCustomer {
+    const { seed, faults, actions } = this.settings;
+    const plan = planCustomer(seed, index, faults);
+    return { ...plan, actions: plan.actions.filter((_, place) => actions?.has(place) ?? true) };
   }
 
   close(): Promise<void> {
@@ -141,7 +152,11 @@ export class Simulation {
       const reach = index === 0 ? crash.reach : undefined;
       const own: DeliverParts = {
         ...parts,
-        reach: this.#watch.reach(reach, this.settings.hasFaults && fault !== undefined, this.#random),
+        reach: this.#watch.reach(
+          reach,
+          this.settings.faults.has("paid meanwhile") && fault !== undefined,
+          this.#random,
+        ),
       };
       const run = what === "delivery" ? deliver(own, world.now) : chase(own, world.now);
       return index === 0 ? Promise.race([run, crash.killed]) : run;

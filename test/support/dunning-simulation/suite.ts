@@ -1,12 +1,15 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { SEED } from "../seed.ts";
+import { Player } from "../simulation/player.ts";
+import { customerCounterexample } from "./counterexample.ts";
+import type { SimulatedCustomer } from "./customer.ts";
 import { DEBT_INVARIANTS } from "./debt-invariants.ts";
-import { type Evidence, gather } from "./evidence.ts";
-import { POINTS } from "./faults.ts";
-import { type Breach, type Invariant, LADDER_INVARIANTS } from "./ladder-invariants.ts";
+import { type Breach, type Evidence, gather, type Invariant } from "./evidence.ts";
+import { type FaultKind, POINTS } from "./faults.ts";
+import { LADDER_INVARIANTS } from "./ladder-invariants.ts";
 import { endsAgree, resendAgrees, stripeAgrees } from "./ledger-invariants.ts";
 import { ACTION_KINDS, type ActionKind } from "./plan.ts";
-import { MONTHS_EACH, Simulation, type SimulationSettings } from "./simulation.ts";
+import { MONTHS_EACH, Simulation } from "./simulation.ts";
 import { timelineOf } from "./timeline.ts";
 
 /**
@@ -35,10 +38,6 @@ const INVARIANTS: Record<string, Invariant> = {
   "shows subscriptions and invoices as they are at Stripe": stripeAgrees,
 };
 
-interface Found extends Breach {
-  invariant: string;
-}
-
 interface Figures {
   months: number;
   events: number;
@@ -55,48 +54,76 @@ interface Figures {
   points: string[];
 }
 
-/** Lives through a share of the months, world after world, and expects every promise to be kept in all of them. */
-export function simulatesDunning(name: string, hasFaults: boolean, share: number): void {
-  const found: Found[] = [];
-  const figures: Figures = {
-    months: 0,
-    events: 0,
-    cases: 0,
-    failureMails: 0,
-    ends: 0,
-    recovered: 0,
-    crashes: 0,
-    slowReads: 0,
-    replayed: 0,
-    actions: {},
-    points: [],
-  };
+const NO_FIGURES: Figures = {
+  months: 0,
+  events: 0,
+  cases: 0,
+  failureMails: 0,
+  ends: 0,
+  recovered: 0,
+  crashes: 0,
+  slowReads: 0,
+  replayed: 0,
+  actions: {},
+  points: [],
+};
 
-  describe(name, () => {
-    beforeAll(async () => {
-      const startedAt = performance.now();
-      console.log(`dunning ${name}: DUEBASE_SEED=${SEED} DUEBASE_MONTHS=${MONTHS}`);
-      const customers =
-        ONLY ?? Array.from({ length: Math.ceil((MONTHS * share) / MONTHS_EACH) }, (_, index) => index);
-      for (let from = 0; from < customers.length; from += WORLD) {
-        const settings = { seed: SEED, customers: customers.slice(from, from + WORLD), hasFaults };
-        await playWorld(settings, found, figures);
-      }
-      const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-      console.log(
-        `dunning ${name}: ${JSON.stringify({ ...figures, months: Math.round(figures.months), seconds })}`,
-      );
-    }, 3_600_000);
+/**
+ * Plays a share of the months, world after world, and has a test for each invariant.
+ *
+ * @param kind of simulation, as in "dunning, without faults, …"
+ */
+export function simulatesDunning(kind: string, faults: readonly FaultKind[], share: number): void {
+  const figures = structuredClone(NO_FIGURES);
+  const customers =
+    ONLY ?? Array.from({ length: Math.ceil((MONTHS * share) / MONTHS_EACH) }, (_, index) => index);
 
-    it.each(Object.keys(INVARIANTS))("%s", (invariant) => {
-      expect(found.filter((breach) => breach.invariant === invariant).map(({ what }) => what)).toEqual([]);
+  describe(`dunning, ${kind},`, () => {
+    const player = new Player<Evidence, Breach>({
+      name: `dunning, ${kind}`,
+      variable: "DUEBASE_MONTHS",
+      number: MONTHS,
+      timeout: 3_600_000,
+      invariants: INVARIANTS,
+      async *play() {
+        for (let from = 0; from < customers.length; from += WORLD) {
+          const settings = {
+            seed: SEED,
+            customers: customers.slice(from, from + WORLD),
+            faults: new Set(faults),
+          };
+          const simulation = await Simulation.play(settings);
+          try {
+            const evidence = await gather(simulation);
+            count(evidence, figures);
+            yield evidence;
+          } finally {
+            await simulation.close();
+          }
+        }
+      },
+      subjectOf: ({ customer }, { simulation }) => {
+        const { seed, customers: all } = simulation.settings;
+        const index = customerOf(customer, simulation)?.plan.index;
+        return `seed ${seed}, customer ${index} of ${all[0]}-${all.at(-1)}`;
+      },
+      explain: async ({ customer: id }, { simulation }, invariant) => {
+        const [customer, broken] = [customerOf(id, simulation), INVARIANTS[invariant]];
+        if (customer === undefined || broken === undefined) return "";
+        const small = await customerCounterexample(simulation.settings, customer.plan.index, broken);
+        if (small !== undefined) return small;
+        return `which this customer alone does not bring about:\n${await timelineOf(simulation, customer)}`;
+      },
+      figures: () => ({ ...figures, months: Math.round(figures.months) }),
     });
+    player.playBeforeAll();
+    player.testInvariants();
 
-    it("is put to the proof: there are failures, warnings, ends and recoveries", () => {
+    it("brings about what is to be tested: failures, warnings, ends and recoveries", () => {
       const enough = ONLY ? 0 : MONTHS * share;
       expect(figures.failureMails).toBeGreaterThanOrEqual(enough / 2);
       expect(figures.ends).toBeGreaterThanOrEqual(enough / 25);
-      if (hasFaults && enough >= 500) {
+      if (faults.length > 0 && enough >= 500) {
         // Ends and charges are rare, and a run that is ended on the way to one is rarer; the kill tests reach each of these.
         const common = POINTS.filter((point) => !/^(call|charge|end)_|^answer/.test(point));
         expect(figures.points).toEqual(expect.arrayContaining(common));
@@ -105,44 +132,14 @@ export function simulatesDunning(name: string, hasFaults: boolean, share: number
       expect(figures.recovered).toBeGreaterThanOrEqual(enough / 25);
       const wanted = enough >= 600 ? ACTION_KINDS : enough >= 50 ? COMMON_ACTIONS : [];
       expect(wanted.filter((kind) => figures.actions[kind] === undefined)).toEqual([]);
-      if (hasFaults && enough >= 50)
+      if (faults.length > 0 && enough >= 50)
         expect(Math.min(figures.slowReads, figures.replayed), "slow reads and replays").toBeGreaterThan(0);
     });
   });
 }
 
-async function playWorld(settings: SimulationSettings, found: Found[], figures: Figures): Promise<void> {
-  const simulation = await Simulation.play(settings);
-  try {
-    const evidence = await gather(simulation);
-    for (const [invariant, broken] of Object.entries(INVARIANTS)) {
-      const breaches = broken(evidence);
-      found.push(
-        ...breaches.map((breach) => ({
-          invariant,
-          ...breach,
-          what: `${nameOf(breach, evidence)}: ${breach.what}`,
-        })),
-      );
-      const [first] = breaches;
-      const customer = simulation.customers.find(({ id }) => id === first?.customer);
-      // One story of each kind is enough to read.
-      if (
-        customer !== undefined &&
-        found.filter((one) => one.invariant === invariant).length === breaches.length
-      )
-        console.log(`${invariant}: ${first?.what}\n${await timelineOf(simulation, customer)}`);
-    }
-    count(evidence, figures);
-  } finally {
-    await simulation.close();
-  }
-}
-
-function nameOf({ customer }: Breach, { simulation }: Evidence): string {
-  const { seed, customers } = simulation.settings;
-  const index = simulation.customers.find(({ id }) => id === customer)?.plan.index;
-  return `seed ${seed}, customer ${index} of ${customers[0]}-${customers.at(-1)}`;
+function customerOf(id: string, { customers }: Simulation): SimulatedCustomer | undefined {
+  return customers.find((customer) => customer.id === id);
 }
 
 function count({ simulation, cases, mails }: Evidence, figures: Figures): void {

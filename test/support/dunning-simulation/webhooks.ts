@@ -1,5 +1,6 @@
 import { outcomeOf } from "../../../scripts/local/inbox/core/outcomes.ts";
 import type { DunningWorld } from "../dunning-world.ts";
+import { inLanes } from "../simulation/lanes.ts";
 import { Random } from "../simulation/random.ts";
 import type { SimulatedCustomer } from "./customer.ts";
 
@@ -147,18 +148,4 @@ function customerOf({ data }: StripeEvent): string | undefined {
   };
   if (object === "customer") return id;
   return typeof customer === "string" ? customer : customer?.id;
-}
-
-/** Does the work for each, so many at a time. */
-export async function inLanes<T>(
-  lanes: number,
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const waiting = [...items];
-  await Promise.all(
-    Array.from({ length: lanes }, async () => {
-      for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
-    }),
-  );
 }

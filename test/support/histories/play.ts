@@ -1,4 +1,6 @@
+import type { Sql } from "postgres";
 import type { TestDatabase } from "../database.ts";
+import { inLanes } from "../simulation/lanes.ts";
 import { Random } from "../simulation/random.ts";
 import type { Account, Step } from "./account.ts";
 import {
@@ -26,6 +28,10 @@ export interface Play {
   /** The last run, delivered over several connections at once. */
   parallelRun: number;
   tally: Tally;
+  /** When the histories began to be delivered (Unix seconds). */
+  ranAt: number;
+  /** Seconds that each part of it took. */
+  laps: Record<string, number>;
   stateOf(run: number, history: number): State | undefined;
   /** `object second` of every read of Stripe that is owed. */
   askedOf(run: number, history: number): Set<string>;
@@ -60,17 +66,16 @@ export async function play(
   );
 
   await database.sql`update billing.settings set visible_metadata = ${VISIBLE_METADATA} where id`;
+  const ranAt = Date.now() / 1000;
   const watch = stopwatch();
   const tallies: Tally[] = [];
   const oneByOne = deliveries.flatMap((runs) => runs.slice(0, parallelRun));
-  const lanes = [0, 1].map(async (lane) => {
-    const sql = database.connect();
-    for (let next = lane; next < oneByOne.length; next += 2) {
-      const delivery = oneByOne[next];
-      if (delivery) tallies.push(await deliverInSequence(sql, delivery));
-    }
+  const idle = [database.connect(), database.connect()];
+  await inLanes(idle.length, oneByOne, async (delivery) => {
+    const sql = idle.pop() as Sql;
+    tallies.push(await deliverInSequence(sql, delivery));
+    idle.push(sql);
   });
-  await Promise.all(lanes);
   watch.lap("one by one");
   const connections = Array.from({ length: options.connections }, () => database.connect());
   const atOnce = deliveries.flatMap((runs) => runs.slice(parallelRun));
@@ -88,13 +93,12 @@ export async function play(
   for (const one of tallies)
     for (const [outcome, times] of Object.entries(one) as [keyof Tally, number][])
       tally[outcome] = (tally[outcome] ?? 0) + times;
-  console.log(
-    `${options.count} histories, ${JSON.stringify(tally)}; seconds: ${watch.laps.join(", ")}; replay: DUEBASE_SEED=${options.seed} DUEBASE_HISTORIES=${options.count}`,
-  );
   return {
     histories,
     parallelRun,
     tally,
+    ranAt,
+    laps: watch.laps,
     stateOf: (run, history) => states.get(tagOf(run, history)),
     settledStateOf: (run, history) => settled.get(tagOf(run, history)),
     askedOf: (run, history) => asked.get(tagOf(run, history)) ?? new Set(),
@@ -142,12 +146,12 @@ async function answer(
 }
 
 function stopwatch() {
-  const laps: string[] = [];
+  const laps: Record<string, number> = {};
   let from = performance.now();
   return {
     laps,
     lap(name: string) {
-      laps.push(`${name} ${((performance.now() - from) / 1000).toFixed(1)}`);
+      laps[name] = Math.round((performance.now() - from) / 100) / 10;
       from = performance.now();
     },
   };
