@@ -4,6 +4,11 @@
 
 -- Schemas and privileges: who may touch what, before there is anything to touch.
 -- `billing` is exposed through the Data API; `billing_private` never is.
+-- anon may do nothing. authenticated reads its own rows. service_role reads all of `billing`, and calls the functions that
+-- are granted to it. Nobody writes to a table: the functions do, as their owner. Grants and policies stand beside what
+-- they open. service_role bypasses row security; its policies are there for people who look for who reads a table, and
+-- the policy nobody_reads tells a table that is closed from one whose policy was forgotten.
+-- Reads and writes: nothing. Called by: nobody.
 
 create schema billing;
 comment on schema billing is
@@ -119,6 +124,8 @@ comment on column billing.settings.default_locale is
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;
+create policy service_role_reads on billing.settings for select to service_role using (true);
+grant select on billing.settings to service_role;
 insert into billing.settings default values;
 
 create function billing_private.is_email_off(p_template text)
@@ -236,6 +243,7 @@ $$;
 comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004).';
 
 alter table billing_private.error_codes enable row level security;
+create policy nobody_reads on billing_private.error_codes using (false);
 
 -- supabase/schemas/01_ground/040_audit_events.sql
 
@@ -278,6 +286,8 @@ create trigger audit_events_are_append_only
   for each statement execute function billing_private.tg_append_only();
 
 alter table billing.audit_events enable row level security;
+create policy service_role_reads on billing.audit_events for select to service_role using (true);
+grant select on billing.audit_events to service_role;
 
 create function billing_private.audit(
   p_action text,
@@ -364,6 +374,8 @@ create index outbox_by_subject on billing.outbox (
 create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
 
 alter table billing.outbox enable row level security;
+create policy service_role_reads on billing.outbox for select to service_role using (true);
+grant select on billing.outbox to service_role;
 
 create function billing_private.enqueue(
   p_kind text,
@@ -531,9 +543,20 @@ create trigger event_handlers_exist
   for each row execute function billing_private.tg_event_handlers__before_write();
 
 alter table billing.webhook_events enable row level security;
+create policy service_role_reads on billing.webhook_events for select to service_role using (true);
+grant select on billing.webhook_events to service_role;
+
 alter table billing.webhook_duplicates enable row level security;
+create policy service_role_reads on billing.webhook_duplicates for select to service_role using (true);
+grant select on billing.webhook_duplicates to service_role;
+
 alter table billing.failed_webhooks enable row level security;
+create policy service_role_reads on billing.failed_webhooks for select to service_role using (true);
+grant select on billing.failed_webhooks to service_role;
+
 alter table billing.event_handlers enable row level security;
+create policy service_role_reads on billing.event_handlers for select to service_role using (true);
+grant select on billing.event_handlers to service_role;
 
 -- supabase/schemas/03_read/010_stripe_shapes.sql
 
@@ -1408,7 +1431,12 @@ comment on column billing.payment_failures.failure_code is 'The issuer''s declin
 comment on column billing.payment_failures.failure_message is 'Stripe''s message for it, in English.';
 
 alter table billing.object_metadata enable row level security;
+create policy service_role_reads on billing.object_metadata for select to service_role using (true);
+grant select on billing.object_metadata to service_role;
+
 alter table billing.payment_failures enable row level security;
+create policy service_role_reads on billing.payment_failures for select to service_role using (true);
+grant select on billing.payment_failures to service_role;
 
 create function billing_private.visible_metadata(p_metadata jsonb)
 returns jsonb
@@ -1562,6 +1590,7 @@ comment on column billing_private.object_versions.found_missing_at is
   'When a read last found it deleted (Stripe''s clock). A weaker tombstone than an event''s: it holds only while nothing newer is shown.';
 
 alter table billing_private.object_versions enable row level security;
+create policy nobody_reads on billing_private.object_versions using (false);
 
 create function billing_private.event_rank(p_type text, p_object jsonb)
 returns smallint
@@ -2617,6 +2646,8 @@ $$;
 comment on function billing.receive_event is
   'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
+grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
+
 -- supabase/schemas/04_project/040_retry_failed_webhooks.sql
 
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
@@ -2740,6 +2771,11 @@ $$;
 comment on function billing.replay_failed_webhook is
   'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
 
+grant execute on function
+  billing.retry_failed_webhook(timestamptz),
+  billing.replay_failed_webhook(text, timestamptz)
+to service_role;
+
 -- supabase/schemas/04_project/050_audit_handler.sql
 
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
@@ -2838,8 +2874,8 @@ comment on function billing_private.record_audit_of_charge is
 
 -- supabase/schemas/05_mirror/010_customers.sql
 
--- Customers, as in Stripe, and the user each belongs to.
--- Reads: customer events, auth.users. Writes: customers, customer_owner_hints. Called by: projection; sign-ups.
+-- Customers, as in Stripe. For the user each belongs to see the stage of owners.
+-- Reads: customer.*, settings. Writes: customers, object_metadata. Called by: projection, reads of Stripe.
 
 create table billing.customers (
   id text primary key,
@@ -2871,6 +2907,11 @@ create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
+-- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.
+create policy owner_reads on billing.customers
+  for select to authenticated
+  using (owner_id = (select auth.uid()));
+grant select on billing.customers to authenticated, service_role;
 
 create function billing_private.project_customer(p_event billing.webhook_events)
 returns void
@@ -2921,620 +2962,7 @@ $$;
 
 comment on function billing_private.project_customer is 'Handler: customer.created, updated, deleted.';
 
--- supabase/schemas/05_mirror/020_customer_owners.sql
-
--- Whose customer: what has been said about a Stripe customer's user, and which of it holds.
--- Hints are stored apart from the link they lead to, because either may come first: the customer may be
--- unknown when a checkout names its user, and the user may sign up after both.
--- Reads: checkout, customer and subscription events, auth.users. Writes: customer_owner_hints, customers.owner_id.
--- Called by: projection; reads of Stripe; sign-ups and deletions in auth.users; cron.
-
-create table billing_private.customer_owner_hints (
-  customer_id text not null,
-  source text not null,
-  hinted_owner text not null,
-  as_of timestamptz not null,
-  object_id text not null,
-  is_waiting boolean not null,
-  is_tied boolean not null default false,
-  primary key (customer_id, source),
-  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
-);
-
-comment on table billing_private.customer_owner_hints is
-  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
-comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
-comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
-comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
-comment on column billing_private.customer_owner_hints.is_tied is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
-
-create index customer_owner_hints_by_owner on billing_private.customer_owner_hints (hinted_owner);
--- Few: what a payer could have written, to be applied again when settings change.
-create index customer_owner_hints_by_payers on billing_private.customer_owner_hints (customer_id)
-  where source in ('client_reference', 'payment_link');
-create index customer_owner_hints_waiting on billing_private.customer_owner_hints (customer_id) where is_waiting;
-alter table billing_private.customer_owner_hints enable row level security;
-
-create function billing_private.as_uuid(p_text text)
-returns uuid
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return case when p_text ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then p_text::uuid end;
-end;
-$$;
-
-comment on function billing_private.as_uuid is 'The text as a uuid, or null where it is none.';
-
-create function billing_private.is_trusted_source(p_source text)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  return case
-    when p_source in ('client_reference', 'payment_link') then case
-      coalesce((select s.trust_client_reference_id from billing.settings as s), 'without_payment_link')
-        when 'always' then true
-        when 'without_payment_link' then p_source = 'client_reference'
-        else false
-    end
-    else true
-  end;
-end;
-$$;
-
-comment on function billing_private.is_trusted_source is
-  'Whether what a source of customer_owner_hints says links a customer: metadata always, a bare client_reference_id as settings say.';
-
-create function billing_private.owner_of_customer(p_customer_id text)
-returns uuid
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  named uuid;
-begin
-  select u.id
-  into named
-  from billing_private.customer_owner_hints as c
-  join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
-  where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
-  order by array_position(array['checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], c.source)
-  limit 1;
-  if named is null and (select s.link_customers_by_email from billing.settings as s) then
-    select u.id
-    into named
-    from billing.customers as c
-    -- Single sign-on users may share an address, so theirs says nothing; Auth indexes, and keeps unique, the others'.
-    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user
-    where c.id = p_customer_id and u.email_confirmed_at is not null;
-  end if;
-  return named;
-end;
-$$;
-
-comment on function billing_private.owner_of_customer is
-  'The user a customer is: by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
-
-create function billing_private.link_customer_to_owner(p_customer_id text, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  named constant uuid := billing_private.owner_of_customer(p_customer_id);
-  previous uuid;
-begin
-  select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
-  if previous is not distinct from named then
-    return;
-  elsif named is null then
-    -- Only a link by email can end this way: hints are never deleted.
-    update billing.customers as c set owner_id = null where c.id = p_customer_id;
-  else
-    insert into billing.customers as c (id, owner_id, deleted_at)
-    values (
-      p_customer_id, named, (
-        select coalesce(v.deleted_at, case when coalesce(v.found_missing_at >= v.as_of, true) then v.found_missing_at end)
-        from billing_private.object_versions as v
-        where v.object_id = p_customer_id
-      )
-    )
-    on conflict (id) do update set owner_id = excluded.owner_id;
-  end if;
-  perform billing_private.audit(
-    case when named is null then 'customer.unlinked' else 'customer.linked' end,
-    'system', p_customer_id, p_customer_id, jsonb_build_object('owner_id', named), p_now
-  );
-  -- Whatever takes an owner's lock comes last.
-  perform billing_private.refresh_usage_of_customer(p_customer_id);
-  perform billing_private.match_credits_of_customer(p_customer_id, p_now);
-  perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
-  -- After the users' turns, as in projection.
-  perform billing_private.alert_two_subscriptions(p_customer_id, p_now);
-end;
-$$;
-
-comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
-
-create function billing_private.named_owner(p_object jsonb)
-returns text
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return nullif(lower(btrim(coalesce(
-    nullif(btrim(p_object #>> '{metadata,owner_id}'), ''), p_object #>> '{metadata,user_id}'
-  ))), '');
-end;
-$$;
-
-comment on function billing_private.named_owner is
-  'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
-
-create function billing_private.hint_source_of_session(p_session jsonb)
-returns text
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return case
-    when billing_private.named_owner(p_session) is not null then 'checkout_session'
-    when billing_private.stripe_id(p_session -> 'payment_link') is null then 'client_reference'
-    else 'payment_link'
-  end;
-end;
-$$;
-
-comment on function billing_private.hint_source_of_session is
-  'By which source of customer_owner_hints a checkout session says whose it is. Beside metadata its client_reference_id says nothing, and may be the id of an order.';
-
-create function billing_private.hinted_owner_of(p_object jsonb, p_source text)
-returns text
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  if p_source not in ('client_reference', 'payment_link') then
-    return billing_private.named_owner(p_object);
-  elsif p_source = billing_private.hint_source_of_session(p_object) then
-    return nullif(lower(btrim(p_object ->> 'client_reference_id')), '');
-  end if;
-  return null;
-end;
-$$;
-
-comment on function billing_private.hinted_owner_of is 'The user an object names by a source of customer_owner_hints, in lower case; null where it names none by that.';
-
-create function billing_private.latest_hint_of_second(
-  p_customer_id text, p_source text, p_created timestamptz,
-  out hinted_owner text, out object_id text, out is_certain boolean
-)
-language sql
-stable
-set search_path = ''
-as $$
-  with hints as (
-    select
-      e.id,
-      e.object_id,
-      e.payload #> '{data,object}' as object,
-      nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
-      billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
-      billing_private.hinted_owner_of(e.payload #> '{data,object}', p_source) as named
-    from billing.webhook_events as e
-    join billing.event_handlers as h
-      on h.event_type = e.type
-      and h.enabled
-      and h.handler = case p_source
-        when 'customer' then 'billing_private.link_from_customer'
-        when 'subscription' then 'billing_private.link_from_subscription'
-        else 'billing_private.link_from_checkout'
-      end
-    where e.customer_id = p_customer_id
-      and e.created = p_created
-      and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
-  ),
-  -- As latest_of_second has it: a higher rank comes later, and so does an update that lists a state as its previous one.
-  ranked as (
-    select
-      s.*,
-      exists (
-        select
-        from hints as later
-        where later.object_id = s.object_id
-          and later.id <> s.id
-          and (
-            later.rank > s.rank
-            or later.rank = s.rank
-            and later.previous is not null
-            and later.object <> s.object
-            and billing_private.attributes_match(s.object, later.previous)
-          )
-      ) as is_superseded
-    from hints as s
-    where s.named is not null
-  ),
-  contenders as (
-    select * from ranked where not is_superseded
-    union all
-    select * from ranked where not exists (select from ranked where not is_superseded)
-  )
-  select
-    c.named,
-    c.object_id,
-    not exists (select from contenders as d where d.object_id = c.object_id and d.named <> c.named)
-  from contenders as c
-  order by c.id collate "C" desc
-  limit 1;
-$$;
-
-comment on function billing_private.latest_hint_of_second is
-  'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
-
-create function billing_private.resolve_hint_tie(p_event billing.webhook_events, p_customer_id text, p_source text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  latest constant record := billing_private.latest_hint_of_second(p_customer_id, p_source, p_event.created);
-  was_disputed boolean;
-begin
-  select c.is_tied
-  into was_disputed
-  from billing_private.customer_owner_hints as c
-  where c.customer_id = p_customer_id and c.source = p_source;
-  update billing_private.customer_owner_hints as c
-  set
-    hinted_owner = latest.hinted_owner,
-    object_id = latest.object_id,
-    is_waiting = billing_private.could_sign_up(latest.hinted_owner),
-    is_tied = true
-  where c.customer_id = p_customer_id and c.source = p_source;
-  -- A session's owner never changes: reading it again gives nothing new.
-  if not latest.is_certain and p_source in ('customer', 'subscription') then
-    -- The earlier read may be finished, so this one has its own key.
-    perform billing_private.enqueue_refresh(p_event, case when was_disputed then p_event.id end);
-  end if;
-end;
-$$;
-
-comment on function billing_private.resolve_hint_tie is
-  'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
-
-create function billing_private.could_sign_up(p_owner text)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  claimed_id constant uuid := billing_private.as_uuid(p_owner);
-begin
-  return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
-end;
-$$;
-
-comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
-
-create function billing_private.record_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  hinted constant text := billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source);
-  stored billing_private.customer_owner_hints;
-begin
-  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
-  values (p_customer_id, p_source, hinted, p_event.created, p_event.object_id, billing_private.could_sign_up(hinted))
-  on conflict (customer_id, source) do update
-    set
-      hinted_owner = excluded.hinted_owner,
-      as_of = excluded.as_of,
-      object_id = excluded.object_id,
-      is_waiting = excluded.is_waiting,
-      is_tied = false
-    where excluded.as_of > c.as_of
-      -- The same hint from another object: of the two objects, the same one is stored whichever comes first.
-      or excluded.as_of = c.as_of
-      and excluded.hinted_owner = c.hinted_owner
-      and not c.is_tied
-      and excluded.object_id collate "C" > c.object_id collate "C";
-  if not found then
-    select * into stored from billing_private.customer_owner_hints as c where c.customer_id = p_customer_id and c.source = p_source;
-    if stored.as_of = p_event.created and (stored.is_tied or stored.hinted_owner <> hinted) then
-      perform billing_private.resolve_hint_tie(p_event, p_customer_id, p_source);
-    end if;
-  end if;
-
-  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(hinted)) then
-    -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
-    perform billing_private.audit(
-      'customer.owner_unknown', 'system', p_customer_id, p_customer_id,
-      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
-    );
-  elsif not billing_private.is_trusted_source(p_source) then
-    perform billing_private.audit(
-      'customer.hint_not_trusted', 'system', p_customer_id, p_customer_id,
-      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
-    );
-  end if;
-end;
-$$;
-
-comment on function billing_private.record_owner_hint is
-  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
-
-create function billing_private.correct_owner_hint(p_read billing.webhook_events, p_customer_id text, p_source text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  hinted constant text := billing_private.hinted_owner_of(p_read.payload #> '{data,object}', p_source);
-begin
-  -- A read shows what an object says, not since when: it corrects the hint of that object, and keeps its place among
-  -- what other objects said.
-  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
-  values (
-    p_customer_id, p_source, hinted,
-    -- Before all that events can say.
-    coalesce(to_timestamp((p_read.payload #>> '{data,object,created}')::double precision - 1), p_read.created),
-    p_read.object_id, billing_private.could_sign_up(hinted)
-  )
-  on conflict (customer_id, source) do update
-    set hinted_owner = excluded.hinted_owner, is_waiting = excluded.is_waiting
-    where c.object_id = excluded.object_id;
-end;
-$$;
-
-comment on function billing_private.correct_owner_hint is 'Records who an object read from Stripe says a customer is, unless another object has said so since.';
-
-create function billing_private.link_by_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  if p_customer_id is null or billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source) is null then
-    return;
-  elsif p_event.id is null then
-    perform billing_private.correct_owner_hint(p_event, p_customer_id, p_source);
-  else
-    perform billing_private.record_owner_hint(p_event, p_customer_id, p_source);
-  end if;
-  perform billing_private.link_customer_to_owner(p_customer_id, p_event.received_at);
-end;
-$$;
-
-comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
-
-create function billing_private.link_from_customer(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  if billing_private.named_owner(p_event.payload #> '{data,object}') is not null then
-    perform billing_private.link_by_owner_hint(p_event, p_event.object_id, 'customer');
-  else
-    perform billing_private.link_customer_to_owner(p_event.object_id, p_event.received_at);
-  end if;
-end;
-$$;
-
-comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
-
-create function billing_private.link_from_subscription(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  perform billing_private.link_by_owner_hint(p_event, p_event.customer_id, 'subscription');
-end;
-$$;
-
-comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
-
-create function billing_private.link_from_checkout(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  perform billing_private.link_by_owner_hint(
-    p_event, p_event.customer_id, billing_private.hint_source_of_session(p_event.payload #> '{data,object}')
-  );
-end;
-$$;
-
-comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.user_id or owner_id, else client_reference_id.';
-
--- supabase/schemas/05_mirror/030_users_come_and_go.sql
-
--- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
--- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
--- what a user has by a customer: usage, credits, entitlements.
--- Called by: triggers on auth.users; cron.
-
-create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  named constant text[] := array(
-    select c.customer_id
-    from billing_private.customer_owner_hints as c
-    join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
-    where c.is_waiting
-    order by c.customer_id
-    limit p_limit
-  );
-  missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
-begin
-  -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
-  perform billing_private.lock_customers(named || missed);
-  perform billing_private.lock_plans_of_customers_shared(named || missed);
-  update billing_private.customer_owner_hints as c
-  set is_waiting = false
-  where c.customer_id = any (named)
-    and c.is_waiting
-    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner));
-  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
-  return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
-end;
-$$;
-
-comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by cron every minute. Returns how many.';
-
-create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
-returns text[]
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
-    return array[]::text[];
-  end if;
-  return array(
-    select c.id
-    -- Only what arrived of late can have met a sign-up that was not committed yet.
-    from (
-      select distinct e.customer_id
-      from billing.webhook_events as e
-      where e.received_at > p_now - interval '1 hour' and e.type in ('customer.created', 'customer.updated')
-    ) as recent
-    join billing.customers as c on c.id = recent.customer_id and c.owner_id is null
-    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
-    order by c.id
-    limit p_limit
-  );
-end;
-$$;
-
-comment on function billing_private.missed_addresses is
-  'Where settings allow linking by email: the customers of the last hour''s events whose user could not be seen yet.';
-
-create function billing_private.tg_users__after_write()
-returns trigger
-language plpgsql
--- Definer: sign-ups run as Supabase Auth's role, which has no business in billing.
-security definer
-set search_path = ''
-as $$
-declare
-  known text[];
-begin
-  known := array(
-    select c.customer_id
-    from billing_private.customer_owner_hints as c
-    where c.hinted_owner = new.id::text
-    union
-    select c.id
-    from billing.customers as c
-    where new.email_confirmed_at is not null
-      and lower(c.email) = lower(new.email)
-      and (select s.link_customers_by_email from billing.settings as s)
-  );
-  perform billing_private.lock_customers(known);
-  perform billing_private.lock_plans_of_customers_shared(known);
-  perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
-  perform billing_private.match_credits_of_waiting_guests(now(), new.id);
-  return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
-exception when others then
-  raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
-  return null;
-end;
-$$;
-
-comment on function billing_private.tg_users__after_write is
-  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed.';
-
-create trigger duebase_links_customers
-  after insert or update of email, email_confirmed_at on auth.users
-  for each row execute function billing_private.tg_users__after_write();
-
-create function billing_private.audit_unlinked(p_customers text[], p_user_id uuid)
-returns void
-language sql
-set search_path = ''
-as $$
-  select billing_private.audit(
-    'customer.unlinked', 'system', c.id, c.id,
-    jsonb_build_object('owner_id', null, 'former_owner_id', p_user_id, 'reason', 'user_deleted'), now()
-  )
-  from unnest(p_customers) as c (id);
-$$;
-
-comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Takes no lock.';
-
-create function billing_private.tg_users__on_delete()
-returns trigger
-language plpgsql
--- Definer: see tg_users__after_write.
-security definer
-set search_path = ''
-as $$
-declare
-  known record;
-begin
-  if tg_when = 'BEFORE' then
-    -- All locks that may be needed, before any row is changed.
-    perform billing_private.lock_customers(array(
-      select c.id from billing.customers as c where c.owner_id = old.id
-      union
-      select c.customer_id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text
-    ));
-    for known in update billing.customers as c set owner_id = null where c.owner_id = old.id returning c.id loop
-      perform billing_private.audit_unlinked(array[known.id], old.id);
-      perform billing_private.match_credits_of_customer(known.id, now());
-    end loop;
-    perform billing_private.save_entitlements(old.id, now());
-    return old;
-  end if;
-  -- Somebody else may be named for the same customer, by a source that counts for less.
-  for known in select c.customer_id as id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text order by 1 loop
-    perform billing_private.link_customer_to_owner(known.id, now());
-  end loop;
-  return null;
--- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
--- whose they were is on record all the same.
-exception when others then
-  raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
-  if tg_when = 'BEFORE' then
-    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.owner_id = old.id), old.id);
-    return old;
-  end if;
-  return null;
-end;
-$$;
-
-comment on function billing_private.tg_users__on_delete is
-  'Trigger function on auth.users: a deleted user''s customers stay, unlinked and on record, or go to the next user that is named for them.';
-
-create trigger duebase_unlinks_customers
-  before delete on auth.users
-  for each row execute function billing_private.tg_users__on_delete();
-create trigger duebase_relinks_customers
-  after delete on auth.users
-  for each row execute function billing_private.tg_users__on_delete();
-
--- supabase/schemas/05_mirror/040_products_and_prices.sql
+-- supabase/schemas/05_mirror/020_products_and_prices.sql
 
 -- Products and prices, as in Stripe: names for emails, amounts for reports.
 -- Reads: product.*, price.*. Writes: products, prices.
@@ -3612,7 +3040,12 @@ create index prices_of_long_terms on billing.prices (id) where billing_private.i
 create index prices_by_product on billing.prices (product);
 
 alter table billing.products enable row level security;
+create policy service_role_reads on billing.products for select to service_role using (true);
+grant select on billing.products to service_role;
+
 alter table billing.prices enable row level security;
+create policy service_role_reads on billing.prices for select to service_role using (true);
+grant select on billing.prices to service_role;
 
 create function billing_private.project_product(p_event billing.webhook_events)
 returns void
@@ -3822,7 +3255,7 @@ comment on function billing.price_amount is
 
 grant execute on function billing.price_amount(billing.prices, bigint, text) to service_role;
 
--- supabase/schemas/05_mirror/050_subscriptions.sql
+-- supabase/schemas/05_mirror/030_subscriptions.sql
 
 -- Subscriptions and their items, as in Stripe.
 -- Reads: customer.subscription.*. Writes: subscriptions, subscription_items.
@@ -3905,7 +3338,25 @@ create index subscription_items_by_renewal on billing.subscription_items (price,
 create index subscription_items_by_product on billing.subscription_items (product, id);
 
 alter table billing.subscriptions enable row level security;
+-- A user's customers stand in an array, here and in other policies, because a policy's `in (select …)` is never turned
+-- into a join: it would read every row of the table where this looks the few up in an index.
+create policy owner_reads on billing.subscriptions
+  for select to authenticated
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+grant select on billing.subscriptions to authenticated, service_role;
+
 alter table billing.subscription_items enable row level security;
+create policy owner_reads on billing.subscription_items
+  for select to authenticated
+  using (
+    subscription = any (array(
+      select s.id
+      from billing.customers as c
+      join billing.subscriptions as s on s.customer = c.id
+      where c.owner_id = (select auth.uid())
+    ))
+  );
+grant select on billing.subscription_items to authenticated, service_role;
 
 create function billing_private.save_subscription_items(p_event billing.webhook_events, p_subscription jsonb)
 returns void
@@ -4042,7 +3493,7 @@ $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
 
--- supabase/schemas/05_mirror/060_scheduled_ends.sql
+-- supabase/schemas/05_mirror/040_scheduled_ends.sql
 
 -- Scheduled ends: when a subscription is set to end, and whether that is because somebody canceled it.
 -- Reads: subscriptions. Writes: nothing. Called by: dunning, emails.
@@ -4103,7 +3554,7 @@ $$;
 comment on function billing_private.is_canceled_for_later is
   'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';
 
--- supabase/schemas/05_mirror/070_invoices.sql
+-- supabase/schemas/05_mirror/050_invoices.sql
 
 -- Invoices and invoice payments, as in Stripe.
 -- Reads: invoice.*, invoice_payment.paid. Writes: invoices, invoice_payments, and the invoice of a payment.
@@ -4192,7 +3643,14 @@ create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
 create index invoice_payments_by_payment_intent on billing.invoice_payments (payment_intent);
 
 alter table billing.invoices enable row level security;
+create policy owner_reads on billing.invoices
+  for select to authenticated
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+grant select on billing.invoices to authenticated, service_role;
+
 alter table billing.invoice_payments enable row level security;
+create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
+grant select on billing.invoice_payments to service_role;
 
 create function billing_private.project_invoice(p_event billing.webhook_events)
 returns void
@@ -4404,7 +3862,7 @@ $$;
 
 comment on function billing_private.project_invoice_payment is 'Handler: invoice_payment.paid.';
 
--- supabase/schemas/05_mirror/080_payments.sql
+-- supabase/schemas/05_mirror/060_payments.sql
 
 -- Payments: one row per movement of money, whichever event came first.
 -- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
@@ -4513,7 +3971,13 @@ create index payment_sources_by_object on billing_private.payment_sources (objec
 create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
 
 alter table billing.payments enable row level security;
+create policy owner_reads on billing.payments
+  for select to authenticated
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+grant select on billing.payments to authenticated, service_role;
+
 alter table billing_private.payment_sources enable row level security;
+create policy nobody_reads on billing_private.payment_sources using (false);
 
 create function billing_private.payment_from_sources(p_payment_id text)
 returns billing.payments
@@ -5025,7 +4489,7 @@ $$;
 comment on function billing_private.project_payment_record is
   'Handler of payment records read from Stripe, which sends no event of them: money that came by another processor, by transfer, in cash.';
 
--- supabase/schemas/05_mirror/090_refunds.sql
+-- supabase/schemas/05_mirror/070_refunds.sql
 
 -- Refunds, as in Stripe, and what each takes back of its payment.
 -- Reads: refund.*, charge.refund.updated. Writes: refunds, payment_sources, payments. Called by: projection.
@@ -5058,6 +4522,8 @@ comment on column billing.refunds.created is 'When it was made (UTC).';
 
 create index refunds_by_payment on billing.refunds (payment_id);
 alter table billing.refunds enable row level security;
+create policy service_role_reads on billing.refunds for select to service_role using (true);
+grant select on billing.refunds to service_role;
 
 create function billing_private.project_refund(p_event billing.webhook_events)
 returns void
@@ -5107,7 +4573,7 @@ $$;
 
 comment on function billing_private.project_refund is 'Handler: refund.*, and charge.refund.updated, which older endpoints get instead.';
 
--- supabase/schemas/05_mirror/100_disputes.sql
+-- supabase/schemas/05_mirror/080_disputes.sql
 
 -- Disputes, as in Stripe, and what each holds back or takes of its payment.
 -- How much is withheld follows from the money that moved and not from a list of statuses, to which Stripe adds: a lost dispute is
@@ -5157,6 +4623,8 @@ comment on column billing.disputes.amount_lost is 'What is away for good as thin
 
 create index disputes_by_payment on billing.disputes (payment_id);
 alter table billing.disputes enable row level security;
+create policy service_role_reads on billing.disputes for select to service_role using (true);
+grant select on billing.disputes to service_role;
 
 create function billing_private.project_dispute(p_event billing.webhook_events)
 returns void
@@ -5341,242 +4809,7 @@ $$;
 comment on function billing_private.has_open_dispute is
   'Whether a customer disputes a payment and it can still be decided either way; an inquiry of the bank counts, and so does an appeal.';
 
--- supabase/schemas/05_mirror/110_payment_methods.sql
-
--- Payment methods, as in Stripe: what a customer pays with, and until when it is good.
--- Which one is charged is kept where Stripe keeps it: subscriptions.default_payment_method, else that of customers.
--- Reads: payment_method.*. Writes: payment_methods. Called by: projection.
-
-create table billing.payment_methods (
-  id text primary key,
-  customer text,
-  type text,
-  card_brand text,
-  card_last4 text,
-  card_exp_month integer,
-  card_exp_year integer,
-  card_funding text,
-  card_country text,
-  metadata jsonb not null default '{}',
-  livemode boolean,
-  created timestamptz,
-  detached_at timestamptz
-);
-
-comment on table billing.payment_methods is
-  'One row per Stripe payment method of a customer. Names and addresses on it are not kept. It is a customer''s default where customers.default_payment_method or subscriptions.default_payment_method names it.';
-comment on column billing.payment_methods.customer is 'Customer (billing.customers.id) it belongs to, or belonged to before it was detached. No foreign key: Stripe may send the payment method first.';
-comment on column billing.payment_methods.type is 'Stripe''s: card, sepa_debit, us_bank_account, link, paypal, and what Stripe adds. The card_ columns are null for what is no card.';
-comment on column billing.payment_methods.card_brand is 'card.brand: visa, mastercard, amex, …; the other card_ columns likewise.';
-comment on column billing.payment_methods.card_exp_month is '1 to 12. The card is good until the end of that month.';
-comment on column billing.payment_methods.card_exp_year is 'Four digits.';
-comment on column billing.payment_methods.card_funding is 'credit, debit, prepaid, unknown.';
-comment on column billing.payment_methods.card_country is 'Country of the issuer (ISO 3166, two letters).';
-comment on column billing.payment_methods.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
-comment on column billing.payment_methods.detached_at is 'When it was detached from its customer. The row stays; it can never be charged again.';
-
-create index payment_methods_by_customer on billing.payment_methods (customer);
-alter table billing.payment_methods enable row level security;
-
-create function billing_private.project_payment_method(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  card constant jsonb := billing_private.card_details(o ->> 'type', o);
-  -- The customer comes from any event that still names it; detached_at from the first event that does not.
-  was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
-begin
-  if o is null then
-    update billing.payment_methods as m
-    set
-      customer = coalesce(m.customer, p_event.customer_id),
-      detached_at = case when was_detached then least(m.detached_at, p_event.created) else m.detached_at end
-    where m.id = p_event.object_id and m.detached_at is not null;
-    return;
-  end if;
-  insert into billing.payment_methods as m (
-    id, customer, type, card_brand, card_last4, card_exp_month, card_exp_year, card_funding, card_country, metadata, livemode,
-    created, detached_at
-  )
-  values (
-    p_event.object_id,
-    coalesce(billing_private.stripe_id(o -> 'customer'), p_event.customer_id),
-    o ->> 'type',
-    card ->> 'brand',
-    card ->> 'last4',
-    (card ->> 'exp_month')::integer,
-    (card ->> 'exp_year')::integer,
-    card ->> 'funding',
-    card ->> 'country',
-    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    case when billing_private.stripe_id(o -> 'customer') is null then p_event.created end
-  )
-  on conflict (id) do update
-    set
-      customer = coalesce(excluded.customer, m.customer),
-      type = excluded.type,
-      card_brand = excluded.card_brand,
-      card_last4 = excluded.card_last4,
-      card_exp_month = excluded.card_exp_month,
-      card_exp_year = excluded.card_exp_year,
-      card_funding = excluded.card_funding,
-      card_country = excluded.card_country,
-      metadata = excluded.metadata,
-      livemode = excluded.livemode,
-      created = excluded.created,
-      detached_at = case when excluded.detached_at is not null then least(m.detached_at, excluded.detached_at) end;
-end;
-$$;
-
-comment on function billing_private.project_payment_method is
-  'Handler: payment_method.attached, updated, automatically_updated (the bank sent new card data), detached.';
-
--- supabase/schemas/05_mirror/120_checkout_sessions.sql
-
--- Checkout sessions, as in Stripe: completed and expired ones.
--- Reads: checkout.session.*. Writes: checkout_sessions. Called by: projection.
-
-create table billing.checkout_sessions (
-  id text primary key,
-  mode text,
-  status text,
-  payment_status text,
-  customer text,
-  subscription text,
-  payment_intent text,
-  setup_intent text,
-  invoice text,
-  amount_subtotal bigint,
-  amount_total bigint,
-  currency text,
-  client_reference_id text,
-  payment_link text,
-  recovery_url text,
-  recovered_from text,
-  metadata jsonb not null default '{}',
-  livemode boolean,
-  created timestamptz,
-  expires_at timestamptz,
-  completed_at timestamptz,
-  expired_at timestamptz,
-  is_abandoned boolean not null generated always as (coalesce(status = 'expired' and completed_at is null, false)) stored
-);
-
-comment on table billing.checkout_sessions is
-  'One row per Stripe checkout session that ended: completed or expired. Stripe reports no others. Amounts are in the minor unit of currency.';
-comment on column billing.checkout_sessions.mode is 'payment, setup, subscription.';
-comment on column billing.checkout_sessions.status is 'Stripe''s: open, complete, expired.';
-comment on column billing.checkout_sessions.payment_status is 'paid, unpaid (a debit is on its way, or failed), no_payment_required.';
-comment on column billing.checkout_sessions.customer is 'Customer (billing.customers.id); null for a guest.';
-comment on column billing.checkout_sessions.subscription is 'Subscription it made (billing.subscriptions.id).';
-comment on column billing.checkout_sessions.payment_intent is 'Payment it made (billing.payments.id) in mode payment.';
-comment on column billing.checkout_sessions.invoice is 'Invoice it made (billing.invoices.id).';
-comment on column billing.checkout_sessions.client_reference_id is 'Who this is: usually the user''s id, as the application said it; where a Payment Link or a pricing table made the session, as the payer said it. See settings.trust_client_reference_id.';
-comment on column billing.checkout_sessions.payment_link is 'Payment Link (plink_…) that made it; null for one that was made by the API.';
-comment on column billing.checkout_sessions.recovery_url is 'Where an expired checkout can be taken up again (after_expiration.recovery.url), if the session was made with recovery; good for 30 days.';
-comment on column billing.checkout_sessions.recovered_from is 'Expired session (billing.checkout_sessions.id) that this one took up again.';
-comment on column billing.checkout_sessions.expires_at is 'Until when it can be completed (UTC).';
-comment on column billing.checkout_sessions.completed_at is 'created of checkout.session.completed (UTC).';
-comment on column billing.checkout_sessions.expired_at is 'created of checkout.session.expired (UTC).';
-comment on column billing.checkout_sessions.is_abandoned is 'It expired and was never completed.';
-
-create index checkout_sessions_by_customer on billing.checkout_sessions (customer, created);
--- What was bought without a customer, by whom the session names and by what paid for it (see forget_user).
-create index checkout_sessions_of_guests on billing.checkout_sessions (lower(btrim(client_reference_id))) where customer is null;
-create index checkout_sessions_by_payment on billing.checkout_sessions (payment_intent) where payment_intent is not null;
-alter table billing.checkout_sessions enable row level security;
-
-create function billing_private.project_checkout_session(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-begin
-  if o is null then
-    return;
-  end if;
-  insert into billing.checkout_sessions as s (
-    id, mode, status, payment_status, customer, subscription, payment_intent, setup_intent, invoice, amount_subtotal,
-    amount_total, currency, client_reference_id, payment_link, recovery_url, recovered_from, metadata, livemode, created, expires_at
-  )
-  values (
-    p_event.object_id,
-    o ->> 'mode',
-    o ->> 'status',
-    o ->> 'payment_status',
-    billing_private.stripe_id(o -> 'customer'),
-    billing_private.stripe_id(o -> 'subscription'),
-    billing_private.stripe_id(o -> 'payment_intent'),
-    billing_private.stripe_id(o -> 'setup_intent'),
-    billing_private.stripe_id(o -> 'invoice'),
-    (o ->> 'amount_subtotal')::bigint,
-    (o ->> 'amount_total')::bigint,
-    o ->> 'currency',
-    o ->> 'client_reference_id',
-    billing_private.stripe_id(o -> 'payment_link'),
-    o #>> '{after_expiration,recovery,url}',
-    o ->> 'recovered_from',
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    to_timestamp((o ->> 'expires_at')::double precision)
-  )
-  on conflict (id) do update
-    set
-      mode = excluded.mode,
-      status = excluded.status,
-      payment_status = excluded.payment_status,
-      customer = excluded.customer,
-      subscription = excluded.subscription,
-      payment_intent = excluded.payment_intent,
-      setup_intent = excluded.setup_intent,
-      invoice = excluded.invoice,
-      amount_subtotal = excluded.amount_subtotal,
-      amount_total = excluded.amount_total,
-      currency = excluded.currency,
-      client_reference_id = excluded.client_reference_id,
-      payment_link = excluded.payment_link,
-      recovery_url = excluded.recovery_url,
-      recovered_from = excluded.recovered_from,
-      metadata = excluded.metadata,
-      livemode = excluded.livemode,
-      created = excluded.created,
-      expires_at = excluded.expires_at;
-end;
-$$;
-
-comment on function billing_private.project_checkout_session is 'Handler: checkout.session.*, all of which carry the session.';
-
-create function billing_private.record_end_of_checkout(p_event billing.webhook_events)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- project_checkout_session has run: the row is there even when this event was stale.
-  update billing.checkout_sessions as s
-  set
-    completed_at = case p_event.type
-      when 'checkout.session.completed' then least(s.completed_at, p_event.created) else s.completed_at
-    end,
-    expired_at = case p_event.type
-      when 'checkout.session.expired' then least(s.expired_at, p_event.created) else s.expired_at
-    end
-  where s.id = p_event.object_id;
-end;
-$$;
-
-comment on function billing_private.record_end_of_checkout is
-  'Handler: checkout.session.completed, expired. When it ended is a fact of its own, whatever became of the payment after it.';
-
--- supabase/schemas/05_mirror/130_money_back.sql
+-- supabase/schemas/05_mirror/090_money_back.sql
 
 -- What refunds and disputes take of a payment, and what to call a payment after that.
 -- Refunds and disputes say so themselves; of refunds that nobody told of, the charge knows the sum.
@@ -5703,7 +4936,252 @@ $$;
 
 comment on function billing_private.payment_outcome is 'What became of a payment''s money: see billing.payments.outcome.';
 
--- supabase/schemas/05_mirror/140_revenue.sql
+-- supabase/schemas/05_mirror/100_payment_methods.sql
+
+-- Payment methods, as in Stripe: what a customer pays with, and until when it is good.
+-- Which one is charged is kept where Stripe keeps it: subscriptions.default_payment_method, else that of customers.
+-- Reads: payment_method.*. Writes: payment_methods. Called by: projection.
+
+create table billing.payment_methods (
+  id text primary key,
+  customer text,
+  type text,
+  card_brand text,
+  card_last4 text,
+  card_exp_month integer,
+  card_exp_year integer,
+  card_funding text,
+  card_country text,
+  metadata jsonb not null default '{}',
+  livemode boolean,
+  created timestamptz,
+  detached_at timestamptz
+);
+
+comment on table billing.payment_methods is
+  'One row per Stripe payment method of a customer. Names and addresses on it are not kept. It is a customer''s default where customers.default_payment_method or subscriptions.default_payment_method names it.';
+comment on column billing.payment_methods.customer is 'Customer (billing.customers.id) it belongs to, or belonged to before it was detached. No foreign key: Stripe may send the payment method first.';
+comment on column billing.payment_methods.type is 'Stripe''s: card, sepa_debit, us_bank_account, link, paypal, and what Stripe adds. The card_ columns are null for what is no card.';
+comment on column billing.payment_methods.card_brand is 'card.brand: visa, mastercard, amex, …; the other card_ columns likewise.';
+comment on column billing.payment_methods.card_exp_month is '1 to 12. The card is good until the end of that month.';
+comment on column billing.payment_methods.card_exp_year is 'Four digits.';
+comment on column billing.payment_methods.card_funding is 'credit, debit, prepaid, unknown.';
+comment on column billing.payment_methods.card_country is 'Country of the issuer (ISO 3166, two letters).';
+comment on column billing.payment_methods.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
+comment on column billing.payment_methods.detached_at is 'When it was detached from its customer. The row stays; it can never be charged again.';
+
+create index payment_methods_by_customer on billing.payment_methods (customer);
+alter table billing.payment_methods enable row level security;
+-- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
+create policy owner_reads on billing.payment_methods
+  for select to authenticated
+  using (
+    detached_at is null
+    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
+  );
+grant select on billing.payment_methods to authenticated, service_role;
+
+create function billing_private.project_payment_method(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+  card constant jsonb := billing_private.card_details(o ->> 'type', o);
+  -- The customer comes from any event that still names it; detached_at from the first event that does not.
+  was_detached constant boolean := billing_private.stripe_id(p_event.payload #> '{data,object,customer}') is null;
+begin
+  if o is null then
+    update billing.payment_methods as m
+    set
+      customer = coalesce(m.customer, p_event.customer_id),
+      detached_at = case when was_detached then least(m.detached_at, p_event.created) else m.detached_at end
+    where m.id = p_event.object_id and m.detached_at is not null;
+    return;
+  end if;
+  insert into billing.payment_methods as m (
+    id, customer, type, card_brand, card_last4, card_exp_month, card_exp_year, card_funding, card_country, metadata, livemode,
+    created, detached_at
+  )
+  values (
+    p_event.object_id,
+    coalesce(billing_private.stripe_id(o -> 'customer'), p_event.customer_id),
+    o ->> 'type',
+    card ->> 'brand',
+    card ->> 'last4',
+    (card ->> 'exp_month')::integer,
+    (card ->> 'exp_year')::integer,
+    card ->> 'funding',
+    card ->> 'country',
+    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
+    (o ->> 'livemode')::boolean,
+    to_timestamp((o ->> 'created')::double precision),
+    case when billing_private.stripe_id(o -> 'customer') is null then p_event.created end
+  )
+  on conflict (id) do update
+    set
+      customer = coalesce(excluded.customer, m.customer),
+      type = excluded.type,
+      card_brand = excluded.card_brand,
+      card_last4 = excluded.card_last4,
+      card_exp_month = excluded.card_exp_month,
+      card_exp_year = excluded.card_exp_year,
+      card_funding = excluded.card_funding,
+      card_country = excluded.card_country,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      detached_at = case when excluded.detached_at is not null then least(m.detached_at, excluded.detached_at) end;
+end;
+$$;
+
+comment on function billing_private.project_payment_method is
+  'Handler: payment_method.attached, updated, automatically_updated (the bank sent new card data), detached.';
+
+-- supabase/schemas/05_mirror/110_checkout_sessions.sql
+
+-- Checkout sessions, as in Stripe: completed and expired ones.
+-- Reads: checkout.session.*. Writes: checkout_sessions. Called by: projection.
+
+create table billing.checkout_sessions (
+  id text primary key,
+  mode text,
+  status text,
+  payment_status text,
+  customer text,
+  subscription text,
+  payment_intent text,
+  setup_intent text,
+  invoice text,
+  amount_subtotal bigint,
+  amount_total bigint,
+  currency text,
+  client_reference_id text,
+  payment_link text,
+  recovery_url text,
+  recovered_from text,
+  metadata jsonb not null default '{}',
+  livemode boolean,
+  created timestamptz,
+  expires_at timestamptz,
+  completed_at timestamptz,
+  expired_at timestamptz,
+  is_abandoned boolean not null generated always as (coalesce(status = 'expired' and completed_at is null, false)) stored
+);
+
+comment on table billing.checkout_sessions is
+  'One row per Stripe checkout session that ended: completed or expired. Stripe reports no others. Amounts are in the minor unit of currency.';
+comment on column billing.checkout_sessions.mode is 'payment, setup, subscription.';
+comment on column billing.checkout_sessions.status is 'Stripe''s: open, complete, expired.';
+comment on column billing.checkout_sessions.payment_status is 'paid, unpaid (a debit is on its way, or failed), no_payment_required.';
+comment on column billing.checkout_sessions.customer is 'Customer (billing.customers.id); null for a guest.';
+comment on column billing.checkout_sessions.subscription is 'Subscription it made (billing.subscriptions.id).';
+comment on column billing.checkout_sessions.payment_intent is 'Payment it made (billing.payments.id) in mode payment.';
+comment on column billing.checkout_sessions.invoice is 'Invoice it made (billing.invoices.id).';
+comment on column billing.checkout_sessions.client_reference_id is 'Who this is: usually the user''s id, as the application said it; where a Payment Link or a pricing table made the session, as the payer said it. See settings.trust_client_reference_id.';
+comment on column billing.checkout_sessions.payment_link is 'Payment Link (plink_…) that made it; null for one that was made by the API.';
+comment on column billing.checkout_sessions.recovery_url is 'Where an expired checkout can be taken up again (after_expiration.recovery.url), if the session was made with recovery; good for 30 days.';
+comment on column billing.checkout_sessions.recovered_from is 'Expired session (billing.checkout_sessions.id) that this one took up again.';
+comment on column billing.checkout_sessions.expires_at is 'Until when it can be completed (UTC).';
+comment on column billing.checkout_sessions.completed_at is 'created of checkout.session.completed (UTC).';
+comment on column billing.checkout_sessions.expired_at is 'created of checkout.session.expired (UTC).';
+comment on column billing.checkout_sessions.is_abandoned is 'It expired and was never completed.';
+
+create index checkout_sessions_by_customer on billing.checkout_sessions (customer, created);
+-- What was bought without a customer, by whom the session names and by what paid for it (see forget_user).
+create index checkout_sessions_of_guests on billing.checkout_sessions (lower(btrim(client_reference_id))) where customer is null;
+create index checkout_sessions_by_payment on billing.checkout_sessions (payment_intent) where payment_intent is not null;
+alter table billing.checkout_sessions enable row level security;
+create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
+grant select on billing.checkout_sessions to service_role;
+
+create function billing_private.project_checkout_session(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+begin
+  if o is null then
+    return;
+  end if;
+  insert into billing.checkout_sessions as s (
+    id, mode, status, payment_status, customer, subscription, payment_intent, setup_intent, invoice, amount_subtotal,
+    amount_total, currency, client_reference_id, payment_link, recovery_url, recovered_from, metadata, livemode, created, expires_at
+  )
+  values (
+    p_event.object_id,
+    o ->> 'mode',
+    o ->> 'status',
+    o ->> 'payment_status',
+    billing_private.stripe_id(o -> 'customer'),
+    billing_private.stripe_id(o -> 'subscription'),
+    billing_private.stripe_id(o -> 'payment_intent'),
+    billing_private.stripe_id(o -> 'setup_intent'),
+    billing_private.stripe_id(o -> 'invoice'),
+    (o ->> 'amount_subtotal')::bigint,
+    (o ->> 'amount_total')::bigint,
+    o ->> 'currency',
+    o ->> 'client_reference_id',
+    billing_private.stripe_id(o -> 'payment_link'),
+    o #>> '{after_expiration,recovery,url}',
+    o ->> 'recovered_from',
+    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
+    (o ->> 'livemode')::boolean,
+    to_timestamp((o ->> 'created')::double precision),
+    to_timestamp((o ->> 'expires_at')::double precision)
+  )
+  on conflict (id) do update
+    set
+      mode = excluded.mode,
+      status = excluded.status,
+      payment_status = excluded.payment_status,
+      customer = excluded.customer,
+      subscription = excluded.subscription,
+      payment_intent = excluded.payment_intent,
+      setup_intent = excluded.setup_intent,
+      invoice = excluded.invoice,
+      amount_subtotal = excluded.amount_subtotal,
+      amount_total = excluded.amount_total,
+      currency = excluded.currency,
+      client_reference_id = excluded.client_reference_id,
+      payment_link = excluded.payment_link,
+      recovery_url = excluded.recovery_url,
+      recovered_from = excluded.recovered_from,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      expires_at = excluded.expires_at;
+end;
+$$;
+
+comment on function billing_private.project_checkout_session is 'Handler: checkout.session.*, all of which carry the session.';
+
+create function billing_private.record_end_of_checkout(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- project_checkout_session has run: the row is there even when this event was stale.
+  update billing.checkout_sessions as s
+  set
+    completed_at = case p_event.type
+      when 'checkout.session.completed' then least(s.completed_at, p_event.created) else s.completed_at
+    end,
+    expired_at = case p_event.type
+      when 'checkout.session.expired' then least(s.expired_at, p_event.created) else s.expired_at
+    end
+  where s.id = p_event.object_id;
+end;
+$$;
+
+comment on function billing_private.record_end_of_checkout is
+  'Handler: checkout.session.completed, expired. When it ended is a fact of its own, whatever became of the payment after it.';
+
+-- supabase/schemas/05_mirror/120_revenue.sql
 
 -- Revenue: what came in and what was taken back of it, each on its own day.
 -- Reads: payments, refunds, disputes, invoices. Writes: nothing. Called by: operators, reports.
@@ -5790,9 +5268,13 @@ comment on column billing.revenue.disputed is 'What banks hold back while disput
 comment on column billing.revenue.lost is 'What disputes of that day took, being lost, appealed, or prevented at our expense.';
 comment on column billing.revenue.net is 'gross - refunded - disputed - lost.';
 
--- supabase/schemas/05_mirror/150_event_handlers.sql
+grant select on billing.revenue to service_role;
 
--- The dispatch table: which event type runs which handlers. Everything Duebase does with an event is listed here.
+-- supabase/schemas/05_mirror/130_event_handlers.sql
+
+-- The mirror's event handlers: which event type runs which projection, and which leave a fact in the audit trail.
+-- Later stages enter theirs beside the functions; billing.event_handlers lists all that Duebase does with an event.
+-- Writes: event_handlers. Called by: nobody; dispatch_event is written from these rows.
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
@@ -5801,10 +5283,6 @@ from (
     (
       'billing_private.project_customer', 10, 'keeps customers',
       array['customer.created', 'customer.updated', 'customer.deleted']
-    ),
-    (
-      'billing_private.link_from_customer', 20, 'links the customer to its user',
-      array['customer.created', 'customer.updated']
     ),
     (
       'billing_private.project_product', 10, 'keeps products',
@@ -5821,10 +5299,6 @@ from (
         'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
         'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
       ]
-    ),
-    (
-      'billing_private.link_from_subscription', 20, 'links the customer to its user',
-      array['customer.subscription.created', 'customer.subscription.updated']
     ),
     (
       'billing_private.project_invoice', 10, 'keeps invoices',
@@ -5904,10 +5378,6 @@ from (
       array['checkout.session.completed', 'checkout.session.expired']
     ),
     (
-      'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out',
-      array['checkout.session.completed']
-    ),
-    (
       'billing_private.record_audit_event', 50, 'audit trail',
       array[
         'customer.created', 'customer.deleted',
@@ -5938,92 +5408,7 @@ from (
 ) as h (handler, position, description, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
--- supabase/schemas/05_mirror/160_access.sql
-
--- Access: everything anybody may do, in one place. What is not granted here is refused.
--- anon: nothing. authenticated: select on its own rows. service_role: select, and the functions named below.
--- Nobody writes to a table: the functions do, as their owner.
-
-grant select on
-  billing.customers, billing.subscriptions, billing.subscription_items, billing.invoices, billing.payments,
-  billing.payment_methods
-to authenticated;
-
-grant select on all tables in schema billing to service_role;
-
-grant execute on function
-  billing.receive_event(jsonb, timestamptz),
-  billing.retry_failed_webhook(timestamptz),
-  billing.replay_failed_webhook(text, timestamptz)
-to service_role;
-
--- A user's own rows. auth.uid() stands in a subselect so that it is read once a query, not once a row; the customers
--- stand in an array because a policy's `in (select …)` is never turned into a join, and would read every row of the
--- table where this looks the few up in an index.
-
-create policy owner_reads on billing.customers
-  for select to authenticated
-  using (owner_id = (select auth.uid()));
-
-create policy owner_reads on billing.subscriptions
-  for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
-
-create policy owner_reads on billing.subscription_items
-  for select to authenticated
-  using (
-    subscription = any (array(
-      select s.id
-      from billing.customers as c
-      join billing.subscriptions as s on s.customer = c.id
-      where c.owner_id = (select auth.uid())
-    ))
-  );
-
-create policy owner_reads on billing.invoices
-  for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
-
-create policy owner_reads on billing.payments
-  for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
-
--- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
-create policy owner_reads on billing.payment_methods
-  for select to authenticated
-  using (
-    detached_at is null
-    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
-  );
-
--- service_role bypasses row security; the policies below state that where people look for it, and state as well
--- that nobody else reads these tables.
-
-create policy service_role_reads on billing.settings for select to service_role using (true);
-create policy service_role_reads on billing.webhook_events for select to service_role using (true);
-create policy service_role_reads on billing.webhook_duplicates for select to service_role using (true);
-create policy service_role_reads on billing.failed_webhooks for select to service_role using (true);
-create policy service_role_reads on billing.event_handlers for select to service_role using (true);
-create policy service_role_reads on billing.object_metadata for select to service_role using (true);
-create policy service_role_reads on billing.payment_failures for select to service_role using (true);
-create policy service_role_reads on billing.products for select to service_role using (true);
-create policy service_role_reads on billing.prices for select to service_role using (true);
-create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
-create policy service_role_reads on billing.refunds for select to service_role using (true);
-create policy service_role_reads on billing.disputes for select to service_role using (true);
-create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
-create policy service_role_reads on billing.audit_events for select to service_role using (true);
-create policy service_role_reads on billing.outbox for select to service_role using (true);
-
--- The internals: closed to everybody but their owner. Row security without a policy would close them just as well,
--- but could not be told from a policy that was forgotten.
-
-create policy nobody_reads on billing_private.error_codes using (false);
-create policy nobody_reads on billing_private.object_versions using (false);
-create policy nobody_reads on billing_private.customer_owner_hints using (false);
-create policy nobody_reads on billing_private.payment_sources using (false);
-
--- supabase/schemas/05_mirror/170_schedule.sql
+-- supabase/schemas/05_mirror/140_schedule.sql
 
 -- Schedule: what runs by the clock. pg_cron does not repeat a missed run, so every job asks what is due, not what time it is.
 
@@ -6038,175 +5423,645 @@ select cron.schedule(
 );
 select cron.schedule('duebase-link', '* * * * *', 'select billing_private.link_waiting_customers(now())');
 
--- supabase/schemas/05_mirror/180_settings_passes.sql
+-- supabase/schemas/06_owners/010_owner_hints.sql
 
--- When settings change how what is stored is to be read, it follows in small batches.
--- Reads: settings, object_metadata. Writes: metadata of the tables that users read. Called by: settings, cron.
+-- Owner hints: what names the user a Stripe customer belongs to, and how far it is believed.
+-- Hints are stored apart from the link they lead to, because either may come first: the customer may be
+-- unknown when a checkout names its user, and the user may sign up after both.
+-- Reads: settings, auth.users, objects as Stripe sent them. Writes: nothing; for what writes the table see
+-- record_owner_hints. Called by: the rest of this stage, credit purchases.
 
-create table billing_private.settings_passes (
-  setting text primary key,
-  changed_at timestamptz not null,
-  done_up_to text not null,
-  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests'))
+create table billing_private.customer_owner_hints (
+  customer_id text not null,
+  source text not null,
+  hinted_owner text not null,
+  as_of timestamptz not null,
+  object_id text not null,
+  is_waiting boolean not null,
+  is_tied boolean not null default false,
+  primary key (customer_id, source),
+  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
 );
 
-comment on table billing_private.settings_passes is
-  'One row for each setting that what is stored still has to follow; none otherwise.';
-comment on column billing_private.settings_passes.setting is
-  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id.';
-comment on column billing_private.settings_passes.changed_at is 'When the setting was changed (UTC).';
-comment on column billing_private.settings_passes.done_up_to is 'Rows up to this id are done.';
+comment on table billing_private.customer_owner_hints is
+  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
+comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
+comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
+comment on column billing_private.customer_owner_hints.is_tied is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
 
-alter table billing_private.settings_passes enable row level security;
-create policy nobody_reads on billing_private.settings_passes using (false);
+create index customer_owner_hints_by_owner on billing_private.customer_owner_hints (hinted_owner);
+-- Few: what a payer could have written, to be applied again when settings change.
+create index customer_owner_hints_by_payers on billing_private.customer_owner_hints (customer_id)
+  where source in ('client_reference', 'payment_link');
+create index customer_owner_hints_waiting on billing_private.customer_owner_hints (customer_id) where is_waiting;
+alter table billing_private.customer_owner_hints enable row level security;
+create policy nobody_reads on billing_private.customer_owner_hints using (false);
 
-create function billing_private.tg_settings__after_update()
-returns trigger
+create function billing_private.as_uuid(p_text text)
+returns uuid
 language plpgsql
+immutable parallel safe
 set search_path = ''
 as $$
 begin
-  insert into billing_private.settings_passes as p (setting, changed_at, done_up_to)
-  select c.setting, now(), ''
-  from (
-    values
-      ('visible_metadata', old.visible_metadata is distinct from new.visible_metadata),
-      ('trusted_customers', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
-      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id)
-  ) as c (setting, has_changed)
-  where c.has_changed
-  on conflict (setting) do update set changed_at = excluded.changed_at, done_up_to = excluded.done_up_to;
+  return case when p_text ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then p_text::uuid end;
+end;
+$$;
+
+comment on function billing_private.as_uuid is 'The text as a uuid, or null where it is none.';
+
+create function billing_private.is_trusted_source(p_source text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return case
+    when p_source in ('client_reference', 'payment_link') then case
+      coalesce((select s.trust_client_reference_id from billing.settings as s), 'without_payment_link')
+        when 'always' then true
+        when 'without_payment_link' then p_source = 'client_reference'
+        else false
+    end
+    else true
+  end;
+end;
+$$;
+
+comment on function billing_private.is_trusted_source is
+  'Whether what a source of customer_owner_hints says links a customer: metadata always, a bare client_reference_id as settings say.';
+
+create function billing_private.named_owner(p_object jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return nullif(lower(btrim(coalesce(
+    nullif(btrim(p_object #>> '{metadata,owner_id}'), ''), p_object #>> '{metadata,user_id}'
+  ))), '');
+end;
+$$;
+
+comment on function billing_private.named_owner is
+  'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
+
+create function billing_private.hint_source_of_session(p_session jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when billing_private.named_owner(p_session) is not null then 'checkout_session'
+    when billing_private.stripe_id(p_session -> 'payment_link') is null then 'client_reference'
+    else 'payment_link'
+  end;
+end;
+$$;
+
+comment on function billing_private.hint_source_of_session is
+  'By which source of customer_owner_hints a checkout session says whose it is. Beside metadata its client_reference_id says nothing, and may be the id of an order.';
+
+create function billing_private.hinted_owner_of(p_object jsonb, p_source text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  if p_source not in ('client_reference', 'payment_link') then
+    return billing_private.named_owner(p_object);
+  elsif p_source = billing_private.hint_source_of_session(p_object) then
+    return nullif(lower(btrim(p_object ->> 'client_reference_id')), '');
+  end if;
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_settings__after_update is
-  'Trigger function: a setting that changes how stored rows are read starts a pass over them.';
+comment on function billing_private.hinted_owner_of is 'The user an object names by a source of customer_owner_hints, in lower case; null where it names none by that.';
 
-create trigger settings_that_change_what_is_stored_begin_passes
-  after update on billing.settings
-  for each row execute function billing_private.tg_settings__after_update();
-
-create function billing_private.lock_settings_pass(p_setting text, p_now timestamptz)
-returns text
+create function billing_private.could_sign_up(p_owner text)
+returns boolean
 language plpgsql
+stable
 set search_path = ''
 as $$
+declare
+  claimed_id constant uuid := billing_private.as_uuid(p_owner);
 begin
-  return (
-    -- A projection may have read the settings before they were changed. After a minute none of those is under way.
-    select p.done_up_to
-    from billing_private.settings_passes as p
-    where p.setting = p_setting and p.changed_at <= p_now - interval '1 minute'
-    for update skip locked
-  );
+  return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
 end;
 $$;
 
-comment on function billing_private.lock_settings_pass is
-  'Where the next batch of a pass begins: after this id; null where there is no pass, or somebody else is at it. Locks it until commit.';
+comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
 
-create function billing_private.advance_settings_pass(p_setting text, p_batch text[])
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-begin
-  if cardinality(p_batch) = 0 then
-    delete from billing_private.settings_passes as p where p.setting = p_setting;
-  else
-    update billing_private.settings_passes as p set done_up_to = p_batch[cardinality(p_batch)] where p.setting = p_setting;
-  end if;
-  return cardinality(p_batch);
-end;
-$$;
+-- supabase/schemas/06_owners/020_record_owner_hints.sql
 
-comment on function billing_private.advance_settings_pass is
-  'Records that a batch of a pass, in the order of its ids, is done; an empty one ends the pass. Returns how many it were.';
+-- Recording owner hints: of all that named an owner by one source, the newest is kept, whatever the order of arrival.
+-- What was named within one second is decided as in latest_of_second, and read from Stripe where that leaves it open.
+-- Reads: webhook_events. Writes: customer_owner_hints, outbox. Called by: link_customers.
 
-create function billing_private.customers_of_objects(p_object_ids text[])
-returns text[]
+create function billing_private.latest_hint_of_second(
+  p_customer_id text, p_source text, p_created timestamptz,
+  out hinted_owner text, out object_id text, out is_certain boolean
+)
 language sql
 stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(distinct o.customer), '{}')
-  from (
-    select c.id as customer from billing.customers as c where c.id = any (p_object_ids)
+  with hints as (
+    select
+      e.id,
+      e.object_id,
+      e.payload #> '{data,object}' as object,
+      nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
+      billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
+      billing_private.hinted_owner_of(e.payload #> '{data,object}', p_source) as named
+    from billing.webhook_events as e
+    join billing.event_handlers as h
+      on h.event_type = e.type
+      and h.enabled
+      and h.handler = case p_source
+        when 'customer' then 'billing_private.link_from_customer'
+        when 'subscription' then 'billing_private.link_from_subscription'
+        else 'billing_private.link_from_checkout'
+      end
+    where e.customer_id = p_customer_id
+      and e.created = p_created
+      and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
+  ),
+  -- As latest_of_second has it: a higher rank comes later, and so does an update that lists a state as its previous one.
+  ranked as (
+    select
+      s.*,
+      exists (
+        select
+        from hints as later
+        where later.object_id = s.object_id
+          and later.id <> s.id
+          and (
+            later.rank > s.rank
+            or later.rank = s.rank
+            and later.previous is not null
+            and later.object <> s.object
+            and billing_private.attributes_match(s.object, later.previous)
+          )
+      ) as is_superseded
+    from hints as s
+    where s.named is not null
+  ),
+  contenders as (
+    select * from ranked where not is_superseded
     union all
-    select s.customer from billing.subscriptions as s where s.id = any (p_object_ids)
-    union all
-    select s.customer
-    from billing.subscription_items as i
-    join billing.subscriptions as s on s.id = i.subscription
-    where i.id = any (p_object_ids)
-    union all
-    select i.customer from billing.invoices as i where i.id = any (p_object_ids)
-    union all
-    select p.customer from billing.payments as p where p.id = any (p_object_ids)
-    union all
-    select m.customer from billing.payment_methods as m where m.id = any (p_object_ids)
-  ) as o
-  where o.customer is not null;
+    select * from ranked where not exists (select from ranked where not is_superseded)
+  )
+  select
+    c.named,
+    c.object_id,
+    not exists (select from contenders as d where d.object_id = c.object_id and d.named <> c.named)
+  from contenders as c
+  order by c.id collate "C" desc
+  limit 1;
 $$;
 
-comment on function billing_private.customers_of_objects is 'The customers that objects with metadata belong to.';
+comment on function billing_private.latest_hint_of_second is
+  'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
 
-create function billing_private.update_visible_metadata_of(p_object_ids text[])
+create function billing_private.resolve_hint_tie(p_event billing.webhook_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  shown record;
+  latest constant record := billing_private.latest_hint_of_second(p_customer_id, p_source, p_event.created);
+  was_disputed boolean;
 begin
-  for shown in
-    select m.object_id as id, billing_private.visible_metadata(m.metadata) as metadata
-    from billing.object_metadata as m
-    where m.object_id = any (p_object_ids)
-  loop
-    update billing.customers as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-    update billing.subscriptions as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-    update billing.subscription_items as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-    update billing.invoices as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-    update billing.payments as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-    update billing.payment_methods as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
-  end loop;
+  select c.is_tied
+  into was_disputed
+  from billing_private.customer_owner_hints as c
+  where c.customer_id = p_customer_id and c.source = p_source;
+  update billing_private.customer_owner_hints as c
+  set
+    hinted_owner = latest.hinted_owner,
+    object_id = latest.object_id,
+    is_waiting = billing_private.could_sign_up(latest.hinted_owner),
+    is_tied = true
+  where c.customer_id = p_customer_id and c.source = p_source;
+  -- A session's owner never changes: reading it again gives nothing new.
+  if not latest.is_certain and p_source in ('customer', 'subscription') then
+    -- The earlier read may be finished, so this one has its own key.
+    perform billing_private.enqueue_refresh(p_event, case when was_disputed then p_event.id end);
+  end if;
 end;
 $$;
 
-comment on function billing_private.update_visible_metadata_of is
-  'Gives objects the metadata that their owner may read by the settings of now. The caller holds their customers'' locks.';
+comment on function billing_private.resolve_hint_tie is
+  'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
 
-create function billing_private.update_visible_metadata(p_now timestamptz, p_limit integer)
+create function billing_private.record_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  hinted constant text := billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source);
+  stored billing_private.customer_owner_hints;
+begin
+  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
+  values (p_customer_id, p_source, hinted, p_event.created, p_event.object_id, billing_private.could_sign_up(hinted))
+  on conflict (customer_id, source) do update
+    set
+      hinted_owner = excluded.hinted_owner,
+      as_of = excluded.as_of,
+      object_id = excluded.object_id,
+      is_waiting = excluded.is_waiting,
+      is_tied = false
+    where excluded.as_of > c.as_of
+      -- The same hint from another object: of the two objects, the same one is stored whichever comes first.
+      or excluded.as_of = c.as_of
+      and excluded.hinted_owner = c.hinted_owner
+      and not c.is_tied
+      and excluded.object_id collate "C" > c.object_id collate "C";
+  if not found then
+    select * into stored from billing_private.customer_owner_hints as c where c.customer_id = p_customer_id and c.source = p_source;
+    if stored.as_of = p_event.created and (stored.is_tied or stored.hinted_owner <> hinted) then
+      perform billing_private.resolve_hint_tie(p_event, p_customer_id, p_source);
+    end if;
+  end if;
+
+  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(hinted)) then
+    -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
+    perform billing_private.audit(
+      'customer.owner_unknown', 'system', p_customer_id, p_customer_id,
+      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
+    );
+  elsif not billing_private.is_trusted_source(p_source) then
+    perform billing_private.audit(
+      'customer.hint_not_trusted', 'system', p_customer_id, p_customer_id,
+      jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.record_owner_hint is
+  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
+
+create function billing_private.correct_owner_hint(p_read billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  hinted constant text := billing_private.hinted_owner_of(p_read.payload #> '{data,object}', p_source);
+begin
+  -- A read shows what an object says, not since when: it corrects the hint of that object, and keeps its place among
+  -- what other objects said.
+  insert into billing_private.customer_owner_hints as c (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
+  values (
+    p_customer_id, p_source, hinted,
+    -- Before all that events can say.
+    coalesce(to_timestamp((p_read.payload #>> '{data,object,created}')::double precision - 1), p_read.created),
+    p_read.object_id, billing_private.could_sign_up(hinted)
+  )
+  on conflict (customer_id, source) do update
+    set hinted_owner = excluded.hinted_owner, is_waiting = excluded.is_waiting
+    where c.object_id = excluded.object_id;
+end;
+$$;
+
+comment on function billing_private.correct_owner_hint is 'Records who an object read from Stripe says a customer is, unless another object has said so since.';
+
+-- supabase/schemas/06_owners/030_link_customers.sql
+
+-- Linking: a customer is given the owner that the best of its hints names, as soon as that user exists.
+-- Reads: customer_owner_hints, customers, settings, auth.users; checkout, customer and subscription events.
+-- Writes: customers.owner_id, customer_owner_hints, event_handlers, audit_events, and what the owner has by the customer:
+-- usage, credits, entitlements.
+-- Called by: projection; reads of Stripe; users_come_and_go; settings.
+
+create function billing_private.owner_of_customer(p_customer_id text)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  named uuid;
+begin
+  select u.id
+  into named
+  from billing_private.customer_owner_hints as c
+  join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
+  where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
+  order by array_position(array['checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], c.source)
+  limit 1;
+  if named is null and (select s.link_customers_by_email from billing.settings as s) then
+    select u.id
+    into named
+    from billing.customers as c
+    -- Single sign-on users may share an address, so theirs says nothing; Auth indexes, and keeps unique, the others'.
+    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user
+    where c.id = p_customer_id and u.email_confirmed_at is not null;
+  end if;
+  return named;
+end;
+$$;
+
+comment on function billing_private.owner_of_customer is
+  'The user a customer is: by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
+
+create function billing_private.link_customer_to_owner(p_customer_id text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  named constant uuid := billing_private.owner_of_customer(p_customer_id);
+  previous uuid;
+begin
+  select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
+  if previous is not distinct from named then
+    return;
+  elsif named is null then
+    -- Only a link by email can end this way: hints are never deleted.
+    update billing.customers as c set owner_id = null where c.id = p_customer_id;
+  else
+    insert into billing.customers as c (id, owner_id, deleted_at)
+    values (
+      p_customer_id, named, (
+        select coalesce(v.deleted_at, case when coalesce(v.found_missing_at >= v.as_of, true) then v.found_missing_at end)
+        from billing_private.object_versions as v
+        where v.object_id = p_customer_id
+      )
+    )
+    on conflict (id) do update set owner_id = excluded.owner_id;
+  end if;
+  perform billing_private.audit(
+    case when named is null then 'customer.unlinked' else 'customer.linked' end,
+    'system', p_customer_id, p_customer_id, jsonb_build_object('owner_id', named), p_now
+  );
+  -- Whatever takes an owner's lock comes last.
+  perform billing_private.refresh_usage_of_customer(p_customer_id);
+  perform billing_private.match_credits_of_customer(p_customer_id, p_now);
+  perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
+  -- After the users' turns, as in projection.
+  perform billing_private.alert_two_subscriptions(p_customer_id, p_now);
+end;
+$$;
+
+comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
+
+create function billing_private.link_by_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_customer_id is null or billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source) is null then
+    return;
+  elsif p_event.id is null then
+    perform billing_private.correct_owner_hint(p_event, p_customer_id, p_source);
+  else
+    perform billing_private.record_owner_hint(p_event, p_customer_id, p_source);
+  end if;
+  perform billing_private.link_customer_to_owner(p_customer_id, p_event.received_at);
+end;
+$$;
+
+comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
+
+create function billing_private.link_from_customer(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if billing_private.named_owner(p_event.payload #> '{data,object}') is not null then
+    perform billing_private.link_by_owner_hint(p_event, p_event.object_id, 'customer');
+  else
+    perform billing_private.link_customer_to_owner(p_event.object_id, p_event.received_at);
+  end if;
+end;
+$$;
+
+comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
+
+create function billing_private.link_from_subscription(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.link_by_owner_hint(p_event, p_event.customer_id, 'subscription');
+end;
+$$;
+
+comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
+
+create function billing_private.link_from_checkout(p_event billing.webhook_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.link_by_owner_hint(
+    p_event, p_event.customer_id, billing_private.hint_source_of_session(p_event.payload #> '{data,object}')
+  );
+end;
+$$;
+
+comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.user_id or owner_id, else client_reference_id.';
+
+insert into billing.event_handlers (event_type, handler, position, description) values
+  ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
+  ('customer.updated', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
+  ('customer.subscription.created', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
+  ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
+  ('checkout.session.completed', 'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out');
+
+-- supabase/schemas/06_owners/040_users_come_and_go.sql
+
+-- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
+-- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
+-- what a user has by a customer: usage, credits, entitlements.
+-- Called by: triggers on auth.users; cron.
+
+create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  after_id constant text := billing_private.lock_settings_pass('visible_metadata', p_now);
-  batch text[];
-begin
-  if after_id is null then
-    return 0;
-  end if;
-  batch := array(
-    select m.object_id from billing.object_metadata as m where m.object_id > after_id order by m.object_id limit p_limit
+  named constant text[] := array(
+    select c.customer_id
+    from billing_private.customer_owner_hints as c
+    join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
+    where c.is_waiting
+    order by c.customer_id
+    limit p_limit
   );
-  perform billing_private.lock_customers(billing_private.customers_of_objects(batch));
-  perform billing_private.update_visible_metadata_of(batch);
-  return billing_private.advance_settings_pass('visible_metadata', batch);
+  missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
+begin
+  -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
+  perform billing_private.lock_customers(named || missed);
+  perform billing_private.lock_plans_of_customers_shared(named || missed);
+  update billing_private.customer_owner_hints as c
+  set is_waiting = false
+  where c.customer_id = any (named)
+    and c.is_waiting
+    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner));
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;
 
-comment on function billing_private.update_visible_metadata is
-  'One batch of the pass after a change of settings.visible_metadata. Returns how many objects it was about; 0 when there is nothing to do.';
+comment on function billing_private.link_waiting_customers is
+  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by cron every minute. Returns how many.';
 
--- supabase/schemas/05_mirror/190_owner_hints.sql
+create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
+returns text[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
+    return array[]::text[];
+  end if;
+  return array(
+    select c.id
+    -- Only what arrived of late can have met a sign-up that was not committed yet.
+    from (
+      select distinct e.customer_id
+      from billing.webhook_events as e
+      where e.received_at > p_now - interval '1 hour' and e.type in ('customer.created', 'customer.updated')
+    ) as recent
+    join billing.customers as c on c.id = recent.customer_id and c.owner_id is null
+    join auth.users as u on u.email = lower(c.email) and not u.is_sso_user and u.email_confirmed_at is not null
+    order by c.id
+    limit p_limit
+  );
+end;
+$$;
 
--- Owner hints: what payers wrote about who they are, and what follows when settings begin or cease to trust it.
--- Reads: checkout_sessions, customers, customer_owner_hints, settings. Writes: what follows from a customer's user.
--- Called by: cron; operators.
+comment on function billing_private.missed_addresses is
+  'Where settings allow linking by email: the customers of the last hour''s events whose user could not be seen yet.';
+
+create function billing_private.tg_users__after_write()
+returns trigger
+language plpgsql
+-- Definer: sign-ups run as Supabase Auth's role, which has no business in billing.
+security definer
+set search_path = ''
+as $$
+declare
+  known text[];
+begin
+  known := array(
+    select c.customer_id
+    from billing_private.customer_owner_hints as c
+    where c.hinted_owner = new.id::text
+    union
+    select c.id
+    from billing.customers as c
+    where new.email_confirmed_at is not null
+      and lower(c.email) = lower(new.email)
+      and (select s.link_customers_by_email from billing.settings as s)
+  );
+  perform billing_private.lock_customers(known);
+  perform billing_private.lock_plans_of_customers_shared(known);
+  perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
+  perform billing_private.match_credits_of_waiting_guests(now(), new.id);
+  return null;
+-- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
+exception when others then
+  raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_users__after_write is
+  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed.';
+
+create trigger duebase_links_customers
+  after insert or update of email, email_confirmed_at on auth.users
+  for each row execute function billing_private.tg_users__after_write();
+
+create function billing_private.audit_unlinked(p_customers text[], p_user_id uuid)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.audit(
+    'customer.unlinked', 'system', c.id, c.id,
+    jsonb_build_object('owner_id', null, 'former_owner_id', p_user_id, 'reason', 'user_deleted'), now()
+  )
+  from unnest(p_customers) as c (id);
+$$;
+
+comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Takes no lock.';
+
+create function billing_private.tg_users__on_delete()
+returns trigger
+language plpgsql
+-- Definer: see tg_users__after_write.
+security definer
+set search_path = ''
+as $$
+declare
+  known record;
+begin
+  if tg_when = 'BEFORE' then
+    -- All locks that may be needed, before any row is changed.
+    perform billing_private.lock_customers(array(
+      select c.id from billing.customers as c where c.owner_id = old.id
+      union
+      select c.customer_id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text
+    ));
+    for known in update billing.customers as c set owner_id = null where c.owner_id = old.id returning c.id loop
+      perform billing_private.audit_unlinked(array[known.id], old.id);
+      perform billing_private.match_credits_of_customer(known.id, now());
+    end loop;
+    perform billing_private.save_entitlements(old.id, now());
+    return old;
+  end if;
+  -- Somebody else may be named for the same customer, by a source that counts for less.
+  for known in select c.customer_id as id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text order by 1 loop
+    perform billing_private.link_customer_to_owner(known.id, now());
+  end loop;
+  return null;
+-- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
+-- whose they were is on record all the same.
+exception when others then
+  raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
+  if tg_when = 'BEFORE' then
+    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.owner_id = old.id), old.id);
+    return old;
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_users__on_delete is
+  'Trigger function on auth.users: a deleted user''s customers stay, unlinked and on record, or go to the next user that is named for them.';
+
+create trigger duebase_unlinks_customers
+  before delete on auth.users
+  for each row execute function billing_private.tg_users__on_delete();
+create trigger duebase_relinks_customers
+  after delete on auth.users
+  for each row execute function billing_private.tg_users__on_delete();
+
+-- supabase/schemas/06_owners/050_untrusted_hints.sql
+
+-- Untrusted hints: what payers wrote about who they are, where it was not followed.
+-- Reads: checkout_sessions, customers. Writes: nothing. Read by: operators.
 
 create view billing.owner_hints
 with (security_invoker = true)
@@ -6236,90 +6091,7 @@ comment on column billing.owner_hints.completed_at is 'When it was completed (UT
 
 grant select on billing.owner_hints to service_role;
 
-create function billing_private.relink_hinted_customers(p_now timestamptz, p_limit integer)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  after_id constant text := billing_private.lock_settings_pass('trusted_customers', p_now);
-  batch text[];
-begin
-  if after_id is null then
-    return 0;
-  end if;
-  batch := array(
-    select distinct c.customer_id
-    from billing_private.customer_owner_hints as c
-    where c.source in ('client_reference', 'payment_link') and c.customer_id > after_id
-    order by c.customer_id
-    limit p_limit
-  );
-  -- All turns before the first link, as in link_waiting_customers.
-  perform billing_private.lock_customers(batch);
-  perform billing_private.lock_plans_of_customers_shared(batch);
-  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
-  return billing_private.advance_settings_pass('trusted_customers', batch);
-end;
-$$;
-
-comment on function billing_private.relink_hinted_customers is
-  'One batch of the pass after a change of settings.trust_client_reference_id: customers that a client_reference_id names a user for. Returns how many.';
-
-create function billing_private.match_credits_of_hinted_guests(p_now timestamptz, p_limit integer)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  after_id constant text := billing_private.lock_settings_pass('trusted_guests', p_now);
-  batch text[];
-begin
-  if after_id is null then
-    return 0;
-  end if;
-  batch := array(
-    select p.id
-    from billing_private.credit_purchases as p
-    join billing.checkout_sessions as s on s.id = p.session
-    where p.id > after_id and p.customer is null and s.client_reference_id is not null
-    order by p.id
-    limit p_limit
-  );
-  -- All of them before any user's turn.
-  perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
-  perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
-  return billing_private.advance_settings_pass('trusted_guests', batch);
-end;
-$$;
-
-comment on function billing_private.match_credits_of_hinted_guests is
-  'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
-
-create function billing_private.run_settings_pass(p_now timestamptz, p_limit integer default 2000)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-begin
-  if not exists (select from billing_private.settings_passes) then
-    return 0;
-  end if;
-  -- One kind a call: each takes its own turns first.
-  return coalesce(
-    nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
-    nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
-    billing_private.match_credits_of_hinted_guests(p_now, p_limit)
-  );
-end;
-$$;
-
-comment on function billing_private.run_settings_pass is
-  'One batch of what still has to follow a change of settings. Run by cron every minute. Returns how many rows it was about; 0 when there is nothing to do.';
-
-select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.run_settings_pass(now())');
-
--- supabase/schemas/06_outbox/010_deliver_outbox.sql
+-- supabase/schemas/07_outbox/010_deliver_outbox.sql
 
 -- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
 -- each thing it says names its claim, so that a worker that lost its lease changes nothing.
@@ -6666,7 +6438,7 @@ grant execute on function
   billing.release_outbox(bigint[], uuid, interval, timestamptz)
 to service_role;
 
--- supabase/schemas/06_outbox/020_wake_deliver.sql
+-- supabase/schemas/07_outbox/020_wake_deliver.sql
 
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
@@ -6814,7 +6586,7 @@ create trigger outbox_wakes_deliver
 select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
 select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_private.purge_outbox(now())');
 
--- supabase/schemas/06_outbox/030_refresh_objects.sql
+-- supabase/schemas/07_outbox/030_refresh_objects.sql
 
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event wins over it; it wins over every older one.
@@ -7108,7 +6880,7 @@ grant execute on function
   billing.stripe_identity()
 to service_role;
 
--- supabase/schemas/06_outbox/040_enqueue_unseen.sql
+-- supabase/schemas/07_outbox/040_enqueue_unseen.sql
 
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
 -- of it, and so does a dispute or refund of a payment. The same holds for whatever is older than the installation, and for
@@ -7284,7 +7056,7 @@ where h.handler = any (array[
   'billing_private.project_refund'
 ]);
 
--- supabase/schemas/07_emails/010_emails.sql
+-- supabase/schemas/08_emails/010_emails.sql
 
 -- Emails: written once, kept, and sent as they are kept, however often that takes.
 -- An outbox row of kind email says what is to be told to whom; the row here is the mail that was made of it.
@@ -7382,7 +7154,7 @@ create policy service_role_reads on billing.emails for select to service_role us
 create policy service_role_reads on billing.suppressed_addresses for select to service_role using (true);
 grant select on billing.emails, billing.suppressed_addresses to service_role;
 
--- supabase/schemas/07_emails/020_email_attachments.sql
+-- supabase/schemas/08_emails/020_email_attachments.sql
 
 -- Attachments: the PDF of the invoice a mail is about, where settings ask for it. Resend fetches it from Stripe by
 -- its address; nothing of it is stored here.
@@ -7456,7 +7228,7 @@ $$;
 comment on function billing_private.drop_attachment is
   'Lets a mail that Resend refuses go without its attachment, which it may not have been able to fetch, under a new key: these are other bytes. False: it has none, or may have been sent by an earlier attempt.';
 
--- supabase/schemas/07_emails/030_write_emails.sql
+-- supabase/schemas/08_emails/030_write_emails.sql
 
 -- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
@@ -7881,7 +7653,7 @@ comment on function billing.prepare_emails is
 
 grant execute on function billing.prepare_emails(bigint[], uuid, text, timestamptz) to service_role;
 
--- supabase/schemas/07_emails/040_send_emails.sql
+-- supabase/schemas/08_emails/040_send_emails.sql
 
 -- Send: one request to Resend at a time, a mail by itself or a batch, noted before it is made and again after.
 -- A batch is made of mails that were never attempted, and kept before its first attempt: its one key stands for these
@@ -8195,7 +7967,7 @@ grant execute on function
   billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamptz)
 to service_role;
 
--- supabase/schemas/07_emails/050_email_reports.sql
+-- supabase/schemas/08_emails/050_email_reports.sql
 
 -- Reports: what Resend says became of a mail, through its signed webhooks.
 -- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: duebase-resend-webhook.
@@ -8380,7 +8152,7 @@ comment on function billing.receive_email_report is
 
 grant execute on function billing.receive_email_report(text, jsonb, timestamptz) to service_role;
 
--- supabase/schemas/07_emails/060_replay_outbox.sql
+-- supabase/schemas/08_emails/060_replay_outbox.sql
 
 -- Replay: a dead effect is tried again when a person says so.
 -- Writes: outbox, emails, audit_events. Called by: operators.
@@ -8427,7 +8199,7 @@ comment on function billing.replay_outbox is
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;
 
--- supabase/schemas/07_emails/070_enqueue_emails.sql
+-- supabase/schemas/08_emails/070_enqueue_emails.sql
 
 -- Who gets what: the handlers below enqueue an email in the transaction of the state it is about.
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
@@ -8488,7 +8260,7 @@ $$;
 
 comment on function billing_private.unix_time is 'Stripe''s seconds since the epoch as a timestamptz; null for null.';
 
--- supabase/schemas/07_emails/080_email_prices.sql
+-- supabase/schemas/08_emails/080_email_prices.sql
 
 -- Email prices: what a subscription will be charged, as far as it can be told to the person who pays.
 -- Reads: the subscription as Stripe sent it, its events and items, prices. Writes: nothing. Called by: emails about subscriptions.
@@ -8706,7 +8478,7 @@ $$;
 comment on function billing_private.email_price_of_newest_event is
   'email_price of a subscription that was read rather than told of: by its newest event, as a row does not keep discounts and taxes. Null where that event is of other items than are shown, or where two of its second name two prices.';
 
--- supabase/schemas/07_emails/090_subscription_emails.sql
+-- supabase/schemas/08_emails/090_subscription_emails.sql
 
 -- Who gets what about subscriptions: cancellations, pauses. For trials that end, see trial_reminders.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
@@ -8987,7 +8759,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('customer.subscription.paused', 'billing_private.enqueue_pause_email', 40, 'email: subscription paused'),
   ('customer.subscription.resumed', 'billing_private.enqueue_resumption_email', 40, 'email: subscription resumed');
 
--- supabase/schemas/07_emails/100_trial_reminders.sql
+-- supabase/schemas/08_emails/100_trial_reminders.sql
 
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
 -- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
@@ -9088,7 +8860,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 
 select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');
 
--- supabase/schemas/07_emails/110_renewal_reminders.sql
+-- supabase/schemas/08_emails/110_renewal_reminders.sql
 
 -- Renewal reminders: one before each renewal of a subscription that is charged every six months or less often, as many
 -- days ahead as settings say. Off by default (see settings.emails_on).
@@ -9205,7 +8977,7 @@ comment on function billing_private.renewal_props is
 
 select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');
 
--- supabase/schemas/07_emails/120_invoice_parties.sql
+-- supabase/schemas/08_emails/120_invoice_parties.sql
 
 -- Invoice parties: whom an invoice bills and who sells, with addresses and tax ids, as far as the invoice tells.
 -- Reads: the invoice, webhook_events, settings. Writes: nothing. Called by: emails about paid invoices.
@@ -9312,7 +9084,7 @@ $$;
 comment on function billing_private.invoice_of_newest_event is
   'An invoice as the newest event about it tells it, for what its row does not keep; null where there is none.';
 
--- supabase/schemas/07_emails/130_receipt_parts.sql
+-- supabase/schemas/08_emails/130_receipt_parts.sql
 
 -- Receipt parts: what a paid invoice of Stripe's says of its lines, discounts and taxes, in any API version.
 -- Reads: the invoice, products, prices. Writes: nothing. Called by: payment_emails.
@@ -9514,7 +9286,7 @@ $$;
 
 comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), and of whom it bills and who sells, as emails/contract.ts has it.';
 
--- supabase/schemas/07_emails/140_payment_emails.sql
+-- supabase/schemas/08_emails/140_payment_emails.sql
 
 -- Who gets what about payments: receipts, confirmations. For refunds, see refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
@@ -9624,7 +9396,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('invoice.payment_succeeded', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_action_required', 'billing_private.enqueue_action_required_email', 40, 'email: payment must be confirmed');
 
--- supabase/schemas/07_emails/150_refund_emails.sql
+-- supabase/schemas/08_emails/150_refund_emails.sql
 
 -- Who gets what about refunds: each is told once, by the refund itself; one that failed is told too.
 -- An endpoint may hear of no refund.* events: then the charge tells, after it was waited for the refund.
@@ -9881,7 +9653,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('payment_intent', 'billing_private.enqueue_missed_refund_emails', 40),
   ('charge', 'billing_private.enqueue_missed_refund_emails', 40);
 
--- supabase/schemas/07_emails/160_change_emails.sql
+-- supabase/schemas/08_emails/160_change_emails.sql
 
 -- Who gets what about changes of a running subscription. These mails are off by default (see settings.emails_on), and
 -- what they say is decided when they are written: a change that was taken back meanwhile is told to nobody.
@@ -10074,7 +9846,7 @@ comment on function billing_private.undone_cancellation_props is
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.updated', 'billing_private.enqueue_change_email', 41, 'email: plan changed, cancellation undone');
 
--- supabase/schemas/07_emails/170_plan_changes.sql
+-- supabase/schemas/08_emails/170_plan_changes.sql
 
 -- Plan changes: what a subscription was before an update and is after it, as far as its items' prices and quantities go.
 -- Changes that follow each other before their mail leaves are told as one, from the first state to the last.
@@ -10291,7 +10063,7 @@ $$;
 comment on function billing_private.plan_change_props is
   'What the email about a changed plan says; or what speaks against it: see pending_plan_change, and taken_back, the plan is the one that was told last.';
 
--- supabase/schemas/07_emails/180_card_expiring_emails.sql
+-- supabase/schemas/08_emails/180_card_expiring_emails.sql
 
 -- The email that a card runs out before it is charged next.
 -- Reads: invoice.upcoming, payment_methods, subscriptions, customers. Writes: outbox. Called by: projection.
@@ -10383,7 +10155,7 @@ comment on function billing_private.enqueue_card_expiring_email is
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('invoice.upcoming', 'billing_private.enqueue_card_expiring_email', 40, 'email: card expires before the next payment');
 
--- supabase/schemas/07_emails/190_method_removed_emails.sql
+-- supabase/schemas/08_emails/190_method_removed_emails.sql
 
 -- The email that a payment method was removed which the next payment needs. Off by default (see settings.emails_on).
 -- Three events may tell of one removal, in any order: the payment method's, its customer's, its subscription's. Whether
@@ -10546,7 +10318,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('customer.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
   ('customer.subscription.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs');
 
--- supabase/schemas/07_emails/200_dispute_opened_emails.sql
+-- supabase/schemas/08_emails/200_dispute_opened_emails.sql
 
 -- The mail to the operator that a dispute was opened. Off by default (see settings.emails_on). It goes the way of an
 -- alert, to DUEBASE_ALERT_EMAIL and DUEBASE_ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
@@ -10649,7 +10421,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('charge.dispute.updated', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
   ('charge.dispute.closed', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened');
 
--- supabase/schemas/08_usage/010_subscription_usage.sql
+-- supabase/schemas/09_usage/010_subscription_usage.sql
 
 -- Usage: how much of what a plan allows has been used, one row per subscription, metric and billing period.
 -- A limit is metadata of the price, else of the product: limit_<metric> = 1000, 1000 per unit, or unlimited.
@@ -10685,6 +10457,7 @@ create index subscription_usage_by_owner on billing.subscription_usage (owner_id
 
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
+
 create policy owner_reads on billing.subscription_usage
   for select to authenticated
   using (owner_id = (select auth.uid()));
@@ -10756,7 +10529,7 @@ $$;
 comment on function billing_private.allowed_usage is
   'The open rows of subscription_usage that these subscriptions should have by all that is projected: items of one period add up; quantity counts where a limit is per unit.';
 
--- supabase/schemas/08_usage/020_usage_periods.sql
+-- supabase/schemas/09_usage/020_usage_periods.sql
 
 -- Usage periods: the open rows of subscription_usage follow what is projected, so they are a function of it.
 -- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force.
@@ -11029,7 +10802,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('product', 'billing_private.refresh_usage_of_plan', 15),
   ('price', 'billing_private.refresh_usage_of_plan', 15);
 
--- supabase/schemas/08_usage/030_record_usage.sql
+-- supabase/schemas/09_usage/030_record_usage.sql
 
 -- Recording usage: counted once per key, never over the limit, in the period that the user is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
@@ -11352,7 +11125,7 @@ grant execute on function
 to service_role;
 grant execute on function billing.current_usage(text) to authenticated, service_role;
 
--- supabase/schemas/09_credits/010_credit_entries.sql
+-- supabase/schemas/10_credits/010_credit_entries.sql
 
 -- Credits: a ledger of changes of a balance, and the balance it comes to. Nothing else changes a balance.
 -- Written by: grants, deductions, purchases. Read by: the user whose credits they are.
@@ -11434,6 +11207,7 @@ create trigger credit_entries_are_only_forgotten
 
 alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
+
 create policy owner_reads on billing.credit_entries
   for select to authenticated
   using (owner_id = (select auth.uid()));
@@ -11519,7 +11293,7 @@ $$;
 comment on function billing_private.write_credit_entry is
   'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_owners.';
 
--- supabase/schemas/09_credits/020_change_credits.sql
+-- supabase/schemas/10_credits/020_change_credits.sql
 
 -- Granting and deducting credits: atomic, once per key, never below zero.
 -- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
@@ -11685,7 +11459,7 @@ grant execute on function
 to service_role;
 grant execute on function billing.credit_balance(text) to authenticated, service_role;
 
--- supabase/schemas/09_credits/030_credit_purchases.sql
+-- supabase/schemas/10_credits/030_credit_purchases.sql
 
 -- Bought credits: what is due follows from the payment, the checkout and the customer's owner, whichever became known
 -- first, and the ledger is matched to it. A refund takes back its share, as far as the balance allows.
@@ -11891,7 +11665,7 @@ $$;
 comment on function billing_private.match_standing_to_payment is
   'Gives what is paid for and takes back what refunds ask back, as far as the purchase stands and the balance goes.';
 
--- supabase/schemas/09_credits/040_match_credits.sql
+-- supabase/schemas/10_credits/040_match_credits.sql
 
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
@@ -12158,7 +11932,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('checkout.session', 'billing_private.record_credit_purchase', 15),
   ('checkout.session', 'billing_private.match_credits_to_checkout', 40);
 
--- supabase/schemas/10_entitlements/010_entitlements.sql
+-- supabase/schemas/11_entitlements/010_entitlements.sql
 
 -- Entitlements: which features each user may use now. A row is there exactly as long as something grants the feature,
 -- so that a forgotten condition can never let anybody in.
@@ -12195,6 +11969,7 @@ create index entitlements_by_end on billing.entitlements (valid_until) where val
 
 alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
+
 create policy owner_reads on billing.entitlements
   for select to authenticated
   using (owner_id = (select auth.uid()));
@@ -12223,7 +11998,7 @@ comment on column billing_private.entitlement_versions.updated_at is 'When they 
 alter table billing_private.entitlement_versions enable row level security;
 create policy nobody_reads on billing_private.entitlement_versions using (false);
 
--- supabase/schemas/10_entitlements/020_entitlement_sources.sql
+-- supabase/schemas/11_entitlements/020_entitlement_sources.sql
 
 -- What grants features: metadata of products and prices, and the entitlements Stripe itself keeps of a customer.
 -- Each is kept as it was said last; who may use what follows from it in refresh_entitlements.
@@ -12375,7 +12150,7 @@ $$;
 comment on function billing_private.project_entitlement_summary is
   'Handler: entitlements.active_entitlement_summary.updated. Of a list that is cut off, the rest is read from Stripe.';
 
--- supabase/schemas/10_entitlements/030_refresh_entitlements.sql
+-- supabase/schemas/11_entitlements/030_refresh_entitlements.sql
 
 -- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
@@ -12592,7 +12367,7 @@ insert into billing_private.refresh_handlers (object, handler, position, runs_on
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlement_summary', 10, true),
   ('entitlements.active_entitlement_summary', 'billing_private.project_entitlements', 30, true);
 
--- supabase/schemas/10_entitlements/040_recount_entitlements.sql
+-- supabase/schemas/11_entitlements/040_recount_entitlements.sql
 
 -- Recount: what changes for many users at once, or by the clock alone, is worked off by cron in small transactions.
 -- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: cron; projection.
@@ -12722,7 +12497,7 @@ select cron.schedule(
   'do $$ begin while billing_private.recount_entitlements(now()) loop commit; end loop; perform billing_private.recheck_entitlements(now()); end $$'
 );
 
--- supabase/schemas/10_entitlements/050_has_feature.sql
+-- supabase/schemas/11_entitlements/050_has_feature.sql
 
 -- What applications ask: whether a user has a feature, in policies of their own; and whether a cache is still right.
 -- Reads: entitlements, entitlement_versions. Called by: policies, applications, through the Data API.
@@ -12783,7 +12558,7 @@ comment on function billing.entitlements_version is
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text) to service_role;
 
--- supabase/schemas/11_customers/010_forget_user.sql
+-- supabase/schemas/12_customers/010_forget_user.sql
 
 -- Forget: a person's data is removed, the accounting data stays.
 -- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
@@ -13242,7 +13017,7 @@ comment on function billing.forget_user is
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;
 
--- supabase/schemas/11_customers/020_customer_sessions.sql
+-- supabase/schemas/12_customers/020_customer_sessions.sql
 
 -- Customer sessions: what duebase-portal and duebase-checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
@@ -13396,7 +13171,7 @@ grant execute on function
   billing.prepare_checkout(uuid, text)
 to service_role;
 
--- supabase/schemas/11_customers/030_trials_had.sql
+-- supabase/schemas/12_customers/030_trials_had.sql
 
 -- Trials had: which products a customer has tried. A subscription shows what it bills now, and not what its trial was of
 -- before somebody changed the plan.
@@ -13475,7 +13250,7 @@ from unnest(array[
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.record_trial', 50);
 
--- supabase/schemas/11_customers/040_checkout_attempts.sql
+-- supabase/schemas/12_customers/040_checkout_attempts.sql
 
 -- Checkout attempts: which session at Stripe a user has open, so that two tabs share one and nobody pays twice.
 -- Stripe sends no event for a session that is made, so the checkout function says here what it is about to ask for
@@ -13666,7 +13441,7 @@ insert into billing_private.personal_data (table_name, column_name, becomes, abo
   ('billing_private.checkout_attempts', 'request', '''{}''', 'owner_id = $2'),
   ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'owner_id = $2');
 
--- supabase/schemas/11_customers/050_paid_too_much.sql
+-- supabase/schemas/12_customers/050_paid_too_much.sql
 
 -- Paid too much: money that came in and should not stay, which only a person can give back. A second running
 -- subscription of one buyer to one product; an invoice of a subscription that had ended.
@@ -13851,7 +13626,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.alert_on_late_payment', 50),
   ('invoice', 'billing_private.alert_on_late_payment', 50);
 
--- supabase/schemas/12_dunning/010_dunning_policies.sql
+-- supabase/schemas/13_dunning/010_dunning_policies.sql
 
 -- Dunning policies: what is done about an overdue payment, and when. Data, not code: a ladder of steps and how it ends.
 -- A policy is never changed but superseded by a new version, so that a case keeps the ladder it was opened with.
@@ -14089,7 +13864,7 @@ grant execute on function
   billing.assign_dunning_policy(text, text, text, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/020_dunning_cases.sql
+-- supabase/schemas/13_dunning/020_dunning_cases.sql
 
 -- Dunning cases: one for each overdue subscription, or invoice where there is no subscription, and what was done about it.
 -- Written by: opening, closing, steps and ends of cases. Read by: the daily run, people.
@@ -14268,7 +14043,7 @@ create policy service_role_reads on billing.dunning_actions for select to servic
 create policy service_role_reads on billing.dunning_holds for select to service_role using (true);
 grant select on billing.dunning_cases, billing.dunning_case_invoices, billing.dunning_actions, billing.dunning_holds to service_role;
 
--- supabase/schemas/12_dunning/030_dunning_charges.sql
+-- supabase/schemas/13_dunning/030_dunning_charges.sql
 
 -- New cards, and what was charged to them: which payment method became a default when, and what became of each charge.
 -- Written by: charge_new_cards. Read by: dunning obstacles, mails, people.
@@ -14333,7 +14108,7 @@ alter table billing.dunning_charges enable row level security;
 create policy service_role_reads on billing.dunning_charges for select to service_role using (true);
 grant select on billing.dunning_charges to service_role;
 
--- supabase/schemas/12_dunning/040_dunning_facts.sql
+-- supabase/schemas/13_dunning/040_dunning_facts.sql
 
 -- Dunning facts: what is overdue, since when, what was done about it, and which step that makes due at a given time.
 -- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
@@ -14931,7 +14706,7 @@ $$;
 comment on function billing_private.dunning_obstacles is
   'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (no end without a warning). Empty: nothing does.';
 
--- supabase/schemas/12_dunning/050_open_dunning_cases.sql
+-- supabase/schemas/13_dunning/050_open_dunning_cases.sql
 
 -- A case opens with the event that makes something overdue, which also enqueues the evaluation that decides its first step.
 -- Reads: invoices, policies. Writes: dunning cases, outbox, audit_events. Called by: watching, steps.
@@ -15037,7 +14812,7 @@ $$;
 comment on function billing_private.open_dunning_cases is
   'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt. Returns whether there was any.';
 
--- supabase/schemas/12_dunning/060_close_dunning_cases.sql
+-- supabase/schemas/13_dunning/060_close_dunning_cases.sql
 
 -- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
 -- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
@@ -15542,7 +15317,7 @@ $$;
 comment on function billing_private.close_dunning_cases_if_over is
   'Closes the cases of a customer that have come to their end by what is known, and brings the others'' anchor up to date. Returns how many were closed.';
 
--- supabase/schemas/12_dunning/070_update_dunning.sql
+-- supabase/schemas/13_dunning/070_update_dunning.sql
 
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
 -- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
@@ -15748,7 +15523,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.update_dunning_of_subscription', 35),
   ('customer', 'billing_private.update_dunning_of_customer', 35);
 
--- supabase/schemas/12_dunning/080_dunning_mails.sql
+-- supabase/schemas/13_dunning/080_dunning_mails.sql
 
 -- Dunning mails: what they say of what is overdue, and of what happens next.
 -- Reads: dunning facts, invoices, policies. Writes: nothing. Called by: dunning steps.
@@ -15914,7 +15689,7 @@ $$;
 comment on function billing_private.is_confirmation_requested is
   'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
 
--- supabase/schemas/12_dunning/090_dunning_steps.sql
+-- supabase/schemas/13_dunning/090_dunning_steps.sql
 
 -- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
 -- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: duebase-deliver and duebase-dunning.
@@ -16191,7 +15966,7 @@ comment on function billing.take_dunning_steps is
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;
 
--- supabase/schemas/12_dunning/100_open_debts.sql
+-- supabase/schemas/13_dunning/100_open_debts.sql
 
 -- Open debts: what emails say is still to be paid, as it is in the moment an email is written.
 -- Reads: unpaid invoices, dunning cases. Writes: nothing. Called by: writing emails.
@@ -16362,7 +16137,7 @@ comment on function billing_private.add_receipt_to_recovery_email is
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.add_receipt_to_recovery_email', 36);
 
--- supabase/schemas/12_dunning/110_dunning_ends.sql
+-- supabase/schemas/13_dunning/110_dunning_ends.sql
 
 -- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
 -- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
@@ -16543,7 +16318,7 @@ grant execute on function
   billing.finish_dunning_end(bigint, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/120_charge_new_cards.sql
+-- supabase/schemas/13_dunning/120_charge_new_cards.sql
 
 -- New cards: what is overdue is charged to a card that has become a default since, or that its bank has renewed.
 -- Which cards are new follows from what is known, in whatever order it came: it is asked with the event that tells of a
@@ -16840,7 +16615,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.record_given_card', 5),
   ('subscription', 'billing_private.charge_given_card', 36);
 
--- supabase/schemas/12_dunning/130_card_charges.sql
+-- supabase/schemas/13_dunning/130_card_charges.sql
 
 -- Card charges: asked once more right before the call at Stripe, and what became of it.
 -- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: duebase-deliver, projection.
@@ -17046,7 +16821,7 @@ grant execute on function
   billing.finish_card_charge(bigint, text, text, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/140_finish_dunning_actions.sql
+-- supabase/schemas/13_dunning/140_finish_dunning_actions.sql
 
 -- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
 -- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
@@ -17120,7 +16895,7 @@ create trigger emails_finish_dunning_actions
   when (new.status <> 'pending' and old.status <> new.status and new.template like 'payment-failed-%')
   execute function billing_private.tg_emails__after_status();
 
--- supabase/schemas/12_dunning/150_dunning_access.sql
+-- supabase/schemas/13_dunning/150_dunning_access.sql
 
 -- Access: what dunning says of it, asked wherever entitlements and usage are computed.
 -- Reads: dunning cases, policies, subscriptions. Writes: nothing.
@@ -17157,7 +16932,7 @@ $$;
 comment on function billing_private.dunning_access is
   'What dunning says of a subscription''s access: true, kept while its case is open (grace); false, taken at once by a policy without grace, or by the pause that ended the case; null, nothing: its status decides.';
 
--- supabase/schemas/12_dunning/160_resume_paused.sql
+-- supabase/schemas/13_dunning/160_resume_paused.sql
 
 -- Resuming: a subscription that was paused for non-payment is resumed once it is paid: at Stripe, in access, and with a mail.
 -- Whether one is due follows from what is known, whatever the order: it is checked with each event and read that
@@ -17715,7 +17490,7 @@ grant execute on function
   billing.finish_resumption(bigint, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/170_dunning_runs.sql
+-- supabase/schemas/13_dunning/170_dunning_runs.sql
 
 -- The daily run: every customer with something due is evaluated. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
@@ -18023,7 +17798,7 @@ grant execute on function
   billing.finish_dunning_run(bigint, jsonb, text, timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/180_dunning_by_hand.sql
+-- supabase/schemas/13_dunning/180_dunning_by_hand.sql
 
 -- Dunning by hand: what people may do about a case, audited; and what would happen if nobody did anything.
 -- Reads: dunning facts. Writes: dunning cases and holds, audit_events. Called by: operators.
@@ -18318,7 +18093,7 @@ grant execute on function
   billing.dunning_preview(timestamptz)
 to service_role;
 
--- supabase/schemas/12_dunning/190_dunning_views.sql
+-- supabase/schemas/13_dunning/190_dunning_views.sql
 
 -- Recovery figures: what dunning has recovered, and what is still overdue.
 -- Reads: dunning cases, steps and invoices. Read by: operators, `npm run dunning -- report`.
@@ -18446,7 +18221,7 @@ comment on column billing.revenue_at_risk.oldest_since is 'Since when the oldest
 
 grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_role;
 
--- supabase/schemas/12_dunning/200_my_billing_status.sql
+-- supabase/schemas/13_dunning/200_my_billing_status.sql
 
 -- My billing status: what a signed-in user owes, for a banner in the application.
 -- Reads: customers, subscriptions, overdue invoices, dunning facts. Called by: signed-in users, through the Data API.
@@ -18546,7 +18321,265 @@ comment on function billing.my_billing_status is
 
 grant execute on function billing.my_billing_status(timestamptz) to authenticated;
 
--- supabase/schemas/13_overviews/010_overviews.sql
+-- supabase/schemas/14_settings/010_settings_passes.sql
+
+-- Settings passes: when settings change how stored rows are to be read, the rows follow in small batches.
+-- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, cron.
+
+create table billing_private.settings_passes (
+  setting text primary key,
+  changed_at timestamptz not null,
+  done_up_to text not null,
+  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests'))
+);
+
+comment on table billing_private.settings_passes is
+  'One row for each setting that what is stored still has to follow; none otherwise.';
+comment on column billing_private.settings_passes.setting is
+  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id.';
+comment on column billing_private.settings_passes.changed_at is 'When the setting was changed (UTC).';
+comment on column billing_private.settings_passes.done_up_to is 'Rows up to this id are done.';
+
+alter table billing_private.settings_passes enable row level security;
+create policy nobody_reads on billing_private.settings_passes using (false);
+
+create function billing_private.tg_settings__after_update()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing_private.settings_passes as p (setting, changed_at, done_up_to)
+  select c.setting, now(), ''
+  from (
+    values
+      ('visible_metadata', old.visible_metadata is distinct from new.visible_metadata),
+      ('trusted_customers', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
+      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id)
+  ) as c (setting, has_changed)
+  where c.has_changed
+  on conflict (setting) do update set changed_at = excluded.changed_at, done_up_to = excluded.done_up_to;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_settings__after_update is
+  'Trigger function: a setting that changes how stored rows are read starts a pass over them.';
+
+create trigger settings_that_change_what_is_stored_begin_passes
+  after update on billing.settings
+  for each row execute function billing_private.tg_settings__after_update();
+
+create function billing_private.lock_settings_pass(p_setting text, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return (
+    -- A projection may have read the settings before they were changed. After a minute none of those is under way.
+    select p.done_up_to
+    from billing_private.settings_passes as p
+    where p.setting = p_setting and p.changed_at <= p_now - interval '1 minute'
+    for update skip locked
+  );
+end;
+$$;
+
+comment on function billing_private.lock_settings_pass is
+  'Where the next batch of a pass begins: after this id; null where there is no pass, or somebody else is at it. Locks it until commit.';
+
+create function billing_private.advance_settings_pass(p_setting text, p_batch text[])
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if cardinality(p_batch) = 0 then
+    delete from billing_private.settings_passes as p where p.setting = p_setting;
+  else
+    update billing_private.settings_passes as p set done_up_to = p_batch[cardinality(p_batch)] where p.setting = p_setting;
+  end if;
+  return cardinality(p_batch);
+end;
+$$;
+
+comment on function billing_private.advance_settings_pass is
+  'Records that a batch of a pass, in the order of its ids, is done; an empty one ends the pass. Returns how many it were.';
+
+create function billing_private.run_settings_pass(p_now timestamptz, p_limit integer default 2000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if not exists (select from billing_private.settings_passes) then
+    return 0;
+  end if;
+  -- One kind a call: each takes its own turns first.
+  return coalesce(
+    nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
+    nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
+    billing_private.match_credits_of_hinted_guests(p_now, p_limit)
+  );
+end;
+$$;
+
+comment on function billing_private.run_settings_pass is
+  'One batch of what still has to follow a change of settings. Run by cron every minute. Returns how many rows it was about; 0 when there is nothing to do.';
+
+select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.run_settings_pass(now())');
+
+-- supabase/schemas/14_settings/020_update_visible_metadata.sql
+
+-- The pass after a change of settings.visible_metadata: what users may read of metadata is computed again.
+-- Reads: settings, object_metadata. Writes: metadata of the tables that users read. Called by: settings_passes.
+
+create function billing_private.customers_of_objects(p_object_ids text[])
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct o.customer), '{}')
+  from (
+    select c.id as customer from billing.customers as c where c.id = any (p_object_ids)
+    union all
+    select s.customer from billing.subscriptions as s where s.id = any (p_object_ids)
+    union all
+    select s.customer
+    from billing.subscription_items as i
+    join billing.subscriptions as s on s.id = i.subscription
+    where i.id = any (p_object_ids)
+    union all
+    select i.customer from billing.invoices as i where i.id = any (p_object_ids)
+    union all
+    select p.customer from billing.payments as p where p.id = any (p_object_ids)
+    union all
+    select m.customer from billing.payment_methods as m where m.id = any (p_object_ids)
+  ) as o
+  where o.customer is not null;
+$$;
+
+comment on function billing_private.customers_of_objects is 'The customers that objects with metadata belong to.';
+
+create function billing_private.update_visible_metadata_of(p_object_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  shown record;
+begin
+  for shown in
+    select m.object_id as id, billing_private.visible_metadata(m.metadata) as metadata
+    from billing.object_metadata as m
+    where m.object_id = any (p_object_ids)
+  loop
+    update billing.customers as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+    update billing.subscriptions as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+    update billing.subscription_items as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+    update billing.invoices as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+    update billing.payments as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+    update billing.payment_methods as t set metadata = shown.metadata where t.id = shown.id and t.metadata <> shown.metadata;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.update_visible_metadata_of is
+  'Gives objects the metadata that their owner may read by the settings of now. The caller holds their customers'' locks.';
+
+create function billing_private.update_visible_metadata(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('visible_metadata', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select m.object_id from billing.object_metadata as m where m.object_id > after_id order by m.object_id limit p_limit
+  );
+  perform billing_private.lock_customers(billing_private.customers_of_objects(batch));
+  perform billing_private.update_visible_metadata_of(batch);
+  return billing_private.advance_settings_pass('visible_metadata', batch);
+end;
+$$;
+
+comment on function billing_private.update_visible_metadata is
+  'One batch of the pass after a change of settings.visible_metadata. Returns how many objects it was about; 0 when there is nothing to do.';
+
+-- supabase/schemas/14_settings/030_relink_hinted_customers.sql
+
+-- The passes after a change of settings.trust_client_reference_id: whose customers are, and what was bought without one.
+-- Reads: checkout_sessions, customer_owner_hints, credit_purchases, settings. Writes: customers.owner_id, and what follows
+-- from it. Called by: settings_passes.
+
+create function billing_private.relink_hinted_customers(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('trusted_customers', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select distinct c.customer_id
+    from billing_private.customer_owner_hints as c
+    where c.source in ('client_reference', 'payment_link') and c.customer_id > after_id
+    order by c.customer_id
+    limit p_limit
+  );
+  -- All turns before the first link, as in link_waiting_customers.
+  perform billing_private.lock_customers(batch);
+  perform billing_private.lock_plans_of_customers_shared(batch);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
+  return billing_private.advance_settings_pass('trusted_customers', batch);
+end;
+$$;
+
+comment on function billing_private.relink_hinted_customers is
+  'One batch of the pass after a change of settings.trust_client_reference_id: customers that a client_reference_id names a user for. Returns how many.';
+
+create function billing_private.match_credits_of_hinted_guests(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('trusted_guests', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select p.id
+    from billing_private.credit_purchases as p
+    join billing.checkout_sessions as s on s.id = p.session
+    where p.id > after_id and p.customer is null and s.client_reference_id is not null
+    order by p.id
+    limit p_limit
+  );
+  -- All of them before any user's turn.
+  perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
+  perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
+  return billing_private.advance_settings_pass('trusted_guests', batch);
+end;
+$$;
+
+comment on function billing_private.match_credits_of_hinted_guests is
+  'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
+
+-- supabase/schemas/15_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
 -- Reads: customers, subscriptions, invoices, payments, payment methods, dunning cases. Read by: people.
@@ -18722,7 +18755,7 @@ comment on column billing.customer_overview.card is 'The card on file: the defau
 
 grant select on billing.subscription_overview, billing.customer_overview to service_role;
 
--- supabase/schemas/14_access/010_revoke_from_public.sql
+-- supabase/schemas/16_access/010_revoke_from_public.sql
 
 -- Revoke from PUBLIC: nobody executes a function of ours unless it is granted by name.
 -- Reads: every function of our two schemas. Called by: nobody; it is the last file, so that it finds them all.

@@ -100,6 +100,8 @@ comment on column billing.settings.default_locale is
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
 
 alter table billing.settings enable row level security;
+create policy service_role_reads on billing.settings for select to service_role using (true);
+grant select on billing.settings to service_role;
 insert into billing.settings default values;
 
 create function billing_private.is_email_off(p_template text)

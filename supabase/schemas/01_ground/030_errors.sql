@@ -89,3 +89,4 @@ $$;
 comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004).';
 
 alter table billing_private.error_codes enable row level security;
+create policy nobody_reads on billing_private.error_codes using (false);

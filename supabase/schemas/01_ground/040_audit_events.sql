@@ -37,6 +37,8 @@ create trigger audit_events_are_append_only
   for each statement execute function billing_private.tg_append_only();
 
 alter table billing.audit_events enable row level security;
+create policy service_role_reads on billing.audit_events for select to service_role using (true);
+grant select on billing.audit_events to service_role;
 
 create function billing_private.audit(
   p_action text,

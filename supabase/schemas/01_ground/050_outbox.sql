@@ -57,6 +57,8 @@ create index outbox_by_subject on billing.outbox (
 create index outbox_by_refund on billing.outbox ((payload ->> 'charge')) where payload ->> 'charge' is not null;
 
 alter table billing.outbox enable row level security;
+create policy service_role_reads on billing.outbox for select to service_role using (true);
+grant select on billing.outbox to service_role;
 
 create function billing_private.enqueue(
   p_kind text,

@@ -141,6 +141,17 @@ create trigger event_handlers_exist
   for each row execute function billing_private.tg_event_handlers__before_write();
 
 alter table billing.webhook_events enable row level security;
+create policy service_role_reads on billing.webhook_events for select to service_role using (true);
+grant select on billing.webhook_events to service_role;
+
 alter table billing.webhook_duplicates enable row level security;
+create policy service_role_reads on billing.webhook_duplicates for select to service_role using (true);
+grant select on billing.webhook_duplicates to service_role;
+
 alter table billing.failed_webhooks enable row level security;
+create policy service_role_reads on billing.failed_webhooks for select to service_role using (true);
+grant select on billing.failed_webhooks to service_role;
+
 alter table billing.event_handlers enable row level security;
+create policy service_role_reads on billing.event_handlers for select to service_role using (true);
+grant select on billing.event_handlers to service_role;

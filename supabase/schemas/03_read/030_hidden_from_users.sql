@@ -24,7 +24,12 @@ comment on column billing.payment_failures.failure_code is 'The issuer''s declin
 comment on column billing.payment_failures.failure_message is 'Stripe''s message for it, in English.';
 
 alter table billing.object_metadata enable row level security;
+create policy service_role_reads on billing.object_metadata for select to service_role using (true);
+grant select on billing.object_metadata to service_role;
+
 alter table billing.payment_failures enable row level security;
+create policy service_role_reads on billing.payment_failures for select to service_role using (true);
+grant select on billing.payment_failures to service_role;
 
 create function billing_private.visible_metadata(p_metadata jsonb)
 returns jsonb

@@ -25,6 +25,7 @@ comment on column billing_private.object_versions.found_missing_at is
   'When a read last found it deleted (Stripe''s clock). A weaker tombstone than an event''s: it holds only while nothing newer is shown.';
 
 alter table billing_private.object_versions enable row level security;
+create policy nobody_reads on billing_private.object_versions using (false);
 
 create function billing_private.event_rank(p_type text, p_object jsonb)
 returns smallint

@@ -450,3 +450,5 @@ $$;
 
 comment on function billing.receive_event is
   'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+
+grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;

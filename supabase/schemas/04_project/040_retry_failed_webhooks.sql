@@ -118,3 +118,8 @@ $$;
 
 comment on function billing.replay_failed_webhook is
   'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
+
+grant execute on function
+  billing.retry_failed_webhook(timestamptz),
+  billing.replay_failed_webhook(text, timestamptz)
+to service_role;

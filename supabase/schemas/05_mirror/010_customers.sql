@@ -1,5 +1,5 @@
--- Customers, as in Stripe, and the user each belongs to.
--- Reads: customer events, auth.users. Writes: customers, customer_owner_hints. Called by: projection; sign-ups.
+-- Customers, as in Stripe. For the user each belongs to see the stage of owners.
+-- Reads: customer.*, settings. Writes: customers, object_metadata. Called by: projection, reads of Stripe.
 
 create table billing.customers (
   id text primary key,
@@ -31,6 +31,11 @@ create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see refresh_objects).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
+-- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.
+create policy owner_reads on billing.customers
+  for select to authenticated
+  using (owner_id = (select auth.uid()));
+grant select on billing.customers to authenticated, service_role;
 
 create function billing_private.project_customer(p_event billing.webhook_events)
 returns void

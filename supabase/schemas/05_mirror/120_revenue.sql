@@ -82,3 +82,5 @@ comment on column billing.revenue.refunded is 'What went back, or is on its way;
 comment on column billing.revenue.disputed is 'What banks hold back while disputes of that day are open.';
 comment on column billing.revenue.lost is 'What disputes of that day took, being lost, appealed, or prevented at our expense.';
 comment on column billing.revenue.net is 'gross - refunded - disputed - lost.';
+
+grant select on billing.revenue to service_role;

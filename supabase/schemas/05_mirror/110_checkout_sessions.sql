@@ -50,6 +50,8 @@ create index checkout_sessions_by_customer on billing.checkout_sessions (custome
 create index checkout_sessions_of_guests on billing.checkout_sessions (lower(btrim(client_reference_id))) where customer is null;
 create index checkout_sessions_by_payment on billing.checkout_sessions (payment_intent) where payment_intent is not null;
 alter table billing.checkout_sessions enable row level security;
+create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
+grant select on billing.checkout_sessions to service_role;
 
 create function billing_private.project_checkout_session(p_event billing.webhook_events)
 returns void

@@ -46,6 +46,8 @@ comment on column billing.disputes.amount_lost is 'What is away for good as thin
 
 create index disputes_by_payment on billing.disputes (payment_id);
 alter table billing.disputes enable row level security;
+create policy service_role_reads on billing.disputes for select to service_role using (true);
+grant select on billing.disputes to service_role;
 
 create function billing_private.project_dispute(p_event billing.webhook_events)
 returns void

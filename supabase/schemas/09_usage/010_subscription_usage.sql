@@ -32,6 +32,7 @@ create index subscription_usage_by_owner on billing.subscription_usage (owner_id
 
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
+
 create policy owner_reads on billing.subscription_usage
   for select to authenticated
   using (owner_id = (select auth.uid()));

@@ -78,6 +78,7 @@ create trigger credit_entries_are_only_forgotten
 
 alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
+
 create policy owner_reads on billing.credit_entries
   for select to authenticated
   using (owner_id = (select auth.uid()));

@@ -85,7 +85,14 @@ create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
 create index invoice_payments_by_payment_intent on billing.invoice_payments (payment_intent);
 
 alter table billing.invoices enable row level security;
+create policy owner_reads on billing.invoices
+  for select to authenticated
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+grant select on billing.invoices to authenticated, service_role;
+
 alter table billing.invoice_payments enable row level security;
+create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
+grant select on billing.invoice_payments to service_role;
 
 create function billing_private.project_invoice(p_event billing.webhook_events)
 returns void

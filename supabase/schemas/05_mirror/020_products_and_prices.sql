@@ -74,7 +74,12 @@ create index prices_of_long_terms on billing.prices (id) where billing_private.i
 create index prices_by_product on billing.prices (product);
 
 alter table billing.products enable row level security;
+create policy service_role_reads on billing.products for select to service_role using (true);
+grant select on billing.products to service_role;
+
 alter table billing.prices enable row level security;
+create policy service_role_reads on billing.prices for select to service_role using (true);
+grant select on billing.prices to service_role;
 
 create function billing_private.project_product(p_event billing.webhook_events)
 returns void

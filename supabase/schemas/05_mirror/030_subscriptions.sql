@@ -79,7 +79,25 @@ create index subscription_items_by_renewal on billing.subscription_items (price,
 create index subscription_items_by_product on billing.subscription_items (product, id);
 
 alter table billing.subscriptions enable row level security;
+-- A user's customers stand in an array, here and in other policies, because a policy's `in (select …)` is never turned
+-- into a join: it would read every row of the table where this looks the few up in an index.
+create policy owner_reads on billing.subscriptions
+  for select to authenticated
+  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+grant select on billing.subscriptions to authenticated, service_role;
+
 alter table billing.subscription_items enable row level security;
+create policy owner_reads on billing.subscription_items
+  for select to authenticated
+  using (
+    subscription = any (array(
+      select s.id
+      from billing.customers as c
+      join billing.subscriptions as s on s.customer = c.id
+      where c.owner_id = (select auth.uid())
+    ))
+  );
+grant select on billing.subscription_items to authenticated, service_role;
 
 create function billing_private.save_subscription_items(p_event billing.webhook_events, p_subscription jsonb)
 returns void

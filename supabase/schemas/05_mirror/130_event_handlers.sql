@@ -1,4 +1,6 @@
--- The dispatch table: which event type runs which handlers. Everything Duebase does with an event is listed here.
+-- The mirror's event handlers: which event type runs which projection, and which leave a fact in the audit trail.
+-- Later stages enter theirs beside the functions; billing.event_handlers lists all that Duebase does with an event.
+-- Writes: event_handlers. Called by: nobody; dispatch_event is written from these rows.
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
@@ -7,10 +9,6 @@ from (
     (
       'billing_private.project_customer', 10, 'keeps customers',
       array['customer.created', 'customer.updated', 'customer.deleted']
-    ),
-    (
-      'billing_private.link_from_customer', 20, 'links the customer to its user',
-      array['customer.created', 'customer.updated']
     ),
     (
       'billing_private.project_product', 10, 'keeps products',
@@ -27,10 +25,6 @@ from (
         'customer.subscription.trial_will_end', 'customer.subscription.paused', 'customer.subscription.resumed',
         'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired'
       ]
-    ),
-    (
-      'billing_private.link_from_subscription', 20, 'links the customer to its user',
-      array['customer.subscription.created', 'customer.subscription.updated']
     ),
     (
       'billing_private.project_invoice', 10, 'keeps invoices',
@@ -108,10 +102,6 @@ from (
     (
       'billing_private.record_end_of_checkout', 20, 'keeps when a checkout was completed, or expired',
       array['checkout.session.completed', 'checkout.session.expired']
-    ),
-    (
-      'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out',
-      array['checkout.session.completed']
     ),
     (
       'billing_private.record_audit_event', 50, 'audit trail',

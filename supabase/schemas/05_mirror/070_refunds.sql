@@ -29,6 +29,8 @@ comment on column billing.refunds.created is 'When it was made (UTC).';
 
 create index refunds_by_payment on billing.refunds (payment_id);
 alter table billing.refunds enable row level security;
+create policy service_role_reads on billing.refunds for select to service_role using (true);
+grant select on billing.refunds to service_role;
 
 create function billing_private.project_refund(p_event billing.webhook_events)
 returns void

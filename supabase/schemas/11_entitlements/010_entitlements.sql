@@ -33,6 +33,7 @@ create index entitlements_by_end on billing.entitlements (valid_until) where val
 
 alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
+
 create policy owner_reads on billing.entitlements
   for select to authenticated
   using (owner_id = (select auth.uid()));

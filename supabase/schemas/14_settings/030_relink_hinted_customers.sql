@@ -1,0 +1,63 @@
+-- The passes after a change of settings.trust_client_reference_id: whose customers are, and what was bought without one.
+-- Reads: checkout_sessions, customer_owner_hints, credit_purchases, settings. Writes: customers.owner_id, and what follows
+-- from it. Called by: settings_passes.
+
+create function billing_private.relink_hinted_customers(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('trusted_customers', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select distinct c.customer_id
+    from billing_private.customer_owner_hints as c
+    where c.source in ('client_reference', 'payment_link') and c.customer_id > after_id
+    order by c.customer_id
+    limit p_limit
+  );
+  -- All turns before the first link, as in link_waiting_customers.
+  perform billing_private.lock_customers(batch);
+  perform billing_private.lock_plans_of_customers_shared(batch);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
+  return billing_private.advance_settings_pass('trusted_customers', batch);
+end;
+$$;
+
+comment on function billing_private.relink_hinted_customers is
+  'One batch of the pass after a change of settings.trust_client_reference_id: customers that a client_reference_id names a user for. Returns how many.';
+
+create function billing_private.match_credits_of_hinted_guests(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('trusted_guests', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select p.id
+    from billing_private.credit_purchases as p
+    join billing.checkout_sessions as s on s.id = p.session
+    where p.id > after_id and p.customer is null and s.client_reference_id is not null
+    order by p.id
+    limit p_limit
+  );
+  -- All of them before any user's turn.
+  perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
+  perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
+  return billing_private.advance_settings_pass('trusted_guests', batch);
+end;
+$$;
+
+comment on function billing_private.match_credits_of_hinted_guests is
+  'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
