@@ -1,4 +1,4 @@
-import type { EventLog } from "./events.ts";
+import type { EventLog } from "./event-log.ts";
 import type { Jobs } from "./jobs.ts";
 import type { EffectKind, Ledger } from "./ledger.ts";
 import type { Settings } from "./settings.ts";
