@@ -1,12 +1,11 @@
 import type { IncomingMessage, RequestListener } from "node:http";
-import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
 import type { Api, Fetch } from "./api/data-api.ts";
 import { serveStudioAssets } from "./api/studio-assets.ts";
 import type { EdgeFunctions } from "./functions/edge-functions.ts";
 import { isFunctionPath, proxyToFunction } from "./functions/proxy.ts";
-
-type Env = { Bindings: HttpBindings };
+import type { Env } from "./service/exchange.ts";
 
 /** The API's origin: /rest/v1, /auth/v1 and /functions/v1, as on a project's own domain. */
 export function apiGateway(api: Api, functions: EdgeFunctions): RequestListener {

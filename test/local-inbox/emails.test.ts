@@ -105,7 +105,7 @@ test("only the one API key is let in, and a refused request sends nothing", asyn
   expect(without.status).toBe(401);
   expect(await without.json()).toMatchObject({ statusCode: 401, name: "missing_api_key" });
   expect(inbox.ledger.mails).toEqual([]);
-  expect(inbox.ledger.requestsWhere({ error: "invalid_api_key" })).toHaveLength(1);
+  expect(inbox.ledger.requestsWhere({ errorCode: "invalid_api_key" })).toHaveLength(1);
 });
 
 test("without a key of its own an inbox takes every key that looks like one of Resend's", async () => {

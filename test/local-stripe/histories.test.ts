@@ -1,7 +1,7 @@
 import Stripe from "stripe";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { seededRandom } from "../../scripts/local/service/random.ts";
 import { giveCardInPortal, leaveInPortal, payByRecord } from "../../scripts/local/stripe/buyer.ts";
-import { seededRandom } from "../../scripts/local/stripe/webhooks/delivery.ts";
 import { day, type Harness, start, startHarness } from "./support/harness.ts";
 
 let harness: Harness;

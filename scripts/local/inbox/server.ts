@@ -1,5 +1,8 @@
 import { getRequestListener } from "@hono/node-server";
 import type { GetEmailResponseSuccess } from "resend";
+import { Faults } from "../service/faults.ts";
+import { IdempotencyKeys } from "../service/idempotency.ts";
+import type { DeliveryOptions } from "../service/webhooks.ts";
 import type { StoredEmail } from "./core/email.ts";
 import { Journal } from "./core/journal.ts";
 import { Ledger } from "./core/ledger.ts";
@@ -8,15 +11,15 @@ import { PostOffice } from "./core/post-office.ts";
 import { Suppressions } from "./core/suppressions.ts";
 import { createApp } from "./http/app.ts";
 import { emailRoutes } from "./http/email-routes.ts";
-import { Faults } from "./http/faults.ts";
-import { IdempotencyKeys } from "./http/idempotency.ts";
+import type { FaultAction } from "./http/faults.ts";
+import { keyRules, type Replay } from "./http/idempotency.ts";
 import { listen } from "./http/listener.ts";
 import { RateLimit } from "./http/rate-limit.ts";
 import { type FetchFile, fetchLocalFile } from "./http/remote-files.ts";
 import { suppressionRoutes } from "./http/suppression-routes.ts";
 import { Mailbox, noPage } from "./mailbox/mailbox.ts";
 import { openPage } from "./mailbox/page.ts";
-import { type DeliveryOptions, Webhooks } from "./webhooks/delivery.ts";
+import { ResendWebhooks } from "./webhooks/delivery.ts";
 import type { LoggedEvent } from "./webhooks/events.ts";
 import { keyIn, newSecret } from "./webhooks/signature.ts";
 
@@ -58,10 +61,10 @@ export interface Inbox {
   /** What was asked and what was sent, in order. */
   ledger: Ledger;
   /** What is to go wrong. */
-  faults: Faults;
+  faults: Faults<FaultAction>;
   /** How events travel: hold, release, drop, resend. */
-  webhooks: Webhooks;
-  keys: IdempotencyKeys;
+  webhooks: ResendWebhooks;
+  keys: IdempotencyKeys<Replay>;
   suppressions: Suppressions;
   /** Every email that was accepted, in order, as `GET /emails/:id` shows it. */
   emails(): GetEmailResponseSuccess[];
@@ -92,10 +95,10 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
 
   const closing = new AbortController();
   const ledger = new Ledger();
-  const faults = new Faults();
-  const keys = new IdempotencyKeys();
+  const faults = new Faults<FaultAction>();
+  const keys = new IdempotencyKeys<Replay>(keyRules);
   const urls = (options.webhooks ?? []).map(({ url }) => url);
-  const webhooks = new Webhooks(urls, keyIn(webhookSecret), options.delivery);
+  const webhooks = new ResendWebhooks(urls, keyIn(webhookSecret), options.delivery);
   const suppressions = new Suppressions(() => journal?.write({ suppressions: suppressions.all() }));
   const mailbox = new Mailbox(options.mailbox === false ? Promise.resolve(noPage) : openPage(), log);
   const office = new PostOffice({

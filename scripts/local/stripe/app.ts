@@ -1,21 +1,23 @@
-import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
+import { asApiError } from "../service/api-error.ts";
+import { cut, type Env, hang, idempotencyKeyOf, pause } from "../service/exchange.ts";
+import type { Faults } from "../service/faults.ts";
+import type { IdempotencyKeys } from "../service/idempotency.ts";
+import type { LedgerRequest } from "../service/ledger.ts";
+import { addRoutes } from "../service/route.ts";
 import { randomToken } from "./core/ids.ts";
-import type { LedgerRequest } from "./core/ledger.ts";
 import { transact } from "./core/transaction.ts";
 import type { CurrentRequest, World } from "./core/world.ts";
-import { ApiError, accountInvalid, authenticationError, unknownRoute } from "./http/errors.ts";
+import { accountInvalid, authenticationError, StripeError, unknownRoute } from "./http/errors.ts";
 import { expanded, type Includable } from "./http/expand.ts";
-import type { FaultAction, Faults } from "./http/faults.ts";
+import type { FaultAction } from "./http/faults.ts";
 import { decodeForm, type FormHash } from "./http/form.ts";
-import type { IdempotencyKeys } from "./http/idempotency.ts";
+import type { Replay } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
 import type { Handler, Route } from "./http/route.ts";
 import { addHostedPages } from "./pages/hosted.ts";
 import { addOverviewPage } from "./pages/overview.ts";
 import { addPortalPages } from "./pages/portal.ts";
-
-type Env = { Bindings: HttpBindings };
 
 export interface AppParts {
   world: World;
@@ -23,12 +25,14 @@ export interface AppParts {
   platform: World | null;
   routes: Route[];
   includable: Includable;
-  idempotency: IdempotencyKeys;
-  faults: Faults;
+  idempotency: IdempotencyKeys<Replay>;
+  faults: Faults<FaultAction>;
   /** Null accepts any test key. */
   apiKey: string | null;
   /** Called after every request that may have changed something. */
   onChange: () => void;
+  /** Aborted when the server closes: nobody hangs any longer. */
+  closing: AbortSignal;
   log: (line: string) => void;
 }
 
@@ -68,16 +72,11 @@ function worldOf({ world, platform }: AppParts, named: string | undefined): Worl
   return found;
 }
 
-function cut(context: Context<Env>): Response {
-  context.env.incoming.socket.destroy();
-  return new Response(null, { status: 499 });
-}
-
 function faultAnswer(fault: Extract<FaultAction, { status: number }>, requestId: string): Answer {
   const type = fault.status >= 500 ? "api_error" : "invalid_request_error";
   const code = "code" in fault ? fault.code : fault.status === 429 ? "rate_limit" : undefined;
   const message = fault.message ?? "An unknown error occurred";
-  const error = new ApiError(fault.status, type, message, code ? { code } : {});
+  const error = new StripeError(fault.status, type, message, code ? { code } : {});
   return { status: fault.status, body: JSON.stringify(error.body(requestId)), errorCode: code ?? null };
 }
 
@@ -90,26 +89,26 @@ function isKept(status: number): boolean {
 function perform(
   parts: AppParts,
   world: World,
-  handler: Handler,
+  handle: Handler,
   params: Params,
   path: Record<string, string>,
   request: CurrentRequest,
 ): Answer {
   try {
-    const answer = transact(world, request, () => handler({ world, params, path }));
+    const answer = transact(world, request, () => handle({ world, params, path }));
     const body = expanded(world, parts.includable, answer, params.strings("expand"));
     return { status: 200, body: JSON.stringify(body, null, 2), errorCode: null };
   } catch (error) {
-    if (!(error instanceof ApiError)) {
-      parts.log(`bug in the local Stripe: ${error instanceof Error ? error.stack : String(error)}`);
-    }
-    const known =
-      error instanceof ApiError
-        ? error
-        : new ApiError(500, "api_error", `Local Stripe failed: ${String(error)}`);
-    const errorCode = known.details.code ?? known.type;
-    return { status: known.status, body: JSON.stringify(known.body(request.id), null, 2), errorCode };
+    return answerOf(parts, error, request.id, 2);
   }
+}
+
+/** What was thrown, as an answer. `indent` is that of its JSON. */
+function answerOf({ log }: AppParts, thrown: unknown, requestId: string, indent?: number): Answer {
+  const failure = (message: string) => new StripeError(500, "api_error", `Local Stripe failed: ${message}`);
+  const error = asApiError(thrown, "Stripe", log, failure);
+  const body = JSON.stringify(error.body(requestId), null, indent);
+  return { status: error.status, body, errorCode: error.code };
 }
 
 /** The whole API as one Hono application. */
@@ -118,9 +117,7 @@ export function createApp(parts: AppParts): Hono<Env> {
   addOverviewPage(app, parts);
   addHostedPages(app, parts);
   addPortalPages(app, parts);
-  for (const route of parts.routes) {
-    app.on(route.method, route.path, (context) => serve(parts, context, route.handler));
-  }
+  addRoutes(app, parts.routes, (context, handle) => serve(parts, context, handle));
   app.notFound((context) =>
     serve(parts, context, () => {
       throw unknownRoute(context.req.method, context.req.path);
@@ -129,24 +126,19 @@ export function createApp(parts: AppParts): Hono<Env> {
   return app;
 }
 
-async function serve(parts: AppParts, context: Context<Env>, handler: Handler): Promise<Response> {
+async function serve(parts: AppParts, context: Context<Env>, handle: Handler): Promise<Response> {
   const { method, path } = context.req;
   const { world, idempotency } = parts;
   const id = `req_${randomToken(14)}`;
-  const key = method === "POST" ? (context.req.header("idempotency-key") ?? null) : null;
+  const key = idempotencyKeyOf(context);
   const body = method === "GET" ? "" : await context.req.text();
   const query = new URL(context.req.url).search.slice(1);
   const entry = world.ledger.recordRequest({
     id,
-    at: Date.now(),
     method,
     path,
     idempotencyKey: key,
     account: context.req.header("stripe-account") ?? null,
-    status: null,
-    errorCode: null,
-    replayed: false,
-    ignored: [],
   });
   let fault: FaultAction | undefined;
   let begun = false;
@@ -155,7 +147,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
     authenticate(context.req.header("authorization"), parts.apiKey);
     asked = worldOf(parts, context.req.header("stripe-account"));
     if (key !== null) {
-      const stored = idempotency.begin(key, method, path, body, world.wallSeconds());
+      const stored = idempotency.begin(key, [method, path, body], world.wallSeconds());
       if (stored) {
         entry.replayed = true;
         return reply(parts, entry, { ...stored, errorCode: null }, key, {
@@ -166,24 +158,14 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
       begun = true;
     }
     fault = parts.faults.take(method, path);
-    if (fault?.kind === "reset") {
-      if (key !== null) idempotency.finish(key, world.wallSeconds(), null);
-      return cut(context);
+    if (fault?.kind === "delay") await pause(fault.milliseconds, parts.closing);
+    const isCut = fault?.kind === "reset" || (fault?.kind === "delay" && parts.closing.aborted);
+    if (isCut || fault?.kind === "hang") {
+      if (key !== null) idempotency.release(key);
+      return isCut ? cut(context) : await hang(context, parts.closing);
     }
-    if (fault?.kind === "hang") {
-      if (key !== null) idempotency.finish(key, world.wallSeconds(), null);
-      return await new Promise<never>(() => {});
-    }
-    if (fault?.kind === "delay") await pause(fault.milliseconds);
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    const errorCode = error.details.code ?? error.type;
-    return reply(
-      parts,
-      entry,
-      { status: error.status, body: JSON.stringify(error.body(id)), errorCode },
-      key,
-    );
+    return reply(parts, entry, answerOf(parts, error, id), key);
   }
 
   let answer: Answer;
@@ -191,7 +173,7 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
   else {
     const given: FormHash = { ...decodeForm(query), ...decodeForm(body) };
     const params = new Params(given);
-    answer = perform(parts, asked, handler, params, context.req.param() as Record<string, string>, {
+    answer = perform(parts, asked, handle, params, context.req.param() as Record<string, string>, {
       id,
       idempotencyKey: key,
       apiVersion: context.req.header("stripe-version") ?? world.settings.defaultVersion,
@@ -201,16 +183,14 @@ async function serve(parts: AppParts, context: Context<Env>, handler: Handler): 
     if (fault?.kind === "error-after-effect") answer = faultAnswer(fault, id);
   }
   if (begun && key !== null) {
-    idempotency.finish(key, world.wallSeconds(), isKept(answer.status) ? { ...answer, requestId: id } : null);
+    const replay = { status: answer.status, body: answer.body, requestId: id };
+    if (isKept(answer.status)) idempotency.keep(key, replay, world.wallSeconds());
+    else idempotency.release(key);
   }
   if (method !== "GET") parts.onChange();
   if (fault?.kind === "reset-after-effect") return cut(context);
-  if (fault?.kind === "slow-answer") await pause(fault.milliseconds);
+  if (fault?.kind === "slow-answer") await pause(fault.milliseconds, parts.closing);
   return reply(parts, entry, answer, key, fault?.kind === "error" ? fault.headers : {});
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function reply(

@@ -1,7 +1,10 @@
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { serve } from "@hono/node-server";
+import { createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
 import Stripe from "stripe";
+import { openPort } from "../listen.ts";
+import { Faults } from "../service/faults.ts";
+import { IdempotencyKeys, type KeptAnswer } from "../service/idempotency.ts";
+import type { DeliveryOptions } from "../service/webhooks.ts";
 import { createApp } from "./app.ts";
 import { noteLateFailure } from "./billing/collection.ts";
 import { markPaid } from "./billing/invoices.ts";
@@ -17,12 +20,12 @@ import { Snapshot } from "./core/snapshot.ts";
 import { Store, type StoreDump } from "./core/store.ts";
 import type { Invoice, PaymentIntent } from "./core/wire.ts";
 import type { World } from "./core/world.ts";
-import { Faults } from "./http/faults.ts";
-import { IdempotencyKeys, type StoredAnswer } from "./http/idempotency.ts";
+import type { FaultAction } from "./http/faults.ts";
+import { keyRules, type Replay } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
 import { createEndpoint } from "./resources/account.ts";
 import { includable, routes } from "./routes.ts";
-import { type DeliveryOptions, Webhooks } from "./webhooks/delivery.ts";
+import { type DeliveryDump, StripeWebhooks } from "./webhooks/delivery.ts";
 
 export interface LocalStripeOptions {
   /** 0 takes a free one. */
@@ -52,10 +55,10 @@ export interface LocalStripe {
   /** What was asked and what was done, in order. */
   ledger: Ledger;
   /** What is to go wrong. */
-  faults: Faults;
+  faults: Faults<FaultAction>;
   /** How events travel: hold, release, drop, resend. */
-  webhooks: Webhooks;
-  idempotency: IdempotencyKeys;
+  webhooks: StripeWebhooks;
+  idempotency: IdempotencyKeys<Replay>;
   /** What its dashboard decides; may be changed at any time. */
   settings: Settings;
   /** Every event, in the order they happened. */
@@ -73,8 +76,8 @@ interface State {
   events: LoggedEvent[];
   jobs: Job[];
   secrets: [string, string][];
-  idempotency: StoredAnswer[];
-  webhooks: ReturnType<Webhooks["dump"]>;
+  idempotency: KeptAnswer<Replay>[];
+  webhooks: DeliveryDump;
   /** Where the server was reached; links in objects lead there. */
   publicUrl: string;
 }
@@ -173,11 +176,12 @@ function addEndpoints(world: World, webhooks: { url: string; secret: string }[])
  */
 export async function startLocalStripe(options: LocalStripeOptions): Promise<LocalStripe> {
   const world = createWorld(options);
-  const idempotency = new IdempotencyKeys();
-  const faults = new Faults();
+  const idempotency = new IdempotencyKeys<Replay>(keyRules);
+  const faults = new Faults<FaultAction>();
+  const closing = new AbortController();
   let snapshot: Snapshot | null = null;
   const save = (): void => snapshot?.schedule();
-  const webhooks = new Webhooks(world, options.delivery ?? {}, save);
+  const webhooks = new StripeWebhooks(world, options.delivery ?? {}, save);
   world.resend = (event, endpoint) => webhooks.resend(event, endpoint);
 
   const collect = (): State => ({
@@ -252,16 +256,12 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     faults,
     apiKey: options.apiKey ?? null,
     onChange: afterRequest,
+    closing: closing.signal,
     log: options.log ?? (() => {}),
   });
   const hostname = options.hostname ?? "127.0.0.1";
-  const server = await new Promise<Server>((resolve, reject) => {
-    const started = serve({ fetch: app.fetch, hostname, port: options.port }, () =>
-      resolve(started),
-    ) as Server;
-    started.once("error", reject);
-  });
-  const { port } = server.address() as AddressInfo;
+  const server = createServer(getRequestListener(app.fetch));
+  const { port, close } = await openPort(server, options.port, hostname);
   // What listens everywhere is reached here.
   world.publicUrl = `http://${hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${port}`;
   if (formerUrl !== "" && formerUrl !== world.publicUrl)
@@ -285,12 +285,10 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
       await webhooks.drained();
     },
     async close() {
+      closing.abort();
       clearInterval(timer);
       await webhooks.close();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await close();
       await snapshot?.flush();
     },
   };

@@ -1,23 +1,25 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
-import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
-import type { Ledger, LedgerRequest } from "../core/ledger.ts";
+import { asApiError } from "../../service/api-error.ts";
+import { closed, cut, type Env, hang, idempotencyKeyOf, pause } from "../../service/exchange.ts";
+import type { Faults } from "../../service/faults.ts";
+import type { IdempotencyKeys } from "../../service/idempotency.ts";
+import type { LedgerRequest } from "../../service/ledger.ts";
+import { addRoutes } from "../../service/route.ts";
+import type { Ledger } from "../core/ledger.ts";
 import { notFound, ResendError } from "./errors.ts";
-import type { FaultAction, Faults } from "./faults.ts";
-import type { IdempotencyKeys, KeptAnswer } from "./idempotency.ts";
+import type { FaultAction } from "./faults.ts";
+import { checkKey, type KeptAnswer, type Replay } from "./idempotency.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Handler, Route } from "./route.ts";
-
-type Env = { Bindings: HttpBindings };
 
 export interface AppParts {
   /** Where the API hangs under the inbox's own URL. */
   basePath: string;
   routes: Route[];
   ledger: Ledger;
-  faults: Faults;
-  keys: IdempotencyKeys;
+  faults: Faults<FaultAction>;
+  keys: IdempotencyKeys<Replay>;
   limit: RateLimit;
   now: () => Date;
   /** Null accepts any key of Resend's form. */
@@ -44,9 +46,7 @@ const jsonType = { "content-type": "application/json" };
 /** The whole API as one Hono application. */
 export function createApp(parts: AppParts): Hono<Env> {
   const app = new Hono<Env>().basePath(parts.basePath);
-  for (const { method, path, handle } of parts.routes) {
-    app.on(method, path, (context) => serve(parts, context, handle));
-  }
+  addRoutes(app, parts.routes, (context, handle) => serve(parts, context, handle));
   for (const path of new Set(parts.routes.map((route) => route.path))) {
     app.all(path, (context) =>
       serve(parts, context, () => {
@@ -76,18 +76,8 @@ function authenticate(header: string | undefined, apiKey: string | null): void {
 async function serve(parts: AppParts, context: Context<Env>, handle: Handler): Promise<Response> {
   const { method } = context.req;
   const path = context.req.path.slice(parts.basePath.length);
-  const key = method === "POST" ? (context.req.header("idempotency-key") ?? null) : null;
-  const entry = parts.ledger.recordRequest({
-    id: randomUUID(),
-    at: Date.now(),
-    method,
-    path,
-    idempotencyKey: key,
-    status: null,
-    error: null,
-    replayed: false,
-    ignored: [],
-  });
+  const idempotencyKey = idempotencyKeyOf(context);
+  const entry = parts.ledger.recordRequest({ id: randomUUID(), method, path, idempotencyKey });
   const passage: Passage = { parts, context, entry, headers: {}, fault: undefined };
   try {
     authenticate(context.req.header("authorization"), parts.apiKey);
@@ -108,15 +98,16 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
   const { parts, context, entry, fault } = passage;
   const { idempotencyKey: key } = entry;
   if (fault?.kind === "error") return refuse(passage, faultError(fault), fault);
-  if (fault?.kind === "reset") return cut(passage);
+  if (fault?.kind === "reset") return cut(context);
   const body = entry.method === "POST" ? await context.req.text() : "";
-  const kept = key === null ? undefined : parts.keys.begin(key, entry.path, body, parts.now().getTime());
+  if (key !== null) checkKey(key);
+  const kept = key === null ? undefined : parts.keys.begin(key, [entry.path, body], parts.now().getTime());
   let answer = kept?.body;
   try {
     if (fault?.kind === "delay") await pause(fault.milliseconds, parts.closing);
     if (fault?.kind === "wait") await Promise.race([fault.until, closed(parts.closing)]);
-    if (fault?.kind === "hang") return await hang(passage);
-    if (parts.closing.aborted) return cut(passage);
+    if (fault?.kind === "hang") return await hang(context, parts.closing);
+    if (parts.closing.aborted) return cut(context);
     answer ??= JSON.stringify(
       await handle({
         id: entry.id,
@@ -129,7 +120,7 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
       }),
     );
     if (key !== null && !kept) {
-      const newlyKept = parts.keys.keep(key, answer, parts.now().getTime());
+      const newlyKept = parts.keys.keep(key, { body: answer }, parts.now().getTime());
       if (newlyKept) parts.onKept(newlyKept);
     }
   } finally {
@@ -138,8 +129,8 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
   if (entry.ignored.length > 0)
     parts.log(`${entry.method} ${entry.path} ignored ${entry.ignored.join(", ")}`);
   entry.replayed = kept !== undefined;
-  if (fault?.kind === "reset-after-effect") return cut(passage);
-  if (fault?.kind === "hang-after-effect") return hang(passage);
+  if (fault?.kind === "reset-after-effect") return cut(context);
+  if (fault?.kind === "hang-after-effect") return hang(context, parts.closing);
   if (fault?.kind === "error-after-effect") return refuse(passage, faultError(fault));
   entry.status = 200;
   return new Response(answer, { status: 200, headers: { ...jsonType, ...passage.headers } });
@@ -157,43 +148,12 @@ function refuse(
   error: unknown,
   fault: { headers?: Record<string, string>; body?: string } = {},
 ): Response {
-  if (!(error instanceof ResendError)) {
-    parts.log(`bug in the local inbox: ${error instanceof Error ? error.stack : String(error)}`);
-  }
-  const known =
-    error instanceof ResendError ? error : new ResendError(500, "application_error", String(error));
-  entry.status = known.statusCode;
-  entry.error = known.code;
-  return new Response(fault.body ?? JSON.stringify(known.body()), {
-    status: known.statusCode,
+  const failure = (message: string) => new ResendError(500, "application_error", message);
+  const known = asApiError(error, "inbox", parts.log, failure);
+  entry.status = known.status;
+  entry.errorCode = known.code;
+  return new Response(fault.body ?? JSON.stringify(known.body(entry.id)), {
+    status: known.status,
     headers: { ...jsonType, ...headers, ...fault.headers },
-  });
-}
-
-function cut({ context }: Passage): Response {
-  context.env.incoming.socket.destroy();
-  return new Response(null, { status: 499 });
-}
-
-/** No answer, until the caller has left or the inbox closes. */
-async function hang(passage: Passage): Promise<Response> {
-  const { incoming } = passage.context.env;
-  const left = new Promise<void>((resolve) => {
-    if (incoming.socket.destroyed) resolve();
-    else incoming.socket.once("close", () => resolve());
-  });
-  await Promise.race([left, closed(passage.parts.closing)]);
-  return cut(passage);
-}
-
-/** Wait, but no longer than until the inbox closes: a timer that is left would keep the process alive. */
-async function pause(milliseconds: number, closing: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal: closing }).catch(() => {});
-}
-
-function closed(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
   });
 }

@@ -1,4 +1,5 @@
 import type { ListEmail } from "resend";
+import { get, post } from "../../service/route.ts";
 import type { StoredEmail } from "../core/email.ts";
 import type { PostOffice } from "../core/post-office.ts";
 import { invalidField, notFound, ResendError } from "./errors.ts";
@@ -65,22 +66,14 @@ function sendBatch(office: PostOffice): Handler {
 /** `/emails` and what is under it, as far as the SDK's `emails` and `batch` go. */
 export function emailRoutes(office: PostOffice, fetchFile: FetchFile): Route[] {
   return [
-    { method: "POST", path: "/emails", handle: send(office, fetchFile) },
-    { method: "POST", path: "/emails/batch", handle: sendBatch(office) },
-    {
-      method: "GET",
-      path: "/emails",
-      handle: ({ query }) => pageOf(office.all().map(listed).reverse(), query),
-    },
-    {
-      method: "GET",
-      path: "/emails/:id",
-      handle: ({ path: { id = "" } }) => {
-        if (!uuid.test(id)) throw invalidField("The `id` must be a valid UUID.", "invalid_parameter");
-        const email = office.get(id);
-        if (!email) throw notFound("Email");
-        return email.shown;
-      },
-    },
+    post("/emails", send(office, fetchFile)),
+    post("/emails/batch", sendBatch(office)),
+    get("/emails", ({ query }) => pageOf(office.all().map(listed).reverse(), query)),
+    get("/emails/:id", ({ path: { id = "" } }) => {
+      if (!uuid.test(id)) throw invalidField("The `id` must be a valid UUID.", "invalid_parameter");
+      const email = office.get(id);
+      if (!email) throw notFound("Email");
+      return email.shown;
+    }),
   ];
 }

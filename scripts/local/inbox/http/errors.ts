@@ -1,23 +1,21 @@
 import type { ErrorResponse } from "resend";
+import { ApiError } from "../../service/api-error.ts";
 
 /** The names Resend gives its errors (https://resend.com/docs/api-reference/errors). */
 export type ErrorName = ErrorResponse["name"];
 
-/** An answer other than 2xx, in Resend's shape: flat, with the status repeated in the body. */
-export class ResendError extends Error {
-  readonly statusCode: number;
+/** An error in Resend's shape: flat, with the status repeated in the body. */
+export class ResendError extends ApiError {
   readonly code: ErrorName;
 
-  constructor(statusCode: number, code: ErrorName, message: string) {
-    super(message);
+  constructor(status: number, code: ErrorName, message: string) {
+    super(status, message);
     this.name = "ResendError";
-    this.statusCode = statusCode;
     this.code = code;
   }
 
-  /** The JSON body. */
   body(): ErrorResponse {
-    return { statusCode: this.statusCode, name: this.code, message: this.message };
+    return { statusCode: this.status, name: this.code, message: this.message };
   }
 }
 

@@ -1,17 +1,11 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
+import { type OpenPort, openPort } from "../../listen.ts";
 
 /** A part of the inbox that answers HTTP requests and takes WebSocket connections. */
 export interface Site {
   handle(request: IncomingMessage, response: ServerResponse): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-}
-
-export interface Listening {
-  port: number;
-  /** Stops listening and cuts the connections that are left. */
-  close(): Promise<void>;
 }
 
 function isUnder(prefix: string, url = "/"): boolean {
@@ -33,7 +27,7 @@ export async function listen(
   options: { port: number; hostname: string; apiPath: string },
   api: RequestListener,
   site: Site,
-): Promise<Listening> {
+): Promise<OpenPort> {
   const server = createServer((request, response) => {
     if (isUnder(options.apiPath, request.url)) api(request, response);
     else if (isFromElsewhere(request)) response.writeHead(403).end();
@@ -43,19 +37,5 @@ export async function listen(
     if (isFromElsewhere(request)) socket.destroy();
     else site.upgrade(request, socket, head);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port, options.hostname, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return openPort(server, options.port, options.hostname);
 }

@@ -1,3 +1,4 @@
+import { pageAt } from "../../service/page.ts";
 import { invalidField } from "./errors.ts";
 
 const defaultLimit = 20;
@@ -30,15 +31,8 @@ export function pageOf<T extends { id: string }>(newestFirst: T[], query: URLSea
   if (after !== null && before !== null) {
     throw invalidField("`after` and `before` exclude each other.");
   }
-  const cursor = after ?? before;
-  const at = cursor === null ? -1 : newestFirst.findIndex((entry) => entry.id === cursor);
-  if (cursor !== null && at === -1) {
-    throw invalidField(`There is nothing with the id '${cursor}' in this list.`, "invalid_parameter");
-  }
-  if (before !== null) {
-    const start = Math.max(0, at - limit);
-    return { object: "list", has_more: start > 0, data: newestFirst.slice(start, at) };
-  }
-  const end = at + 1 + limit;
-  return { object: "list", has_more: end < newestFirst.length, data: newestFirst.slice(at + 1, end) };
+  const page = pageAt(newestFirst, { after, before, limit }, (cursor) =>
+    invalidField(`There is nothing with the id '${cursor}' in this list.`, "invalid_parameter"),
+  );
+  return { object: "list", ...page };
 }

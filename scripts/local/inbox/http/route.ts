@@ -1,3 +1,5 @@
+import type { Route as AnyRoute } from "../../service/route.ts";
+
 /** A request, once it has been let in. */
 export interface ApiRequest {
   /** Names it in the ledger. */
@@ -14,8 +16,4 @@ export interface ApiRequest {
 /** Does what a request asks for and returns what the answer shows; throws a `ResendError` where it cannot. */
 export type Handler = (request: ApiRequest) => object | Promise<object>;
 
-export interface Route {
-  method: "GET" | "POST" | "DELETE";
-  path: string;
-  handle: Handler;
-}
+export type Route = AnyRoute<Handler>;

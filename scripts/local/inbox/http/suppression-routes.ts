@@ -1,4 +1,5 @@
 import type { Suppression } from "resend";
+import { del, get, post } from "../../service/route.ts";
 import { addressIn } from "../core/addresses.ts";
 import type { Suppressions } from "../core/suppressions.ts";
 import { invalidField, missingField, notFound } from "./errors.ts";
@@ -22,32 +23,20 @@ export function suppressionRoutes(suppressions: Suppressions, now: () => Date): 
     return found;
   };
   return [
-    {
-      method: "GET",
-      path: "/suppressions",
-      handle: ({ query }) => {
-        const origin = query.get("origin");
-        const wanted = suppressions.all().filter((entry) => origin === null || entry.origin === origin);
-        return pageOf(wanted.reverse(), query);
-      },
-    },
-    {
-      method: "POST",
-      path: "/suppressions",
-      handle: ({ body }) => {
-        const { object, id } = suppressions.add(addressOf(body), "manual", now());
-        return { object, id };
-      },
-    },
-    { method: "GET", path: "/suppressions/:id", handle: ({ path }) => find(path.id) },
-    {
-      method: "DELETE",
-      path: "/suppressions/:id",
-      handle: ({ path }) => {
-        const found = find(path.id);
-        suppressions.remove(found);
-        return { object: found.object, id: found.id, deleted: true };
-      },
-    },
+    get("/suppressions", ({ query }) => {
+      const origin = query.get("origin");
+      const wanted = suppressions.all().filter((entry) => origin === null || entry.origin === origin);
+      return pageOf(wanted.reverse(), query);
+    }),
+    post("/suppressions", ({ body }) => {
+      const { object, id } = suppressions.add(addressOf(body), "manual", now());
+      return { object, id };
+    }),
+    get("/suppressions/:id", ({ path }) => find(path.id)),
+    del("/suppressions/:id", ({ path }) => {
+      const found = find(path.id);
+      suppressions.remove(found);
+      return { object: found.object, id: found.id, deleted: true };
+    }),
   ];
 }

@@ -1,4 +1,5 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { signatureOf } from "../../service/signature.ts";
 
 const prefix = "whsec_";
 
@@ -22,12 +23,11 @@ export function keyIn(secret: string): Buffer {
 }
 
 /**
- * The headers of a signed webhook: HMAC-SHA256 over id, time and body
- * (https://resend.com/docs/webhooks/verify-webhooks-requests).
+ * The headers of a signed webhook, over id, time and body (https://resend.com/docs/webhooks/verify-webhooks-requests).
  *
  * @param at real time in seconds; every attempt is signed anew, under the same id
  */
 export function signedHeaders(id: string, payload: string, key: Buffer, at: number): Record<string, string> {
-  const digest = createHmac("sha256", key).update(`${id}.${at}.${payload}`).digest("base64");
-  return { "svix-id": id, "svix-timestamp": String(at), "svix-signature": `v1,${digest}` };
+  const signature = signatureOf(key, [id, at, payload], "base64");
+  return { "svix-id": id, "svix-timestamp": String(at), "svix-signature": `v1,${signature}` };
 }

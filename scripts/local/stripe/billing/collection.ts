@@ -1,7 +1,7 @@
 import { change, emit } from "../core/events.ts";
 import type { Invoice, PaymentIntent, Subscription } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
-import { type ApiError, afterEffects, cardError, invalidRequest } from "../http/errors.ts";
+import { afterEffects, cardError, invalidRequest, type StripeError } from "../http/errors.ts";
 import { confirmIntent, declinedError, type Outcome } from "../payments/confirmation.ts";
 import { ownMethod } from "./customers.ts";
 import { customerOfInvoice, subscriptionOf } from "./drafts.ts";
@@ -120,7 +120,7 @@ export function finalizeAndCollect(world: World, invoice: Invoice): Outcome | nu
 }
 
 /** What `POST /v1/invoices/:id/pay` answers when the attempt did not end in a payment. */
-export function attemptError(world: World, invoice: Invoice, outcome: Outcome | null): ApiError {
+export function attemptError(world: World, invoice: Invoice, outcome: Outcome | null): StripeError {
   const intent = intentOf(world, invoice);
   if (outcome?.kind === "declined" && intent) return declinedError(intent, outcome);
   if (outcome?.kind === "requires_action") {

@@ -2,7 +2,7 @@ import { change } from "../core/events.ts";
 import { savepoint } from "../core/transaction.ts";
 import type { Invoice, Subscription, SubscriptionItem } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
-import { type ApiError, invalidRequest, resourceMissing } from "../http/errors.ts";
+import { invalidRequest, resourceMissing, type StripeError } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { planOf, priceFrom } from "./catalogue.ts";
 import { attemptError, finalizeAndCollect } from "./collection.ts";
@@ -190,7 +190,7 @@ function itemChangeFrom(params: Params): ItemChange | null {
  * Collect what an update costs; a refusal is handled as `payment_behavior` says.
  * @returns the refusal, if the update must not stand
  */
-function settle(world: World, invoice: Invoice, request: ItemChange): ApiError | null {
+function settle(world: World, invoice: Invoice, request: ItemChange): StripeError | null {
   const outcome = finalizeAndCollect(world, invoice);
   const refused = outcome?.kind === "declined" || outcome?.kind === "requires_action";
   return refused && request.paymentBehaviour === "error_if_incomplete"

@@ -1,3 +1,5 @@
+import { hasFields, RequestLedger } from "../../service/ledger.ts";
+
 /** Something that happened to somebody's money or subscription. */
 export type EffectKind =
   | "charge.authorized"
@@ -35,68 +37,33 @@ export interface Effect {
   detail: string | null;
 }
 
-export interface LedgerRequest {
-  seq: number;
-  id: string;
-  /** Milliseconds, real time. */
-  at: number;
-  method: string;
-  path: string;
-  idempotencyKey: string | null;
+/** What Stripe's requests say besides. */
+export interface AccountNamed {
   /** `Stripe-Account`: the connected account that was asked about. */
   account: string | null;
-  /** Null where the connection was cut before an answer. */
-  status: number | null;
-  errorCode: string | null;
-  /** Answered from the idempotency store: nothing was done again. */
-  replayed: boolean;
-  /** Parameters this server does not know and left alone. */
-  ignored: string[];
 }
 
 export type EffectFilter = Partial<Pick<Effect, "kind" | "object" | "customer" | "request">>;
-export interface RequestFilter extends Partial<Pick<LedgerRequest, "method" | "status" | "replayed">> {
-  path?: string | RegExp;
-  idempotencyKey?: string | null;
-}
 
 /** Everything asked of this Stripe and everything it did, in order, for tests to count. */
-export class Ledger {
+export class Ledger extends RequestLedger<AccountNamed> {
   readonly effects: Effect[] = [];
-  readonly requests: LedgerRequest[] = [];
 
   recordEffect(effect: Omit<Effect, "seq">): void {
     this.effects.push({ seq: this.effects.length + 1, ...effect });
   }
 
-  recordRequest(request: Omit<LedgerRequest, "seq">): LedgerRequest {
-    const recorded = { seq: this.requests.length + 1, ...request };
-    this.requests.push(recorded);
-    return recorded;
-  }
-
   /** Effects that match every field given. */
   effectsWhere(filter: EffectFilter = {}): Effect[] {
-    const wanted = Object.entries(filter) as [keyof EffectFilter, unknown][];
-    return this.effects.filter((effect) => wanted.every(([field, value]) => effect[field] === value));
-  }
-
-  /** Requests that match every field given; a path may be a pattern. */
-  requestsWhere({ path, ...filter }: RequestFilter = {}): LedgerRequest[] {
-    const wanted = Object.entries(filter) as [keyof Omit<RequestFilter, "path">, unknown][];
-    return this.requests.filter(
-      (request) =>
-        wanted.every(([field, value]) => request[field] === value) &&
-        (path === undefined || (typeof path === "string" ? path === request.path : path.test(request.path))),
-    );
+    return this.effects.filter((effect) => hasFields(effect, filter));
   }
 
   count(filter: EffectFilter = {}): number {
     return this.effectsWhere(filter).length;
   }
 
-  clear(): void {
+  override clear(): void {
+    super.clear();
     this.effects.length = 0;
-    this.requests.length = 0;
   }
 }

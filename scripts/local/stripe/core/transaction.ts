@@ -1,4 +1,4 @@
-import { ApiError } from "../http/errors.ts";
+import { StripeError } from "../http/errors.ts";
 import { jsonCopy, restore } from "./events.ts";
 import type { CurrentRequest, World } from "./world.ts";
 
@@ -16,7 +16,7 @@ export function transact<T>(world: World, request: CurrentRequest, work: () => T
     world.events.commit();
     return result;
   } catch (error) {
-    if (error instanceof ApiError && error.effectsStand) world.events.commit();
+    if (error instanceof StripeError && error.effectsStand) world.events.commit();
     else {
       world.events.discard();
       world.store.rollback(0);

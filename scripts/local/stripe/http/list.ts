@@ -1,3 +1,4 @@
+import { pageAt } from "../../service/page.ts";
 import { invalidRequest, resourceMissing } from "./errors.ts";
 import type { Params } from "./params.ts";
 
@@ -17,31 +18,22 @@ function limitOf(params: Params): number {
   return limit;
 }
 
-function positionOf<T extends { id: string }>(all: T[], cursor: string, param: string): number {
-  const position = all.findIndex((object) => object.id === cursor);
-  if (position === -1) throw resourceMissing("object", cursor, param);
-  return position;
-}
-
 /**
  * One page out of a whole list.
  * @param all newest first, as Stripe lists
  */
 export function pageOf<T extends { id: string }>(all: T[], params: Params, url: string): ListPage<T> {
   const limit = limitOf(params);
-  const after = params.text("starting_after");
-  const before = params.text("ending_before");
-  if (after && before) {
+  const after = params.text("starting_after") ?? null;
+  const before = params.text("ending_before") ?? null;
+  if (after !== null && before !== null) {
     throw invalidRequest("You may only specify one of these parameters: ending_before, starting_after.");
   }
-  if (before) {
-    const end = positionOf(all, before, "ending_before");
-    const start = Math.max(0, end - limit);
-    return { object: "list", data: all.slice(start, end), has_more: start > 0, url };
-  }
-  const start = after ? positionOf(all, after, "starting_after") + 1 : 0;
-  const data = all.slice(start, start + limit);
-  return { object: "list", data, has_more: start + limit < all.length, url };
+  const page = pageAt(all, { after, before, limit }, (cursor) => {
+    const param = before === null ? "starting_after" : "ending_before";
+    return resourceMissing("object", cursor, param);
+  });
+  return { object: "list", ...page, url };
 }
 
 /** `created`, `due_date` and such: a time, or `gt`, `gte`, `lt`, `lte`. */

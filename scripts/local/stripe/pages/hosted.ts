@@ -8,7 +8,7 @@ import { money } from "../core/money.ts";
 import { transact } from "../core/transaction.ts";
 import type { CheckoutSession, Invoice } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
-import { ApiError } from "../http/errors.ts";
+import { StripeError } from "../http/errors.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { authenticateIntent } from "../payments/confirmation.ts";
 import { attach, createCard } from "../payments/instruments.ts";
@@ -27,7 +27,7 @@ export function act({ world, onChange }: Pages, deed: () => void): string | null
     transact(world, { id: `req_${randomToken(14)}`, idempotencyKey: null, apiVersion }, deed);
     return null;
   } catch (error) {
-    if (error instanceof ApiError) return error.message;
+    if (error instanceof StripeError) return error.message;
     throw error;
   } finally {
     onChange();

@@ -1,7 +1,7 @@
 import { emit, jsonCopy } from "../core/events.ts";
 import type { Card, Charge, PaymentIntent, PaymentMethod } from "../core/wire.ts";
 import { clockOf, timeOf, type World } from "../core/world.ts";
-import { type ApiError, invalidRequest } from "../http/errors.ts";
+import { invalidRequest, type StripeError } from "../http/errors.ts";
 import { type ChargeRequest, failedCharge, pendingCharge, settleCharge, succeededCharge } from "./charges.ts";
 import { type DeclineName, declines } from "./declines.ts";
 import { attach, behaviourFor, declineError, isSetUp, markSetUp, paymentMethodFor } from "./instruments.ts";
@@ -236,7 +236,7 @@ export function authenticateIntent(world: World, intent: PaymentIntent, passed: 
 export function declinedError(
   intent: PaymentIntent,
   outcome: Extract<Outcome, { kind: "declined" }>,
-): ApiError {
+): StripeError {
   return declineError(outcome.decline, {
     charge: outcome.charge.id,
     payment_intent: jsonCopy(intent),

@@ -1,10 +1,11 @@
+import { del, get, post } from "../../service/route.ts";
 import { newId, randomToken } from "../core/ids.ts";
 import type { StripeEvent, WebhookEndpoint } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { del, get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function endpointOf(world: World, id: string): WebhookEndpoint {
   const endpoint = world.store.get("webhook_endpoint", id);

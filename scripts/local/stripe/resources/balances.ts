@@ -1,10 +1,11 @@
+import { get, post } from "../../service/route.ts";
 import { moveBalance } from "../billing/balances.ts";
 import { grantCredit } from "../billing/credits.ts";
 import { customerOf } from "../billing/customers.ts";
 import { missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 /** What customers owe or are owed, and credit they have bought or been given. */
 export const customerBalanceRoutes: Route[] = [

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { createPrice, createProduct, planOf } from "../billing/catalogue.ts";
 import { change, emit } from "../core/events.ts";
 import type { Price, Product } from "../core/wire.ts";
@@ -5,7 +6,7 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, Params } from "../http/params.ts";
-import { del, get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function productOf(world: World, id: string): Product {
   const product = world.store.get("product", id);

@@ -1,3 +1,4 @@
+import { get, post } from "../../service/route.ts";
 import { customerOf, shippingFrom } from "../billing/customers.ts";
 import { change } from "../core/events.ts";
 import type { Charge, Dispute, Refund } from "../core/wire.ts";
@@ -5,7 +6,7 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { type ChargeRequest, captureCharge, failedCharge, succeededCharge } from "../payments/charges.ts";
 import { closeDispute, updateDispute } from "../payments/disputes.ts";
 import { behaviourFor, declineError, paymentMethodFor } from "../payments/instruments.ts";

@@ -1,9 +1,10 @@
+import { get, post } from "../../service/route.ts";
 import { type Buyer, completeSession } from "../checkout/completion.ts";
 import { createSession, expireSession, findSession, sessionLines } from "../checkout/sessions.ts";
 import type { CheckoutSession } from "../core/wire.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { type Call, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 
 /** What the buyer types in; `payment_method` is `pm_card_visa` where nothing is said. */
 export function buyerFrom(params: Params): Buyer {

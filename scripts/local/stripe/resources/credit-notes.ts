@@ -1,9 +1,10 @@
+import { get, post } from "../../service/route.ts";
 import { createCreditNote, voidCreditNote } from "../billing/creditnotes.ts";
 import type { CreditNote } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { invoiceOf } from "./invoices.ts";
 
 function noteOf(world: World, id: string): CreditNote {

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { cancelSubscription } from "../billing/cancellation.ts";
 import { applyCustomer, createCustomer, customerOf } from "../billing/customers.ts";
 import { redeem, removeDiscount } from "../billing/discounts.ts";
@@ -5,7 +6,7 @@ import { change, emit } from "../core/events.ts";
 import type { Customer } from "../core/wire.ts";
 import { resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
-import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 
 function updateCustomer(call: Call): Customer {
   const { world, params } = call;

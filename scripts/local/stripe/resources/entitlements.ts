@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { entitlementsOf, refreshEntitlements } from "../billing/entitlements.ts";
 import { newId } from "../core/ids.ts";
 import type { Feature } from "../core/wire.ts";
@@ -5,7 +6,7 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { pageOf } from "../http/list.ts";
 import { mergedMetadata } from "../http/params.ts";
-import { del, get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function featureOf(world: World, id: string, param = "id"): Feature {
   const feature = world.store.get("entitlements.feature", id);

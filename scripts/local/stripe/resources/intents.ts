@@ -1,10 +1,11 @@
+import { get, post } from "../../service/route.ts";
 import { customerOf, shippingFrom } from "../billing/customers.ts";
 import type { PaymentIntent, SetupIntent } from "../core/wire.ts";
 import { asksSince, type World } from "../core/world.ts";
 import { afterEffects, invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { confirmIntent, declinedError } from "../payments/confirmation.ts";
 import { createSepaDebit, paymentMethodFor } from "../payments/instruments.ts";
 import { cancelIntent, captureIntent, createIntent } from "../payments/intents.ts";

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { customerOf } from "../billing/customers.ts";
 import { recompute } from "../billing/drafts.ts";
 import { createInvoiceItem } from "../billing/invoiceitems.ts";
@@ -8,7 +9,7 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata } from "../http/params.ts";
-import { del, get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { invoiceOf } from "./invoices.ts";
 
 function itemOf(world: World, id: string): InvoiceItem {

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { payInvoice } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
 import { blankInvoice, createDraft, deleteDraft, pendingItems, recompute } from "../billing/drafts.ts";
@@ -12,7 +13,7 @@ import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 import { shippingCostFrom } from "./shipping-rates.ts";
 
 export function invoiceOf(world: World, id: string, param = "id"): Invoice {

@@ -1,3 +1,4 @@
+import { get, post } from "../../service/route.ts";
 import { addressFrom, customerOf } from "../billing/customers.ts";
 import { change } from "../core/events.ts";
 import type { PaymentMethod } from "../core/wire.ts";
@@ -5,7 +6,7 @@ import type { World } from "../core/world.ts";
 import { cardError, invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { attach, createCard, createSepaDebit, detach, paymentMethodFor } from "../payments/instruments.ts";
 

@@ -1,9 +1,10 @@
+import { get, post } from "../../service/route.ts";
 import { attachRecord } from "../billing/invoices.ts";
 import type { PaymentRecord } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { missingParam, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 import { insertRecord } from "../payments/records.ts";
 import { invoiceOf } from "./invoices.ts";
 

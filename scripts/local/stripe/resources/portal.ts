@@ -1,3 +1,4 @@
+import { get, post } from "../../service/route.ts";
 import { customerOf } from "../billing/customers.ts";
 import { change, emit } from "../core/events.ts";
 import { newId, randomToken } from "../core/ids.ts";
@@ -6,7 +7,7 @@ import { timeOf, type World } from "../core/world.ts";
 import { resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata, Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function configurationOf(world: World, id: string, param = "id"): PortalConfiguration {
   const configuration = world.store.get("billing_portal.configuration", id);

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { change, emit } from "../core/events.ts";
 import { newId, randomToken } from "../core/ids.ts";
 import type { Coupon, PromotionCode, TaxRate } from "../core/wire.ts";
@@ -5,7 +6,7 @@ import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { del, get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function couponOf(world: World, id: string, param = "id"): Coupon {
   const coupon = world.store.get("coupon", id);

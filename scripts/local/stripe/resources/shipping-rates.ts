@@ -1,10 +1,11 @@
+import { get, post } from "../../service/route.ts";
 import { newId } from "../core/ids.ts";
 import type { Invoice, ShippingRate } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function createRate(world: World, params: Params): ShippingRate {
   const fixed = params.child("fixed_amount");

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { customerOf } from "../billing/customers.ts";
 import { change, emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
@@ -6,7 +7,7 @@ import type { World } from "../core/world.ts";
 import { resourceMissing } from "../http/errors.ts";
 import { pageOf } from "../http/list.ts";
 import { mergedMetadata } from "../http/params.ts";
-import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 import { findTestCard } from "../payments/cards.ts";
 import { behaviourFor, declineError } from "../payments/instruments.ts";
 

@@ -1,3 +1,4 @@
+import { get, post } from "../../service/route.ts";
 import { cancelSubscription } from "../billing/cancellation.ts";
 import { customerOf } from "../billing/customers.ts";
 import { createSchedule, releaseSchedule } from "../billing/terms.ts";
@@ -5,7 +6,7 @@ import type { SubscriptionSchedule } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
-import { get, idOf, post, type Route } from "../http/route.ts";
+import { idOf, type Route } from "../http/route.ts";
 
 function scheduleOf(world: World, id: string): SubscriptionSchedule {
   const schedule = world.store.get("subscription_schedule", id);

@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { cancelSubscription } from "../billing/cancellation.ts";
 import { finalizeAndCollect } from "../billing/collection.ts";
 import { customerOf } from "../billing/customers.ts";
@@ -17,7 +18,7 @@ import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { Params } from "../http/params.ts";
-import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 
 const feedbacks = [
   "customer_service",

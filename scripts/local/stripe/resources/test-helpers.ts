@@ -1,3 +1,4 @@
+import { del, get, post } from "../../service/route.ts";
 import { payPart } from "../billing/invoices.ts";
 import { pauseCauses, pauseSubscription } from "../billing/pausing.ts";
 import { findSubscription } from "../billing/subscriptions.ts";
@@ -7,7 +8,7 @@ import type { PaymentMethod, TestClock } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
-import { type Call, del, get, idOf, post, type Route } from "../http/route.ts";
+import { type Call, idOf, type Route } from "../http/route.ts";
 import { authenticateIntent } from "../payments/confirmation.ts";
 import { isDeclineName } from "../payments/declines.ts";
 import { allowAppeal, closeDispute, openDispute, preventDispute } from "../payments/disputes.ts";

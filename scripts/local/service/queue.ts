@@ -7,7 +7,11 @@ export class Queue<T> {
     return this.entries.length - this.head;
   }
 
-  push(...entries: T[]): void {
+  push(entry: T): void {
+    this.entries.push(entry);
+  }
+
+  pushAll(entries: Iterable<T>): void {
     for (const entry of entries) this.entries.push(entry);
   }
 
