@@ -2191,11 +2191,11 @@ $$;
 comment on function billing_private.accounts_of is
   'Accounts that customers are: events that came before it was known are stored under the account''s id.';
 
--- supabase/schemas/04_project/030_project_events.sql
+-- supabase/schemas/04_project/030_dispatch_events.sql
 
--- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
--- Reads: event_handlers, settings. Writes: webhook_events, webhook_duplicates, failed_webhooks, and through the
--- handlers all billing state. Called by: duebase-stripe-webhook and reconcile, through the Data API.
+-- Dispatch: the rows of event_handlers as code. Looking the handlers up and planning their calls anew would cost
+-- every event a tenth of its time, so the function that calls them is written again whenever the rows change.
+-- Reads: event_handlers. Called by: projection.
 
 create function billing_private.lock_customer(p_event billing.webhook_events)
 returns boolean
@@ -2227,37 +2227,6 @@ $$;
 
 comment on function billing_private.lock_customers is
   'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
-
-create function billing_private.quarantine_reason(p_event billing.webhook_events)
-returns text
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  expected record;
-begin
-  select s.livemode, s.stripe_account into expected from billing.settings as s;
-  -- Without its one row the settings are at their defaults: test mode.
-  if p_event.livemode <> coalesce(expected.livemode, false) then
-    return format(
-      'event has livemode %s, this project mirrors livemode %s (billing.settings.livemode)', p_event.livemode, coalesce(expected.livemode, false)
-    );
-  elsif p_event.account is distinct from expected.stripe_account then
-    return format(
-      'event belongs to account %s, this project mirrors %s (billing.settings.stripe_account)',
-      coalesce(p_event.account, 'of the platform'), coalesce(expected.stripe_account, 'the platform account')
-    );
-  end if;
-  return null;
-end;
-$$;
-
-comment on function billing_private.quarantine_reason is
-  'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
-
--- Dispatch: the rows of event_handlers as code. Looking the handlers up and planning their calls anew would cost
--- every event a tenth of its time, so the function that calls them is written again whenever the rows change.
 
 create function billing_private.dispatch_event(p_event billing.webhook_events)
 returns boolean
@@ -2337,6 +2306,64 @@ comment on function billing_private.tg_event_handlers__after_write is
 create trigger event_handlers_are_dispatched
   after insert or update or delete or truncate on billing.event_handlers
   for each statement execute function billing_private.tg_event_handlers__after_write();
+
+-- supabase/schemas/04_project/040_failed_events.sql
+
+-- Failed events: why an event was not projected, and when it is tried again; what does not belong here is withheld.
+-- Reads: settings. Writes: failed_webhooks, outbox (alerts). Called by: projection, retries.
+
+create function billing_private.quarantine_reason(p_event billing.webhook_events)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  expected record;
+begin
+  select s.livemode, s.stripe_account into expected from billing.settings as s;
+  -- Without its one row the settings are at their defaults: test mode.
+  if p_event.livemode <> coalesce(expected.livemode, false) then
+    return format(
+      'event has livemode %s, this project mirrors livemode %s (billing.settings.livemode)', p_event.livemode, coalesce(expected.livemode, false)
+    );
+  elsif p_event.account is distinct from expected.stripe_account then
+    return format(
+      'event belongs to account %s, this project mirrors %s (billing.settings.stripe_account)',
+      coalesce(p_event.account, 'of the platform'), coalesce(expected.stripe_account, 'the platform account')
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.quarantine_reason is
+  'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
+
+create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.failed_webhooks as f (event_id, status, attempts, error, first_failed_at, last_failed_at)
+  values (p_event.id, 'quarantined', 0, jsonb_build_object('message', p_reason), p_now, p_now)
+  on conflict (event_id) do update
+    set status = excluded.status, next_attempt_at = null, resolved_at = null, error = excluded.error;
+  -- One event may be a stray test; it may also be the first of many.
+  perform billing_private.alert(
+    case
+      when p_event.livemode = coalesce((select s.livemode from billing.settings as s), false) then 'quarantined_account'
+      else 'quarantined_livemode'
+    end,
+    jsonb_build_object('event_id', p_event.id, 'type', p_event.type, 'reason', p_reason),
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.quarantine is
+  'Withholds an event that does not belong here, with the reason, and owes an alert from the first one on: one per cause (mode, account) and hour.';
 
 create function billing_private.retry_delay(p_failures integer)
 returns interval
@@ -2430,6 +2457,11 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
+-- supabase/schemas/04_project/050_project_events.sql
+
+-- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
+-- Reads: settings. Writes: failed_webhooks, and through the handlers all billing state. Called by: receiving, retries.
+
 create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
 returns boolean
 language plpgsql
@@ -2505,31 +2537,6 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
 
-create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  insert into billing.failed_webhooks as f (event_id, status, attempts, error, first_failed_at, last_failed_at)
-  values (p_event.id, 'quarantined', 0, jsonb_build_object('message', p_reason), p_now, p_now)
-  on conflict (event_id) do update
-    set status = excluded.status, next_attempt_at = null, resolved_at = null, error = excluded.error;
-  -- One event may be a stray test; it may also be the first of many.
-  perform billing_private.alert(
-    case
-      when p_event.livemode = coalesce((select s.livemode from billing.settings as s), false) then 'quarantined_account'
-      else 'quarantined_livemode'
-    end,
-    jsonb_build_object('event_id', p_event.id, 'type', p_event.type, 'reason', p_reason),
-    p_now
-  );
-end;
-$$;
-
-comment on function billing_private.quarantine is
-  'Withholds an event that does not belong here, with the reason, and owes an alert from the first one on: one per cause (mode, account) and hour.';
-
 create function billing_private.tg_webhook_events__after_insert()
 returns trigger
 language plpgsql
@@ -2557,6 +2564,11 @@ comment on function billing_private.tg_webhook_events__after_insert is 'Trigger 
 create trigger webhook_events_are_projected
   after insert on billing.webhook_events
   for each row execute function billing_private.tg_webhook_events__after_insert();
+
+-- supabase/schemas/04_project/060_receive_event.sql
+
+-- Receive one: the door in. Reads what of an event is a column, and stores it once.
+-- Writes: webhook_events, webhook_duplicates. Called by: duebase-stripe-webhook and reconcile, through the Data API.
 
 create function billing_private.read_event(p_event jsonb, p_now timestamptz)
 returns billing.webhook_events
@@ -2648,7 +2660,7 @@ comment on function billing.receive_event is
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
 
--- supabase/schemas/04_project/040_retry_failed_webhooks.sql
+-- supabase/schemas/04_project/070_retry_failed_webhooks.sql
 
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
 -- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
@@ -2776,7 +2788,7 @@ grant execute on function
   billing.replay_failed_webhook(text, timestamptz)
 to service_role;
 
--- supabase/schemas/04_project/050_audit_handler.sql
+-- supabase/schemas/04_project/080_audit_handler.sql
 
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
 -- Reads: the event. Writes: audit_events.

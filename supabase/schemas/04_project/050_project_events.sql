@@ -1,0 +1,105 @@
+-- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
+-- Reads: settings. Writes: failed_webhooks, and through the handlers all billing state. Called by: receiving, retries.
+
+create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_sqlstate = '40P01'
+    or (
+      p_sqlstate = '23503'
+      and exists (
+        select from pg_catalog.pg_constraint as c where c.conname = p_constraint and c.contype = 'f' and c.confrelid = 'auth.users'::regclass
+      )
+    );
+end;
+$$;
+
+comment on function billing_private.may_retry_at_once is
+  'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
+
+create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+-- Waiting for another projection must end well before the API's statement timeout (8 s) ends the whole transaction.
+set lock_timeout = '3s'
+as $$
+declare
+  error_state text;
+  error_message text;
+  error_detail text;
+  error_hint text;
+  error_context text;
+  error_constraint text;
+  begun constant timestamptz := clock_timestamp();
+begin
+  for try in 1..2 loop
+    begin
+      if coalesce(
+        p_event.payload #>> '{data,object,customer_account}', p_event.payload #>> '{data,previous_attributes,customer_account}'
+      ) is not null then
+        p_event := billing_private.fill_in_customer(p_event);
+        perform billing_private.dispatch_event(p_event);
+        perform billing_private.move_account_to_customer(p_event);
+      else
+        perform billing_private.dispatch_event(p_event);
+      end if;
+      return 'processed';
+    -- A statement timeout and a failed assertion are not among "others", and must not lose the event either.
+    exception when query_canceled or assert_failure or others then
+      get stacked diagnostics
+        error_state = returned_sqlstate,
+        error_message = message_text,
+        error_detail = pg_exception_detail,
+        error_hint = pg_exception_hint,
+        error_context = pg_exception_context,
+        error_constraint = constraint_name;
+    end;
+    exit when not billing_private.may_retry_at_once(error_state, error_constraint);
+  end loop;
+  return billing_private.record_failure(
+    p_event,
+    jsonb_build_object(
+      'sqlstate', error_state, 'message', error_message, 'detail', nullif(error_detail, ''),
+      'hint', nullif(error_hint, ''), 'context', error_context
+    ),
+    p_now,
+    clock_timestamp() - begun
+  );
+end;
+$$;
+
+comment on function billing_private.project_event is
+  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
+
+create function billing_private.tg_webhook_events__after_insert()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  event billing.webhook_events := new;
+  reason text;
+  outcome text;
+begin
+  -- Stored payloads are compressed; the handlers get one that was unpacked once.
+  event.payload := new.payload #> '{}';
+  reason := billing_private.quarantine_reason(event);
+  if reason is null then
+    outcome := billing_private.project_event(event, event.received_at);
+  else
+    perform billing_private.quarantine(event, reason, event.received_at);
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_webhook_events__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
+
+create trigger webhook_events_are_projected
+  after insert on billing.webhook_events
+  for each row execute function billing_private.tg_webhook_events__after_insert();

@@ -1,0 +1,92 @@
+-- Receive one: the door in. Reads what of an event is a column, and stores it once.
+-- Writes: webhook_events, webhook_duplicates. Called by: duebase-stripe-webhook and reconcile, through the Data API.
+
+create function billing_private.read_event(p_event jsonb, p_now timestamptz)
+returns billing.webhook_events
+language plpgsql
+set search_path = ''
+as $$
+declare
+  row_read billing.webhook_events;
+  object constant jsonb := p_event #> '{data,object}';
+begin
+  if p_event ->> 'object' = 'v2.core.event' then
+    perform billing_private.raise_error(
+      'DU031', format('event %s is thin: snapshot payloads are needed', left(coalesce(p_event ->> 'id', 'null'), 80))
+    );
+  elsif jsonb_typeof(p_event) is distinct from 'object' or p_event ->> 'object' is distinct from 'event' then
+    perform billing_private.raise_error('DU001', format('not a Stripe event: %s', left(coalesce(p_event::text, 'null'), 80)));
+  elsif jsonb_typeof(p_event -> 'id') is distinct from 'string' or btrim(p_event ->> 'id') = '' or length(p_event ->> 'id') > 255 then
+    perform billing_private.raise_error('DU001', format('event has no usable id: %s', left(coalesce(p_event ->> 'id', 'null'), 80)));
+  elsif jsonb_typeof(p_event -> 'type') is distinct from 'string' then
+    perform billing_private.raise_error('DU001', format('event %s has no type', p_event ->> 'id'));
+  elsif coalesce(p_event ->> 'created', '') !~ '^[0-9]{1,11}$' then
+    perform billing_private.raise_error('DU001', format('event %s: created is not a Unix time: %s', p_event ->> 'id', left(p_event ->> 'created', 80)));
+  elsif jsonb_typeof(object) is distinct from 'object' then
+    perform billing_private.raise_error('DU001', format('event %s has no data.object', p_event ->> 'id'));
+  end if;
+
+  row_read.id := p_event ->> 'id';
+  row_read.type := p_event ->> 'type';
+  row_read.api_version := p_event ->> 'api_version';
+  row_read.livemode := coalesce(p_event -> 'livemode' = 'true', false);
+  row_read.account := p_event ->> 'account';
+  row_read.created := to_timestamp((p_event ->> 'created')::double precision);
+  row_read.object_id := coalesce(object ->> 'id', billing_private.summary_id(object));
+  row_read.customer_id := billing_private.event_customer(
+    billing_private.with_customer(object), p_event #> '{data,previous_attributes}'
+  );
+  row_read.payload := p_event;
+  row_read.received_at := p_now;
+  return row_read;
+end;
+$$;
+
+comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
+
+create function billing.receive_event(event jsonb, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: service_role may write no billing table, so that this function is the only way in.
+security definer
+set search_path = ''
+as $$
+declare
+  incoming billing.webhook_events;
+begin
+  -- A repeated event is recognized by its id, before anything else of it is read.
+  if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
+    incoming := billing_private.read_event(event, p_now);
+    if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
+      incoming.payload := billing_private.redact(event);
+    end if;
+    insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
+    if found then
+      if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
+      end if;
+      return coalesce(
+        (
+          select case f.status when 'quarantined' then 'quarantined' else 'failed' end
+          from billing.failed_webhooks as f
+          where f.event_id = incoming.id
+        ),
+        'processed'
+      );
+    end if;
+  end if;
+
+  -- The event itself is on disk already. A crash may lose this count and nothing else,
+  -- so the answer does not wait for the disk again, unless the transaction has written something else.
+  if pg_current_xact_id_if_assigned() is null then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+  insert into billing.webhook_duplicates (event_id, received_at) values (event ->> 'id', p_now);
+  return 'duplicate';
+end;
+$$;
+
+comment on function billing.receive_event is
+  'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+
+grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
