@@ -25,6 +25,11 @@ export function parts(): Part[] {
       mend: "npx biome check --write",
     },
     { promise: "types", program: "tsc", args: ["--noEmit", "--pretty", "false", "-p", "tsconfig.json"] },
+    {
+      promise: "no file imports itself by way of others",
+      program: "tsx",
+      args: [join("scripts", "check", "import-circles.ts")],
+    },
     ...functionFolders().map((folder) => ({
       promise: `types of function ${folder}, under Deno`,
       program: "deno",
