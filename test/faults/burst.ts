@@ -8,7 +8,7 @@ import type { StripeEvent } from "../support/stripe/events.ts";
 import { projections } from "./effects.ts";
 import type { StripeSender } from "./stripe-sender.ts";
 
-/** What some accounts' subscribers make Stripe send. */
+/** The events that Stripe sends for the subscribers of some accounts. */
 export interface Burst {
   /** Each account's history as it happened, under a tag of its own. */
   histories: Delivery[];
@@ -18,11 +18,11 @@ export interface Burst {
   users: string[];
 }
 
-/** Some 200 events of about seven customers, in chains of subscriptions, invoices and payments; the same for a seed. */
+/** Some 200 events of about seven customers: subscriptions, their invoices and payments. The same for the same seed. */
 export function makeBurst(seed: number, accounts = 5): Burst {
   const histories = Array.from({ length: accounts }, (_, index): Delivery => {
     const tag = `${(seed % 0xffffff).toString(16).padStart(6, "0")}${index.toString(16).padStart(2, "0")}`;
-    // Reads from Stripe are duebase-deliver's affair; here only what webhooks bring is delivered.
+    // Only what webhooks bring is delivered here. Reads from Stripe are done by duebase-deliver.
     const { steps } = makeHistory(seed * accounts + index);
     return { tag, steps: steps.filter((one) => one.kind !== "read") };
   });
@@ -39,8 +39,8 @@ export function makeBurst(seed: number, accounts = 5): Burst {
 }
 
 /**
- * What must hold after any fault, once every delivery has been acknowledged: what was answered 2xx is stored, each
- * event is stored once and projected once, wholly or not at all, and then with the reason kept.
+ * What must hold after any fault, once every delivery has been acknowledged. What was answered 2xx is stored. Each event
+ * is stored once, and projected once, wholly; or not at all, and then the reason is kept.
  */
 export async function expectEachEventOnce(sql: Sql, sender: StripeSender, { events }: Burst): Promise<void> {
   const ids = events.map(({ id }) => id);
@@ -64,7 +64,7 @@ export async function expectEachEventOnce(sql: Sql, sender: StripeSender, { even
   expect(wrong.map(({ id, type }) => [id, type, found[id]])).toEqual([]);
 }
 
-/** Fails with the rows that differ from what the same events leave when nothing fails and they come in order. */
+/** Fails with the rows that differ from the state after the same events in order and without faults. */
 export async function expectUndisturbedState(sql: Sql, burst: Burst): Promise<void> {
   await retryWhatFailed(sql);
   await runMinutelyJobs(sql);
@@ -79,7 +79,7 @@ export async function expectUndisturbedState(sql: Sql, burst: Burst): Promise<vo
   }
 }
 
-/** Projects what lost a race and was put off, as the minute's tick does, until nothing is owed. */
+/** Projects what lost a race and is to be retried, as the minute's job does, until nothing is owed. */
 async function retryWhatFailed(sql: Sql): Promise<void> {
   for (let tick = 1; tick <= 10; tick++) {
     const [owed] = await sql<{ count: string }[]>`

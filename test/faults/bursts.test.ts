@@ -52,7 +52,7 @@ it("one event posted 1000 times at once is one row, one projection and 999 dupli
   `;
   expect(counts).toMatchObject({ events: 1, audited: 1, invoices: 1 });
   expect((await projections(faulty.sql))[event.id]).toBe("begun done");
-  // A machine too slow to answer some within the function's patience has them sent again: each may count twice.
+  // On a slow machine some are not answered in time and are sent again. Each of those may count twice.
   const sentAgain = sender.answers.length - times;
   expect(counts?.duplicates).toBeGreaterThanOrEqual(times - 1);
   expect(counts?.duplicates).toBeLessThanOrEqual(times - 1 + sentAgain);
@@ -70,7 +70,7 @@ it("the function killed again and again in a burst: nothing acknowledged is lost
     onAcknowledged: (count) => (killAfter.has(count) ? faulty.killFunction() : undefined),
   });
 
-  // Each kill cut deliveries that were under way, or the test has tested nothing.
+  // Each kill must have cut deliveries that were under way. Otherwise nothing was tested.
   const unanswered = sender.answers.filter(({ status }) => status !== 200);
   expect(unanswered.length).toBeGreaterThanOrEqual(killAfter.size);
   expect(new Set(unanswered.map(({ status }) => status))).toEqual(new Set([503]));
@@ -126,11 +126,11 @@ it.each(Array.from({ length: RUNS }, (_, run) => SEED + run))(
     const random = new Random(seed);
     const burst = makeBurst(seed);
     await faulty.signUp(burst.users);
-    // Some are sent twice or three times over, and all of them in no order, as Stripe may.
+    // Some are sent two or three times, and all of them in any order, as Stripe may do.
     const repeated = burst.events.flatMap((event) => Array(random.pick([1, 1, 1, 1, 2, 3])).fill(event));
     const deliveries = random.shuffled(repeated).map(asDelivered);
 
-    // Everything is decided by the seed; how it falls out is up to the race.
+    // The seed decides what is sent and when faults happen. The result also depends on races.
     const faults = plan(random, deliveries.length);
     toDataApi.decide = toFunction.decide = (): Cut | undefined =>
       random.chance(0.04) ? random.pick<Cut>(["before", "midway", "at answer", "at answer"]) : undefined;
@@ -153,7 +153,7 @@ it.each(Array.from({ length: RUNS }, (_, run) => SEED + run))(
 
 type Fault = (sender: StripeSender) => Promise<void>;
 
-/** Two or three kills of the function and one or two crashes of the database, each after so many acknowledgements. */
+/** Two or three kills of the function and one or two crashes of the database, each after a number of acknowledgements. */
 function plan(random: Random, deliveries: number): Map<number, Fault> {
   const kills = Array.from({ length: random.int(2, 3) }, (): Fault => () => faulty.killFunction());
   const crashes = Array.from({ length: random.int(1, 2) }, (): Fault => (one) => crashDatabase(one, 12));
@@ -165,7 +165,7 @@ function plan(random: Random, deliveries: number): Map<number, Fault> {
   );
 }
 
-/** Stops Postgres as a crash would, starts it again once so many deliveries have met its absence, and helps no more. */
+/** Stops Postgres as a crash would, and starts it again after a number of failed deliveries. */
 async function crashDatabase({ answers }: StripeSender, refusals: number): Promise<void> {
   await faulty.stack.postgres.stopImmediate();
   const enough = answers.length + refusals;

@@ -35,7 +35,7 @@ describe.each(places)("connections cut between $between", ({ between, proxy, see
     const cuts = await whileCutting(proxy(), "at answer", async () => {
       expect(await sender.post(delivered)).toMatchObject({ status: seen });
     });
-    // Each request that was cut had been committed: the first stored the event, another one found it there.
+    // Each request that was cut had been committed: the first one stored the event, the next one found it stored.
     const committed = { stored: 1, audited: 1, projected: "begun done" };
     expect(await traces(delivered)).toEqual({ ...committed, duplicates: cuts - 1 });
 
@@ -64,8 +64,8 @@ describe.each(places)("connections cut between $between", ({ between, proxy, see
 });
 
 /**
- * Cuts every request meanwhile and answers how many it cut: Deno's `fetch` sends a request once more by itself when a
- * connection it had used before breaks, a POST too.
+ * Cuts every request meanwhile and returns how many it cut. Deno's `fetch` repeats a request by itself, also a POST, when
+ * a connection that it had used before breaks.
  */
 async function whileCutting(proxy: CuttingProxy, where: Cut, work: () => Promise<void>): Promise<number> {
   const before = proxy.cuts.length;
@@ -80,7 +80,7 @@ async function whileCutting(proxy: CuttingProxy, where: Cut, work: () => Promise
   return cuts;
 }
 
-/** What an event has left in the database. */
+/** The rows of an event in the database. */
 async function traces({ id }: Delivered) {
   const [row] = await faulty.sql<{ stored: number; duplicates: number; audited: number }[]>`
     select

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * Where a connection is cut: before anything of a request got through, in the middle of it, or when the answer
- * begins, which is when everything the request asked for has been done.
+ * Where a connection is cut: before any part of a request got through, in the middle of it, or when the answer begins. By
+ * then everything that the request asked for has been done.
  */
 export type Cut = "before" | "midway" | "at answer";
 

@@ -5,13 +5,13 @@ import { FIXTURE_USER, loadFixtures, renamedFixture } from "../support/fixtures.
 import { SEED } from "../support/seed.ts";
 import { Random } from "../support/simulation/random.ts";
 
-// Everybody who writes, at once, about the same few customers. Whoever takes two locks in another order than
-// supabase/README.md says meets somebody who takes them in that order, and PostgreSQL counts it.
+// All writers run at once, about the same few customers. A writer that takes two locks in another order than
+// supabase/README.md says waits for one that takes them in that order, and PostgreSQL counts a deadlock.
 
 /** DUEBASE_DEADLOCK_SECONDS makes it longer; DUEBASE_SEED draws the same events again. */
 const SECONDS = Number(process.env.DUEBASE_DEADLOCK_SECONDS ?? 5);
 const NOW = 1_790_000_000;
-/** The same account twice, and so two customers who share one user, its products and its prices. */
+/** The same account twice: two customers who share one user, the products and the prices. */
 const ACCOUNTS = ["Busya", "Busyb"];
 
 type Row = Record<string, unknown>;
@@ -24,7 +24,7 @@ let made = 0;
 beforeAll(async () => {
   console.log(`deadlocks: DUEBASE_SEED=${SEED} DUEBASE_DEADLOCK_SECONDS=${SECONDS}`);
   database = await createTestDatabase();
-  // Of a test of locks nothing waits long for a deadlock to be found.
+  // Deadlocks are found quickly.
   sessions = Array.from({ length: 12 }, () => database.connect({ role: "supabase_admin" }));
   await Promise.all(sessions.map((sql) => sql`set deadlock_timeout = '50ms'`));
   await database.signUp({ id: FIXTURE_USER });
@@ -41,7 +41,7 @@ afterAll(() => database.drop());
 
 const fixtures = loadFixtures();
 
-/** Any event of the story, as it may come: again, later, in another order. */
+/** Any event of the fixtures, as it may come: again, later, in another order. */
 function anyEvent(): StripeLike {
   const one = renamedFixture(random.pick(fixtures), random.pick(ACCOUNTS));
   const event = JSON.parse(JSON.stringify(one).replaceAll(/(prod|price)_Busy[ab]/g, "$1_Busy")) as StripeLike;
@@ -53,7 +53,7 @@ const customers = ACCOUNTS.flatMap((name) => [
   ...new Set(JSON.stringify(fixtures.map((one) => renamedFixture(one, name))).match(/cus_Busy\w+/g)),
 ]);
 
-/** One of a column's values, at random; undefined while there is none. */
+/** A random value of a column; undefined where there is none. */
 async function any(sql: Sql, column: string, table: string, where = "true"): Promise<unknown> {
   const [row] = await sql.unsafe(
     `select ${column} as value from ${table} where ${where} order by random() limit 1`,
@@ -61,10 +61,10 @@ async function any(sql: Sql, column: string, table: string, where = "true"): Pro
   return row?.value;
 }
 
-/** Now or within a month of it, as clocks of workers and tests may stand. */
+/** Now or up to a month later: clocks of workers differ. */
 const later = () => new Date((NOW + random.int(0, 30) * 86_400) * 1000);
 
-/** A worker's way with the mails it claims: written, given to Resend, and taken, refused or never answered. */
+/** Claims mails as a worker does, writes them, gives them to Resend, and has them accepted, refused or not answered. */
 async function deliverMails(sql: Sql): Promise<void> {
   const claimed = await sql<{ id: string; claim_id: string }[]>`
     select id, claim_id from billing.claim_outbox('busy', ${random.int(1, 5)}, '5 seconds', '{email}', ${later()})`;
@@ -102,7 +102,7 @@ async function deliverOthers(sql: Sql): Promise<void> {
   }
 }
 
-/** What Resend says of a mail, known by its id or, before that is known, by its tag. */
+/** Resend's report of a mail, which is found by its id at Resend or, before that is known, by its tag. */
 async function report(sql: Sql): Promise<void> {
   const [mail] = await sql<
     Row[]
@@ -124,7 +124,7 @@ async function report(sql: Sql): Promise<void> {
 const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
   receive: (sql) =>
     sql`select billing.receive_event(${sql.json(anyEvent() as unknown as JSONValue)}, ${later()})`,
-  // As reading a list of events in one transaction would.
+  // As receiving a list of events in one transaction would.
   refresh: (sql) =>
     sql`select billing.apply_refresh(${sql.json(anyEvent().data.object as unknown as JSONValue)}, ${later()}, ${later()})`,
   // Several in a row, as cron does: each is a transaction of its own.
@@ -238,7 +238,7 @@ test.each(Object.keys(MIXES).toReversed())(
           } catch (error) {
             const { code, message, where } = error as { code?: string; message: string; where?: string };
             if (code === "40P01") deadlocks.push(`${name}: ${where}`);
-            // What is refused by its own rules, such as a case that somebody has closed, is another test's.
+            // Other refusals, such as of a case that is closed, are the business of other tests.
             else refused.add(`${name}: ${code} ${message}`);
           }
         }
@@ -248,7 +248,7 @@ test.each(Object.keys(MIXES).toReversed())(
     select error ->> 'context' as context from billing.failed_webhooks where error ->> 'sqlstate' = '40P01'`;
     deadlocks.push(...projections.map(({ context }) => `in a projection: ${context}`));
     expect(deadlocks).toEqual([]);
-    // Those that were caught in a function, too.
+    // Deadlocks that a function caught count too.
     const [counted] = await database.sql<{ deadlocks: number }[]>`
     select deadlocks::integer from pg_stat_database where datname = current_database()`;
     expect(counted?.deadlocks).toBe(0);
@@ -257,7 +257,7 @@ test.each(Object.keys(MIXES).toReversed())(
   },
 );
 
-/** Runs two pieces of work while a row that both need is held, so that both have what they take before it. */
+/** Runs two pieces of work while a row that both need is locked, so that both hold their earlier locks. */
 async function meet(
   held: (sql: Sql) => Promise<unknown>,
   ...works: ((sql: Sql) => Promise<unknown>)[]
@@ -280,7 +280,7 @@ async function meet(
   expect((await Promise.all(running)).filter((outcome) => outcome instanceof Error)).toEqual([]);
 }
 
-/** A mail of a dunning case on its way, whose id at Resend nobody has told us. */
+/** A mail of a dunning case that is being sent, whose id at Resend is not known yet. */
 async function mailUnderWay(): Promise<{
   email: string;
   effect: string;
@@ -327,7 +327,7 @@ const reportOf = (tag: string, type: string) => (sql: Sql) =>
     data: { email_id: `re_${tag}`, tags: { duebase_email: tag } },
   })})`;
 
-test("two reports of a mail whose id nobody has told us wait for one another in turn", async () => {
+test("two reports of a mail whose id is not known wait for one another in turn", async () => {
   const { email, tag } = await mailUnderWay();
   await meet(
     (sql) => sql`select from billing.emails where id = ${email} for no key update`,

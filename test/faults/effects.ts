@@ -1,8 +1,8 @@
 import type { Sql } from "postgres";
 
 /**
- * Counts projections as an application would notice them: two handlers of its own, one before all of Duebase's and
- * one after, add a row each, and nothing keeps a second row out. An event projected twice has four rows, one
+ * Counts projections as an application would see them. Two handlers of its own, one before all of Duebase's and one
+ * after, add a row each, and nothing prevents a second row. An event that was projected twice has four rows, one that was
  * projected by half has one, and one whose projection was undone has none.
  */
 export async function countProjections(sql: Sql): Promise<void> {

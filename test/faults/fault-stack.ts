@@ -6,7 +6,7 @@ import postgres, { type Sql } from "postgres";
 import { vi } from "vitest";
 import { type Stack, type StackOptions, startStack } from "../../scripts/local/stack.ts";
 
-/** A whole stack of a test's own, whose parts the test may kill. */
+/** A whole stack for one test, which may kill its parts. */
 export interface FaultStack {
   stack: Stack;
   /** Where Stripe posts to. */
@@ -24,12 +24,12 @@ export interface FaultStack {
 }
 
 /**
- * Starts a stack on free ports in a temporary directory, with the durability of production: what is acknowledged
- * must survive, so nothing is traded for speed here. Takes about 4 s.
+ * Starts a stack on free ports in a temporary directory, with the durability of production: what is acknowledged must
+ * survive. Takes about 4 s.
  */
 export async function startFaultStack(options: Pick<StackOptions, "functionEnv"> = {}): Promise<FaultStack> {
   const directory = await mkdtemp(join(tmpdir(), "duebase-faults-"));
-  // Parts that run in this process print a line for each request that fails, which here are hundreds.
+  // Parts in this process print a line for each failed request, and here hundreds fail.
   const printed: string[] = [];
   for (const method of ["error", "warn", "log", "info"] as const) {
     vi.spyOn(console, method).mockImplementation((...args) => void printed.push(format(...args)));
@@ -82,7 +82,7 @@ export async function startFaultStack(options: Pick<StackOptions, "functionEnv">
   };
 }
 
-/** The objects of these events are at no Stripe: whoever went and read them there would find them deleted. */
+/** The objects of these events exist at no Stripe: a read would find them deleted. */
 async function keepDeliverAsleep(stack: Stack): Promise<void> {
   const admin = postgres(stack.postgres.adminUrl, { max: 1, onnotice: () => {} });
   await admin`delete from vault.secrets where name = 'duebase_functions_url'`;

@@ -6,7 +6,7 @@ import { type StripeObject, stripeEvent } from "../support/stripe/events.ts";
 import { type FaultStack, startFaultStack } from "./fault-stack.ts";
 import { asDelivered, type Delivered, StripeSender } from "./stripe-sender.ts";
 
-/** Payloads that nobody here wrote: see its README. */
+/** Payloads from other projects: see its README. */
 const folder = resolve(projectRoot, "../shared/stripe");
 const isHere = existsSync(folder);
 if (!isHere) console.warn(`skipped: payloads from elsewhere are not at ${folder}`);

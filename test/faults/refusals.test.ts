@@ -7,7 +7,7 @@ import { type FaultStack, startFaultStack } from "./fault-stack.ts";
 import { invoicePaid } from "./invoice-paid.ts";
 import { asDelivered, StripeSender, signatureOf } from "./stripe-sender.ts";
 
-/** Stands in every body below: wherever it turns up afterwards, a body was written down. */
+/** Part of every body below. Where it is found afterwards, a body was logged. */
 const CANARY = "canary-4000056655665556";
 const MEBIBYTE = 1024 * 1024;
 
@@ -287,7 +287,7 @@ it("a database too slow to answer is 503 with retry-after; sent again later, the
 // Last, because it reads what all of the above have left in the logs.
 it("no log of any part has a body, a secret or a signature in it", async () => {
   const text = await faulty.logged();
-  // Something of the requests must be there, or nothing has been looked at.
+  // The logs must have something of the requests. Otherwise nothing was checked.
   expect(text).toMatch(/"outcome":"signature_mismatch","status":400/);
   expect(text).toMatch(/"event":"evt_live/);
   for (const private_ of [CANARY, secret, faulty.stack.status.SECRET_KEY, "v1=", "stripe-signature"]) {
@@ -295,7 +295,7 @@ it("no log of any part has a body, a secret or a signature in it", async () => {
   }
 });
 
-/** Status that a request gets whose body goes on until it is answered. */
+/** The status of a request whose body goes on until it is answered. */
 function answerToEndlessBody(): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const piece = Buffer.alloc(65_536, "x");

@@ -6,12 +6,12 @@ export interface Answer {
   event: string;
   /** Undefined: the connection ended without an answer, so the sender knows nothing. */
   status: number | undefined;
-  /** What the function says became of the event, or its error's code. */
+  /** The event's outcome as the function answers it, or the code of its error. */
   outcome: string | undefined;
   retryAfter: string | null;
 }
 
-/** What is posted: an event, or a body that only claims to be one. */
+/** What is posted: an event, or a body that is not a valid one. */
 export type Delivered = { id: string; body: string };
 
 export interface DeliveryOptions {
@@ -24,7 +24,7 @@ export interface DeliveryOptions {
 }
 
 const signer = new Stripe("sk_test_example");
-/** Stripe waits minutes to days between its tries; the order of things is the same with milliseconds. */
+/** Stripe waits minutes to days between its tries. Milliseconds lead to the same order. */
 const firstBackoff = 25;
 const longestBackoff = 400;
 
@@ -71,7 +71,7 @@ export class StripeSender {
         retryAfter: response.headers.get("retry-after"),
       };
     } catch {
-      // No answer at all, or a timeout: as with any sender, that says nothing about what was done.
+      // No answer, or a timeout. Neither tells what was done.
     }
     this.answers.push(answer);
     return answer;
@@ -110,7 +110,7 @@ export class StripeSender {
         const begun = options.onAcknowledged?.(++acknowledged);
         if (begun) {
           started.push(begun);
-          // Reported when all is delivered; until then nobody waits for it.
+          // Reported when all is delivered. Until then nothing awaits it.
           begun.catch(() => {});
         }
       }

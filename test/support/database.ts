@@ -6,7 +6,7 @@ import { TEMPLATE } from "./shared-postgres.ts";
 /** What `receive_event` answers. */
 export type Received = "processed" | "duplicate" | "quarantined" | "failed";
 
-/** A user to sign up; what is left out is made up. */
+/** A user to sign up. What is left out is generated. */
 export interface NewUser {
   id?: string;
   email?: string;

@@ -25,7 +25,7 @@ export interface DebianPostgres extends LocalPostgres {
 }
 
 /**
- * Says what of Debian's PostgreSQL 15 this machine lacks, or nothing when all is there. For suites to skip on:
+ * Says what this machine lacks of Debian's PostgreSQL 15, or nothing. Suites skip on it:
  * `describe.skipIf(debianPostgresMissing())`.
  */
 export function debianPostgresMissing(): string | undefined {
@@ -57,7 +57,7 @@ export async function startDebianPostgres(
     settings: {
       shared_preload_libraries: "pg_cron",
       "cron.database_name": "postgres",
-      // In workers of the server's own: sessions of libpq would have to bring a password.
+      // Jobs run in workers of the server itself: libpq sessions would need a password.
       "cron.use_background_workers": "on",
       ...rest.settings,
     },

@@ -18,7 +18,7 @@ import {
 import { runDaily } from "../../supabase/functions/duebase-dunning/daily-run.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** What a test's deliver works with; what is left out is not there. */
+/** What a test's deliver works with. What is left out does not exist for it. */
 export interface DeliverParts {
   database: TestDatabase;
   /** Address and key of a stand-in for Resend. */
@@ -38,7 +38,7 @@ export interface Delivered {
   lines: LogFields[];
 }
 
-/** Nobody listens there: whoever is asked at this address does not answer. */
+/** An address at which nothing listens. */
 const NOWHERE = "http://127.0.0.1:9";
 
 /**
@@ -79,12 +79,12 @@ function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefine
     postAlert: parts.postAlert,
     reach: parts.reach ?? passThrough,
     log: (_level, fields) => lines.push(fields),
-    // No machine renders as slowly as a busy one that tests; the bound has a test of its own.
+    // A machine that runs tests renders slowly. The bound has a test of its own.
     budget: { ...DEFAULT_BUDGET, sendIntervalMs: 0, renderMs: 60_000, ...parts.budget },
   });
 }
 
-/** The Data API's part of the way: a function of schema billing, called by name with JSON, as service_role. */
+/** Does what the Data API does: calls a function of schema billing by name with JSON, as service_role. */
 export function callAsService(database: TestDatabase): CallBilling {
   return async (name, args) => {
     const parameters = Object.entries(JSON.parse(args) as Record<string, unknown>)

@@ -25,8 +25,8 @@ export interface Subscriber {
 type StripeEvent = ReturnType<LocalStripe["events"]["all"]>[number];
 
 /**
- * A database, a Stripe and a Resend that go by one clock, which only the test turns. Events reach the database when
- * the test lets them; deliver and the daily run are their own code in this process.
+ * A database, a Stripe and a Resend with one clock, which only the test turns. Events reach the database when the test
+ * lets them. Deliver and the daily run are the real code, run in this process.
  */
 export class DunningWorld {
   readonly database: TestDatabase;
@@ -35,7 +35,7 @@ export class DunningWorld {
   readonly inbox: Inbox;
   readonly parts: DeliverParts;
   now: Date;
-  /** Decides which events arrive at once; the others are kept for `arrive`. */
+  /** Decides which events arrive at once. The others are kept for `arrive`. */
   arrives: (event: StripeEvent) => boolean = () => true;
   readonly late: StripeEvent[] = [];
   #seen = 0;
@@ -132,7 +132,7 @@ export class DunningWorld {
     return this.stripe.subscriptions.create({
       customer,
       items: [{ price }],
-      // As those from before flexible billing became the default; whoever tests that one says so.
+      // Like subscriptions from before flexible billing became the default. Tests of flexible billing ask for it.
       billing_mode: { type: "classic" },
       ...params,
     });
@@ -153,7 +153,7 @@ export class DunningWorld {
     return price.id;
   }
 
-  /** From the next charge on a card is declined, or works again. */
+  /** Sets whether a card is declined or works, from the next charge on. */
   async breakCard({ card }: Subscriber, outcome = "insufficient_funds"): Promise<void> {
     await setCardOutcome(this.stripe, card, outcome);
   }
@@ -165,7 +165,7 @@ export class DunningWorld {
     await this.arrive();
   }
 
-  /** Lets the events arrive that have happened since, in order, but for those `arrives` keeps back. */
+  /** Delivers the events since the last call, in order, except those that `arrives` keeps back. */
   async arrive(): Promise<void> {
     const all = this.local.events.all();
     const fresh = all.slice(this.#seen);
@@ -176,19 +176,19 @@ export class DunningWorld {
     }
   }
 
-  /** Lets what was kept back arrive, in the order given. */
+  /** Delivers what was kept back, in the order given. */
   async arriveLate(events = this.late.splice(0)): Promise<void> {
     for (const event of events) await this.database.receive(event, this.now);
   }
 
-  /** Runs deliver until nothing is due, and lets what it caused arrive. */
+  /** Runs deliver until nothing is due, and delivers the events that it caused. */
   async deliver(parts: Partial<DeliverParts> = {}): Promise<void> {
     await deliver({ ...this.parts, ...parts }, this.now);
     await this.arrive();
     await this.report();
   }
 
-  /** What Resend reports of the mails since. */
+  /** Delivers Resend's reports of the mails since the last call. */
   async report(): Promise<void> {
     await this.inbox.settled();
     const mails = this.inbox.ledger.mails.slice(this.#reported);
@@ -215,8 +215,8 @@ export class DunningWorld {
   }
 
   /**
-   * A day later: what Stripe did meanwhile arrives and is delivered hour by hour as it happens, then the daily run; and
-   * noon, at which ends leave, where the run came before it.
+   * A day later. Hour by hour, what Stripe did arrives and deliver runs; then comes the daily run. Where that was before
+   * noon, noon follows: ends are made then.
    */
   async nextDay(): Promise<Record<string, number>> {
     const until = this.now.getTime() + DAY;

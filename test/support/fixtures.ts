@@ -24,7 +24,7 @@ export function fixture(type: string): StripeEvent {
 /**
  * A fixture as an endpoint of another API version would have received it.
  *
- * @param all the fixtures, among which it is told what pays for what
+ * @param all the fixtures, which tell together what pays for what
  * @returns null where that version had no such event
  */
 export function fixtureInShapeOf(

@@ -57,7 +57,7 @@ function permutations<T>(items: T[]): T[][] {
   );
 }
 
-/** The outbox's debts of reading an object from Stripe: the second in question, and what is to be read. */
+/** The reads of an object from Stripe that the outbox owes: the second in question, and what is to be read. */
 export async function readsOwed(
   database: TestDatabase,
   id: string,

@@ -1,9 +1,9 @@
 import type { Sql } from "postgres";
 
-/** What a set of ids led to: `table` to its rows, as JSON in UTC with null fields left out, sorted. */
+/** The rows of a set of ids, by table: sorted, as JSON in UTC without null fields. */
 export type Rows = Record<string, string[]>;
 
-/** Tables that mirror Stripe's objects, and the facts Stripe told of them; with the columns that tell of arrival. */
+/** Tables that mirror Stripe's objects and facts about them, with their columns about arrival. */
 const TABLES = {
   customers: [],
   products: [],
@@ -23,7 +23,7 @@ export type MirroredTable = keyof typeof TABLES;
 
 /**
  * Reads the rows whose ids carry a name, and takes the name out, so that the rows of two names can be compared.
- * Null fields of documents are left out: an absent field and a null one say the same.
+ * Null fields of documents are left out: absent and null mean the same.
  */
 export async function rowsNamed(sql: Sql, name: string): Promise<Rows> {
   const read: Rows = {};

@@ -1,6 +1,6 @@
 /**
- * What random tests draw from. `npm test` draws the same each time, so that a change is what makes a difference;
- * `npm run soak` draws anew and prints its seed, and DUEBASE_SEED plays that again.
+ * The seed of random tests. `npm test` has the same one each time, so that a difference comes from a change of the code.
+ * `npm run soak` draws one and prints it, and DUEBASE_SEED plays that run again.
  */
 export const SEED = Number(process.env.DUEBASE_SEED ?? 20_261_101);
 if (!Number.isSafeInteger(SEED) || SEED < 0)

@@ -5,7 +5,7 @@ import { applyMigrations } from "../../scripts/local/migrations.ts";
 import { removePostgresData, startPostgres } from "../../scripts/local/postgres/server.ts";
 import { isMigrationCurrent } from "../../scripts/local/release-migration.ts";
 
-/** The migrated database every test database is a copy of. Nobody may connect to it, so it can be copied any time. */
+/** The migrated database that every test database is a copy of. It allows no connections, so it can always be copied. */
 export const TEMPLATE = "duebase_template";
 
 declare module "vitest" {

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { SimulatedCustomer } from "../support/dunning-simulation/customer.ts";
 import {
-  holdsAreSo,
+  holdsAreTrue,
   newCardsAreCharged,
   paidIsResumed,
   recoveredIsMoney,
@@ -10,12 +10,12 @@ import {
 import type { Evidence, Invariant } from "../support/dunning-simulation/evidence.ts";
 import { endsAgree } from "../support/dunning-simulation/ledger-invariants.ts";
 
-// Breaches that the months of a run seldom bring about: each invariant of the simulation has to see its own.
+// The months of a run seldom have these breaches. Here each invariant has to find its own.
 
 const day = (number: number) => new Date(Date.UTC(2026, 2, number, 12));
 const seconds = (number: number) => day(number).getTime() / 1000;
 
-/** What is looked at of a world in which somebody's case of one invoice was ended on the twelfth. */
+/** The evidence of a world in which a customer's case of one invoice was ended on the twelfth. */
 function evidenceOf(
   parts: {
     customer?: Partial<SimulatedCustomer>;
@@ -24,7 +24,7 @@ function evidenceOf(
     end?: Record<string, unknown> | null;
     invoice?: Record<string, unknown>;
     subscription?: Record<string, unknown>;
-    /** The status that Stripe's events tell of on the tenth. */
+    /** The status of the subscription in Stripe's event of the tenth. */
     told?: string;
   } = {},
 ): Evidence {
@@ -173,7 +173,7 @@ const BREACHES: [what: string, invariant: Invariant, breach: Evidence, kept: Evi
   ],
   [
     "a case held by an address that was corrected",
-    holdsAreSo,
+    holdsAreTrue,
     evidenceOf({
       found: { status: "open", holds: ["undeliverable_address"] },
       customer: { addresses: ["bounced+1@example.com", "moved+2@example.com"] },

@@ -8,7 +8,7 @@ import { localKeys } from "../../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
 import { eventually } from "../../support/stack-project.ts";
 
-/** A stack whose deliver a test may stop anywhere and end with SIGKILL, with ledgers of what left it. */
+/** A stack whose deliver a test can stop at any point and end with SIGKILL, with ledgers of its effects. */
 export interface DeliverStack {
   stack: Stack;
   sql: Sql;

@@ -7,7 +7,7 @@ import { SEED } from "../../support/seed.ts";
 import { Random } from "../../support/simulation/random.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
 
-/** How often each point is tried; more with DUEBASE_CRASH_RUNS, the same again with DUEBASE_SEED. */
+/** How often each point is tried. DUEBASE_CRASH_RUNS changes that; DUEBASE_SEED draws the same again. */
 const RUNS = Number(process.env.DUEBASE_CRASH_RUNS ?? 1);
 
 let faults: DeliverStack;
@@ -32,24 +32,24 @@ afterAll(async () => {
   slack?.close();
 });
 
-/** How often a run comes by a point: mails are written one by one, and go out by themselves or as one batch. */
+/** How often a run reaches a point. Mails are written one by one, and sent singly or as one batch. */
 function timesOf(point: CrashPoint, owed: Owed): number {
   if (point === "effect_completed") return 5;
   if (point === "call_made" || point === "answer_applied") return 2;
-  // Asked once, and again after what it asked for was read.
+  // Called once, and again after the objects it asked for were read.
   if (point === "dunning_looked" || point === "end_reviewed") return 2;
   return point === "email_rendered" ? owed.addresses.length : 1;
 }
 
-/** What one run owes, and what must have left by its end. */
+/** What one run owes, and what must have been sent by its end. */
 interface Owed {
   addresses: string[];
   canceled: string[];
   refreshed: string[];
-  /** Who hears of an overdue payment, and of an end that was due for it. */
+  /** Who is mailed about an overdue payment, and about an end that was due for it. */
   chased: string;
   ended: string;
-  /** Who has given a card since: one that pays, and one that does not. */
+  /** Who has given a new card: one that works, and one that does not. */
   paid: { email: string; subscription: string };
   refused: { email: string; subscription: string };
 }
@@ -91,7 +91,7 @@ async function owe(name: string, random: Random): Promise<Owed> {
   const customer = await faults.stripe.customers.create({ email: `${name}-read@example.com` });
   await enqueue("refresh", `read:${name}`, { object: "customer", id: customer.id });
   owed.refreshed.push(customer.id);
-  // One that can never succeed, so that failing is among what is interrupted.
+  // One effect that can never succeed, so that failures are interrupted too.
   await enqueue("refresh", `nothing:${name}`, { object: "subscription", id: `sub_${name}` });
   await enqueue("dunning", `look:${name}`, { customer: customer.id });
   await enqueue("alert", `alert:${name}`, { cause: "dead_webhook", event_id: name });
@@ -106,7 +106,7 @@ async function owe(name: string, random: Random): Promise<Owed> {
   return owed;
 }
 
-/** Subscribes somebody who cannot pay an invoice of the subscription. Their case is opened by the events. */
+/** Subscribes a customer who cannot pay an invoice. The events open their case. */
 async function overdue(email: string): Promise<string> {
   const { id, customer, default_payment_method } = await subscribe(email);
   await faults.stripe.invoiceItems.create({
@@ -134,7 +134,7 @@ async function giveCard(subscription: string, outcome: string) {
   await faults.stripe.customers.update(customer, { invoice_settings: { default_payment_method: card.id } });
 }
 
-/** How often the bank took money for a subscription, and how often it refused. */
+/** How often the bank paid for a subscription, and how often it refused. */
 async function attempts(subscription: string) {
   const { customer } = await faults.stripe.subscriptions.retrieve(subscription);
   const { data } = await faults.stripe.charges.list({ customer: String(customer), limit: 100 });
@@ -222,7 +222,7 @@ it.each(runs)(
     const mailsTo = (to: string) => faults.inbox.ledger.mailsWhere({ to }).map(({ tags }) => tags.template);
     expect(mailsTo(owed.chased)).toEqual(["payment-receipt", "payment-failed-notice"]);
     expect(mailsTo(owed.ended)).toEqual(["payment-receipt", "subscription-canceled"]);
-    // The first period, and what was overdue: refused at first, then charged to the new card once.
+    // The first period, and the overdue invoice: refused at first, then charged to the new card once.
     expect(await attempts(owed.paid.subscription)).toEqual([2, 1]);
     expect(await attempts(owed.refused.subscription)).toEqual([1, 2]);
     expect(mailsTo(owed.paid.email)).toEqual(["payment-receipt", "payment-receipt"]);

@@ -5,7 +5,7 @@ import { eventually } from "../../support/stack-project.ts";
 import { type DeliverStack, startDeliverStack } from "./deliver-stack.ts";
 
 const MAILS = 12;
-/** Nobody listens there: pg_net's call is made and lost. */
+/** An address at which nothing listens: pg_net's call is made and lost. */
 const NOWHERE = "http://127.0.0.1:9/functions/v1";
 
 let faults: DeliverStack;
@@ -21,7 +21,7 @@ async function callsGoTo(url: string) {
     select vault.update_secret(s.id, ${url}) from vault.secrets as s where s.name = 'duebase_functions_url'
   `;
 }
-/** Owes mails, each in a transaction of its own, which wakes deliver. */
+/** Enqueues mails, each in a transaction of its own, which wakes deliver. */
 async function owe(name: string) {
   for (let mail = 0; mail < MAILS; mail++) {
     const customer = `cus_${name}${mail}`;

@@ -160,7 +160,7 @@ export const ACTIONS: Readonly<Record<ActionKind, CustomerAction>> = {
   hold: async (customer, world, choice) => {
     const open = await openCase(customer, world);
     if (open === undefined) return undefined;
-    // Some for weeks, until everybody has stopped acting: long after what they were told.
+    // Some holds last for weeks, until no customer acts any more: long after the dates in the mails.
     const isLong = choice >= 0.45 && choice < 0.7;
     const days = isLong ? (START.getTime() - world.now.getTime()) / DAY + ACTIVE_DAYS + 1 : choice * 8;
     const until = choice < 0.7 ? new Date(world.now.getTime() + days * DAY + 60_000) : null;
@@ -201,7 +201,7 @@ export const ACTIONS: Readonly<Record<ActionKind, CustomerAction>> = {
   },
 };
 
-/** Does what was planned, and writes down what came of it. What cannot be done, since all is otherwise by now, is not done. */
+/** Does what was planned and logs the outcome. Does nothing where the state no longer allows the action. */
 export async function perform(
   customer: SimulatedCustomer,
   action: PlannedAction,
@@ -219,7 +219,7 @@ async function tryAction(
   try {
     return await ACTIONS[action.kind](customer, world, action.choice);
   } catch (error) {
-    // Stripe refuses, as when a card is declined or a subscription has gone; or there is nothing to open or hold.
+    // Stripe refuses: a card is declined, a subscription is gone. Or there is no case to open or hold.
     if (error instanceof Stripe.errors.StripeError && (error.statusCode ?? 500) < 500)
       return `refused, ${error.code ?? error.message}`;
     if (error instanceof Error && /^DU04/.test(String((error as { code?: string }).code)))

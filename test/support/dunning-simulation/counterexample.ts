@@ -5,7 +5,7 @@ import { planCustomer } from "./plan.ts";
 import { Simulation, type SimulationSettings } from "./simulation.ts";
 import { timelineOf } from "./timeline.ts";
 
-/** Each plays a month and a half of one customer, in some seconds. */
+/** Each try plays a month and a half of one customer, which takes some seconds. */
 const TRIES = 40;
 
 /** What can be left out: a kind of fault, or an action by its place in the customer's plan. */

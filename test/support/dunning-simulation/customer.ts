@@ -4,7 +4,7 @@ import type { PlannedCustomer, PlannedSubscription } from "./plan.ts";
 
 const IBANS = { debit: "DE89370400440532013000", failing_debit: "DE62370400440532013001" };
 
-/** A card somebody gave to be charged instead of what they had. */
+/** A card that a customer gave in place of an earlier one. */
 export interface GivenCard {
   at: Date;
   method: string;
@@ -14,31 +14,31 @@ export interface GivenCard {
   subscription?: string;
 }
 
-/** A customer of a simulated world, and what is remembered of them. */
+/** A customer of a simulated world, and what the simulation knows about them. */
 export interface SimulatedCustomer {
   plan: PlannedCustomer;
   id: string;
-  /** Every address they had. */
+  /** Every address they have had, in order. */
   addresses: string[];
   subscriptions: string[];
-  /** What they are charged to by default. */
+  /** The customer's default payment method. */
   method: string | null;
-  /** What subscriptions are charged to before that: defaults of their own. */
+  /** Default payment methods of single subscriptions, which are charged first. */
   ownCards: string[];
-  /** Methods that are declined since somebody made them. */
+  /** Methods that are declined from now on. */
   broken: Set<string>;
   /** Cards they gave later, in order. */
   given: GivenCard[];
-  /** Invoices of upgrades that wait for their payment: nothing was delivered, so nothing is owed. */
+  /** Invoices of upgrades that wait for payment. Nothing was delivered for them, so nothing is owed. */
   upgrades: Set<string>;
-  /** What happened to them, in order, for people to read. */
+  /** What happened to them, in order, a line each. */
   log: string[];
-  /** Events of theirs that will never arrive. */
+  /** How many of their events never arrive. */
   lost: number;
   isDeleted: boolean;
 }
 
-/** Makes a customer with what they pay with and their subscriptions, whose first payments are due days later. */
+/** Makes a customer with a payment method and subscriptions, whose first payments are due days later. */
 export async function createCustomer(
   world: DunningWorld,
   plan: PlannedCustomer,
@@ -86,7 +86,7 @@ async function subscribe(
     customer,
     items: [{ price: await world.price(amount, currency, interval) }],
     billing_mode: { type: isClassic ? "classic" : "flexible" },
-    // As Checkout leaves it: what paid stays the subscription's own.
+    // As Checkout does: the method that paid becomes the subscription's own.
     ...(ownCard === null
       ? {}
       : {
@@ -121,5 +121,5 @@ export async function saveMethod(
   return stripe.paymentMethods.attach(debit.id, { customer });
 }
 
-/** Bank debits take this long, seconds. */
+/** How long a bank debit takes (seconds). */
 export const DEBIT_SECONDS = (2 * DAY) / 1000;

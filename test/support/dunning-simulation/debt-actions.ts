@@ -8,14 +8,19 @@ import {
 import type { DunningWorld } from "../dunning-world.ts";
 import type { SimulatedCustomer } from "./customer.ts";
 
-/** Who acts, in which world, and the action's choice from 0 to 1. Returns what came of it, or undefined where there was nothing to do. */
+/**
+ * What a customer does.
+ *
+ * @param choice from 0 to 1: which of several, how much, for how long
+ * @returns the outcome, for the log; undefined where there was nothing to do
+ */
 export type CustomerAction = (
   customer: SimulatedCustomer,
   world: DunningWorld,
   choice: number,
 ) => Promise<string | undefined>;
 
-/** Cards a buyer types into the portal: the bank refuses the last at once. */
+/** Cards that a buyer types into the portal. The bank refuses the last one at once. */
 const PORTAL_CARDS = [
   "pm_card_visa",
   "pm_card_mastercard",
@@ -28,7 +33,7 @@ export function canBeCharged(card: string): boolean {
   return card === "pm_card_visa" || card === "pm_card_mastercard";
 }
 
-/** Ways to settle a debt, or to change it, other than paying by card. */
+/** Actions that pay or change a debt in other ways than by charging a card. */
 export const DEBT_ACTIONS = {
   card_in_portal: async (customer, { stripe, now }, choice) => {
     if (customer.method === null) return undefined;
@@ -53,7 +58,7 @@ export const DEBT_ACTIONS = {
     await stripe.creditNotes.create({ invoice: invoice.id, amount });
     return `${amount} of ${invoice.id}`;
   },
-  /** In the customer's favor: the next invoice is lower by it, or nothing is left of it. */
+  /** A balance in the customer's favor. It lowers the next invoice, or pays all of it. */
   give_balance: async (customer, { stripe }, choice) => {
     const planned = customer.plan.subscriptions[0];
     if (planned === undefined) return undefined;
@@ -68,7 +73,7 @@ export const DEBT_ACTIONS = {
     await payByRecord(stripe, invoice.id, part);
     return `${part ?? "all"} of ${invoice.id}`;
   },
-  /** An upgrade that waits for its payment; mostly with a card that is declined just then. */
+  /** An upgrade that waits for its payment. Mostly the card is declined at that moment. */
   upgrade: async (customer, world, choice) => {
     const { stripe } = world;
     const index = Math.min(
@@ -97,7 +102,7 @@ export const DEBT_ACTIONS = {
       if (declines !== undefined) await setCardOutcome(stripe, method, "succeed");
     }
   },
-  /** Not for a debt: Stripe's own reasons, or the operator's wish. */
+  /** A pause that is not for a debt: for a reason of Stripe's, or because the operator wants it. */
   pause_at_stripe: async (customer, { stripe }, choice) => {
     const id = pick(customer.subscriptions, choice);
     const { status, billing_mode: mode } = await stripe.subscriptions.retrieve(id);
@@ -113,7 +118,7 @@ export const DEBT_ACTIONS = {
     await stripe.subscriptions.resume(id, { billing_cycle_anchor: { type: "unchanged" } });
     return id;
   },
-  /** What was used and not yet billed is billed at once, and the card is mostly declined. */
+  /** Cancels and bills at once what was used and not yet billed. Mostly the card is declined. */
   leave_with_usage: async (customer, { stripe, now }, choice) => {
     const index = Math.min(
       customer.subscriptions.length - 1,
@@ -132,7 +137,7 @@ export const DEBT_ACTIONS = {
   correct_address: (customer, { stripe }) => changeAddress(customer, stripe, "moved"),
 } satisfies Record<string, CustomerAction>;
 
-/** Every method they are charged to is declined from now on, as when an account is empty. */
+/** Has every payment method of the customer declined from now on, as when an account is empty. */
 export async function breakCards(
   customer: SimulatedCustomer,
   stripe: Stripe,

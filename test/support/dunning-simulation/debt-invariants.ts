@@ -21,7 +21,10 @@ export const upgradesAreNoDebt: Invariant = (evidence) => {
   return [...ended, ...chased];
 };
 
-/** A card that works was given a day before, and none since: it would have paid. Where nothing is away, the charge is made. */
+/**
+ * A card that works, given at least a day before the end, would have paid. Checked without faults only, because then the
+ * charge is always made.
+ */
 export const newCardsAreCharged: Invariant = (evidence) => {
   if (evidence.simulation.settings.faults.size > 0) return [];
   return evidence.simulation.ends.flatMap((end) => {
@@ -46,7 +49,7 @@ export const newCardsAreCharged: Invariant = (evidence) => {
 
 const NONPAYMENT = new Set(["first_payment_failure", "final_payment_failure"]);
 
-/** What is paused for a debt that is paid runs again; two days are left for it, and what a person paused stays. */
+/** A subscription that was paused for a debt runs again two days after the payment. What a person paused stays paused. */
 export const paidIsResumed: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const now = evidence.simulation.world.now.getTime();
@@ -86,7 +89,7 @@ function isPauseOf(line: string, subscription: string, after: Date): boolean {
   );
 }
 
-/** A credit note, or a balance, is no money: https://docs.stripe.com/invoicing/dashboard/credit-notes. */
+/** A credit note or a balance is not money: https://docs.stripe.com/invoicing/dashboard/credit-notes. */
 export const recoveredIsMoney: Invariant = (evidence) =>
   evidence.cases.flatMap((one) => {
     const about = evidence.caseInvoices.get(one.id) ?? [];
@@ -108,8 +111,8 @@ export const recoveredIsMoney: Invariant = (evidence) =>
       : [];
   });
 
-/** Whatever holds an open case at the end of all time is so: nothing stays frozen for a reason that is gone. */
-export const holdsAreSo: Invariant = (evidence) => {
+/** At the end, every hold of an open case has a reason that is still true. */
+export const holdsAreTrue: Invariant = (evidence) => {
   const { customers } = evidence.simulation;
   return evidence.cases.flatMap((one) => {
     if (one.status !== "open") return [];
@@ -127,15 +130,15 @@ export const holdsAreSo: Invariant = (evidence) => {
       .filter((hold) => truths[hold] === false)
       .map((hold) => ({
         customer: one.customer,
-        what: `case ${one.id} is held by ${hold}, which is not so`,
+        what: `case ${one.id} is held by ${hold}, which is not true`,
       }));
   });
 };
 
 const SAYS_IT_WORKS = /Everything keeps working in the meantime/;
 
-/** Of a mail that says so, whether everything works: no subscription that it is about is paused, or gone. */
-export const mailsSayWhatIsSo: Invariant = (evidence) => {
+/** Where a mail says that everything works, no subscription that it is about is paused or canceled. */
+export const mailsAreTrue: Invariant = (evidence) => {
   const changes = new Map<string, { at: number; works: boolean; isGone: boolean; leavesAt: number }[]>();
   for (const { created, type, data } of evidence.simulation.world.local.events.all()) {
     if (!type.startsWith("customer.subscription.")) continue;
@@ -163,7 +166,7 @@ export const mailsSayWhatIsSo: Invariant = (evidence) => {
     const about = evidence.dunningActions.filter(({ tag }) => tag === email.tag);
     return about.flatMap(({ case_id }) => {
       const id = evidence.cases.find((one) => one.id === case_id)?.subscription ?? "";
-      // What has just changed is not known yet, and who has just come back may not be written to in time.
+      // A change of the last hours may not be known yet. After one of the next hours the mail may come too late.
       const then = changes.get(id)?.findLast(({ at }) => at <= email.created_at.getTime() - 6 * HOUR);
       const isSettled = !changes
         .get(id)
@@ -186,18 +189,18 @@ export const mailsSayWhatIsSo: Invariant = (evidence) => {
   });
 };
 
-/** The day on which a mail says that something ends; never, where it says none. */
+/** The day on which a mail says that something ends (Unix milliseconds); minus infinity where it names none. */
 function endOf(text: string): number {
   const day = /(?:we will cancel|will be paused|will end).* on ([A-Z][a-z]+ \d+, \d{4})/.exec(text)?.[1];
   return day === undefined ? Number.NEGATIVE_INFINITY : Date.parse(`${day} 12:00 UTC`);
 }
 
-/** What holds of debts, cards and pauses, by name. */
+/** Invariants of debts, cards and pauses. */
 export const DEBT_INVARIANTS = {
   "asks nobody for an upgrade that was declined, and ends nothing for one": upgradesAreNoDebt,
   "ends nothing whose customer gave a card that works": newCardsAreCharged,
   "resumes what was paused for a debt that is paid": paidIsResumed,
   "counts as recovered what was paid with money, and nothing else": recoveredIsMoney,
-  "holds a case for reasons that are so, and frees it of those that are gone": holdsAreSo,
-  "says in mails that something works, or ends, only where it does": mailsSayWhatIsSo,
+  "holds a case only for reasons that are still true": holdsAreTrue,
+  "says in mails that something works, or ends, only where it does": mailsAreTrue,
 } satisfies Record<string, Invariant>;

@@ -2,7 +2,7 @@ import { passThrough, type ReachPoint } from "../../../supabase/functions/_dueba
 import type { DunningWorld } from "../dunning-world.ts";
 import type { Random } from "../simulation/random.ts";
 
-/** What dunning did at Stripe at the end of a case, as Stripe's ledger has it, and how things stood in that moment. */
+/** What dunning did at Stripe at the end of a case, by Stripe's ledger, with the state at that moment. */
 export interface End {
   kind: "cancel" | "pause" | "mark_uncollectible";
   /** The subscription, or the invoice. */
@@ -11,24 +11,24 @@ export interface End {
   caseId: number;
   /** By Stripe's clock. */
   at: Date;
-  /** Invoices that were unpaid right after it, or were paid while it was under way. */
+  /** Invoices that were unpaid right after it, or that were paid while the end was being made. */
   unpaid: string[];
-  /** Payments of those that were under way. */
+  /** Payments of those invoices that were processing. */
   processing: string[];
 }
 
-/** Watches the ends dunning makes at Stripe, and has customers pay in the very moment they are made. */
+/** Records the ends that dunning makes at Stripe, and has customers pay while an end is being made. */
 export class EndWatch {
   readonly #world: DunningWorld;
   #seen = 0;
-  /** Paid between a look at Stripe and the call that follows. */
+  /** Invoices that were paid between a read of Stripe and the call that follows it. */
   readonly #paidInTheGap = new Set<string>();
 
   constructor(world: DunningWorld) {
     this.#world = world;
   }
 
-  /** A reach that now and then lets a customer pay when an end has just been reviewed, or is being made. */
+  /** A reach that sometimes has a customer pay when an end has just been reviewed, or is being made. */
   reach(inner: ReachPoint | undefined, pays: boolean, random: Random): ReachPoint {
     const point = random.pick(["end_reviewed", "call_checked", "call_made"]);
     let left = pays && random.chance(0.4) ? random.int(1, 3) : 0;
@@ -56,7 +56,7 @@ export class EndWatch {
     }
   }
 
-  /** While Stripe's answer is on its way, what it says is paid, or its subscription is. */
+  /** Pays the invoice that is being read, or one of the subscription's, while Stripe's answer is on its way. */
   async payWhatIsRead(path: string): Promise<void> {
     const { stripe } = this.#world;
     const object = path.split("/").at(-1) ?? "";
@@ -70,13 +70,13 @@ export class EndWatch {
     this.#paidInTheGap.add(first.id);
   }
 
-  /** What happens from here on is dunning's doing. */
+  /** Starts to record: the changes at Stripe from here on are made by dunning. */
   begin(): void {
     this.#seen = this.#world.local.ledger.effects.length;
   }
 
-  /** The ends made since. */
-  async look(): Promise<End[]> {
+  /** The ends made since `begin`. */
+  async endsSinceBegin(): Promise<End[]> {
     const { effects, requests } = this.#world.local.ledger;
     const fresh = effects.slice(this.#seen);
     const ends: End[] = [];
@@ -118,7 +118,7 @@ export class EndWatch {
     if (kind === "mark_uncollectible") return { unpaid: [object], processing: [] };
     const { data: invoices } = await stripe.invoices.list({ subscription: object, limit: 100 });
     const unpaid = invoices.flatMap(({ id, status, status_transitions }) => {
-      // A policy may void what it leaves behind.
+      // A policy may void the unpaid invoices when it ends a subscription.
       const wasUnpaid = status === "open" || (status === "void" && (status_transitions.voided_at ?? 0) >= at);
       return id !== undefined && (wasUnpaid || this.#paidInTheGap.has(id)) ? [id] : [];
     });

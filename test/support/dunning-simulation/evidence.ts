@@ -32,11 +32,11 @@ export interface DunningAction {
   status: string;
   decided_at: Date;
   finished_at: Date | null;
-  /** The end it was about, as its row has it. */
+  /** The end that the mail was about, from the action's row. */
   ends_at: Date | null;
   superseded_at: Date | null;
   note: string | null;
-  /** Of the mail that performed it. */
+  /** Tag of the mail that was sent for it. */
   tag: string | null;
 }
 
@@ -52,25 +52,25 @@ export interface Email {
   sent_at: Date | null;
 }
 
-/** What the tables, Stripe's ledger and Resend's have to say at the end of a simulation. */
+/** The tables and the ledgers of Stripe and Resend at the end of a simulation. */
 export interface Evidence {
   simulation: Simulation;
   cases: Case[];
   dunningActions: DunningAction[];
   emails: Email[];
-  /** By case, whatever it was ever about. */
+  /** By case: every invoice that it was ever about. */
   caseInvoices: Map<number, string[]>;
-  /** Invoices whose payment was to resume what Stripe had paused, whether or not it came to that. */
+  /** Invoices for which a resumption was planned, done or not. */
   resumesOnPayment: Set<string>;
-  /** By the tag each carries. */
+  /** By tag. */
   mails: Map<string, SentMail[]>;
-  /** When the database was told that an invoice is settled. */
+  /** When the database first received an event that an invoice is paid, voided or written off. */
   settledAt: Map<string, Date>;
-  /** When it was first told that an invoice is, or will be, overdue. Not of what it read itself. */
+  /** When it first received an event that an invoice is, or will be, overdue. Reads of Stripe do not count. */
   knownAt: Map<string, Date>;
   subscriptions: Map<string, { status: string; case_id: string | null }>;
   invoices: Map<string, { status: string; amount_remaining: string; customer: string }>;
-  /** As Stripe has them. */
+  /** The state at Stripe. */
   atStripe: { subscriptions: Stripe.Subscription[]; invoices: Stripe.Invoice[] };
   customerOf(id: string): SimulatedCustomer;
 }
@@ -149,7 +149,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
   };
 }
 
-/** When an event was let in: what was quarantined, at its replay. */
+/** When an event was projected: at its replay, where it had been quarantined. */
 function projectedAt(sql: Evidence["simulation"]["world"]["database"]["sql"]): ReturnType<typeof sql> {
   return sql`coalesce(
     (select f.resolved_at from billing.failed_webhooks as f where f.event_id = webhook_events.id), received_at
@@ -168,7 +168,7 @@ async function readStripe({ world, customers }: Simulation): Promise<Evidence["a
   return { subscriptions, invoices };
 }
 
-/** The mail of an action, if one left. */
+/** The mail of an action, if one was sent. */
 export function mailOf(action: DunningAction, { mails }: Evidence): SentMail | undefined {
   return action.tag === null ? undefined : mails.get(action.tag)?.[0];
 }

@@ -7,7 +7,7 @@ import {
 import { DAY, HOUR } from "../dunning-world.ts";
 import { Random } from "../simulation/random.ts";
 
-/** Kinds of faults of which a simulation has some, all or none. */
+/** Kinds of faults. A simulation has some of them, all or none. */
 export const FAULT_KINDS = [
   // of webhooks
   "late",
@@ -29,15 +29,15 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 /** What goes wrong in one run of a function. */
 export interface RunFault {
-  /** How many start at the same moment; 0: none does. */
+  /** How many runs start at the same moment; 0: none does. */
   runs: number;
-  /** Where one of them is ended, or fails. */
+  /** The point at which one of them is killed, or fails. */
   crash: { point: CrashPoint; nth: number; fails: boolean } | null;
   stripeIsAway: boolean;
   resendIsAway: boolean;
-  /** The key that the functions have is not this account's. */
+  /** The functions have the key of another account. */
   hasWrongKey: boolean;
-  /** Of Stripe's and Resend's answers, one that is an error, or is lost after the effect. */
+  /** One answer of Stripe's or Resend's is late, is an error, or is lost; some only after the effect. */
   answerFault: {
     of: "stripe" | "resend";
     skip: number;
@@ -45,10 +45,10 @@ export interface RunFault {
   } | null;
 }
 
-/** Where runs end. Nobody is there to be alerted. */
+/** Points at which runs are killed. Alerts are not sent in a simulation. */
 export const POINTS: readonly CrashPoint[] = CRASH_POINTS.filter((point) => !point.startsWith("alert_"));
 
-/** Outages, missed and repeated runs, and crashes of a world: the same for the same seed, whatever kinds are left out. */
+/** Outages, missed and repeated runs, and crashes of a world. A seed draws the same, whatever kinds are left out. */
 export class Faults {
   readonly #random: Random;
   readonly #kinds: ReadonlySet<FaultKind>;
@@ -69,19 +69,19 @@ export class Faults {
     this.#resendAway = outages(6, 14);
     this.#jobDown = outages(10, 100);
     this.#wrongKey = outages(14, 60);
-    // And in some worlds one of them for weeks: longer than mails are tried, and than a warning stands.
+    // In some worlds one outage lasts for weeks: longer than mails are retried, and longer than a warning is valid.
     const away = this.#random.pick([this.#stripeAway, this.#resendAway, this.#resendAway, this.#jobDown, []]);
     const from = (4 + this.#random.next() * 8) * DAY;
     away.push([from, from + (9 + this.#random.next() * 5) * DAY]);
   }
 
-  /** What befalls the delivery at a time; `since` in milliseconds after the beginning. */
+  /** The fault of the delivery run at a time; `since` in milliseconds after the beginning. */
   delivery(since: number): RunFault {
     const { chance, runs } = this.#draw();
     return this.#fault(since, chance < 0.1 ? 0 : chance > 0.85 ? runs : 1);
   }
 
-  /** The same of the daily job, which may also be down for days. */
+  /** The same for the daily job, which may also be down for days. */
   dailyRun(since: number): RunFault {
     const { chance, runs } = this.#draw();
     const isDown = isWithin(this.#jobDown, since) || chance < 0.05;
@@ -96,11 +96,11 @@ export class Faults {
     const random = this.#random;
     const stripeIsAway = isWithin(this.#stripeAway, since);
     const resendIsAway = isWithin(this.#resendAway, since);
-    // What fails is reported where somebody is away, and hardly anywhere else.
+    // Most failures are reported during an outage.
     const drawn = random.pick(POINTS);
     const point = (stripeIsAway || resendIsAway) && random.chance(0.5) ? "effect_failed" : drawn;
     const nth = random.pick([1, 1, 2, 4]);
-    // Most runs have little to do, and never get there.
+    // Most runs have little to do and never reach the point.
     const crashes = random.chance(0.6);
     const fails = random.chance(0.3);
     const answerFails = random.chance(0.25);
@@ -133,12 +133,12 @@ function isWithin(spans: readonly (readonly [number, number])[], since: number):
   return spans.some(([from, until]) => since >= from && since < until);
 }
 
-/** The process ended, or something in it failed that nobody expected. */
+/** The process was killed, or something in it failed unexpectedly. */
 export class Crashed extends Error {}
 
 /**
- * A reach that ends the run at a point, and a promise that rejects when it has: whoever runs waits for either. Where
- * `fails`, the point throws instead, and the run handles that as it would any failure.
+ * A reach that ends the run at a point, and a promise that rejects when it has. Wait for the run or for the promise.
+ * Where `fails`, the point throws instead, and the run handles that like any failure.
  */
 export function crashAt(crash: RunFault["crash"]): {
   reach: ReachPoint;

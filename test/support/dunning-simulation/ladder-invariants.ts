@@ -10,7 +10,7 @@ import {
 import { endDay, firstDay, lastDay } from "./policies.ts";
 
 const FAILURE = /^payment-failed-/;
-/** Ways in which a mail that left was of no use: another may be tried. */
+/** Status of an action whose mail did not arrive: another mail may be sent. */
 const UNDELIVERABLE = "undeliverable";
 
 const sameStepTwice: Invariant = (evidence) => {
@@ -30,7 +30,7 @@ const sameStepTwice: Invariant = (evidence) => {
       continue;
     const key = `${action.case_id} ${action.position} ${action.anchor_invoice}`;
     const before = taken.get(key);
-    // A warning that has grown stale is given again, see warnedAgain.
+    // A stale warning is sent again, see warnedAgain.
     if (before && before.superseded_at === null)
       breaches.push(
         of(
@@ -57,11 +57,11 @@ const twiceInADay: Invariant = (evidence) => {
     const { customer, currency } = caseOf(action, evidence);
     const decidedAt = action.decided_at.getTime();
     const earlier = left.get(`${customer} ${currency}`) ?? [];
-    // What one run decides on is told in one mail a severity.
+    // One run sends one mail for each severity.
     const before = earlier.findLast(
       (one) => one.mail !== mail.id && (one.decidedAt !== decidedAt || one.kind === action.kind),
     );
-    // That another payment has failed is told at once.
+    // A notice of another failed payment is sent at once.
     const isNews = action.kind === "notice" && !told.has(action.case_id);
     told.add(action.case_id);
     if (!isNews && before && mail.at.getTime() - before.at.getTime() < 20 * HOUR)
@@ -124,10 +124,10 @@ const notWarned: Invariant = (evidence) =>
   });
 
 const NAMED = /(?:we will cancel|will be paused).* on ([A-Z][a-z]+ \d+, \d{4})/;
-/** In a mail about several debts that do not end on one day, beside the invoice. */
+/** Stands beside the invoice in a mail about several debts that do not end on one day. */
 const NAMED_BESIDE = /(?:ends|paused) on ([A-Z][a-z]+ \d+, \d{4})/;
 
-/** The end's day that the mail of a warning names, as its reader has it: at noon UTC; and whether it is about one case only. */
+/** The day of the end that a warning's mail names, at noon UTC, and whether the mail is about one case only. */
 function namedBy(warning: DunningAction, evidence: Evidence): { end: number; isAlone: boolean } | undefined {
   const email = evidence.emails.find(({ tag }) => tag === warning.tag);
   const text = email?.text ?? "";
@@ -169,7 +169,7 @@ const endedEarly: Invariant = (evidence) =>
     );
     const policy = evidence.cases.find(({ id }) => id === end.caseId)?.policy ?? null;
     const known = last && evidence.knownAt.get(last.anchor_invoice);
-    // Only reads told of what no event did.
+    // No event arrived about the debt: it was only read from Stripe.
     if (known === undefined) return [];
     const days = (end.at.getTime() - known.getTime()) / DAY;
     return days >= endDay(policy)
@@ -177,7 +177,7 @@ const endedEarly: Invariant = (evidence) =>
       : [
           {
             customer: end.customer,
-            what: `${end.kind} of ${end.object} ${days.toFixed(1)} days after it was first heard of`,
+            what: `${end.kind} of ${end.object} ${days.toFixed(1)} days after the first event about it`,
           },
         ];
   });
@@ -220,18 +220,18 @@ const paidBefore: Invariant = (evidence) =>
         ];
   });
 
-/** Days after the day on which a step is due by which it is done: nothing is missed in the last weeks, ends are at noon. */
+/** How many days late a step may be: no run is missed in the last weeks, and ends are made at noon. */
 const SLACK_DAYS = 5;
 
-const forgotten: Invariant = (evidence) => {
+const leftOpen: Invariant = (evidence) => {
   const { now } = evidence.simulation.world;
   const breaches: Breach[] = [];
   for (const open of evidence.cases.filter(({ status }) => status === "open")) {
-    // What was too little to ask for, or nobody knew of, opens a case long after it fell due.
+    // A debt that was below the minimum, or unknown, opens a case long after it fell due.
     const begun = Math.max(open.anchor_at.getTime(), open.opened_at.getTime());
     const since = (now.getTime() - begun) / DAY;
     const hasEnd = open.policy !== "endless" && !isFinalInvoice(open, evidence);
-    // The daily run after its day at the latest. What is first heard of late may have moved the anchor since.
+    // The first step is taken by the daily run after its day at the latest. A late event may have moved the anchor since.
     const notTaken =
       since > firstDay(open.policy) + 2 &&
       !evidence.dunningActions.some(({ case_id }) => case_id === open.id);
@@ -260,13 +260,13 @@ const forgotten: Invariant = (evidence) => {
     )
       breaches.push({
         customer: customer.id,
-        what: `${invoice.id} of ${subscription} is overdue, and nobody ever looked`,
+        what: `${invoice.id} of ${subscription} is overdue, and no case was opened`,
       });
   }
   return breaches;
 };
 
-/** What is billed after the end of a subscription is asked for, and stays a debt: there is nothing left to end. */
+/** The final invoice of a canceled subscription. Its case stays open as a debt: there is nothing left to end. */
 function isFinalInvoice({ subject_id, subscription }: Case, { atStripe }: Evidence): boolean {
   const invoice = atStripe.invoices.find(({ id }) => id === subject_id);
   const of = subscription ?? invoice?.parent?.subscription_details?.subscription;
@@ -329,7 +329,7 @@ const wrongRecovery: Invariant = (evidence) => {
     if (!told)
       breaches.push({
         customer: email.customer_id,
-        what: `payment-recovered of case ${caseId}, which nobody had been told of`,
+        what: `payment-recovered of case ${caseId}, whose customer was never told of the failure`,
       });
   }
   for (const closed of evidence.cases.filter(({ outcome }) => outcome === "recovered")) {
@@ -340,8 +340,8 @@ const wrongRecovery: Invariant = (evidence) => {
     const customer = evidence.customerOf(closed.customer);
     const isReachable =
       !customer.isDeleted && customer.addresses.every((address) => /^(person|delayed|moved)/.test(address));
-    // What Stripe had paused is said to go on: the same news. Its receipt is, where that is called off for a newer
-    // debt; and where one of several invoices was paid, as the others may be written off later.
+    // The mail of a resumption tells it too. So does the receipt, where the resumption was called off for a newer debt,
+    // or where one of several invoices was paid and the others may be written off later.
     const resumed = `resumed:${closed.subscription}:`;
     const about = evidence.caseInvoices.get(closed.id) ?? [];
     const receipts = about
@@ -373,18 +373,18 @@ function of(action: DunningAction, evidence: Evidence, what: string): Breach {
   return { customer: caseOf(action, evidence).customer, what: `case ${action.case_id}: ${what}` };
 }
 
-/** What holds whatever happens, by name. */
+/** Invariants of the ladder: mails, warnings, ends and recoveries. */
 export const LADDER_INVARIANTS = {
-  "mails nobody twice about the same step and invoice": sameStepTwice,
-  "reminds nobody within twenty hours of another failure mail in the same currency": twiceInADay,
+  "sends no second mail about the same step and invoice": sameStepTwice,
+  "sends no reminder within twenty hours of another failure mail in the same currency": twiceInADay,
   "takes no step out of order, and begins with the first": outOfOrder,
   "ends nothing without a final warning at least three days before": notWarned,
   "ends nothing before noon of the day its customer was told, nor a week after it": notTold,
   "ends nothing before the policy's day since the debt was first heard of": endedEarly,
-  "warns again only where a warning did not arrive, named no end or has grown stale": warnedAgain,
+  "warns again only where a warning did not arrive, named no end or is stale": warnedAgain,
   "ends nothing that was paid, or being paid, before the live check": paidBefore,
-  "forgets nobody: every case that nothing holds is ended by its policy in time": forgotten,
+  "ends every case that nothing holds by its policy in time": leftOpen,
   "decides on no failure mail about what is paid at Stripe, however late its event": afterPaymentAtStripe,
   "begins no failure mail once the payment is known": afterPayment,
-  "tells of a recovery whoever was told of a failure, and nobody else": wrongRecovery,
+  "tells a customer of a recovery if they were told of the failure, and only then": wrongRecovery,
 } satisfies Record<string, Invariant>;

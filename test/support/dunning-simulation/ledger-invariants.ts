@@ -1,7 +1,7 @@
 import type { Breach, Invariant } from "./evidence.ts";
 import { type Case, type Evidence, mailOf } from "./evidence.ts";
 
-/** Every mail that left is kept as sent, and every mail kept as sent has left. */
+/** Every mail that Resend accepted has a row as sent, and every row that is sent was accepted by Resend. */
 export const resendAgrees: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const kept = new Map(evidence.emails.map((email) => [email.tag, email]));
@@ -38,11 +38,11 @@ export const resendAgrees: Invariant = (evidence) => {
 };
 
 /**
- * Whether Stripe had paused a subscription by the time its case ended with a pause, as an account can have it do after
- * a failed payment: a paused subscription cannot be paused, so nothing is left to take away.
+ * Whether Stripe had already paused a subscription when its case ended with a pause. An account can have Stripe pause
+ * after a failed payment, and a paused subscription cannot be paused again.
  * https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
  */
-function restedAlready({ end_action, subscription, closed_at }: Case, { simulation }: Evidence): boolean {
+function wasAlreadyPaused({ end_action, subscription, closed_at }: Case, { simulation }: Evidence): boolean {
   const at = (closed_at?.getTime() ?? 0) / 1000;
   const last = simulation.world.local.events
     .all()
@@ -57,7 +57,7 @@ function restedAlready({ end_action, subscription, closed_at }: Case, { simulati
   );
 }
 
-/** What dunning ended at Stripe is what its tables say it ended, each once. */
+/** Dunning ended at Stripe what its tables say it ended, each once. */
 export const endsAgree: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   const { ends } = evidence.simulation;
@@ -80,7 +80,7 @@ export const endsAgree: Invariant = (evidence) => {
   for (const closed of evidence.cases.filter(
     ({ outcome, end_action }) => outcome === "ended" && end_action !== "leave",
   )) {
-    if (!ends.some(({ caseId }) => caseId === closed.id) && !restedAlready(closed, evidence))
+    if (!ends.some(({ caseId }) => caseId === closed.id) && !wasAlreadyPaused(closed, evidence))
       breaches.push({
         customer: closed.customer,
         what: `case ${closed.id} is said to have ended with ${closed.end_action}, and did not`,
@@ -89,7 +89,7 @@ export const endsAgree: Invariant = (evidence) => {
   return breaches;
 };
 
-/** Subscriptions and invoices are shown as they are, of whoever's events all arrived. */
+/** Subscriptions and invoices are shown as they are at Stripe, for customers whose events all arrived. */
 export const stripeAgrees: Invariant = (evidence) => {
   const breaches: Breach[] = [];
   for (const subscription of evidence.atStripe.subscriptions) {

@@ -3,11 +3,11 @@ import { Random } from "../simulation/random.ts";
 import type { FaultKind } from "./faults.ts";
 import { POLICIES } from "./policies.ts";
 
-/** When every world begins. */
+/** The moment at which every world begins. */
 export const START = new Date("2026-03-02T00:00:00Z");
-/** How many days customers act; after them nothing happens but what Stripe and the daily run do. */
+/** How many days customers act. After them only Stripe and the daily run do something. */
 export const ACTIVE_DAYS = 28;
-/** How many quiet days follow: the longest ladder, the three days after its warning, and some. */
+/** How many quiet days follow: enough for the longest ladder and the three days after its warning. */
 export const QUIET_DAYS = 17;
 
 export const ACTION_KINDS = [
@@ -49,7 +49,7 @@ export const ACTION_KINDS = [
 ] as const;
 export type ActionKind = (typeof ACTION_KINDS)[number];
 
-/** How often each is done, of all that is done. */
+/** How often each action is drawn, relative to the others. */
 const WEIGHTS: Record<ActionKind, number> = {
   break_card: 14,
   mend_card: 8,
@@ -89,7 +89,7 @@ const WEIGHTS: Record<ActionKind, number> = {
 };
 const CHOICES = ACTION_KINDS.flatMap((kind) => Array.from({ length: WEIGHTS[kind] }, () => kind));
 
-/** Something a customer, a bank or a person of the operator's does. */
+/** Something that a customer, a bank or the operator's staff does. */
 export interface PlannedAction {
   /** Milliseconds after the beginning. */
   at: number;
@@ -106,23 +106,25 @@ export interface PlannedSubscription {
   currency: string;
   /** Null: charged automatically. */
   daysUntilDue: number | null;
-  /** Milliseconds after the beginning at which it ends anyway, set when it is made. */
+  /** Milliseconds after the beginning at which it ends by its term; null: it has none. */
   term: number | null;
   /** A default payment method of its own, as `pm_card_…`. */
   ownCard: string | null;
-  /** Otherwise flexible billing, which Stripe makes them with by now. */
+  /** Classic billing mode; otherwise flexible, Stripe's default. */
   isClassic: boolean;
 }
 
 /** What goes wrong with a customer's events on their way. */
 export interface WebhookFaults {
-  /** Between these, events are kept back; milliseconds after the beginning. */
+  /** Events are kept back between these; milliseconds after the beginning. */
   late: { from: number; until: number } | null;
-  /** Of each event, how likely it is lost for good, delivered twice, or overtaken by its neighbours. */
+  /** How likely each event is lost for good. */
   loses: number;
+  /** How likely each event is delivered twice. */
   repeats: number;
+  /** Whether events that arrive together arrive in any order. */
   shuffles: boolean;
-  /** Between these, what arrives is of the wrong livemode, as the settings have it; replayed once they are corrected. */
+  /** The settings have the wrong livemode between these. What arrives is quarantined, and replayed afterwards. */
   quarantined: { from: number; until: number } | null;
 }
 
@@ -146,7 +148,7 @@ const AMOUNTS: Record<string, readonly number[]> = {
   kwd: [500, 7250],
 };
 
-/** What is going to happen to a customer: the same for the same seed and index, whoever else there is. */
+/** What is going to happen to a customer. The same seed and index plan the same, whatever other customers there are. */
 export function planCustomer(seed: number, index: number, faults: ReadonlySet<FaultKind>): PlannedCustomer {
   const own = (seed * 100_003 + index * 7919) % 2 ** 32;
   const random = new Random(own);
@@ -210,7 +212,7 @@ function drawActions(random: Random): PlannedAction[] {
     kind: random.pick(CHOICES),
     choice: random.next(),
   }));
-  // Most have something to be chased for early on.
+  // Most customers owe something early on.
   if (random.chance(0.7))
     actions.push({ at: Math.round(random.next() * 6 * DAY), kind: "break_card", choice: random.next() });
   return actions.sort((one, other) => one.at - other.at);

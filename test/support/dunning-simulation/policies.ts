@@ -29,7 +29,7 @@ function ladder(
   return steps.flatMap(([kind, day]) => (day === null ? [] : [{ kind, day }]));
 }
 
-/** The policies customers have besides the default. */
+/** The policies that customers have besides the default. */
 export const POLICIES: readonly Policy[] = [
   { name: "pausing", steps: ladder(0, 3, 6, 9), endAction: "pause" },
   { name: "writing-off", steps: ladder(0, 2, 5, 9), endAction: "mark_uncollectible" },

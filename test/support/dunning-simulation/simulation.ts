@@ -20,7 +20,7 @@ import { Webhooks } from "./webhooks.ts";
 
 const STEP = 4 * HOUR;
 const QUIET_STEP = 8 * HOUR;
-/** The daily job's hour. */
+/** The hour of the daily job (UTC). */
 const DAILY_HOUR = 8;
 const NOWHERE = { url: "http://127.0.0.1:9" };
 const DAYS = ACTIVE_DAYS + QUIET_DAYS;
@@ -30,14 +30,14 @@ export const MONTHS_EACH = DAYS / 30;
 
 export interface SimulationSettings {
   seed: number;
-  /** Indexes of the customers who live in it. */
+  /** Indexes of the customers in it. */
   customers: readonly number[];
   faults: ReadonlySet<FaultKind>;
   /** Places of the actions that are played, among those planned for each customer; all of them where absent. */
   actions?: ReadonlySet<number>;
 }
 
-/** A world of customers who pay or do not, through a month and a half. */
+/** A month and a half of a world of customers, who pay or do not. */
 export class Simulation {
   readonly settings: SimulationSettings;
   readonly world: DunningWorld;
@@ -96,7 +96,7 @@ export class Simulation {
       await perform(customer, action, this.world);
     }
     this.#turnTo(START.getTime() + since);
-    await this.webhooks.carry();
+    await this.webhooks.deliverNew();
     const isQuiet = since > ACTIVE_DAYS * DAY;
     for (const delivery of [1, 2]) {
       this.#turnTo(this.world.now.getTime() + 150_000 * delivery);
@@ -110,7 +110,7 @@ export class Simulation {
     await this.#run("delivery", isQuiet ? undefined : this.#faults.delivery(since));
   }
 
-  /** Somebody changes in the dashboard what Stripe does by itself about a payment that fails. */
+  /** The operator changes in the dashboard what Stripe does by itself when a payment fails. */
   #decideSettings(): void {
     Object.assign(this.world.local.settings, {
       afterFirstFailure: this.#dashboard.pick(["past_due", "past_due", "pause"]),
@@ -120,7 +120,7 @@ export class Simulation {
     });
   }
 
-  /** Never back: a run may have taken until after the time for which an action was planned. */
+  /** Turns the clock, never back: a run may have taken until after the time of the next action. */
   #turnTo(time: number): void {
     const later = Math.max(time, this.world.now.getTime());
     this.world.now = new Date(Math.floor(later / 1000) * 1000);
@@ -137,7 +137,7 @@ export class Simulation {
       .sort((one, other) => one.action.at - other.action.at);
   }
 
-  /** Runs deliver or the daily job, as often and with the faults that are drawn, and delivers the webhooks that follow. */
+  /** Runs deliver or the daily job, as often and with the faults that were drawn, then delivers the webhooks. */
   async #run(what: "delivery" | "daily run", fault: RunFault | undefined): Promise<void> {
     const { world } = this;
     const parts = this.#partsIn(fault);
@@ -146,7 +146,7 @@ export class Simulation {
     const slow = new SlowAnswer(world, fault?.answerFault ?? null, async (path) => {
       this.slowReads += 1;
       await this.#watch.payWhatIsRead(path);
-      await this.webhooks.carry();
+      await this.webhooks.deliverNew();
     });
     const runs = Array.from({ length: fault?.runs ?? 1 }, (_, index) => {
       const reach = index === 0 ? crash.reach : undefined;
@@ -169,8 +169,8 @@ export class Simulation {
     if (crash.hasCrashed()) this.crashes.push(`${world.now.toISOString()} ${what}: ${fault?.crash?.point}`);
     world.local.faults.clear();
     world.inbox.faults.clear();
-    this.ends.push(...(await this.#watch.look()));
-    await this.webhooks.carry();
+    this.ends.push(...(await this.#watch.endsSinceBegin()));
+    await this.webhooks.deliverNew();
     await this.webhooks.report();
   }
 

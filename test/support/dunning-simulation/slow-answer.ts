@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { DunningWorld } from "../dunning-world.ts";
 import type { RunFault } from "./faults.ts";
 
-/** How long Stripe takes, milliseconds. */
+/** How long Stripe takes to answer (milliseconds). */
 const ANSWERED_AFTER = 250;
 
 /** Has Stripe answer one read of a run late, and lets something change before the answer arrives. */
@@ -19,7 +19,7 @@ export class SlowAnswer {
       answerFault?.kind === "slow" ? this.#watch(world, answerFault.skip, change) : Promise.resolve();
   }
 
-  /** The run has ended: there is nothing to wait for any more. */
+  /** Stops waiting for a read: the run has ended. */
   async over(): Promise<void> {
     this.#isOver = true;
     await this.#watching;

@@ -13,15 +13,15 @@ import { MONTHS_EACH, Simulation } from "./simulation.ts";
 import { timelineOf } from "./timeline.ts";
 
 /**
- * The same months each time, so that a change is what makes a difference. DUEBASE_SEED plays others; DUEBASE_MONTHS more
- * or fewer; DUEBASE_CUSTOMERS=3,17 leaves out everybody else.
+ * The months are the same each time, so that a difference comes from a change of the code. DUEBASE_SEED plays other
+ * months, DUEBASE_MONTHS more or fewer, and DUEBASE_CUSTOMERS=3,17 these customers alone.
  */
 const MONTHS = Number(process.env.DUEBASE_MONTHS ?? 120);
 const ONLY = process.env.DUEBASE_CUSTOMERS?.split(",").map(Number);
 /** Customers of one world. */
 const WORLD = 75;
 
-/** What is done in every run of `npm test`; the rarer ones in the full number of months. */
+/** Actions that every run of `npm test` has. The full number of months has the rarer ones too. */
 const COMMON_ACTIONS: readonly ActionKind[] = [
   "card_in_portal",
   "upgrade",
@@ -50,7 +50,7 @@ interface Figures {
   replayed: number;
   /** How often each action was done. */
   actions: Record<string, number>;
-  /** The points at which a run was ended, or failed. */
+  /** The points at which a run was killed, or failed. */
   points: string[];
 }
 
@@ -112,7 +112,7 @@ export function simulatesDunning(kind: string, faults: readonly FaultKind[], sha
         if (customer === undefined || broken === undefined) return "";
         const small = await customerCounterexample(simulation.settings, customer.plan.index, broken);
         if (small !== undefined) return small;
-        return `which this customer alone does not bring about:\n${await timelineOf(simulation, customer)}`;
+        return `A run of this customer alone does not have it. The timeline of the whole run:\n${await timelineOf(simulation, customer)}`;
       },
       figures: () => ({ ...figures, months: Math.round(figures.months) }),
     });
@@ -124,7 +124,7 @@ export function simulatesDunning(kind: string, faults: readonly FaultKind[], sha
       expect(figures.failureMails).toBeGreaterThanOrEqual(enough / 2);
       expect(figures.ends).toBeGreaterThanOrEqual(enough / 25);
       if (faults.length > 0 && enough >= 500) {
-        // Ends and charges are rare, and a run that is ended on the way to one is rarer; the kill tests reach each of these.
+        // Ends and charges are rare, and a kill on the way to one is rarer. The kill tests reach each of these points.
         const common = POINTS.filter((point) => !/^(call|charge|end)_|^answer/.test(point));
         expect(figures.points).toEqual(expect.arrayContaining(common));
         expect(figures.points.length).toBeGreaterThan(common.length);
@@ -144,7 +144,7 @@ function customerOf(id: string, { customers }: Simulation): SimulatedCustomer | 
 
 function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
   figures.months += simulation.customers.length * MONTHS_EACH;
-  figures.events += simulation.webhooks.carried;
+  figures.events += simulation.webhooks.delivered;
   figures.cases += cases.length;
   figures.failureMails += [...mails.values()].filter(([mail]) =>
     mail?.tags.template?.startsWith("payment-failed-"),

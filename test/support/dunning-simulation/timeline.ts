@@ -1,7 +1,7 @@
 import type { SimulatedCustomer } from "./customer.ts";
 import type { Simulation } from "./simulation.ts";
 
-/** What happened to a customer, line by line in the order of time: actions, events and their arrival, audit, mails, actions. */
+/** What happened to a customer, a line each in order of time: actions, events, audit, dunning actions, mails. */
 export async function timelineOf(
   { world, ends, crashes }: Simulation,
   customer: SimulatedCustomer,

@@ -6,7 +6,7 @@ import type { SimulatedCustomer } from "./customer.ts";
 
 type StripeEvent = ReturnType<DunningWorld["local"]["events"]["all"]>[number];
 
-/** Carries Stripe's events and Resend's reports to the database, as planned: late, twice, out of order, or not at all. */
+/** Delivers Stripe's events and Resend's reports to the database, as planned: late, twice, out of order, or never. */
 export class Webhooks {
   readonly #world: DunningWorld;
   readonly #start: number;
@@ -17,11 +17,11 @@ export class Webhooks {
   #seen = 0;
   #reported = 0;
   #reports = 0;
-  /** How many events and reports the database was given. */
-  carried = 0;
-  /** How many were quarantined, and replayed later. */
+  /** How many events and reports were delivered. */
+  delivered = 0;
+  /** How many were quarantined and replayed later. */
   replayed = 0;
-  /** By customer. */
+  /** Ids of quarantined events, by customer. */
   readonly #quarantined = new Map<string, string[]>();
 
   constructor(world: DunningWorld, start: number) {
@@ -33,8 +33,8 @@ export class Webhooks {
     this.#customers.set(customer.id, { customer, random: new Random(customer.plan.seed), kept: [] });
   }
 
-  /** What has happened since, of all customers at the same time, each one's in their order. */
-  async carry(): Promise<void> {
+  /** Delivers the events since the last call: of all customers at the same time, of each customer in order. */
+  async deliverNew(): Promise<void> {
     const all = this.#world.local.events.all();
     const fresh = all.slice(this.#seen);
     this.#seen = all.length;
@@ -53,7 +53,7 @@ export class Webhooks {
     });
   }
 
-  /** What of a customer's events arrives now. */
+  /** The events of a customer that arrive now. */
   #dueOf(owner: string, fresh: StripeEvent[]): StripeEvent[] {
     const known = this.#customers.get(owner);
     if (known === undefined) return fresh;
@@ -76,7 +76,7 @@ export class Webhooks {
     return wrong !== null && since >= wrong.from && since < wrong.until;
   }
 
-  /** The settings are right again: what they kept out is let in, in the order it came. */
+  /** Replays what was quarantined while the settings were wrong, in the order it came. */
   async #replay(owner: string): Promise<void> {
     const ids = this.#quarantined.get(owner) ?? [];
     this.#quarantined.delete(owner);
@@ -87,12 +87,12 @@ export class Webhooks {
     }
   }
 
-  /** One after the other, in one transaction; as if from the wrong mode where a customer's are to be quarantined. */
+  /** Delivers one after the other in one transaction. With a customer, under settings of the wrong mode. */
   async #deliver(events: readonly StripeEvent[], quarantinedFor?: string): Promise<void> {
     if (events.length === 0) return;
     const { database, now } = this.#world;
     await database.sql.begin(async (sql) => {
-      // Nobody else sees the wrong setting: it is gone again before this is committed.
+      // No other session sees the wrong setting: it is undone before the commit.
       if (quarantinedFor !== undefined) await sql`update billing.settings set livemode = true where id`;
       const results = await sql<{ id: string; result: string }[]>`
         select e.event ->> 'id' as id, billing.receive_event(e.event, ${now}) as result
@@ -104,10 +104,10 @@ export class Webhooks {
       const before = this.#quarantined.get(quarantinedFor) ?? [];
       this.#quarantined.set(quarantinedFor, [...new Set([...before, ...kept])]);
     });
-    this.carried += events.length;
+    this.delivered += events.length;
   }
 
-  /** What Resend reports of the mails since: what their address is made for. */
+  /** Delivers Resend's reports of the mails since the last call. The address decides what they say. */
   async report(): Promise<void> {
     const { inbox, database, now } = this.#world;
     await inbox.settled();
@@ -122,7 +122,7 @@ export class Webhooks {
         const report = {
           type,
           created_at: now.toISOString(),
-          // An object in webhooks, unlike in answers: https://resend.com/docs/webhooks/emails/sent
+          // Tags are an object in webhooks, and a list in answers: https://resend.com/docs/webhooks/emails/sent
           data: {
             email_id: mail.id,
             tags: Object.fromEntries((mail.tags ?? []).map(({ name, value }) => [name, value])),
@@ -133,7 +133,7 @@ export class Webhooks {
         await database.asService(
           (sql) => sql`select billing.receive_email_report(${id}, ${sql.json(report as never)}, ${now})`,
         );
-        this.carried += 1;
+        this.delivered += 1;
       }
     }
     this.#reported = accepted.length;

@@ -2,15 +2,15 @@ import { API_VERSIONS, type ApiVersion, inShapeOf, NEWEST, type PaymentLinks } f
 import type { Random } from "../simulation/random.ts";
 import { previousAttributes, type StripeEvent, type StripeObject, stripeEvent } from "../stripe/events.ts";
 
-/** One thing that happens to the database: Stripe reports an event, somebody replays one, an object is read, a user signs up. */
+/** One thing that happens to the database: an event arrives, an event is replayed, an object is read, a user signs up. */
 export type Step =
-  /** Withheld: it comes while the settings do not know its mode yet, and is quarantined until it is replayed. */
+  /** Withheld: it comes while the settings have the other mode, and is quarantined until it is replayed. */
   | { kind: "event"; event: StripeEvent; isWithheld?: true }
   | { kind: "replay"; id: string }
   | { kind: "read"; object: StripeObject; at: number }
   | { kind: "signUp"; userId: string };
 
-/** What is said about a customer's user: by which kind of object, when. */
+/** What an object says about whose customer it is: which kind of object, and when. */
 export interface Claim {
   customer: string;
   source: "checkout_session" | "customer" | "subscription" | "client_reference" | "payment_link";
@@ -21,13 +21,13 @@ export interface Claim {
 /** A payment method that became the default of a customer or a subscription, or was renewed by its bank. */
 export interface GivenCard {
   object: string;
-  /** Empty where a subscription goes over to its customer's. */
+  /** Empty where a subscription changes to its customer's default. */
   method: string;
   isRenewal: boolean;
   at: number;
 }
 
-/** Kinds of objects whose state is kept, so that reading one can settle it. */
+/** Kinds of objects whose state is kept, so that one can be read from Stripe. */
 const READABLE = [
   "customer",
   "product",
@@ -45,7 +45,7 @@ const READABLE = [
   "entitlements.active_entitlement_summary",
 ];
 
-/** Statuses an object has when no earlier one can follow. */
+/** Statuses after which no earlier one can follow. */
 const LATE = [
   "succeeded",
   "canceled",
@@ -61,8 +61,8 @@ const LATE = [
 ];
 
 /**
- * A Stripe account that keeps objects, changes them as it is told and reports every change as Stripe does: in whole
- * seconds, in the shape of the API version it has at the time. It remembers what is true, which no event needs to.
+ * A Stripe account. It keeps objects, changes them, and reports every change as Stripe does: in whole seconds, in the
+ * shape of the API version it has at that time. It also knows what is true where no event tells it.
  */
 export class Account {
   /** Part of every id, so that many histories and many deliveries of one can share a database. */
@@ -72,27 +72,27 @@ export class Account {
   readonly users: string[] = [];
   /** Newest state of every object, deleted ones included. */
   readonly objects = new Map<string, StripeObject>();
-  /** Second of the last event of an object that tells its state. */
+  /** Second of the last event that tells an object's state. */
   readonly lastTold = new Map<string, number>();
   readonly deletedAt = new Map<string, number>();
   /** When an object was last read from Stripe. */
   readonly readAt = new Map<string, number>();
-  /** `type object` with the second in which an event of that type first told of the object. */
+  /** By `type object`: the second of the first event of that type about the object. */
   readonly firstTold = new Map<string, number>();
-  /** Invoice of a payment, once some event said so. */
+  /** Invoice of a payment, once an event has told it. */
   readonly toldInvoiceOf = new Map<string, string>();
-  /** Customer of a payment method, which it does not name itself any more once it is detached. */
+  /** Customer of a payment method. Once detached, the method itself no longer names its customer. */
   readonly customerOf = new Map<string, string>();
   readonly claims: Claim[] = [];
   readonly givenCards: GivenCard[] = [];
-  /** `object second` where the events need not tell the order; what is not here must never be asked for. */
+  /** `object second` where the events may not tell the order. Nothing else may be read from Stripe. */
   readonly mayBeUnclear = new Set<string>();
   /** `object second` where no reader of the events could tell the order. */
   readonly isUnclear = new Set<string>();
   now: number;
   version: ApiVersion;
 
-  /** Of the objects whose last word came in an older shape, in which they may have fewer fields. */
+  /** Objects whose last event had an older shape, in which they may have fewer fields. */
   readonly toldInOldShape = new Set<string>();
 
   readonly #paymentOfInvoice = new Map<string, { payment_intent: string | null; charge: string | null }>();
@@ -100,7 +100,7 @@ export class Account {
   readonly #seconds = new Map<string, Second>();
   /** Account (v2) of a customer, once an event has told of it. */
   readonly #toldAccounts = new Map<string, string>();
-  /** Whether an object names its customer by the account alone. */
+  /** Whether an object names only the account, and no customer. */
   readonly #namesAccountAlone = new Map<string, boolean>();
   readonly #links: PaymentLinks = {
     ofInvoice: (invoice) => this.#paymentOfInvoice.get(invoice),
@@ -118,24 +118,24 @@ export class Account {
     return `${kind}_${this.tag}x${this.random.token(10)}`;
   }
 
-  /** Lets time pass: often none, so that many things happen within one second. */
+  /** Lets time pass. Often none passes, so that many things happen within one second. */
   pass(): void {
     if (this.random.chance(0.5)) return;
     const before = this.now;
     this.now += this.random.pick([1, 1, 2, 60, 3600, 86_400, 7 * 86_400]);
-    // A read is of a second without events, as a read that met one would be repeated.
+    // The object is read in a second without events: otherwise the read would be repeated.
     if (this.now > before + 1 && this.objects.size > 0 && this.random.chance(0.2))
       this.#read(this.random.pick([...this.objects.keys()]), before + 1);
   }
 
-  /** An object as Stripe answers when it is asked: what is deleted it knows no more of, but for subscriptions. */
+  /** An object as Stripe returns it. Of a deleted object it returns a stub, except for subscriptions. */
   asAnswered(id: string): StripeObject {
     const kept = this.get(id);
     const isGone = this.deletedAt.has(id) && kept.object !== "subscription";
     return isGone ? { id, object: kept.object, deleted: true } : this.#named(structuredClone(kept));
   }
 
-  /** From here on payloads come in another version's shape. */
+  /** From here on payloads have the shape of a newer version. */
   upgrade(): void {
     const later = API_VERSIONS.filter((version) => version > this.version);
     if (later.length > 0) this.version = this.random.pick(later);
@@ -155,8 +155,8 @@ export class Account {
   }
 
   /**
-   * Changes an object. Reported by `<kind>.updated` with previous_attributes where `updated` names that type, and by
-   * the further types, which Stripe sends in the same second in no particular order.
+   * Changes an object and reports it: by `<kind>.updated` with previous_attributes where `updated` names that type, and
+   * by the further types. Stripe sends them in the same second in no particular order.
    */
   change(id: string, patch: object, updated: string | null, ...further: string[]): void {
     const before = this.get(id);
@@ -168,23 +168,23 @@ export class Account {
     for (const report of this.random.shuffled(reports)) this.#report(report.type, id, report.with);
   }
 
-  /** Changes an object without a word. */
+  /** Changes an object and reports nothing. */
   changeUnseen(id: string, patch: object): void {
     this.objects.set(id, { ...this.get(id), ...structuredClone(patch) } as StripeObject);
   }
 
-  /** Reports something that has no id and no state, such as an invoice to come. */
+  /** Reports something that has no id and no state, such as an upcoming invoice. */
   announce(type: string, { id: _id, ...object }: { id: string; object: string }): void {
     const shown = inShapeOf(this.version, object as StripeObject, this.#links);
     if (shown) this.#push(type, shown);
   }
 
-  /** Reports an object once more as it is. */
+  /** Reports an object again, unchanged. */
   tell(id: string, type: string): void {
     this.#report(type, id);
   }
 
-  /** Deletes an object; reported with its last state, or as a stub that has none. */
+  /** Deletes an object and reports it with its last state, or as a stub without one. */
   remove(id: string, type: string, patch: object, asStub: boolean): void {
     const kept = asStub ? this.get(id) : ({ ...this.get(id), ...patch } as StripeObject);
     this.objects.set(id, kept);
@@ -193,7 +193,7 @@ export class Account {
     else this.#report(type, id);
   }
 
-  /** Sets an attribute to another value and back within this second: nobody can tell which came last. */
+  /** Sets an attribute to another value and back within this second. No reader can tell which came last. */
   flip(id: string, there: object, updated: string): void {
     const before = this.get(id);
     this.change(id, there, updated);
@@ -201,7 +201,7 @@ export class Account {
     this.isUnclear.add(`${id} ${this.now}`);
   }
 
-  /** Records which payment an invoice has; older shapes say so at once, newer ones when it is paid. */
+  /** Records which payment an invoice has. Older shapes tell it at once, newer ones when it is paid. */
   linkPayment(invoice: string, payment: { payment_intent: string | null; charge: string | null }): void {
     this.#paymentOfInvoice.set(invoice, payment);
     if (payment.payment_intent) this.#invoiceOfPayment.set(payment.payment_intent, invoice);
@@ -212,7 +212,7 @@ export class Account {
     return this.#paymentOfInvoice.get(invoice);
   }
 
-  /** A user's id; `signsUp` says whether there ever is such a user. */
+  /** A user's id. `signsUp` says whether that user ever signs up. */
   newUser(signsUp: boolean): string {
     const id = `${this.tag}-0000-4000-8000-${String(this.users.length + (signsUp ? 0 : 500)).padStart(12, "0")}`;
     if (signsUp) this.users.push(id);
@@ -228,7 +228,7 @@ export class Account {
     if (record) this.mayBeUnclear.add(`${record} ${at}`);
   }
 
-  /** What makes a card a given one by the contract: a default that changes, or the bank's renewal. */
+  /** Notes a given card. By the contract that is a default that changes, or a renewal by the bank. */
   #noteGivenCard(before: StripeObject, after: StripeObject, updated: string | null): void {
     const object = after.id ?? "";
     const give = (method: string, isRenewal = false) =>
@@ -263,8 +263,8 @@ export class Account {
   }
 
   /**
-   * An object with the account that its customer is, as the newest version has it: beside the customer or, of half of the
-   * objects, alone. Only once an event has told which customer the account is: what nobody tells has no truth.
+   * An object with the account of its customer, as in the newest version: beside the customer, or in half of the objects
+   * alone. Only once an event has told which customer the account is: before that nothing could be known.
    */
   #named(object: StripeObject): StripeObject {
     const account = this.#toldAccounts.get(String(object.customer));
@@ -288,7 +288,7 @@ export class Account {
     this.steps.push({ kind: "event", event });
   }
 
-  /** Remembers the states an object had within this second, and whether the events still tell which was last. */
+  /** Notes the states that an object had within this second, and whether the events still tell which was last. */
   #noteOrder(id: string, state: StripeObject, type: string, before?: StripeObject): void {
     const name = `${id} ${this.now}`;
     const second = this.#seconds.get(name) ?? { known: new Set(), last: undefined, versions: new Set() };
@@ -299,18 +299,18 @@ export class Account {
     const changed = before && previousAttributes(before, state);
     const returns =
       changed && [...second.known].some((one) => one !== before && returnsTo(one, state, changed));
-    // Without previous_attributes only a status that comes late in the object's life tells what was last.
+    // Without previous_attributes only one of the late statuses tells what was last.
     const isToldByStatus = second.last?.status !== state.status && LATE.includes(String(state.status));
     const isUntold = !before && second.last !== undefined && second.last !== state && !isToldByStatus;
     if (returns || isUntold || second.versions.size > 1) this.mayBeUnclear.add(name);
 
     if (before) second.known.add(before);
     second.known.add(state);
-    // A creation is known to come first, so it leaves nothing to be told.
+    // A creation always comes first, so its order is known.
     if (!type.endsWith(".created")) second.last = state;
   }
 
-  /** Notes what an event tells beside its object's state. `object` is in the shape it is sent in. */
+  /** Notes what an event tells besides its object's state. `object` has the shape in which it is sent. */
   #noteFacts(type: string, object: StripeObject): void {
     const id = object.id ?? "";
     if (!this.firstTold.has(`${type} ${id}`)) this.firstTold.set(`${type} ${id}`, this.now);
@@ -339,7 +339,7 @@ export class Account {
     if (user && (type === "customer.subscription.created" || type === "customer.subscription.updated"))
       this.claims.push({ customer: object.customer as string, source: "subscription", user, at: this.now });
     if (type === "checkout.session.completed" && object.customer) {
-      // Beside metadata a reference says nothing; of a Payment Link it is the payer's own word.
+      // Metadata wins over a reference. The reference of a Payment Link was written by the payer.
       const hint = object.payment_link ? "payment_link" : "client_reference";
       const named = user || (object.client_reference_id as string | null);
       if (named)
@@ -368,13 +368,13 @@ function defaultCardOf(object: StripeObject): string | null | undefined {
 
 /** What happened to an object within a second. */
 interface Second {
-  /** Its states, and the ones before each change. */
+  /** Its states, and those before each change. */
   known: Set<StripeObject>;
   last: StripeObject | undefined;
   versions: Set<ApiVersion>;
 }
 
-/** Whether a state has one of its changed attributes as it was at an earlier time. */
+/** Whether one of the changed attributes has the value that it had before. */
 function returnsTo(earlier: unknown, state: unknown, changed: unknown): boolean {
   if (!isRecord(earlier) || !isRecord(state) || !isRecord(changed))
     return JSON.stringify(earlier ?? null) === JSON.stringify(state ?? null);
@@ -385,7 +385,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** An entitlement summary is sent without an id, and cut off after two entries so that often there are more. */
+/** Entitlement summaries are sent without an id, and cut off after two entries, so that there often are more. */
 function asSent(object: StripeObject): StripeObject {
   if (object.object !== "entitlements.active_entitlement_summary") return object;
   const { id: _id, ...sent } = object;

@@ -2,7 +2,7 @@ import { price, product } from "../stripe/catalogue.ts";
 import type { Price } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
-/** A product with a price, as a dashboard makes them: within one second. */
+/** A product with a price, both made within one second, as in the dashboard. */
 export function addPlan(account: Account): string {
   const { random, now } = account;
   const productId = account.id("prod");
@@ -33,7 +33,7 @@ export function addPlan(account: Account): string {
   return priceId;
 }
 
-/** What a product or price may say it grants. */
+/** Features that a product or price names. */
 function someFeatures({ random }: Account): string {
   return random
     .shuffled(["api", "export", "sso"])
@@ -41,7 +41,7 @@ function someFeatures({ random }: Account): string {
     .join(random.pick([",", ", "]));
 }
 
-/** What metadata may say of a limit; the last cannot be read. */
+/** A limit as metadata has it; the last one cannot be read. */
 function someLimit({ random }: Account): string {
   return random.pick(["100", "2 per unit", "unlimited", "0", "lots"]);
 }
@@ -85,7 +85,7 @@ export function editPlan(account: Account, priceId: string): void {
   if (!account.deletedAt.has(priceId) && !account.deletedAt.has(productId)) random.pick(edits)();
 }
 
-/** Price, then product, are deleted; sometimes a moment after an edit. */
+/** The price is deleted, then its product; sometimes in the second of an edit. */
 export function removePlan(account: Account, priceId: string): void {
   const { random } = account;
   const { product: productId } = account.get<Price>(priceId);

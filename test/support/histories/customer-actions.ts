@@ -3,7 +3,7 @@ import type { CheckoutSession, Customer } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { refund, startPayment, succeed } from "./payment-actions.ts";
 
-/** Who a customer or session may say its user is: somebody, nobody (yet), or nonsense. */
+/** The user that a customer or session names: one who signs up, one who does not, or no valid id. */
 function someUser(account: Account): string {
   const { random } = account;
   const known = account.users.length > 0 ? random.pick(account.users) : account.newUser(false);
@@ -56,7 +56,7 @@ export function editCustomer(account: Account, id: string): void {
   random.pick(edits)();
 }
 
-/** A customer says, or says anew, whose it is. */
+/** The customer's metadata names its user, or another one. */
 export function claimCustomer(account: Account, id: string): void {
   const { metadata } = account.get<Customer>(id);
   account.change(id, { metadata: { ...metadata, owner_id: someUser(account) } }, "customer.updated");
@@ -85,7 +85,7 @@ export function completeCheckout(account: Account, customerId: string, subscript
   );
 }
 
-/** What a one-time checkout may say it buys, and for whom. */
+/** Metadata of a one-time checkout: what is bought, and for whom. */
 function someCredits(
   account: Account,
 ): Partial<Pick<CheckoutSession, "client_reference_id" | "metadata" | "payment_link">> {
@@ -98,7 +98,7 @@ function someCredits(
   };
 }
 
-/** Credits are bought: a payment, told of before or after its checkout, and perhaps given back. */
+/** Credits are bought: a payment, reported before or after its checkout, and sometimes refunded. */
 export function buyCredits(account: Account, customerId: string | null): void {
   const { random } = account;
   const amount = random.int(500, 9000);
@@ -123,7 +123,7 @@ export function buyCredits(account: Account, customerId: string | null): void {
   }
 }
 
-/** A checkout of one payment: paid at once, paid or not by a debit that takes its time, or left to expire. */
+/** A checkout of one payment: paid at once, paid later or not by a bank debit, or expired. */
 export function checkOutOnce(account: Account, customerId: string | null): void {
   const { random } = account;
   const id = account.id("cs_test");
@@ -170,7 +170,7 @@ export function checkOutOnce(account: Account, customerId: string | null): void 
   );
 }
 
-/** A customer is deleted; sometimes in the second of a last change. */
+/** A customer is deleted, sometimes in the second of its last change. */
 export function removeCustomer(account: Account, id: string): void {
   const { random } = account;
   if (random.chance(0.4)) editCustomer(account, id);

@@ -4,13 +4,13 @@ import type { Random } from "../simulation/random.ts";
 import type { Step } from "./account.ts";
 import { NO_TAG } from "./history.ts";
 
-/** What is to happen in which order, under ids of its own. */
+/** Steps in the order in which they are to happen, under ids of their own. */
 export interface Delivery {
   tag: string;
   steps: Step[];
 }
 
-/** How many times `receive_event` gave which answer. */
+/** How often `receive_event` gave each answer. */
 export type Tally = Partial<Record<Received, number>>;
 
 /** The same text with the ids of one tag in place of another's. */
@@ -18,7 +18,7 @@ export function retag(text: string, from: string, to: string): string {
   return text.replaceAll(from, to).replaceAll(from.toUpperCase(), to.toUpperCase());
 }
 
-/** Mixes what happened into any order, some of it twice or three times, some of it quarantined and replayed later. */
+/** The steps in a random order, some events twice or three times, some quarantined and replayed later. */
 export function withDeliveryFaults(random: Random, steps: readonly Step[]): Step[] {
   const repeated = steps.flatMap((step): Step[] => {
     if (step.kind !== "event") return [step];
@@ -34,7 +34,7 @@ export function withDeliveryFaults(random: Random, steps: readonly Step[]): Step
   return mixed;
 }
 
-/** Delivers an event while the settings do not know its mode, so that it is quarantined. */
+/** Delivers an event while the settings have the other mode, so that it is quarantined. */
 async function withhold(sql: Sql, event: string): Promise<Received> {
   const [answer] = await sql.begin(async (transaction) => {
     await transaction`update billing.settings set livemode = true where id`;
@@ -83,7 +83,7 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
   const tally: Tally = {};
   const queues = connections.map((): (() => Promise<void>)[] => []);
   let turn = 0;
-  // What is withheld may come over another connection than its replay, so replays come last.
+  // A withheld event and its replay may go over different connections, so all replays come last.
   const last = ({ kind }: Step) => kind === "replay";
   const mixed = deliveries.flatMap(({ tag, steps }) => steps.map((step) => ({ tag, step })));
   for (const late of [false, true]) {
@@ -115,7 +115,7 @@ export async function deliverInParallel(connections: Sql[], deliveries: Delivery
   return tally;
 }
 
-/** Runs what cron runs every minute, for what happened in the very moment of something it depends on. */
+/** Runs what cron runs every minute. It completes what was received at the same moment as something it depends on. */
 export async function runMinutelyJobs(sql: Sql): Promise<void> {
   await sql`select billing_private.link_waiting_customers(now(), 1000000)`;
   await sql`
@@ -126,7 +126,7 @@ export async function runMinutelyJobs(sql: Sql): Promise<void> {
 async function applyStep(sql: Sql, step: Exclude<Step, { kind: "event" }>, tag: string): Promise<void> {
   if (step.kind === "read") {
     const object = retag(JSON.stringify(step.object), NO_TAG, tag);
-    // The same read with a key of the other mode before it is refused, and changes nothing.
+    // First the same read with a key of the other mode: it is refused and changes nothing.
     await sql`select billing.apply_refresh(${object}::text::jsonb || '{"livemode": true}', to_timestamp(${step.at}))`.catch(
       (error: { code?: string }) => {
         if (error.code !== "DU058") throw error;

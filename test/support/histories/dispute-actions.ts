@@ -2,7 +2,7 @@ import { dispute } from "../stripe/payments.ts";
 import type { Charge, Dispute } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
-/** A customer goes to the bank about a charge, at once or after a while; then it takes its course. */
+/** A customer disputes a charge, at once or later, and the dispute goes on from there. */
 export function openDispute(account: Account, chargeId: string): void {
   const { random } = account;
   const paid = account.get<Charge>(chargeId);
@@ -38,7 +38,7 @@ export function openDispute(account: Account, chargeId: string): void {
   if (random.chance(0.7)) close(account, id);
 }
 
-/** The issuer is refunded out of the balance before it becomes a dispute, or the dispute is stopped and nothing moves. */
+/** Either the issuer is refunded from the balance before the dispute opens, or the dispute is stopped without that. */
 function prevent(account: Account, id: string, paid: Charge): void {
   account.create(
     dispute({
@@ -67,7 +67,7 @@ function moveMoney(account: Account, id: string, type: string): void {
   account.change(id, { balance_transactions: [...moved, entry] }, null, type);
 }
 
-/** Evidence is handed in. */
+/** Evidence is submitted. */
 function answer(account: Account, id: string): void {
   const { status, evidence_details: details } = account.get<Dispute>(id);
   account.change(
@@ -93,7 +93,7 @@ function close(account: Account, id: string): void {
   if (end === "lost" && account.random.chance(0.4)) appeal(account, id);
 }
 
-/** The merchant appeals: the money stays away, unless the appeal is won. */
+/** The merchant appeals. The money comes back only if the appeal is won. */
 function appeal(account: Account, id: string): void {
   const { random } = account;
   account.pass();

@@ -3,12 +3,12 @@ import type { Account } from "./account.ts";
 import type { State } from "./state.ts";
 import { time } from "./truth.ts";
 
-/** How much later than a subscription's end Stripe's clock may put the invoice that the end itself makes; seconds. */
+/** How much later than a subscription's end its final invoice may be created by Stripe's clock (seconds). */
 const FINAL_BILL = 5;
 
 interface Debt {
   invoice: string;
-  /** What a case is about: the subscription, or the invoice where there is none or none any more. */
+  /** What a case is about: the subscription, or the invoice where there is no subscription or it has ended. */
   subject: string;
   /** Unix seconds; undefined for what is not overdue. */
   since: number | undefined;
@@ -16,10 +16,10 @@ interface Debt {
 
 /**
  * Cases that are open and should not be, or the other way round, a line each. A debt is an open invoice whose first
- * attempt has failed, whatever told of that, or whose due date is past: not one of a subscription that never began or is over (but for its
- * final invoice), not one of an update that waits for its payment, and nothing of a deleted customer.
+ * attempt has failed, whatever told that, or whose due date is past. No debts are: invoices of a subscription that never
+ * began or is over (except its final invoice), of an update that waits for its payment, or of a deleted customer.
  *
- * @param ranAt when the history was delivered (Unix seconds): what falls due about then or later may have a case or none
+ * @param ranAt when the history was delivered (Unix seconds): what falls due around then or later may or may not have a case
  */
 export function caseUntruths(
   account: Account,
@@ -76,7 +76,7 @@ function debtOf(account: Account, bill: Invoice): Debt {
   return { invoice: id, subject, since: isDebt ? overdueSince(account, bill) : undefined };
 }
 
-/** Whether an invoice is an overdue debt of its subscription's; undefined where it depends on when that is asked. */
+/** Whether an invoice is an overdue debt of its subscription; undefined where that depends on the time of the run. */
 export function isOverdueAt(account: Account, bill: Invoice, at: number): boolean | undefined {
   const { subject, since } = debtOf(account, bill);
   if (since === undefined || subject === bill.id) return false;
@@ -93,7 +93,7 @@ function overdueSince(account: Account, bill: Invoice): number | undefined {
   );
 }
 
-/** Whether the subscription or a payment tells that the last attempt failed, where invoice.payment_failed is missing. */
+/** Whether the subscription or a payment tells that the last attempt failed, without invoice.payment_failed. */
 function hasFailedUnheard(account: Account, bill: Invoice): boolean {
   const payments = paymentsOf(account, bill.id ?? "");
   if (payments.some(({ status }) => status === "processing")) return false;
@@ -110,7 +110,7 @@ function hasFailedUnheard(account: Account, bill: Invoice): boolean {
   );
 }
 
-/** PaymentIntents of which some event has told that they pay an invoice. */
+/** PaymentIntents that pay an invoice by some event. */
 function paymentsOf(account: Account, invoice: string): PaymentIntent[] {
   return [...account.objects.values()]
     .filter(
@@ -120,8 +120,8 @@ function paymentsOf(account: Account, invoice: string): PaymentIntent[] {
 }
 
 /**
- * Given cards that are kept and were not given, or the other way round, a line each. Of what was read from Stripe
- * nothing is said here: what a read brings depends on what was known before.
+ * Given cards that are stored and were not given, or the other way round, a line each. Cards that were read from Stripe
+ * are not checked: what a read tells depends on what was known before.
  */
 export function givenCardUntruths(account: Account, state: State | undefined): string[] {
   const lineOf = (object: string, method: string, isRenewal: boolean) =>

@@ -3,7 +3,7 @@ import type { Account } from "./account.ts";
 
 const SUMMARY = "entitlements.active_entitlement_summary";
 
-/** Stripe tells what a customer is entitled to: for the first time, or that something came or went. */
+/** Stripe reports a customer's entitlements: the first ones, or that one was added or removed. */
 export function listEntitlements(account: Account, customer: string): void {
   const { random } = account;
   const id = summaryOf(customer);
@@ -28,7 +28,7 @@ export function listEntitlements(account: Account, customer: string): void {
     } as StripeObject);
   account.change(id, { entitlements }, `${SUMMARY}.updated`);
   if (keys.length > 2) {
-    // Cut off, it does not tell everything, whatever came before or comes later in this second.
+    // A summary that is cut off does not tell everything, whatever else arrives in this second.
     account.mayBeUnclear.add(`${id} ${account.now}`);
     account.isUnclear.add(`${id} ${account.now}`);
   }

@@ -13,8 +13,8 @@ interface Entitlement {
 const GRANTING = ["active", "trialing", "past_due"];
 
 /**
- * Entitlements that the database shows and are not so, or the other way round, a line each. Nothing where it has asked
- * Stripe about something they follow from, or where nobody can tell whose a customer is.
+ * Entitlements that are shown and should not be, or the other way round, a line each. Nothing where the database has
+ * asked Stripe about something they follow from, or where the owner of a customer cannot be known.
  */
 export function entitlementUntruths(
   account: Account,
@@ -56,7 +56,7 @@ function entitlementsOf(account: Account, hasAsked: (ids: string[]) => boolean):
       continue;
     }
     const { items, status, cancel_at } = object as unknown as Subscription;
-    // An overdue invoice's dunning case keeps access; whether there is one yet, the clock decides and not the history.
+    // The dunning case of an overdue invoice keeps access. Whether it is open yet depends on the clock.
     if (["unpaid", "paused"].includes(status) && hasOpenInvoice(account, id)) return undefined;
     for (const { price, current_period_end } of items.data) {
       if (hasAsked([price.id, price.product as string])) return undefined;

@@ -19,11 +19,11 @@ import { cancel, changeSubscription, subscribe } from "./subscription-actions.ts
 /** Statuses of a subscription that is over. */
 const ENDED = ["canceled", "incomplete_expired"];
 
-/** Tag of histories as they are made; a delivery replaces it by one of its own. */
+/** Tag in the ids of a history. Each delivery puts its own in its place. */
 export const NO_TAG = "feedface";
 
 /**
- * Makes one account's history from a seed: some dozens of events about a handful of objects, many in one second.
+ * Makes one account's history from a seed: some dozens of events about a few objects, many of them in one second.
  * The same seed makes the same history.
  */
 export function makeHistory(seed: number): Account {

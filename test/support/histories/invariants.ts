@@ -91,7 +91,7 @@ export function isLastTold(account: Account, second: string): boolean {
   return account.lastTold.get(id) === Number(time) && !((account.readAt.get(id) ?? 0) > Number(time));
 }
 
-/** Of what Stripe was asked, the objects it could say no more of than that they are deleted. */
+/** The reads of Stripe of which the answer is only that the object is deleted. */
 function gone(account: Account, asked: Set<string>): Set<string> {
   return new Set([...asked].filter((second) => isGone(account, second.split(" ")[0] ?? "")));
 }

@@ -5,7 +5,7 @@ import type { Account } from "./account.ts";
 import { openDispute } from "./dispute-actions.ts";
 import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-actions.ts";
 
-/** A draft for what a subscription owes, or a one-time one. */
+/** A draft invoice of a subscription, or a one-time one. */
 export function draftInvoice(
   account: Account,
   customer: string,
@@ -34,7 +34,7 @@ export function draftInvoice(
   return id;
 }
 
-/** A renewal is near: an invoice that has no id, for there is none yet. */
+/** A renewal is near. Its upcoming invoice has no id yet. */
 export function announceRenewal(account: Account, subscriptionId: string): void {
   const billed = account.get<Subscription>(subscriptionId);
   account.announce(
@@ -131,8 +131,8 @@ export function finalize(account: Account, id: string): void {
 }
 
 /**
- * The customer's balance is taken up as Stripe finalizes an invoice: a credit lowers what is due, a debt raises it.
- * What is left of a credit stays with the customer.
+ * Applies the customer's balance when Stripe finalizes an invoice: a credit lowers what is due, a debt raises it. The
+ * rest of a credit stays with the customer.
  */
 function applyBalance(account: Account, id: string): void {
   const bill = account.get<Invoice>(id);
@@ -201,7 +201,7 @@ export function pay(account: Account, id: string): void {
   const intent =
     account.paymentOf(id)?.payment_intent ??
     startPayment(account, { amount: open.amount_due, customer: open.customer, invoice: id });
-  // Of a lower amount since a credit note; Stripe tells so with what happens next.
+  // A credit note has lowered the amount. Stripe reports that with the next event.
   account.changeUnseen(intent, { amount: open.amount_due });
   const paidBy = succeed(account, intent);
   account.linkPayment(id, { payment_intent: intent, charge: paidBy });
@@ -223,7 +223,7 @@ export function pay(account: Account, id: string): void {
   goOn(account, id);
 }
 
-/** What is paid is no debt of its subscription any more. */
+/** After a payment the subscription is no longer past due. */
 function goOn(account: Account, id: string): void {
   const billed = subscriptionOf(account, id);
   if (billed && ["incomplete", "past_due", "unpaid"].includes(billed.status))
@@ -231,8 +231,8 @@ function goOn(account: Account, id: string): void {
 }
 
 /**
- * Money comes past Stripe, and is reported as a payment record: by itself, or one of a PaymentIntent, which then may be
- * disputed. No event tells of the record, which may be refunded later without a word.
+ * Money that was paid outside Stripe is reported as a payment record: by itself, or with a PaymentIntent, which may then
+ * be disputed. No event reports the record, nor a later refund of it.
  */
 function payPastStripe(account: Account, id: string): void {
   const { random } = account;
@@ -299,7 +299,7 @@ export function fail(account: Account, id: string): void {
     return;
   }
   const needsAction = random.chance(0.5);
-  // That the payment failed may be told by the payment and the subscription alone.
+  // Sometimes only the payment and the subscription report that the payment failed.
   const isLost = random.chance(0.2);
   if (needsAction) requireAction(account, intent);
   else failAttempt(account, intent);
@@ -324,7 +324,7 @@ export function fail(account: Account, id: string): void {
     );
 }
 
-/** A credit note or the customer's balance takes up all that is left: paid, and no money came. */
+/** A credit note or the customer's balance covers all that is left: paid, without money. */
 function settleWithoutMoney(account: Account, id: string): void {
   const open = account.get<Invoice>(id);
   const byNote = account.random.chance(0.5);

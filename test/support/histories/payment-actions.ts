@@ -34,7 +34,7 @@ export function startPayment(account: Account, request: PaymentRequest): string 
   return id;
 }
 
-/** What a charge says of a debit; of a card it says more. */
+/** Details of a bank debit on a charge. Those of a card are longer. */
 function debit(): Charge["payment_method_details"] {
   const sepa_debit = {
     bank_code: "37040044",
@@ -80,7 +80,7 @@ export function failAttempt(account: Account, intentId: string): void {
   );
 }
 
-/** The customer's bank wants to see the customer. */
+/** The customer's bank asks for authentication. */
 export function requireAction(account: Account, intentId: string): void {
   account.change(
     intentId,
@@ -121,7 +121,7 @@ export function succeed(account: Account, intentId: string): string {
   return paid.id;
 }
 
-/** Part or all of a charge goes back, at once or after a while. */
+/** Part or all of a charge is refunded, at once or later. */
 export function refund(account: Account, chargeId: string): void {
   const current = account.get<Charge>(chargeId);
   const open = current.amount - current.amount_refunded;
@@ -152,7 +152,7 @@ export function refund(account: Account, chargeId: string): void {
   if (account.random.chance(0.25)) failRefund(account, id);
 }
 
-/** The bank sends a refund back, or somebody stops it: the money is ours again, and the charge may not say so. */
+/** The bank returns a refund, or it is canceled: the money is back, and the charge may not tell it. */
 function failRefund(account: Account, id: string): void {
   const { random } = account;
   account.now += random.pick([1, 86_400]);
@@ -172,7 +172,7 @@ function failRefund(account: Account, id: string): void {
   account.now += 1;
 }
 
-/** A payment of its own, with everything that can happen to one. */
+/** A payment without an invoice, with everything that can happen to one. */
 export function payOnce(account: Account, customer: string | null): void {
   const { random } = account;
   const intentId = startPayment(account, { amount: random.int(50, 90_000), customer });
@@ -207,7 +207,7 @@ export function payOnce(account: Account, customer: string | null): void {
   }
 }
 
-/** Money that is reserved first and taken, or let go, later. */
+/** Money that is authorized first, and captured or released later. */
 function authorize(account: Account, intentId: string, isCaptured: boolean): void {
   const { random } = account;
   const intent = account.get<PaymentIntent>(intentId);

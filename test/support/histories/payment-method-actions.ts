@@ -2,7 +2,7 @@ import { card, paymentMethod } from "../stripe/payments.ts";
 import type { Customer, PaymentMethod, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
-/** A customer leaves a card, or an account to be debited; often to be charged from now on. */
+/** A customer saves a card or a bank account, often as the default. */
 export function attachMethod(account: Account, customer: string): string {
   const { random } = account;
   const id = account.id("pm");
@@ -26,7 +26,7 @@ export function attachMethod(account: Account, customer: string): string {
   return id;
 }
 
-/** Something about a payment method changes, or it is taken away for good. */
+/** A payment method changes, or is detached for good. */
 export function editMethod(account: Account, id: string): void {
   const { random } = account;
   const now = account.get<PaymentMethod>(id);
@@ -48,8 +48,8 @@ export function editMethod(account: Account, id: string): void {
 }
 
 /**
- * A card becomes the default of the customer, of a subscription, or of both; sometimes that is undone, at once or later,
- * and a subscription goes over to its customer's.
+ * A card becomes the default of the customer, of a subscription, or of both. Sometimes that is undone, at once or later,
+ * and a subscription changes to its customer's default.
  */
 export function giveCard(account: Account, customer: string, subscription: string | undefined): void {
   const { random } = account;

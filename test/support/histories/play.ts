@@ -15,14 +15,14 @@ import { makeHistory, NO_TAG } from "./history.ts";
 import { readStates, type State } from "./state.ts";
 import { VISIBLE_METADATA } from "./truth.ts";
 
-/** One history and the orders it is delivered in; the first is the true one, without repetition. */
+/** One history and the orders in which it is delivered. The first is the true one, without repetition. */
 export interface Played {
   seed: number;
   account: Account;
   orders: Step[][];
 }
 
-/** What came of delivering many histories in several orders each. A run is the number of an order. */
+/** The results of delivering many histories in several orders each. A run is the number of an order. */
 export interface Play {
   histories: Played[];
   /** The last run, delivered over several connections at once. */
@@ -44,9 +44,9 @@ const tagOf = (run: number, history: number) =>
   `d${run.toString(16)}${history.toString(16).padStart(6, "0")}`;
 
 /**
- * Makes `count` histories from consecutive seeds and delivers each in order once, in `shuffles` random orders with
- * repetitions one by one, and in one more over `connections` connections at once; all into one database, under ids
- * of their own.
+ * Makes `count` histories from consecutive seeds and delivers each into one database, each time under ids of its own:
+ * once in order, in `shuffles` random orders with repetitions one by one, and in one more order over `connections`
+ * connections at once.
  */
 export async function play(
   database: TestDatabase,
@@ -120,7 +120,7 @@ async function readAsked(database: TestDatabase): Promise<Map<string, Set<string
   return asked;
 }
 
-/** Does what is owed: gives the database every object it asked about as Stripe has it, a while after the last event. */
+/** Answers every read that the database asked for with the object at Stripe, a minute after the last event. */
 async function answer(
   database: TestDatabase,
   asked: Map<string, Set<string>>,

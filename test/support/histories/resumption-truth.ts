@@ -6,10 +6,10 @@ import type { State } from "./state.ts";
 const NONPAYMENT = new Set(["first_payment_failure", "final_payment_failure"]);
 
 /**
- * Resumptions that are planned and should not be, or the other way round, a line each. Owed is one of a subscription
- * that Stripe paused for non-payment (`status_details`), of which an invoice was paid since, and of which nothing is
- * overdue: https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure says that payment
- * alone resumes nothing unless the account is set to.
+ * Resumptions that are planned and should not be, or the other way round, a line each. A subscription must be resumed
+ * where Stripe paused it for non-payment (`status_details`), one of its invoices was paid since, and nothing is overdue.
+ * A payment alone resumes nothing unless the account is set to do so:
+ * https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
  *
  * @param ranAt when the history was delivered (Unix seconds): what falls due about then or later says nothing
  */
@@ -34,7 +34,7 @@ export function resumptionUntruths(
     const own = invoices.filter(({ parent }) => parent?.subscription_details?.subscription === id);
     const named = [id, String(object.customer), ...own.map((invoice) => String(invoice.id))];
     const isOwed = isResumptionOwed(account, object as unknown as Subscription, own, ranAt);
-    // Versions before 2026-09-30.endive do not tell the cause, or since when.
+    // Versions before 2026-09-30.endive tell neither the cause nor the time.
     if (isOwed === undefined || hasAsked(named) || account.toldInOldShape.has(id)) continue;
     if (isShown !== isOwed) lines.push(`resumption of ${id} should ${isShown ? "not " : ""}be planned`);
   }

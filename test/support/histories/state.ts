@@ -5,7 +5,7 @@ import { NO_TAG } from "./history.ts";
 /** Every compared table's rows as text, sorted, with ids as the history was made. */
 export type State = Map<string, string[]>;
 
-/** Tables that tell of arrival or of what was done about it, and not of billing, or that no event writes to. */
+/** Tables that are about arrival and processing, not about billing, or that no event writes to. */
 const NOT_STATE = [
   "outbox",
   "webhook_duplicates",
@@ -19,7 +19,7 @@ const NOT_STATE = [
   "dunning_charges",
   "dunning_resumptions",
 ];
-/** Of the internal tables, those that decide what later events do. */
+/** The internal tables that decide what later events do. */
 const PRIVATE_STATE = [
   "customer_owner_hints",
   "payment_sources",
@@ -28,20 +28,20 @@ const PRIVATE_STATE = [
   "entitlement_summaries",
   "given_cards",
 ];
-/** Read, and held against the truth only: a read of Stripe tells of a card by what was known before it. */
+/** Read, but compared with the truth only: what a read of Stripe tells of a card depends on what was known before. */
 const NOT_COMPARED = ["given_cards"];
-/** Columns that say when, as which number or after what a row came, or last changed. */
+/** Columns about the arrival of a row: when, as which number, after what; or when it last changed. */
 const ARRIVAL = ["received_at", "recorded_at", "id", "is_tied", "updated_at", "version"];
-/** Whose facts are told by events; the database's own tell of what it did when one arrived. */
+/** The actor of audit events that come from events of Stripe. The others record what the database did. */
 const FACTS_OF = "stripe";
 
-/** Of dunning, what is open: which cases were opened and closed on the way depends on what was heard when. */
+/** Only open dunning cases are compared: which ones were opened and closed before depends on the order of arrival. */
 const OPEN_CASES = "open_dunning_cases";
 
-/** Of resumptions, what is to be done: what is not wanted any more by the time it is due is found out then. */
+/** Only planned resumptions that are still wanted are compared: the others are dropped when they are due. */
 const OPEN_RESUMPTIONS = "open_resumptions";
 
-/** A ledger is compared by what it comes to: its entries tell the way, which depends on what was heard when. */
+/** A ledger is compared by its sums: the single entries depend on the order of arrival. */
 const LEDGER = "credit_entries";
 
 interface Table {
@@ -53,7 +53,7 @@ interface Table {
 const openCases: Table = { name: OPEN_CASES, schema: "billing", columns: [] };
 const openResumptions: Table = { name: OPEN_RESUMPTIONS, schema: "billing", columns: [] };
 
-/** The tables whose content must not depend on the order of arrival: all there are, less the ones named above. */
+/** The tables whose content must not depend on the order of arrival: all but those named above. */
 export async function stateTables(sql: Sql): Promise<Table[]> {
   return await sql<Table[]>`
     select c.table_name as name, c.table_schema as schema,
@@ -72,7 +72,7 @@ export async function stateTables(sql: Sql): Promise<Table[]> {
   `;
 }
 
-/** Reads what the deliveries led to, by tag; of the tags given, or of all. */
+/** Reads the state that deliveries led to, by tag: of the tags given, or of all. */
 export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string, State>> {
   const states = new Map<string, State>();
   for (const { schema, name, columns } of [...(await stateTables(sql)), openCases, openResumptions]) {
@@ -86,7 +86,7 @@ export async function readStates(sql: Sql, tags?: string[]): Promise<Map<string,
       `;
     });
     for (const { tag, content } of rows) {
-      if (tag === null) continue; // of no delivery: put there by a migration
+      if (tag === null) continue; // a row of a migration, not of a delivery
       const state: State = states.get(tag) ?? new Map();
       states.set(tag, state);
       const kept = state.get(name) ?? [];
@@ -120,7 +120,7 @@ function contentOf(sql: ISql, { schema, name, columns }: Table): PendingQuery<Ro
           and billing_private.is_paused_for_nonpayment(r.subscription) and not billing_private.has_overdue_debt(r.subscription, now())`;
     case "webhook_events":
     case "audit_events": {
-      // Whoever named an account alone is stored by what was known of it then.
+      // An event that names only an account is stored with the customer known at that time, if any.
       const others = columns.filter((column) => column !== "customer_id");
       return sql`
         select ${sql(others)}, coalesce(a.customer, e.customer_id) as customer_id

@@ -24,7 +24,7 @@ function newItem(
   });
 }
 
-/** A new subscription, started on trial, by its first invoice, or against an invoice that is sent. */
+/** A new subscription: on trial, with a first invoice to be paid, or with an invoice that is sent. */
 export function subscribe(account: Account, customer: string, prices: string[]): string {
   const { random, now } = account;
   const id = account.id("sub");
@@ -77,7 +77,7 @@ export function changeSubscription(account: Account, id: string, prices: string[
         () => warn(account, id),
         () => warn(account, id),
         () => renew(account, id),
-        () => restForDebt(account, id),
+        () => pauseForDebt(account, id),
         () => pause(account, id, "trial_end_without_payment_method"),
         () => pause(account, id, "trial_end_without_payment_method"),
         () => edit(account, id, prices),
@@ -93,16 +93,16 @@ export function changeSubscription(account: Account, id: string, prices: string[
         () => renew(account, id),
         () => cancel(account, id),
         () => pause(account, id, random.pick(["pause_requested", "system"])),
-        () => restForDebt(account, id),
-        () => restForDebt(account, id),
+        () => pauseForDebt(account, id),
+        () => pauseForDebt(account, id),
         () => turn(now.status === "past_due" ? "active" : "past_due"),
       ])();
   }
 }
 
-/** It is paused, for one of Stripe's reasons, often not for long. */
+/** Pauses it for one of Stripe's reasons. Often it is resumed soon. */
 function pause(account: Account, id: string, cause: string): null {
-  rest(account, id, cause);
+  setPaused(account, id, cause);
   if (account.random.chance(0.6)) {
     account.pass();
     resume(account, id);
@@ -111,19 +111,20 @@ function pause(account: Account, id: string, cause: string): null {
 }
 
 /**
- * A renewal is declined and Stripe pauses, as an account can have it do; often it is paid then, and sometimes Stripe
- * resumes by itself. https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
+ * A renewal is declined and Stripe pauses the subscription, as an account can be set to do. Often the invoice is paid
+ * then, and sometimes Stripe resumes by itself.
+ * https://docs.stripe.com/billing/revenue-recovery/smart-retries/pause-on-payment-failure
  */
-function restForDebt(account: Account, id: string): string | null {
+function pauseForDebt(account: Account, id: string): string | null {
   const { random } = account;
   if (account.get<Subscription>(id).collection_method !== "charge_automatically") return null;
   const bill = renew(account, id);
   const isOpen = () => account.get(bill).status === "open";
   finalize(account, bill);
-  if (!isOpen()) return bill; // a balance has paid it
+  if (!isOpen()) return bill; // paid from the customer's balance
   fail(account, bill);
   if (random.chance(0.5)) account.pass();
-  rest(account, id, random.pick(["first_payment_failure", "final_payment_failure"]));
+  setPaused(account, id, random.pick(["first_payment_failure", "final_payment_failure"]));
   if (random.chance(0.4)) return bill;
   if (random.chance(0.7)) account.pass();
   if (isOpen()) pay(account, bill);
@@ -135,7 +136,7 @@ function restForDebt(account: Account, id: string): string | null {
 }
 
 /** Versions before 2026-09-30.endive do not tell the cause. */
-function rest(account: Account, id: string, cause: string): void {
+function setPaused(account: Account, id: string, cause: string): void {
   const status_details = {
     paused: { subscription: { type: cause }, transitioned_at: account.now, type: "subscription" },
   };
@@ -158,8 +159,8 @@ function resume(account: Account, id: string): null {
 }
 
 /**
- * A change that waits for its payment (payment_behavior=pending_if_incomplete): its invoice is paid and the change
- * applied, or Stripe voids the invoice as the change expires; sometimes neither yet.
+ * A change that waits for its payment (payment_behavior=pending_if_incomplete). Either its invoice is paid and the change
+ * applied, or the change expires and Stripe voids the invoice, or neither has happened yet.
  */
 function waitForUpdate(account: Account, id: string, end: "applied" | "expired"): void {
   const { random } = account;
@@ -176,7 +177,7 @@ function waitForUpdate(account: Account, id: string, end: "applied" | "expired")
   const isOpen = () => bill !== undefined && account.get(bill).status === "open";
   if (bill) finalize(account, bill);
   if (bill && isOpen()) fail(account, bill);
-  if (random.chance(0.4)) return; // it waits still
+  if (random.chance(0.4)) return; // still waits
   account.pass();
   const type = `customer.subscription.pending_update_${end}`;
   const steps = [
@@ -195,7 +196,7 @@ function warn(account: Account, id: string): null {
   return null;
 }
 
-/** The next period begins, and is billed in the same second. */
+/** The next period begins and is billed in the same second. */
 function renew(account: Account, id: string): string {
   const now = account.get<Subscription>(id);
   const start = now.items.data[0]?.current_period_end ?? account.now;
@@ -242,7 +243,7 @@ function edit(account: Account, id: string, prices: string[]): null {
       }),
     () => set(leaving(account, now, !now.cancel_at_period_end)),
     () => account.flip(id, leaving(account, now, !now.cancel_at_period_end), "customer.subscription.updated"),
-    // Under flexible billing the portal sets a date and leaves cancel_at_period_end alone; a term is a date far away.
+    // Under flexible billing the portal sets a date and does not touch cancel_at_period_end. A term is a date far away.
     () => set(byDate(account, now, now.items.data[0]?.current_period_end)),
     () => set(byDate(account, now, account.now + 12 * MONTH)),
     () => set({ metadata: { ...now.metadata, note: random.token(3) } }),
@@ -263,7 +264,7 @@ function leaving(account: Account, now: Subscription, leaves: boolean) {
   };
 }
 
-/** Sets the date on which it ends, or takes the date back where there is one. */
+/** Sets the date on which it ends, or removes the date where there is one. */
 function byDate(account: Account, now: Subscription, at: number | undefined) {
   return now.cancel_at === null
     ? { cancel_at: at ?? null, canceled_at: account.now }

@@ -4,7 +4,7 @@ import { entitlementUntruths } from "./entitlement-truth.ts";
 import type { State } from "./state.ts";
 import { type Row, truthOf } from "./truth.ts";
 
-/** Tables of which every row is one object of the account, so that a row too many is an untruth as well. */
+/** Tables whose rows are all objects of the account, so that an extra row is wrong as well. */
 const MIRRORED = [
   "customers",
   "products",
@@ -23,8 +23,8 @@ const MIRRORED = [
 ];
 
 /**
- * What the database shows and is not so, a line each: except where it has asked Stripe about an object's last second,
- * because then it does not claim to know.
+ * What the database shows wrongly, a line each. Nothing where it has asked Stripe about an object's last second: then it
+ * does not claim to know.
  */
 export function untruths(account: Account, state: State | undefined, asked: Set<string>): string[] {
   const lines: string[] = [];
@@ -41,7 +41,7 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
         if (!hasAsked(toldBy)) lines.push(`${table} ${idOf(row)} is missing`);
         continue;
       }
-      // That something is deleted, and when, is never in doubt.
+      // A deletion and its time are always known.
       const known = hasAsked(toldBy) ? ["deleted_at"] : Object.keys(row);
       for (const column of known)
         if (
@@ -60,7 +60,7 @@ export function untruths(account: Account, state: State | undefined, asked: Set<
   return [...lines, ...entitlementUntruths(account, state, hasAsked)];
 }
 
-/** Whether Stripe is asked about the last word on one of some objects; of a payment record, about any. */
+/** Whether Stripe was asked about the last second of one of these objects; for a payment record, about any second. */
 export function askedAbout(account: Account, asked: Set<string>): (ids: string[]) => boolean {
   const objects = new Set([...asked].map((second) => second.split(" ")[0]));
   return (ids) =>
@@ -85,7 +85,7 @@ function idOf(row: Row): unknown {
   return row.id ?? row.object_id ?? row.payment_id;
 }
 
-/** A document less its null fields: an absent field and a null one say the same, and API versions differ in which. */
+/** A document without its null fields: absent and null mean the same, and API versions differ in which they use. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== "object" || value === null) return value ?? null;

@@ -19,7 +19,7 @@ import type { Account } from "./account.ts";
 /** A table row as `to_jsonb` shows it in UTC. */
 export type Row = Record<string, unknown>;
 
-/** A row that must be there (what is undefined in it is not known), and the Stripe objects whose events tell it. */
+/** A row that must be there, and the Stripe objects whose events tell it. A column that is undefined is not known. */
 export interface ExpectedRow {
   table: string;
   row: Row;
@@ -27,8 +27,8 @@ export interface ExpectedRow {
 }
 
 /**
- * The rows an account's objects amount to, computed from what is true and not from any event: a second reading of
- * the contract, to hold the database against.
+ * The rows that must be there for an account's objects, computed from the objects and not from events: a second
+ * implementation of the contract, with which the database is compared.
  */
 export function truthOf(account: Account): ExpectedRow[] {
   const expected: ExpectedRow[] = [];
@@ -91,7 +91,7 @@ export function truthOf(account: Account): ExpectedRow[] {
           );
         break;
       case "payment_record":
-        // One that a PaymentIntent has is no payment of its own.
+        // A charge of a PaymentIntent is not a payment of its own.
         if (!intentOf(account, id)) add("payments", recordRow(account, object as unknown as PaymentRecord));
         break;
       case "refund":
@@ -110,10 +110,10 @@ export function truthOf(account: Account): ExpectedRow[] {
   return expected;
 }
 
-/** Of the codes in the histories, those a payer is told; every other one reads generic_decline. */
+/** The codes in the histories that a payer may see. All others are shown as generic_decline. */
 const TOLD_CODES = ["insufficient_funds", "expired_card"];
 
-/** What the histories' settings let users read of metadata. */
+/** Keys of metadata that users may read by the histories' settings. */
 export const VISIBLE_METADATA = ["note", "po"];
 
 const METADATA_IS_KEPT_APART = [
@@ -125,7 +125,7 @@ const METADATA_IS_KEPT_APART = [
   "payment_methods",
 ];
 
-/** Where users read a table, its rows have the metadata they may read; all of it is a row of object_metadata. */
+/** Tables that users read have only the metadata that they may see. All of it is in object_metadata. */
 function seenByUsers(expected: ExpectedRow): ExpectedRow[] {
   const { table, row, toldBy } = expected;
   if (!METADATA_IS_KEPT_APART.includes(table)) return [expected];
@@ -147,8 +147,8 @@ function firstTold(account: Account, type: string, id: string): string | null {
 }
 
 /**
- * The first source, in the order of the contract, whose newest word names somebody who signed up. Undefined where a
- * source says two things in one second: then the contract says only that it is always the same one.
+ * The first source, in the order of the contract, whose newest value names a user who signed up. Undefined where a
+ * source has two values in one second: then the contract says only that it is always the same one.
  */
 export function userOf(account: Account, customer: string): string | null | undefined {
   for (const source of ["checkout_session", "customer", "subscription", "client_reference"]) {
@@ -325,14 +325,14 @@ function contestsOf(account: Account, payment: string): (Refund | Dispute)[] {
     .filter((one) => (one.payment_intent ?? one.charge) === payment);
 }
 
-/** What a dispute's movements of money come to, by what its balance transactions say and nothing else. */
+/** The sum of a dispute's balance transactions. */
 function moneyAway({ balance_transactions: moved, status }: Dispute): Record<"disputed" | "lost", number> {
   const away = moved.reduce((total, { amount }) => total - amount, 0);
   const isLost = ["lost", "prevented", "appeal_needs_response", "appeal_under_review"].includes(status);
   return { disputed: isLost ? 0 : away, lost: isLost ? away : 0 };
 }
 
-/** What a payment brought, what was taken of it again, and what to call that. */
+/** What a payment brought, what was taken back, and the outcome's name. */
 function amountsOf(account: Account, id: string, received: number, status: string): Row {
   const contests = contestsOf(account, id);
   const sum = (kind: string, ...statuses: string[]) =>
@@ -360,7 +360,7 @@ function amountsOf(account: Account, id: string, received: number, status: strin
 function intentRow(account: Account, intent: PaymentIntent, charges: Charge[]): Row {
   const paid = charges.find(({ status }) => status === "succeeded");
   const best = paid ?? charges.at(-1);
-  // Which of two charges that failed in the same second was the last one, nothing tells but their ids.
+  // Of two charges that failed in the same second, only the ids tell which was the last one.
   const isClear = paid || charges.at(-2)?.created !== best?.created;
   const error = intent.last_payment_error;
   const invoice =
@@ -424,14 +424,14 @@ function chargeRow(account: Account, charge: Charge): Row {
   };
 }
 
-/** The PaymentIntent that a payment record is of, where there is one. */
+/** The PaymentIntent of a payment record, if it has one. */
 function intentOf(account: Account, record: string): string | undefined {
   return [...account.objects.values()].find(
     (object) => object.object === "payment_intent" && object.payment_record === record,
   )?.id;
 }
 
-/** Money that came past Stripe, as its record tells it. */
+/** Money that was paid outside Stripe, as its record tells it. */
 function recordRow(account: Account, record: PaymentRecord): Row {
   const paidFor = [...account.objects.values()]
     .filter(({ object }) => object === "invoice_payment")
