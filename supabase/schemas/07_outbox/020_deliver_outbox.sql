@@ -1,80 +1,6 @@
 -- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
 -- each thing it says names its claim, so that a worker that lost its lease changes nothing.
--- Reads and writes: outbox. Called by: duebase-deliver, through the Data API.
-
-create function billing_private.max_attempts()
-returns integer
-language sql
-immutable parallel safe
-set search_path = ''
-as $$ select 15 $$;
-
-comment on function billing_private.max_attempts is
-  'Tries that count an effect gets before it is dead. With delivery_delay they span about eight hours.';
-
-create function billing_private.was_refused(p_effect billing.outbox)
-returns boolean
-language sql
-immutable parallel safe
-set search_path = ''
-as $$
-  select p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
-$$;
-
-comment on function billing_private.was_refused is
-  'Whether an effect is dead for a final answer, and not for want of tries: trying again brings the same answer, until a person has mended something.';
-
-create function billing_private.delivery_delay(p_attempts integer)
-returns interval
-language sql
-volatile
-set search_path = ''
-as $$
-  select least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
-$$;
-
-comment on function billing_private.delivery_delay is
-  'Time from the nth failed try to the next: 30 seconds, doubled each time up to an hour, and up to a fifth more so that failures of one cause spread out.';
-
-create function billing_private.alert(p_cause text, p_detail jsonb, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  key text := format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
-begin
-  -- All customers share this key: a transaction that waited for it while it holds a customer's lock could deadlock.
-  if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
-    key := key || ':' || pg_backend_pid();
-  end if;
-  perform billing_private.enqueue('alert', key, jsonb_build_object('cause', p_cause) || p_detail, p_now);
-end;
-$$;
-
-comment on function billing_private.alert is
-  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. Waits for nobody: of two at the same moment each owes its own.';
-
-create function billing_private.alert_dead_letter(p_effect billing.outbox, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- No alert about an alert: it could not be delivered either.
-  if p_effect.kind <> 'alert' then
-    perform billing_private.alert(
-      'dead_effect',
-      jsonb_build_object(
-        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'dedupe_key', p_effect.dedupe_key, 'error', p_effect.last_error ->> 'message'
-      ),
-      p_now
-    );
-  end if;
-end;
-$$;
-
-comment on function billing_private.alert_dead_letter is 'Owes the alert that an effect is dead.';
+-- Reads and writes: outbox. Called by: duebase-deliver, through the Data API; sending emails.
 
 create function billing_private.lock_effects(p_ids bigint[])
 returns void
@@ -191,37 +117,6 @@ $$;
 comment on function billing.complete_outbox is
   'Records that a claimed effect was performed. False: the claim was lost, and nothing was changed.';
 
-create function billing_private.alert_outage(p_effect billing.outbox, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- No alert about an alert: it could not be delivered either.
-  if p_effect.kind = 'alert' then
-    return;
-  elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
-    perform billing_private.alert(
-      'wrong_stripe_key',
-      jsonb_build_object('outbox_id', p_effect.id, 'error', p_effect.last_error ->> 'message'),
-      p_now
-    );
-  -- As often as others get tries: after about eight hours, and then twice a day.
-  elsif p_effect.excused_attempts % billing_private.max_attempts() = 0 then
-    perform billing_private.alert(
-      'long_outage',
-      jsonb_build_object(
-        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'since', p_effect.created_at, 'error', p_effect.last_error ->> 'message'
-      ),
-      p_now
-    );
-  end if;
-end;
-$$;
-
-comment on function billing_private.alert_outage is
-  'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
-
 create function billing.fail_outbox(
   p_id bigint,
   p_claim_id uuid,
@@ -311,30 +206,6 @@ $$;
 
 comment on function billing.release_outbox is
   'Hands back claimed effects that were not tried: due again at once in their old order, or after p_retry_after. Costs them no attempt. Returns how many; those of a lost claim are not among them.';
-
-create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  purged integer;
-begin
-  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
-  delete from billing.outbox as o
-  where o.id in (
-    select f.id
-    from billing.outbox as f
-    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
-    limit p_limit
-  );
-  get diagnostics purged = row_count;
-  return purged;
-end;
-$$;
-
-comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
 
 grant execute on function
   billing.claim_outbox(text, integer, interval, text[], timestamptz),
