@@ -1,6 +1,6 @@
 -- Recording usage: counted once per key, never over the limit, in the period that the user is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
--- Called by: the application, as service_role; current_usage(metric) by signed-in users for themselves.
+-- Called by: the application, as service_role; cron, which forgets old keys.
 
 create table billing_private.usage_records (
   owner_id uuid not null references auth.users (id) on delete cascade,
@@ -23,91 +23,6 @@ comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
 create index usage_records_by_age on billing_private.usage_records (recorded_at);
 alter table billing_private.usage_records enable row level security;
 create policy nobody_reads on billing_private.usage_records using (false);
-
-create type billing.usage_reading as (
-  metric text,
-  used bigint,
-  usage_limit bigint,
-  remaining bigint,
-  period_start timestamptz,
-  period_end timestamptz
-);
-
-comment on type billing.usage_reading is
-  'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
-
-create function billing_private.usage_in_force(p_owner_id uuid, p_metric text, p_now timestamptz)
-returns setof billing.subscription_usage
-language plpgsql
-set search_path = ''
-as $$
-declare
-  period record;
-  next_period billing.subscription_usage;
-begin
-  for period in
-    select u as usage, s.cancel_at_period_end or coalesce(s.cancel_at <= p_now, false) as ends
-    from billing.subscription_usage as u
-    join billing.subscriptions as s on s.id = u.subscription
-    where u.owner_id = p_owner_id
-      and u.metric = p_metric
-      and u.is_open
-      -- As for entitlements: dunning may keep a subscription in force, or take it.
-      and coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
-    order by u.usage_limit is not null, u.period_end, u.id
-  loop
-    if coalesce((period.usage).period_end > p_now, true) then
-      return next period.usage;
-    elsif not period.ends then
-      -- The period is over and its renewal has not been told: what is used from here on belongs to the next one.
-      next_period := null;
-      select u.*
-      into next_period
-      from billing.subscription_usage as u
-      where u.subscription = (period.usage).subscription
-        and u.metric = p_metric
-        and u.period_start = (period.usage).period_end
-      order by u.used desc, u.id
-      limit 1;
-      if not found then
-        next_period := period.usage;
-        next_period.id := null;
-        next_period.period_start := (period.usage).period_end;
-        next_period.period_end := null;
-        next_period.used := 0;
-      end if;
-      next_period.usage_limit := (period.usage).usage_limit;
-      return next next_period;
-    end if;
-  end loop;
-end;
-$$;
-
-comment on function billing_private.usage_in_force is
-  'The periods that usage counts to at p_now, unlimited ones first, then the ones that end first. A renewal that is late does not end a subscription: its next period has no id before something is recorded, and no end before Stripe tells it.';
-
-create function billing_private.read_usage(p_owner_id uuid, p_metric text, p_now timestamptz)
-returns billing.usage_reading
-language plpgsql
-set search_path = ''
-as $$
-declare
-  reading billing.usage_reading;
-begin
-  select
-    p_metric,
-    coalesce(sum(u.used), 0)::bigint,
-    case when not coalesce(bool_or(u.usage_limit is null), false) then coalesce(sum(u.usage_limit), 0)::bigint end,
-    case when not coalesce(bool_or(u.usage_limit is null), false) then coalesce(sum(greatest(u.usage_limit - u.used, 0)), 0)::bigint end,
-    min(u.period_start),
-    min(u.period_end)
-  into reading
-  from billing_private.usage_in_force(p_owner_id, p_metric, p_now) as u;
-  return reading;
-end;
-$$;
-
-comment on function billing_private.read_usage is 'What is used and left of a metric over all periods in force; all zero where there is none.';
 
 create function billing_private.check_usage(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns void
@@ -259,35 +174,6 @@ $$;
 comment on function billing.record_usage is
   'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
-create function billing.current_usage(owner_id uuid, metric text, p_now timestamptz default now())
-returns billing.usage_reading
-language plpgsql
--- Definer: see record_usage.
-security definer
-set search_path = ''
-as $$
-begin
-  return billing_private.read_usage(owner_id, metric, p_now);
-end;
-$$;
-
-comment on function billing.current_usage(uuid, text, timestamptz) is
-  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
-
-create function billing.current_usage(metric text)
-returns billing.usage_reading
-language plpgsql
--- Definer: a signed-in user reads no internals; the user is the token's and no argument.
-security definer
-set search_path = ''
-as $$
-begin
-  return billing_private.read_usage((select auth.uid()), metric, now());
-end;
-$$;
-
-comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
-
 create function billing_private.purge_usage_records(p_now timestamptz, p_limit integer default 100000)
 returns integer
 language plpgsql
@@ -313,8 +199,4 @@ comment on function billing_private.purge_usage_records is
 
 select cron.schedule('duebase-purge-usage', '41 * * * *', 'select billing_private.purge_usage_records(now())');
 
-grant execute on function
-  billing.record_usage(uuid, text, bigint, text, timestamptz),
-  billing.current_usage(uuid, text, timestamptz)
-to service_role;
-grant execute on function billing.current_usage(text) to authenticated, service_role;
+grant execute on function billing.record_usage(uuid, text, bigint, text, timestamptz) to service_role;
