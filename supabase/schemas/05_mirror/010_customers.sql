@@ -28,7 +28,7 @@ comment on column billing.customers.deleted_at is 'When the customer was deleted
 
 create index customers_by_owner on billing.customers (owner_id);
 create index customers_by_email on billing.customers (lower(email));
--- The newest are what a Stripe key is tried on (see refresh_objects).
+-- The newest are what a Stripe key is tried on (see stripe_identity).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
 -- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.

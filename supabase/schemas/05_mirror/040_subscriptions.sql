@@ -47,9 +47,9 @@ comment on column billing.subscriptions.status_details is
 comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
 
 create index subscriptions_by_customer on billing.subscriptions (customer);
--- The newest are what a Stripe key is tried on (see refresh_objects).
+-- The newest are what a Stripe key is tried on (see stripe_identity).
 create index subscriptions_by_age on billing.subscriptions (created desc);
--- What is paused, whoever did it: few of all (see resume_paused).
+-- What is paused, whoever did it: few of all (see plan_resumptions).
 create index subscriptions_at_rest on billing.subscriptions (customer) where status = 'paused' or pause_collection is not null;
 -- Whose trial ends soon (see trial_reminders).
 create index subscriptions_by_trial_end on billing.subscriptions (trial_end) where status = 'trialing';

@@ -1,6 +1,6 @@
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event wins over it; it wins over every older one.
--- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
+-- Reads: object_versions, webhook_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,

@@ -1,5 +1,5 @@
 -- Stripe identity: by what a Stripe key shows that it is of the account and mode this project mirrors.
--- Reads: settings, customers, subscriptions, object_versions. Writes: nothing. Called by: duebase-deliver.
+-- Reads: settings, customers, subscriptions, webhook_events, failed_webhooks. Writes: nothing. Called by: duebase-deliver.
 
 create function billing_private.newest_witnesses(p_object text, p_livemode boolean)
 returns jsonb

@@ -1,7 +1,7 @@
 -- Send: one request to Resend at a time, a mail by itself or a batch, noted before it is made and again after.
 -- A batch is made of mails that were never attempted, and kept before its first attempt: its one key stands for these
 -- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
--- Reads: outbox, settings. Writes: emails, outbox. Called by: duebase-deliver.
+-- Reads: outbox, dunning_actions, settings. Writes: emails, outbox. Called by: duebase-deliver.
 
 create function billing_private.named_sender(p_sender text, p_app_name text)
 returns text

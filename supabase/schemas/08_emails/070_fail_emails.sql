@@ -1,5 +1,5 @@
 -- Failing: a request to Resend that failed. A batch is taken apart where Resend will not have it as a whole.
--- Reads: outbox, dunning_actions. Writes: emails, outbox. Called by: duebase-deliver.
+-- Reads and writes: emails, outbox. Called by: duebase-deliver.
 
 create function billing_private.split_batch(p_batch_id uuid)
 returns boolean
