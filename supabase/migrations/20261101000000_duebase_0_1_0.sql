@@ -560,10 +560,12 @@ grant select on billing.event_handlers to service_role;
 
 -- supabase/schemas/03_read/010_stripe_shapes.sql
 
--- Readers of Stripe's JSON. A payload has the shape of its sender's API version, and fields have moved; here, and
--- nowhere else, is written where each one was and is. All are pure functions of the object; plpgsql, because a
--- SQL function with a search_path is planned anew at every call.
--- "Old" below means before 2025-03-31.basil, "new" that version and later.
+-- Readers of Stripe's JSON. A payload has the shape of its sender's API version, and fields have moved; in these files
+-- (…_shapes), and nowhere else, is written where each one was and is. All are pure functions of the object; plpgsql,
+-- because a SQL function with a search_path is planned anew at every call.
+-- "Old" in their comments means before 2025-03-31.basil, "new" that version and later.
+-- Here: references between objects, and what customers and their entitlements say.
+-- Reads: the object it is given. Writes: nothing. Called by: everything that reads Stripe's objects.
 
 create function billing_private.stripe_id(p_reference jsonb)
 returns text
@@ -618,6 +620,63 @@ $$;
 
 comment on function billing_private.event_customer is
   'Customer an object belongs to, else its customer_account (see customer_accounts). A detached payment method names either only in previous_attributes.';
+
+create function billing_private.default_payment_method(p_customer jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    billing_private.stripe_id(p_customer #> '{invoice_settings,default_payment_method}'),
+    billing_private.stripe_id(p_customer -> 'default_source')
+  );
+end;
+$$;
+
+comment on function billing_private.default_payment_method is
+  'Payment method a customer''s invoices are charged to: invoice_settings.default_payment_method, else the older default_source.';
+
+create function billing_private.summary_id(p_object jsonb)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case
+    when p_object ->> 'object' = 'entitlements.active_entitlement_summary'
+      then billing_private.stripe_id(p_object -> 'customer') || '/entitlements'
+  end;
+end;
+$$;
+
+comment on function billing_private.summary_id is
+  'What an entitlement summary goes by here: cus_…/entitlements. Stripe gives it no id, and a customer has one. Null for anything else.';
+
+create function billing_private.summary_features(p_summary jsonb)
+returns text[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return array(
+    select distinct coalesce(nullif(btrim(e ->> 'lookup_key'), ''), billing_private.stripe_id(e -> 'feature')) collate "C"
+    from jsonb_array_elements(coalesce(nullif(p_summary #> '{entitlements,data}', 'null'), '[]')) as e
+    order by 1
+  );
+end;
+$$;
+
+comment on function billing_private.summary_features is
+  'Features in an entitlement summary, by lookup_key (the feature''s id where it has none), in order and each once.';
+
+-- supabase/schemas/03_read/020_subscription_shapes.sql
+
+-- Readers of subscriptions and their items, in every API version (see stripe_shapes).
+-- Reads: the object it is given. Writes: nothing. Called by: projection, emails, dunning, trials_had.
 
 create function billing_private.subscription_period(p_subscription jsonb, out period_start timestamptz, out period_end timestamptz)
 language plpgsql
@@ -697,6 +756,11 @@ end;
 $$;
 
 comment on function billing_private.item_product is 'Product of a subscription item, under its price, or its plan before 2020-08-27.';
+
+-- supabase/schemas/03_read/030_invoice_shapes.sql
+
+-- Readers of invoices and their lines, in every API version (see stripe_shapes).
+-- Reads: the object it is given. Writes: nothing. Called by: projection, emails, dunning, paid_too_much.
 
 create function billing_private.invoice_subscription(p_invoice jsonb)
 returns text
@@ -793,6 +857,11 @@ end;
 $$;
 
 comment on function billing_private.invoice_discount is 'Discount of an invoice, minor units: sum of total_discount_amounts.';
+
+-- supabase/schemas/03_read/040_invoice_payment_shapes.sql
+
+-- Readers of what was paid of an invoice and by what, in every API version (see stripe_shapes).
+-- Reads: the object it is given. Writes: nothing. Called by: projection of invoices and payments, emails about payments.
 
 create function billing_private.paying_object(p_payment jsonb)
 returns text
@@ -920,6 +989,11 @@ $$;
 comment on function billing_private.payment_invoice is
   'Invoice a PaymentIntent or charge pays: its invoice field, gone since 2025-03-31.basil; null there, where invoice_payment.paid tells it.';
 
+-- supabase/schemas/03_read/050_payment_shapes.sql
+
+-- Readers of payments, charges, payment records and disputes, in every API version (see stripe_shapes).
+-- Reads: the object it is given. Writes: nothing. Called by: projection of payments, refunds, disputes.
+
 create function billing_private.payment_intent_status(p_intent jsonb)
 returns text
 language plpgsql
@@ -974,66 +1048,6 @@ $$;
 
 comment on function billing_private.amount_of_charge is
   'What a charge brought, minor units: amount_captured (since 2020; amount before), and nothing while it is only reserved.';
-
-create function billing_private.card_details(p_type text, p_holder jsonb)
-returns jsonb
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  -- Cards in an online form and cards at a terminal; a bank account has four last digits too, and is no card.
-  return case when p_type in ('card', 'card_present', 'interac_present') then nullif(p_holder -> p_type, 'null') end;
-end;
-$$;
-
-comment on function billing_private.card_details is
-  'The card of a payment method, or of what describes one (brand, last4, …): under card, card_present or interac_present by its type. Null for what is no card.';
-
-create function billing_private.card_brand(p_brand text)
-returns text
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return case lower(p_brand) when 'american express' then 'amex' when 'diners club' then 'diners' else lower(p_brand) end;
-end;
-$$;
-
-comment on function billing_private.card_brand is 'Brand of a card as payment methods write it: visa, amex. The older card objects write Visa, American Express.';
-
-create function billing_private.method_of_charge(p_charge jsonb, out type text, out brand text, out last4 text)
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-declare
-  details constant jsonb := nullif(p_charge -> 'payment_method_details', 'null');
-  source constant jsonb := coalesce(nullif(p_charge -> 'source', 'null'), nullif(p_charge -> 'card', 'null'));
-  card jsonb;
-begin
-  if details ->> 'type' is not null then
-    type := details ->> 'type';
-    card := billing_private.card_details(type, details);
-  elsif source ->> 'type' = 'three_d_secure' then
-    -- A card of which the bank has asked its holder.
-    type := 'card';
-    card := nullif(source -> 'three_d_secure', 'null');
-  elsif source ->> 'object' = 'source' then
-    type := source ->> 'type';
-    card := billing_private.card_details(type, source);
-  else
-    type := case source ->> 'object' when 'card' then 'card' when 'bank_account' then 'ach_debit' end;
-    card := case when type = 'card' then source end;
-  end if;
-  brand := billing_private.card_brand(card ->> 'brand');
-  last4 := card ->> 'last4';
-end;
-$$;
-
-comment on function billing_private.method_of_charge is
-  'What a charge was paid with: payment_method_details since 2018; source before, a card, a bank account or a Source; card before 2015-02-18. brand and last4 of cards only.';
 
 create function billing_private.minor_units(p_amount jsonb)
 returns bigint
@@ -1123,59 +1137,72 @@ $$;
 comment on function billing_private.dispute_movements is
   'What a dispute took from the balance and gave back, as its balance_transactions say (minor units of the dispute''s currency, without fees); 0 where they say nothing.';
 
-create function billing_private.default_payment_method(p_customer jsonb)
+-- supabase/schemas/03_read/060_card_shapes.sql
+
+-- Readers of what a payment was made with, in every API version (see stripe_shapes).
+-- Reads: the object it is given. Writes: nothing. Called by: projection of payments and payment methods.
+
+create function billing_private.card_details(p_type text, p_holder jsonb)
+returns jsonb
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- Cards in an online form and cards at a terminal; a bank account has four last digits too, and is no card.
+  return case when p_type in ('card', 'card_present', 'interac_present') then nullif(p_holder -> p_type, 'null') end;
+end;
+$$;
+
+comment on function billing_private.card_details is
+  'The card of a payment method, or of what describes one (brand, last4, …): under card, card_present or interac_present by its type. Null for what is no card.';
+
+create function billing_private.card_brand(p_brand text)
 returns text
 language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
 begin
-  return coalesce(
-    billing_private.stripe_id(p_customer #> '{invoice_settings,default_payment_method}'),
-    billing_private.stripe_id(p_customer -> 'default_source')
-  );
+  return case lower(p_brand) when 'american express' then 'amex' when 'diners club' then 'diners' else lower(p_brand) end;
 end;
 $$;
 
-comment on function billing_private.default_payment_method is
-  'Payment method a customer''s invoices are charged to: invoice_settings.default_payment_method, else the older default_source.';
+comment on function billing_private.card_brand is 'Brand of a card as payment methods write it: visa, amex. The older card objects write Visa, American Express.';
 
-create function billing_private.summary_id(p_object jsonb)
-returns text
+create function billing_private.method_of_charge(p_charge jsonb, out type text, out brand text, out last4 text)
 language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
+declare
+  details constant jsonb := nullif(p_charge -> 'payment_method_details', 'null');
+  source constant jsonb := coalesce(nullif(p_charge -> 'source', 'null'), nullif(p_charge -> 'card', 'null'));
+  card jsonb;
 begin
-  return case
-    when p_object ->> 'object' = 'entitlements.active_entitlement_summary'
-      then billing_private.stripe_id(p_object -> 'customer') || '/entitlements'
-  end;
+  if details ->> 'type' is not null then
+    type := details ->> 'type';
+    card := billing_private.card_details(type, details);
+  elsif source ->> 'type' = 'three_d_secure' then
+    -- A card of which the bank has asked its holder.
+    type := 'card';
+    card := nullif(source -> 'three_d_secure', 'null');
+  elsif source ->> 'object' = 'source' then
+    type := source ->> 'type';
+    card := billing_private.card_details(type, source);
+  else
+    type := case source ->> 'object' when 'card' then 'card' when 'bank_account' then 'ach_debit' end;
+    card := case when type = 'card' then source end;
+  end if;
+  brand := billing_private.card_brand(card ->> 'brand');
+  last4 := card ->> 'last4';
 end;
 $$;
 
-comment on function billing_private.summary_id is
-  'What an entitlement summary goes by here: cus_…/entitlements. Stripe gives it no id, and a customer has one. Null for anything else.';
+comment on function billing_private.method_of_charge is
+  'What a charge was paid with: payment_method_details since 2018; source before, a card, a bank account or a Source; card before 2015-02-18. brand and last4 of cards only.';
 
-create function billing_private.summary_features(p_summary jsonb)
-returns text[]
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  return array(
-    select distinct coalesce(nullif(btrim(e ->> 'lookup_key'), ''), billing_private.stripe_id(e -> 'feature')) collate "C"
-    from jsonb_array_elements(coalesce(nullif(p_summary #> '{entitlements,data}', 'null'), '[]')) as e
-    order by 1
-  );
-end;
-$$;
-
-comment on function billing_private.summary_features is
-  'Features in an entitlement summary, by lookup_key (the feature''s id where it has none), in order and each once.';
-
--- supabase/schemas/03_read/020_redaction.sql
+-- supabase/schemas/03_read/070_redaction.sql
 
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
 -- Ids, amounts, dates and statuses stay: accounting needs them, and the order of events is read from them. What a person
@@ -1403,7 +1430,7 @@ create trigger webhook_events_are_never_updated
   before update on billing.webhook_events
   for each row execute function billing_private.tg_webhook_events__before_update();
 
--- supabase/schemas/03_read/030_hidden_from_users.sql
+-- supabase/schemas/03_read/080_hidden_from_users.sql
 
 -- Hidden from users: what Stripe knows of an object and its owner must not read. Row security shows whole rows, so this
 -- lies in tables that no user may select from, and the rows that users read have what may be shown.
@@ -1561,12 +1588,14 @@ $$;
 comment on function billing_private.save_payment_failure is
   'Stores why a payment failed where no user reads it, and returns what its payer may be told, for billing.payments.failure_code.';
 
--- supabase/schemas/04_project/010_event_order.sql
+-- supabase/schemas/04_project/010_event_ranks.sql
 
--- Event order: which of an object's events shows its state, whatever order they arrive in.
+-- Event ranks: which of an object's events shows its state, whatever order they arrive in.
 -- The answer is a function of the set of events received, never of the sequence: that is what makes any order,
 -- any repetition and any concurrency end in the same rows.
--- Reads: webhook_events. Writes: object_versions, busy_seconds. Called by: every handler that keeps state.
+-- Here: the newest event of each object, and what tells two events of one second apart.
+-- Reads: the event. Writes: nothing; for what writes the table see apply_if_newest.
+-- Called by: the rest of event order, owner hints, refreshes.
 
 create table billing_private.object_versions (
   object_id text primary key,
@@ -1683,6 +1712,11 @@ $$;
 comment on function billing_private.attributes_match is
   'Whether an object looks as previous_attributes says it did before an update. Of nested objects Stripe lists only the keys that changed.';
 
+-- supabase/schemas/04_project/020_latest_of_second.sql
+
+-- The latest of a second: Stripe's times are whole seconds, so events of one second are ordered by what they changed.
+-- Reads: webhook_events, event_handlers, failed_webhooks. Writes: busy_seconds. Called by: apply_if_newest, tombstones.
+
 create table billing_private.busy_seconds (
   object_id text primary key,
   compared text[] not null,
@@ -1697,18 +1731,15 @@ comment on column billing_private.busy_seconds.unsuperseded is 'Those of them th
 alter table billing_private.busy_seconds enable row level security;
 create policy nobody_reads on billing_private.busy_seconds using (false);
 
-create function billing_private.latest_of_second(p_object_id text, p_created timestamptz, out event_id text, out is_certain boolean)
+create function billing_private.events_of_second(p_object_id text, p_created timestamptz)
+returns table (id text, object jsonb, previous jsonb, rank integer)
 language plpgsql
+stable
+rows 10
 set search_path = ''
 as $$
-declare
-  -- Of how many events on the comparison is kept.
-  busy constant integer := 8;
-  kept billing_private.busy_seconds;
-  compared_now text[];
 begin
-  select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
-
+  return query
   with known as (
     select
       e.id,
@@ -1727,20 +1758,39 @@ begin
       and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       -- A deletion without the last state, {id, object, deleted: true}, says nothing about it.
       and u.data #> '{object,deleted}' is distinct from 'true'
-  ),
-  received as (
-    select
-      t.id,
-      t.object,
-      t.previous,
-      -- Once a higher rank was left within the second, only previous_attributes tell what came after what.
-      case when t.rank > 1 and bool_or(t.leaves_rank) over () then 5 else t.rank end as rank
-    from known as t
-  ),
+  )
+  select
+    k.id,
+    k.object,
+    k.previous,
+    -- Once a higher rank was left within the second, only previous_attributes tell what came after what.
+    case when k.rank > 1 and bool_or(k.leaves_rank) over () then 5 else k.rank end
+  from known as k;
+end;
+$$;
+
+comment on function billing_private.events_of_second is
+  'The projected events of an object in one second that tell its state: the state, what the event changed of the one before (null: not said), and its rank.';
+
+create function billing_private.latest_of_second(p_object_id text, p_created timestamptz, out event_id text, out is_certain boolean)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Of how many events on the comparison is kept.
+  busy constant integer := 8;
+  kept billing_private.busy_seconds;
+  compared_now text[];
+begin
+  select * into kept from billing_private.busy_seconds as b where b.object_id = p_object_id;
+
   -- What is kept counts as long as all it is of are among the highest; what has come since is new to it.
-  highest as (
+  with highest as (
     select r.*, not r.id = any (kept.compared) as is_new
-    from (select r.*, max(r.rank) over () as highest_rank from received as r) as r
+    from (
+      select e.*, max(e.rank) over () as highest_rank
+      from billing_private.events_of_second(p_object_id, p_created) as e
+    ) as r
     where r.rank = r.highest_rank
   ),
   compared as (
@@ -1786,6 +1836,12 @@ $$;
 
 comment on function billing_private.latest_of_second is
   'Of the events received for one object in one second, the one that shows its state. Not certain: several are possible, one is chosen the same way every time, and the object has to be read from Stripe.';
+
+-- supabase/schemas/04_project/030_apply_if_newest.sql
+
+-- Apply if newest: an event changes an object's row if it is the newest of the object; where two of one second are left
+-- open, the object is read from Stripe.
+-- Reads: the event, webhook_events. Writes: object_versions, outbox. Called by: every handler that keeps state.
 
 create function billing_private.apply_if_newest(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
@@ -1907,6 +1963,47 @@ $$;
 comment on function billing_private.resolve_ties is
   'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
+create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.enqueue(
+    'refresh',
+    concat_ws(':', 'refresh', p_event.object_id, extract(epoch from p_event.created)::bigint, p_again),
+    jsonb_strip_nulls(jsonb_build_object(
+      'object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id, 'account', p_event.account
+    )),
+    p_event.received_at,
+    -- A read in the same second could again not be ordered against the events.
+    p_event.received_at + interval '3 seconds'
+  );
+$$;
+
+comment on function billing_private.enqueue_refresh is
+  'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
+
+create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.enqueue(
+    'refresh',
+    concat_ws(':', 'refresh', p_id, extract(epoch from p_event.created)::bigint),
+    jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id, 'account', p_event.account)),
+    p_event.received_at
+  );
+$$;
+
+comment on function billing_private.enqueue_refresh_of is
+  'Enqueues a read of an object that the event names and that has no event of its own.';
+
+-- supabase/schemas/04_project/040_tombstones.sql
+
+-- Tombstones: what was deleted at Stripe, or is not found there, stays so for every event that is older.
+-- Reads: webhook_events. Writes: object_versions. Called by: apply_if_newest.
+
 create function billing_private.tombstone_missing(p_object_id text, p_read_at timestamptz)
 returns timestamptz
 language sql
@@ -1972,43 +2069,7 @@ $$;
 comment on function billing_private.tombstone_deleted is
   'Leaves the tombstone of a deleted object. It stays, whatever other events of the object arrive, earlier or later.';
 
-create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
-returns void
-language sql
-set search_path = ''
-as $$
-  select billing_private.enqueue(
-    'refresh',
-    concat_ws(':', 'refresh', p_event.object_id, extract(epoch from p_event.created)::bigint, p_again),
-    jsonb_strip_nulls(jsonb_build_object(
-      'object', p_event.payload #>> '{data,object,object}', 'id', p_event.object_id, 'event', p_event.id, 'account', p_event.account
-    )),
-    p_event.received_at,
-    -- A read in the same second could again not be ordered against the events.
-    p_event.received_at + interval '3 seconds'
-  );
-$$;
-
-comment on function billing_private.enqueue_refresh is
-  'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
-
-create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
-returns void
-language sql
-set search_path = ''
-as $$
-  select billing_private.enqueue(
-    'refresh',
-    concat_ws(':', 'refresh', p_id, extract(epoch from p_event.created)::bigint),
-    jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id, 'account', p_event.account)),
-    p_event.received_at
-  );
-$$;
-
-comment on function billing_private.enqueue_refresh_of is
-  'Enqueues a read of an object that the event names and that has no event of its own.';
-
--- supabase/schemas/04_project/020_customer_accounts.sql
+-- supabase/schemas/04_project/050_customer_accounts.sql
 
 -- Customer accounts: since 2025-12-15.clover a customer may be an Account (v2), and an object may name it by customer_account
 -- and not by customer. Stripe writes both on most objects, and each that has both tells which customer an account is.
@@ -2191,7 +2252,7 @@ $$;
 comment on function billing_private.accounts_of is
   'Accounts that customers are: events that came before it was known are stored under the account''s id.';
 
--- supabase/schemas/04_project/030_dispatch_events.sql
+-- supabase/schemas/04_project/060_dispatch_events.sql
 
 -- Dispatch: the rows of event_handlers as code. Looking the handlers up and planning their calls anew would cost
 -- every event a tenth of its time, so the function that calls them is written again whenever the rows change.
@@ -2307,7 +2368,7 @@ create trigger event_handlers_are_dispatched
   after insert or update or delete or truncate on billing.event_handlers
   for each statement execute function billing_private.tg_event_handlers__after_write();
 
--- supabase/schemas/04_project/040_failed_events.sql
+-- supabase/schemas/04_project/070_failed_events.sql
 
 -- Failed events: why an event was not projected, and when it is tried again; what does not belong here is withheld.
 -- Reads: settings. Writes: failed_webhooks, outbox (alerts). Called by: projection, retries.
@@ -2457,7 +2518,7 @@ $$;
 comment on function billing_private.record_failure is
   'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
 
--- supabase/schemas/04_project/050_project_events.sql
+-- supabase/schemas/04_project/080_project_events.sql
 
 -- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
 -- Reads: settings. Writes: failed_webhooks, and through the handlers all billing state. Called by: receiving, retries.
@@ -2565,7 +2626,7 @@ create trigger webhook_events_are_projected
   after insert on billing.webhook_events
   for each row execute function billing_private.tg_webhook_events__after_insert();
 
--- supabase/schemas/04_project/060_receive_event.sql
+-- supabase/schemas/04_project/090_receive_event.sql
 
 -- Receive one: the door in. Reads what of an event is a column, and stores it once.
 -- Writes: webhook_events, webhook_duplicates. Called by: duebase-stripe-webhook and reconcile, through the Data API.
@@ -2660,7 +2721,7 @@ comment on function billing.receive_event is
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
 
--- supabase/schemas/04_project/070_retry_failed_webhooks.sql
+-- supabase/schemas/04_project/100_retry_failed_webhooks.sql
 
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
 -- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
@@ -2788,7 +2849,7 @@ grant execute on function
   billing.replay_failed_webhook(text, timestamptz)
 to service_role;
 
--- supabase/schemas/04_project/080_audit_handler.sql
+-- supabase/schemas/04_project/110_audit_handler.sql
 
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
 -- Reads: the event. Writes: audit_events.
@@ -2916,7 +2977,7 @@ comment on column billing.customers.deleted_at is 'When the customer was deleted
 
 create index customers_by_owner on billing.customers (owner_id);
 create index customers_by_email on billing.customers (lower(email));
--- The newest are what a Stripe key is tried on (see refresh_objects).
+-- The newest are what a Stripe key is tried on (see stripe_identity).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
 -- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.
@@ -2977,7 +3038,7 @@ comment on function billing_private.project_customer is 'Handler: customer.creat
 -- supabase/schemas/05_mirror/020_products_and_prices.sql
 
 -- Products and prices, as in Stripe: names for emails, amounts for reports.
--- Reads: product.*, price.*. Writes: products, prices.
+-- Reads: product.*, price.*. Writes: products, prices. Called by: projection, refreshes.
 
 create table billing.products (
   id text primary key,
@@ -3180,6 +3241,11 @@ $$;
 comment on function billing_private.project_price is
   'Handler: price.created, updated, deleted. What a tiered price costs no event tells: its tiers are read from Stripe once.';
 
+-- supabase/schemas/05_mirror/030_price_amounts.sql
+
+-- Price amounts: what a quantity costs at a price, tiers and packages included.
+-- Reads: the price it is given. Writes: nothing. Called by: emails, overviews, operators.
+
 create function billing_private.decimal_amount(p_holder jsonb, p_field text)
 returns numeric
 language plpgsql
@@ -3267,7 +3333,7 @@ comment on function billing.price_amount is
 
 grant execute on function billing.price_amount(billing.prices, bigint, text) to service_role;
 
--- supabase/schemas/05_mirror/030_subscriptions.sql
+-- supabase/schemas/05_mirror/040_subscriptions.sql
 
 -- Subscriptions and their items, as in Stripe.
 -- Reads: customer.subscription.*. Writes: subscriptions, subscription_items.
@@ -3318,9 +3384,9 @@ comment on column billing.subscriptions.status_details is
 comment on column billing.subscriptions.latest_invoice is 'Newest invoice (billing.invoices.id).';
 
 create index subscriptions_by_customer on billing.subscriptions (customer);
--- The newest are what a Stripe key is tried on (see refresh_objects).
+-- The newest are what a Stripe key is tried on (see stripe_identity).
 create index subscriptions_by_age on billing.subscriptions (created desc);
--- What is paused, whoever did it: few of all (see resume_paused).
+-- What is paused, whoever did it: few of all (see plan_resumptions).
 create index subscriptions_at_rest on billing.subscriptions (customer) where status = 'paused' or pause_collection is not null;
 -- Whose trial ends soon (see trial_reminders).
 create index subscriptions_by_trial_end on billing.subscriptions (trial_end) where status = 'trialing';
@@ -3505,7 +3571,7 @@ $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
 
--- supabase/schemas/05_mirror/040_scheduled_ends.sql
+-- supabase/schemas/05_mirror/050_scheduled_ends.sql
 
 -- Scheduled ends: when a subscription is set to end, and whether that is because somebody canceled it.
 -- Reads: subscriptions. Writes: nothing. Called by: dunning, emails.
@@ -3566,10 +3632,10 @@ $$;
 comment on function billing_private.is_canceled_for_later is
   'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';
 
--- supabase/schemas/05_mirror/050_invoices.sql
+-- supabase/schemas/05_mirror/060_invoices.sql
 
--- Invoices and invoice payments, as in Stripe.
--- Reads: invoice.*, invoice_payment.paid. Writes: invoices, invoice_payments, and the invoice of a payment.
+-- Invoices, as in Stripe.
+-- Reads: invoice.*. Writes: invoices, object_metadata. Called by: projection, refreshes.
 
 create table billing.invoices (
   id text primary key,
@@ -3629,40 +3695,11 @@ create index invoices_by_subscription on billing.invoices (subscription);
 -- What may be overdue: few among many that are paid.
 create index invoices_open on billing.invoices (customer) where status = 'open';
 
-create table billing.invoice_payments (
-  id text primary key,
-  invoice text not null,
-  payment_intent text,
-  charge text,
-  payment_record text,
-  amount_paid bigint,
-  amount_requested bigint,
-  currency text,
-  status text not null,
-  is_default boolean,
-  paid_at timestamptz,
-  livemode boolean,
-  created timestamptz
-);
-
-comment on table billing.invoice_payments is 'Which payment pays which invoice, one row per Stripe InvoicePayment (since API 2025-03-31.basil).';
-comment on column billing.invoice_payments.invoice is 'Invoice (billing.invoices.id).';
-comment on column billing.invoice_payments.payment_intent is 'Payment (billing.payments.id); null where a charge without one, or a payment record, paid: those are payments under their own id.';
-comment on column billing.invoice_payments.payment_record is 'Payment record of money that came past Stripe: by another processor, by transfer, in cash.';
-comment on column billing.invoice_payments.amount_paid is 'Minor units of currency.';
-
-create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
-create index invoice_payments_by_payment_intent on billing.invoice_payments (payment_intent);
-
 alter table billing.invoices enable row level security;
 create policy owner_reads on billing.invoices
   for select to authenticated
   using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 grant select on billing.invoices to authenticated, service_role;
-
-alter table billing.invoice_payments enable row level security;
-create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
-grant select on billing.invoice_payments to service_role;
 
 create function billing_private.project_invoice(p_event billing.webhook_events)
 returns void
@@ -3780,6 +3817,40 @@ $$;
 comment on function billing_private.record_payment_failure is
   'Handler: invoice.payment_failed. The first failure is a fact of its own, whatever state came after it.';
 
+-- supabase/schemas/05_mirror/070_invoice_payments.sql
+
+-- Invoice payments, as in Stripe: which payment pays which invoice, and how much of it.
+-- Reads: invoice.*, invoice_payment.paid. Writes: invoice_payments, and the invoice of a payment. Called by: projection, refreshes.
+
+create table billing.invoice_payments (
+  id text primary key,
+  invoice text not null,
+  payment_intent text,
+  charge text,
+  payment_record text,
+  amount_paid bigint,
+  amount_requested bigint,
+  currency text,
+  status text not null,
+  is_default boolean,
+  paid_at timestamptz,
+  livemode boolean,
+  created timestamptz
+);
+
+comment on table billing.invoice_payments is 'Which payment pays which invoice, one row per Stripe InvoicePayment (since API 2025-03-31.basil).';
+comment on column billing.invoice_payments.invoice is 'Invoice (billing.invoices.id).';
+comment on column billing.invoice_payments.payment_intent is 'Payment (billing.payments.id); null where a charge without one, or a payment record, paid: those are payments under their own id.';
+comment on column billing.invoice_payments.payment_record is 'Payment record of money that came past Stripe: by another processor, by transfer, in cash.';
+comment on column billing.invoice_payments.amount_paid is 'Minor units of currency.';
+
+create index invoice_payments_by_invoice on billing.invoice_payments (invoice);
+create index invoice_payments_by_payment_intent on billing.invoice_payments (payment_intent);
+
+alter table billing.invoice_payments enable row level security;
+create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
+grant select on billing.invoice_payments to service_role;
+
 create function billing_private.link_invoice_payments(p_event billing.webhook_events)
 returns void
 language plpgsql
@@ -3874,13 +3945,12 @@ $$;
 
 comment on function billing_private.project_invoice_payment is 'Handler: invoice_payment.paid.';
 
--- supabase/schemas/05_mirror/060_payments.sql
+-- supabase/schemas/05_mirror/080_payments.sql
 
 -- Payments: one row per movement of money, whichever event came first.
--- What each Stripe object says about a payment is kept by itself; the payment is computed from all that was said.
--- A PaymentIntent counts first; where none is known, its charge; then a payment record; then the invoice that was paid.
--- What was taken of it again: see money_back.
--- Reads: payment_intent.*, charge.*, payment records, invoices and invoice payments. Writes: payment_sources, payments.
+-- What each Stripe object says about a payment is kept by itself (payment_sources); the payment is computed from all of it.
+-- Written by: save_payment, project_payments, link_payments, refunds, disputes. Read by: their owner, operators, emails,
+-- credits, dunning.
 
 create table billing.payments (
   id text primary key,
@@ -3990,6 +4060,13 @@ grant select on billing.payments to authenticated, service_role;
 
 alter table billing_private.payment_sources enable row level security;
 create policy nobody_reads on billing_private.payment_sources using (false);
+
+-- supabase/schemas/05_mirror/090_save_payment.sql
+
+-- Computing a payment from its sources. A PaymentIntent counts first; where none is known, its charge; then a payment
+-- record; then the invoice that was paid. What was taken of it again: see money_back.
+-- Reads: payment_sources. Writes: payments, payment_failures, object_metadata. Called by: projection of payments, invoices,
+-- refunds and disputes; customer_accounts.
 
 create function billing_private.payment_from_sources(p_payment_id text)
 returns billing.payments
@@ -4174,6 +4251,13 @@ $$;
 comment on function billing_private.save_payment is
   'Computes a payment from its sources and stores it. Returns false while no source knows of money.';
 
+-- supabase/schemas/05_mirror/100_link_payments.sql
+
+-- Linking payments: whose charge it is, and which invoice it pays, whichever becomes known first. The same money never has
+-- two rows.
+-- Reads: payment_sources, the invoice. Writes: payment_sources, payments, refunds, disputes, payment_failures, object_metadata.
+-- Called by: projection of payments, invoices, refunds and disputes.
+
 create function billing_private.payment_of_source(p_id text)
 returns text
 language plpgsql
@@ -4297,6 +4381,11 @@ $$;
 
 comment on function billing_private.link_payment is
   'Records that an invoice names a payment. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+
+-- supabase/schemas/05_mirror/110_project_payments.sql
+
+-- Projecting payments: what PaymentIntents, charges and payment records say, each kept as a source of its payment.
+-- Reads: payment_intent.*, charge.*, payment records. Writes: payment_sources, payments. Called by: projection, refreshes.
 
 create function billing_private.project_payment_intent(p_event billing.webhook_events)
 returns void
@@ -4501,7 +4590,7 @@ $$;
 comment on function billing_private.project_payment_record is
   'Handler of payment records read from Stripe, which sends no event of them: money that came by another processor, by transfer, in cash.';
 
--- supabase/schemas/05_mirror/070_refunds.sql
+-- supabase/schemas/05_mirror/120_refunds.sql
 
 -- Refunds, as in Stripe, and what each takes back of its payment.
 -- Reads: refund.*, charge.refund.updated. Writes: refunds, payment_sources, payments. Called by: projection.
@@ -4585,7 +4674,7 @@ $$;
 
 comment on function billing_private.project_refund is 'Handler: refund.*, and charge.refund.updated, which older endpoints get instead.';
 
--- supabase/schemas/05_mirror/080_disputes.sql
+-- supabase/schemas/05_mirror/130_disputes.sql
 
 -- Disputes, as in Stripe, and what each holds back or takes of its payment.
 -- How much is withheld follows from the money that moved and not from a list of statuses, to which Stripe adds: a lost dispute is
@@ -4821,7 +4910,7 @@ $$;
 comment on function billing_private.has_open_dispute is
   'Whether a customer disputes a payment and it can still be decided either way; an inquiry of the bank counts, and so does an appeal.';
 
--- supabase/schemas/05_mirror/090_money_back.sql
+-- supabase/schemas/05_mirror/140_money_back.sql
 
 -- What refunds and disputes take of a payment, and what to call a payment after that.
 -- Refunds and disputes say so themselves; of refunds that nobody told of, the charge knows the sum.
@@ -4948,7 +5037,7 @@ $$;
 
 comment on function billing_private.payment_outcome is 'What became of a payment''s money: see billing.payments.outcome.';
 
--- supabase/schemas/05_mirror/100_payment_methods.sql
+-- supabase/schemas/05_mirror/150_payment_methods.sql
 
 -- Payment methods, as in Stripe: what a customer pays with, and until when it is good.
 -- Which one is charged is kept where Stripe keeps it: subscriptions.default_payment_method, else that of customers.
@@ -5051,7 +5140,7 @@ $$;
 comment on function billing_private.project_payment_method is
   'Handler: payment_method.attached, updated, automatically_updated (the bank sent new card data), detached.';
 
--- supabase/schemas/05_mirror/110_checkout_sessions.sql
+-- supabase/schemas/05_mirror/160_checkout_sessions.sql
 
 -- Checkout sessions, as in Stripe: completed and expired ones.
 -- Reads: checkout.session.*. Writes: checkout_sessions. Called by: projection.
@@ -5193,7 +5282,7 @@ $$;
 comment on function billing_private.record_end_of_checkout is
   'Handler: checkout.session.completed, expired. When it ended is a fact of its own, whatever became of the payment after it.';
 
--- supabase/schemas/05_mirror/120_revenue.sql
+-- supabase/schemas/05_mirror/170_revenue.sql
 
 -- Revenue: what came in and what was taken back of it, each on its own day.
 -- Reads: payments, refunds, disputes, invoices. Writes: nothing. Called by: operators, reports.
@@ -5282,7 +5371,7 @@ comment on column billing.revenue.net is 'gross - refunded - disputed - lost.';
 
 grant select on billing.revenue to service_role;
 
--- supabase/schemas/05_mirror/130_event_handlers.sql
+-- supabase/schemas/05_mirror/180_event_handlers.sql
 
 -- The mirror's event handlers: which event type runs which projection, and which leave a fact in the audit trail.
 -- Later stages enter theirs beside the functions; billing.event_handlers lists all that Duebase does with an event.
@@ -5420,7 +5509,7 @@ from (
 ) as h (handler, position, description, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
--- supabase/schemas/05_mirror/140_schedule.sql
+-- supabase/schemas/05_mirror/190_schedule.sql
 
 -- Schedule: what runs by the clock. pg_cron does not repeat a missed run, so every job asks what is due, not what time it is.
 
@@ -6103,11 +6192,11 @@ comment on column billing.owner_hints.completed_at is 'When it was completed (UT
 
 grant select on billing.owner_hints to service_role;
 
--- supabase/schemas/07_outbox/010_deliver_outbox.sql
+-- supabase/schemas/07_outbox/010_outbox_alerts.sql
 
--- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
--- each thing it says names its claim, so that a worker that lost its lease changes nothing.
--- Reads and writes: outbox. Called by: duebase-deliver, through the Data API.
+-- Tries and alerts: how often an effect is tried, how long it waits in between, and who is told that it is dead or waits.
+-- Reads: the effect. Writes: outbox (alerts). Called by: deliver_outbox, and whatever else alerts the operator: receiving,
+-- Resend's reports, dunning.
 
 create function billing_private.max_attempts()
 returns integer
@@ -6182,6 +6271,43 @@ end;
 $$;
 
 comment on function billing_private.alert_dead_letter is 'Owes the alert that an effect is dead.';
+
+create function billing_private.alert_outage(p_effect billing.outbox, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- No alert about an alert: it could not be delivered either.
+  if p_effect.kind = 'alert' then
+    return;
+  elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
+    perform billing_private.alert(
+      'wrong_stripe_key',
+      jsonb_build_object('outbox_id', p_effect.id, 'error', p_effect.last_error ->> 'message'),
+      p_now
+    );
+  -- As often as others get tries: after about eight hours, and then twice a day.
+  elsif p_effect.excused_attempts % billing_private.max_attempts() = 0 then
+    perform billing_private.alert(
+      'long_outage',
+      jsonb_build_object(
+        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'since', p_effect.created_at, 'error', p_effect.last_error ->> 'message'
+      ),
+      p_now
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.alert_outage is
+  'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
+
+-- supabase/schemas/07_outbox/020_deliver_outbox.sql
+
+-- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
+-- each thing it says names its claim, so that a worker that lost its lease changes nothing.
+-- Reads and writes: outbox. Called by: duebase-deliver, through the Data API; sending emails.
 
 create function billing_private.lock_effects(p_ids bigint[])
 returns void
@@ -6298,37 +6424,6 @@ $$;
 comment on function billing.complete_outbox is
   'Records that a claimed effect was performed. False: the claim was lost, and nothing was changed.';
 
-create function billing_private.alert_outage(p_effect billing.outbox, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- No alert about an alert: it could not be delivered either.
-  if p_effect.kind = 'alert' then
-    return;
-  elsif p_effect.last_error ->> 'code' in ('wrong_account', 'wrong_mode') then
-    perform billing_private.alert(
-      'wrong_stripe_key',
-      jsonb_build_object('outbox_id', p_effect.id, 'error', p_effect.last_error ->> 'message'),
-      p_now
-    );
-  -- As often as others get tries: after about eight hours, and then twice a day.
-  elsif p_effect.excused_attempts % billing_private.max_attempts() = 0 then
-    perform billing_private.alert(
-      'long_outage',
-      jsonb_build_object(
-        'outbox_id', p_effect.id, 'kind', p_effect.kind, 'since', p_effect.created_at, 'error', p_effect.last_error ->> 'message'
-      ),
-      p_now
-    );
-  end if;
-end;
-$$;
-
-comment on function billing_private.alert_outage is
-  'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
-
 create function billing.fail_outbox(
   p_id bigint,
   p_claim_id uuid,
@@ -6419,30 +6514,6 @@ $$;
 comment on function billing.release_outbox is
   'Hands back claimed effects that were not tried: due again at once in their old order, or after p_retry_after. Costs them no attempt. Returns how many; those of a lost claim are not among them.';
 
-create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
-returns integer
-language plpgsql
-set search_path = ''
-as $$
-declare
-  purged integer;
-begin
-  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
-  delete from billing.outbox as o
-  where o.id in (
-    select f.id
-    from billing.outbox as f
-    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
-    limit p_limit
-  );
-  get diagnostics purged = row_count;
-  return purged;
-end;
-$$;
-
-comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
-
 grant execute on function
   billing.claim_outbox(text, integer, interval, text[], timestamptz),
   billing.complete_outbox(bigint, uuid, timestamptz),
@@ -6450,7 +6521,7 @@ grant execute on function
   billing.release_outbox(bigint[], uuid, interval, timestamptz)
 to service_role;
 
--- supabase/schemas/07_outbox/020_wake_deliver.sql
+-- supabase/schemas/07_outbox/030_wake_deliver.sql
 
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
@@ -6598,11 +6669,11 @@ create trigger outbox_wakes_deliver
 select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
 select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_private.purge_outbox(now())');
 
--- supabase/schemas/07_outbox/030_refresh_objects.sql
+-- supabase/schemas/07_outbox/040_refresh_objects.sql
 
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event wins over it; it wins over every older one.
--- Reads: object_versions, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
+-- Reads: object_versions, webhook_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -6820,6 +6891,13 @@ $$;
 comment on function billing.apply_refresh is
   'Applies an object read from Stripe at p_read_at (Stripe''s clock), under its customer''s lock, through the handlers that keep its state. {id, object, deleted: true} leaves a tombstone, which holds until something newer is shown. Returns applied; stale, something newer is shown; or undecided, read again a second later. Raises DU008, and DU058 for what cannot be true here.';
 
+grant execute on function billing.apply_refresh(jsonb, timestamptz, timestamptz) to service_role;
+
+-- supabase/schemas/07_outbox/050_stripe_identity.sql
+
+-- Stripe identity: by what a Stripe key shows that it is of the account and mode this project mirrors.
+-- Reads: settings, customers, subscriptions, webhook_events, failed_webhooks. Writes: nothing. Called by: duebase-deliver.
+
 create function billing_private.newest_witnesses(p_object text, p_livemode boolean)
 returns jsonb
 language sql
@@ -6887,12 +6965,9 @@ $$;
 comment on function billing.stripe_identity is
   'For duebase-deliver and duebase-dunning: {livemode, account, witnesses}, the mode and the connected account that this project mirrors, and up to three objects that Stripe told of and never deletes. A key that finds none of them is of another account or mode.';
 
-grant execute on function
-  billing.apply_refresh(jsonb, timestamptz, timestamptz),
-  billing.stripe_identity()
-to service_role;
+grant execute on function billing.stripe_identity() to service_role;
 
--- supabase/schemas/07_outbox/040_enqueue_unseen.sql
+-- supabase/schemas/07_outbox/060_enqueue_unseen.sql
 
 -- Read what was never seen: an event that names a customer, product or price of which nothing has arrived owes a read
 -- of it, and so does a dispute or refund of a payment. The same holds for whatever is older than the installation, and for
@@ -7068,6 +7143,35 @@ where h.handler = any (array[
   'billing_private.project_refund'
 ]);
 
+-- supabase/schemas/07_outbox/070_purge_outbox.sql
+
+-- Purge: effects that left long ago are removed.
+-- Writes: outbox. Called by: cron every hour.
+
+create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  purged integer;
+begin
+  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
+  delete from billing.outbox as o
+  where o.id in (
+    select f.id
+    from billing.outbox as f
+    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
+    limit p_limit
+  );
+  get diagnostics purged = row_count;
+  return purged;
+end;
+$$;
+
+comment on function billing_private.purge_outbox is
+  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
+
 -- supabase/schemas/08_emails/010_emails.sql
 
 -- Emails: written once, kept, and sent as they are kept, however often that takes.
@@ -7240,11 +7344,12 @@ $$;
 comment on function billing_private.drop_attachment is
   'Lets a mail that Resend refuses go without its attachment, which it may not have been able to fetch, under a new key: these are other bytes. False: it has none, or may have been sent by an earlier attempt.';
 
--- supabase/schemas/08_emails/030_write_emails.sql
+-- supabase/schemas/08_emails/030_email_content.sql
 
--- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
--- from what was owed, what is known by now, and whose emails these are.
--- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
+-- What an email says: whose emails these are, which card it is about, whom it greets, and what was not known yet when it
+-- was owed.
+-- Reads: the owed mail, customers, payments, payment methods, settings. Writes: nothing. Called by: write_emails,
+-- invoice_parties, plan_changes, method_removed_emails, dispute_opened_emails.
 
 create function billing_private.email_brand()
 returns jsonb
@@ -7325,36 +7430,6 @@ $$;
 
 comment on function billing_private.known_card is
   'The payment method an email speaks of: of its payment, else of its invoice''s payment, else what the subscription is charged to; null where there is none. Of what was paid only what it was paid with.';
-
-create function billing_private.awaits_payment_record(p_effect billing.outbox, p_now timestamptz)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  return p_effect.payload ->> 'template' in ('payment-receipt', 'payment-recovered')
-    and p_effect.created_at > p_now - interval '30 seconds'
-    and exists (
-      select
-      from billing.invoice_payments as l
-      where l.invoice = p_effect.payload ->> 'invoice'
-        and l.payment_record is not null
-        and not exists (
-          select from billing_private.payment_sources as s where s.object_id = l.payment_record and s.kind = 'payment_record' and s.as_of is not null
-        )
-    )
-    or (
-      p_effect.payload ->> 'template' = 'payment-recovered'
-      and p_effect.created_at > p_now - interval '10 minutes'
-      and p_effect.payload #> '{props,receipt}' is null
-      and billing_private.paid_invoice(p_effect.payload ->> 'invoice') is null
-    );
-end;
-$$;
-
-comment on function billing_private.awaits_payment_record is
-  'Whether a mail would name what was paid with, and the payment record that tells it is being read: that is waited for, half a minute at most. Or whether it is the receipt of an invoice whose own event is on its way, for ten minutes.';
 
 create function billing_private.plain_line(p_text text, p_longest integer)
 returns text
@@ -7440,6 +7515,43 @@ $$;
 comment on function billing_private.fill_email_props is
   'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now; names as they may stand in a mail.';
 
+-- supabase/schemas/08_emails/040_email_obstacles.sql
+
+-- What keeps an email from being written: no address, a switch that is off, news that is out of date, a sender that Resend
+-- does not take.
+-- Reads: the owed mail, customers, invoices, payments, emails, settings. Writes: outbox, audit_events (a mail that is not
+-- wanted). Called by: write_emails, send_emails.
+
+create function billing_private.awaits_payment_record(p_effect billing.outbox, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_effect.payload ->> 'template' in ('payment-receipt', 'payment-recovered')
+    and p_effect.created_at > p_now - interval '30 seconds'
+    and exists (
+      select
+      from billing.invoice_payments as l
+      where l.invoice = p_effect.payload ->> 'invoice'
+        and l.payment_record is not null
+        and not exists (
+          select from billing_private.payment_sources as s where s.object_id = l.payment_record and s.kind = 'payment_record' and s.as_of is not null
+        )
+    )
+    or (
+      p_effect.payload ->> 'template' = 'payment-recovered'
+      and p_effect.created_at > p_now - interval '10 minutes'
+      and p_effect.payload #> '{props,receipt}' is null
+      and billing_private.paid_invoice(p_effect.payload ->> 'invoice') is null
+    );
+end;
+$$;
+
+comment on function billing_private.awaits_payment_record is
+  'Whether a mail would name what was paid with, and the payment record that tells it is being read: that is waited for, half a minute at most. Or whether it is the receipt of an invoice whose own event is on its way, for ten minutes.';
+
 create function billing_private.skip_email(p_effect billing.outbox, p_reason text, p_now timestamptz)
 returns void
 language plpgsql
@@ -7516,6 +7628,40 @@ $$;
 
 comment on function billing_private.decide_email is
   'What an email says as things are now, where that is decided only when it is written; or what speaks against it, such as out_of_date: it is not so any more.';
+
+create function billing_private.email_problem(p_sender text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(
+    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
+    (
+      -- The defaults of settings.
+      select 'app_name in billing.settings is still Example App: name your product'
+      from billing.settings as s
+      where s.livemode and s.app_name = 'Example App'
+    ),
+    (
+      select format('%s in billing.settings is %s, which nobody who gets a mail can open', u.name, u.url)
+      from billing.settings as s
+      cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
+      where s.livemode and u.url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+      order by u.name
+      limit 1
+    )
+  );
+$$;
+
+comment on function billing_private.email_problem is
+  'Why no mail can leave, or null: no sender; in live mode a name or a URL of the application that nobody has set. Mails wait for it, and the job report says it.';
+
+-- supabase/schemas/08_emails/050_write_emails.sql
+
+-- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
+-- from what was owed, what is known by now, and whose emails these are.
+-- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
 create function billing_private.prepare_email(p_effect billing.outbox, p_sender text, p_now timestamptz)
 returns jsonb
@@ -7599,34 +7745,6 @@ $$;
 comment on function billing_private.prepare_email is
   'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
 
-create function billing_private.email_problem(p_sender text)
-returns text
-language sql
-stable
-set search_path = ''
-as $$
-  select coalesce(
-    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
-    (
-      -- The defaults of settings.
-      select 'app_name in billing.settings is still Example App: name your product'
-      from billing.settings as s
-      where s.livemode and s.app_name = 'Example App'
-    ),
-    (
-      select format('%s in billing.settings is %s, which nobody who gets a mail can open', u.name, u.url)
-      from billing.settings as s
-      cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
-      where s.livemode and u.url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
-      order by u.name
-      limit 1
-    )
-  );
-$$;
-
-comment on function billing_private.email_problem is
-  'Why no mail can leave, or null: no sender; in live mode a name or a URL of the application that nobody has set. Mails wait for it, and the job report says it.';
-
 create function billing.prepare_emails(
   p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()
 )
@@ -7665,12 +7783,12 @@ comment on function billing.prepare_emails is
 
 grant execute on function billing.prepare_emails(bigint[], uuid, text, timestamptz) to service_role;
 
--- supabase/schemas/08_emails/040_send_emails.sql
+-- supabase/schemas/08_emails/060_send_emails.sql
 
 -- Send: one request to Resend at a time, a mail by itself or a batch, noted before it is made and again after.
 -- A batch is made of mails that were never attempted, and kept before its first attempt: its one key stands for these
 -- bytes, so it is sent again whole or not at all, whichever of its mails a worker holds.
--- Reads: outbox, settings. Writes: emails, outbox. Called by: duebase-deliver.
+-- Reads: outbox, dunning_actions, settings. Writes: emails, outbox. Called by: duebase-deliver.
 
 create function billing_private.named_sender(p_sender text, p_app_name text)
 returns text
@@ -7855,6 +7973,16 @@ $$;
 comment on function billing.finish_emails is
   'Records what Resend answered to a request it took: [{id, resend_id}, …], or {id, refusal} for a mail of a batch that it would not have, which dies. Returns how many effects came to which end; {}: every claim was lost, and nothing was changed.';
 
+grant execute on function
+  billing.begin_emails(uuid, jsonb, text, timestamptz),
+  billing.finish_emails(uuid, jsonb, timestamptz)
+to service_role;
+
+-- supabase/schemas/08_emails/070_fail_emails.sql
+
+-- Failing: a request to Resend that failed. A batch is taken apart where Resend will not have it as a whole.
+-- Reads and writes: emails, outbox. Called by: duebase-deliver.
+
 create function billing_private.split_batch(p_batch_id uuid)
 returns boolean
 language plpgsql
@@ -7973,13 +8101,9 @@ $$;
 comment on function billing.fail_emails is
   'Records that a request to Resend failed, for the mails of it that the worker holds. p_is_refusal: Resend said that it took nothing; otherwise nobody knows. A batch that Resend will not have as a whole (p_is_final) is taken apart, and a mail goes again without its attachment. Returns how many came to which end, as fail_outbox names them; delivered: a report has listed meanwhile that it left.';
 
-grant execute on function
-  billing.begin_emails(uuid, jsonb, text, timestamptz),
-  billing.finish_emails(uuid, jsonb, timestamptz),
-  billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamptz)
-to service_role;
+grant execute on function billing.fail_emails(bigint[], uuid, jsonb, boolean, interval, boolean, timestamptz) to service_role;
 
--- supabase/schemas/08_emails/050_email_reports.sql
+-- supabase/schemas/08_emails/080_email_reports.sql
 
 -- Reports: what Resend says became of a mail, through its signed webhooks.
 -- Writes: resend_events, emails, suppressed_addresses, outbox, audit_events. Called by: duebase-resend-webhook.
@@ -8164,7 +8288,7 @@ comment on function billing.receive_email_report is
 
 grant execute on function billing.receive_email_report(text, jsonb, timestamptz) to service_role;
 
--- supabase/schemas/08_emails/060_replay_outbox.sql
+-- supabase/schemas/08_emails/090_replay_outbox.sql
 
 -- Replay: a dead effect is tried again when a person says so.
 -- Writes: outbox, emails, audit_events. Called by: operators.
@@ -8211,7 +8335,7 @@ comment on function billing.replay_outbox is
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;
 
--- supabase/schemas/08_emails/070_enqueue_emails.sql
+-- supabase/schemas/08_emails/100_enqueue_emails.sql
 
 -- Who gets what: the handlers below enqueue an email in the transaction of the state it is about.
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
@@ -8272,7 +8396,7 @@ $$;
 
 comment on function billing_private.unix_time is 'Stripe''s seconds since the epoch as a timestamptz; null for null.';
 
--- supabase/schemas/08_emails/080_email_prices.sql
+-- supabase/schemas/08_emails/110_email_prices.sql
 
 -- Email prices: what a subscription will be charged, as far as it can be told to the person who pays.
 -- Reads: the subscription as Stripe sent it, its events and items, prices. Writes: nothing. Called by: emails about subscriptions.
@@ -8490,7 +8614,7 @@ $$;
 comment on function billing_private.email_price_of_newest_event is
   'email_price of a subscription that was read rather than told of: by its newest event, as a row does not keep discounts and taxes. Null where that event is of other items than are shown, or where two of its second name two prices.';
 
--- supabase/schemas/08_emails/090_subscription_emails.sql
+-- supabase/schemas/08_emails/120_subscription_emails.sql
 
 -- Who gets what about subscriptions: cancellations, pauses. For trials that end, see trial_reminders.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
@@ -8771,7 +8895,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('customer.subscription.paused', 'billing_private.enqueue_pause_email', 40, 'email: subscription paused'),
   ('customer.subscription.resumed', 'billing_private.enqueue_resumption_email', 40, 'email: subscription resumed');
 
--- supabase/schemas/08_emails/100_trial_reminders.sql
+-- supabase/schemas/08_emails/130_trial_reminders.sql
 
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
 -- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
@@ -8872,7 +8996,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 
 select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');
 
--- supabase/schemas/08_emails/110_renewal_reminders.sql
+-- supabase/schemas/08_emails/140_renewal_reminders.sql
 
 -- Renewal reminders: one before each renewal of a subscription that is charged every six months or less often, as many
 -- days ahead as settings say. Off by default (see settings.emails_on).
@@ -8989,7 +9113,7 @@ comment on function billing_private.renewal_props is
 
 select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');
 
--- supabase/schemas/08_emails/120_invoice_parties.sql
+-- supabase/schemas/08_emails/150_invoice_parties.sql
 
 -- Invoice parties: whom an invoice bills and who sells, with addresses and tax ids, as far as the invoice tells.
 -- Reads: the invoice, webhook_events, settings. Writes: nothing. Called by: emails about paid invoices.
@@ -9096,7 +9220,7 @@ $$;
 comment on function billing_private.invoice_of_newest_event is
   'An invoice as the newest event about it tells it, for what its row does not keep; null where there is none.';
 
--- supabase/schemas/08_emails/130_receipt_parts.sql
+-- supabase/schemas/08_emails/160_receipt_parts.sql
 
 -- Receipt parts: what a paid invoice of Stripe's says of its lines, discounts and taxes, in any API version.
 -- Reads: the invoice, products, prices. Writes: nothing. Called by: payment_emails.
@@ -9298,7 +9422,7 @@ $$;
 
 comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), and of whom it bills and who sells, as emails/contract.ts has it.';
 
--- supabase/schemas/08_emails/140_payment_emails.sql
+-- supabase/schemas/08_emails/170_payment_emails.sql
 
 -- Who gets what about payments: receipts, confirmations. For refunds, see refund_emails; overdue payments are dunning's.
 -- Reads: the event, what is projected. Writes: outbox, audit_events. Called by: projection.
@@ -9408,7 +9532,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('invoice.payment_succeeded', 'billing_private.enqueue_receipt_email', 40, 'email: receipt'),
   ('invoice.payment_action_required', 'billing_private.enqueue_action_required_email', 40, 'email: payment must be confirmed');
 
--- supabase/schemas/08_emails/150_refund_emails.sql
+-- supabase/schemas/08_emails/180_refund_emails.sql
 
 -- Who gets what about refunds: each is told once, by the refund itself; one that failed is told too.
 -- An endpoint may hear of no refund.* events: then the charge tells, after it was waited for the refund.
@@ -9665,7 +9789,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('payment_intent', 'billing_private.enqueue_missed_refund_emails', 40),
   ('charge', 'billing_private.enqueue_missed_refund_emails', 40);
 
--- supabase/schemas/08_emails/160_change_emails.sql
+-- supabase/schemas/08_emails/190_change_emails.sql
 
 -- Who gets what about changes of a running subscription. These mails are off by default (see settings.emails_on), and
 -- what they say is decided when they are written: a change that was taken back meanwhile is told to nobody.
@@ -9858,7 +9982,7 @@ comment on function billing_private.undone_cancellation_props is
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.updated', 'billing_private.enqueue_change_email', 41, 'email: plan changed, cancellation undone');
 
--- supabase/schemas/08_emails/170_plan_changes.sql
+-- supabase/schemas/08_emails/200_plan_changes.sql
 
 -- Plan changes: what a subscription was before an update and is after it, as far as its items' prices and quantities go.
 -- Changes that follow each other before their mail leaves are told as one, from the first state to the last.
@@ -10075,7 +10199,7 @@ $$;
 comment on function billing_private.plan_change_props is
   'What the email about a changed plan says; or what speaks against it: see pending_plan_change, and taken_back, the plan is the one that was told last.';
 
--- supabase/schemas/08_emails/180_card_expiring_emails.sql
+-- supabase/schemas/08_emails/210_card_expiring_emails.sql
 
 -- The email that a card runs out before it is charged next.
 -- Reads: invoice.upcoming, payment_methods, subscriptions, customers. Writes: outbox. Called by: projection.
@@ -10167,7 +10291,7 @@ comment on function billing_private.enqueue_card_expiring_email is
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('invoice.upcoming', 'billing_private.enqueue_card_expiring_email', 40, 'email: card expires before the next payment');
 
--- supabase/schemas/08_emails/190_method_removed_emails.sql
+-- supabase/schemas/08_emails/220_method_removed_emails.sql
 
 -- The email that a payment method was removed which the next payment needs. Off by default (see settings.emails_on).
 -- Three events may tell of one removal, in any order: the payment method's, its customer's, its subscription's. Whether
@@ -10330,7 +10454,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('customer.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs'),
   ('customer.subscription.updated', 'billing_private.enqueue_method_removed_email', 42, 'email: payment method removed that the next payment needs');
 
--- supabase/schemas/08_emails/200_dispute_opened_emails.sql
+-- supabase/schemas/08_emails/230_dispute_opened_emails.sql
 
 -- The mail to the operator that a dispute was opened. Off by default (see settings.emails_on). It goes the way of an
 -- alert, to DUEBASE_ALERT_EMAIL and DUEBASE_ALERT_WEBHOOK_URL, and is written from a template. One for each dispute, and another where an
@@ -10814,33 +10938,11 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('product', 'billing_private.refresh_usage_of_plan', 15),
   ('price', 'billing_private.refresh_usage_of_plan', 15);
 
--- supabase/schemas/09_usage/030_record_usage.sql
+-- supabase/schemas/09_usage/030_read_usage.sql
 
--- Recording usage: counted once per key, never over the limit, in the period that the user is in.
--- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
--- Called by: the application, as service_role; current_usage(metric) by signed-in users for themselves.
-
-create table billing_private.usage_records (
-  owner_id uuid not null references auth.users (id) on delete cascade,
-  idempotency_key text not null,
-  metric text not null,
-  quantity bigint not null,
-  recorded_at timestamptz not null,
-  primary key (owner_id, idempotency_key)
-);
-
-comment on table billing_private.usage_records is
-  'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
-
-comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
-comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
-comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
-comment on column billing_private.usage_records.quantity is 'Units of the metric.';
-comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
-
-create index usage_records_by_age on billing_private.usage_records (recorded_at);
-alter table billing_private.usage_records enable row level security;
-create policy nobody_reads on billing_private.usage_records using (false);
+-- Reading usage: how much of a metric is used and left in the period that a user is in.
+-- Reads: subscriptions, subscription_usage. Writes: nothing.
+-- Called by: record_usage; the application, as service_role; current_usage(metric) by signed-in users for themselves.
 
 create type billing.usage_reading as (
   metric text,
@@ -10926,6 +11028,66 @@ end;
 $$;
 
 comment on function billing_private.read_usage is 'What is used and left of a metric over all periods in force; all zero where there is none.';
+
+create function billing.current_usage(owner_id uuid, metric text, p_now timestamptz default now())
+returns billing.usage_reading
+language plpgsql
+-- Definer: see record_usage.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage(owner_id, metric, p_now);
+end;
+$$;
+
+comment on function billing.current_usage(uuid, text, timestamptz) is
+  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
+
+create function billing.current_usage(metric text)
+returns billing.usage_reading
+language plpgsql
+-- Definer: a signed-in user reads no internals; the user is the token's and no argument.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage((select auth.uid()), metric, now());
+end;
+$$;
+
+comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
+
+grant execute on function billing.current_usage(uuid, text, timestamptz) to service_role;
+grant execute on function billing.current_usage(text) to authenticated, service_role;
+
+-- supabase/schemas/09_usage/040_record_usage.sql
+
+-- Recording usage: counted once per key, never over the limit, in the period that the user is in.
+-- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
+-- Called by: the application, as service_role; cron, which forgets old keys.
+
+create table billing_private.usage_records (
+  owner_id uuid not null references auth.users (id) on delete cascade,
+  idempotency_key text not null,
+  metric text not null,
+  quantity bigint not null,
+  recorded_at timestamptz not null,
+  primary key (owner_id, idempotency_key)
+);
+
+comment on table billing_private.usage_records is
+  'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
+
+comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
+comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
+comment on column billing_private.usage_records.quantity is 'Units of the metric.';
+comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
+
+create index usage_records_by_age on billing_private.usage_records (recorded_at);
+alter table billing_private.usage_records enable row level security;
+create policy nobody_reads on billing_private.usage_records using (false);
 
 create function billing_private.check_usage(p_owner_id uuid, p_metric text, p_quantity bigint, p_key text)
 returns void
@@ -11077,35 +11239,6 @@ $$;
 comment on function billing.record_usage is
   'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
-create function billing.current_usage(owner_id uuid, metric text, p_now timestamptz default now())
-returns billing.usage_reading
-language plpgsql
--- Definer: see record_usage.
-security definer
-set search_path = ''
-as $$
-begin
-  return billing_private.read_usage(owner_id, metric, p_now);
-end;
-$$;
-
-comment on function billing.current_usage(uuid, text, timestamptz) is
-  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
-
-create function billing.current_usage(metric text)
-returns billing.usage_reading
-language plpgsql
--- Definer: a signed-in user reads no internals; the user is the token's and no argument.
-security definer
-set search_path = ''
-as $$
-begin
-  return billing_private.read_usage((select auth.uid()), metric, now());
-end;
-$$;
-
-comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
-
 create function billing_private.purge_usage_records(p_now timestamptz, p_limit integer default 100000)
 returns integer
 language plpgsql
@@ -11131,11 +11264,7 @@ comment on function billing_private.purge_usage_records is
 
 select cron.schedule('duebase-purge-usage', '41 * * * *', 'select billing_private.purge_usage_records(now())');
 
-grant execute on function
-  billing.record_usage(uuid, text, bigint, text, timestamptz),
-  billing.current_usage(uuid, text, timestamptz)
-to service_role;
-grant execute on function billing.current_usage(text) to authenticated, service_role;
+grant execute on function billing.record_usage(uuid, text, bigint, text, timestamptz) to service_role;
 
 -- supabase/schemas/10_credits/010_credit_entries.sql
 
@@ -12570,32 +12699,10 @@ comment on function billing.entitlements_version is
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text) to service_role;
 
--- supabase/schemas/12_customers/010_forget_user.sql
+-- supabase/schemas/12_customers/010_about_a_person.sql
 
--- Forget: a person's data is removed, the accounting data stays.
--- What may tell who somebody is, and what becomes of it, is listed column by column in personal_data; a test holds
--- that list against the catalog, so that no column is added without somebody having decided.
--- Writes: forgotten_subjects, outbox, suppressed_addresses, audit_events, and all that personal_data lists.
--- Called by: the application, when an account is deleted.
-
-create table billing_private.personal_data (
-  table_name text not null,
-  column_name text not null,
-  becomes text not null,
-  about text not null,
-  primary key (table_name, column_name)
-);
-
-comment on table billing_private.personal_data is
-  'Every column that may hold a person''s data, and what forget_user makes of it. Written by migrations only.';
-comment on column billing_private.personal_data.table_name is 'Qualified name of the table.';
-comment on column billing_private.personal_data.column_name is 'The column.';
-comment on column billing_private.personal_data.becomes is 'SQL expression over the row: what is stored instead.';
-comment on column billing_private.personal_data.about is
-  'SQL condition over the row: whether it is about the person. $1: the person''s customers, and payments made without one (text[]); $2: the user''s id (uuid); $3: their payments, $4: events (text[]); $5: effects (bigint[]); $6: whatever of theirs has metadata (text[]).';
-
-alter table billing_private.personal_data enable row level security;
-create policy nobody_reads on billing_private.personal_data using (false);
+-- About a person: which rows tell something of somebody who is to be forgotten.
+-- Reads: customers, payments, events, outbox, audit_events. Writes: nothing. Called by: forget_user.
 
 create function billing_private.payments_about(p_subjects text[])
 returns setof text
@@ -12714,6 +12821,74 @@ $$;
 comment on function billing_private.effects_about is
   'The outbox rows that concern a person: mail, what is read or told of the events, and alerts about those.';
 
+create function billing_private.customers_of_owner(p_owner_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(array_agg(k.id order by k.id), '{}')
+  from (
+    select c.id from billing.customers as c where c.owner_id = p_owner_id
+    union
+    -- Unlinked when the account was deleted, and nobody else's since.
+    select c.id
+    from billing.audit_events as u
+    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
+    where u.action = 'customer.unlinked'
+      and u.detail ->> 'former_owner_id' = p_owner_id::text
+      and not exists (
+        select
+        from billing.audit_events as later
+        where later.customer_id = u.customer_id
+          and later.action in ('customer.linked', 'customer.unlinked')
+          and later.id > u.id
+      )
+  ) as k;
+$$;
+
+comment on function billing_private.customers_of_owner is
+  'Ids of the customers that a user is, or was when the account was deleted; in order.';
+
+create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
+  from billing.checkout_sessions as s
+  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
+$$;
+
+comment on function billing_private.guest_purchases_of_owner is
+  'What a user bought without being a customer, as far as the checkout session named the user: the payment, or the session where nothing was paid.';
+
+-- supabase/schemas/12_customers/020_personal_data.sql
+
+-- Personal data: every column that may tell who somebody is, and what becomes of it when they are forgotten. A test holds
+-- this list against the catalog, so that no column is added without somebody having decided.
+-- Reads: nothing. Writes: personal_data. Called by: nobody; forget_user does what it says.
+
+create table billing_private.personal_data (
+  table_name text not null,
+  column_name text not null,
+  becomes text not null,
+  about text not null,
+  primary key (table_name, column_name)
+);
+
+comment on table billing_private.personal_data is
+  'Every column that may hold a person''s data, and what forget_user makes of it. Written by migrations only.';
+comment on column billing_private.personal_data.table_name is 'Qualified name of the table.';
+comment on column billing_private.personal_data.column_name is 'The column.';
+comment on column billing_private.personal_data.becomes is 'SQL expression over the row: what is stored instead.';
+comment on column billing_private.personal_data.about is
+  'SQL condition over the row: whether it is about the person. $1: the person''s customers, and payments made without one (text[]); $2: the user''s id (uuid); $3: their payments, $4: events (text[]); $5: effects (bigint[]); $6: whatever of theirs has metadata (text[]).';
+
+alter table billing_private.personal_data enable row level security;
+create policy nobody_reads on billing_private.personal_data using (false);
+
 insert into billing_private.personal_data (table_name, column_name, becomes, about)
 select t.table_name, c.key, c.value, t.about
 from (
@@ -12816,48 +12991,11 @@ from (
 ) as t (table_name, about, columns)
 cross join lateral jsonb_each_text(t.columns) as c;
 
-create function billing_private.customers_of_owner(p_owner_id uuid)
-returns text[]
-language sql
-stable
-set search_path = ''
-as $$
-  select coalesce(array_agg(k.id order by k.id), '{}')
-  from (
-    select c.id from billing.customers as c where c.owner_id = p_owner_id
-    union
-    -- Unlinked when the account was deleted, and nobody else's since.
-    select c.id
-    from billing.audit_events as u
-    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
-    where u.action = 'customer.unlinked'
-      and u.detail ->> 'former_owner_id' = p_owner_id::text
-      and not exists (
-        select
-        from billing.audit_events as later
-        where later.customer_id = u.customer_id
-          and later.action in ('customer.linked', 'customer.unlinked')
-          and later.id > u.id
-      )
-  ) as k;
-$$;
+-- supabase/schemas/12_customers/030_forget_user.sql
 
-comment on function billing_private.customers_of_owner is
-  'Ids of the customers that a user is, or was when the account was deleted; in order.';
-
-create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
-returns text[]
-language sql
-stable
-set search_path = ''
-as $$
-  select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
-  from billing.checkout_sessions as s
-  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
-$$;
-
-comment on function billing_private.guest_purchases_of_owner is
-  'What a user bought without being a customer, as far as the checkout session named the user: the payment, or the session where nothing was paid.';
+-- Forget: a person's data is removed, the accounting data stays. What becomes of each column is listed in personal_data.
+-- Reads: personal_data, what is about the person. Writes: forgotten_subjects, outbox, emails, suppressed_addresses,
+-- audit_events, and all that personal_data lists. Called by: the application, when an account is deleted.
 
 create function billing_private.lock_person(p_user_id uuid, p_subjects text[])
 returns void
@@ -13029,7 +13167,7 @@ comment on function billing.forget_user is
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;
 
--- supabase/schemas/12_customers/020_customer_sessions.sql
+-- supabase/schemas/12_customers/040_customer_sessions.sql
 
 -- Customer sessions: what duebase-portal and duebase-checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
@@ -13183,7 +13321,7 @@ grant execute on function
   billing.prepare_checkout(uuid, text)
 to service_role;
 
--- supabase/schemas/12_customers/030_trials_had.sql
+-- supabase/schemas/12_customers/050_trials_had.sql
 
 -- Trials had: which products a customer has tried. A subscription shows what it bills now, and not what its trial was of
 -- before somebody changed the plan.
@@ -13262,7 +13400,7 @@ from unnest(array[
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.record_trial', 50);
 
--- supabase/schemas/12_customers/040_checkout_attempts.sql
+-- supabase/schemas/12_customers/060_checkout_attempts.sql
 
 -- Checkout attempts: which session at Stripe a user has open, so that two tabs share one and nobody pays twice.
 -- Stripe sends no event for a session that is made, so the checkout function says here what it is about to ask for
@@ -13453,7 +13591,7 @@ insert into billing_private.personal_data (table_name, column_name, becomes, abo
   ('billing_private.checkout_attempts', 'request', '''{}''', 'owner_id = $2'),
   ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'owner_id = $2');
 
--- supabase/schemas/12_customers/050_paid_too_much.sql
+-- supabase/schemas/12_customers/070_paid_too_much.sql
 
 -- Paid too much: money that came in and should not stay, which only a person can give back. A second running
 -- subscription of one buyer to one product; an invoice of a subscription that had ended.
@@ -14120,11 +14258,11 @@ alter table billing.dunning_charges enable row level security;
 create policy service_role_reads on billing.dunning_charges for select to service_role using (true);
 grant select on billing.dunning_charges to service_role;
 
--- supabase/schemas/13_dunning/040_dunning_facts.sql
+-- supabase/schemas/13_dunning/040_unpaid_invoices.sql
 
--- Dunning facts: what is overdue, since when, what was done about it, and which step that makes due at a given time.
--- Nothing here writes, and nothing reads the clock: whether a step is due follows from what is known and from p_now.
--- Reads: invoices, subscriptions, dunning tables. Called by: opening, steps, preview, the daily run.
+-- Unpaid invoices: what is open, what of it is overdue, and since when.
+-- Reads: invoices, subscriptions, payments, customers, settings, known_debts. Writes: nothing.
+-- Called by: opening and closing of cases, dunning facts, mails, preview, the daily run.
 
 create function billing_private.has_failed_without_event(p_invoice text, p_subscription_status text, p_status_details jsonb)
 returns boolean
@@ -14239,6 +14377,11 @@ $$;
 comment on function billing_private.is_old_debt is
   'Whether something was overdue before this project took over the billing (settings.adopted_at): nobody is dunned about it until a person says so.';
 
+-- supabase/schemas/13_dunning/050_due_steps.sql
+
+-- Due steps: which step of a ladder is due at a given time. Nothing reads the clock: it follows from what was done and p_now.
+-- Reads: dunning_policies, dunning_steps. Writes: nothing. Called by: plan_dunning, preview.
+
 create view billing_private.dunning_ladders with (security_invoker = true) as
 select
   s.policy_id,
@@ -14295,6 +14438,37 @@ $$;
 
 comment on function billing_private.due_dunning_step is
   'Position of the step that is due at p_now, or null: the highest whose day has come, counted from p_from (ladder_from); the first while p_taken (the highest position taken) is 0; at most one mail in 20 hours (p_last_mail_at); the end, once the warning is taken, at p_ends_at, and never where that is null. A day is 24 hours, whatever the session''s time zone.';
+
+create function billing_private.due_step_after_end(
+  p_days integer[], p_kinds text[], p_from timestamptz, p_taken integer, p_last_mail_at timestamptz, p_now timestamptz
+)
+returns integer
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  -- The mild steps come first, see ladder_fault.
+  mild constant integer := cardinality(array_remove(array_remove(p_kinds, 'final_warning'), 'end'));
+begin
+  if p_taken < mild then
+    return billing_private.due_dunning_step(p_days[1:mild], p_kinds[1:mild], p_from, p_taken, p_last_mail_at, null, p_now);
+  end if;
+  return (
+    select max(s.step)
+    from generate_series(p_taken + 1, cardinality(p_days)) as s (step)
+    where p_now >= p_from + p_days[s.step] * interval '24 hours'
+  );
+end;
+$$;
+
+comment on function billing_private.due_step_after_end is
+  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be skipped.';
+
+-- supabase/schemas/13_dunning/060_plan_dunning.sql
+
+-- Planning: what follows from the facts of a case at a given time. Its end, whether a warning stands, and the step that is due.
+-- Reads: the facts it is given, invoices. Writes: nothing. Called by: dunning_facts.
 
 create function billing_private.next_noon(p_at timestamptz)
 returns timestamptz
@@ -14432,32 +14606,6 @@ $$;
 comment on function billing_private.is_final_bill is
   'Whether a case is about an invoice that was made when its subscription ended: it is asked for, and there is nothing to warn of and nothing to end.';
 
-create function billing_private.due_step_after_end(
-  p_days integer[], p_kinds text[], p_from timestamptz, p_taken integer, p_last_mail_at timestamptz, p_now timestamptz
-)
-returns integer
-language plpgsql
-immutable
-set search_path = ''
-as $$
-declare
-  -- The mild steps come first, see ladder_fault.
-  mild constant integer := cardinality(array_remove(array_remove(p_kinds, 'final_warning'), 'end'));
-begin
-  if p_taken < mild then
-    return billing_private.due_dunning_step(p_days[1:mild], p_kinds[1:mild], p_from, p_taken, p_last_mail_at, null, p_now);
-  end if;
-  return (
-    select max(s.step)
-    from generate_series(p_taken + 1, cardinality(p_days)) as s (step)
-    where p_now >= p_from + p_days[s.step] * interval '24 hours'
-  );
-end;
-$$;
-
-comment on function billing_private.due_step_after_end is
-  'As due_dunning_step, of a final invoice: notice and reminder fall due as they do elsewhere; the final warning and the end on their days, to be skipped.';
-
 create function billing_private.plan_case(
   p_fact billing_private.dunning_fact, p_is_final_bill boolean, p_now timestamptz, p_every_end boolean default true
 )
@@ -14481,6 +14629,12 @@ $$;
 
 comment on function billing_private.plan_case is
   'plan_dunning, and for a final invoice what follows from there being no end: no warning, nobody who leaves, no day of an end.';
+
+-- supabase/schemas/13_dunning/070_dunning_facts.sql
+
+-- Dunning facts: of each open case what is overdue, since when, and what was done about it. Nothing here writes.
+-- Reads: overdue invoices, subscriptions, dunning tables. Writes: nothing.
+-- Called by: opening, steps, ends, charges to new cards, preview, the daily run.
 
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz, p_every_end boolean default true)
 returns setof billing_private.dunning_fact
@@ -14628,6 +14782,12 @@ $$;
 comment on function billing_private.dunning_policy_of is
   'The policy in force for a subscription of a customer: the customer''s, else that of a price of it, else of a product, else default.';
 
+-- supabase/schemas/13_dunning/080_dunning_obstacles.sql
+
+-- Obstacles: what keeps a case from its next step at a given time.
+-- Reads: dunning tables, customers, subscriptions, payments, emails, outbox, suppressed_addresses, settings. Writes: nothing.
+-- Called by: steps, ends, charges to new cards, preview, my_billing_status.
+
 create function billing_private.dunning_obstacles(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
 language sql
@@ -14718,7 +14878,7 @@ $$;
 comment on function billing_private.dunning_obstacles is
   'What keeps a case from its next step at p_now: dispute, paused_collection, manual, excluded_customer, undeliverable_address, payment_processing, charging_new_card, below_minimum, warning_switched_off (no end without a warning). Empty: nothing does.';
 
--- supabase/schemas/13_dunning/050_open_dunning_cases.sql
+-- supabase/schemas/13_dunning/090_open_dunning_cases.sql
 
 -- A case opens with the event that makes something overdue, which also enqueues the evaluation that decides its first step.
 -- Reads: invoices, policies. Writes: dunning cases, outbox, audit_events. Called by: watching, steps.
@@ -14824,10 +14984,11 @@ $$;
 comment on function billing_private.open_dunning_cases is
   'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt. Returns whether there was any.';
 
--- supabase/schemas/13_dunning/060_close_dunning_cases.sql
+-- supabase/schemas/13_dunning/100_dunning_outcomes.sql
 
--- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
--- Reads: invoices, subscriptions, customers. Writes: dunning cases and actions, outbox. Called by: watching, steps, ends.
+-- Outcomes: what has become of a case, by what is known of its invoices and its subscription.
+-- Reads: dunning tables, invoices, subscriptions, customers. Writes: nothing.
+-- Called by: closing, ends, resuming, dunning access, emails about subscriptions.
 
 create function billing_private.was_paused_by_end_of_case(p_case billing.dunning_cases, p_paused_at timestamptz)
 returns boolean
@@ -14974,6 +15135,11 @@ $$;
 
 comment on function billing_private.dunning_outcome is 'How a case has come to its end by what is known of its invoices, subscription and customer; null while it goes on.';
 
+-- supabase/schemas/13_dunning/110_withdraw_dunning_mail.sql
+
+-- Withdrawing: the mails and the end that a case still owes are canceled when it closes.
+-- Reads: dunning_actions, emails. Writes: outbox, dunning_actions. Called by: closing, dunning by hand.
+
 create function billing_private.withdraw_dunning_mail(p_case_id bigint, p_reason text, p_now timestamptz)
 returns void
 language plpgsql
@@ -15024,6 +15190,12 @@ $$;
 
 comment on function billing_private.withdraw_dunning_mail is
   'Cancels what a case still owes, unless it may have left already. The actions follow by the outbox''s trigger.';
+
+-- supabase/schemas/13_dunning/120_recovery_emails.sql
+
+-- Recovery emails: the mail that a late payment has come, instead of its receipt, and what to say where it came too late.
+-- Reads: invoices, subscriptions, dunning_actions, emails, webhook_events, settings. Writes: outbox.
+-- Called by: closing, ends, resuming, write_emails.
 
 create function billing_private.withdraw_receipt(p_invoice text, p_now timestamptz)
 returns boolean
@@ -15167,6 +15339,12 @@ $$;
 
 comment on function billing_private.alert_paid_while_ending is
   'Enqueues the alert that a debt was paid while the subscription was being ended, once for each case, and withdraws the recovery mail.';
+
+-- supabase/schemas/13_dunning/130_close_dunning_cases.sql
+
+-- A case closes with the event that pays or voids its debt, in its transaction, which also withdraws its pending mails.
+-- Reads: invoices, subscriptions, customers. Writes: dunning cases, audit_events, and through the above outbox and actions.
+-- Called by: update_dunning, steps, ends, card charges, dunning by hand.
 
 create function billing_private.close_dunning_case(p_case billing.dunning_cases, p_outcome text, p_now timestamptz)
 returns void
@@ -15329,7 +15507,7 @@ $$;
 comment on function billing_private.close_dunning_cases_if_over is
   'Closes the cases of a customer that have come to their end by what is known, and brings the others'' anchor up to date. Returns how many were closed.';
 
--- supabase/schemas/13_dunning/070_update_dunning.sql
+-- supabase/schemas/13_dunning/140_update_dunning.sql
 
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
 -- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
@@ -15535,7 +15713,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.update_dunning_of_subscription', 35),
   ('customer', 'billing_private.update_dunning_of_customer', 35);
 
--- supabase/schemas/13_dunning/080_dunning_mails.sql
+-- supabase/schemas/13_dunning/150_dunning_mails.sql
 
 -- Dunning mails: what they say of what is overdue, and of what happens next.
 -- Reads: dunning facts, invoices, policies. Writes: nothing. Called by: dunning steps.
@@ -15701,10 +15879,10 @@ $$;
 comment on function billing_private.is_confirmation_requested is
   'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
 
--- supabase/schemas/13_dunning/090_dunning_steps.sql
+-- supabase/schemas/13_dunning/160_take_dunning_mails.sql
 
--- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
--- Reads: dunning facts, invoices. Writes: dunning_actions, outbox. Called by: duebase-deliver and duebase-dunning.
+-- Taking a step: it is recorded that it was taken, and its mail or its end is enqueued.
+-- Reads: dunning facts, policies, outbox. Writes: dunning_actions, outbox. Called by: take_dunning_steps.
 
 create function billing_private.record_dunning_step(
   p_fact billing_private.dunning_fact, p_status text, p_note text, p_now timestamptz
@@ -15872,6 +16050,12 @@ $$;
 comment on function billing_private.take_dunning_end is
   'Decides that a case ends. The call to Stripe is enqueued, and checked again right before it is made.';
 
+-- supabase/schemas/13_dunning/170_take_dunning_steps.sql
+
+-- Dunning steps: under the customer's lock, after what it is about was read from Stripe, the step that is due is taken.
+-- Reads: dunning facts, invoices. Writes: dunning_cases, and through take_dunning_mails dunning_actions and outbox.
+-- Called by: duebase-deliver and duebase-dunning.
+
 create function billing_private.record_dunning_obstacles(p_fact billing_private.dunning_fact, p_obstacles text[], p_now timestamptz)
 returns void
 language plpgsql
@@ -15978,7 +16162,7 @@ comment on function billing.take_dunning_steps is
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;
 
--- supabase/schemas/13_dunning/100_open_debts.sql
+-- supabase/schemas/13_dunning/180_open_debts.sql
 
 -- Open debts: what emails say is still to be paid, as it is in the moment an email is written.
 -- Reads: unpaid invoices, dunning cases. Writes: nothing. Called by: writing emails.
@@ -16149,7 +16333,7 @@ comment on function billing_private.add_receipt_to_recovery_email is
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.add_receipt_to_recovery_email', 36);
 
--- supabase/schemas/13_dunning/110_dunning_ends.sql
+-- supabase/schemas/13_dunning/190_dunning_ends.sql
 
 -- Dunning ends: a case's last step is carried out at Stripe by duebase-deliver, which asks here before and reports after.
 -- Reads: dunning facts. Writes: dunning cases and actions, outbox. Called by: duebase-deliver and duebase-dunning.
@@ -16330,12 +16514,12 @@ grant execute on function
   billing.finish_dunning_end(bigint, timestamptz)
 to service_role;
 
--- supabase/schemas/13_dunning/120_charge_new_cards.sql
+-- supabase/schemas/13_dunning/200_new_cards.sql
 
--- New cards: what is overdue is charged to a card that has become a default since, or that its bank has renewed.
--- Which cards are new follows from what is known, in whatever order it came: it is asked with the event that tells of a
--- card, when a case opens, and at each check of a customer.
--- Reads: the event, dunning cases, invoices. Writes: given_cards, dunning_charges, outbox. Called by: projection, steps.
+-- New cards: which payment methods became a default since something fell overdue, or were renewed by their bank.
+-- Which cards are new follows from what is known, in whatever order it came.
+-- Reads: the event, customers, subscriptions, payment_methods, invoices. Writes: given_cards. Called by: charge_new_cards,
+-- card_charges.
 
 create function billing_private.given_card(p_event billing.webhook_events)
 returns text
@@ -16469,6 +16653,13 @@ $$;
 
 comment on function billing_private.new_cards is
   'The cards to which an overdue invoice that is charged automatically may be charged beside what Stripe tries by itself: defaults given after it failed, a customer''s default that is newer than the subscription''s own, and the renewal of a card. Not one that was detached.';
+
+-- supabase/schemas/13_dunning/210_charge_new_cards.sql
+
+-- Charging new cards: what is overdue is charged to each of them once. It is asked with the event that tells of a card,
+-- when a case opens, and at each check of a customer.
+-- Reads: new cards, dunning facts, invoices. Writes: dunning_charges, given_cards, outbox, event_handlers.
+-- Called by: projection, refreshes, update_dunning, dunning steps.
 
 create function billing_private.obstacles_to_charges(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
@@ -16627,7 +16818,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('subscription', 'billing_private.record_given_card', 5),
   ('subscription', 'billing_private.charge_given_card', 36);
 
--- supabase/schemas/13_dunning/130_card_charges.sql
+-- supabase/schemas/13_dunning/220_card_charges.sql
 
 -- Card charges: asked once more right before the call at Stripe, and what became of it.
 -- Reads: dunning cases, invoices. Writes: dunning_charges, outbox, audit_events. Called by: duebase-deliver, projection.
@@ -16833,7 +17024,7 @@ grant execute on function
   billing.finish_card_charge(bigint, text, text, timestamptz)
 to service_role;
 
--- supabase/schemas/13_dunning/140_finish_dunning_actions.sql
+-- supabase/schemas/13_dunning/230_finish_dunning_actions.sql
 
 -- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
 -- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
@@ -16907,7 +17098,7 @@ create trigger emails_finish_dunning_actions
   when (new.status <> 'pending' and old.status <> new.status and new.template like 'payment-failed-%')
   execute function billing_private.tg_emails__after_status();
 
--- supabase/schemas/13_dunning/150_dunning_access.sql
+-- supabase/schemas/13_dunning/240_dunning_access.sql
 
 -- Access: what dunning says of it, asked wherever entitlements and usage are computed.
 -- Reads: dunning cases, policies, subscriptions. Writes: nothing.
@@ -16944,13 +17135,13 @@ $$;
 comment on function billing_private.dunning_access is
   'What dunning says of a subscription''s access: true, kept while its case is open (grace); false, taken at once by a policy without grace, or by the pause that ended the case; null, nothing: its status decides.';
 
--- supabase/schemas/13_dunning/160_resume_paused.sql
+-- supabase/schemas/13_dunning/250_plan_resumptions.sql
 
 -- Resuming: a subscription that was paused for non-payment is resumed once it is paid: at Stripe, in access, and with a mail.
 -- Whether one is due follows from what is known, whatever the order: it is checked with each event and read that
 -- may make it due, and in each daily run, which finds what no event showed and what failed before.
--- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox, audit_events.
--- Called by: projection, refreshes, duebase-deliver, the daily run.
+-- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, outbox.
+-- Called by: projection, refreshes, dunning steps, the daily run, dunning by hand; emails about subscriptions.
 
 create table billing.dunning_resumptions (
   id bigint generated always as identity primary key,
@@ -17166,6 +17357,12 @@ $$;
 
 comment on function billing_private.plan_resumptions is 'Plans whatever resumptions are owed to a customer.';
 
+-- supabase/schemas/13_dunning/260_end_of_pause.sql
+
+-- The end of a pause: the handlers that see that what was paused goes on, or may go on.
+-- Reads: the event, subscriptions, dunning cases. Writes: dunning_cases, outbox, audit_events, and through the above
+-- dunning_resumptions. Called by: projection, refreshes; carry_out_resumptions.
+
 create function billing_private.record_end_of_pause(p_case billing.dunning_cases, p_now timestamptz)
 returns void
 language plpgsql
@@ -17273,6 +17470,12 @@ cross join lateral unnest(h.event_types) as t (event_type);
 insert into billing_private.refresh_handlers (object, handler, position) values
   ('invoice', 'billing_private.plan_resumption_of_invoice', 37),
   ('subscription', 'billing_private.update_dunning_pause', 37);
+
+-- supabase/schemas/13_dunning/270_carry_out_resumptions.sql
+
+-- Carrying out: a planned resumption is checked once more right before the call at Stripe, and finished after it.
+-- Reads: subscriptions, invoices, dunning cases. Writes: dunning_resumptions, dunning_cases, outbox.
+-- Called by: duebase-deliver; triggers on the outbox.
 
 create function billing_private.finish_resumption_as(
   p_resumption billing.dunning_resumptions, p_status text, p_note text, p_now timestamptz
@@ -17502,11 +17705,11 @@ grant execute on function
   billing.finish_resumption(bigint, timestamptz)
 to service_role;
 
--- supabase/schemas/13_dunning/170_dunning_runs.sql
+-- supabase/schemas/13_dunning/280_dunning_runs.sql
 
 -- The daily run: every customer with something due is evaluated. Nothing was scheduled ahead, so a run that comes late,
 -- twice or at the same time as another finds what is due then, and nothing else.
--- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning, cron.
+-- Reads: dunning facts. Writes: outbox, dunning_runs. Called by: duebase-dunning.
 
 create table billing.dunning_runs (
   id bigint generated always as identity primary key,
@@ -17713,6 +17916,17 @@ $$;
 
 comment on function billing.finish_dunning_run is 'Notes what came of a run. False: there is no such run under way.';
 
+grant execute on function
+  billing.advance_dunning(timestamptz, text, integer),
+  billing.begin_dunning_run(timestamptz),
+  billing.finish_dunning_run(bigint, jsonb, text, timestamptz)
+to service_role;
+
+-- supabase/schemas/13_dunning/290_start_dunning.sql
+
+-- Starting the daily run: at the hour that settings say, and by a watchdog where a day's run is missing.
+-- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; a trigger on settings.
+
 create function billing_private.start_dunning(p_now timestamptz default now())
 returns boolean
 language plpgsql
@@ -17804,16 +18018,10 @@ create trigger settings_schedule_dunning
 select billing_private.schedule_dunning();
 select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.start_missed_dunning_run()');
 
-grant execute on function
-  billing.advance_dunning(timestamptz, text, integer),
-  billing.begin_dunning_run(timestamptz),
-  billing.finish_dunning_run(bigint, jsonb, text, timestamptz)
-to service_role;
+-- supabase/schemas/13_dunning/300_dunning_by_hand.sql
 
--- supabase/schemas/13_dunning/180_dunning_by_hand.sql
-
--- Dunning by hand: what people may do about a case, audited; and what would happen if nobody did anything.
--- Reads: dunning facts. Writes: dunning cases and holds, audit_events. Called by: operators.
+-- Dunning by hand: what people may do about a case, audited.
+-- Reads: dunning facts. Writes: dunning cases and holds, known_debts, audit_events. Called by: operators.
 
 create function billing_private.lock_open_case(p_case_id bigint)
 returns billing.dunning_cases
@@ -18018,6 +18226,19 @@ $$;
 comment on function billing.release_dunning is
   'Releases a case that was held, or (p_customer) a customer that was excluded; what is due is done at once. Returns how many holds ended. Raises DU042, DU043.';
 
+grant execute on function
+  billing.open_dunning(text, timestamptz),
+  billing.close_dunning(bigint, text, timestamptz),
+  billing.hold_dunning(bigint, text, timestamptz, timestamptz),
+  billing.exclude_from_dunning(text, text, timestamptz, timestamptz),
+  billing.release_dunning(bigint, text, timestamptz)
+to service_role;
+
+-- supabase/schemas/13_dunning/310_dunning_preview.sql
+
+-- Preview: what dunning would do if nobody did anything.
+-- Reads: dunning facts, overdue invoices, policies. Writes: nothing. Called by: operators, `npm run dunning -- preview`.
+
 create function billing.dunning_preview(p_now timestamptz default now())
 returns table (
   customer text, email text, subject_id text, case_id bigint, step text, due_at timestamptz, anchor_at timestamptz, amount bigint,
@@ -18096,16 +18317,9 @@ $$;
 comment on function billing.dunning_preview is
   'Who would get what if the daily run came at p_now (UTC): one row per subject with a step due, or an end within the next 24 hours, what holds it, and in plain words what would be done. By what is known here; the run reads Stripe first. Amounts in minor units. Changes nothing.';
 
-grant execute on function
-  billing.open_dunning(text, timestamptz),
-  billing.close_dunning(bigint, text, timestamptz),
-  billing.hold_dunning(bigint, text, timestamptz, timestamptz),
-  billing.exclude_from_dunning(text, text, timestamptz, timestamptz),
-  billing.release_dunning(bigint, text, timestamptz),
-  billing.dunning_preview(timestamptz)
-to service_role;
+grant execute on function billing.dunning_preview(timestamptz) to service_role;
 
--- supabase/schemas/13_dunning/190_dunning_views.sql
+-- supabase/schemas/13_dunning/320_dunning_views.sql
 
 -- Recovery figures: what dunning has recovered, and what is still overdue.
 -- Reads: dunning cases, steps and invoices. Read by: operators, `npm run dunning -- report`.
@@ -18233,7 +18447,7 @@ comment on column billing.revenue_at_risk.oldest_since is 'Since when the oldest
 
 grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_role;
 
--- supabase/schemas/13_dunning/200_my_billing_status.sql
+-- supabase/schemas/13_dunning/330_my_billing_status.sql
 
 -- My billing status: what a signed-in user owes, for a banner in the application.
 -- Reads: customers, subscriptions, overdue invoices, dunning facts. Called by: signed-in users, through the Data API.
