@@ -21,7 +21,7 @@ export interface FunctionRuntime {
 const firstBackoff = 100;
 const longestBackoff = 5_000;
 /** A process that has served this long has started well: its next death is a new matter. */
-const settled = 10_000;
+const stableAfterMs = 10_000;
 /** How long a process whose source has changed may take to answer what it was asked before: longer than any run. */
 const longestDrain = 60_000;
 
@@ -128,7 +128,7 @@ export class FunctionProcess {
       const startedAt = Date.now();
       const outcome = await this.#runOnce();
       if (this.#stopped) return;
-      this.#failures = Date.now() - startedAt > settled ? 0 : this.#failures + 1;
+      this.#failures = Date.now() - startedAt > stableAfterMs ? 0 : this.#failures + 1;
       if (outcome === "retired") continue;
       const wait = Math.min(firstBackoff * 2 ** (this.#failures - 1), longestBackoff);
       this.#log.write(`ended (${outcome}); starting again in ${wait} ms`);

@@ -144,7 +144,7 @@ export async function appealDispute(stripe: Stripe, dispute: string): Promise<St
 
 /**
  * The cardholder goes to their bank about a charge.
- * @param kind `prevented` was settled before it became a dispute, with the cardholder's money back;
+ * @param kind `prevented` was resolved before it became a dispute, with the cardholder's money back;
  *   `prevented_without_funds` without
  */
 export async function disputeCharge(

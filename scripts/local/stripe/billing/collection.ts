@@ -150,7 +150,7 @@ export function payInvoice(world: World, invoice: Invoice, options: PayOptions):
   if (invoice.status === "paid") throw invalidRequest("Invoice is already paid");
   if (invoice.status === "void") throw invalidRequest("Invoice is void and can't be paid");
   if (invoice.status === "draft") finalizeInvoice(world, invoice);
-  // Making it final settles an invoice of nothing.
+  // An invoice of nothing is paid once it is final.
   if (statusOf(invoice) === "paid") return invoice;
   if (options.outOfBand) {
     payOutOfBand(world, invoice);

@@ -146,7 +146,7 @@ export function recompute(world: World, invoice: Invoice): void {
 /** Store a new draft; the invoice items on it are taken. */
 export function createDraft(world: World, request: DraftRequest): Invoice {
   const invoice = world.store.insert<"invoice">(blankInvoice(world, request));
-  claimItems(world, invoice);
+  takePendingItems(world, invoice);
   change(world, "customer.updated", request.customer, (it) => {
     it.currency ??= request.currency;
   });
@@ -157,7 +157,7 @@ export function createDraft(world: World, request: DraftRequest): Invoice {
   return invoice;
 }
 
-function claimItems(world: World, invoice: Invoice): void {
+function takePendingItems(world: World, invoice: Invoice): void {
   for (const line of invoice.lines.data) {
     const item = world.store.get("invoiceitem", invoiceItemOf(line) ?? "");
     if (item) item.invoice = invoice.id;

@@ -112,7 +112,7 @@ export function stopCollection(world: World, invoice: Invoice): void {
   }
 }
 
-/** The invoice is settled: by its payment, by money that came past Stripe, or because there was nothing to pay. */
+/** The invoice is paid: by its payment, by money that came past Stripe, or because there was nothing to pay. */
 export function markPaid(world: World, invoice: Invoice, isPastStripe = false): void {
   const now = timeOf(world, invoice);
   stopCollection(world, invoice);
@@ -166,7 +166,7 @@ function lowerRequest(world: World, payment: InvoicePayment, amount: number): vo
 }
 
 /**
- * Money that came another way than by Stripe, as a payment record, settles an open invoice or a part of it; what is
+ * Money that came another way than by Stripe, as a payment record, pays an open invoice or a part of it; what is
  * too much is credited to the customer's balance.
  * @param amount in the currency's smallest unit
  */
@@ -233,7 +233,7 @@ function insertRecordPayment(
 }
 
 /**
- * A transfer settles a part of an open invoice; the rest is still to be paid.
+ * A transfer pays a part of an open invoice; the rest is still to be paid.
  * @param amount in the currency's smallest unit, less than what remains
  */
 export function payPart(world: World, invoice: Invoice, amount: number, record = newId("pr")): void {

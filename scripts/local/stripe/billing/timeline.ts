@@ -3,8 +3,8 @@ import { change } from "../core/events.ts";
 import type { Job } from "../core/jobs.ts";
 import type { Subscription } from "../core/wire.ts";
 import { timeAt, type World } from "../core/world.ts";
-import { settleIntent } from "../payments/confirmation.ts";
-import { settleRefund } from "../payments/refunds.ts";
+import { finishIntent } from "../payments/confirmation.ts";
+import { finishRefund } from "../payments/refunds.ts";
 import { attemptPayment, collect, collectPaused, markOverdue } from "./collection.ts";
 import { subscriptionOf } from "./drafts.ts";
 import { finalizeInvoice, voidInvoice } from "./invoices.ts";
@@ -75,13 +75,13 @@ const acts: Record<string, Act> = {
     const schedule = world.store.get("subscription_schedule", id);
     if (schedule?.status === "active") releaseSchedule(world, schedule);
   },
-  "payment.settle": (world, id) => {
+  "payment.finish": (world, id) => {
     const intent = world.store.get("payment_intent", id);
-    if (intent) settleIntent(world, intent);
+    if (intent) finishIntent(world, intent);
   },
-  "refund.settle": (world, id) => {
+  "refund.finish": (world, id) => {
     const refund = world.store.get("refund", id);
-    if (refund) settleRefund(world, refund);
+    if (refund) finishRefund(world, refund);
   },
   "session.expire": (world, id) => {
     const session = world.store.get("checkout.session", id);

@@ -190,7 +190,7 @@ function itemChangeFrom(params: Params): ItemChange | null {
  * Collect what an update costs; a refusal is handled as `payment_behavior` says.
  * @returns the refusal, if the update must not stand
  */
-function settle(world: World, invoice: Invoice, request: ItemChange): StripeError | null {
+function collectForUpdate(world: World, invoice: Invoice, request: ItemChange): StripeError | null {
   const outcome = finalizeAndCollect(world, invoice);
   const refused = outcome?.kind === "declined" || outcome?.kind === "requires_action";
   return refused && request.paymentBehaviour === "error_if_incomplete"
@@ -257,7 +257,7 @@ export function updateSubscription(world: World, subscription: Subscription, par
     change(world, "customer.subscription.updated", subscription, (it) => {
       invoice = applyUpdate(world, it, params, request);
     });
-    const refusal = invoice && request ? settle(world, invoice, request) : null;
+    const refusal = invoice && request ? collectForUpdate(world, invoice, request) : null;
     if (refusal) {
       undo();
       throw refusal;

@@ -8,7 +8,7 @@ interface Referable {
 
 /**
  * A type of stripe-node as it travels: references are ids (nothing is expanded) and decimals are strings.
- * The shapes stay Stripe's own; only what the SDK's types leave open (`string | Customer`) is settled.
+ * The shapes stay Stripe's own; only what the SDK's types leave open (`string | Customer`) is decided here.
  */
 export type Wire<T> = T extends Stripe.Decimal
   ? string

@@ -12,7 +12,7 @@ export interface CardBehaviour {
   dispute?: "fraudulent" | "product_not_received" | "inquiry";
   refund?: "fails" | "pending";
   /** Bank debits: the outcome comes later. */
-  settles?: "succeeded" | "failed";
+  debitOutcome?: "succeeded" | "failed";
 }
 
 export interface TestCard extends CardBehaviour {
@@ -87,7 +87,7 @@ export const testCards: TestCard[] = [
   card("4000000000000077", "bypassPending"),
 ];
 
-/** Test IBANs of SEPA debits; any other IBAN settles too. */
+/** Test IBANs of SEPA debits; any other IBAN succeeds too. */
 const ibanOutcomes: Record<string, "succeeded" | "failed"> = {
   AT861904300235473202: "failed",
   DE62370400440532013001: "failed",
@@ -107,5 +107,5 @@ export function findTestCard(nameOrNumber: string): TestCard | undefined {
 export function behaviourOf(number: string): CardBehaviour {
   const testCard = byNumber.get(number);
   if (testCard) return testCard;
-  return { settles: ibanOutcomes[number] ?? "succeeded" };
+  return { debitOutcome: ibanOutcomes[number] ?? "succeeded" };
 }

@@ -211,7 +211,7 @@ export function pendingCharge(world: World, request: ChargeRequest): Charge {
 }
 
 /** A pending debit is decided. */
-export function settleCharge(world: World, charge: Charge, succeeded: boolean): void {
+export function finishCharge(world: World, charge: Charge, succeeded: boolean): void {
   if (succeeded) {
     charge.status = "succeeded";
     charge.paid = true;

@@ -2,7 +2,7 @@ import { emit, jsonCopy } from "../core/events.ts";
 import type { Card, Charge, PaymentIntent, PaymentMethod } from "../core/wire.ts";
 import { clockOf, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, type StripeError } from "../http/errors.ts";
-import { type ChargeRequest, failedCharge, pendingCharge, settleCharge, succeededCharge } from "./charges.ts";
+import { type ChargeRequest, failedCharge, pendingCharge, finishCharge, succeededCharge } from "./charges.ts";
 import { type DeclineName, declines } from "./declines.ts";
 import { attach, behaviourFor, declineError, isSetUp, markSetUp, paymentMethodFor } from "./instruments.ts";
 
@@ -84,7 +84,7 @@ export function confirmIntent(
     return askForAuthentication(world, intent, instrument, options.returnUrl ?? null);
   }
   if (behaviour.declinedLater) return decline(world, intent, request, behaviour.declinedLater);
-  if (behaviour.settles && instrument.object === "payment_method" && instrument.type !== "card") {
+  if (behaviour.debitOutcome && instrument.object === "payment_method" && instrument.type !== "card") {
     return startDebit(world, intent, request);
   }
   return succeed(world, intent, request, options.authenticated === true);
@@ -172,7 +172,7 @@ function startDebit(world: World, intent: PaymentIntent, request: ChargeRequest)
   intent.status = "processing";
   emit(world, "payment_intent.processing", intent);
   world.jobs.set(
-    "payment.settle",
+    "payment.finish",
     intent.id,
     clockOf(world, intent),
     timeOf(world, intent) + world.settings.debitSeconds,
@@ -180,12 +180,12 @@ function startDebit(world: World, intent: PaymentIntent, request: ChargeRequest)
   return { kind: "processing" };
 }
 
-/** A bank debit comes back: paid, or not. */
-export function settleIntent(world: World, intent: PaymentIntent): void {
+/** The outcome of a bank debit: paid, or not. */
+export function finishIntent(world: World, intent: PaymentIntent): void {
   const charge = intent.latest_charge ? world.store.get("charge", intent.latest_charge) : undefined;
   if (intent.status !== "processing" || !charge) return;
-  const succeeded = behaviourFor(world, intent.payment_method ?? "").settles !== "failed";
-  settleCharge(world, charge, succeeded);
+  const succeeded = behaviourFor(world, intent.payment_method ?? "").debitOutcome !== "failed";
+  finishCharge(world, charge, succeeded);
   if (succeeded) {
     intent.status = "succeeded";
     intent.amount_received = intent.amount;

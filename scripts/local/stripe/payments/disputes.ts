@@ -180,7 +180,7 @@ export function allowAppeal(world: World, dispute: Dispute): Dispute {
 }
 
 /**
- * A dispute is settled before it becomes one, as by Visa's Rapid Dispute Resolution.
+ * A dispute is resolved before it becomes one, as by Visa's Rapid Dispute Resolution.
  * @param takesMoney whether the cardholder was paid back for it
  */
 export function preventDispute(world: World, charge: Charge, takesMoney: boolean): Dispute {

@@ -56,7 +56,7 @@ export function refundCharge(
   emit(world, "charge.refund.updated", refund, charge);
   if (behaviour.refund) {
     world.jobs.set(
-      "refund.settle",
+      "refund.finish",
       refund.id,
       clockOf(world, charge),
       timeOf(world, charge) + world.settings.debitSeconds,
@@ -107,7 +107,7 @@ function newRefund(
 }
 
 /** A refund that was pending arrives, or one that looked done is sent back by the bank. */
-export function settleRefund(world: World, refund: Refund): void {
+export function finishRefund(world: World, refund: Refund): void {
   const charge = refund.charge ? world.store.get("charge", refund.charge) : undefined;
   if (!charge) return;
   const previous = { status: refund.status };

@@ -29,14 +29,14 @@ function wants(endpoint: WebhookEndpoint, type: string): boolean {
 /** Sends an account's events to the endpoints that asked for them, and counts the endpoints that have yet to answer. */
 export class StripeWebhooks extends Webhooks<StripeEvent> {
   private readonly world: World;
-  private readonly onSettled: () => void;
+  private readonly onProgress: () => void;
   private readonly undelivered = new Map<string, Set<string>>();
 
-  /** @param onSettled called when an endpoint has answered 2xx */
-  constructor(world: World, options: Partial<DeliveryOptions>, onSettled: () => void) {
+  /** @param onProgress called when an endpoint has answered 2xx */
+  constructor(world: World, options: Partial<DeliveryOptions>, onProgress: () => void) {
     super({ ...defaultDelivery, ...options });
     this.world = world;
-    this.onSettled = onSettled;
+    this.onProgress = onProgress;
     world.events.onEvent = (event) => {
       const endpoints = this.announce(event);
       if (endpoints.length > 0) this.undelivered.set(event.id, new Set(endpoints.map(({ id }) => id)));
@@ -79,7 +79,7 @@ export class StripeWebhooks extends Webhooks<StripeEvent> {
     open?.delete(id);
     event.pending_webhooks = open?.size ?? 0;
     if (open?.size === 0) this.undelivered.delete(event.id);
-    this.onSettled();
+    this.onProgress();
   }
 
   dump(): DeliveryDump {
