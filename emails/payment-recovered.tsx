@@ -32,7 +32,11 @@ export default function PaymentRecovered(props: Addressed<PaymentRecoveredProps>
       {...props}
       subject={subject(props)}
       preview={
-        props.nothingOverdue ? preview.settled : stillOwed.length > 0 ? preview.more : preview.paid(amount)
+        props.nothingOverdue
+          ? preview.nothingLeft
+          : stillOwed.length > 0
+            ? preview.more
+            : preview.paid(amount)
       }
       status={status}
       tone="positive"

@@ -123,7 +123,7 @@ async function run(): Promise<void> {
   webhook_events   every event, as Stripe sent it
   subscriptions    what they made of it; invoices and payments likewise
   dunning_cases    what was overdue and how it ended; dunning_actions what was done about it
-  emails           what was written to whom; outbox is what was owed
+  emails           what was written to whom; outbox is what was waiting
   audit_events     who did what, when
 Ctrl-C stops the stack.`);
     printStatus(stack.status);

@@ -79,7 +79,7 @@ export function NewCardDeclined(props: Addressed<PaymentFailedProps>) {
   return <Paragraph>{method ? words.paymentFailed.newCardDeclined(method) : null}</Paragraph>;
 }
 
-/** Pays the one invoice where Stripe has a page for it, else leads to where everything can be settled. */
+/** Pays the one invoice where Stripe has a page for it, else leads to where everything can be paid. */
 export function PayActions(props: Addressed<PaymentFailedProps>) {
   const { words, billingUrl } = speak(props);
   const { pay, review } = words.paymentFailed;

@@ -268,7 +268,7 @@ export const de: Language = {
     subject: (amount, product) => `Danke, Ihre Zahlung von ${amount} für ${product} ist da`,
     title: "Ihre Zahlung ist da",
     preview: {
-      settled: "Damit ist alles erledigt. Sie brauchen nichts weiter zu tun.",
+      nothingLeft: "Damit ist alles erledigt. Sie brauchen nichts weiter zu tun.",
       paid: (amount) => `Wir haben ${amount} erhalten. Vielen Dank.`,
       more: "Vielen Dank. Etwas anderes ist noch offen.",
     },

@@ -361,7 +361,7 @@ export const en = {
       `Thank you, your payment of ${amount} for ${product} arrived`,
     title: "Your payment arrived",
     preview: {
-      settled: "Everything is settled. There is nothing else to do.",
+      nothingLeft: "Everything is settled. There is nothing else to do.",
       paid: (amount: string) => `We received ${amount}. Thank you.`,
       more: "Thank you. Something else is still unpaid.",
     },

@@ -84,7 +84,7 @@ async function advance(sql: Sql, run: string): Promise<{ seconds: number }> {
     { count: number }[]
   >`select count(*)::int as count from billing.dunning_cases where status = 'open'`;
   if (due !== (open?.count ?? 0) / 10)
-    throw new Error(`${run}: ${due} looks owed for ${open?.count} open cases`);
+    throw new Error(`${run}: ${due} evaluations enqueued for ${open?.count} open cases`);
   return { seconds };
 }
 

@@ -1,6 +1,6 @@
 /**
  * What the outbox costs beside the least it could: two updates of the same rows, one for many at the claim and one for
- * each at its end. With ten finished rows behind what is owed, and with a million: a claim must not feel them.
+ * each at its end. With ten finished rows behind what is due, and with a million: a claim must not feel them.
  * The subjects take turns in short rounds on one server, so that whatever else the machine does hits all of them.
  */
 import { mkdtemp, rm } from "node:fs/promises";
@@ -21,7 +21,7 @@ const MANY_FINISHED = 1_000_000;
 const TOLERANCE = 0.2;
 
 /** Owes the rows of a round, and works them off. */
-type Subject = { owe(round: string): Promise<unknown>; workOff(workers: number): Promise<void> };
+type Subject = { enqueue(round: string): Promise<unknown>; workOff(workers: number): Promise<void> };
 
 /** Takes about two minutes, with a server of its own (fsync on) in a temporary directory. */
 export async function benchOutbox(): Promise<BenchRow[]> {
@@ -64,7 +64,7 @@ async function compare(
   const names = ["bare", "few", "many"] as const;
   for (let round = -1; round < ROUNDS; round++) {
     for (const name of names) {
-      await subjects[name].owe(`${workers}:${round}`);
+      await subjects[name].enqueue(`${workers}:${round}`);
       const startedAt = performance.now();
       await subjects[name].workOff(workers);
       // Plans and pages are warm before time counts.
@@ -95,7 +95,7 @@ async function compare(
 
 function outboxSubject(sql: Sql): Subject {
   return {
-    owe: (round) => sql`
+    enqueue: (round) => sql`
       insert into billing.outbox (kind, dedupe_key, run_after, created_at)
       select 'alert', 'bench:' || ${round} || ':' || n, now(), now() from generate_series(1, ${ROUND_ROWS}) as n
     `,
@@ -118,7 +118,7 @@ function outboxSubject(sql: Sql): Subject {
 
 function bareSubject(sql: Sql): Subject {
   return {
-    async owe() {
+    async enqueue() {
       await sql`truncate public.bare`;
       await sql`insert into public.bare select n, 'pending', null from generate_series(1, ${ROUND_ROWS}) as n`;
     },

@@ -8,10 +8,10 @@ import { mailsDelivered } from "./mail.ts";
 export async function advance(cast: Cast, to: number): Promise<void> {
   await advanceClock(cast.world.stripe, cast.clock, to);
   cast.now = to;
-  await settled(cast);
+  await everythingDelivered(cast);
 }
 
-export async function settled(cast: Cast): Promise<void> {
+export async function everythingDelivered(cast: Cast): Promise<void> {
   await cast.world.stack.stripe.settled();
   await mailsDelivered(cast.world);
 }
@@ -25,7 +25,7 @@ export async function runDunning(cast: Cast): Promise<Record<string, number>> {
   });
   if (!response.ok) throw new Error(`dunning answered ${response.status}: ${await response.text()}`);
   const counts = (await response.json()) as Record<string, number>;
-  await settled(cast);
+  await everythingDelivered(cast);
   return counts;
 }
 

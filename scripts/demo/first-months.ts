@@ -1,7 +1,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { completeCheckout } from "../local/stripe/buyer.ts";
 import { type Cast, type Name, opening, type Person, person } from "./cast.ts";
-import { advance, settled } from "./clock.ts";
+import { advance, everythingDelivered } from "./clock.ts";
 import { date, day, hour, money } from "./format.ts";
 
 const trialDays = 7;
@@ -59,7 +59,7 @@ export async function checkOut(cast: Cast): Promise<string> {
     card: idOf(subscription.default_payment_method),
     subscription: subscription.id,
   });
-  await settled(cast);
+  await everythingDelivered(cast);
   return subscriptionLine(cast, "Ada");
 }
 
@@ -89,7 +89,7 @@ export async function othersSubscribe(cast: Cast): Promise<string> {
       p_description => 'Pauses instead of canceling.'
     )`;
   await sql`select billing.assign_dunning_policy('customer', ${person(cast, "Cleo").customer}, 'patient')`;
-  await settled(cast);
+  await everythingDelivered(cast);
   return "three subscriptions active; Cleo's policy pauses on day 8 instead of canceling on day 10";
 }
 
@@ -104,7 +104,7 @@ export async function refundEve(cast: Cast): Promise<string> {
   if (!charge) throw new Error("Eve has paid nothing");
   await stripe.refunds.create({ charge: charge.id });
   await stripe.subscriptions.cancel(person(cast, "Eve").subscription, { prorate: false });
-  await settled(cast);
+  await everythingDelivered(cast);
   const [row] = await sql<{ amount_refunded: string }[]>`
     select amount_refunded::text from billing.payments where customer = ${customer}`;
   return `${money(row?.amount_refunded ?? 0, "usd")} returned to Eve, subscription ended at her wish`;

@@ -19,7 +19,7 @@ const BETWEEN_LOOKS_MS = 50;
 /** The minute's tick, for what has to be tried again: nobody wants to watch a minute pass. */
 const BETWEEN_TICKS_MS = 1_000;
 
-/** Waits until nothing is owed any more and Resend has reported what became of each mail. */
+/** Waits until nothing is waiting in the outbox and Resend has reported what became of each mail. */
 export async function mailsDelivered({ sql, stack }: DemoWorld): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS;
   let nextTick = Date.now() + BETWEEN_TICKS_MS;
@@ -29,7 +29,7 @@ export async function mailsDelivered({ sql, stack }: DemoWorld): Promise<void> {
         (select count(*)::int from billing.outbox where status in ('pending', 'claimed'))
         + (select count(*)::int from billing.emails where status in ('pending', 'sent')) as rows`;
     if (left?.rows === 0) break;
-    if (Date.now() > deadline) throw new Error(`${left?.rows} effects are still owed, or not reported on`);
+    if (Date.now() > deadline) throw new Error(`${left?.rows} effects still wait, or have no report yet`);
     if (Date.now() > nextTick) {
       await sql`select billing_private.wake_deliver(now())`;
       nextTick = Date.now() + BETWEEN_TICKS_MS;
@@ -60,10 +60,10 @@ export async function mails({ sql }: DemoWorld, customer?: string): Promise<Demo
  */
 export async function checkMails(world: DemoWorld, expected: readonly string[]): Promise<Check[]> {
   const kept = await mails(world);
-  const [outbox] = await world.sql<{ dead: number; owed: number }[]>`
+  const [outbox] = await world.sql<{ dead: number; waiting: number }[]>`
     select
       count(*) filter (where status = 'dead')::int as dead,
-      count(*) filter (where status in ('pending', 'claimed'))::int as owed
+      count(*) filter (where status in ('pending', 'claimed'))::int as waiting
     from billing.outbox`;
   const received = world.stack.inbox.emails();
   const line = (id: string | null, to: string, subject: string) => `${id} ${to} ${subject}`;
@@ -101,9 +101,9 @@ export async function checkMails(world: DemoWorld, expected: readonly string[]):
       found: String(kept.filter(({ status }) => status === "delivered").length),
     },
     {
-      promise: "nothing is owed any more, and nothing died",
-      expected: "0 owed, 0 dead",
-      found: `${outbox?.owed} owed, ${outbox?.dead} dead`,
+      promise: "nothing is waiting in the outbox, and nothing died",
+      expected: "0 waiting, 0 dead",
+      found: `${outbox?.waiting} waiting, ${outbox?.dead} dead`,
     },
   ];
 }

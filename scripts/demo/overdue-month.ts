@@ -1,6 +1,6 @@
 import { setCardOutcome } from "../local/stripe/buyer.ts";
 import { type Cast, type Name, person } from "./cast.ts";
-import { advance, dayOf, liveUntilDay, runDunning, settled } from "./clock.ts";
+import { advance, dayOf, everythingDelivered, liveUntilDay, runDunning } from "./clock.ts";
 import { newestInvoice } from "./first-months.ts";
 import { day, hour } from "./format.ts";
 
@@ -30,7 +30,7 @@ export function until(days: number): (cast: Cast) => Promise<string> {
 export async function adaPays(cast: Cast): Promise<string> {
   await liveUntilDay(cast, 5);
   await payOpenInvoice(cast, "Ada");
-  await settled(cast);
+  await everythingDelivered(cast);
   return newestInvoice(cast, "Ada");
 }
 
@@ -54,7 +54,7 @@ export async function dayTen(cast: Cast): Promise<string> {
   await advance(cast, run);
   await runDunning(cast);
   webhooks.release();
-  await settled(cast);
+  await everythingDelivered(cast);
   const rows = await cast.world.sql<{ email: string; status: string }[]>`
     select c.email, s.status
     from billing.subscriptions as s join billing.customers as c on c.id = s.customer
@@ -73,11 +73,11 @@ export async function jobIsDown(cast: Cast): Promise<string> {
 
 export async function jobIsBack(cast: Cast): Promise<string> {
   await liveUntilDay(cast, FINNS_DAY_ZERO + 7);
-  const [passed] = await cast.world.sql<{ kinds: string | null }[]>`
+  const [skipped] = await cast.world.sql<{ kinds: string | null }[]>`
     select string_agg(a.kind, ', ') as kinds
     from billing.dunning_actions as a join billing.dunning_cases as c on c.id = a.case_id
     where c.subscription = ${person(cast, "Finn").subscription} and a.status = 'skipped'`;
-  return `only ${await lastTold(cast, "Finn")}; passed over: ${passed?.kinds ?? "nothing"}`;
+  return `only ${await lastTold(cast, "Finn")}; skipped: ${skipped?.kinds ?? "nothing"}`;
 }
 
 export async function finnPays(cast: Cast): Promise<string> {

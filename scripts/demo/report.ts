@@ -11,7 +11,7 @@ const compact = {
   chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
 };
 
-/** Who got what, when and why, of everybody in the story: mails, steps passed over, ends and outcomes. */
+/** Who got what, when and why, of everybody in the story: mails, skipped steps, ends and outcomes. */
 export async function whoGotWhatTable(cast: Cast): Promise<string> {
   const rows = await cast.world.sql<
     { email: string; at: Date; what: string; is_mail: boolean; why: string }[]
@@ -43,7 +43,7 @@ export async function whoGotWhatTable(cast: Cast): Promise<string> {
       join billing.outbox as o on o.id = e.outbox_id
     ),
     done as (
-      select c.customer, a.decided_at, 0, a.id, replace(a.kind, '_', ' ') || ' passed over', false, a.note
+      select c.customer, a.decided_at, 0, a.id, replace(a.kind, '_', ' ') || ' skipped', false, a.note
       from billing.dunning_actions as a join billing.dunning_cases as c on c.id = a.case_id
       where a.status = 'skipped'
       union all

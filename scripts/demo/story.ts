@@ -25,7 +25,7 @@ export const acts: Act[] = [
   { title: "Day 5: Ada pays", play: adaPays },
   { title: "Day 7: the final warning", play: until(7) },
   { title: "Day 8: Cleo's policy has come to its end", play: cleoIsPaused },
-  { title: "Day 10: Dan pays in the last minute, unheard; Bo never does", play: dayTen },
+  { title: "Day 10: Dan pays in the last minute, and no event says so; Bo never does", play: dayTen },
   { title: "Day 14: Finn's renewal fails, and then the daily job is down for four days", play: jobIsDown },
   { title: "The job is back: one mail, not two", play: jobIsBack },
   { title: "Finn pays", play: finnPays },

@@ -9,7 +9,7 @@ export interface MonthFigures {
   held: number;
   recovered: number;
   lost: number;
-  /** Settled with a credit note, a balance or credits: no money came. */
+  /** Paid with a credit note, a balance or credits: no money came. */
   settledWithoutPayment: number;
   letOff: number;
   /** How many were recovered after which mail had been the last one. */

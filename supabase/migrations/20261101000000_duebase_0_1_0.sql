@@ -5653,9 +5653,9 @@ stable
 set search_path = ''
 as $$
 declare
-  claimed_id constant uuid := billing_private.as_uuid(p_owner);
+  hinted_id constant uuid := billing_private.as_uuid(p_owner);
 begin
-  return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
+  return hinted_id is not null and not exists (select from auth.users as u where u.id = hinted_id);
 end;
 $$;
 
@@ -14143,7 +14143,7 @@ comment on column billing.dunning_actions.position is 'Position of the step in t
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
 comment on column billing.dunning_actions.status is
-  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
+  'planned: enqueued in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: no longer needed, or the end was canceled. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
 comment on column billing.dunning_actions.finished_at is 'When it came to its end (UTC); of a mail, when it was sent.';
@@ -15019,7 +15019,7 @@ as $$
     from billing.subscriptions as s
     where s.id = p_case.subscription
       and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
-      -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.
+      -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
       and case
         when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
         when p_case.resumed_at is not null then false
@@ -16379,7 +16379,7 @@ begin
   perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into action from billing.dunning_actions as d where d.id = p_action and d.status = 'planned';
   if not found then
-    return jsonb_build_object('go', false, 'reason', 'it was called off');
+    return jsonb_build_object('go', false, 'reason', 'the end was canceled');
   end if;
   plan := jsonb_build_object(
     'go', true, 'case', known.id, 'customer', known.customer, 'subscription', known.subscription, 'invoices', action.invoices,
@@ -18294,7 +18294,7 @@ as $$
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')
       when s.step in ('final_warning', 'end') and billing_private.is_final_bill(s.subject_id, s.subscription) then
-        'pass over the step: the subscription has ended already'
+        'skip the step: the subscription has ended already'
       when s.step = 'end' and s.subscription is null and s.end_action in ('cancel', 'pause') then 'close the case and leave the invoice open'
       when s.step = 'end' then case s.end_action
         when 'cancel' then 'cancel ' || s.subject_id
@@ -18302,8 +18302,8 @@ as $$
         when 'mark_uncollectible' then 'mark the invoices uncollectible'
         else 'close the case and leave all as it is'
       end
-      when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
-      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
+      when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'skip ' || s.template || ', which is switched off'
+      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'skip the notice: the bank asks the customer'
       when s.case_id is null then 'open a case and send ' || s.template
       when s.step = 'urgent_reminder'
         and bool_or(s.step = 'final_warning' and s.held_by = '{}' and s.subscription is not null) over (partition by s.customer, s.currency)
@@ -18388,7 +18388,7 @@ comment on column billing.dunning_outcomes.recovered_after_urgent_reminder is 'P
 comment on column billing.dunning_outcomes.recovered_after_final_warning is 'Paid when the final warning was.';
 comment on column billing.dunning_outcomes.lost is 'Unpaid at the end: by the policy, written off, the subscription ended otherwise, or the customer deleted.';
 comment on column billing.dunning_outcomes.settled_without_payment is
-  'Settled with a credit note, a balance or credits: nothing is owed any more, and no money came.';
+  'Paid with a credit note, a balance or credits: nothing is owed any more, and no money came.';
 comment on column billing.dunning_outcomes.let_off is 'Voided, not owed after all, or closed by hand.';
 comment on column billing.dunning_outcomes.recovery_rate is 'recovered of recovered and lost, 0 to 1; null while neither.';
 comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of the recovered ones from the first failure, or due date, to the end of the case.';

@@ -135,7 +135,7 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
   },
   replay: async (sql) =>
     sql`select billing.replay_failed_webhook(${(await any(sql, "event_id", "billing.failed_webhooks")) as string})`,
-  owe: (sql) => sql`
+  enqueue: (sql) => sql`
     select billing_private.enqueue('email', ${`busy:${++made}`}, ${sql.json({
       template: random.pick(["subscription-paused", "payment-failed-notice"]),
       customer: random.pick(customers),
@@ -210,7 +210,16 @@ const MIXES: Record<string, Record<string, number>> = {
     ...{ receive: 12, mails: 4, report: 4, steps: 3 },
   },
   // No user is forgotten here, so there is mail until the end.
-  "about mail": { owe: 6, mails: 8, report: 12, receive: 6, steps: 2, replayEffect: 1, dunning: 1, hand: 1 },
+  "about mail": {
+    enqueue: 6,
+    mails: 8,
+    report: 12,
+    receive: 6,
+    steps: 2,
+    replayEffect: 1,
+    dunning: 1,
+    hand: 1,
+  },
 };
 
 test.each(Object.keys(MIXES).toReversed())(

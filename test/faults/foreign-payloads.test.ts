@@ -73,7 +73,7 @@ describe.skipIf(!isHere)(`payloads of ${folder}`, () => {
   it("objects of types that nobody handles are stored and count as processed", async () => {
     const before = await failures();
     const delivered = Object.entries(newestObjects()).flatMap(([name, object]) =>
-      wrapped(`${name}.unheard_of`, [object]),
+      wrapped(`${name}.unknown_kind`, [object]),
     );
     for (const event of delivered) {
       expect(await sender.post(event)).toMatchObject({ event: event.id, status: 200, outcome: "processed" });

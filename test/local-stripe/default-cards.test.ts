@@ -129,7 +129,7 @@ test("on_subscription keeps the card of every payment that succeeds, not of the 
   expect(await defaultsOf(customer.id, subscription.id)).toEqual({ ...first, subscription: card });
 });
 
-test("on_subscription keeps nothing where the invoice was settled without a charge", async () => {
+test("on_subscription keeps nothing where the invoice was paid without a charge", async () => {
   const { clock, customer, subscription } = await subscribe(harness, {
     payment_settings: { save_default_payment_method: "on_subscription" },
   });

@@ -205,7 +205,7 @@ describe("payment intents", () => {
     });
   });
 
-  test("a bank debit is processing, and settles or comes back", async () => {
+  test("a bank debit is processing, and is paid or comes back", async () => {
     for (const [iban, status] of [
       ["AT611904300234573201", "succeeded"],
       ["AT861904300235473202", "requires_payment_method"],

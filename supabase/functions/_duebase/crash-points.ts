@@ -19,7 +19,7 @@ export const CRASH_POINTS = [
   "charge_made",
   "charge_refused",
   "charge_finished",
-  "dunning_looked",
+  "dunning_evaluated",
   "end_reviewed",
   "end_finished",
   "alert_mailed",

@@ -70,7 +70,7 @@ export async function openCheckout(dependencies: AttemptDependencies, wish: Wish
       throw new SessionRefusedError("idempotency_conflict", 409, message);
     }
     if (verdict.outcome === "done") return verdict.url;
-    const session = await settle(dependencies, wish, verdict);
+    const session = await carryOut(dependencies, wish, verdict);
     if (session.status === "open" && verdict.outcome !== "replace") return pageOf(session.object);
     if (session.status === "complete") {
       await dependencies.close(verdict.attempt, "complete");
@@ -83,7 +83,7 @@ export async function openCheckout(dependencies: AttemptDependencies, wish: Wish
 }
 
 /** Does at Stripe what the verdict asks for, and says how the session is after that. */
-async function settle(dependencies: AttemptDependencies, wish: Wish, verdict: Attempt): Promise<Session> {
+async function carryOut(dependencies: AttemptDependencies, wish: Wish, verdict: Attempt): Promise<Session> {
   const { callStripe } = dependencies;
   const { account } = wish;
   let { session: id } = verdict;

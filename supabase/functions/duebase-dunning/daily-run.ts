@@ -4,7 +4,7 @@ import type { Run } from "../duebase-deliver/run.ts";
 
 export type DailyRun = {
   callBilling: CallBilling;
-  /** What the looks are made with. */
+  /** What the evaluations are made with. */
   run: Run;
   /** The clock due-ness goes by, ISO 8601, where it is not the database's: only the local stack has one. */
   now: string | undefined;
@@ -14,9 +14,9 @@ export type DailyRun = {
 type Page = { customers: number; due: number; next: string | null };
 
 /**
- * One run: every customer with something due is owed a look, page by page, and then as many looks are made as the
- * run's budget allows; `duebase-deliver` makes the rest. Returns counts, which `billing.dunning_runs` keeps too. Rejects when the
- * database does not answer: the run then stays unfinished, and the watchdog starts another.
+ * One run: it enqueues an evaluation for every customer with something due, page by page, and then makes as many as
+ * the run's budget allows; `duebase-deliver` makes the rest. Returns counts, which `billing.dunning_runs` keeps too.
+ * Rejects when the database does not answer: the run then stays unfinished, and the watchdog starts another.
  */
 export async function runDaily({ callBilling, run, now }: DailyRun): Promise<Record<string, number>> {
   const at = (args: Record<string, unknown>) => JSON.stringify({ ...args, p_now: now });
@@ -36,11 +36,11 @@ export async function runDaily({ callBilling, run, now }: DailyRun): Promise<Rec
     now: () => (now === undefined ? Date.now() : Date.parse(now)),
   });
   const failed = run.counts.failed + run.counts.dead;
-  const counts = { customers, due, looked: run.counts.delivered, ...run.dunning, failed };
+  const counts = { customers, due, evaluated: run.counts.delivered, ...run.dunning, failed };
   const problem =
     failed === 0
       ? null
-      : `${failed} could not be looked at, and nothing was done about them: see billing.outbox where kind = 'dunning'`;
+      : `${failed} could not be evaluated, and nothing was done about them: see billing.outbox where kind = 'dunning'`;
   await callBilling("finish_dunning_run", at({ p_id: id, p_counts: counts, p_problem: problem }));
   return counts;
 }

@@ -125,9 +125,9 @@ stable
 set search_path = ''
 as $$
 declare
-  claimed_id constant uuid := billing_private.as_uuid(p_owner);
+  hinted_id constant uuid := billing_private.as_uuid(p_owner);
 begin
-  return claimed_id is not null and not exists (select from auth.users as u where u.id = claimed_id);
+  return hinted_id is not null and not exists (select from auth.users as u where u.id = hinted_id);
 end;
 $$;
 

@@ -125,7 +125,7 @@ comment on column billing.dunning_actions.position is 'Position of the step in t
 comment on column billing.dunning_actions.anchor_invoice is 'The invoice days were counted from when it was decided.';
 comment on column billing.dunning_actions.invoices is 'The overdue invoices of the case it was about.';
 comment on column billing.dunning_actions.status is
-  'planned: owed in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: not wanted any more, or called off. undeliverable: bounced or complained about. failed: out of tries.';
+  'planned: enqueued in the outbox. sent: the mail left. done: the end was carried out. skipped: for a later step that was due too, or a mail that says more. switched_off: that email is off in settings. canceled: no longer needed, or the end was canceled. undeliverable: bounced or complained about. failed: out of tries.';
 comment on column billing.dunning_actions.due_at is 'When it fell due (UTC).';
 comment on column billing.dunning_actions.decided_at is 'When it was decided (UTC): the clock of the run, or the moment of the event.';
 comment on column billing.dunning_actions.finished_at is 'When it came to its end (UTC); of a mail, when it was sent.';

@@ -31,7 +31,7 @@ as $$
     from billing.subscriptions as s
     where s.id = p_case.subscription
       and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
-      -- The mark is put before the end is made, and stays if that is called off: a later end is the customer's own.
+      -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
       and case
         when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
         when p_case.resumed_at is not null then false

@@ -42,7 +42,7 @@ begin
   perform billing_private.close_dunning_cases_if_over(known.customer, p_now);
   select * into action from billing.dunning_actions as d where d.id = p_action and d.status = 'planned';
   if not found then
-    return jsonb_build_object('go', false, 'reason', 'it was called off');
+    return jsonb_build_object('go', false, 'reason', 'the end was canceled');
   end if;
   plan := jsonb_build_object(
     'go', true, 'case', known.id, 'customer', known.customer, 'subscription', known.subscription, 'invoices', action.invoices,

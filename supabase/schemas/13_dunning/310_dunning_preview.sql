@@ -56,7 +56,7 @@ as $$
     case
       when s.held_by <> '{}' then 'wait: ' || array_to_string(s.held_by, ', ')
       when s.step in ('final_warning', 'end') and billing_private.is_final_bill(s.subject_id, s.subscription) then
-        'pass over the step: the subscription has ended already'
+        'skip the step: the subscription has ended already'
       when s.step = 'end' and s.subscription is null and s.end_action in ('cancel', 'pause') then 'close the case and leave the invoice open'
       when s.step = 'end' then case s.end_action
         when 'cancel' then 'cancel ' || s.subject_id
@@ -64,8 +64,8 @@ as $$
         when 'mark_uncollectible' then 'mark the invoices uncollectible'
         else 'close the case and leave all as it is'
       end
-      when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'pass over ' || s.template || ', which is switched off'
-      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'pass over the notice: the bank asks the customer'
+      when s.template = any ((select x.emails_off from billing.settings as x)::text[]) then 'skip ' || s.template || ', which is switched off'
+      when s.step = 'notice' and billing_private.is_confirmation_requested(s.anchor_invoice) then 'skip the notice: the bank asks the customer'
       when s.case_id is null then 'open a case and send ' || s.template
       when s.step = 'urgent_reminder'
         and bool_or(s.step = 'final_warning' and s.held_by = '{}' and s.subscription is not null) over (partition by s.customer, s.currency)

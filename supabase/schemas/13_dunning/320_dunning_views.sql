@@ -65,7 +65,7 @@ comment on column billing.dunning_outcomes.recovered_after_urgent_reminder is 'P
 comment on column billing.dunning_outcomes.recovered_after_final_warning is 'Paid when the final warning was.';
 comment on column billing.dunning_outcomes.lost is 'Unpaid at the end: by the policy, written off, the subscription ended otherwise, or the customer deleted.';
 comment on column billing.dunning_outcomes.settled_without_payment is
-  'Settled with a credit note, a balance or credits: nothing is owed any more, and no money came.';
+  'Paid with a credit note, a balance or credits: nothing is owed any more, and no money came.';
 comment on column billing.dunning_outcomes.let_off is 'Voided, not owed after all, or closed by hand.';
 comment on column billing.dunning_outcomes.recovery_rate is 'recovered of recovered and lost, 0 to 1; null while neither.';
 comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of the recovered ones from the first failure, or due date, to the end of the case.';

@@ -19,7 +19,7 @@ select is(pg_temp.due('0'), 'notice', 'the notice is due in the second it fails'
 select is(pg_temp.due('5 minutes', 1, '0'), 'none', 'and not again');
 select is(pg_temp.due('2 days 23:59:59', 1, '0'), 'none', 'a day is 24 hours');
 select is(pg_temp.due('3 days', 1, '0'), 'urgent_reminder', 'the reminder is due on day 3');
-select is(pg_temp.due('3 days', 1), 'urgent_reminder', 'also where the notice was passed over');
+select is(pg_temp.due('3 days', 1), 'urgent_reminder', 'also where the notice was skipped');
 select is(pg_temp.due('6 days 23:59:59', 2, '3 days'), 'none', 'between steps nothing is due');
 select is(pg_temp.due('7 days', 2, '3 days'), 'final_warning', 'the final warning is due on day 7');
 select is(pg_temp.due('9 days 23:59:59', 3, '7 days', '10 days'), 'none', 'the end is not due before day 10');

@@ -33,16 +33,16 @@ afterAll(async () => {
 });
 
 /** How often a run reaches a point. Mails are written one by one, and sent singly or as one batch. */
-function timesOf(point: CrashPoint, owed: Owed): number {
+function timesOf(point: CrashPoint, enqueued: Enqueued): number {
   if (point === "effect_completed") return 5;
   if (point === "call_made" || point === "answer_applied") return 2;
   // Called once, and again after the objects it asked for were read.
-  if (point === "dunning_looked" || point === "end_reviewed") return 2;
-  return point === "email_rendered" ? owed.addresses.length : 1;
+  if (point === "dunning_evaluated" || point === "end_reviewed") return 2;
+  return point === "email_rendered" ? enqueued.addresses.length : 1;
 }
 
 /** What one run owes, and what must have been sent by its end. */
-interface Owed {
+interface Enqueued {
   addresses: string[];
   canceled: string[];
   refreshed: string[];
@@ -54,11 +54,11 @@ interface Owed {
   refused: { email: string; subscription: string };
 }
 
-async function owe(name: string, random: Random): Promise<Owed> {
+async function enqueueEverything(name: string, random: Random): Promise<Enqueued> {
   const now = new Date();
   const enqueue = (kind: string, key: string, payload: object) =>
     faults.sql`select billing_private.enqueue(${kind}, ${key}, ${faults.sql.json(payload as never)}, ${now})`;
-  const owed: Owed = {
+  const enqueued: Enqueued = {
     addresses: [],
     canceled: [],
     refreshed: [],
@@ -77,7 +77,7 @@ async function owe(name: string, random: Random): Promise<Owed> {
       customer,
       props: { reason: "requested", pausedAt: now.toISOString() },
     });
-    owed.addresses.push(address);
+    enqueued.addresses.push(address);
   }
   const { id } = await subscribe();
   await enqueue("stripe", `cancel:${name}`, {
@@ -85,25 +85,25 @@ async function owe(name: string, random: Random): Promise<Owed> {
     id,
     mark: { duebase_test: name },
   });
-  owed.canceled.push(id);
+  enqueued.canceled.push(id);
   const invoice = await openInvoice();
   await enqueue("stripe", `void:${name}`, { call: "void_invoice", id: invoice });
   const customer = await faults.stripe.customers.create({ email: `${name}-read@example.com` });
   await enqueue("refresh", `read:${name}`, { object: "customer", id: customer.id });
-  owed.refreshed.push(customer.id);
+  enqueued.refreshed.push(customer.id);
   // One effect that can never succeed, so that failures are interrupted too.
   await enqueue("refresh", `nothing:${name}`, { object: "subscription", id: `sub_${name}` });
-  await enqueue("dunning", `look:${name}`, { customer: customer.id });
+  await enqueue("dunning", `evaluate:${name}`, { customer: customer.id });
   await enqueue("alert", `alert:${name}`, { cause: "dead_webhook", event_id: name });
-  await overdue(owed.chased);
-  owed.canceled.push(await overdue(owed.ended));
-  owed.paid.subscription = await overdue(owed.paid.email);
-  owed.refused.subscription = await overdue(owed.refused.email);
-  await giveCard(owed.paid.subscription, "succeed");
-  await giveCard(owed.refused.subscription, "insufficient_funds");
+  await overdue(enqueued.chased);
+  enqueued.canceled.push(await overdue(enqueued.ended));
+  enqueued.paid.subscription = await overdue(enqueued.paid.email);
+  enqueued.refused.subscription = await overdue(enqueued.refused.email);
+  await giveCard(enqueued.paid.subscription, "succeed");
+  await giveCard(enqueued.refused.subscription, "insufficient_funds");
   await faults.stack.stripe.settled();
-  await longSinceWarned(owed.ended);
-  return owed;
+  await longSinceWarned(enqueued.ended);
+  return enqueued;
 }
 
 /** Subscribes a customer who cannot pay an invoice. The events open their case. */
@@ -209,29 +209,30 @@ it.each(runs)(
     const random = new Random(SEED + run * 1000 + CRASH_POINTS.indexOf(point));
     const name = `${point.replaceAll("_", "")}${run}`;
     await faults.stack.stripe.settled();
-    const owed = await owe(name, random);
+    const enqueued = await enqueueEverything(name, random);
     const now = new Date(Date.now() + 60_000);
-    const nth = random.int(1, timesOf(point, owed));
+    const nth = random.int(1, timesOf(point, enqueued));
     if (await faults.killAt(point, { nth, now })) reached.add(point);
     await faults.drain(now);
 
-    for (const address of owed.addresses) expect(faults.inbox.ledger.count({ to: address }), address).toBe(1);
-    for (const id of owed.canceled) {
+    for (const address of enqueued.addresses)
+      expect(faults.inbox.ledger.count({ to: address }), address).toBe(1);
+    for (const id of enqueued.canceled) {
       expect(faults.stack.stripe.ledger.count({ kind: "subscription.canceled", object: id })).toBe(1);
     }
     const mailsTo = (to: string) => faults.inbox.ledger.mailsWhere({ to }).map(({ tags }) => tags.template);
-    expect(mailsTo(owed.chased)).toEqual(["payment-receipt", "payment-failed-notice"]);
-    expect(mailsTo(owed.ended)).toEqual(["payment-receipt", "subscription-canceled"]);
+    expect(mailsTo(enqueued.chased)).toEqual(["payment-receipt", "payment-failed-notice"]);
+    expect(mailsTo(enqueued.ended)).toEqual(["payment-receipt", "subscription-canceled"]);
     // The first period, and the overdue invoice: refused at first, then charged to the new card once.
-    expect(await attempts(owed.paid.subscription)).toEqual([2, 1]);
-    expect(await attempts(owed.refused.subscription)).toEqual([1, 2]);
-    expect(mailsTo(owed.paid.email)).toEqual(["payment-receipt", "payment-receipt"]);
-    expect(mailsTo(owed.refused.email)).toEqual(["payment-receipt", "payment-failed-notice"]);
+    expect(await attempts(enqueued.paid.subscription)).toEqual([2, 1]);
+    expect(await attempts(enqueued.refused.subscription)).toEqual([1, 2]);
+    expect(mailsTo(enqueued.paid.email)).toEqual(["payment-receipt", "payment-receipt"]);
+    expect(mailsTo(enqueued.refused.email)).toEqual(["payment-receipt", "payment-failed-notice"]);
     const [kept] = await faults.sql`
       select p.card_brand from billing.subscriptions as s
-      join billing.payment_methods as p on p.id = s.default_payment_method where s.id = ${owed.paid.subscription}`;
+      join billing.payment_methods as p on p.id = s.default_payment_method where s.id = ${enqueued.paid.subscription}`;
     expect(kept?.card_brand).toBe("mastercard");
-    for (const id of owed.refreshed) {
+    for (const id of enqueued.refreshed) {
       expect(
         await faults.sql`select id from billing.customers where id = ${id} and email is not null`,
       ).toHaveLength(1);
@@ -243,7 +244,7 @@ it.each(runs)(
     expect(finished.map(({ what, status }) => `${what} ${status}`)).toEqual([
       "alert delivered",
       "cancel delivered",
-      "look delivered",
+      "evaluate delivered",
       "mail delivered",
       "nothing dead",
       "read delivered",

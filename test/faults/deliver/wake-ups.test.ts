@@ -22,7 +22,7 @@ async function callsGoTo(url: string) {
   `;
 }
 /** Enqueues mails, each in a transaction of its own, which wakes deliver. */
-async function owe(name: string) {
+async function enqueue(name: string) {
   for (let mail = 0; mail < MAILS; mail++) {
     const customer = `cus_${name}${mail}`;
     const payload = {
@@ -51,7 +51,7 @@ async function allDelivered(name: string) {
 
 it("with every call of pg_net lost, the first tick's too, all is delivered with the second tick, once", async () => {
   await callsGoTo(NOWHERE);
-  await owe("lost");
+  await enqueue("lost");
   await tick();
   await eventually("calls that were lost", async () => (await calls("error_msg is not null")) >= MAILS + 1);
   expect(sent("lost")).toEqual(Array(MAILS).fill(0));
@@ -75,7 +75,7 @@ it("with every wake-up called twice, all is delivered without a tick, once", asy
     create trigger every_call_twice after insert on net.http_request_queue
       for each row when (pg_trigger_depth() < 2) execute function public.call_again();
   `);
-  await owe("doubled");
+  await enqueue("doubled");
   await eventually("everything delivered", () => allDelivered("doubled"));
   await eventually("every call answered", async () => (await calls()) >= before + 2 * MAILS);
   expect(await calls("status_code = 202")).toBeGreaterThanOrEqual(2 * MAILS);

@@ -7,7 +7,7 @@ import { type Api, openApi } from "../../../scripts/local/api/data-api.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/orders.ts";
-import { claimed, plan, subscribed } from "../usage/metered.ts";
+import { ownedBy, plan, subscribed } from "../usage/metered.ts";
 import { balanceOf, grant, refusalOf } from "./bought.ts";
 
 // The examples of "Usage and credits" in README.md, as they stand there, run by a server and by a user.
@@ -59,7 +59,7 @@ describe("the server's example", () => {
 
   it("counts each request once, and answers 429 with what is left", async () => {
     const user = await database.signUp();
-    await deliver(database, [plan("Pro", { limit_api_calls: "2" }), claimed(user), subscribed()]);
+    await deliver(database, [plan("Pro", { limit_api_calls: "2" }), ownedBy(user), subscribed()]);
     for (const request of ["one", "one", "two"])
       expect(await recordOne(server(), user, request)).toBeUndefined();
     const refused = await recordOne(server(), user, "three");

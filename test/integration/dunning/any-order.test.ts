@@ -217,7 +217,7 @@ describe("an update of the subscription that was declined", () => {
     },
   );
 
-  it("closes the case that was open about it, with nothing recovered and its mail called off; and may be a debt again", async () => {
+  it("closes the case that was open about it, with nothing recovered and its mail canceled; and may be a debt again", async () => {
     const one = somebody();
     await one.tellsOfSubscription({ status: "past_due" }, FAILED - 2);
     await one.tellsOfInvoice(ofUpdate);

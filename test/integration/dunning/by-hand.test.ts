@@ -83,7 +83,7 @@ describe("a person may", () => {
     await close(id, "enough");
   });
 
-  it("hold one whose end is owed already: it is called off, and carried out when it is released", async () => {
+  it("hold one whose end is owed already: it is canceled, and carried out when it is released", async () => {
     const somebody = await overdueSubscriber(world);
     const id = await idOf(somebody);
     await days(world, 8);
@@ -234,7 +234,7 @@ describe("the preview", () => {
     expect([...mails(world, held), ...mails(world, small)]).toEqual([]);
   });
 
-  it("says what is passed over: a mail that is switched off, a notice where the bank asks the customer", async () => {
+  it("says what is skipped: a mail that is switched off, a notice where the bank asks the customer", async () => {
     const [first, other] = [await newSubscriber(world), await newSubscriber(world)];
     await world.breakCard(first);
     await world.breakCard(other, "authenticate");
@@ -250,11 +250,11 @@ describe("the preview", () => {
       return rows.map(({ would }) => would).toSorted();
     };
     expect(await preview()).toEqual([
-      "pass over the notice: the bank asks the customer",
       "send payment-failed-notice",
+      "skip the notice: the bank asks the customer",
     ]);
     await world.database.sql`update billing.settings set emails_off = array[${NOTICE}] where id`;
-    const off = "pass over payment-failed-notice, which is switched off";
+    const off = "skip payment-failed-notice, which is switched off";
     expect(await preview()).toEqual([off, off]);
     await world.deliver();
     await world.run();

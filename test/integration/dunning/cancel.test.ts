@@ -83,7 +83,7 @@ describe("the end is made at Stripe and in the database", () => {
 
 describe("whoever pays in the very moment of the end", () => {
   it.each([
-    { when: "after the last look and before it", point: "call_checked", nth: 1 },
+    { when: "after the last evaluation and before it", point: "call_checked", nth: 1 },
     { when: "right after it", point: "call_made", nth: 1 },
     { when: "after Stripe's answer was applied", point: "answer_applied", nth: 1 },
   ])(
@@ -102,7 +102,7 @@ describe("whoever pays in the very moment of the end", () => {
     },
   );
 
-  it("unheard of before the end and heard of right before Stripe's answer: the mail that all is well is taken back", async () => {
+  it("a payment that arrives between the end's last check and Stripe's answer: its recovery mail is withdrawn", async () => {
     const somebody = await overdueSubscriber(world);
     await days(world, 9);
     let passed = false;
@@ -119,7 +119,7 @@ describe("whoever pays in the very moment of the end", () => {
     expect(done(world, "subscription.canceled", somebody.subscription)).toBe(1);
   });
 
-  it("and hears that all is well where the end was called off", async () => {
+  it("and gets the recovery mail where the end was canceled", async () => {
     const somebody = await overdueSubscriber(world);
     await days(world, 9);
     let passed = false;

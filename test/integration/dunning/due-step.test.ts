@@ -71,12 +71,12 @@ const ladders = fc
       days.push((days[index - 1] ?? 0) + (gaps[index - 1] ?? 1));
     return { days, kinds };
   });
-/** When somebody looks: often, seldom, late, twice. */
+/** When the cases are evaluated: often, seldom, late, twice. */
 const lookups = fc
   .array(fc.integer({ min: -48, max: 24 * 45 }), { minLength: 1, maxLength: 14 })
   .map((times) => times.toSorted((one, other) => one - other));
 
-it("whenever somebody looks: it opens with the notice, goes up and never back, writes once in 20 hours, and ends three days after the warning", async () => {
+it("whenever it is evaluated: a case starts with the notice, takes higher steps and never lower ones, sends one mail in 20 hours, and ends three days after the warning", async () => {
   await fc.assert(
     fc.asyncProperty(ladders, lookups, async (ladder, times) => {
       const taken = await walk(ladder, times);
@@ -97,7 +97,7 @@ it("whenever somebody looks: it opens with the notice, goes up and never back, w
   );
 });
 
-it("nobody is forgotten: looked at every day, each ladder is walked to its end, on the days it names", async () => {
+it("no case is forgotten: evaluated every day, each one takes all steps to its end, on the days of its policy", async () => {
   await fc.assert(
     fc.asyncProperty(ladders, async (ladder) => {
       const taken = await walk(

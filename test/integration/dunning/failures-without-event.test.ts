@@ -19,7 +19,7 @@ let people = 0;
 
 async function tell(type: string, object: object, at = FAILED): Promise<void> {
   const event = {
-    id: `evt_unheard_${++events}`,
+    id: `evt_failure_${++events}`,
     object: "event",
     type,
     created: at,
@@ -32,7 +32,7 @@ async function tell(type: string, object: object, at = FAILED): Promise<void> {
 
 /** What Stripe tells of somebody whose last attempt has failed, but for invoice.payment_failed. */
 function somebody() {
-  const name = `unheard${++people}`;
+  const name = `silent${++people}`;
   const [customer, subscription, invoice, intent] = [
     `cus_${name}`,
     `sub_${name}`,
@@ -198,7 +198,7 @@ describe("without invoice.payment_failed, and with no attempt to come, a debt is
     await tell("customer.created", {
       id: one.customer,
       object: "customer",
-      email: "unheard@example.com",
+      email: "silent@example.com",
       metadata: { owner_id: userId },
     });
     await one.tellsOfSubscription({ status: "past_due" });

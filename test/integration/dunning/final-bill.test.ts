@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { DAY, HOUR, INVOICE, START, SUBSCRIPTION, settled, ToldDatabase, told, unpaid } from "./told.ts";
+import { DAY, HOUR, INVOICE, paidInvoice, START, SUBSCRIPTION, ToldDatabase, told, unpaid } from "./told.ts";
 
 let world: ToldDatabase;
 afterEach(() => world.close());
@@ -128,7 +128,7 @@ describe("a final invoice that fails after its subscription has ended", () => {
     await news.failure();
     await world.evaluate(FAILED + HOUR);
     await world.sendMails(FAILED + HOUR);
-    await world.tell("invoice.paid", FAILED + DAY, settled(finalBill(), FAILED + DAY));
+    await world.tell("invoice.paid", FAILED + DAY, paidInvoice(finalBill(), FAILED + DAY));
     await world.sendMails(FAILED + DAY + 60);
     expect(await world.cases()).toMatchObject([{ outcome: "recovered", amount_recovered: 2000 }]);
     expect(await world.text("payment-recovered")).not.toMatch(/continues/);

@@ -120,7 +120,7 @@ describe("while something holds a case no step is taken; then the highest that i
     expect(heard.excluded_customer).toEqual({ 8: [FINAL], 11: [CANCELED] });
   });
 
-  it("and what was passed over is on the books, as is the end", async () => {
+  it("and what was skipped is recorded, as is the end", async () => {
     expect(await stepsOf(world, people.dispute.subscription)).toEqual([
       "notice sent",
       "urgent_reminder skipped",

@@ -119,7 +119,7 @@ describe("where Stripe does not answer, nothing is sent or canceled on a guess",
     const [somebody] = (await overdueTogether(1)) as [Subscriber];
     world.local.faults.add(fault);
     expect(await runOnDay(3)).toMatchObject({ failed: 1, mails: 0 });
-    expect(await problemOfLastRun()).toMatch(/^1 could not be looked at/);
+    expect(await problemOfLastRun()).toMatch(/^1 could not be evaluated/);
     expect(mails(world, somebody)).toEqual([NOTICE]);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ status: "open" });
 

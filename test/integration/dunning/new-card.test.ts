@@ -44,7 +44,7 @@ const charges = () =>
   world.local.ledger.requestsWhere({ method: "POST", path: `/v1/invoices/${invoice}/pay`, replayed: false });
 const writes = () =>
   world.local.ledger.requestsWhere({ method: "POST", path: `/v1/subscriptions/${somebody.subscription}` });
-async function settle() {
+async function arriveAndDeliver() {
   await world.arrive();
   await world.deliver();
 }
@@ -73,7 +73,7 @@ describe("a charge that comes to nothing", () => {
     await overdue(true);
     world.local.faults.add({ match: PAYING, times: Number.POSITIVE_INFINITY, ...fault });
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     await wearOut(world, "pay:");
     await hours(world, 2);
   }
@@ -120,7 +120,7 @@ describe("what is overdue is charged at once", () => {
     await overdue(own);
     const card = await newCard();
     await make(card);
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toMatchObject([
       {
         idempotencyKey: expect.stringMatching(/^pay:in_.*:pm_/),
@@ -144,7 +144,7 @@ describe("what is overdue is charged at once", () => {
     await world.arrive();
     await world.arriveLate(world.late.splice(0).toReversed());
     world.arrives = () => true;
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(1);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -159,11 +159,11 @@ describe("what is overdue is charged at once", () => {
     await world.renew(somebody);
     invoice = String((await openInvoice(world, somebody)).id);
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(0);
     world.arrives = () => true;
     await world.arriveLate();
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(1);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -180,12 +180,12 @@ describe("what is overdue is charged at once", () => {
   it("to a card that the bank has renewed, and again when it renews it again", async () => {
     await overdue(false);
     await replaceCard(world.stripe, somebody.card, { exp_month: 11, exp_year: 2031 });
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(1);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ status: "open" });
     await setCardOutcome(world.stripe, somebody.card, "succeed");
     await replaceCard(world.stripe, somebody.card, { exp_month: 12, exp_year: 2035 });
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(2);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -200,7 +200,7 @@ describe("what is overdue is charged at once", () => {
     await world.renew(somebody);
     const card = await newCard();
     await ofCustomer(card);
-    await settle();
+    await arriveAndDeliver();
     expect(await chargesKept()).toEqual(["paid", "paid"]);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
     expect(await caseOf(world, other.id)).toMatchObject({ outcome: "recovered" });
@@ -217,10 +217,10 @@ describe("what is overdue is charged at once", () => {
       world.now,
     );
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(0);
     await asService(world, "billing.release_dunning(null, $1, $2)", somebody.customer, world.now);
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(1);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -230,7 +230,7 @@ describe("a card that is declined", () => {
   it("moves nothing, and the next reminder says so", async () => {
     await overdue(true);
     await ofCustomer(await newCard("insufficient_funds"));
-    await settle();
+    await arriveAndDeliver();
     expect(await chargesKept()).toEqual(["declined"]);
     expect(await ownDefault()).toBe(somebody.card);
     expect(writes()).toHaveLength(1); // the test's own
@@ -246,7 +246,7 @@ describe("a card that is declined", () => {
     const [declined, other] = [await newCard("insufficient_funds"), await newCard("insufficient_funds")];
     for (const card of [declined, other, declined, other]) {
       await ofCustomer(card);
-      await settle();
+      await arriveAndDeliver();
     }
     expect(charges()).toHaveLength(2);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ status: "open" });
@@ -255,7 +255,7 @@ describe("a card that is declined", () => {
     // The one that failed at first, chosen again, is asked once more.
     await setCardOutcome(world.stripe, somebody.card, "succeed");
     await ofCustomer(somebody.card);
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(3);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -263,10 +263,10 @@ describe("a card that is declined", () => {
   it("makes room for the customer's where it was the subscription's own", async () => {
     await overdue(true);
     await ofSubscription(await newCard("insufficient_funds"));
-    await settle();
+    await arriveAndDeliver();
     const card = await newCard();
     await ofCustomer(card);
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(2);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
     expect(await ownDefault()).toBe(card);
@@ -275,7 +275,7 @@ describe("a card that is declined", () => {
   it("is no decline where the bank asks the customer to confirm", async () => {
     await overdue(true);
     await ofCustomer(await newCard("authenticate"));
-    await settle();
+    await arriveAndDeliver();
     expect(await chargesKept()).toEqual(["needs_confirmation"]);
     await days(world, 3);
     expect(await lastText(world, somebody.email, URGENT)).not.toContain("declined as well");
@@ -287,14 +287,14 @@ describe("nothing is charged", () => {
     await overdue(true);
     const spare = await newCard();
     await replaceCard(world.stripe, spare);
-    await settle();
+    await arriveAndDeliver();
     const gone = await newCard();
     world.arrives = ({ type }) => type !== "payment_method.detached";
     await ofCustomer(gone);
     await world.arrive();
     await world.stripe.paymentMethods.detach(gone);
     world.arrives = () => false;
-    await settle();
+    await arriveAndDeliver();
     expect(charges().filter(({ status }) => status === 200)).toHaveLength(0);
     expect(await chargesKept()).toEqual(["not_wanted"]);
     const dead = await world.database.sql`select id from billing.outbox where status = 'dead'`;
@@ -307,9 +307,9 @@ describe("nothing is charged", () => {
     await world.stripe.subscriptions.update(somebody.subscription, {
       pause_collection: { behavior: "void" },
     });
-    await settle();
+    await arriveAndDeliver();
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     expect(charges()).toHaveLength(0);
   });
 
@@ -319,12 +319,12 @@ describe("nothing is charged", () => {
     await world.arrive();
     const held = (await caseOf(world, somebody.subscription))?.id;
     await asService(world, "billing.hold_dunning($1, 'talks to us', null, $2)", held, world.now);
-    await settle();
+    await arriveAndDeliver();
     await days(world, 1);
     expect(charges()).toHaveLength(0);
     expect(await chargesKept()).toEqual(["not_wanted"]);
     await asService(world, "billing.release_dunning($1, null, $2)", held, world.now);
-    await settle();
+    await arriveAndDeliver();
     expect(await chargesKept()).toEqual(["paid"]);
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
@@ -348,10 +348,10 @@ describe("nothing is charged", () => {
     });
     await world.stripe.invoices.finalizeInvoice(invoice);
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     await days(world, 3);
     await ofCustomer(await newCard());
-    await settle();
+    await arriveAndDeliver();
     expect(await caseOf(world, invoice)).toMatchObject({ status: "open" });
     expect(charges()).toHaveLength(0);
     expect(await ownDefault()).toBe(somebody.card);

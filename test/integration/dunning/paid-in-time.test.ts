@@ -121,7 +121,7 @@ describe("that a payment came through after all is told only to whoever heard th
   it("not where the notice waited in the outbox: it is taken back", async () => {
     const somebody = await newSubscriber(world);
     await world.breakCard(somebody);
-    // Looked at and owed, but no mail leaves.
+    // Evaluated and enqueued, but no mail leaves.
     world.inbox.faults.add({ times: 1, action: { kind: "error", status: 503 } });
     await world.renew(somebody);
     expect(await stepsOf(world, somebody.subscription)).toEqual(["notice planned"]);

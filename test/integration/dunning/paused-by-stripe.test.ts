@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { NEWEST } from "../../support/old-shapes.ts";
-import { DAY, HOUR, paused, START, SUBSCRIPTION, settled, ToldDatabase, told, unpaid } from "./told.ts";
+import { DAY, HOUR, paidInvoice, paused, START, SUBSCRIPTION, ToldDatabase, told, unpaid } from "./told.ts";
 
 let world: ToldDatabase;
 afterEach(() => world.close());
@@ -58,7 +58,7 @@ describe("the mail about a pause names the cause it had", () => {
     world = await ToldDatabase.open();
     await world.fail();
     const since = FAILED + 2;
-    await world.tell("invoice.paid", since + 60, settled(unpaid(), since + 60));
+    await world.tell("invoice.paid", since + 60, paidInvoice(unpaid(), since + 60));
     const after = paused("first_payment_failure", since);
     await world.tell("customer.subscription.updated", since, after, told({ status: "past_due" }));
     await world.tell("customer.subscription.paused", since, after);
@@ -120,7 +120,7 @@ describe("what was paid of it", () => {
       world = await ToldDatabase.open();
       await world.fail();
       await becomesPaused(cause, FAILED + 2);
-      await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+      await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
       expect(await planned()).toEqual([{ status: "planned", wait: 3600 }]);
     },
   );
@@ -128,7 +128,7 @@ describe("what was paid of it", () => {
   it("also where the payment was heard of before the pause", async () => {
     world = await ToldDatabase.open();
     await world.fail();
-    await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+    await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
     await becomesPaused("first_payment_failure", FAILED + 2);
     expect(await planned()).toEqual([{ status: "planned", wait: 3600 }]);
   });
@@ -139,10 +139,10 @@ describe("what was paid of it", () => {
     const other = unpaid({ id: "in_Other" });
     await world.fail(other, FAILED + 1);
     await becomesPaused("final_payment_failure", FAILED + 2);
-    await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+    await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
     expect(await planned()).toEqual([]);
-    await world.tell("invoice.paid", FAILED + 2 * DAY, settled(other, FAILED + 2 * DAY));
-    await world.tell("invoice.updated", FAILED + 2 * DAY, settled(other, FAILED + 2 * DAY), other);
+    await world.tell("invoice.paid", FAILED + 2 * DAY, paidInvoice(other, FAILED + 2 * DAY));
+    await world.tell("invoice.updated", FAILED + 2 * DAY, paidInvoice(other, FAILED + 2 * DAY), other);
     expect(await planned()).toHaveLength(1);
   });
 
@@ -152,7 +152,7 @@ describe("what was paid of it", () => {
     const other = unpaid({ id: "in_Other" });
     await world.fail(other, FAILED + 1);
     await becomesPaused("final_payment_failure", FAILED + 2);
-    await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+    await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
     expect(await planned()).toEqual([]);
     await world.database.asService(
       (sql) =>
@@ -170,7 +170,7 @@ describe("what was paid of it", () => {
     const at = FAILED + 2;
     const news: Record<string, () => Promise<void>> = {
       pause: () => becomesPaused("first_payment_failure", at),
-      payment: () => world.tell("invoice.payment_succeeded", at, settled(unpaid(), at)),
+      payment: () => world.tell("invoice.payment_succeeded", at, paidInvoice(unpaid(), at)),
     };
     for (const step of order) await news[step]?.();
     expect(await planned()).toEqual([{ status: "planned", wait: 3600 }]);
@@ -182,7 +182,7 @@ describe("what was paid of it", () => {
       world = await ToldDatabase.open(told(), cause === undefined ? "2024-09-30.acacia" : NEWEST);
       await world.fail();
       await becomesPaused(cause, FAILED + 2);
-      await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+      await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
       expect(await planned()).toEqual([]);
     },
   );
@@ -199,7 +199,7 @@ describe("what was paid of it", () => {
     await becomesPaused("final_payment_failure", FAILED + 5 * HOUR);
     const at = FAILED + DAY;
     const news: Record<string, () => Promise<void>> = {
-      paid: () => world.tell("invoice.paid", at, settled(unpaid(), at)),
+      paid: () => world.tell("invoice.paid", at, paidInvoice(unpaid(), at)),
       active: () =>
         world.tell(
           "customer.subscription.updated",
@@ -228,7 +228,7 @@ describe("an invoice that resuming makes", () => {
     await world.fail();
     const since = FAILED + 2;
     await becomesPaused("final_payment_failure", since);
-    await world.tell("invoice.paid", FAILED + DAY, settled(unpaid(), FAILED + DAY));
+    await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
     const call = async (statement: string) => {
       const [row] = await world.database.asService((sql) =>
         sql.unsafe(`select billing.${statement} as answer`),

@@ -76,7 +76,7 @@ describe("an email that is switched off", () => {
   const off = (...names: string[]) =>
     world.database.sql`update billing.settings set emails_off = ${names} where id`;
 
-  it("is passed over, and the ladder goes on", async () => {
+  it("is skipped, and the ladder goes on", async () => {
     await off(NOTICE, URGENT);
     const somebody = await overdueSubscriber(world);
     await days(world, 10);

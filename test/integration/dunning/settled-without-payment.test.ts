@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from "vitest";
 import { NEWEST } from "../../support/old-shapes.ts";
-import { DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "./told.ts";
+import { DAY, HOUR, paidInvoice, START, ToldDatabase, told, unpaid } from "./told.ts";
 
 let world: ToldDatabase;
 afterEach(() => world.close());
@@ -34,10 +34,10 @@ const outcomes = async () => {
 };
 
 it.each([NEWEST, "2024-09-30.acacia"] as const)(
-  "an invoice that a credit note settles is no recovery, and nobody is thanked (%s)",
+  "an invoice that a credit note pays is no recovery, and nobody is thanked (%s)",
   async (version) => {
     await overdue({}, version);
-    await becomes(settled(unpaid(), FORGIVEN, 0));
+    await becomes(paidInvoice(unpaid(), FORGIVEN, 0));
     expect(await world.cases()).toMatchObject([
       { status: "closed", outcome: "settled_without_payment", amount_due: 2000, amount_recovered: 0 },
     ]);
@@ -55,7 +55,7 @@ it.each([NEWEST, "2024-09-30.acacia"] as const)(
 
 it("of an invoice that was credited in part and then paid, only the money is recovered", async () => {
   await overdue();
-  await becomes(settled(unpaid(), FORGIVEN, 1500));
+  await becomes(paidInvoice(unpaid(), FORGIVEN, 1500));
   expect(await world.cases()).toMatchObject([
     { outcome: "recovered", amount_due: 2000, amount_recovered: 1500 },
   ]);
@@ -66,7 +66,7 @@ it("of an invoice that was credited in part and then paid, only the money is rec
 it("what had been paid before it was overdue is not recovered by crediting the rest", async () => {
   const partly = { amount_paid: 500, amount_remaining: 1500 };
   await overdue(partly);
-  const credited = { ...settled(unpaid(), FORGIVEN, 500), amount_due: 500 };
+  const credited = { ...paidInvoice(unpaid(), FORGIVEN, 500), amount_due: 500 };
   await world.tell("invoice.updated", FORGIVEN, credited, unpaid(partly));
   expect(await world.cases()).toMatchObject([
     { outcome: "settled_without_payment", amount_due: 1500, amount_recovered: 0 },
@@ -88,7 +88,7 @@ it.each([NEWEST, "2024-09-30.acacia"] as const)(
   "money that came past Stripe is money: recovered, thanked for with a receipt (%s)",
   async (version) => {
     await overdue({}, version);
-    const paid = settled(unpaid(), FORGIVEN);
+    const paid = paidInvoice(unpaid(), FORGIVEN);
     // Before 2025-03-31.basil an invoice that was paid out of band left that out of amount_paid.
     const shown =
       version === NEWEST ? {} : { paid_out_of_band: true, amount_paid: 0, amount_remaining: 2000 };
@@ -108,8 +108,8 @@ it("two invoices, one paid and one credited, are a recovery of what was paid", a
   await overdue();
   const second = unpaid({ id: "in_Second", amount_due: 700, amount_remaining: 700, total: 700 });
   await world.tell("invoice.payment_failed", START + DAY, second);
-  await world.tell("invoice.paid", FORGIVEN, settled(second, FORGIVEN, 0));
+  await world.tell("invoice.paid", FORGIVEN, paidInvoice(second, FORGIVEN, 0));
   expect(await world.cases()).toMatchObject([{ status: "open" }]);
-  await world.tell("invoice.paid", FORGIVEN + 60, settled(unpaid(), FORGIVEN + 60));
+  await world.tell("invoice.paid", FORGIVEN + 60, paidInvoice(unpaid(), FORGIVEN + 60));
   expect(await world.cases()).toMatchObject([{ outcome: "recovered", amount_recovered: 2000 }]);
 });

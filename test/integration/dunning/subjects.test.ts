@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => world.close());
 
 describe("what comes late", () => {
-  it("after the job was down: only the highest step that is due is taken, the lower ones are on the books as passed over", async () => {
+  it("after the job was down: only the highest step that is due is taken, the lower ones are recorded as skipped", async () => {
     const somebody = await overdueSubscriber(world);
     await nobodyRuns(world, 8);
     await world.run();

@@ -85,8 +85,8 @@ export function unpaid(values: Partial<InvoiceValues> = {}): Invoice {
   });
 }
 
-/** An invoice as it is once it is settled, with as much money as `paidWith` says (minor units). */
-export function settled(of: Invoice, at: number, paidWith = of.amount_due): Invoice {
+/** An invoice as it is once it is paid, with as much money as `paidWith` says (minor units). */
+export function paidInvoice(of: Invoice, at: number, paidWith = of.amount_due): Invoice {
   return {
     ...of,
     status: "paid",

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { DunningWorld, HOUR } from "../../support/dunning-world.ts";
 import { CANCELED, caseOf, days, FINAL, mails, NOTICE, newSubscriber } from "./overdue.ts";
 import * as calendar from "./told.ts";
-import { settled, ToldDatabase, unpaid } from "./told.ts";
+import { paidInvoice, ToldDatabase, unpaid } from "./told.ts";
 
 // What a customer has read is what happens: no first mail that is a warning, and no end before the day a
 // mail named.
@@ -71,7 +71,7 @@ it("nobody is ended before the day a later mail named, though an earlier warning
   expect(await next(13)).toMatchObject({ mails: 1 });
   const [named] = await told.database
     .sql`select max(ends_at) as at from billing.dunning_actions where status = 'sent' and kind = 'notice'`;
-  await told.tell("invoice.paid", START + 14 * DAY, settled(older, START + 14 * DAY));
+  await told.tell("invoice.paid", START + 14 * DAY, paidInvoice(older, START + 14 * DAY));
   const [fact] = await told.database.sql`
     select f.warned_end, f.ends_at from billing_private.dunning_facts(array[${calendar.CUSTOMER}], ${new Date((START + 15 * DAY) * 1000)}) as f`;
   expect(fact?.warned_end.getTime()).toBeLessThan(named?.at.getTime());

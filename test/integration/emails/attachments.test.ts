@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FetchFile } from "../../../scripts/local/inbox/http/remote-files.ts";
 import { NEWEST } from "../../support/old-shapes.ts";
-import { CUSTOMER, DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "../dunning/told.ts";
+import { CUSTOMER, DAY, HOUR, paidInvoice, START, ToldDatabase, told, unpaid } from "../dunning/told.ts";
 import { hours, noonPlus, openPost, type Post } from "./post.ts";
 
 const PDF = "https://pay.stripe.com/invoice/acct_Example/test_Told/pdf?s=ap";
@@ -25,7 +25,7 @@ describe.each([
     await sql`update billing.settings set attach_invoice_pdf = ${isAttached} where id`;
   }
   async function pay(at: number) {
-    await world.tell("invoice.paid", at, settled(bill, at), bill);
+    await world.tell("invoice.paid", at, paidInvoice(bill, at), bill);
     await world.evaluate(at + HOUR);
     await world.sendMails(at + HOUR);
   }
@@ -80,8 +80,13 @@ describe("a receipt with an attachment", () => {
   });
   afterAll(() => post.close());
 
-  const oweReceipt = (key: string, invoicePdf: string | null = PDF, count = 1, invoiceNumber = "EX-0001") =>
-    post.owe(key, {
+  const enqueueReceipt = (
+    key: string,
+    invoicePdf: string | null = PDF,
+    count = 1,
+    invoiceNumber = "EX-0001",
+  ) =>
+    post.enqueue(key, {
       template: "payment-receipt",
       props: {
         currency: "eur",
@@ -109,8 +114,8 @@ describe("a receipt with an attachment", () => {
   let current = "";
 
   it("is sent by itself, while the mails beside it go as a batch", async () => {
-    await oweReceipt("with", PDF, 2);
-    await oweReceipt("without", null, 3);
+    await enqueueReceipt("with", PDF, 2);
+    await enqueueReceipt("without", null, 3);
     await post.deliverAt(noonPlus(10));
     expect(requests().map(([path]) => path)).toEqual(["/emails", "/emails/batch", "/emails"]);
     expect(requests().map(([, , status]) => status)).toEqual([200, 200, 200]);
@@ -126,7 +131,7 @@ describe("a receipt with an attachment", () => {
 
   it("goes without it, once and under a new key, where the file cannot be fetched", async () => {
     current = "expired";
-    await oweReceipt("expired", `${PDF}&gone`);
+    await enqueueReceipt("expired", `${PDF}&gone`);
     await post.deliverAt(noonPlus(10));
     expect(requests()).toEqual([
       ["/emails", "expired", 422],
@@ -141,7 +146,7 @@ describe("a receipt with an attachment", () => {
 
   it("that is refused without it as well is dead, after two requests", async () => {
     current = "refused";
-    await oweReceipt("refused");
+    await enqueueReceipt("refused");
     post.inbox.faults.add({
       times: 2,
       action: { kind: "error", status: 400, name: "validation_error", message: "Not like this." },
@@ -156,7 +161,7 @@ describe("a receipt with an attachment", () => {
   });
 
   it("keeps it through limits and a wrong key, which say nothing against it", async () => {
-    await oweReceipt("limited");
+    await enqueueReceipt("limited");
     post.inbox.faults.add({ action: { kind: "error", status: 429, name: "rate_limit_exceeded" } });
     post.inbox.faults.add({ action: { kind: "error", status: 403, name: "invalid_api_key" } });
     for (const hour of [1, 3, 6]) await post.deliverAt(hours(hour));
@@ -169,7 +174,7 @@ describe("a receipt with an attachment", () => {
   });
 
   it("is sent once where the answer was lost, with the same bytes even if settings have changed", async () => {
-    await oweReceipt("lost");
+    await enqueueReceipt("lost");
     post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     await post.deliverAt(noonPlus(10));
     await post.database.sql`update billing.settings set attach_invoice_pdf = false where id`;
@@ -184,7 +189,7 @@ describe("a receipt with an attachment", () => {
 
   it("is not sent under another key once an attempt of unknown outcome may have sent it", async () => {
     current = "unknown";
-    await oweReceipt("unknown");
+    await enqueueReceipt("unknown");
     post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     post.inbox.faults.add({ action: { kind: "error", status: 422, name: "invalid_attachment" } });
     await post.deliverAt(noonPlus(10));
@@ -203,7 +208,7 @@ describe("a receipt with an attachment", () => {
     ["Stripe's name as a user", "https://pay.stripe.com@example.com/invoice.pdf"],
     ["an address without encryption", "http://pay.stripe.com/invoice.pdf"],
   ])("is none where the invoice's PDF has %s", async (_what, address) => {
-    await oweReceipt("elsewhere", address?.includes("@") ? null : address);
+    await enqueueReceipt("elsewhere", address?.includes("@") ? null : address);
     const [attached] = await post.database.sql`
       select billing_private.is_stripe_page(${address}, true) as live, billing_private.is_stripe_page(${address}, false) as test`;
     expect(attached).toEqual({ live: false, test: false });
@@ -225,7 +230,7 @@ describe("a receipt with an attachment", () => {
     ["../../etc", "etc.pdf"],
     ["发票", "invoice.pdf"],
   ])("is named for its invoice: %s as %s", async (number, name) => {
-    await oweReceipt("named", PDF, 1, number);
+    await enqueueReceipt("named", PDF, 1, number);
     await post.deliverAt(noonPlus(10));
     expect(files()).toEqual([[name]]);
   });

@@ -37,7 +37,7 @@ async function outcomes() {
 
 describe("mails that fall due together", () => {
   it("go out in one request, in the order they fall due, each with its own tag and id", async () => {
-    await post.owe("many", { count: 5 });
+    await post.enqueue("many", { count: 5 });
     expect((await post.deliverAt(noonPlus(60))).counts.delivered).toBe(5);
     expect(requests()).toEqual([{ path: "/emails/batch", key: await batchKey(), mails: 5 }]);
     const kept = await post.database.sql`
@@ -51,7 +51,7 @@ describe("mails that fall due together", () => {
   });
 
   it("are a hundred to a request, and what is left goes in the next", async () => {
-    await post.owe("hundred", { count: 101 });
+    await post.enqueue("hundred", { count: 101 });
     await post.deliverAt(hours(1), { budget: { claimLimit: 500 } });
     expect(requests().map(({ path, mails }) => [path, mails])).toEqual([
       ["/emails/batch", 100],
@@ -60,15 +60,15 @@ describe("mails that fall due together", () => {
   });
 
   it("are as many as a run may hand to Resend, and the rest waits for the next", async () => {
-    await post.owe("budget", { count: 7 });
+    await post.enqueue("budget", { count: 7 });
     const budget = { claimLimit: 3, mails: 5 };
     expect((await post.deliverAt(noonPlus(60), { budget })).counts.delivered).toBe(6);
     expect((await post.deliverAt(noonPlus(60), { budget })).counts.delivered).toBe(1);
   });
 
   it("do without the one that cannot be written", async () => {
-    await post.owe("good", { count: 2 });
-    await post.owe("poison", { props: { reason: "because" } });
+    await post.enqueue("good", { count: 2 });
+    await post.enqueue("poison", { props: { reason: "because" } });
     await post.deliverAt(noonPlus(60));
     expect(await outcomes()).toEqual(["delivered", "delivered", "dead invalid_props"]);
     expect(requests()).toMatchObject([{ path: "/emails/batch", mails: 2 }]);
@@ -82,14 +82,14 @@ describe("a batch", () => {
     ["the answer is 500", { kind: "error-after-effect", status: 500 } as const],
     ["the answer says nothing", { kind: "error", status: 200, body: '{"data":[]}' } as const],
   ])("that left while %s is sent again whole, the same bytes under the same key", async (_what, action) => {
-    await post.owe("twice", { count: 3 });
+    await post.enqueue("twice", { count: 3 });
     post.inbox.faults.add({ match: batch, action });
     await post.deliverAt(noonPlus(60), { resend: { url: post.inbox.apiUrl, timeoutMs: 300 } });
     expect((await post.states()).map(({ status, email }) => [status, email])).toEqual(
       Array(3).fill(["pending", "pending"]),
     );
     // What is owed since, and what would be written now, makes no difference.
-    await post.owe("later", { count: 2 });
+    await post.enqueue("later", { count: 2 });
     await post.database
       .sql`update billing.customers set name = 'Somebody Else', email = 'else@example.com' where id = 'cus_ada'`;
     await post.deliverAt(noonPlus(600));
@@ -101,7 +101,7 @@ describe("a batch", () => {
   });
 
   it("waits as one: one time for all of it, and one request", async () => {
-    await post.owe("one", { count: 4 });
+    await post.enqueue("one", { count: 4 });
     for (const [hour, status] of [429, 503].entries()) {
       post.inbox.faults.add({ match: batch, action: { kind: "error", status } });
       await post.deliverAt(hours(1 + hour));
@@ -115,7 +115,7 @@ describe("a batch", () => {
   });
 
   it("is left alone as long as Resend asks", async () => {
-    await post.owe("asked", { count: 2 });
+    await post.enqueue("asked", { count: 2 });
     post.inbox.faults.add({
       match: batch,
       action: { kind: "error", status: 429, headers: { "retry-after": "300" } },
@@ -126,7 +126,7 @@ describe("a batch", () => {
   });
 
   it("whose key is being worked on is tried again later", async () => {
-    await post.owe("busy", { count: 2 });
+    await post.enqueue("busy", { count: 2 });
     let release = () => {};
     const until = new Promise<void>((resolve) => {
       release = resolve;
@@ -143,7 +143,7 @@ describe("a batch", () => {
   });
 
   it("whose key Resend knows with other bytes is dead, and nothing more is sent", async () => {
-    await post.owe("other", { count: 2 });
+    await post.enqueue("other", { count: 2 });
     post.inbox.faults.add({ match: batch, action: { kind: "reset-after-effect" } });
     await post.deliverAt(noonPlus(60));
     await post.database.sql`update billing.emails set subject = 'Changed by hand' where batch_position = 2`;
@@ -153,7 +153,7 @@ describe("a batch", () => {
   });
 
   it("of unknown outcome is not sent again once Resend has forgotten the key; each mail says how to look it up", async () => {
-    await post.owe("forgotten", { count: 2 });
+    await post.enqueue("forgotten", { count: 2 });
     post.inbox.faults.add({ match: batch, action: { kind: "reset-after-effect" } });
     await post.deliverAt(noonPlus(60));
     await post.deliverAt(hours(25));
@@ -173,7 +173,7 @@ describe("a batch", () => {
   });
 
   it("refused for longer than a day may still be sent: nothing of it ever was", async () => {
-    await post.owe("limited", { count: 2 });
+    await post.enqueue("limited", { count: 2 });
     for (const time of [noonPlus(60), hours(12), hours(24)]) {
       post.inbox.faults.add({ match: batch, action: { kind: "error", status: 429 } });
       await post.deliverAt(time);
@@ -186,9 +186,9 @@ describe("a batch", () => {
 describe("one mail of a batch", () => {
   it("that Resend will not have dies with its reason, and the others go out", async () => {
     await customer("cus_wrong", "nobody");
-    await post.owe("first", { count: 2 });
-    await post.owe("wrong", { customer: "cus_wrong" });
-    await post.owe("last");
+    await post.enqueue("first", { count: 2 });
+    await post.enqueue("wrong", { customer: "cus_wrong" });
+    await post.enqueue("last");
     const { counts } = await post.deliverAt(noonPlus(60));
     expect(counts).toMatchObject({ failed: 0, dead: 1 });
     expect(await outcomes()).toEqual(["delivered", "delivered", "dead validation_error", "delivered"]);
@@ -201,8 +201,8 @@ describe("one mail of a batch", () => {
 
   it("holds up none where Resend refuses the batch as a whole: they go one by one, each for its own verdict", async () => {
     await customer("cus_wrong", "nobody");
-    await post.owe("good", { count: 2 });
-    await post.owe("wrong", { customer: "cus_wrong" });
+    await post.enqueue("good", { count: 2 });
+    await post.enqueue("wrong", { customer: "cus_wrong" });
     post.inbox.faults.add({
       match: batch,
       action: { kind: "error", status: 422, name: "validation_error", message: "Invalid batch." },
@@ -218,7 +218,7 @@ describe("one mail of a batch", () => {
   });
 
   it("is not sent by itself where an earlier attempt may have sent it with the batch", async () => {
-    await post.owe("doubt", { count: 2 });
+    await post.enqueue("doubt", { count: 2 });
     post.inbox.faults.add({ match: batch, action: { kind: "reset" } });
     await post.deliverAt(noonPlus(60));
     post.inbox.faults.add({ match: batch, action: { kind: "error", status: 422, name: "validation_error" } });
@@ -228,7 +228,7 @@ describe("one mail of a batch", () => {
   });
 
   it("that was reported on before the answer is no reason to forget the others", async () => {
-    await post.owe("reported", { count: 3 });
+    await post.enqueue("reported", { count: 3 });
     post.inbox.faults.add({ match: batch, action: { kind: "reset-after-effect" } });
     await post.deliverAt(noonPlus(60));
     const [first] = post.inbox.ledger.mails;
@@ -250,7 +250,7 @@ describe("one mail of a batch", () => {
   });
 
   it("may be held by another worker, who sends the whole of it too, and it leaves once", async () => {
-    await post.owe("shared", { count: 4 });
+    await post.enqueue("shared", { count: 4 });
     post.inbox.faults.add({ match: batch, action: { kind: "reset-after-effect" } });
     await post.deliverAt(noonPlus(60));
     const budget = { claimLimit: 2 };
@@ -272,7 +272,7 @@ describe("one mail of a batch", () => {
       ["unknown", { kind: "error", status: 500 }],
     ] as const) {
       await post.reset();
-      await post.owe(key, { count: 2 });
+      await post.enqueue(key, { count: 2 });
       await post.database.sql`update billing.outbox set attempts = billing_private.max_attempts() - 1`;
       post.inbox.faults.add({ match: batch, action });
       await post.deliverAt(noonPlus(60));
@@ -294,13 +294,13 @@ describe("one mail of a batch", () => {
 });
 
 it("a worker whose claims were all taken over sends no batch, and changes nothing by what it says of one", async () => {
-  await post.owe("lost", { count: 3 });
+  await post.enqueue("lost", { count: 3 });
   const takeOver = () =>
     post.database.sql`update billing.outbox set claim_id = gen_random_uuid() where kind = 'email'`;
   let kept: unknown;
   for (const point of ["email_rendered", "email_sent"]) {
     await post.reset();
-    await post.owe("lost", { count: 3 });
+    await post.enqueue("lost", { count: 3 });
     const { counts } = await post.deliverAt(noonPlus(60), {
       reach: async (reached) => {
         if (reached !== point) return;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CUSTOMER, DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "../dunning/told.ts";
+import { CUSTOMER, DAY, HOUR, paidInvoice, START, ToldDatabase, told, unpaid } from "../dunning/told.ts";
 
 let world: ToldDatabase;
 beforeEach(async () => {
@@ -22,7 +22,7 @@ async function wholeLadder(of = unpaid(), from = START + HOUR, days = [0, 3, 7])
     await world.sendMails(from + day * DAY + 2 * HOUR);
   }
   const paidAt = from + 8 * DAY;
-  await world.tell("invoice.paid", paidAt, settled(of, paidAt), of);
+  await world.tell("invoice.paid", paidAt, paidInvoice(of, paidAt), of);
   await world.tell("customer.subscription.updated", paidAt, told(), told({ status: "past_due" }));
   await world.evaluate(paidAt + HOUR);
   await world.sendMails(paidAt + HOUR);

@@ -13,7 +13,7 @@ async function said(locales: readonly string[], project: object): Promise<string
   const { sql } = post.database;
   await sql`update billing.settings set ${sql({ ...project } as Record<string, string>)} where id`;
   await sql`update billing.customers set preferred_locales = ${locales} where id = 'cus_ada'`;
-  await post.owe("paused:1", {
+  await post.enqueue("paused:1", {
     props: {
       customerName: null,
       productName: "Studio",

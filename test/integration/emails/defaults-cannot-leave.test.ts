@@ -22,7 +22,7 @@ async function outcome(seconds: number): Promise<{ problem: string | undefined; 
   return { problem: row?.problem, left: post.inbox.emails().length - before };
 }
 
-async function settle(values: Record<string, unknown>): Promise<void> {
+async function updateSettings(values: Record<string, unknown>): Promise<void> {
   const { sql } = post.database;
   await sql`update billing.settings set ${sql(values as Record<string, string>)} where id`;
 }
@@ -32,22 +32,22 @@ it.each([
   { what: "the default URL", wrong: { app_url: "http://localhost:3000" }, says: /^app_url .*localhost/ },
   { what: "a page of this machine", wrong: { billing_url: "http://127.0.0.1/pay" }, says: /^billing_url / },
 ])("in live mode no mail leaves under $what, and it leaves once that is mended", async ({ wrong, says }) => {
-  await settle({ ...OWN, livemode: true, ...wrong });
-  await post.owe("paused:1");
+  await updateSettings({ ...OWN, livemode: true, ...wrong });
+  await post.enqueue("paused:1");
   expect(await outcome(1)).toEqual({ problem: expect.stringMatching(says), left: 0 });
-  await settle(OWN);
+  await updateSettings(OWN);
   expect(await outcome(3600)).toEqual({ problem: undefined, left: 1 });
   const [effect] = await post.database.sql`select status, attempts from billing.outbox where kind = 'email'`;
   expect(effect).toMatchObject({ status: "delivered", attempts: 1 });
 });
 
 it("in test mode it does: that is where people try it", async () => {
-  await settle({
+  await updateSettings({
     app_name: "Example App",
     app_url: "http://localhost:3000",
     billing_url: null,
     livemode: false,
   });
-  await post.owe("paused:1");
+  await post.enqueue("paused:1");
   expect(await outcome(1)).toEqual({ problem: undefined, left: 1 });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hours, noon, noonPlus, openPost, type Post } from "./post.ts";
 
 let post: Post;
-const owe: Post["owe"] = (...args) => post.owe(...args);
+const enqueue: Post["enqueue"] = (...args) => post.enqueue(...args);
 const deliverAt: Post["deliverAt"] = (...args) => post.deliverAt(...args);
 const states = () => post.states();
 
@@ -14,7 +14,7 @@ afterAll(() => post.close());
 
 describe("an email", () => {
   it("is written in the customer's language, kept, and sent once with text, tags and its key", async () => {
-    await owe("paused:1");
+    await enqueue("paused:1");
     const { counts } = await deliverAt(noonPlus(1));
     expect(counts.delivered).toBe(1);
     const [mail] = post.inbox.ledger.mails;
@@ -43,14 +43,14 @@ describe("an email", () => {
     await post.database.sql`
       update billing.settings set email_from = 'Shop <shop@example.com>', email_reply_to = 'help@example.com' where id
     `;
-    await owe("sender:1");
+    await enqueue("sender:1");
     await deliverAt(noonPlus(1));
     expect(post.inbox.ledger.mails[0]?.from).toBe("Shop <shop@example.com>");
     expect(post.inbox.emails().at(-1)?.reply_to).toEqual(["help@example.com"]);
   });
 
   it("waits for a sender where there is none, and job_problems says so until there is", async () => {
-    await owe("no-sender:1");
+    await enqueue("no-sender:1");
     await deliverAt(noonPlus(1), { sender: null });
     expect(await states()).toMatchObject([{ status: "pending", attempts: 0 }]);
     const [problem] = await post.database.sql`select problem from billing.job_problems where job = 'email'`;
@@ -61,8 +61,8 @@ describe("an email", () => {
   });
 
   it("waits some minutes for a customer not heard of, and then is not sent", async () => {
-    await owe("stranger:1", { customer: "cus_late" });
-    await owe("stranger:2", { customer: "cus_never" });
+    await enqueue("stranger:1", { customer: "cus_late" });
+    await enqueue("stranger:2", { customer: "cus_never" });
     await deliverAt(noonPlus(5));
     expect(await states()).toMatchObject([
       { status: "pending", attempts: 0 },
@@ -95,7 +95,7 @@ describe("an email", () => {
     ],
   ])("is not sent to a customer %s, and one audit event says why", async (_who, reason, change) => {
     await post.database.sql.unsafe(change);
-    await owe(`skipped:${reason}`);
+    await enqueue(`skipped:${reason}`);
     for (const time of [noonPlus(1), hours(2)]) await deliverAt(time);
     expect(post.inbox.ledger.mails).toEqual([]);
     expect(await states()).toMatchObject([{ status: "canceled", email: null }]);
@@ -106,8 +106,8 @@ describe("an email", () => {
   });
 
   it("that cannot be rendered is dead with the field that is wrong, and holds up no other", async () => {
-    await owe("poison", { props: { reason: "because", pausedAt: "2026-11-01T11:00:00Z" } });
-    await owe("fine");
+    await enqueue("poison", { props: { reason: "because", pausedAt: "2026-11-01T11:00:00Z" } });
+    await enqueue("fine");
     await deliverAt(noonPlus(1));
     expect(await states()).toMatchObject([
       { status: "dead", problem: "invalid_props" },
@@ -131,7 +131,7 @@ describe("when Resend", () => {
     "%s after it took the mail, the same bytes go out under the same key and arrive once",
     async (what, action) => {
       const key = `unknown:${what}`;
-      await owe(key);
+      await enqueue(key);
       post.inbox.faults.add({ action });
       await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 300 } });
       expect(await states()).toMatchObject([{ status: "pending", email: "pending" }]);
@@ -149,7 +149,7 @@ describe("when Resend", () => {
   );
 
   it("never said what became of a mail, it is not sent again after Resend has forgotten the key", async () => {
-    await owe("forgotten:1");
+    await enqueue("forgotten:1");
     post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     await deliverAt(noonPlus(1));
     await deliverAt(hours(25));
@@ -168,7 +168,7 @@ describe("when Resend", () => {
   });
 
   it("is away for most of a day, it costs a mail nothing: it leaves under its key once Resend is back", async () => {
-    await owe("away:1");
+    await enqueue("away:1");
     const away = { resend: { url: "http://127.0.0.1:9" } };
     for (let hour = 0; hour < 22; hour++)
       for (const part of [1, 1800]) await deliverAt(noonPlus(hour * 3600 + part), away);
@@ -179,7 +179,7 @@ describe("when Resend", () => {
   });
 
   it("refused every attempt for longer than a day, the mail may still be sent: nothing ever was", async () => {
-    await owe("refused:1");
+    await enqueue("refused:1");
     for (const time of [noonPlus(1), hours(5), hours(12)]) {
       post.inbox.faults.add({ action: { kind: "error", status: 429, headers: { "retry-after": "5" } } });
       await deliverAt(time);
@@ -190,7 +190,7 @@ describe("when Resend", () => {
   });
 
   it("says 429, it is left alone as long as it asks, and what it was not asked about costs no attempt", async () => {
-    await owe("limited", { count: 4 });
+    await enqueue("limited", { count: 4 });
     post.inbox.faults.add({
       action: { kind: "error", status: 429, name: "rate_limit_exceeded", headers: { "retry-after": "40" } },
     });
@@ -204,7 +204,7 @@ describe("when Resend", () => {
   });
 
   it("fails by itself, its retry-after is honoured", async () => {
-    await owe("busy:1");
+    await enqueue("busy:1");
     post.inbox.faults.add({ action: { kind: "error", status: 503, headers: { "retry-after": "300" } } });
     await deliverAt(noonPlus(1));
     expect((await deliverAt(noonPlus(299))).counts.delivered).toBe(0);
@@ -212,7 +212,7 @@ describe("when Resend", () => {
   });
 
   it("is working on the same key, the mail is tried again later", async () => {
-    await owe("busy-key:1");
+    await enqueue("busy-key:1");
     let release = () => {};
     const until = new Promise<void>((resolve) => {
       release = resolve;
@@ -229,7 +229,7 @@ describe("when Resend", () => {
   });
 
   it("knows the key with another body, the mail is dead and nothing more is sent", async () => {
-    await owe("other-body:1");
+    await enqueue("other-body:1");
     post.inbox.faults.add({ action: { kind: "reset-after-effect" } });
     await deliverAt(noonPlus(1));
     await post.database.sql`update billing.emails set subject = 'Changed by hand'`;
@@ -239,7 +239,7 @@ describe("when Resend", () => {
   });
 
   it("will not have the mail as it is, it dies at once with Resend's reason", async () => {
-    await owe("invalid:1");
+    await enqueue("invalid:1");
     post.inbox.faults.add({
       action: { kind: "error", status: 422, name: "validation_error", message: "Invalid `to` field." },
     });
@@ -248,7 +248,7 @@ describe("when Resend", () => {
   });
 
   it("is down, it is asked three times a run and the rest of the mails costs no attempt", async () => {
-    await owe("down", { count: 8 });
+    await enqueue("down", { count: 8 });
     const down = { resend: { url: "http://127.0.0.1:9" }, budget: { claimLimit: 1 } };
     const { counts } = await deliverAt(noonPlus(60), down);
     expect(counts).toMatchObject({ failed: 3 });
@@ -261,14 +261,14 @@ describe("when Resend", () => {
 
 describe("a run", () => {
   it("spends no more than its share of rendering and hands the rest back", async () => {
-    await owe("many", { count: 6 });
+    await enqueue("many", { count: 6 });
     const first = await deliverAt(noonPlus(60), { budget: { renderMs: 0.001 } });
     expect(first.counts).toMatchObject({ delivered: 1, handed_back: 5 });
     expect((await deliverAt(noonPlus(60))).counts.delivered).toBe(5);
   });
 
   it("whose lease was taken over meanwhile does not send", async () => {
-    await owe("taken:1");
+    await enqueue("taken:1");
     const { counts } = await deliverAt(noonPlus(1), {
       reach: async (point) => {
         if (point === "email_rendered")

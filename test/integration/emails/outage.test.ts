@@ -66,7 +66,7 @@ it("Resend is down for an hour and comes back: everything goes out, in its order
     { kind: "reset-after-effect" },
     { kind: "error-after-effect", status: 502 },
   ];
-  await post.owe("outage", { count: MAILS });
+  await post.enqueue("outage", { count: MAILS });
   for (let n = 1; n <= 60; n++) {
     for (let request = 0; request < 5; request++) {
       resend.faults.add({ action: random.pick(ways) });

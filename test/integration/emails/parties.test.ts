@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { API_VERSIONS, NEWEST } from "../../support/old-shapes.ts";
 import type { InvoiceValues } from "../../support/stripe/invoices.ts";
-import { CUSTOMER, DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "../dunning/told.ts";
+import { CUSTOMER, DAY, HOUR, paidInvoice, START, ToldDatabase, told, unpaid } from "../dunning/told.ts";
 
 let world: ToldDatabase;
 afterEach(() => world.close());
@@ -33,7 +33,7 @@ async function open(language: string, settings: Record<string, string> = {}, ver
 
 async function paid(values: Partial<InvoiceValues>, at = START + HOUR) {
   const bill = unpaid(values);
-  await world.tell("invoice.paid", at, settled(bill, at), bill);
+  await world.tell("invoice.paid", at, paidInvoice(bill, at), bill);
   await world.evaluate(at + HOUR);
   await world.sendMails(at + HOUR);
 }

@@ -6,8 +6,8 @@ export const noon = new Date("2026-11-01T12:00:00Z");
 export const noonPlus = (seconds: number) => new Date(noon.getTime() + seconds * 1000);
 export const hours = (n: number) => noonPlus(n * 3600);
 
-/** A mail to owe; what is left out is a German customer's, about a paused subscription. */
-export interface Owed {
+/** A mail to enqueue; what is left out is a German customer's, about a paused subscription. */
+export interface MailToEnqueue {
   customer?: string;
   template?: string;
   props?: object;
@@ -15,7 +15,7 @@ export interface Owed {
   count?: number;
 }
 
-/** What became of one owed mail. */
+/** What became of one mail. */
 export interface MailState {
   status: string;
   attempts: number;
@@ -30,13 +30,13 @@ export interface MailState {
 export interface Post {
   database: TestDatabase;
   inbox: Inbox;
-  /** Nothing owed, nothing sent, and Ada is the only customer. */
+  /** Nothing enqueued, nothing sent, and Ada is the only customer. */
   reset(): Promise<void>;
   /** Owes mails, due at noon plus their place in seconds. */
-  owe(key: string, options?: Owed): Promise<void>;
+  enqueue(key: string, options?: MailToEnqueue): Promise<void>;
   /** Sets the clock of both sides and runs deliver once. */
   deliverAt(time: Date, changes?: Partial<DeliverParts>): Promise<Delivered>;
-  /** Of every mail owed, in order. */
+  /** Of every mail, in order. */
   states(): Promise<MailState[]>;
   close(): Promise<void>;
 }
@@ -70,7 +70,7 @@ export async function openPost(inboxes: Partial<InboxOptions> = {}): Promise<Pos
       inbox.faults.clear();
       inbox.keys.forget();
     },
-    async owe(key, { customer, template, props, count = 1 } = {}) {
+    async enqueue(key, { customer, template, props, count = 1 } = {}) {
       const payload = {
         template: template ?? "subscription-paused",
         customer: customer ?? "cus_ada",

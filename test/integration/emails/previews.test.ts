@@ -7,7 +7,7 @@ import { createTestDatabase, type TestDatabase } from "../../support/database.ts
 import { deliver } from "../../support/delivering.ts";
 import { loadFixtures } from "../../support/fixtures.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
-import { DAY, HOUR, START, settled, ToldDatabase, told, unpaid } from "../dunning/told.ts";
+import { DAY, HOUR, paidInvoice, START, ToldDatabase, told, unpaid } from "../dunning/told.ts";
 
 let database: TestDatabase;
 const sources = new Map<string, string>();
@@ -85,72 +85,72 @@ const time = (value: unknown) => new Date(String(value)).getTime();
 const FAILED: EmailName[] = ["payment-failed-notice", "payment-failed-urgent", "payment-failed-final"];
 
 /** What goes together in every mail that is sent, and so has to in every preview. */
-const LAWS: { law: string; of: EmailName[]; holds(props: Props): boolean }[] = [
+const INVARIANTS: { invariant: string; of: EmailName[]; holds(props: Props): boolean }[] = [
   {
-    law: "what is taken away has a day, and a number of days until it",
+    invariant: "what is taken away has a day, and a number of days until it",
     of: FAILED,
     holds: (props) =>
       new Set(["accessEndsAt", "daysLeft", "endAction"].map((f) => isThere(props[f]))).size === 1,
   },
   {
-    law: "the day it is taken away is over everywhere",
+    invariant: "the day it is taken away is over everywhere",
     of: FAILED,
     holds: ({ accessEndsAt }) => !isThere(accessEndsAt) || time(accessEndsAt) % 86_400_000 >= 43_200_000,
   },
   {
-    law: "nothing is taken away from whoever leaves before",
+    invariant: "nothing is taken away from whoever leaves before",
     of: FAILED,
     holds: ({ leaving, accessEndsAt }) => !leaving || !isThere(accessEndsAt),
   },
   {
-    law: "a fixed term ends later",
+    invariant: "a fixed term ends later",
     of: FAILED,
     holds: ({ setToEndAt, accessEndsAt }) => !isThere(setToEndAt) || time(setToEndAt) > time(accessEndsAt),
   },
   {
-    law: "each invoice says how it is collected",
+    invariant: "each invoice says how it is collected",
     of: FAILED,
     holds: (props) => all(props, "invoices").every(({ collectionMethod }) => isThere(collectionMethod)),
   },
   {
-    law: "of invoices that are sent nothing is charged again",
+    invariant: "of invoices that are sent nothing is charged again",
     of: FAILED,
     holds: (props) =>
       !isThere(props.nextPaymentAttempt) ||
       all(props, "invoices").some(({ collectionMethod }) => collectionMethod === "charge_automatically"),
   },
   {
-    law: "an event brings ten lines at most, each with its period",
+    invariant: "an event brings ten lines at most, each with its period",
     of: ["payment-receipt"],
     holds: (props) =>
       all(props, "lines").length <= 10 &&
       all(props, "lines").every(({ periodStart, periodEnd }) => isThere(periodStart) && isThere(periodEnd)),
   },
   {
-    law: "there are more lines where there are more than it brings",
+    invariant: "there are more lines where there are more than it brings",
     of: ["payment-receipt"],
     holds: ({ lines, lineCount, moreLines }) =>
       !isThere(lineCount) || Number(lineCount) > (lines as []).length === (moreLines === true),
   },
   {
-    law: "a tax that is named has a rate",
+    invariant: "a tax that is named has a rate",
     of: ["payment-receipt"],
     holds: (props) => all(props, "taxes").every(({ label, rate }) => !isThere(label) || isThere(rate)),
   },
   {
-    law: "a refund is full where all that was paid comes back",
+    invariant: "a refund is full where all that was paid comes back",
     of: ["refund-issued"],
     holds: ({ scope, refundAmount, paymentAmount }) =>
       (scope === "full") === (refundAmount === paymentAmount),
   },
   {
-    law: "a debt that ends a subscription early is named, and the subscription still runs",
+    invariant: "a debt that ends a subscription early is named, and the subscription still runs",
     of: ["subscription-canceled"],
     holds: ({ unlessPaid, openInvoice, reason }) =>
       !isThere(unlessPaid) || (isThere(openInvoice) && reason === "at_period_end"),
   },
   {
-    law: "a card that expires does so before a payment",
+    invariant: "a card that expires does so before a payment",
     of: ["card-expiring"],
     holds: ({ nextPaymentAt, expYear, expMonth }) =>
       isThere(nextPaymentAt) && time(nextPaymentAt) >= Date.UTC(Number(expYear), Number(expMonth), 1),
@@ -177,7 +177,7 @@ describe("what is sent", () => {
       await world.sendMails(START + day * DAY + 2 * HOUR);
     }
     const at = START + 8 * DAY;
-    if (isPaid) await world.tell("invoice.paid", at, settled(bill, at), bill);
+    if (isPaid) await world.tell("invoice.paid", at, paidInvoice(bill, at), bill);
     await world.evaluate(at + HOUR);
     await collect(world.database);
     await world.close();
@@ -198,12 +198,12 @@ describe("what is sent", () => {
     );
   }, 120_000);
 
-  it.each(LAWS)("keeps to it that $law, and so do the previews", ({ of, holds }) => {
+  it.each(INVARIANTS)("keeps to it that $invariant, and so do the previews", ({ of, holds }) => {
     const samples = sent.filter(({ template }) => of.includes(template as EmailName));
     expect(samples.filter(({ props }) => !holds(props))).toEqual([]);
     const broken = specimens().filter(({ template, props }) => of.includes(template) && !holds(props));
     expect(broken.map(({ name }) => name)).toEqual([]);
-    // A law that no mail was held to says nothing. Nobody's card expires in these stories.
+    // An invariant that no mail was held to says nothing. Nobody's card expires in these stories.
     if (!of.includes("card-expiring")) expect(samples.length).toBeGreaterThan(0);
   });
 });

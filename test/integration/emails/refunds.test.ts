@@ -230,7 +230,7 @@ describe("whatever comes first", () => {
     expect(await told(who)).toEqual(["refund-failed a", "refund-issued a"]);
   });
 
-  it("one that was called off before anybody was told is not told, one that was told is", async () => {
+  it("one that was canceled before a mail about it was sent gets no mail; after one it does", async () => {
     for (const left of [false, true]) {
       const { who, events } = story();
       const of = (...names: string[]) => events.filter(({ name }) => names.includes(name));

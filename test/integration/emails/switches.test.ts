@@ -70,7 +70,7 @@ it.each([
   expect(mails).toEqual([{ template: "subscription-paused", reason: told }]);
 });
 
-it("a mail is owed in the transaction of the state it tells of: neither is there without the other", async () => {
+it("a mail is enqueued in the transaction of the state that it is about: neither exists without the other", async () => {
   const database = await newDatabase();
   const found = () => database.sql`
     select

@@ -11,7 +11,7 @@ let post: Post;
 beforeAll(async () => {
   post = await openPost();
   await post.reset();
-  await post.owe("thousand", { count: MAILS });
+  await post.enqueue("thousand", { count: MAILS });
   // Poison: Stripe is asked again and again, and fails on it.
   await post.database.sql`
     select billing_private.enqueue('stripe', 'poison', '{"call": "void_invoice", "id": "in_poison"}', ${noon}, ${noonPlus(500)})

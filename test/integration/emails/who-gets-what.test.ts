@@ -24,8 +24,8 @@ const secondsAfter = (event: StripeEvent, seconds: number) => new Date((event.cr
 async function receive(database: TestDatabase, event: StripeEvent, late = 2) {
   return database.receive(event, secondsAfter(event, late));
 }
-/** Every mail owed, as template and fact. */
-async function owed(database: TestDatabase): Promise<string[]> {
+/** Every mail in the outbox, as template and fact. */
+async function enqueued(database: TestDatabase): Promise<string[]> {
   const rows = await database.sql<{ mail: string }[]>`
     select (payload ->> 'template') || ' ' || dedupe_key as mail from billing.outbox
     where kind = 'email' and status <> 'canceled' order by id
@@ -67,24 +67,24 @@ describe("the fixtures' story", () => {
     const dead =
       await database.sql`select last_error from billing.outbox where kind = 'email' and status = 'dead'`;
     expect(dead).toEqual([]);
-    expect(await owed(database)).toEqual(STORY);
+    expect(await enqueued(database)).toEqual(STORY);
     const subjects = inbox.emails().map(({ subject }) => subject);
     expect(subjects).toMatchSnapshot();
   });
 
   it("told again, by repetition and by replay, owes nothing more", async () => {
-    const before = await owed(database);
+    const before = await enqueued(database);
     for (const event of loadFixtures()) {
       expect(await receive(database, event, 3600)).toBe("duplicate");
       await database.sql`select billing_private.retry_projection(${event.id}, ${secondsAfter(event, 7200)})`;
     }
-    expect(await owed(database)).toEqual(before);
+    expect(await enqueued(database)).toEqual(before);
   });
 
   it("told backwards owes the facts, and no news that is none any more", async () => {
     const backwards = await newDatabase();
     for (const event of loadFixtures().reverse()) await receive(backwards, event);
-    const mails = await owed(backwards);
+    const mails = await enqueued(backwards);
     expect(mails).toEqual(
       expect.arrayContaining([
         "payment-receipt receipt:in_ExampleFirst",
@@ -102,19 +102,19 @@ describe("the fixtures' story", () => {
 });
 
 describe("a receipt", () => {
-  it("is owed once for the two events that tell of it", async () => {
+  it("is enqueued once for the two events that tell of it", async () => {
     const database = await newDatabase();
     await receive(database, fixture("invoice.paid"));
     await receive(database, fixture("invoice.payment_succeeded"));
-    const mails = (await owed(database)).filter((mail) => mail.startsWith("payment-receipt"));
+    const mails = (await enqueued(database)).filter((mail) => mail.startsWith("payment-receipt"));
     expect(new Set(mails).size).toBe(mails.length);
     expect(mails).toContain("payment-receipt receipt:in_ExampleFirst");
   });
 
-  it("is not owed for an invoice that cost nothing", async () => {
+  it("is not enqueued for an invoice that cost nothing", async () => {
     const database = await newDatabase();
     await receive(database, changed("invoice.paid", "Free", { amount_paid: 0, amount_due: 0, total: 0 }));
-    expect(await owed(database)).toEqual([]);
+    expect(await enqueued(database)).toEqual([]);
   });
 
   it("goes to the invoice's address where the customer's own event has not come yet", async () => {
@@ -125,7 +125,7 @@ describe("a receipt", () => {
     expect(inbox.ledger.mails[0]?.to).toEqual(["early@example.com"]);
   });
 
-  it("is not owed while receipts are switched off, nor for news of last week, which the audit trail tells", async () => {
+  it("is not enqueued while receipts are switched off, nor for news of last week, which the audit trail tells", async () => {
     const database = await newDatabase();
     await database.sql`update billing.settings set emails_off = '{payment-receipt}' where id`;
     await receive(database, renamedFixture(fixture("invoice.paid"), "Off"));
@@ -135,7 +135,7 @@ describe("a receipt", () => {
       { database, resend: { url: inbox.apiUrl } },
       new Date((fixture("invoice.paid").created + 8 * 86_400 + 5) * 1000),
     );
-    expect(await owed(database)).toEqual([]);
+    expect(await enqueued(database)).toEqual([]);
     const audited =
       await database.sql`select subject_id, detail ->> 'reason' as reason from billing.audit_events where action = 'email.skipped'`;
     expect(audited).toEqual([{ subject_id: "receipt:in_LateFirst", reason: "too_late" }]);
@@ -151,7 +151,7 @@ describe("a failed payment", () => {
         changed(type, "Both", { status: "open", attempt_count: 1 }, { created }),
       );
       for (const event of order === 1 ? events : events.reverse()) await receive(database, event);
-      expect(await owed(database)).toEqual(["payment-action-required action-required:in_BothFirst:1"]);
+      expect(await enqueued(database)).toEqual(["payment-action-required action-required:in_BothFirst:1"]);
     }
   });
 
@@ -163,7 +163,7 @@ describe("a failed payment", () => {
     );
     await receive(database, renamedFixture(fixture("invoice.paid"), "Paid"));
     await receive(database, renamedFixture(fixture("invoice.payment_failed"), "Paid"));
-    expect((await owed(database)).filter((mail) => mail.startsWith("payment-failed"))).toEqual([]);
+    expect((await enqueued(database)).filter((mail) => mail.startsWith("payment-failed"))).toEqual([]);
   });
 });
 
@@ -213,7 +213,7 @@ describe("a cancellation", () => {
       // Another change of it is no other cancellation.
       await receive(database, update("Leaving", asked + 60, { ...leaving, quantity: 2 }, { quantity: 1 }));
       await receive(database, deletion("Leaving", { ...made, ...leaving }));
-      expect(await owed(database)).toEqual([`subscription-canceled canceled:sub_LeavingTeam:${asked}`]);
+      expect(await enqueued(database)).toEqual([`subscription-canceled canceled:sub_LeavingTeam:${asked}`]);
       expect(await reasons(database)).toEqual(["at_period_end"]);
     },
   );
@@ -234,7 +234,7 @@ describe("a cancellation", () => {
     const term = { cancel_at: end, canceled_at: made.created };
     // Moved by the merchant; still nobody has canceled.
     await receive(database, update("Term", asked, term, { cancel_at: end - 86_400 }));
-    expect(await owed(database)).toEqual([]);
+    expect(await enqueued(database)).toEqual([]);
     await receive(
       database,
       deletion("Term", { ...made, ...term, cancel_at_period_end: false, cancellation_details: null }),
@@ -284,9 +284,9 @@ describe("a refund", () => {
   it("is none where a hold is let go: nothing had been taken", async () => {
     const database = await newDatabase();
     await receive(database, changed("charge.refunded", "Held", { captured: false, amount_captured: 0 }));
-    expect(await owed(database)).toEqual([]);
+    expect(await enqueued(database)).toEqual([]);
     await receive(database, renamedFixture(fixture("charge.refunded"), "Taken"));
-    expect(await owed(database)).toEqual(["refund-issued refund:ch_TakenFirst:2900:1789988400"]);
+    expect(await enqueued(database)).toEqual(["refund-issued refund:ch_TakenFirst:2900:1789988400"]);
   });
 });
 
@@ -310,7 +310,7 @@ describe("a card that expires", () => {
     await known(database, "Expired", { exp_month: 8, exp_year: 2026 });
     await receive(database, renamedFixture(upcoming, "Expired"));
     await receive(database, { ...renamedFixture(upcoming, "Expired"), id: "evt_ExpiredAgain" });
-    expect(expiring(await owed(database))).toEqual(["card-expiring card-expiring:pm_ExpiredVisa:2026-8"]);
+    expect(expiring(await enqueued(database))).toEqual(["card-expiring card-expiring:pm_ExpiredVisa:2026-8"]);
     await deliver({ database, resend: { url: inbox.apiUrl } }, secondsAfter(upcoming, 5));
     expect(inbox.ledger.mails.map(({ to }) => to)).toEqual([["ada@example.com"]]);
     const dead = await database.sql`select last_error from billing.outbox where status = 'dead'`;
@@ -325,9 +325,9 @@ describe("a card that expires", () => {
     const october = Date.UTC(2026, 9, 1) / 1000;
     await receive(database, inTime(charged));
     await receive(database, inTime(october - 1));
-    expect(expiring(await owed(database))).toEqual([]);
+    expect(expiring(await enqueued(database))).toEqual([]);
     await receive(database, inTime(october));
-    expect(expiring(await owed(database))).toEqual(["card-expiring card-expiring:pm_GoodVisa:2026-9"]);
+    expect(expiring(await enqueued(database))).toEqual(["card-expiring card-expiring:pm_GoodVisa:2026-9"]);
   });
 
   it("is no news where it is not charged: nothing is due, the invoice is sent, the card is gone, or it is no card", async () => {
@@ -343,7 +343,7 @@ describe("a card that expires", () => {
     await known(database, "Odd", { exp_month: 0, exp_year: 0 });
     expect(await receive(database, renamedFixture(upcoming, "Odd"))).toBe("processed");
     await receive(database, renamedFixture(upcoming, "Unknown"));
-    expect(expiring(await owed(database))).toEqual([]);
+    expect(expiring(await enqueued(database))).toEqual([]);
   });
 
   it("is not told of while that is switched off", async () => {
@@ -351,7 +351,7 @@ describe("a card that expires", () => {
     await database.sql`update billing.settings set emails_off = '{card-expiring}' where id`;
     await known(database, "Off", { exp_month: 8, exp_year: 2026 });
     await receive(database, renamedFixture(upcoming, "Off"));
-    expect(expiring(await owed(database))).toEqual([]);
+    expect(expiring(await enqueued(database))).toEqual([]);
   });
 
   it("is the one that the invoice names, else the subscription, else the customer", async () => {
@@ -363,8 +363,8 @@ describe("a card that expires", () => {
       data: { object: { ...other.data.object, customer: "cus_BothAda" } },
     });
     await receive(database, changed("invoice.upcoming", "Both", { default_payment_method: "pm_OtherVisa" }));
-    expect(expiring(await owed(database))).toEqual([]);
+    expect(expiring(await enqueued(database))).toEqual([]);
     await receive(database, { ...renamedFixture(upcoming, "Both"), id: "evt_BothAgain" });
-    expect(expiring(await owed(database))).toHaveLength(1);
+    expect(expiring(await enqueued(database))).toHaveLength(1);
   });
 });

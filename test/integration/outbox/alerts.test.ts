@@ -103,8 +103,8 @@ it("events that die are told of once an hour, by mail and on the webhook, throug
       `;
     }
   }
-  const owed = await database.sql`select dedupe_key from billing.outbox where kind = 'alert' order by id`;
-  expect(owed.map(({ dedupe_key }) => dedupe_key)).toEqual([
+  const enqueued = await database.sql`select dedupe_key from billing.outbox where kind = 'alert' order by id`;
+  expect(enqueued.map(({ dedupe_key }) => dedupe_key)).toEqual([
     "alert:dead_webhook:2026-11-04T12Z",
     "alert:dead_webhook:2026-11-04T13Z",
   ]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { claim, noon, noonPlus, owe } from "./owed.ts";
+import { claim, enqueue, noon, noonPlus } from "./effects.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -13,13 +13,13 @@ afterAll(() => database.drop());
 
 describe("a claim", () => {
   it("takes what is due, earliest first, and leaves the rest", async () => {
-    await owe(database.sql, "due", 5);
+    await enqueue(database.sql, "due", 5);
     const claimed = await claim(database.sql, { now: noonPlus(2) });
     expect(claimed.map((effect) => effect.dedupe_key)).toEqual(["due:0", "due:1", "due:2"]);
   });
 
   it("holds its rows against every other worker until the lease ends", async () => {
-    await owe(database.sql, "leased", 3);
+    await enqueue(database.sql, "leased", 3);
     const [first] = await claim(database.sql, { now: noonPlus(60), lease: 120 });
     expect(await claim(database.sql, { now: noonPlus(179) })).toEqual([]);
     const again = await claim(database.sql, { now: noonPlus(180) });
@@ -29,8 +29,8 @@ describe("a claim", () => {
   });
 
   it("can be limited to some kinds", async () => {
-    await owe(database.sql, "a", 2, "email");
-    await owe(database.sql, "b", 2, "refresh");
+    await enqueue(database.sql, "a", 2, "email");
+    await enqueue(database.sql, "b", 2, "refresh");
     const claimed = await database.sql`
       select kind from billing.claim_outbox('test', 50, '2 minutes', ${["refresh"]}, ${noonPlus(60)})
     `;
@@ -38,7 +38,7 @@ describe("a claim", () => {
   });
 
   it("is shared out between workers at the same moment without one row twice or forgotten", async () => {
-    await owe(database.sql, "many", 500);
+    await enqueue(database.sql, "many", 500);
     const workers = database.connect({ connections: 10 });
     const seen: string[] = [];
     await Promise.all(
@@ -74,7 +74,7 @@ describe("a claim", () => {
 
 describe("a worker that lost its lease", () => {
   it("comes back and changes nothing, whatever it says", async () => {
-    await owe(database.sql, "lost", 1);
+    await enqueue(database.sql, "lost", 1);
     const [mine] = await claim(database.sql, { now: noonPlus(0), lease: 10 });
     const [theirs] = await claim(database.sql, { now: noonPlus(60) });
     if (!mine || !theirs) throw new Error("nothing was claimed");
@@ -95,7 +95,7 @@ describe("a worker that lost its lease", () => {
   });
 
   it("whose lease ended unseen may still complete, as nobody else has begun", async () => {
-    await owe(database.sql, "late", 1);
+    await enqueue(database.sql, "late", 1);
     const [mine] = await claim(database.sql, { now: noonPlus(0), lease: 10 });
     const [done] = await database.sql`
       select billing.complete_outbox(${mine?.id ?? 0}, ${mine?.claim_id ?? null}, ${noonPlus(500)}) as completed
@@ -109,8 +109,8 @@ describe("a worker that lost its lease", () => {
         await database.sql<{ tries: number }[]>`
           select attempts - excused_attempts as tries from billing.outbox where kind = ${kind} order by id`
       ).map(({ tries }) => tries);
-    await owe(database.sql, "call", 3, "stripe");
-    await owe(database.sql, "mail", 2, "email");
+    await enqueue(database.sql, "call", 3, "stripe");
+    await enqueue(database.sql, "mail", 2, "email");
     const [first] = await claim(database.sql, { now: noonPlus(60), lease: 10 });
     await database.sql`select billing.complete_outbox(${first?.id ?? 0}, ${first?.claim_id ?? null}, ${noonPlus(61)})`;
     // It ends there. The next one holds them all too, and ends as well.
@@ -121,7 +121,7 @@ describe("a worker that lost its lease", () => {
   });
 
   it("never kills what was never begun, however often the worker is lost", async () => {
-    await owe(database.sql, "call", 3, "stripe");
+    await enqueue(database.sql, "call", 3, "stripe");
     const most = 15;
     for (let run = 0; run <= most; run++)
       await claim(database.sql, { now: noonPlus(60 + run * 60), lease: 10 });
@@ -135,7 +135,7 @@ describe("a worker that lost its lease", () => {
   });
 
   it("at its last try leaves a dead row with the cause and an alert", async () => {
-    await owe(database.sql, "gone", 1);
+    await enqueue(database.sql, "gone", 1);
     await database.sql`update billing.outbox set attempts = billing_private.max_attempts() - 1`;
     expect(await claim(database.sql, { now: noonPlus(0), lease: 10 })).toHaveLength(1);
     expect(await claim(database.sql, { now: noonPlus(60) })).toEqual([]);
@@ -166,7 +166,7 @@ describe("a failed try", () => {
   }
 
   it("is tried again after a delay that doubles, with jitter, up to an hour", async () => {
-    await owe(database.sql, "backoff", 1);
+    await enqueue(database.sql, "backoff", 1);
     let now = noonPlus(0);
     const waits: number[] = [];
     for (let attempt = 1; attempt <= 9; attempt++) {
@@ -182,7 +182,7 @@ describe("a failed try", () => {
   });
 
   it("waits as long as the other side asked, and no longer than a day", async () => {
-    await owe(database.sql, "asked", 1);
+    await enqueue(database.sql, "asked", 1);
     const polite = await failOnce("90 seconds");
     expect(await waitOf(polite.id, noonPlus(60))).toBeGreaterThanOrEqual(90);
     expect(await waitOf(polite.id, noonPlus(60))).toBeLessThanOrEqual(95);
@@ -190,8 +190,8 @@ describe("a failed try", () => {
     expect(await waitOf(absurd.id, noonPlus(3600))).toBeLessThanOrEqual(86_400 * 1.05);
   });
 
-  it("dies with its cause after the last attempt, and one alert an hour is owed", async () => {
-    await owe(database.sql, "poison", 3);
+  it("dies with its cause after the last attempt, and one alert an hour is enqueued", async () => {
+    await enqueue(database.sql, "poison", 3);
     await database.sql`update billing.outbox set attempts = billing_private.max_attempts() - 1`;
     for (let n = 0; n < 3; n++) expect((await failOnce(null)).status).toBe("dead");
     const dead =
@@ -202,12 +202,12 @@ describe("a failed try", () => {
   });
 
   it("that can never succeed dies at once", async () => {
-    await owe(database.sql, "final", 1);
+    await enqueue(database.sql, "final", 1);
     expect((await failOnce(null, true)).status).toBe("dead");
   });
 
   it("of an alert owes no alert", async () => {
-    await owe(database.sql, "silent", 1, "alert");
+    await enqueue(database.sql, "silent", 1, "alert");
     await failOnce(null, true);
     expect(await database.sql`select kind from billing.outbox`).toHaveLength(1);
   });
@@ -215,7 +215,7 @@ describe("a failed try", () => {
 
 describe("what a worker hands back", () => {
   it("is due at once, in its old order, and has lost no attempt", async () => {
-    await owe(database.sql, "back", 3);
+    await enqueue(database.sql, "back", 3);
     const claimed = await claim(database.sql, { now: noonPlus(60) });
     const [handed] = await database.sql`
       select billing.release_outbox(${claimed.map(({ id }) => id)}::bigint[], ${claimed[0]?.claim_id ?? null}) as released
@@ -230,7 +230,7 @@ describe("what a worker hands back", () => {
   });
 
   it("may be put off", async () => {
-    await owe(database.sql, "later", 1);
+    await enqueue(database.sql, "later", 1);
     const [claimed] = await claim(database.sql, { now: noonPlus(60) });
     await database.sql`
       select billing.release_outbox(array[${claimed?.id ?? 0}::bigint], ${claimed?.claim_id ?? null}, '30 seconds', ${noonPlus(60)})
@@ -241,8 +241,8 @@ describe("what a worker hands back", () => {
 });
 
 describe("a dead effect", () => {
-  it("is owed again with all its tries when a person says so, any number of times", async () => {
-    await owe(database.sql, "revived", 1);
+  it("is enqueued again with all its tries when a person says so, any number of times", async () => {
+    await enqueue(database.sql, "revived", 1);
     const [claimed] = await claim(database.sql, { now: noon });
     const id = claimed?.id ?? "0";
     await database.sql`select billing.fail_outbox(${id}, ${claimed?.claim_id ?? null}, '{}', null, true, ${noon})`;
@@ -258,7 +258,7 @@ describe("a dead effect", () => {
   });
 
   it("that was delivered is left alone, and one that never was is an error", async () => {
-    await owe(database.sql, "done", 1);
+    await enqueue(database.sql, "done", 1);
     const [claimed] = await claim(database.sql, { now: noon });
     await database.sql`select billing.complete_outbox(${claimed?.id ?? 0}, ${claimed?.claim_id ?? null})`;
     const [answer] = await database.sql`select billing.replay_outbox(${claimed?.id ?? 0}) as status`;
@@ -268,7 +268,7 @@ describe("a dead effect", () => {
 });
 
 it("what finished long ago is removed, the dead are kept", async () => {
-  await owe(database.sql, "old", 4);
+  await enqueue(database.sql, "old", 4);
   await database.sql`
     update billing.outbox
     set status = (array['delivered', 'canceled', 'dead', 'delivered'])[1 + split_part(dedupe_key, ':', 2)::int],

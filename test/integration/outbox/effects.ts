@@ -19,8 +19,8 @@ export function noonPlus(seconds: number): Date {
   return new Date(noon.getTime() + seconds * 1000);
 }
 
-/** Owes `count` effects, due at noon plus their place in seconds: `key:0`, `key:1` and so on. */
-export async function owe(sql: Sql, key: string, count: number, kind = "stripe"): Promise<void> {
+/** Enqueues `count` effects, due at noon plus their place in seconds: `key:0`, `key:1` and so on. */
+export async function enqueue(sql: Sql, key: string, count: number, kind = "stripe"): Promise<void> {
   await sql`
     select billing_private.enqueue(${kind}, ${key} || ':' || n, '{}', ${noon}, ${noon} + make_interval(secs => n))
     from generate_series(0, ${count - 1}) as n

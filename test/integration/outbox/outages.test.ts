@@ -15,7 +15,7 @@ async function openWorld(): Promise<DunningWorld> {
 }
 
 /** Owes mails to customers of the database's own, and reads of one that Stripe has. */
-async function owe(world: DunningWorld, { mails = 0, reads = 0 }: { mails?: number; reads?: number }) {
+async function enqueue(world: DunningWorld, { mails = 0, reads = 0 }: { mails?: number; reads?: number }) {
   const { sql } = world.database;
   const { customer } = await world.subscribe();
   await world.arrive();
@@ -40,7 +40,7 @@ const forEver = Number.POSITIVE_INFINITY;
 
 it("with Stripe half-open mails leave, and what needs Stripe keeps its tries and waits", async () => {
   const world = await openWorld();
-  await owe(world, { mails: 3, reads: 20 });
+  await enqueue(world, { mails: 3, reads: 20 });
   world.local.faults.add({ action: { kind: "hang" }, times: forEver });
   const startedAt = performance.now();
   await world.deliver({
@@ -61,7 +61,7 @@ it("with Stripe half-open mails leave, and what needs Stripe keeps its tries and
 
 it("with Resend half-open Stripe is asked, and an alert still reaches the webhook, once", async () => {
   const world = await openWorld();
-  await owe(world, { mails: 3, reads: 3 });
+  await enqueue(world, { mails: 3, reads: 3 });
   await world.database
     .sql`select billing_private.alert('dead_webhook', '{"event_id": "evt_1"}', ${world.now})`;
   for (let n = 0; n < 20; n++) world.inbox.faults.add({ action: { kind: "hang" } });
@@ -88,7 +88,7 @@ it("with Resend half-open Stripe is asked, and an alert still reaches the webhoo
 
 it("a Stripe that answers slowly takes turns with the mails", async () => {
   const world = await openWorld();
-  await owe(world, { mails: 2, reads: 50 });
+  await enqueue(world, { mails: 2, reads: 50 });
   world.local.faults.add({ action: { kind: "delay", milliseconds: 150 }, times: forEver });
   const order: string[] = [];
   await world.deliver({
@@ -105,7 +105,7 @@ it("a Stripe that answers slowly takes turns with the mails", async () => {
 
 it("an alert webhook that hangs up is posted to once a run, and keeps no mail waiting", async () => {
   const world = await openWorld();
-  await owe(world, { mails: 2 });
+  await enqueue(world, { mails: 2 });
   let posts = 0;
   const server = createServer((request) => {
     posts += 1;

@@ -44,8 +44,8 @@ const POINTS = CRASH_POINTS.filter((point) => !point.startsWith("end_") && !poin
 const now = Date.now();
 const later = (minutes: number) => new Date(now + minutes * 60_000);
 
-/** Owes some of everything; returns the subscription that is to end. */
-async function oweEverything(point: string): Promise<string> {
+/** Enqueues some of everything; returns the subscription that is to end. */
+async function enqueueEverything(point: string): Promise<string> {
   const enqueue = (kind: string, key: string, payload: object) =>
     database.sql`select billing_private.enqueue(${kind}, ${key}, ${database.sql.json(payload as never)}, ${later(0)})`;
   for (const mail of [1, 2, 3]) {
@@ -73,7 +73,7 @@ async function oweEverything(point: string): Promise<string> {
   });
   await enqueue("refresh", `read:${point}`, { object: "customer", id: customer.id });
   await enqueue("refresh", `nothing:${point}`, { object: "subscription", id: `sub_${point}` });
-  await enqueue("dunning", `look:${point}`, { customer: customer.id });
+  await enqueue("dunning", `evaluate:${point}`, { customer: customer.id });
   await enqueue("alert", `alert:${point}`, { cause: "dead_webhook", event_id: point });
   return id;
 }
@@ -86,7 +86,7 @@ const kept = () => database.sql`
 it.each(POINTS)(
   "a worker that stops when %s, loses its lease, and goes on when another has done its work changes nothing and sends nothing twice",
   async (point: CrashPoint) => {
-    const canceled = await oweEverything(point);
+    const canceled = await enqueueEverything(point);
     let taken: Promise<Delivered> | undefined;
     let after: unknown;
     await deliver(
@@ -116,7 +116,7 @@ it.each(POINTS)(
       "cancel delivered",
       "read delivered",
       "nothing dead",
-      "look delivered",
+      "evaluate delivered",
       "alert delivered",
       // What the look reads names a price and a product that were never seen.
       ...Array(3).fill("unseen delivered"),

@@ -45,7 +45,7 @@ async function shown(id: string): Promise<string> {
   const [row] = await database.sql`select name from billing.customers where id = ${id}`;
   return row?.name as string;
 }
-async function owed(id: string): Promise<string[]> {
+async function enqueued(id: string): Promise<string[]> {
   const rows = await database.sql<{ dedupe_key: string }[]>`
     select dedupe_key from billing.outbox where kind = 'refresh' and payload ->> 'id' = ${id} order by id
   `;
@@ -80,13 +80,13 @@ describe("an object read from Stripe", () => {
     const late = update("cus_c", "event at 21", 21);
     await database.receive(late);
     expect(await shown("cus_c")).toBe("read at 21");
-    expect(await owed("cus_c")).toEqual([`refresh:cus_c:${second(21)}:${late.id}`]);
+    expect(await enqueued("cus_c")).toEqual([`refresh:cus_c:${second(21)}:${late.id}`]);
   });
 
-  it("settles what two events of one second left open", async () => {
+  it("decides what two events of one second left open", async () => {
     await database.receive(update("cus_d", "one", 10));
     await database.receive(update("cus_d", "other", 10));
-    expect(await owed("cus_d")).toEqual([`refresh:cus_d:${second(10)}`]);
+    expect(await enqueued("cus_d")).toEqual([`refresh:cus_d:${second(10)}`]);
     expect(await refresh(customer("cus_d", "as Stripe has it"), moment(12))).toBe("applied");
     await database.receive(update("cus_d", "third", 10));
     expect(await shown("cus_d")).toBe("as Stripe has it");
@@ -104,7 +104,7 @@ describe("an object read from Stripe", () => {
       await database.receive(update(id, "event at 9", 9, clock));
       expect(await shown(id)).toBe("read");
       await database.receive(update(id, "event at 10 again", 10, clock));
-      expect(await owed(id)).toHaveLength(1);
+      expect(await enqueued(id)).toHaveLength(1);
       await database.receive(update(id, "event at 11", 11, clock));
       expect(await shown(id)).toBe("event at 11");
     }

@@ -27,7 +27,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function owe(kind: string, key: string, payload: object, createdAt = new Date()) {
+async function enqueue(kind: string, key: string, payload: object, createdAt = new Date()) {
   await database.sql`
     select billing_private.enqueue(${kind}, ${key}, ${database.sql.json(payload as never)}, ${createdAt})
   `;
@@ -59,7 +59,7 @@ const later = (seconds: number) => new Date(Date.now() + seconds * 1000);
 describe("a refresh", () => {
   it("reads the object and shows what Stripe has", async () => {
     const subscription = await subscribe();
-    await owe("refresh", "refresh:1", { object: "subscription", id: subscription.id });
+    await enqueue("refresh", "refresh:1", { object: "subscription", id: subscription.id });
     expect((await deliver(parts)).counts.delivered).toBe(1);
     const [shown] =
       await database.sql`select status, customer from billing.subscriptions where id = ${subscription.id}`;
@@ -94,7 +94,7 @@ describe("a refresh", () => {
     };
     const kinds = ["refund", "dispute", "payment_method", "checkout.session"];
     for (const [index, id] of Object.values(tables).entries())
-      await owe("refresh", `refresh:kinds:${index}`, { object: kinds[index], id });
+      await enqueue("refresh", `refresh:kinds:${index}`, { object: kinds[index], id });
     expect((await deliver(parts, later(60))).counts.delivered).toBe(kinds.length);
     for (const [table, id] of Object.entries(tables))
       expect(await database.sql`select id from billing.${database.sql(table)}`).toEqual([{ id }]);
@@ -102,10 +102,10 @@ describe("a refresh", () => {
 
   it("of a customer deleted at Stripe leaves a tombstone", async () => {
     const customer = await stripe.customers.create({ email: "gone@example.com" });
-    await owe("refresh", "refresh:2", { object: "customer", id: customer.id });
+    await enqueue("refresh", "refresh:2", { object: "customer", id: customer.id });
     await deliver(parts, later(60));
     await stripe.customers.del(customer.id);
-    await owe("refresh", "refresh:3", { object: "customer", id: customer.id });
+    await enqueue("refresh", "refresh:3", { object: "customer", id: customer.id });
     await deliver(parts, later(60));
     const [shown] =
       await database.sql`select email, deleted_at is not null as gone from billing.customers where id = ${customer.id}`;
@@ -113,10 +113,10 @@ describe("a refresh", () => {
   });
 
   it("of what Stripe never had is dead, and Stripe being down is not its fault", async () => {
-    await owe("refresh", "refresh:4", { object: "subscription", id: "sub_never" });
+    await enqueue("refresh", "refresh:4", { object: "subscription", id: "sub_never" });
     await deliver(parts);
     expect(await outbox()).toMatchObject([{ status: "dead", problem: "resource_missing" }]);
-    await owe("refresh", "refresh:5", { object: "subscription", id: "sub_down" });
+    await enqueue("refresh", "refresh:5", { object: "subscription", id: "sub_down" });
     await deliver({ database });
     expect((await outbox())[1]).toMatchObject({ status: "pending", attempts: 1, problem: "no_answer" });
   });
@@ -125,7 +125,7 @@ describe("a refresh", () => {
 describe("a call at Stripe", () => {
   it("cancels a subscription once, marked with its reason, and shows Stripe's answer at once", async () => {
     const { id } = await subscribe();
-    await owe("stripe", "cancel:1", { call: "cancel_subscription", id, mark: { duebase_case: "7" } });
+    await enqueue("stripe", "cancel:1", { call: "cancel_subscription", id, mark: { duebase_case: "7" } });
     await deliver(parts, later(60));
     expect(effects("subscription.canceled")).toHaveLength(1);
     const read = await stripe.subscriptions.retrieve(id);
@@ -138,7 +138,7 @@ describe("a call at Stripe", () => {
     const { id } = await subscribe();
     await stripe.subscriptions.cancel(id);
     local.ledger.requests.length = 0;
-    await owe("stripe", "cancel:2", { call: "cancel_subscription", id });
+    await enqueue("stripe", "cancel:2", { call: "cancel_subscription", id });
     await deliver(parts, later(60));
     const asked = local.ledger.requestsWhere({ path: `/v1/subscriptions/${id}` });
     expect(asked.map(({ method }) => method)).toEqual(["GET"]);
@@ -147,7 +147,7 @@ describe("a call at Stripe", () => {
 
   it("whose answer was lost is made once: the same key, and what Stripe did is answered again", async () => {
     const invoice = await openInvoice();
-    await owe("stripe", "void:1", { call: "void_invoice", id: invoice });
+    await enqueue("stripe", "void:1", { call: "void_invoice", id: invoice });
     local.faults.add({ match: { path: /void$/ }, action: { kind: "reset-after-effect" } });
     await deliver(parts, later(60));
     expect(await outbox()).toMatchObject([{ status: "pending", problem: "no_answer" }]);
@@ -164,7 +164,7 @@ describe("a call at Stripe", () => {
     for (const happened of [true, false]) {
       const invoice = await openInvoice();
       const key = `old:${happened}`;
-      await owe("stripe", key, { call: "void_invoice", id: invoice });
+      await enqueue("stripe", key, { call: "void_invoice", id: invoice });
       local.faults.add({
         match: { path: /void$/ },
         action: { kind: happened ? "reset-after-effect" : "reset" },
@@ -188,7 +188,7 @@ describe("a call at Stripe", () => {
 
   it("that failed with a 500 Stripe keeps under the key is made under another", async () => {
     const invoice = await openInvoice();
-    await owe("stripe", "stored:1", { call: "void_invoice", id: invoice });
+    await enqueue("stripe", "stored:1", { call: "void_invoice", id: invoice });
     local.faults.add({ match: { path: /void$/ }, action: { kind: "error", status: 500 } });
     await deliver(parts, later(60));
     await deliver(parts, later(300));
@@ -201,7 +201,7 @@ describe("a call at Stripe", () => {
   });
 
   it("that is none of ours is dead at once", async () => {
-    await owe("stripe", "unknown:1", { call: "delete_everything", id: "acct_1" });
+    await enqueue("stripe", "unknown:1", { call: "delete_everything", id: "acct_1" });
     await deliver(parts, later(60));
     expect(await outbox()).toMatchObject([{ status: "dead", problem: "unknown_call" }]);
     expect(local.ledger.requests).toEqual([]);

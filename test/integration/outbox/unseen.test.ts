@@ -8,7 +8,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-async function owed(): Promise<string[]> {
+async function enqueued(): Promise<string[]> {
   const rows = await world.database.sql<{ key: string }[]>`
     select dedupe_key as key from billing.outbox where dedupe_key like 'unseen:%' order by dedupe_key collate "C"
   `;
@@ -26,7 +26,7 @@ describe("an event that names what nobody has seen", () => {
     await world.arrive();
     const [item] = (await world.stripe.subscriptions.retrieve(subscription)).items.data;
     const product = String(item?.price.product);
-    expect(await owed()).toEqual([
+    expect(await enqueued()).toEqual([
       `unseen:customer:${customer}`,
       `unseen:price:${item?.price.id}`,
       `unseen:product:${product}`,
@@ -44,7 +44,7 @@ describe("an event that names what nobody has seen", () => {
     await world.arriveLate();
     await world.stripe.subscriptions.update(subscription, { metadata: { seats: "3" } });
     await world.arrive();
-    expect(await owed()).toHaveLength(3);
+    expect(await enqueued()).toHaveLength(3);
   });
 
   it("owes a read of the payment that a dispute or refund is about, as only that tells whose dunning is held", async () => {
@@ -55,7 +55,7 @@ describe("an event that names what nobody has seen", () => {
     await world.stripe.refunds.create({ charge: String(charge?.id), amount: 100 });
     await disputeCharge(world.stripe, String(charge?.id), "fraudulent");
     await world.arrive();
-    expect(await owed()).toContain(`unseen:payment_intent:${payment}`);
+    expect(await enqueued()).toContain(`unseen:payment_intent:${payment}`);
     await deliverLater();
     const { sql } = world.database;
     expect(await sql`select id, customer, amount_received::int, outcome from billing.payments`).toEqual([
@@ -88,7 +88,7 @@ describe("an event that names what nobody has seen", () => {
         { pricing: null, description: "Consulting" },
       ),
     });
-    expect(await owed()).toEqual([
+    expect(await enqueued()).toEqual([
       "unseen:price:gold",
       "unseen:price:price_new",
       "unseen:price:price_old",
@@ -103,13 +103,13 @@ describe("an event that names what nobody has seen", () => {
       customer: "cus_entitled",
       entitlements: lines(),
     });
-    expect(await owed()).toEqual(["unseen:customer:cus_entitled", "unseen:customer:cus_upcoming"]);
+    expect(await enqueued()).toEqual(["unseen:customer:cus_entitled", "unseen:customer:cus_upcoming"]);
   });
 
   it("owes nothing where all has been seen", async () => {
     await world.subscribe();
     await world.arrive();
-    expect(await owed()).toEqual([]);
+    expect(await enqueued()).toEqual([]);
   });
 
   it("owes nothing while it is quarantined, and what it names once it is replayed", async () => {
@@ -117,12 +117,12 @@ describe("an event that names what nobody has seen", () => {
     await sql`update billing.settings set stripe_account = 'acct_another' where true`;
     const price = await world.price(900, "eur");
     await world.arrive();
-    expect(await owed()).toEqual([]);
+    expect(await enqueued()).toEqual([]);
     await sql`update billing.settings set stripe_account = null where true`;
     await sql`
       select billing.replay_failed_webhook(id) from billing.webhook_events where type = 'price.created' and object_id = ${price}
     `;
-    expect(await owed()).toEqual([expect.stringMatching(/^unseen:product:/)]);
+    expect(await enqueued()).toEqual([expect.stringMatching(/^unseen:product:/)]);
   });
 
   it("owes nothing of somebody who was forgotten, or whom it tells to be deleted", async () => {
@@ -148,9 +148,9 @@ describe("an event that names what nobody has seen", () => {
       });
     await tell("in_forgotten", "cus_forgotten");
     await tell("in_deleted", { id: "cus_deleted", object: "customer", deleted: true });
-    expect(await owed()).toEqual([]);
+    expect(await enqueued()).toEqual([]);
     await tell("in_unseen", "cus_unseen");
-    expect(await owed()).toEqual(["unseen:customer:cus_unseen"]);
+    expect(await enqueued()).toEqual(["unseen:customer:cus_unseen"]);
   });
 
   it("owes it as well when it was read itself", async () => {
@@ -161,7 +161,7 @@ describe("an event that names what nobody has seen", () => {
     await world.database.asService(
       (sql) => sql`select billing.apply_refresh(${sql.json(read as never)}, ${world.now}, ${world.now})`,
     );
-    expect(await owed()).toContain(`unseen:customer:${customer}`);
-    expect(await owed()).toHaveLength(3);
+    expect(await enqueued()).toContain(`unseen:customer:${customer}`);
+    expect(await enqueued()).toHaveLength(3);
   });
 });

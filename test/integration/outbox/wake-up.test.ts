@@ -28,7 +28,7 @@ async function tick(now = new Date()) {
 }
 
 describe("deliver is called", () => {
-  it("with the shared secret when something is owed, once a transaction", async () => {
+  it("with the shared secret when something is enqueued, once a transaction", async () => {
     await configure();
     await database.sql.begin(async (sql) => {
       await sql`select billing_private.enqueue('alert', 'alert:1', '{}', now())`;
@@ -46,7 +46,7 @@ describe("deliver is called", () => {
     expect(await calls()).toHaveLength(2);
   });
 
-  it("not for what is due later, owed already, or rolled back", async () => {
+  it("not for what is due later, enqueued already, or rolled back", async () => {
     await configure();
     await database.sql`select billing_private.enqueue('alert', 'alert:4', '{}', now(), now() + interval '1 hour')`;
     await database.sql`select billing_private.enqueue('alert', 'alert:4', '{}', now())`;
@@ -78,7 +78,7 @@ describe("deliver is called", () => {
 });
 
 describe("without its secrets in Vault", () => {
-  it("what is owed is kept, and job_problems says what is missing until it is there", async () => {
+  it("what is enqueued is kept, and job_problems says what is missing until it is there", async () => {
     await database.sql`select billing_private.enqueue('alert', 'alert:8', '{}', now())`;
     expect(await calls()).toEqual([]);
     for (let times = 0; times < 2; times++) expect(await tick()).toBe(false);
@@ -111,7 +111,7 @@ describe("with an address that pg_net refuses", () => {
     ["https://functions.example.com:port/functions/v1", "Port number"],
     ["https://functions example.com", "Malformed"],
   ])(
-    "%s: what is owed is kept, the alert of the same transaction too, and job_problems says why",
+    "%s: what is enqueued is kept, the alert of the same transaction too, and job_problems says why",
     async (url, said) => {
       await database.sql`select vault.create_secret(${url}, 'duebase_functions_url')`;
       await database.sql`select vault.create_secret('cron-secret-example', 'duebase_cron_secret')`;

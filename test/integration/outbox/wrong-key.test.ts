@@ -11,7 +11,7 @@ async function worlds(count: number): Promise<DunningWorld[]> {
   return open;
 }
 
-async function oweRead(world: DunningWorld, object: string, id: unknown) {
+async function enqueueRead(world: DunningWorld, object: string, id: unknown) {
   const { sql } = world.database;
   await sql`
     select billing_private.enqueue('refresh', ${`read:${id}:${world.now.getTime()}`}, ${sql.json({ object, id } as never)}, ${world.now})
@@ -52,8 +52,8 @@ describe("with a key of another account", () => {
     const { sql } = world.database;
     const [invoice] = await sql`select id from billing.invoices where status = 'open'`;
     const [product] = await sql`select id from billing.products`;
-    await oweRead(world, "invoice", invoice?.id);
-    await oweRead(world, "product", product?.id);
+    await enqueueRead(world, "invoice", invoice?.id);
+    await enqueueRead(world, "product", product?.id);
     await sql`
       select billing_private.enqueue('stripe', 'cancel:wrong', ${sql.json({ call: "cancel_subscription", id: who.subscription })}, ${world.now})
     `;
@@ -81,7 +81,7 @@ describe("with a key of another account", () => {
     await world.stripe.products.create({ id: "pro", name: "Ours" });
     await other.stripe.products.create({ id: "pro", name: "Theirs" });
     await world.arrive();
-    await oweRead(world, "product", "pro");
+    await enqueueRead(world, "product", "pro");
     await world.deliver({ stripe: other.parts.stripe });
     expect(await world.database.sql`select name from billing.products where id = 'pro'`).toEqual([
       { name: "Ours" },
@@ -93,7 +93,7 @@ describe("with a key of another account", () => {
     const product = await world.stripe.products.create({ name: "Pro" });
     await world.stripe.customers.create({ email: "ada@example.com" });
     await world.arrive();
-    await oweRead(world, "product", product.id);
+    await enqueueRead(world, "product", product.id);
     await world.deliver({ stripe: other.parts.stripe });
     expect(await reads(world)).toMatchObject([{ status: "pending", problem: "wrong_account" }]);
 
@@ -117,7 +117,7 @@ describe("with a key of another account", () => {
     await world.subscribe();
     await world.arrive();
     await world.database.sql`update billing.settings set livemode = true where true`;
-    await oweRead(world, "customer", "cus_any");
+    await enqueueRead(world, "customer", "cus_any");
     const asked = world.local.ledger.requests.length;
     await world.deliver();
     expect(world.local.ledger.requests).toHaveLength(asked);
@@ -137,8 +137,8 @@ describe("what Stripe does not have", () => {
     await world.stripe.products.del(product.id);
     await world.stripe.invoices.del(draft.id ?? "");
     later(world, 5);
-    await oweRead(world, "product", product.id);
-    await oweRead(world, "invoice", draft.id);
+    await enqueueRead(world, "product", product.id);
+    await enqueueRead(world, "invoice", draft.id);
     await world.deliver();
     expect((await reads(world)).map(({ status }) => status)).toEqual(["delivered", "delivered"]);
     expect(await deleted(world)).toEqual([product.id, draft.id]);
@@ -158,7 +158,7 @@ describe("what Stripe does not have", () => {
       match: { path: `/v1/invoices/${invoice?.id}` },
       action: { kind: "error", status: 404, code: "resource_missing" },
     });
-    await oweRead(world, "invoice", invoice?.id);
+    await enqueueRead(world, "invoice", invoice?.id);
     await world.deliver();
     expect((await reads(world)).at(-1)).toMatchObject({ status: "dead", problem: "read_is_not_ours" });
     expect(await deleted(world)).toEqual([]);
@@ -174,8 +174,8 @@ describe("what Stripe does not have", () => {
     const refusal = { kind: "error", status: 403, code: "more_permissions_required" } as const;
     world.local.faults.add({ match: { path: `/v1/subscriptions/${subscription}` }, action: refusal });
     later(world, 5);
-    await oweRead(world, "product", product.id);
-    await oweRead(world, "customer", customer);
+    await enqueueRead(world, "product", product.id);
+    await enqueueRead(world, "customer", customer);
     await world.deliver();
     expect(await reads(world)).toMatchObject([
       { object: "product", status: "pending", problem: "unproven_account" },

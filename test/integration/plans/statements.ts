@@ -419,7 +419,7 @@ export const hotStatements: Statement[] = [
     uses: ["failed_webhooks_pkey"],
   },
   {
-    what: "claims that wait for their user, every minute",
+    what: "owner hints that wait for their owner, every minute",
     sql: "select billing_private.link_waiting_customers(now())",
     uses: ["customer_owner_hints_waiting"],
   },
@@ -569,7 +569,7 @@ export const hotStatements: Statement[] = [
     uses: ["dunning_actions_pkey", "dunning_cases_pkey"],
   },
   {
-    what: "a dunning mail that is called off",
+    what: "a dunning mail that is canceled",
     sql: `
       insert into billing.outbox (kind, dedupe_key, status, run_after, created_at) values ('email', 'dunning:x', 'pending', now(), now());
       update billing.outbox set status = 'canceled', finished_at = now() where dedupe_key = 'dunning:x';

@@ -39,8 +39,8 @@ describe("a checkout", () => {
     "whose debit %s later shows that, and when it was completed, in any order",
     async (_how, type, status) => {
       const completed = told("checkout.session.completed", NOW + 60, session);
-      const settled = told(`checkout.session.${type}`, NOW + 86_400, { ...session, payment_status: status });
-      for (const name of await deliverInEveryOrder(database, [completed, settled]))
+      const finished = told(`checkout.session.${type}`, NOW + 86_400, { ...session, payment_status: status });
+      for (const name of await deliverInEveryOrder(database, [completed, finished]))
         expect(await sessionOf(name)).toEqual({
           status: "complete",
           payment_status: status,

@@ -107,13 +107,13 @@ it("nothing is read under the account's id, and what waits for it is the custome
     attempt_count: 1,
   };
   const failed = told("invoice.payment_failed", NOW + 5, owing);
-  const settled = told("invoice.paid", NOW + 6, {
+  const paid = told("invoice.paid", NOW + 6, {
     ...owing,
     status: "paid",
     amount_paid: 900,
     amount_remaining: 0,
   });
-  const name = await deliver(database, [begun, failed, settled]);
+  const name = await deliver(database, [begun, failed, paid]);
   const waiting = () =>
     database.sql<{ kind: string; customer: string }[]>`
       select kind, payload ->> 'customer' as customer from billing.outbox

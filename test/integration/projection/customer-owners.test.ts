@@ -268,14 +268,14 @@ describe("a customer's user", () => {
     for (const name of names) expect(await userOf(name)).toBe(user);
   });
 
-  it("who signs up in the very moment of the claim is linked by the next minute's run", async () => {
+  it("an owner who signs up at the same moment as the hint is linked by the next minute's run", async () => {
     const user = randomUUID();
     const [signUp] = [database.connect({ role: "supabase_auth_admin" })];
     const name = await new Promise<string>((resolve, reject) => {
       signUp
         .begin(async (transaction) => {
           await transaction`insert into auth.users (id, email) values (${user}, ${`${user}@example.com`})`;
-          // The claim is recorded while the sign-up is not committed: neither sees the other.
+          // The hint is recorded while the sign-up is not committed: neither sees the other.
           resolve(await deliver(database, [said.byCustomer(user)]));
         })
         .catch(reject);

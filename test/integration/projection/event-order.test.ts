@@ -258,7 +258,7 @@ describe("within one second", () => {
     expect(shown.size).toBe(1);
   });
 
-  it("states that no event connects are settled by reading Stripe", async () => {
+  it("reads Stripe to decide between states that no event connects", async () => {
     const events = ["One", "Other"].map((name) => told("customer.updated", NOW, { ...ada, name }));
     const shown = new Set<unknown>();
     for (const name of await deliverInEveryOrder(database, events)) {

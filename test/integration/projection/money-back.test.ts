@@ -185,7 +185,7 @@ describe("a dispute", () => {
   it.each([
     ["won", { ...whole }],
     ["lost", { ...whole, lost: 900, outcome: "lost" }],
-  ])("that is %s settles it, in any order", async (status, expected) => {
+  ])("that is %s ends it, in any order", async (status, expected) => {
     await expectInEveryOrder([succeeded, opened, withdrawn, closed(status)], expected);
   });
 

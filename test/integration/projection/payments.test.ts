@@ -125,7 +125,7 @@ describe("money that moved once is one payment", () => {
     ]);
   });
 
-  it("and an invoice settled out of band is one by itself where its version names nothing else, and none where a record will be named", async () => {
+  it("and an invoice paid out of band is one by itself where its version names nothing else, and none where a record will be named", async () => {
     const marked = { ...old(bill), paid_out_of_band: true, payment_intent: null, charge: null };
     const name = await deliver(database, [told("invoice.paid", NOW, marked)]);
     expect(await paymentsOf(name)).toMatchObject([{ id: `in_${name}Bill`, amount_received: "900" }]);

@@ -108,7 +108,7 @@ test("without a single handler every event is stored and done", async () => {
   const other = await createTestDatabase();
   try {
     await other.sql`truncate billing.event_handlers`;
-    expect(await other.receive(customerEvent("unheard"))).toBe("processed");
+    expect(await other.receive(customerEvent("unhandled"))).toBe("processed");
     expect(await other.sql`select id from billing.customers`).toEqual([]);
   } finally {
     await other.drop();

@@ -23,7 +23,7 @@ beforeEach(() => mendHandler(database));
 afterAll(() => database.drop());
 
 /** Receives an event that fails until it is dead. */
-async function bury(name: string): Promise<void> {
+async function receiveUntilDead(name: string): Promise<void> {
   await breakHandler(database, { customer: `cus_${name}`, sqlstate: "AP001" });
   await database.receive(customerEvent(name), start);
   for (const minute of [10, 60, 120]) await retry(database, after(start, minutes(minute)));
@@ -42,7 +42,7 @@ const everything = () => database.sql`
 `;
 
 test("a dead event is projected by a replay once its cause is mended, and a second replay changes nothing", async () => {
-  await bury("mended");
+  await receiveUntilDead("mended");
   expect(await replay(database, "evt_mended"), "not mended yet").toBe("dead");
   await mendHandler(database);
   expect(await replay(database, "evt_mended", after(start, minutes(180)))).toBe("processed");
@@ -116,7 +116,7 @@ test("a quarantined event whose projection then fails is retried like any other"
 });
 
 test("twenty replays at the same time run the handlers once", async () => {
-  await bury("crowded");
+  await receiveUntilDead("crowded");
   await mendHandler(database);
   await breakHandler(database, { customer: "cus_crowded", seconds: 0.2 });
   const outcomes = await Promise.all(Array.from({ length: 20 }, () => replay(database, "evt_crowded")));

@@ -86,7 +86,7 @@ export function subscribed(
 }
 
 /** A customer's event that says whose it is. */
-export const claimed = (user: string, created = NOW, id = "Ada"): StripeEvent =>
+export const ownedBy = (user: string, created = NOW, id = "Ada"): StripeEvent =>
   told(
     created > NOW ? "customer.updated" : "customer.created",
     created,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder } from "../../support/orders.ts";
-import { claimed, MONTH, NOW, plan, priced, recordUsage, rowsOf, subscribed } from "./metered.ts";
+import { MONTH, NOW, ownedBy, plan, priced, recordUsage, rowsOf, subscribed } from "./metered.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -19,7 +19,7 @@ describe("a billing period", () => {
       plan("Pro", { limit_api_calls: "1000", limit_exports: "unlimited", colour: "blue" }),
       priced("Pro"),
       subscribed(),
-      claimed(user),
+      ownedBy(user),
     ];
     for (const name of await deliverInEveryOrder(database, events))
       expect(await rowsOf(database, name)).toEqual([
@@ -122,7 +122,7 @@ describe("what was used", () => {
       plan("Max", { limit_api_calls: "5000" }),
       priced("Pro"),
       priced("Max"),
-      claimed(user),
+      ownedBy(user),
       subscribed(),
     ]);
     await recordUsage(database, user, "api_calls", used, "first");
@@ -192,7 +192,7 @@ describe("what was used", () => {
   it("goes with the customer to another user, and stays without one when the user is deleted", async () => {
     const [ada, bob] = [await database.signUp(), await database.signUp()];
     const name = await usedBy(ada, 300);
-    await deliver(database, [claimed(bob, NOW + 10)], name);
+    await deliver(database, [ownedBy(bob, NOW + 10)], name);
     expect(await rowsOf(database, name)).toMatchObject([{ used: 300, owner_id: bob }]);
     await database.connect({ role: "supabase_auth_admin" })`delete from auth.users where id = ${bob}`;
     expect(await rowsOf(database, name)).toMatchObject([{ used: 300, owner_id: null }]);
@@ -202,7 +202,7 @@ describe("what was used", () => {
     const user = randomUUID();
     const name = await deliver(database, [
       plan("Pro", { limit_api_calls: "1000" }),
-      claimed(user),
+      ownedBy(user),
       subscribed(),
     ]);
     expect(await rowsOf(database, name)).toMatchObject([{ owner_id: null }]);

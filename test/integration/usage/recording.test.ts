@@ -6,9 +6,9 @@ import { renamedFixture } from "../../support/fixtures.ts";
 import { deliver } from "../../support/orders.ts";
 import {
   at,
-  claimed,
   MONTH,
   NOW,
+  ownedBy,
   plan,
   priced,
   readUsage,
@@ -41,7 +41,7 @@ async function subscriber(limit: string): Promise<{ user: string; name: string }
   const user = await database.signUp();
   const name = await deliver(database, [
     plan("Pro", { limit_api_calls: limit }),
-    claimed(user),
+    ownedBy(user),
     subscribed(),
   ]);
   return { user, name };
@@ -161,8 +161,8 @@ describe("a user with several subscriptions", () => {
     const user = await database.signUp();
     const name = await deliver(database, [
       plan("Pro", { limit_api_calls: "100" }),
-      claimed(user),
-      claimed(user, NOW, "Team"),
+      ownedBy(user),
+      ownedBy(user, NOW, "Team"),
       subscribed({ id: "One", items: [{ plan: "Pro", end: NOW + 2 * MONTH }] }),
       subscribed({ id: "Two", customer: "Team", items: [{ plan: "Pro" }] }),
     ]);

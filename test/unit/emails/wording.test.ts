@@ -10,7 +10,7 @@ describe("what a mail says", () => {
     ["what happens automatically does not happen by itself", /\bby (itself|ourselves|themselves)\b/i],
     ["a card has no successor", /\bsuccessor/i],
     ["what is not paid is unpaid, due or overdue, not open", /\bopen (payment|invoice)s?\b|\bstill open\b/i],
-    ["nothing is settled", /\bsettle/i],
+    ["debts are paid, and not settled", /\bsettle/i],
     [
       "words are spelt as in America, like Stripe's own",
       /\b(recognis|cancell(ed|ing)\b|colour|favour|licence)/i,

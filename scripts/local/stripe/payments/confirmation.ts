@@ -2,7 +2,7 @@ import { emit, jsonCopy } from "../core/events.ts";
 import type { Card, Charge, PaymentIntent, PaymentMethod } from "../core/wire.ts";
 import { clockOf, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, type StripeError } from "../http/errors.ts";
-import { type ChargeRequest, failedCharge, pendingCharge, finishCharge, succeededCharge } from "./charges.ts";
+import { type ChargeRequest, failedCharge, finishCharge, pendingCharge, succeededCharge } from "./charges.ts";
 import { type DeclineName, declines } from "./declines.ts";
 import { attach, behaviourFor, declineError, isSetUp, markSetUp, paymentMethodFor } from "./instruments.ts";
 

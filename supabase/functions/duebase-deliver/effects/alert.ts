@@ -39,7 +39,7 @@ const CAUSES: Record<string, string> = {
   end_refused:
     "Stripe refused what a dunning case ends with. Each daily run decides on it anew; until it succeeds the customer keeps the subscription. End it in Stripe's dashboard, or let go: select billing.close_dunning(case, 'why').",
   paid_while_ending:
-    "A debt was settled, by a payment, a credit note or a void, in the very moment in which the subscription was ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
+    "A debt was closed, by a payment, a credit note or a void, while the subscription was being ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
   dispute_opened:

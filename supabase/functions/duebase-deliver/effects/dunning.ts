@@ -5,14 +5,14 @@ import type { Run } from "../run.ts";
 import { READ_TOO_SOON, readAndApply, readOpenPayments } from "./refresh.ts";
 import { callStripe, canBePaused } from "./stripe-call.ts";
 
-/** What an outbox row of kind dunning says: look at a customer's cases, carry out the end of one, or undo its pause. */
+/** What an outbox row of kind dunning says: evaluate a customer's cases, carry out the end of one, or undo its pause. */
 type DunningPayload = {
   customer: string;
   /** Id in billing.dunning_resumptions of what is to be resumed. */
   resume?: number;
   /** Id in billing.dunning_actions of the end that was decided. */
   end?: number;
-  /** The clock of this look is no earlier: Stripe's may be ahead of ours. */
+  /** The clock of this evaluation is no earlier: Stripe's may be ahead of ours. */
   not_before?: string;
 };
 
@@ -20,31 +20,31 @@ type DunningPayload = {
 const ROUNDS = 6;
 
 /**
- * Looks at a customer's overdue payments. Whatever the database is about to decide on is read from Stripe first, so
+ * Evaluates a customer's overdue payments. Whatever the database is about to decide on is read from Stripe first, so
  * that nobody is chased for a payment whose webhook is merely late. Rejects when Stripe or the database does not
- * answer: then nothing was decided, and the look is repeated.
+ * answer: then nothing was decided, and the evaluation is repeated.
  */
 export async function dunning(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
   const { customer, end, resume, not_before } = effect.payload as unknown as DunningPayload;
   const moment = not_before !== undefined && Date.parse(not_before) > nowMs ? not_before : undefined;
   if (resume !== undefined) return resumePaused(effect, resume, run, nowMs, moment);
   return end === undefined
-    ? await look(customer, run, moment)
+    ? await evaluate(customer, run, moment)
     : await carryOut(effect, end, run, nowMs, moment);
 }
 
-async function look(customer: string, run: Run, moment: string | undefined): Promise<Outcome> {
+async function evaluate(customer: string, run: Run, moment: string | undefined): Promise<Outcome> {
   const checked = new Set<string>();
   for (let round = 1; round <= ROUNDS; round++) {
     const { read, ...counts } = await run.outbox.takeDunningSteps(customer, checked, moment);
-    await run.reach("dunning_looked");
+    await run.reach("dunning_evaluated");
     if (read === undefined) {
       for (const [name, count] of Object.entries(counts)) run.dunning[name as DunningCount] += count;
       return { is: "delivered" };
     }
     if (!(await readAll(read, checked, run))) return READ_TOO_SOON;
   }
-  return unsettled(customer);
+  return undecided(customer);
 }
 
 async function carryOut(
@@ -82,7 +82,7 @@ async function carryOut(
     run.dunning[finished === "ended" ? "ended" : "called_off"] += 1;
     return { is: "delivered" };
   }
-  return unsettled(String(action));
+  return undecided(String(action));
 }
 
 /** The calls that end a case, each through the rules of a call of its own. */
@@ -182,7 +182,7 @@ async function resumePaused(
     }
     return { is: "delivered" };
   }
-  return unsettled(String(resumption));
+  return undecided(String(resumption));
 }
 
 /** Reads the customer first: a key of another account is told by the customer it does not know. */
@@ -194,15 +194,15 @@ async function readAll(
   const order = ["customer", "subscription", "invoice"];
   const sorted = [...wanted].sort((one, other) => order.indexOf(one.object) - order.indexOf(other.object));
   for (const { object: kind, id } of sorted) {
-    const { object, isSettled } = await readAndApply({ kind, id }, run);
-    if (!isSettled) return false;
+    const { object, isDecided } = await readAndApply({ kind, id }, run);
+    if (!isDecided) return false;
     if (kind === "invoice") await readOpenPayments(object, run);
     checked.add(id);
   }
   return true;
 }
 
-function unsettled(what: string): Outcome {
+function undecided(what: string): Outcome {
   return {
     is: "failed",
     error: {

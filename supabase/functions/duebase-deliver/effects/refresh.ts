@@ -46,7 +46,7 @@ export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
   }
   const read = await readAndApply({ kind, id }, run);
   if (kind === "invoice" && read.object.status === "open") await readOpenPayments(read.object, run);
-  return read.isSettled ? { is: "delivered" } : READ_TOO_SOON;
+  return read.isDecided ? { is: "delivered" } : READ_TOO_SOON;
 }
 
 /** Something of the very second of each read is shown: which is later, nobody can tell yet. */
@@ -63,7 +63,7 @@ export const READ_TOO_SOON: Outcome = {
 export async function readAndApply(
   { kind, id }: { kind: string; id: string },
   run: Run,
-): Promise<{ object: Record<string, unknown>; isSettled: boolean }> {
+): Promise<{ object: Record<string, unknown>; isDecided: boolean }> {
   const resource = RESOURCES[kind];
   if (resource === undefined) throw new Error(`there is no way to read a ${kind}`);
   for (let read = 1; ; read++) {
@@ -71,8 +71,8 @@ export async function readAndApply(
     await run.reach("object_read");
     const outcome = await run.outbox.applyRefresh(object, new Date(asOf).toISOString());
     await run.reach("object_applied");
-    if (outcome !== "undecided") return { object, isSettled: true };
-    if (read === READS) return { object, isSettled: false };
+    if (outcome !== "undecided") return { object, isDecided: true };
+    if (read === READS) return { object, isDecided: false };
     await new Promise((resolve) => setTimeout(resolve, BETWEEN_READS_MS));
   }
 }

@@ -165,7 +165,7 @@ export function keySaysNothing(effect: Effect, nowMs: number): boolean {
   return nowMs - Date.parse(effect.created_at) > KEY_LIVES_MS || lastStatus >= 500;
 }
 
-/** Undefined: Stripe's answer is a no that settles it. A card that is declined was asked; one already gone is gone. */
+/** Undefined: Stripe's answer is final: a card was declined, or what was to be deleted is gone already. */
 async function make(run: Run, request: OwnRequest): Promise<StripeAnswer | undefined> {
   try {
     return await run.callStripe(request);
