@@ -148,11 +148,11 @@ describe.runIf(COUNT >= 100)("the histories", () => {
         expect(given.filter(({ object }) => object.startsWith(kind)).length).toBeGreaterThan(COUNT / 20);
       expect(given.filter(({ method }) => method === "").length).toBeGreaterThan(0);
       const withCases = played.histories.filter((_, index) =>
-        played.settledStateOf(IN_ORDER, index)?.get("open_dunning_cases"),
+        played.finalStateOf(IN_ORDER, index)?.get("open_dunning_cases"),
       );
       expect(withCases.length).toBeGreaterThan(COUNT / 20);
       const resumable = played.histories.filter((_, index) =>
-        played.settledStateOf(IN_ORDER, index)?.get("open_resumptions"),
+        played.finalStateOf(IN_ORDER, index)?.get("open_resumptions"),
       );
       expect(resumable.length).toBeGreaterThan(COUNT / 1000);
     },
@@ -160,7 +160,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
 
   it("leave users with features, and take some of them away again", async () => {
     const holders = played.histories.filter((_, index) =>
-      played.settledStateOf(IN_ORDER, index)?.get("entitlements"),
+      played.finalStateOf(IN_ORDER, index)?.get("entitlements"),
     );
     expect(holders.length).toBeGreaterThan(COUNT / 10);
     const [row] = await database.sql<{ revoked: number }[]>`

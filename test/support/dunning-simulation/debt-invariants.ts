@@ -168,10 +168,10 @@ export const mailsAreTrue: Invariant = (evidence) => {
       const id = evidence.cases.find((one) => one.id === case_id)?.subscription ?? "";
       // A change of the last hours may not be known yet. After one of the next hours the mail may come too late.
       const then = changes.get(id)?.findLast(({ at }) => at <= email.created_at.getTime() - 6 * HOUR);
-      const isSettled = !changes
+      const isUnchanged = !changes
         .get(id)
         ?.some(({ at }) => Math.abs(at - email.created_at.getTime()) < 6 * HOUR);
-      if (then === undefined || !isSettled) return [];
+      if (then === undefined || !isUnchanged) return [];
       const lies = [
         ...(SAYS_IT_WORKS.test(email.text) && !then.works ? ["that everything works"] : []),
         ...(/we will cancel/.test(email.text) && about.length === 1 && then.isGone

@@ -65,7 +65,7 @@ export interface Evidence {
   /** By tag. */
   mails: Map<string, SentMail[]>;
   /** When the database first received an event that an invoice is paid, voided or written off. */
-  settledAt: Map<string, Date>;
+  closedAt: Map<string, Date>;
   /** When it first received an event that an invoice is, or will be, overdue. Reads of Stripe do not count. */
   knownAt: Map<string, Date>;
   subscriptions: Map<string, { status: string; case_id: string | null }>;
@@ -100,7 +100,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     select e.tag::text, e.text, e.template, e.customer_id, e.dedupe_key, e.status, o.status as effect_status, e.created_at, e.sent_at
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
     order by e.id`;
-  const settled = await sql<{ invoice: string; at: Date }[]>`
+  const closed = await sql<{ invoice: string; at: Date }[]>`
     select object_id as invoice, min(${projectedAt(sql)}) as at
     from billing.webhook_events
     where type in ('invoice.paid', 'invoice.payment_succeeded', 'invoice.voided', 'invoice.marked_uncollectible')
@@ -136,7 +136,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     mails,
     caseInvoices: new Map(about.map(({ id, invoices }) => [id, invoices])),
     resumesOnPayment: new Set(resumptions.map(({ invoice }) => invoice)),
-    settledAt: new Map(settled.map(({ invoice, at }) => [invoice, at])),
+    closedAt: new Map(closed.map(({ invoice, at }) => [invoice, at])),
     knownAt: new Map(known.map(({ invoice, at }) => [invoice, at])),
     subscriptions: new Map(subscriptions.map((row) => [row.id, row])),
     invoices: new Map(invoices.map((row) => [row.id, row])),

@@ -215,7 +215,7 @@ const paidBefore: Invariant = (evidence) =>
       : [
           {
             customer: end.customer,
-            what: `${end.kind} of ${end.object} at ${end.at.toISOString()} though ${about.join(", ")} was settled`,
+            what: `${end.kind} of ${end.object} at ${end.at.toISOString()} though ${about.join(", ")} was paid, voided or written off`,
           },
         ];
   });
@@ -280,14 +280,14 @@ const afterPayment: Invariant = (evidence) =>
     const actions = evidence.dunningActions.filter(({ tag }) => tag === email.tag);
     const paid = actions
       .flatMap(({ invoices }) => invoices)
-      .filter((invoice) => (evidence.settledAt.get(invoice) ?? email.created_at) < email.created_at);
+      .filter((invoice) => (evidence.closedAt.get(invoice) ?? email.created_at) < email.created_at);
     const closed = actions
       .map((action) => caseOf(action, evidence))
       .filter(({ closed_at }) => closed_at !== null && closed_at < email.created_at);
     return [
       ...paid.map((invoice) => ({
         customer: email.customer_id,
-        what: `${email.template} was begun ${email.created_at.toISOString()} though ${invoice} was known to be settled`,
+        what: `${email.template} was begun ${email.created_at.toISOString()} though ${invoice} was known to be paid, voided or written off`,
       })),
       ...closed.map(({ id }) => ({
         customer: email.customer_id,
@@ -340,7 +340,7 @@ const wrongRecovery: Invariant = (evidence) => {
     const customer = evidence.customerOf(closed.customer);
     const isReachable =
       !customer.isDeleted && customer.addresses.every((address) => /^(person|delayed|moved)/.test(address));
-    // The mail of a resumption tells it too. So does the receipt, where the resumption was called off for a newer debt,
+    // The mail of a resumption tells it too. So does the receipt, where the resumption was canceled for a newer debt,
     // or where one of several invoices was paid and the others may be written off later.
     const resumed = `resumed:${closed.subscription}:`;
     const about = evidence.caseInvoices.get(closed.id) ?? [];

@@ -14,7 +14,7 @@ export async function timelineOf(
     select occurred_at, format('  audit %s %s %s', action, subject_id, detail) from billing.audit_events
     where customer_id = ${customer.id} and action like any (array['dunning.%', 'email.%'])
     union all
-    select d.decided_at, format('  action %s %s of case %s: %s, settled %s, %s', d.id, d.kind, d.case_id, d.status, d.finished_at, d.note)
+    select d.decided_at, format('  action %s %s of case %s: %s, finished %s, %s', d.id, d.kind, d.case_id, d.status, d.finished_at, d.note)
     from billing.dunning_actions as d join billing.dunning_cases as c on c.id = d.case_id where c.customer = ${customer.id}
     union all
     select decided_at, format('  resumption %s: %s, finished %s, %s', id, status, finished_at, note) from billing.dunning_resumptions

@@ -11,7 +11,7 @@ export type Step =
   | { kind: "signUp"; userId: string };
 
 /** What an object says about whose customer it is: which kind of object, and when. */
-export interface Claim {
+export interface OwnerHint {
   customer: string;
   source: "checkout_session" | "customer" | "subscription" | "client_reference" | "payment_link";
   user: string;
@@ -83,7 +83,7 @@ export class Account {
   readonly toldInvoiceOf = new Map<string, string>();
   /** Customer of a payment method. Once detached, the method itself no longer names its customer. */
   readonly customerOf = new Map<string, string>();
-  readonly claims: Claim[] = [];
+  readonly ownerHints: OwnerHint[] = [];
   readonly givenCards: GivenCard[] = [];
   /** `object second` where the events may not tell the order. Nothing else may be read from Stripe. */
   readonly mayBeUnclear = new Set<string>();
@@ -335,15 +335,20 @@ export class Account {
       this.customerOf.set(id, object.customer);
     const user = (object.metadata as Record<string, string> | undefined)?.owner_id;
     if (user && (type === "customer.created" || type === "customer.updated"))
-      this.claims.push({ customer: id, source: "customer", user, at: this.now });
+      this.ownerHints.push({ customer: id, source: "customer", user, at: this.now });
     if (user && (type === "customer.subscription.created" || type === "customer.subscription.updated"))
-      this.claims.push({ customer: object.customer as string, source: "subscription", user, at: this.now });
+      this.ownerHints.push({
+        customer: object.customer as string,
+        source: "subscription",
+        user,
+        at: this.now,
+      });
     if (type === "checkout.session.completed" && object.customer) {
       // Metadata wins over a reference. The reference of a Payment Link was written by the payer.
       const hint = object.payment_link ? "payment_link" : "client_reference";
       const named = user || (object.client_reference_id as string | null);
       if (named)
-        this.claims.push({
+        this.ownerHints.push({
           customer: object.customer as string,
           source: user ? "checkout_session" : hint,
           user: named,

@@ -57,7 +57,7 @@ export function editCustomer(account: Account, id: string): void {
 }
 
 /** The customer's metadata names its user, or another one. */
-export function claimCustomer(account: Account, id: string): void {
+export function hintOwner(account: Account, id: string): void {
   const { metadata } = account.get<Customer>(id);
   account.change(id, { metadata: { ...metadata, owner_id: someUser(account) } }, "customer.updated");
 }

@@ -86,7 +86,7 @@ export function isOverdueAt(account: Account, bill: Invoice, at: number): boolea
 function overdueSince(account: Account, bill: Invoice): number | undefined {
   if (bill.collection_method === "send_invoice") return bill.due_date ?? undefined;
   const failed = account.firstTold.get(`invoice.payment_failed ${bill.id}`);
-  const isTriedAgain = bill.next_payment_attempt !== null || hasFailedUnheard(account, bill);
+  const isTriedAgain = bill.next_payment_attempt !== null || hasFailedWithoutEvent(account, bill);
   return (
     failed ??
     (bill.attempt_count > 0 && isTriedAgain ? (bill.status_transitions.finalized_at ?? undefined) : undefined)
@@ -94,7 +94,7 @@ function overdueSince(account: Account, bill: Invoice): number | undefined {
 }
 
 /** Whether the subscription or a payment tells that the last attempt failed, without invoice.payment_failed. */
-function hasFailedUnheard(account: Account, bill: Invoice): boolean {
+function hasFailedWithoutEvent(account: Account, bill: Invoice): boolean {
   const payments = paymentsOf(account, bill.id ?? "");
   if (payments.some(({ status }) => status === "processing")) return false;
   const named = bill.parent?.subscription_details?.subscription;

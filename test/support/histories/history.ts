@@ -5,9 +5,9 @@ import {
   addCustomer,
   buyCredits,
   checkOutOnce,
-  claimCustomer,
   completeCheckout,
   editCustomer,
+  hintOwner,
   removeCustomer,
 } from "./customer-actions.ts";
 import { listEntitlements } from "./entitlement-actions.ts";
@@ -77,7 +77,7 @@ export function makeHistory(seed: number): Account {
       [0.4, () => removePlan(account, random.pick(prices)), prices.length > 1],
       [1, join, customers.length < 2],
       [3, () => editCustomer(account, random.pick(present())), present().length > 0],
-      [1, () => claimCustomer(account, random.pick(present())), present().length > 0],
+      [1, () => hintOwner(account, random.pick(present())), present().length > 0],
       [0.5, () => completeCheckout(account, random.pick(present()), null), present().length > 0],
       [1, () => listEntitlements(account, random.pick(present())), present().length > 0],
       [3, start, present().length > 0 && subscriptions.length < 2],

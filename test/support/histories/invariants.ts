@@ -33,11 +33,11 @@ const AFTER_EACH_RUN: Readonly<Record<string, Check>> = {
   "is true at Stripe, or Stripe is asked": (account, history, run, played) =>
     untruths(account, played.stateOf(run, history), played.askedOf(run, history)),
   "is all true at Stripe once Stripe has answered": (account, history, run, played) =>
-    untruths(account, played.settledStateOf(run, history), gone(account, played.askedOf(run, history))),
+    untruths(account, played.finalStateOf(run, history), gone(account, played.askedOf(run, history))),
   "opens a dunning case for every debt, and for nothing else": (account, history, run, played) =>
     caseUntruths(
       account,
-      played.settledStateOf(run, history),
+      played.finalStateOf(run, history),
       askedAbout(account, gone(account, played.askedOf(run, history))),
       played.ranAt,
     ),
@@ -49,7 +49,7 @@ const AFTER_EACH_RUN: Readonly<Record<string, Check>> = {
   ) =>
     resumptionUntruths(
       account,
-      played.settledStateOf(run, history),
+      played.finalStateOf(run, history),
       askedAbout(account, gone(account, played.askedOf(run, history))),
       played.ranAt,
     ),

@@ -76,7 +76,7 @@ const actionsOf: Record<string, ((account: Account, id: string) => void)[]> = {
     editInvoice,
     writeOff,
     makeVoid,
-    settleWithoutMoney,
+    closeWithoutMoney,
   ],
   uncollectible: [pay, makeVoid, editInvoice],
   paid: [editInvoice, refundInvoice],
@@ -127,7 +127,7 @@ export function finalize(account: Account, id: string): void {
     "invoice.finalized",
     ...(isSent ? ["invoice.sent"] : []),
   );
-  if (draft.amount_due === 0) settle(account, id);
+  if (draft.amount_due === 0) markPaid(account, id);
 }
 
 /**
@@ -172,7 +172,7 @@ function creditPart(account: Account, id: string): void {
 }
 
 /** The invoice becomes paid, with the events Stripe sends for it in one second. */
-function settle(account: Account, id: string): void {
+function markPaid(account: Account, id: string): void {
   const open = account.get<Invoice>(id);
   account.change(
     id,
@@ -205,8 +205,8 @@ export function pay(account: Account, id: string): void {
   account.changeUnseen(intent, { amount: open.amount_due });
   const paidBy = succeed(account, intent);
   account.linkPayment(id, { payment_intent: intent, charge: paidBy });
-  const settlement = [
-    () => settle(account, id),
+  const paidSteps = [
+    () => markPaid(account, id),
     () =>
       account.create(
         invoicePayment({
@@ -219,7 +219,7 @@ export function pay(account: Account, id: string): void {
         "invoice_payment.paid",
       ),
   ];
-  for (const step of account.random.shuffled(settlement)) step();
+  for (const step of account.random.shuffled(paidSteps)) step();
   goOn(account, id);
 }
 
@@ -264,7 +264,7 @@ function payPastStripe(account: Account, id: string): void {
       }),
       "invoice_payment.paid",
     );
-  const steps = [() => settle(account, id), link];
+  const steps = [() => markPaid(account, id), link];
   let charge: string | undefined;
   if (isOfIntent)
     steps.push(() => {
@@ -325,7 +325,7 @@ export function fail(account: Account, id: string): void {
 }
 
 /** A credit note or the customer's balance covers all that is left: paid, without money. */
-function settleWithoutMoney(account: Account, id: string): void {
+function closeWithoutMoney(account: Account, id: string): void {
   const open = account.get<Invoice>(id);
   const byNote = account.random.chance(0.5);
   account.change(

@@ -36,7 +36,7 @@ export interface Play {
   /** `object second` of every read of Stripe that is owed. */
   askedOf(run: number, history: number): Set<string>;
   /** The state after Stripe has answered them all. */
-  settledStateOf(run: number, history: number): State | undefined;
+  finalStateOf(run: number, history: number): State | undefined;
 }
 
 /** The tag of one delivery of one history: eight hexadecimal digits. */
@@ -86,8 +86,8 @@ export async function play(
   const asked = await readAsked(database);
   watch.lap("read back");
   await answer(database, asked, (tag) => histories[Number.parseInt(tag.slice(2), 16)]?.account);
-  const settled = await readStates(database.sql);
-  watch.lap("settled");
+  const final = await readStates(database.sql);
+  watch.lap("final");
 
   const tally: Tally = {};
   for (const one of tallies)
@@ -100,7 +100,7 @@ export async function play(
     ranAt,
     laps: watch.laps,
     stateOf: (run, history) => states.get(tagOf(run, history)),
-    settledStateOf: (run, history) => settled.get(tagOf(run, history)),
+    finalStateOf: (run, history) => final.get(tagOf(run, history)),
     askedOf: (run, history) => asked.get(tagOf(run, history)) ?? new Set(),
   };
 }

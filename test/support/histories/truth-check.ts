@@ -23,8 +23,8 @@ const MIRRORED = [
 ];
 
 /**
- * What the database shows wrongly, a line each. Nothing where it has asked Stripe about an object's last second: then it
- * does not claim to know.
+ * What the database shows wrongly, a line each. Nothing where it has asked Stripe about an object's last second: the
+ * answer is not there yet.
  */
 export function untruths(account: Account, state: State | undefined, asked: Set<string>): string[] {
   const lines: string[] = [];

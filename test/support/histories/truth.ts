@@ -152,7 +152,7 @@ function firstTold(account: Account, type: string, id: string): string | null {
  */
 export function userOf(account: Account, customer: string): string | null | undefined {
   for (const source of ["checkout_session", "customer", "subscription", "client_reference"]) {
-    const said = account.claims.filter((claim) => claim.customer === customer && claim.source === source);
+    const said = account.ownerHints.filter((hint) => hint.customer === customer && hint.source === source);
     const newest = said.filter(({ at }) => at === said.at(-1)?.at).map(({ user }) => user.toLowerCase());
     if (new Set(newest).size > 1) return undefined;
     if (newest[0] && account.users.includes(newest[0])) return newest[0];
