@@ -24,6 +24,11 @@ export function parts(): Part[] {
       args: ["ci", "--colors=off", "."],
       mend: "npx biome check --write",
     },
+    {
+      promise: "one word for one thing",
+      program: "tsx",
+      args: [join("scripts", "check", "words.ts")],
+    },
     { promise: "types", program: "tsc", args: ["--noEmit", "--pretty", "false", "-p", "tsconfig.json"] },
     {
       promise: "no file imports itself by way of others",
