@@ -24,7 +24,8 @@ async function register(browser: SupabaseClient, email: string): Promise<string>
 export async function checkOut(cast: Cast): Promise<string> {
   const { stripe, sql } = cast.world;
   // The clock of the story is turned by hand, and so is the daily run.
-  await sql`select cron.unschedule('duebase-dunning'), cron.unschedule('duebase-dunning-watchdog')`;
+  await sql`select cron.unschedule('duebase-dunning')`;
+  await sql`delete from billing.tick_parts where part = 'dunning-watchdog'`;
   const product = await stripe.products.create({ name: "Pro" });
   const price = await stripe.prices.create({
     product: product.id,

@@ -192,7 +192,14 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
       () => sql`select billing.deduct_credits(${FIXTURE_USER}, 'images', 1, ${`key_${++made}`})`,
       () => sql`select billing.record_usage(${FIXTURE_USER}, 'api_calls', 1, ${`key_${++made}`})`,
     ])(),
-  jobs: async (sql) => sql.unsafe(String(await any(sql, "command", "cron.job"))),
+  // Two ticks never run at once, but for a moment each part may meet another of them, run by an operator.
+  jobs: async (sql) =>
+    sql.unsafe(
+      random.pick([
+        String(await any(sql, "command", "cron.job")),
+        `select ${await any(sql, "function_name", "billing.tick_parts")}(now())`,
+      ]),
+    ),
   user: (sql) =>
     random.pick<() => PromiseLike<unknown>>([
       () => sql`select billing.forget_user(${FIXTURE_USER})`,

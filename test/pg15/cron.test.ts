@@ -113,20 +113,24 @@ describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () 
     ]);
   });
 
-  test("records the run as done, by the owner of the tables", { timeout: 20_000 }, async () => {
+  test("records the tick as done, by the owner of the tables, and what each part of it did", {
+    timeout: 20_000,
+  }, async () => {
     const deadline = Date.now() + 15_000;
     const ended = () => sql`
-      select distinct j.jobname, d.username, d.status
+      select distinct d.command = j.command as as_scheduled, d.username, d.status
       from cron.job_run_details as d
       join cron.job as j using (jobid)
-      where d.end_time is not null and j.jobname in ('duebase-retry', 'duebase-link')
-      order by j.jobname
+      where d.end_time is not null and j.jobname = 'duebase-tick'
     `;
-    while ((await ended()).length < 2 && Date.now() < deadline) await delay(200);
-    expect(await ended()).toEqual([
-      { jobname: "duebase-link", username: "postgres", status: "succeeded" },
-      { jobname: "duebase-retry", username: "postgres", status: "succeeded" },
-    ]);
+    while ((await ended()).length < 1 && Date.now() < deadline) await delay(200);
+    expect(await ended()).toEqual([{ as_scheduled: true, username: "postgres", status: "succeeded" }]);
+    expect(
+      await sql`
+        select part, last_count, last_error from billing.tick_parts
+        where last_active_at is not null or last_finished_at is null or last_error is not null
+      `,
+    ).toEqual([{ part: "retry", last_count: 3, last_error: null }]);
   });
 
   test("starts the daily run of dunning: the scheduled command itself calls the function", {

@@ -121,7 +121,7 @@ const things: string[] = [
    from cron.job as j`,
 ];
 
-/** The rows of every table that has any, without the moments at which they were written. */
+/** The rows of every table that has any, without the moments at which they were written and what a tick notes of its last run. */
 async function filledTables(sql: Sql, schemas: string[]): Promise<[string, string][]> {
   const tables = await sql<{ name: string }[]>`
     select c.oid::regclass::text as name
@@ -132,7 +132,7 @@ async function filledTables(sql: Sql, schemas: string[]): Promise<[string, strin
   for (const { name } of tables) {
     const rows = await sql.unsafe<{ row: string }[]>(
       `select row from (
-         select (select jsonb_object_agg(key, value) from jsonb_each(to_jsonb(t)) where key !~ '_at$')::text as row
+         select (select jsonb_object_agg(key, value) from jsonb_each(to_jsonb(t)) where key !~ '_at$|^last_')::text as row
          from ${name} as t
        ) as rows order by row collate "C"`,
     );

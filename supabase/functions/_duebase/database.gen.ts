@@ -1772,6 +1772,61 @@ export type Database = {
           },
         ];
       };
+      tick_parts: {
+        Row: {
+          failures: number;
+          function_name: string;
+          last_active_at: string | null;
+          last_count: number | null;
+          last_error: Json | null;
+          last_failed_at: string | null;
+          last_finished_at: string | null;
+          last_started_at: string | null;
+          last_tick_at: string | null;
+          last_took: string | null;
+          part: string;
+          position: number;
+          repeats: boolean;
+          runs_every: string;
+          shares_time: boolean;
+        };
+        ComputedFields: never;
+        Insert: {
+          failures?: number;
+          function_name: string;
+          last_active_at?: string | null;
+          last_count?: number | null;
+          last_error?: Json | null;
+          last_failed_at?: string | null;
+          last_finished_at?: string | null;
+          last_started_at?: string | null;
+          last_tick_at?: string | null;
+          last_took?: never;
+          part: string;
+          position: number;
+          repeats: boolean;
+          runs_every: string;
+          shares_time: boolean;
+        };
+        Update: {
+          failures?: number;
+          function_name?: string;
+          last_active_at?: string | null;
+          last_count?: number | null;
+          last_error?: Json | null;
+          last_failed_at?: string | null;
+          last_finished_at?: string | null;
+          last_started_at?: string | null;
+          last_tick_at?: string | null;
+          last_took?: never;
+          part?: string;
+          position?: number;
+          repeats?: boolean;
+          runs_every?: string;
+          shares_time?: boolean;
+        };
+        Relationships: [];
+      };
       webhook_duplicates: {
         Row: {
           event_id: string;

@@ -1,6 +1,6 @@
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
 -- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
--- Called by: cron every minute; operators.
+-- Called by: the tick; operators.
 
 create function billing_private.retry_projection(p_event_id text, p_now timestamptz)
 returns text

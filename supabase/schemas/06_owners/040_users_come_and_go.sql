@@ -1,7 +1,7 @@
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
 -- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
 -- what a user has by a customer: usage, credits, entitlements.
--- Called by: triggers on auth.users; cron.
+-- Called by: triggers on auth.users; the tick.
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -33,7 +33,7 @@ end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by cron every minute. Returns how many.';
+  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]
@@ -90,7 +90,7 @@ begin
   perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
   perform billing_private.match_credits_of_waiting_guests(now(), new.id);
   return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
+-- A failure here must not refuse a sign-up: it is logged, and the tick links by the hints.
 exception when others then
   raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
   return null;

@@ -1,6 +1,6 @@
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
--- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
+-- Reads: outbox, Vault. Writes: job_problems. Called by: the tick; a trigger on the outbox.
 
 create extension if not exists pg_net with schema extensions;
 
@@ -13,8 +13,9 @@ create table billing.job_problems (
 
 comment on table billing.job_problems is
   'What keeps a scheduled job from its work right now, one row per job; empty when all is well. A row goes when its cause does.';
-comment on column billing.job_problems.job is 'What could not be done: the name of the function it would have called.';
-comment on column billing.job_problems.problem is 'What is missing, and where to put it.';
+comment on column billing.job_problems.job is
+  'What could not be done: the name of the function it would have called, or the part of the tick that raised (tick_parts).';
+comment on column billing.job_problems.problem is 'What is missing, and where to put it; or the error that was raised.';
 comment on column billing.job_problems.since is 'When the job first could not do its work (UTC).';
 comment on column billing.job_problems.last_seen is 'When it last tried (UTC).';
 
@@ -104,7 +105,7 @@ end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls duebase-deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger
@@ -140,6 +141,3 @@ create trigger outbox_wakes_deliver
   after insert on billing.outbox
   referencing new table as enqueued
   for each statement execute function billing_private.tg_outbox__after_insert();
-
-select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
-select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_private.purge_outbox(now())');

@@ -1,5 +1,5 @@
 -- Purge: effects that left long ago are removed.
--- Writes: outbox. Called by: cron every hour.
+-- Writes: outbox. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
 returns integer
@@ -23,4 +23,4 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
+  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by the tick every hour.';

@@ -1,5 +1,5 @@
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
--- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
+-- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, the tick.
 
 create function billing_private.enqueue_trial_reminder(p_subscription jsonb, p_now timestamptz)
 returns void
@@ -94,5 +94,3 @@ comment on function billing_private.enqueue_due_trial_reminders is
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.enqueue_trial_ending_email', 40, 'email: trial ending');
-
-select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');

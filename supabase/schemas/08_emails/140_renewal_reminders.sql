@@ -3,7 +3,7 @@
 -- Mastercard asks for one 7 to 30 days ahead where the billing period is longer than 180 days
 -- (https://support.stripe.com/questions/guidance-for-mastercard-recurring-billing-compliance-updates), California for one
 -- 15 to 45 days ahead where the first term was a year or longer (Business and Professions Code, § 17602).
--- Reads: prices, subscription_items, subscriptions, settings. Writes: outbox. Called by: cron, write_emails.
+-- Reads: prices, subscription_items, subscriptions, settings. Writes: outbox. Called by: the tick, write_emails.
 
 create function billing_private.renews_at(p_subscription billing.subscriptions, p_at timestamptz)
 returns boolean
@@ -110,5 +110,3 @@ $$;
 
 comment on function billing_private.renewal_props is
   'What the email about a renewal ahead says; null where it does not come any more, or costs nothing.';
-
-select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');

@@ -1,6 +1,6 @@
 -- Recording usage: counted once per key, never over the limit, in the period that the user is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
--- Called by: the application, as service_role; cron, which forgets old keys.
+-- Called by: the application, as service_role; the tick, which forgets old keys.
 
 create table billing_private.usage_records (
   owner_id uuid not null references auth.users (id) on delete cascade,
@@ -195,8 +195,6 @@ end;
 $$;
 
 comment on function billing_private.purge_usage_records is
-  'Forgets keys older than 90 days, at most p_limit. What was used stays counted. Run by cron every hour.';
-
-select cron.schedule('duebase-purge-usage', '41 * * * *', 'select billing_private.purge_usage_records(now())');
+  'Forgets keys older than 90 days, at most p_limit. What was used stays counted. Run by the tick every hour.';
 
 grant execute on function billing.record_usage(uuid, text, bigint, text, timestamptz) to service_role;

@@ -1,7 +1,7 @@
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
--- Called by: projection, the trigger on payments, the link of a customer to a user, cron.
+-- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
@@ -246,7 +246,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_waiting_guests is
-  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up in the very moment of the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description

@@ -1,7 +1,7 @@
 -- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
--- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, cron.
+-- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
 
 create function billing_private.dunning_access(p_subscription_id text)
 returns boolean

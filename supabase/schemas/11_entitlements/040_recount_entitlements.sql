@@ -1,5 +1,5 @@
--- Recount: what changes for many users at once, or by the clock alone, is worked off by cron in small transactions.
--- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: cron; projection.
+-- Recount: what changes for many users at once, or by the clock alone, is worked off by the tick in small transactions.
+-- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: the tick; projection.
 
 create function billing_private.recount_subscribers(
   p_kind text, p_object_id text, p_after text, p_limit integer, p_now timestamptz, out counted integer, out reached text
@@ -81,7 +81,7 @@ end;
 $$;
 
 comment on function billing_private.recount_entitlements is
-  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by cron every minute, a transaction for each batch, so that no user waits long for their turn.';
+  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
 
 create function billing_private.recheck_entitlements(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -118,10 +118,4 @@ end;
 $$;
 
 comment on function billing_private.recheck_entitlements is
-  'Owes a read from Stripe of subscriptions that still grant something an hour past what was paid for: once a day each, for a week. Access stays until Stripe''s answer. Run by cron every minute. Returns how many.';
-
-select cron.schedule(
-  'duebase-entitlements',
-  '* * * * *',
-  'do $$ begin while billing_private.recount_entitlements(now()) loop commit; end loop; perform billing_private.recheck_entitlements(now()); end $$'
-);
+  'Owes a read from Stripe of subscriptions that still grant something an hour past what was paid for: once a day each, for a week. Access stays until Stripe''s answer. Run by the tick every minute. Returns how many.';

@@ -1,5 +1,5 @@
 -- Starting the daily run: at the hour that settings say, and by a watchdog where a day's run is missing.
--- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; a trigger on settings.
+-- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
 
 create function billing_private.start_dunning(p_now timestamptz default now())
 returns boolean
@@ -52,7 +52,7 @@ end;
 $$;
 
 comment on function billing_private.start_missed_dunning_run is
-  'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by cron every minute. Returns whether it started one.';
+  'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by the tick every minute. Returns whether it started one.';
 
 create function billing_private.schedule_dunning()
 returns bigint
@@ -88,6 +88,3 @@ create trigger settings_schedule_dunning
   for each row
   when (new.dunning_hour <> old.dunning_hour)
   execute function billing_private.tg_settings__after_hour();
-
-select billing_private.schedule_dunning();
-select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.start_missed_dunning_run()');

@@ -1,5 +1,5 @@
 -- Settings passes: when settings change how stored rows are to be read, the rows follow in small batches.
--- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, cron.
+-- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, the tick.
 
 create table billing_private.settings_passes (
   setting text primary key,
@@ -101,6 +101,4 @@ end;
 $$;
 
 comment on function billing_private.run_settings_pass is
-  'One batch of what still has to follow a change of settings. Run by cron every minute. Returns how many rows it was about; 0 when there is nothing to do.';
-
-select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.run_settings_pass(now())');
+  'One batch of what still has to follow a change of settings. Run by the tick every minute. Returns how many rows it was about; 0 when there is nothing to do.';

@@ -48,9 +48,7 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
     },
   });
   const sql = postgres(stack.status.DB_URL, { max: 4, onnotice: () => {} });
-  for (const job of ["duebase-deliver", "duebase-retry", "duebase-link", "duebase-entitlements"]) {
-    await sql`select cron.unschedule(${job})`;
-  }
+  await sql`select cron.unschedule('duebase-tick')`;
   // Wake-ups are tested by themselves.
   await sql`delete from vault.secrets where name = 'duebase_cron_secret'`;
   const { hostname, port } = new URL(stack.status.STRIPE_API_URL);

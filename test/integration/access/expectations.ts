@@ -53,6 +53,7 @@ export const tables: Record<string, Audience> = {
   "billing.subscription_overview": "service",
   "billing.subscriptions": "owner",
   "billing.suppressed_addresses": "service",
+  "billing.tick_parts": "service",
   "billing.webhook_duplicates": "service",
   "billing.webhook_events": "service",
 };

@@ -101,7 +101,7 @@ describe("the minute's job", () => {
     await tell(database, story.product("export"));
     await database.sql`update billing_private.changed_features set changed_at = now() - interval '1 hour' where true`;
     const [job] = await database.sql<{ command: string }[]>`
-      select command from cron.job where jobname = 'duebase-entitlements'
+      select command from cron.job where jobname = 'duebase-tick'
     `;
     await database.sql.unsafe(job?.command ?? "");
     expect(await database.sql`select from billing_private.changed_features`).toEqual([]);

@@ -138,11 +138,11 @@ describe("with an address that pg_net refuses", () => {
   );
 });
 
-it("both jobs are scheduled under their names", async () => {
-  const jobs =
-    await database.sql`select jobname, schedule from cron.job where jobname like 'duebase-%outbox' or jobname = 'duebase-deliver' order by 1`;
-  expect(jobs).toEqual([
-    { jobname: "duebase-deliver", schedule: "* * * * *" },
-    { jobname: "duebase-purge-outbox", schedule: "17 * * * *" },
+it("both are parts of the tick under their names", async () => {
+  const parts = await database.sql`
+    select part, runs_every::text from billing.tick_parts where part like '%outbox' or part = 'wake-deliver' order by 1`;
+  expect(parts).toEqual([
+    { part: "purge-outbox", runs_every: "01:00:00" },
+    { part: "wake-deliver", runs_every: "00:01:00" },
   ]);
 });

@@ -1,0 +1,156 @@
+-- Tick: the one cron job of every minute. It runs the parts that are due, each with a commit and an error of its own.
+-- Reads and writes: tick_parts, job_problems; and what the parts do. Called by: cron.
+
+create function billing_private.next_tick_part(p_tick_at timestamptz, p_now timestamptz, p_budget interval)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select t.part
+  from billing.tick_parts as t
+  where t.last_tick_at is distinct from p_tick_at
+    and (not t.shares_time or p_now < p_tick_at + p_budget)
+    and (
+      t.runs_every = interval '1 minute'
+      or t.last_started_at is null
+      -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
+      or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
+      -- The clock was set back.
+      or t.last_started_at > p_now
+    )
+  order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
+  limit 1;
+$$;
+
+comment on function billing_private.next_tick_part is
+  'The part whose turn it is at p_now in the tick that began at p_tick_at: first those that share no time, by position; then, while that tick is not p_budget old, whichever of the others began longest ago. Null: none is due.';
+
+create function billing_private.record_tick_error(p_part text, p_error jsonb, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.tick_parts as t
+  set
+    last_finished_at = greatest(p_now, t.last_started_at),
+    failures = t.failures + 1,
+    last_failed_at = p_now,
+    last_error = p_error
+  where t.part = p_part;
+  perform billing_private.record_job_problem(p_part, concat(p_error ->> 'message', ' (' || (p_error ->> 'sqlstate') || ')'), p_now);
+end;
+$$;
+
+comment on function billing_private.record_tick_error is
+  'Ends a part''s run with an error, {sqlstate, message, context}, which job_problems shows until a run succeeds.';
+
+create function billing_private.record_unfinished_tick_parts(p_tick_at timestamptz, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.record_tick_error(
+    t.part, jsonb_build_object('message', 'its session ended before it was finished; what it had not committed was undone'), p_now
+  )
+  from billing.tick_parts as t
+  where t.last_tick_at <> p_tick_at and t.last_finished_at is null;
+$$;
+
+comment on function billing_private.record_unfinished_tick_parts is
+  'Records which parts an earlier tick began and never ended. The caller holds the lock of ticks, so nobody is at them.';
+
+create function billing_private.call_tick_part(p_part billing.tick_parts, p_now timestamptz, p_until timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+-- Longer than any request of the API may take: only what somebody does not let go of ends a part, and the others run.
+set lock_timeout = '10s'
+as $$
+declare
+  begun constant timestamptz := clock_timestamp();
+  done integer;
+  ended_at timestamptz;
+  error_state text;
+  error_message text;
+  error_context text;
+begin
+  begin
+    execute format('select coalesce((%s($1))::integer, 0)', p_part.function_name) into done using p_now;
+    -- What the commit would refuse is refused here, where it is caught.
+    set constraints all immediate;
+  -- A cancel, by a person or by a timeout, and a failed assertion are not among "others".
+  exception when query_canceled or assert_failure or others then
+    get stacked diagnostics
+      error_state = returned_sqlstate,
+      error_message = message_text,
+      error_context = pg_exception_context;
+    perform billing_private.record_tick_error(
+      p_part.part,
+      jsonb_build_object('sqlstate', error_state, 'message', error_message, 'context', error_context),
+      p_now + (clock_timestamp() - begun)
+    );
+    return case error_state when '57014' then 'canceled' else 'ended' end;
+  end;
+
+  ended_at := p_now + (clock_timestamp() - begun);
+  if p_part.repeats and done > 0 and ended_at < p_until then
+    update billing.tick_parts as t set last_count = t.last_count + done, last_active_at = p_now where t.part = p_part.part;
+    return 'again';
+  end if;
+  update billing.tick_parts as t
+  set
+    last_count = t.last_count + done,
+    last_active_at = case when done > 0 then p_now else t.last_active_at end,
+    last_finished_at = greatest(ended_at, t.last_started_at),
+    failures = 0
+  where t.part = p_part.part;
+  if p_part.failures > 0 then
+    perform billing_private.record_job_problem(p_part.part, null, p_now);
+  end if;
+  return 'ended';
+end;
+$$;
+
+comment on function billing_private.call_tick_part is
+  'Calls a part''s function once, with p_now, and records what it did or which error it raised. Returns ended; again, where it repeats, found something and p_until has not come; or canceled, where the whole tick is to end.';
+
+create function billing_private.advance_tick(
+  p_tick_at timestamptz, p_now timestamptz default now(), p_budget interval default '20 seconds'
+)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  begun constant timestamptz := clock_timestamp();
+  current billing.tick_parts;
+  outcome text;
+  next_part text;
+begin
+  select * into current from billing.tick_parts as t where t.last_tick_at = p_tick_at and t.last_finished_at is null;
+  if found then
+    outcome := billing_private.call_tick_part(current, p_now, p_tick_at + p_budget);
+    if outcome <> 'ended' then
+      return outcome = 'again';
+    end if;
+  else
+    perform billing_private.record_unfinished_tick_parts(p_tick_at, p_now);
+  end if;
+
+  next_part := billing_private.next_tick_part(p_tick_at, p_now + (clock_timestamp() - begun), p_budget);
+  -- Committed before it begins, so that a part which ends the session every time is not first every time.
+  update billing.tick_parts as t
+  set
+    last_tick_at = p_tick_at,
+    last_started_at = p_now + (clock_timestamp() - begun),
+    last_finished_at = null,
+    last_count = 0
+  where t.part = next_part;
+  return next_part is not null;
+end;
+$$;
+
+comment on function billing_private.advance_tick is
+  'One transaction of the tick that began at p_tick_at: calls the part that is under way, and says which one comes next. A part that raises is recorded, and the next one has its turn. Returns whether to call again, after a commit; false: the tick is over. For one caller at a time, see cron job duebase-tick.';
