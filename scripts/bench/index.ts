@@ -11,6 +11,7 @@ import { benchForgetting } from "./forget.ts";
 import { benchOutbox } from "./outbox.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchRowSecurity } from "./rls.ts";
+import { benchTick } from "./tick.ts";
 import { benchVerification } from "./verify.ts";
 
 const benches: Record<string, () => Promise<BenchRow[]>> = {
@@ -20,6 +21,7 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   dunning: benchDunning,
   forget: benchForgetting,
   rls: benchRowSecurity,
+  tick: benchTick,
   acknowledge: benchAcknowledgement,
 };
 

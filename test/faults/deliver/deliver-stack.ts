@@ -29,7 +29,7 @@ export interface DeliverStack {
 
 const STOPPED_WITHIN_MS = 20_000;
 
-/** Starts the stack. Its minute tick does nothing, so that only the test decides when deliver runs. */
+/** Starts the stack. Its minute tick comes on request only, so that the test decides when deliver runs. */
 export async function startDeliverStack(functionEnv: Record<string, string> = {}): Promise<DeliverStack> {
   const directory = await mkdtemp(join(tmpdir(), "duebase-deliver-"));
   const inbox = await startInbox({ port: 0, mailbox: false, ratePerSecond: Number.POSITIVE_INFINITY });
@@ -48,7 +48,7 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
     },
   });
   const sql = postgres(stack.status.DB_URL, { max: 4, onnotice: () => {} });
-  await sql`select cron.unschedule('duebase-tick')`;
+  await sql`select cron.alter_job(jobid, active => false) from cron.job where jobname = 'duebase-tick'`;
   // Wake-ups are tested by themselves.
   await sql`delete from vault.secrets where name = 'duebase_cron_secret'`;
   const { hostname, port } = new URL(stack.status.STRIPE_API_URL);

@@ -36,8 +36,13 @@ async function enqueue(name: string) {
     });
   }
 }
-/** What the minute's cron job does. */
-const tick = () => faults.sql`select billing_private.wake_deliver(now())`;
+/** The minute's cron job. */
+async function tick() {
+  expect(await faults.stack.runCronJob("duebase-tick")).toMatchObject({
+    status: "succeeded",
+    return_message: "DO",
+  });
+}
 const calls = async (where = "true") =>
   (await faults.sql.unsafe(`select from net._http_response where ${where}`)).length;
 const sent = (name: string) =>

@@ -1,0 +1,79 @@
+/**
+ * What the minute tick costs a project in which nothing is due, beside the same functions called one by one, as a job
+ * each would. The subjects take turns on one server. Connecting is left out; plans and pages are warm.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres, { type Sql } from "postgres";
+import { applyMigrations } from "../local/migrations.ts";
+import { startPostgres } from "../local/postgres/server.ts";
+import { type BenchRow, percentile } from "./report.ts";
+
+const ROUNDS = 300;
+const WARM_UP_ROUNDS = 20;
+const MOST_MILLISECONDS = 5;
+
+/** Takes some seconds, with a server of its own (fsync on) in a temporary directory. */
+export async function benchTick(): Promise<BenchRow[]> {
+  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
+  const server = await startPostgres({ directory });
+  const sql = postgres(server.url, { max: 1, onnotice: () => {} });
+  try {
+    await applyMigrations(server.url);
+    const [job] = await sql<
+      { command: string }[]
+    >`select command from cron.job where jobname = 'duebase-tick'`;
+    if (!job) throw new Error("the tick is not scheduled");
+    const parts = await sql<{ call: string }[]>`
+      select format('select %s(now())', function_name) as call
+      from billing.tick_parts
+      where runs_every = interval '1 minute'
+      order by position`;
+    const [alone, ticks] = await inTurns([
+      async () => {
+        for (const { call } of parts) await sql.unsafe(call);
+      },
+      () => sql.unsafe(job.command),
+    ]);
+    await expectIdle(sql);
+    const [least, tick] = [percentile(alone, 0.5), percentile(ticks, 0.5)];
+    return [
+      { name: `the ${parts.length} functions of an idle minute`, value: least, unit: "ms" },
+      {
+        name: "an idle tick, median",
+        value: tick,
+        unit: "ms",
+        ratio: tick / least,
+        target: `under ${MOST_MILLISECONDS} ms`,
+        met: tick < MOST_MILLISECONDS,
+      },
+    ];
+  } finally {
+    await sql.end();
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Milliseconds of each run of each subject. */
+async function inTurns<Subjects extends (() => Promise<unknown>)[]>(
+  subjects: [...Subjects],
+): Promise<{ [index in keyof Subjects]: number[] }> {
+  const spent = subjects.map(() => [] as number[]);
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
+    for (const [index, subject] of subjects.entries()) {
+      const began = performance.now();
+      await subject();
+      if (round >= WARM_UP_ROUNDS) spent[index]?.push(performance.now() - began);
+    }
+  }
+  return spent as { [index in keyof Subjects]: number[] };
+}
+
+/** A tick that failed or was not run would be quick, too. */
+async function expectIdle(sql: Sql): Promise<void> {
+  const wrong = await sql`
+    select part from billing.tick_parts where last_finished_at is null or last_error is not null or last_count <> 0`;
+  if (wrong.length > 0) throw new Error(`not idle: ${wrong.map(({ part }) => part).join(", ")}`);
+}
