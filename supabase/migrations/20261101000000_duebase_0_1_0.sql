@@ -2725,7 +2725,7 @@ grant execute on function billing.receive_event(jsonb, timestamptz) to service_r
 
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
 -- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
--- Called by: cron every minute; operators.
+-- Called by: the tick; operators.
 
 create function billing_private.retry_projection(p_event_id text, p_now timestamptz)
 returns text
@@ -5509,21 +5509,6 @@ from (
 ) as h (handler, position, description, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
--- supabase/schemas/05_mirror/190_schedule.sql
-
--- Schedule: what runs by the clock. pg_cron does not repeat a missed run, so every job asks what is due, not what time it is.
-
-create extension if not exists pg_cron with schema pg_catalog;
-
--- Each event commits by itself: however long this takes, no customer waits for another one's event, and two runs that
--- meet the same customers in another order cannot wait for each other.
-select cron.schedule(
-  'duebase-retry',
-  '* * * * *',
-  'do $$ begin while billing.retry_failed_webhook(now()) loop commit; end loop; end $$'
-);
-select cron.schedule('duebase-link', '* * * * *', 'select billing_private.link_waiting_customers(now())');
-
 -- supabase/schemas/06_owners/010_owner_hints.sql
 
 -- Owner hints: what names the user a Stripe customer belongs to, and how far it is believed.
@@ -5991,7 +5976,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
 -- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
 -- what a user has by a customer: usage, credits, entitlements.
--- Called by: triggers on auth.users; cron.
+-- Called by: triggers on auth.users; the tick.
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -6023,7 +6008,7 @@ end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by cron every minute. Returns how many.';
+  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]
@@ -6080,7 +6065,7 @@ begin
   perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
   perform billing_private.match_credits_of_waiting_guests(now(), new.id);
   return null;
--- A failure here must not refuse a sign-up: it is logged, and cron links by the hints.
+-- A failure here must not refuse a sign-up: it is logged, and the tick links by the hints.
 exception when others then
   raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
   return null;
@@ -6525,7 +6510,7 @@ to service_role;
 
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
--- Reads: outbox, Vault. Writes: job_problems. Called by: cron; a trigger on the outbox.
+-- Reads: outbox, Vault. Writes: job_problems. Called by: the tick; a trigger on the outbox.
 
 create extension if not exists pg_net with schema extensions;
 
@@ -6538,8 +6523,9 @@ create table billing.job_problems (
 
 comment on table billing.job_problems is
   'What keeps a scheduled job from its work right now, one row per job; empty when all is well. A row goes when its cause does.';
-comment on column billing.job_problems.job is 'What could not be done: the name of the function it would have called.';
-comment on column billing.job_problems.problem is 'What is missing, and where to put it.';
+comment on column billing.job_problems.job is
+  'What could not be done: the name of the function it would have called, or the part of the tick that raised (tick_parts).';
+comment on column billing.job_problems.problem is 'What is missing, and where to put it; or the error that was raised.';
 comment on column billing.job_problems.since is 'When the job first could not do its work (UTC).';
 comment on column billing.job_problems.last_seen is 'When it last tried (UTC).';
 
@@ -6629,7 +6615,7 @@ end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls duebase-deliver if an effect is due at p_now. Run by cron every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger
@@ -6665,9 +6651,6 @@ create trigger outbox_wakes_deliver
   after insert on billing.outbox
   referencing new table as enqueued
   for each statement execute function billing_private.tg_outbox__after_insert();
-
-select cron.schedule('duebase-deliver', '* * * * *', 'select billing_private.wake_deliver()');
-select cron.schedule('duebase-purge-outbox', '17 * * * *', 'select billing_private.purge_outbox(now())');
 
 -- supabase/schemas/07_outbox/040_refresh_objects.sql
 
@@ -7146,7 +7129,7 @@ where h.handler = any (array[
 -- supabase/schemas/07_outbox/070_purge_outbox.sql
 
 -- Purge: effects that left long ago are removed.
--- Writes: outbox. Called by: cron every hour.
+-- Writes: outbox. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
 returns integer
@@ -7170,7 +7153,7 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by cron every hour.';
+  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
 
 -- supabase/schemas/08_emails/010_emails.sql
 
@@ -8898,7 +8881,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- supabase/schemas/08_emails/130_trial_reminders.sql
 
 -- Trial reminders: one before each trial ends, as many days ahead as settings say.
--- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, cron.
+-- Reads: subscriptions, settings. Writes: outbox, audit_events. Called by: projection, the tick.
 
 create function billing_private.enqueue_trial_reminder(p_subscription jsonb, p_now timestamptz)
 returns void
@@ -8994,8 +8977,6 @@ comment on function billing_private.enqueue_due_trial_reminders is
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.subscription.trial_will_end', 'billing_private.enqueue_trial_ending_email', 40, 'email: trial ending');
 
-select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_private.enqueue_due_trial_reminders(now())');
-
 -- supabase/schemas/08_emails/140_renewal_reminders.sql
 
 -- Renewal reminders: one before each renewal of a subscription that is charged every six months or less often, as many
@@ -9003,7 +8984,7 @@ select cron.schedule('duebase-trial-reminders', '11 * * * *', 'select billing_pr
 -- Mastercard asks for one 7 to 30 days ahead where the billing period is longer than 180 days
 -- (https://support.stripe.com/questions/guidance-for-mastercard-recurring-billing-compliance-updates), California for one
 -- 15 to 45 days ahead where the first term was a year or longer (Business and Professions Code, § 17602).
--- Reads: prices, subscription_items, subscriptions, settings. Writes: outbox. Called by: cron, write_emails.
+-- Reads: prices, subscription_items, subscriptions, settings. Writes: outbox. Called by: the tick, write_emails.
 
 create function billing_private.renews_at(p_subscription billing.subscriptions, p_at timestamptz)
 returns boolean
@@ -9110,8 +9091,6 @@ $$;
 
 comment on function billing_private.renewal_props is
   'What the email about a renewal ahead says; null where it does not come any more, or costs nothing.';
-
-select cron.schedule('duebase-renewal-reminders', '41 * * * *', 'select billing_private.enqueue_due_renewal_reminders(now())');
 
 -- supabase/schemas/08_emails/150_invoice_parties.sql
 
@@ -11065,7 +11044,7 @@ grant execute on function billing.current_usage(text) to authenticated, service_
 
 -- Recording usage: counted once per key, never over the limit, in the period that the user is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
--- Called by: the application, as service_role; cron, which forgets old keys.
+-- Called by: the application, as service_role; the tick, which forgets old keys.
 
 create table billing_private.usage_records (
   owner_id uuid not null references auth.users (id) on delete cascade,
@@ -11260,9 +11239,7 @@ end;
 $$;
 
 comment on function billing_private.purge_usage_records is
-  'Forgets keys older than 90 days, at most p_limit. What was used stays counted. Run by cron every hour.';
-
-select cron.schedule('duebase-purge-usage', '41 * * * *', 'select billing_private.purge_usage_records(now())');
+  'Forgets keys older than 90 days, at most p_limit. What was used stays counted. Run by the tick every hour.';
 
 grant execute on function billing.record_usage(uuid, text, bigint, text, timestamptz) to service_role;
 
@@ -11811,7 +11788,7 @@ comment on function billing_private.match_standing_to_payment is
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
--- Called by: projection, the trigger on payments, the link of a customer to a user, cron.
+-- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
@@ -12056,7 +12033,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_waiting_guests is
-  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by cron every minute for those who signed up in the very moment of the checkout. Returns how many.';
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up in the very moment of the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description
@@ -12296,7 +12273,7 @@ comment on function billing_private.project_entitlement_summary is
 -- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
--- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, cron.
+-- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
 
 create function billing_private.dunning_access(p_subscription_id text)
 returns boolean
@@ -12510,8 +12487,8 @@ insert into billing_private.refresh_handlers (object, handler, position, runs_on
 
 -- supabase/schemas/11_entitlements/040_recount_entitlements.sql
 
--- Recount: what changes for many users at once, or by the clock alone, is worked off by cron in small transactions.
--- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: cron; projection.
+-- Recount: what changes for many users at once, or by the clock alone, is worked off by the tick in small transactions.
+-- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: the tick; projection.
 
 create function billing_private.recount_subscribers(
   p_kind text, p_object_id text, p_after text, p_limit integer, p_now timestamptz, out counted integer, out reached text
@@ -12593,7 +12570,7 @@ end;
 $$;
 
 comment on function billing_private.recount_entitlements is
-  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by cron every minute, a transaction for each batch, so that no user waits long for their turn.';
+  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
 
 create function billing_private.recheck_entitlements(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -12630,13 +12607,7 @@ end;
 $$;
 
 comment on function billing_private.recheck_entitlements is
-  'Owes a read from Stripe of subscriptions that still grant something an hour past what was paid for: once a day each, for a week. Access stays until Stripe''s answer. Run by cron every minute. Returns how many.';
-
-select cron.schedule(
-  'duebase-entitlements',
-  '* * * * *',
-  'do $$ begin while billing_private.recount_entitlements(now()) loop commit; end loop; perform billing_private.recheck_entitlements(now()); end $$'
-);
+  'Owes a read from Stripe of subscriptions that still grant something an hour past what was paid for: once a day each, for a week. Access stays until Stripe''s answer. Run by the tick every minute. Returns how many.';
 
 -- supabase/schemas/11_entitlements/050_has_feature.sql
 
@@ -17925,7 +17896,7 @@ to service_role;
 -- supabase/schemas/13_dunning/290_start_dunning.sql
 
 -- Starting the daily run: at the hour that settings say, and by a watchdog where a day's run is missing.
--- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; a trigger on settings.
+-- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
 
 create function billing_private.start_dunning(p_now timestamptz default now())
 returns boolean
@@ -17978,7 +17949,7 @@ end;
 $$;
 
 comment on function billing_private.start_missed_dunning_run is
-  'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by cron every minute. Returns whether it started one.';
+  'Starts the daily run where the day''s has not finished a quarter of an hour after its time, and alerts after two hours. Run by the tick every minute. Returns whether it started one.';
 
 create function billing_private.schedule_dunning()
 returns bigint
@@ -18014,9 +17985,6 @@ create trigger settings_schedule_dunning
   for each row
   when (new.dunning_hour <> old.dunning_hour)
   execute function billing_private.tg_settings__after_hour();
-
-select billing_private.schedule_dunning();
-select cron.schedule('duebase-dunning-watchdog', '* * * * *', 'select billing_private.start_missed_dunning_run()');
 
 -- supabase/schemas/13_dunning/300_dunning_by_hand.sql
 
@@ -18550,7 +18518,7 @@ grant execute on function billing.my_billing_status(timestamptz) to authenticate
 -- supabase/schemas/14_settings/010_settings_passes.sql
 
 -- Settings passes: when settings change how stored rows are to be read, the rows follow in small batches.
--- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, cron.
+-- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, the tick.
 
 create table billing_private.settings_passes (
   setting text primary key,
@@ -18652,9 +18620,7 @@ end;
 $$;
 
 comment on function billing_private.run_settings_pass is
-  'One batch of what still has to follow a change of settings. Run by cron every minute. Returns how many rows it was about; 0 when there is nothing to do.';
-
-select cron.schedule('duebase-follow-settings', '* * * * *', 'select billing_private.run_settings_pass(now())');
+  'One batch of what still has to follow a change of settings. Run by the tick every minute. Returns how many rows it was about; 0 when there is nothing to do.';
 
 -- supabase/schemas/14_settings/020_update_visible_metadata.sql
 
@@ -18981,7 +18947,289 @@ comment on column billing.customer_overview.card is 'The card on file: the defau
 
 grant select on billing.subscription_overview, billing.customer_overview to service_role;
 
--- supabase/schemas/16_access/010_revoke_from_public.sql
+-- supabase/schemas/16_schedule/010_tick_parts.sql
+
+-- Tick parts: what is done again and again, how often, and how it went the last time.
+-- Written by: the tick. Read by: operators.
+
+create table billing.tick_parts (
+  part text primary key,
+  position integer not null unique,
+  function_name text not null,
+  runs_every interval not null,
+  repeats boolean not null,
+  shares_time boolean not null,
+  last_tick_at timestamptz,
+  last_started_at timestamptz,
+  last_finished_at timestamptz,
+  last_took interval generated always as (last_finished_at - last_started_at) stored,
+  last_count integer,
+  last_active_at timestamptz,
+  failures integer not null default 0,
+  last_failed_at timestamptz,
+  last_error jsonb,
+  constraint function_is_a_qualified_name check (function_name ~ '^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$'),
+  constraint a_tick_is_a_minute check (runs_every >= interval '1 minute'),
+  constraint finished_after_started check (last_finished_at >= last_started_at),
+  constraint only_the_failed_have_an_error check ((last_failed_at is null) = (last_error is null) and (failures = 0 or last_error is not null))
+)
+-- Every part writes here twice a minute: with room on the page, no index grows.
+with (fillfactor = 50);
+
+comment on table billing.tick_parts is
+  'What the minute tick does (cron job duebase-tick), one row per part, and how its last run went. Take a part''s row away, and it is not run.';
+comment on column billing.tick_parts.part is 'Its name, also in job_problems while it fails.';
+comment on column billing.tick_parts.position is
+  'The order of the parts that do not share time, and of those that share it and have waited for their turn equally long.';
+comment on column billing.tick_parts.function_name is
+  'Qualified name of the function that does it: it takes the time, and returns how many rows it was about, or whether it did anything.';
+comment on column billing.tick_parts.runs_every is
+  'How long after its last start it is due again. What is due every minute runs in every tick; of several runs that were missed, one is made up.';
+comment on column billing.tick_parts.repeats is
+  'Whether one call does one piece of the work: it is called again, in a transaction of its own, until it finds nothing or the time is up.';
+comment on column billing.tick_parts.shares_time is
+  'true: one of those that have 20 seconds together in each tick; whoever started longest ago comes first. false: runs in every tick, before them.';
+comment on column billing.tick_parts.last_tick_at is 'When the tick began that it last ran in (UTC).';
+comment on column billing.tick_parts.last_started_at is 'When it last began (UTC).';
+comment on column billing.tick_parts.last_finished_at is 'When that run was over (UTC); null while it runs.';
+comment on column billing.tick_parts.last_took is 'How long that run took.';
+comment on column billing.tick_parts.last_count is 'What that run did: rows, calls or batches; 0: nothing was due.';
+comment on column billing.tick_parts.last_active_at is 'When it last found something to do (UTC).';
+comment on column billing.tick_parts.failures is 'Failed runs in a row; 0: the last one succeeded.';
+comment on column billing.tick_parts.last_failed_at is 'When it last failed (UTC).';
+comment on column billing.tick_parts.last_error is
+  'Of its last failure, also after it has recovered: sqlstate, message, context (where in which function). Without sqlstate: its session ended in the middle.';
+
+alter table billing.tick_parts enable row level security;
+create policy service_role_reads on billing.tick_parts for select to service_role using (true);
+grant select on billing.tick_parts to service_role;
+
+insert into billing.tick_parts (position, part, function_name, runs_every, repeats, shares_time) values
+  -- Calls that only start something: they are quick, and first.
+  (10, 'wake-deliver', 'billing_private.wake_deliver', '1 minute', false, false),
+  -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
+  (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
+  (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),
+  (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', false, true),
+  (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
+  (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
+  (150, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, true),
+  (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
+  (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
+  (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
+  (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true);
+
+-- supabase/schemas/16_schedule/020_call_tick_part.sql
+
+-- Calling a part of the tick: what it raises is its own affair, and is recorded.
+-- Reads and writes: tick_parts, job_problems; and what the parts do. Called by: the tick.
+
+create function billing_private.record_tick_error(p_part text, p_error jsonb, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.tick_parts as t
+  set
+    last_finished_at = greatest(p_now, t.last_started_at),
+    failures = t.failures + 1,
+    last_failed_at = p_now,
+    last_error = p_error
+  where t.part = p_part;
+  perform billing_private.record_job_problem(p_part, concat(p_error ->> 'message', ' (' || (p_error ->> 'sqlstate') || ')'), p_now);
+end;
+$$;
+
+comment on function billing_private.record_tick_error is
+  'Ends a part''s run with an error, {sqlstate, message, context}, which job_problems shows until a run succeeds.';
+
+create function billing_private.commit_without_waiting()
+returns void
+language sql
+set search_path = ''
+as $$
+  select set_config('synchronous_commit', 'off', true);
+$$;
+
+comment on function billing_private.commit_without_waiting is
+  'The commit of this transaction does not wait for the disk. For transactions that only note how parts went: a crash of the server in the second after may lose that, and an idle minute costs next to nothing.';
+
+create function billing_private.call_tick_part(p_part billing.tick_parts, p_now timestamptz, p_until timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+-- Longer than any request of the API may take: only what somebody does not let go of ends a part, and the others run.
+set lock_timeout = '10s'
+as $$
+declare
+  begun constant timestamptz := clock_timestamp();
+  done integer;
+  ended_at timestamptz;
+  error_state text;
+  error_message text;
+  error_context text;
+begin
+  begin
+    execute format('select coalesce((%s($1))::integer, 0)', p_part.function_name) into done using p_now;
+    -- What the commit would refuse is refused here, where it is caught.
+    set constraints all immediate;
+  -- A cancel, by a person or by a timeout, and a failed assertion are not among "others".
+  exception when query_canceled or assert_failure or others then
+    get stacked diagnostics
+      error_state = returned_sqlstate,
+      error_message = message_text,
+      error_context = pg_exception_context;
+    perform billing_private.record_tick_error(
+      p_part.part,
+      jsonb_build_object('sqlstate', error_state, 'message', error_message, 'context', error_context),
+      p_now + (clock_timestamp() - begun)
+    );
+    return case error_state when '57014' then 'canceled' else 'ended' end;
+  end;
+
+  ended_at := p_now + (clock_timestamp() - begun);
+  if done = 0 then
+    perform billing_private.commit_without_waiting();
+  end if;
+  if p_part.repeats and done > 0 and ended_at < p_until then
+    update billing.tick_parts as t set last_count = t.last_count + done, last_active_at = p_now where t.part = p_part.part;
+    return 'again';
+  end if;
+  update billing.tick_parts as t
+  set
+    last_count = t.last_count + done,
+    last_active_at = case when done > 0 then p_now else t.last_active_at end,
+    last_finished_at = greatest(ended_at, t.last_started_at),
+    failures = 0
+  where t.part = p_part.part;
+  if p_part.failures > 0 then
+    perform billing_private.record_job_problem(p_part.part, null, p_now);
+  end if;
+  return 'ended';
+end;
+$$;
+
+comment on function billing_private.call_tick_part is
+  'Calls a part''s function once, with p_now, and records what it did or which error it raised. Returns ended; again, where it repeats, found something and p_until has not come; or canceled, where the whole tick is to end.';
+
+-- supabase/schemas/16_schedule/030_advance_tick.sql
+
+-- Tick: whose turn it is, and one transaction of a tick after the other.
+-- Reads and writes: tick_parts, job_problems; and what the parts do. Called by: cron.
+
+create function billing_private.next_tick_part(p_tick_at timestamptz, p_now timestamptz, p_budget interval)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select t.part
+  from billing.tick_parts as t
+  where t.last_tick_at is distinct from p_tick_at
+    and (not t.shares_time or p_now < p_tick_at + p_budget)
+    and (
+      t.runs_every = interval '1 minute'
+      or t.last_started_at is null
+      -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
+      or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
+      -- The clock was set back.
+      or t.last_started_at > p_now
+    )
+  order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
+  limit 1;
+$$;
+
+comment on function billing_private.next_tick_part is
+  'The part whose turn it is at p_now in the tick that began at p_tick_at: first those that share no time, by position; then, while that tick is not p_budget old, whichever of the others began longest ago. Null: none is due.';
+
+create function billing_private.record_unfinished_tick_parts(p_tick_at timestamptz, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  select billing_private.record_tick_error(
+    t.part, jsonb_build_object('message', 'its session ended before it was finished; what it had not committed was undone'), p_now
+  )
+  from billing.tick_parts as t
+  where t.last_tick_at <> p_tick_at and t.last_finished_at is null;
+$$;
+
+comment on function billing_private.record_unfinished_tick_parts is
+  'Records which parts an earlier tick began and never ended. The caller holds the lock of ticks, so nobody is at them.';
+
+create function billing_private.advance_tick(
+  p_tick_at timestamptz, p_now timestamptz default now(), p_budget interval default '20 seconds'
+)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  begun constant timestamptz := clock_timestamp();
+  current billing.tick_parts;
+  outcome text;
+  next_part text;
+begin
+  select * into current from billing.tick_parts as t where t.last_tick_at = p_tick_at and t.last_finished_at is null;
+  if found then
+    outcome := billing_private.call_tick_part(current, p_now, p_tick_at + p_budget);
+    if outcome <> 'ended' then
+      return outcome = 'again';
+    end if;
+  else
+    perform billing_private.record_unfinished_tick_parts(p_tick_at, p_now);
+    perform billing_private.commit_without_waiting();
+  end if;
+
+  next_part := billing_private.next_tick_part(p_tick_at, p_now + (clock_timestamp() - begun), p_budget);
+  -- Committed before it begins, so that a part which ends the session every time is not first every time.
+  update billing.tick_parts as t
+  set
+    last_tick_at = p_tick_at,
+    last_started_at = p_now + (clock_timestamp() - begun),
+    last_finished_at = null,
+    last_count = 0
+  where t.part = next_part;
+  return next_part is not null;
+end;
+$$;
+
+comment on function billing_private.advance_tick is
+  'One transaction of the tick that began at p_tick_at: calls the part that is under way, and says which one comes next. A part that raises is recorded, and the next one has its turn. Returns whether to call again, after a commit; false: the tick is over. For one caller at a time, see cron job duebase-tick.';
+
+-- supabase/schemas/16_schedule/040_cron_jobs.sql
+
+-- Cron jobs: the two things that pg_cron starts. It does not repeat a run that it missed, so both ask what is due, and not what
+-- time it is.
+
+create extension if not exists pg_cron with schema pg_catalog;
+
+-- A block, and no procedure: one that sets its search_path cannot commit, and one that does not is an advisor's finding.
+-- The first commit fails inside of somebody's transaction, before anything is held. The lock is the session's, as it outlasts
+-- commits: it goes with the session, so a tick that is cut off leaves nothing locked. A tick that meets another does nothing.
+-- The timeouts are those of cron's session. A statement timeout is for the whole block, however often it commits; a part that it
+-- cancels is recorded, and the rest comes first in the next tick.
+select cron.schedule(
+  'duebase-tick',
+  '* * * * *',
+  $job$do $$
+declare
+  tick_at constant timestamptz := now();
+begin
+  commit;
+  if pg_try_advisory_lock(hashtextextended('tick', 7310)) then
+    while billing_private.advance_tick(tick_at, now()) loop
+      commit;
+    end loop;
+    commit;
+    perform pg_advisory_unlock(hashtextextended('tick', 7310));
+  end if;
+end $$$job$
+);
+select billing_private.schedule_dunning();
+
+-- supabase/schemas/17_access/010_revoke_from_public.sql
 
 -- Revoke from PUBLIC: nobody executes a function of ours unless it is granted by name.
 -- Reads: every function of our two schemas. Called by: nobody; it is the last file, so that it finds them all.
