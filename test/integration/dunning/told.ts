@@ -1,4 +1,5 @@
 import { type Inbox, type InboxOptions, startInbox } from "../../../scripts/local/inbox/server.ts";
+import type { Invoice, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/delivering.ts";
 import { type ApiVersion, inShapeOf, linksOf, NEWEST } from "../../support/old-shapes.ts";
@@ -7,7 +8,6 @@ import { customer } from "../../support/stripe/customers.ts";
 import { previousAttributes, type StripeObject, stripeEvent } from "../../support/stripe/events.ts";
 import { type InvoiceValues, invoice } from "../../support/stripe/invoices.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
-import type { Invoice, Subscription } from "../../support/stripe/wire.ts";
 
 export const DAY = 86_400;
 export const HOUR = 3_600;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Dispute } from "../../../scripts/local/stripe/core/wire.ts";
 import { dispute } from "../../support/stripe/payments.ts";
-import type { Dispute } from "../../support/stripe/wire.ts";
 import { DAY, NOW, type Subscriber, startSubscriber } from "./subscriber.ts";
 
 const OPENED = NOW + DAY;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { customer } from "../../support/stripe/customers.ts";
-import type { Subscription } from "../../support/stripe/wire.ts";
 import { card, DAY, NOW, type Subscriber, startSubscriber, subscribed } from "./subscriber.ts";
 
 const REMOVED = NOW + 10 * DAY;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { invoice } from "../../support/stripe/invoices.ts";
-import type { Subscription } from "../../support/stripe/wire.ts";
 import { DAY, type Item, NOW, type Subscriber, startSubscriber, subscribed } from "./subscriber.ts";
 
 const UPDATED = "customer.subscription.updated";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Subscription } from "../../support/stripe/wire.ts";
+import type { Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { at, DAY, type Item, NOW, type Subscriber, startSubscriber, subscribed } from "./subscriber.ts";
 
 /** 2027-09-30T09:00:00Z, twelve months and a day less after the beginning. */

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
+import type { Price, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { type DeliverParts, deliver } from "../../support/delivering.ts";
 import { NEWEST } from "../../support/old-shapes.ts";
@@ -7,7 +8,6 @@ import { price, product } from "../../support/stripe/catalogue.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import { previousAttributes, type StripeEvent, stripeEvent } from "../../support/stripe/events.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
-import type { Price, Subscription } from "../../support/stripe/wire.ts";
 
 export const DAY = 86_400;
 /** 2026-10-01T09:00:00Z, when the story begins; all times are seconds since the epoch. */

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { CheckoutSession } from "../../../scripts/local/stripe/core/wire.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
 import { checkoutSession, customer } from "../../support/stripe/customers.ts";
 import type { StripeEvent } from "../../support/stripe/events.ts";
 import { subscription } from "../../support/stripe/subscriptions.ts";
-import type { CheckoutSession } from "../../support/stripe/wire.ts";
 import { untilSomebodyWaits } from "../retries/handlers.ts";
 
 const NOW = 1_790_000_000;

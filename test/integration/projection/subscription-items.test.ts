@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SubscriptionItem } from "../../../scripts/local/stripe/core/wire.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder, readsOwed, told } from "../../support/orders.ts";
 import { price } from "../../support/stripe/catalogue.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
-import type { SubscriptionItem } from "../../support/stripe/wire.ts";
 
 const NOW = 1_790_000_000;
 const MONTH = 30 * 86_400;

@@ -1,5 +1,5 @@
+import type { Price } from "../../../scripts/local/stripe/core/wire.ts";
 import { price, product } from "../stripe/catalogue.ts";
-import type { Price } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
 /** A product with a price, both made within one second, as in the dashboard. */

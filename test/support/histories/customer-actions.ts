@@ -1,5 +1,5 @@
+import type { CheckoutSession, Customer } from "../../../scripts/local/stripe/core/wire.ts";
 import { checkoutSession, customer } from "../stripe/customers.ts";
-import type { CheckoutSession, Customer } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { refund, startPayment, succeed } from "./payment-actions.ts";
 

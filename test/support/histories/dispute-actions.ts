@@ -1,5 +1,5 @@
+import type { Charge, Dispute } from "../../../scripts/local/stripe/core/wire.ts";
 import { dispute } from "../stripe/payments.ts";
-import type { Charge, Dispute } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
 /** A customer disputes a charge, at once or later, and the dispute goes on from there. */

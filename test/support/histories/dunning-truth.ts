@@ -1,4 +1,4 @@
-import type { Invoice, PaymentIntent, Subscription } from "../stripe/wire.ts";
+import type { Invoice, PaymentIntent, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import type { Account } from "./account.ts";
 import type { State } from "./state.ts";
 import { time } from "./truth.ts";

@@ -1,4 +1,4 @@
-import type { Invoice, Price, Product, Subscription } from "../stripe/wire.ts";
+import type { Invoice, Price, Product, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import type { Account } from "./account.ts";
 import type { State } from "./state.ts";
 import { time, userOf } from "./truth.ts";

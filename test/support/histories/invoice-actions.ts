@@ -1,6 +1,11 @@
+import type {
+  Customer,
+  Invoice,
+  PaymentIntent,
+  Subscription,
+} from "../../../scripts/local/stripe/core/wire.ts";
 import { NEWEST } from "../old-shapes.ts";
 import { invoice, invoicePayment, paymentRecord } from "../stripe/invoices.ts";
-import type { Customer, Invoice, PaymentIntent, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { openDispute } from "./dispute-actions.ts";
 import { failAttempt, refund, requireAction, startPayment, succeed } from "./payment-actions.ts";

@@ -1,5 +1,5 @@
+import type { Charge, PaymentIntent, Refund } from "../../../scripts/local/stripe/core/wire.ts";
 import { charge, declined, declinedOutcome, refund as newRefund, paymentIntent } from "../stripe/payments.ts";
-import type { Charge, PaymentIntent, Refund } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { openDispute } from "./dispute-actions.ts";
 

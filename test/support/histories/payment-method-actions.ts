@@ -1,5 +1,5 @@
+import type { Customer, PaymentMethod, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import { card, paymentMethod } from "../stripe/payments.ts";
-import type { Customer, PaymentMethod, Subscription } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 
 /** A customer saves a card or a bank account, often as the default. */

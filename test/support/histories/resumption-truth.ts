@@ -1,4 +1,4 @@
-import type { Invoice, Subscription } from "../stripe/wire.ts";
+import type { Invoice, Subscription } from "../../../scripts/local/stripe/core/wire.ts";
 import type { Account } from "./account.ts";
 import { isOverdueAt } from "./dunning-truth.ts";
 import type { State } from "./state.ts";

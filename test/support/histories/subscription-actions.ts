@@ -1,6 +1,6 @@
-import { planOf } from "../stripe/catalogue.ts";
+import type { Price, Subscription, SubscriptionItem } from "../../../scripts/local/stripe/core/wire.ts";
+import { planOf } from "../../../scripts/local/stripe/objects/catalogue.ts";
 import { subscription, subscriptionItem } from "../stripe/subscriptions.ts";
-import type { Price, Subscription, SubscriptionItem } from "../stripe/wire.ts";
 import type { Account } from "./account.ts";
 import { draftInvoice, fail, finalize, makeVoid, pay } from "./invoice-actions.ts";
 

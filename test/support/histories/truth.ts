@@ -1,5 +1,3 @@
-import type { StripeObject } from "../stripe/events.ts";
-import type { PaymentRecord } from "../stripe/invoices.ts";
 import type {
   Charge,
   CheckoutSession,
@@ -9,11 +7,13 @@ import type {
   InvoicePayment,
   PaymentIntent,
   PaymentMethod,
+  PaymentRecord,
   Price,
   Product,
   Refund,
   Subscription,
-} from "../stripe/wire.ts";
+} from "../../../scripts/local/stripe/core/wire.ts";
+import type { StripeObject } from "../stripe/events.ts";
 import type { Account } from "./account.ts";
 
 /** A table row as `to_jsonb` shows it in UTC. */
@@ -441,7 +441,7 @@ function recordRow(account: Account, record: PaymentRecord): Row {
   const back = refunded < received ? "partially_refunded" : "refunded";
   return {
     id: record.id,
-    customer: record.customer_details.customer,
+    customer: record.customer_details?.customer ?? null,
     invoice_id: account.toldInvoiceOf.get(record.id) ?? null,
     is_one_time: false,
     amount: record.amount_requested.value,

@@ -1,106 +1,25 @@
-import type { CheckoutSession, Customer } from "./wire.ts";
+import type { CheckoutSession, Customer } from "../../../scripts/local/stripe/core/wire.ts";
+import { checkoutSession as checkoutSessionObject } from "../../../scripts/local/stripe/objects/checkout.ts";
+import { customer as customerObject } from "../../../scripts/local/stripe/objects/customers.ts";
+import type { Values } from "../../../scripts/local/stripe/objects/values.ts";
 
-/** A customer in the newest API version's shape. */
-export function customer(values: Partial<Customer> & { id: string; created: number }): Customer {
-  return {
-    object: "customer",
-    address: null,
-    balance: 0,
-    currency: null,
-    customer_account: null,
-    default_source: null,
-    delinquent: false,
-    description: null,
-    discount: null,
-    email: null,
-    invoice_prefix: "EXAMPLE1",
-    invoice_settings: {
-      custom_fields: null,
-      default_payment_method: null,
-      footer: null,
-      rendering_options: null,
-    },
-    livemode: false,
-    metadata: {},
-    name: null,
-    next_invoice_sequence: 1,
-    phone: null,
-    preferred_locales: [],
-    shipping: null,
-    tax_exempt: "none",
-    test_clock: null,
-    ...values,
-  };
+/** A customer of our examples. */
+export function customer(values: Values<Customer, "id" | "created">): Customer {
+  return customerObject({ invoice_prefix: "EXAMPLE1", ...values });
 }
 
-/** A checkout session that was completed, in the newest shape. */
-export function checkoutSession(
-  values: Partial<CheckoutSession> & { id: string; created: number },
-): CheckoutSession {
-  return {
-    object: "checkout.session",
+/** A checkout session that was completed. */
+export function checkoutSession(values: Values<CheckoutSession, "id" | "created">): CheckoutSession {
+  return checkoutSessionObject({
     adaptive_pricing: { enabled: false },
-    after_expiration: null,
-    allow_promotion_codes: null,
-    allowed_payment_method_types: null,
     amount_subtotal: 0,
     amount_total: 0,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
-    billing_address_collection: null,
     cancel_url: "https://app.example.com/pricing",
-    client_reference_id: null,
-    client_secret: null,
-    collected_information: null,
-    consent: null,
-    consent_collection: null,
     currency: "eur",
-    currency_conversion: null,
-    custom_fields: [],
-    custom_text: {
-      after_submit: null,
-      shipping_address: null,
-      submit: null,
-      terms_of_service_acceptance: null,
-    },
-    customer: null,
-    customer_account: null,
-    customer_creation: "always",
-    customer_details: null,
-    customer_email: null,
-    discounts: [],
-    expires_at: values.created + 86_400,
-    integration_identifier: null,
-    invoice: null,
-    invoice_creation: null,
-    livemode: false,
-    locale: null,
-    managed_payments: null,
-    metadata: {},
     mode: "subscription",
-    origin_context: null,
-    payment_intent: null,
-    payment_link: null,
-    payment_method_collection: "always",
-    payment_method_configuration_details: null,
-    payment_method_options: null,
-    payment_method_types: ["card"],
     payment_status: "paid",
-    permissions: null,
-    phone_number_collection: { enabled: false },
-    recovered_from: null,
-    saved_payment_method_options: null,
-    setup_intent: null,
-    shipping_address_collection: null,
-    shipping_cost: null,
-    shipping_options: [],
     status: "complete",
-    submit_type: null,
-    subscription: null,
     success_url: "https://app.example.com/welcome",
-    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
-    ui_mode: "hosted_page",
-    url: null,
-    wallet_options: null,
     ...values,
-  };
+  });
 }

@@ -1,3 +1,6 @@
+import { previousAttributes as previousOf } from "../../../scripts/local/stripe/core/changes.ts";
+import type { JsonObject } from "../../../scripts/local/stripe/core/wire.ts";
+
 /** Any JSON object of Stripe's. */
 export type StripeObject = { object: string; id?: string } & Record<string, unknown>;
 
@@ -38,26 +41,7 @@ export function stripeEvent(values: {
   };
 }
 
-/**
- * What Stripe puts in previous_attributes when `before` became `after`: the attributes that changed, as they were.
- * Of nested objects only the keys that changed, null for a key that is new; of arrays the whole array.
- */
+/** What Stripe puts in previous_attributes when `before` became `after`; an empty object if nothing changed. */
 export function previousAttributes(before: object, after: object): Record<string, unknown> {
-  const was = before as Record<string, unknown>;
-  const is = after as Record<string, unknown>;
-  const changed: Record<string, unknown> = {};
-  for (const key of new Set([...Object.keys(was), ...Object.keys(is)])) {
-    const [old, now] = [was[key] ?? null, is[key] ?? null];
-    if (isPlain(old) && isPlain(now)) {
-      const nested = previousAttributes(old, now);
-      if (Object.keys(nested).length > 0) changed[key] = nested;
-    } else if (JSON.stringify(old) !== JSON.stringify(now)) {
-      changed[key] = old;
-    }
-  }
-  return changed;
-}
-
-function isPlain(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return previousOf(before as JsonObject, after as JsonObject) ?? {};
 }

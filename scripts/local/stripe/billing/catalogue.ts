@@ -1,43 +1,38 @@
 import { emit } from "../core/events.ts";
 import { newId } from "../core/ids.ts";
-import type { Plan, Price, Product } from "../core/wire.ts";
+import type { Price, Product } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
+import { planOf, price as priceObject, product as productObject } from "../objects/catalogue.ts";
 
 const intervals = ["day", "week", "month", "year"] as const;
 
 /** A new product. */
 export function createProduct(world: World, params: Params): Product {
-  const now = world.wallSeconds();
   const id = params.text("id") ?? newId("prod").replace("_1L", "_L").slice(0, 19);
   if (world.store.get("product", id)) {
     throw invalidRequest("Product already exists.", { code: "resource_already_exists" });
   }
-  const product = world.store.insert<"product">({
-    id,
-    object: "product",
-    active: params.boolean("active") ?? true,
-    created: now,
-    default_price: null,
-    description: params.text("description") ?? null,
-    images: params.strings("images") ?? [],
-    livemode: false,
-    marketing_features: (params.children("marketing_features") ?? []).map((it) => ({
-      name: it.required("name"),
-    })),
-    metadata: mergedMetadata({}, params.hash("metadata")),
-    name: params.required("name"),
-    package_dimensions: null,
-    shippable: params.boolean("shippable") ?? null,
-    statement_descriptor: params.text("statement_descriptor") ?? null,
-    tax_code: params.text("tax_code") ?? null,
-    tax_details: null,
-    type: "service",
-    unit_label: params.text("unit_label") ?? null,
-    updated: now,
-    url: params.text("url") ?? null,
-  });
+  const product = world.store.insert<"product">(
+    productObject({
+      id,
+      active: params.boolean("active") ?? true,
+      created: world.wallSeconds(),
+      description: params.text("description") ?? null,
+      images: params.strings("images") ?? [],
+      marketing_features: (params.children("marketing_features") ?? []).map((it) => ({
+        name: it.required("name"),
+      })),
+      metadata: mergedMetadata({}, params.hash("metadata")),
+      name: params.required("name"),
+      shippable: params.boolean("shippable") ?? null,
+      statement_descriptor: params.text("statement_descriptor") ?? null,
+      tax_code: params.text("tax_code") ?? null,
+      unit_label: params.text("unit_label") ?? null,
+      url: params.text("url") ?? null,
+    }),
+  );
   emit(world, "product.created", product);
   const priceData = params.child("default_price_data");
   if (priceData) product.default_price = createPrice(world, priceData, product.id).id;
@@ -83,54 +78,24 @@ export function createPrice(world: World, params: Params, product?: string): Pri
   const productData = product === undefined ? params.child("product_data") : undefined;
   const owner = product ?? (productData ? createProduct(world, productData).id : params.required("product"));
   if (!world.store.get("product", owner)) throw resourceMissing("product", owner, "product");
-  const price = world.store.insert<"price">({
-    id: newId("price"),
-    object: "price",
-    active: params.boolean("active") ?? true,
-    billing_scheme: "per_unit",
-    created: world.wallSeconds(),
-    currency: params.required("currency").toLowerCase(),
-    custom_unit_amount: null,
-    livemode: false,
-    lookup_key: params.text("lookup_key") ?? null,
-    metadata: mergedMetadata({}, params.hash("metadata")),
-    nickname: params.text("nickname") ?? null,
-    product: owner,
-    recurring,
-    tax_behavior: params.choice("tax_behavior", ["exclusive", "inclusive", "unspecified"]) ?? "unspecified",
-    tiers_mode: null,
-    transform_quantity: null,
-    type: recurring ? "recurring" : "one_time",
-    ...unitAmountOf(params),
-  });
+  const price = world.store.insert<"price">(
+    priceObject({
+      id: newId("price"),
+      active: params.boolean("active") ?? true,
+      created: world.wallSeconds(),
+      currency: params.required("currency").toLowerCase(),
+      lookup_key: params.text("lookup_key") ?? null,
+      metadata: mergedMetadata({}, params.hash("metadata")),
+      nickname: params.text("nickname") ?? null,
+      product: owner,
+      recurring,
+      tax_behavior: params.choice("tax_behavior", ["exclusive", "inclusive", "unspecified"]) ?? "unspecified",
+      ...unitAmountOf(params),
+    }),
+  );
   emit(world, "price.created", price);
   if (recurring) emit(world, "plan.created", planOf(price));
   return price;
-}
-
-/** The legacy plan that stands for a recurring price, under the same id. */
-export function planOf(price: Price): Plan {
-  return {
-    id: price.id,
-    object: "plan",
-    active: price.active,
-    amount: price.unit_amount,
-    amount_decimal: price.unit_amount_decimal,
-    billing_scheme: "per_unit",
-    created: price.created,
-    currency: price.currency,
-    interval: price.recurring?.interval ?? "month",
-    interval_count: price.recurring?.interval_count ?? 1,
-    livemode: false,
-    metadata: price.metadata,
-    meter: null,
-    nickname: price.nickname,
-    product: price.product,
-    tiers_mode: null,
-    transform_usage: null,
-    trial_period_days: price.recurring?.trial_period_days ?? null,
-    usage_type: price.recurring?.usage_type ?? "licensed",
-  };
 }
 
 /**

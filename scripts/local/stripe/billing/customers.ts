@@ -4,6 +4,7 @@ import type { Customer } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
+import { customer as customerObject } from "../objects/customers.ts";
 import { attach, paymentMethodFor } from "../payments/instruments.ts";
 import { redeem } from "./discounts.ts";
 
@@ -88,36 +89,14 @@ export function createCustomer(world: World, params: Params): Customer {
   if (clock && !world.store.get("test_helpers.test_clock", clock)) {
     throw resourceMissing("test clock", clock, "test_clock");
   }
-  const customer = world.store.insert<"customer">({
-    id: newId("cus").replace("_1L", "_L").slice(0, 18),
-    object: "customer",
-    address: null,
-    balance: 0,
-    created: timeOf(world, { test_clock: clock }),
-    currency: null,
-    customer_account: null,
-    default_source: null,
-    delinquent: false,
-    description: null,
-    discount: null,
-    email: null,
-    invoice_prefix: randomToken(8).toUpperCase(),
-    invoice_settings: {
-      custom_fields: null,
-      default_payment_method: null,
-      footer: null,
-      rendering_options: null,
-    },
-    livemode: false,
-    metadata: {},
-    name: null,
-    next_invoice_sequence: 1,
-    phone: null,
-    preferred_locales: [],
-    shipping: null,
-    tax_exempt: "none",
-    test_clock: clock,
-  });
+  const customer = world.store.insert<"customer">(
+    customerObject({
+      id: newId("cus").replace("_1L", "_L").slice(0, 18),
+      created: timeOf(world, { test_clock: clock }),
+      invoice_prefix: randomToken(8).toUpperCase(),
+      test_clock: clock,
+    }),
+  );
   const first = params.text("payment_method");
   const attached = first ? paymentMethodFor(world, first, "payment_method", customer) : undefined;
   const wanted = params.child("invoice_settings")?.text("default_payment_method");

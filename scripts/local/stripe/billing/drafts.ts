@@ -3,6 +3,7 @@ import { newId } from "../core/ids.ts";
 import type { Customer, Invoice, InvoiceItem, InvoiceLine, Subscription, TaxRate } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
+import { invoice as invoiceObject, subscriptionParent } from "../objects/invoices.ts";
 import { discountsAt } from "./discounts.ts";
 import { invoiceItemOf } from "./lines.ts";
 import { computeTotals } from "./totals.ts";
@@ -30,94 +31,43 @@ export interface DraftRequest {
 }
 
 /** What an invoice looks like before anything has happened to it; not yet stored. */
-export function blankInvoice(world: World, request: DraftRequest): Invoice & { object: "invoice" } {
+export function blankInvoice(world: World, request: DraftRequest): Invoice {
   const { customer, subscription } = request;
   const id = newId("in");
   const now = timeOf(world, customer);
   for (const line of request.lines) line.invoice = id;
-  const invoice: Invoice & { object: "invoice" } = {
+  const invoice = invoiceObject({
     id,
-    object: "invoice",
     account_country: "US",
     account_name: "Duebase local",
-    account_tax_ids: null,
-    amount_due: 0,
-    amount_overpaid: 0,
-    amount_paid: 0,
-    amount_remaining: 0,
-    amount_shipping: 0,
-    application: null,
-    attempt_count: 0,
-    attempted: false,
     auto_advance: request.autoAdvance,
-    automatic_tax: { disabled_reason: null, enabled: false, liability: null, provider: null, status: null },
     automatically_finalizes_at: request.autoAdvance ? request.finalizesAt : null,
     billing_reason: request.billingReason,
     collection_method: request.collectionMethod,
     created: now,
     currency: request.currency,
-    custom_fields: null,
     customer: customer.id,
-    customer_account: null,
     customer_address: customer.address ?? null,
     customer_email: customer.email,
     customer_name: customer.name ?? null,
     customer_phone: customer.phone ?? null,
     customer_shipping: customer.shipping,
     customer_tax_exempt: customer.tax_exempt ?? "none",
-    customer_tax_ids: [],
     default_payment_method: request.defaultPaymentMethod ?? null,
-    default_source: null,
     default_tax_rates: request.defaultTaxRates ?? [],
     description: request.description ?? null,
-    discounts: [],
     due_date: request.dueDate ?? (request.daysUntilDue === null ? null : now + request.daysUntilDue * 86_400),
-    effective_at: null,
-    ending_balance: null,
     footer: request.footer ?? null,
-    from_invoice: null,
-    hosted_invoice_url: null,
-    invoice_pdf: null,
-    issuer: { type: "self" },
-    last_finalization_error: null,
-    latest_revision: null,
-    lines: { object: "list", data: request.lines, has_more: false, url: `/v1/invoices/${id}/lines` },
-    livemode: false,
+    lines: request.lines,
     metadata: request.metadata ?? {},
     next_payment_attempt:
       request.autoAdvance && request.collectionMethod === "charge_automatically" ? request.finalizesAt : null,
-    number: null,
-    on_behalf_of: null,
-    parent: subscription
-      ? {
-          quote_details: null,
-          subscription_details: { metadata: { ...subscription.metadata }, subscription: subscription.id },
-          type: "subscription_details",
-        }
-      : null,
-    payment_settings: { default_mandate: null, payment_method_options: null, payment_method_types: null },
+    parent: subscription ? subscriptionParent(subscription.id, { ...subscription.metadata }) : null,
     period_end: request.period.end,
     period_start: request.period.start,
-    post_payment_credit_notes_amount: 0,
-    pre_payment_credit_notes_amount: 0,
-    receipt_number: null,
-    rendering: null,
     shipping_cost: request.shippingCost ?? null,
-    shipping_details: null,
-    starting_balance: 0,
-    statement_descriptor: null,
-    status: "draft",
-    status_transitions: { finalized_at: null, marked_uncollectible_at: null, paid_at: null, voided_at: null },
-    subtotal: 0,
-    subtotal_excluding_tax: null,
     test_clock: customer.test_clock ?? null,
-    total: 0,
-    total_discount_amounts: [],
-    total_excluding_tax: null,
-    total_pretax_credit_amounts: [],
-    total_taxes: [],
-    webhooks_delivered_at: null,
-  };
+  });
   recompute(world, invoice);
   return invoice;
 }

@@ -3,6 +3,7 @@ import { newId, randomToken } from "../core/ids.ts";
 import type { Invoice, InvoicePayment } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
+import { invoicePayment } from "../objects/invoices.ts";
 import { cancelIntent, createIntent } from "../payments/intents.ts";
 import { insertRecord } from "../payments/records.ts";
 import { moveBalance } from "./balances.ts";
@@ -79,20 +80,16 @@ function preparePayment(world: World, invoice: Invoice): void {
     setupFutureUsage: subscriptionOf(world, invoice) ? "off_session" : null,
     shipping: null,
   });
-  world.store.insert<"invoice_payment">({
-    id: newId("inpay"),
-    object: "invoice_payment",
-    amount_paid: null,
-    amount_requested: invoice.amount_due,
-    created: timeOf(world, invoice),
-    currency: invoice.currency,
-    invoice: invoice.id,
-    is_default: true,
-    livemode: false,
-    payment: { payment_intent: intent.id, type: "payment_intent" },
-    status: "open",
-    status_transitions: { canceled_at: null, paid_at: null },
-  });
+  world.store.insert<"invoice_payment">(
+    invoicePayment({
+      id: newId("inpay"),
+      amount_requested: invoice.amount_due,
+      created: timeOf(world, invoice),
+      currency: invoice.currency,
+      invoice: invoice.id,
+      payment: { payment_intent: intent.id, type: "payment_intent" },
+    }),
+  );
 }
 
 /** The payments of an invoice, newest first. */

@@ -3,7 +3,8 @@ import type { Price, Subscription, SubscriptionItem, TaxRate } from "../core/wir
 import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-import { planOf, priceFrom } from "./catalogue.ts";
+import { subscriptionItem } from "../objects/subscriptions.ts";
+import { priceFrom } from "./catalogue.ts";
 import type { Period } from "./lines.ts";
 import { type Interval, nextBoundary } from "./periods.ts";
 import { periodEnd } from "./schedule.ts";
@@ -39,22 +40,17 @@ export function newItem(
   const price = priceFrom(world, params);
   const { start, end } = period(price);
   const metered = intervalOf(price) && price.recurring?.usage_type === "metered";
-  return {
+  return subscriptionItem({
     id: newId("si").replace("_1L", "_L").slice(0, 17),
-    object: "subscription_item",
-    billing_thresholds: null,
     created,
     current_period_end: end,
     current_period_start: start,
-    current_trial: null,
-    discounts: [],
     metadata: mergedMetadata({}, params.hash("metadata")),
-    plan: planOf(price),
     price: structuredClone(price),
     ...(metered ? {} : { quantity: params.integer("quantity") ?? 1 }),
     subscription: subscription.id,
     tax_rates: taxRatesFrom(world, params.strings("tax_rates"), params.nameOf("tax_rates")),
-  };
+  });
 }
 
 /** Items of one subscription share a currency and an interval. */

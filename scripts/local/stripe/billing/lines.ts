@@ -2,6 +2,7 @@ import { newId } from "../core/ids.ts";
 import { money } from "../core/money.ts";
 import type { InvoiceItem, InvoiceLine, Price, Subscription, SubscriptionItem } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
+import { invoiceLine, pricingOf, subscriptionItemParent } from "../objects/invoices.ts";
 
 export interface Period {
   start: number;
@@ -17,29 +18,8 @@ function productName(world: World, price: Price): string {
   return world.store.get("product", price.product)?.name ?? price.nickname ?? "Subscription";
 }
 
-function emptyLine(invoice: string | null, currency: string): InvoiceLine {
-  return {
-    id: newId("il"),
-    object: "line_item",
-    amount: 0,
-    currency,
-    description: null,
-    discount_amounts: [],
-    discountable: true,
-    discounts: [],
-    invoice,
-    livemode: false,
-    metadata: {},
-    parent: null,
-    period: { start: 0, end: 0 },
-    pretax_credit_amounts: [],
-    pricing: null,
-    quantity: 1,
-    quantity_decimal: "1",
-    subscription: null,
-    subtotal: 0,
-    taxes: [],
-  };
+function emptyLine(currency: string): InvoiceLine {
+  return invoiceLine({ id: newId("il"), currency, invoice: null });
 }
 
 /** The line of a subscription's item for one period; nothing is asked for a trial. */
@@ -57,30 +37,16 @@ export function subscriptionLine(
   const every = price.recurring?.interval_count === 1 ? "" : `${price.recurring?.interval_count ?? 1} `;
   const interval = `${every}${price.recurring?.interval ?? "month"}`;
   return {
-    ...emptyLine(null, price.currency),
+    ...emptyLine(price.currency),
     amount,
     subtotal: amount,
     description: trial
       ? `Trial period for ${name}`
       : `${quantity} × ${name} (at ${money(price.unit_amount ?? 0, price.currency)} / ${interval})`,
     metadata: { ...subscription.metadata },
-    parent: {
-      invoice_item_details: null,
-      subscription_item_details: {
-        invoice_item: null,
-        proration: false,
-        proration_details: { credited_items: null },
-        subscription: subscription.id,
-        subscription_item: item.id,
-      },
-      type: "subscription_item_details",
-    },
+    parent: subscriptionItemParent(subscription.id, item.id),
     period,
-    pricing: {
-      price_details: { price: price.id, product: price.product },
-      type: "price_details",
-      unit_amount_decimal: trial ? "0" : price.unit_amount_decimal,
-    },
+    pricing: { ...pricingOf(price), ...(trial ? { unit_amount_decimal: "0" } : {}) },
     quantity,
     quantity_decimal: String(quantity),
     subscription: subscription.id,
@@ -92,7 +58,7 @@ export function itemLine(item: InvoiceItem): InvoiceLine {
   const subscription = item.parent?.subscription_details?.subscription ?? null;
   const subscriptionItem = item.parent?.subscription_details?.subscription_item;
   return {
-    ...emptyLine(null, item.currency),
+    ...emptyLine(item.currency),
     amount: item.amount,
     subtotal: item.amount,
     description: item.description,

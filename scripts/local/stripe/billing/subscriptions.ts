@@ -5,6 +5,7 @@ import type { Customer, Invoice, Subscription } from "../core/wire.ts";
 import { asksSince, recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
+import { subscription as subscriptionObject } from "../objects/subscriptions.ts";
 import { createSetupIntent } from "../payments/setups.ts";
 import { attemptError, finalizeAndCollect, paymentMethodOf } from "./collection.ts";
 import { ownMethod } from "./customers.ts";
@@ -115,11 +116,7 @@ function paymentSettingsFrom(params: Params): Subscription["payment_settings"] {
   };
 }
 
-function blankSubscription(
-  world: World,
-  customer: Customer,
-  params: Params,
-): Subscription & { object: "subscription" } {
+function blankSubscription(world: World, customer: Customer, params: Params): Subscription {
   const now = timeOf(world, customer);
   const id = newId("sub");
   const trialEnd = trialEndFrom(params, now);
@@ -138,61 +135,28 @@ function blankSubscription(
       { param: "days_until_due" },
     );
   }
-  return {
+  return subscriptionObject({
     id,
-    object: "subscription",
-    application: null,
-    application_fee_percent: null,
-    automatic_tax: { disabled_reason: null, enabled: false, liability: null },
     billing_cycle_anchor: anchor,
-    billing_cycle_anchor_config: null,
     billing_mode: billingModeFrom(world, params, now),
-    billing_schedules: [],
-    billing_thresholds: null,
-    cancel_at: null,
-    cancel_at_period_end: false,
-    canceled_at: null,
-    cancellation_details: { comment: null, feedback: null, feedback_option: null, reason: null },
     collection_method: collection ?? "charge_automatically",
     created: now,
     currency,
     customer: customer.id,
-    customer_account: null,
     days_until_due: params.integer("days_until_due") ?? null,
     default_payment_method: method ? ownMethod(world, customer, method, "default_payment_method") : null,
     default_source: params.text("default_source") ?? null,
     default_tax_rates: taxRatesFrom(world, params.strings("default_tax_rates"), "default_tax_rates"),
     description: params.text("description") ?? null,
-    discounts: [],
-    ended_at: null,
-    invoice_settings: {
-      account_tax_ids: null,
-      custom_fields: null,
-      description: null,
-      footer: null,
-      issuer: { type: "self" },
-    },
-    items: { object: "list", data: items, has_more: false, url: `/v1/subscription_items?subscription=${id}` },
-    latest_invoice: null,
-    livemode: false,
-    managed_payments: null,
+    items,
     metadata: mergedMetadata({}, params.hash("metadata")),
-    next_pending_invoice_item_invoice: null,
-    on_behalf_of: null,
-    pause_collection: null,
     payment_settings: paymentSettingsFrom(params),
-    pending_invoice_item_interval: null,
-    pending_setup_intent: null,
-    pending_update: null,
-    schedule: null,
-    start_date: now,
     status: trialEnd === null ? "active" : "trialing",
     test_clock: customer.test_clock ?? null,
-    transfer_data: null,
     trial_end: trialEnd,
     trial_settings: trialSettingsFrom(params),
     trial_start: trialEnd === null ? null : now,
-  };
+  });
 }
 
 /** The part of a full period that a first, shorter one is charged for. */

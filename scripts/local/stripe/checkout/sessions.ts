@@ -7,8 +7,7 @@ import { asksSince, timeOf, type World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing, unknownParam } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
-
-const daySeconds = 86_400;
+import { checkoutSession } from "../objects/checkout.ts";
 
 function lineItemsFrom(world: World, params: Params): LineItem[] {
   return (params.children("line_items") ?? []).map((entry) => {
@@ -77,6 +76,11 @@ function totalsOf(items: LineItem[], trial: boolean): { subtotal: number; total:
   return { subtotal, total: subtotal };
 }
 
+function expiryFrom(params: Params): { expires_at?: number } {
+  const expiry = params.integer("expires_at");
+  return expiry == null ? {} : { expires_at: expiry };
+}
+
 /** A new session; the buyer goes to its `url`. */
 export function createSession(world: World, params: Params): CheckoutSession {
   if (params.has("payment_method_types") && asksSince(world, "2026-09-30"))
@@ -103,85 +107,49 @@ export function createSession(world: World, params: Params): CheckoutSession {
     payment: params.kept("payment_intent_data"),
     setup: params.kept("setup_intent_data"),
   });
-  const session = world.store.insert<"checkout.session">({
-    id,
-    object: "checkout.session",
-    adaptive_pricing: null,
-    after_expiration: null,
-    allow_promotion_codes: params.boolean("allow_promotion_codes") ?? null,
-    allowed_payment_method_types: (allowed ?? null) as CheckoutSession["allowed_payment_method_types"],
-    amount_subtotal: mode === "setup" ? null : subtotal,
-    amount_total: mode === "setup" ? null : total,
-    automatic_tax: { enabled: false, liability: null, provider: null, status: null },
-    billing_address_collection: params.choice("billing_address_collection", ["auto", "required"]) ?? null,
-    cancel_url: params.text("cancel_url") ?? null,
-    client_reference_id: params.text("client_reference_id") ?? null,
-    client_secret: embedded ? `${id}_secret_${randomToken(24)}` : null,
-    collected_information: { business_name: null, individual_name: null, shipping_details: null },
-    consent: null,
-    consent_collection: null,
-    created: now,
-    currency: params.text("currency") ?? items[0]?.currency ?? null,
-    currency_conversion: null,
-    custom_fields: [],
-    custom_text: {
-      after_submit: null,
-      shipping_address: null,
-      submit: null,
-      terms_of_service_acceptance: null,
-    },
-    customer: customer?.id ?? null,
-    customer_account: null,
-    customer_creation:
-      mode === "payment" && !customer
-        ? (params.choice("customer_creation", ["always", "if_required"]) ?? "if_required")
-        : customer
-          ? null
-          : "always",
-    customer_details: null,
-    customer_email: params.text("customer_email") ?? null,
-    discounts: [],
-    expires_at: params.integer("expires_at") ?? now + daySeconds,
-    integration_identifier: null,
-    invoice: null,
-    invoice_creation: null,
-    livemode: false,
-    locale: null,
-    managed_payments: null,
-    metadata: mergedMetadata({}, params.hash("metadata")),
-    mode,
-    origin_context: null,
-    payment_intent: null,
-    payment_link: null,
-    payment_method_collection:
-      mode === "subscription"
-        ? (params.choice("payment_method_collection", ["always", "if_required"]) ?? "always")
-        : "if_required",
-    payment_method_configuration_details: null,
-    payment_method_options: {},
-    payment_method_types: allowed ?? params.strings("payment_method_types") ?? ["card"],
-    payment_status:
-      mode === "setup" || (mode === "subscription" && total === 0) ? "no_payment_required" : "unpaid",
-    permissions: null,
-    phone_number_collection: {
-      enabled: params.child("phone_number_collection")?.boolean("enabled") ?? false,
-    },
-    recovered_from: null,
-    return_url: params.text("return_url") ?? undefined,
-    saved_payment_method_options: null,
-    setup_intent: null,
-    shipping_address_collection: null,
-    shipping_cost: null,
-    shipping_options: [],
-    status: "open",
-    submit_type: params.choice("submit_type", ["auto", "book", "donate", "pay", "subscribe"]) ?? null,
-    subscription: null,
-    success_url: params.text("success_url") ?? null,
-    total_details: { amount_discount: 0, amount_shipping: 0, amount_tax: 0 },
-    ui_mode: embedded ? "embedded_page" : "hosted_page",
-    url: embedded ? null : `${world.publicUrl}/c/pay/${id}`,
-    wallet_options: null,
-  });
+  const session = world.store.insert<"checkout.session">(
+    checkoutSession({
+      id,
+      allow_promotion_codes: params.boolean("allow_promotion_codes") ?? null,
+      allowed_payment_method_types: (allowed ?? null) as CheckoutSession["allowed_payment_method_types"],
+      amount_subtotal: mode === "setup" ? null : subtotal,
+      amount_total: mode === "setup" ? null : total,
+      billing_address_collection: params.choice("billing_address_collection", ["auto", "required"]) ?? null,
+      cancel_url: params.text("cancel_url") ?? null,
+      client_reference_id: params.text("client_reference_id") ?? null,
+      client_secret: embedded ? `${id}_secret_${randomToken(24)}` : null,
+      collected_information: { business_name: null, individual_name: null, shipping_details: null },
+      created: now,
+      currency: params.text("currency") ?? items[0]?.currency ?? null,
+      customer: customer?.id ?? null,
+      customer_creation:
+        mode === "payment" && !customer
+          ? (params.choice("customer_creation", ["always", "if_required"]) ?? "if_required")
+          : customer
+            ? null
+            : "always",
+      customer_email: params.text("customer_email") ?? null,
+      ...expiryFrom(params),
+      metadata: mergedMetadata({}, params.hash("metadata")),
+      mode,
+      payment_method_collection:
+        mode === "subscription"
+          ? (params.choice("payment_method_collection", ["always", "if_required"]) ?? "always")
+          : "if_required",
+      payment_method_options: {},
+      payment_method_types: allowed ?? params.strings("payment_method_types") ?? ["card"],
+      payment_status:
+        mode === "setup" || (mode === "subscription" && total === 0) ? "no_payment_required" : "unpaid",
+      phone_number_collection: {
+        enabled: params.child("phone_number_collection")?.boolean("enabled") ?? false,
+      },
+      return_url: params.text("return_url") ?? undefined,
+      submit_type: params.choice("submit_type", ["auto", "book", "donate", "pay", "subscribe"]) ?? null,
+      success_url: params.text("success_url") ?? null,
+      ui_mode: embedded ? "embedded_page" : "hosted_page",
+      url: embedded ? null : `${world.publicUrl}/c/pay/${id}`,
+    }),
+  );
   world.jobs.set("session.expire", id, customer?.test_clock ?? null, session.expires_at);
   return session;
 }

@@ -3,6 +3,7 @@ import { newId, randomToken } from "../core/ids.ts";
 import type { Card, Charge, PaymentMethod } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
+import { cardDetails, charge as chargeObject, declinedOutcome, type Refusal } from "../objects/payments.ts";
 import { createBalanceTransaction, feeOf } from "./balance.ts";
 import { type DeclineName, declines } from "./declines.ts";
 import { openDispute } from "./disputes.ts";
@@ -31,107 +32,51 @@ function detailsOf(
     return { sepa_debit: { ...instrument.sepa_debit, mandate: null }, type: "sepa_debit" };
   }
   const card = instrument.object === "card" ? instrument : instrument.card;
-  const brand = card?.brand ?? "visa";
-  return {
-    card: {
-      amount_authorized: request.amount,
-      authorization_code: randomToken(6).toUpperCase(),
-      brand,
-      checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: "pass" },
-      country: card?.country ?? "US",
-      electronic_commerce_indicator: request.threeDSecure ? "05" : null,
-      exp_month: card?.exp_month ?? 12,
-      exp_year: card?.exp_year ?? 2030,
-      extended_authorization: { status: "disabled" },
-      fingerprint: card?.fingerprint ?? null,
-      funding: card?.funding ?? "credit",
-      incremental_authorization: { status: "unavailable" },
-      installments: null,
-      last4: card?.last4 ?? "4242",
-      mandate: null,
-      moto: null,
-      multicapture: { status: "unavailable" },
-      network: brand,
-      network_token: { used: false },
-      network_transaction_id: randomToken(15),
-      overcapture: { maximum_amount_capturable: request.amount, status: "unavailable" },
-      regulated_status: "unregulated",
-      three_d_secure: request.threeDSecure
-        ? {
-            authentication_flow: "challenge",
-            electronic_commerce_indicator: "05",
-            exemption_indicator: null,
-            result: "authenticated",
-            result_reason: null,
-            transaction_id: randomToken(24),
-            version: "2.2.0",
-          }
-        : null,
-      transaction_link_id: null,
-      wallet: null,
-    },
-    type: "card",
-  };
+  return cardDetails({
+    amount_authorized: request.amount,
+    authorization_code: randomToken(6).toUpperCase(),
+    brand: card?.brand ?? "visa",
+    country: card?.country ?? "US",
+    electronic_commerce_indicator: request.threeDSecure ? "05" : null,
+    exp_month: card?.exp_month ?? 12,
+    exp_year: card?.exp_year ?? 2030,
+    fingerprint: card?.fingerprint ?? null,
+    funding: card?.funding ?? "credit",
+    last4: card?.last4 ?? "4242",
+    network_transaction_id: randomToken(15),
+    three_d_secure: request.threeDSecure
+      ? {
+          authentication_flow: "challenge",
+          electronic_commerce_indicator: "05",
+          exemption_indicator: null,
+          result: "authenticated",
+          result_reason: null,
+          transaction_id: randomToken(24),
+          version: "2.2.0",
+        }
+      : null,
+  });
 }
 
-function newCharge(world: World, request: ChargeRequest): Charge & { object: "charge" } {
+function newCharge(world: World, request: ChargeRequest): Charge {
   const { amount, currency, customer, instrument, description, metadata } = request;
-  const id = newId("ch");
   const billing = instrument.object === "payment_method" ? instrument.billing_details : emptyBillingDetails;
-  return {
-    id,
-    object: "charge",
+  return chargeObject({
+    id: newId("ch"),
     amount,
-    amount_captured: 0,
-    amount_refunded: 0,
-    application: null,
-    application_fee: null,
-    application_fee_amount: null,
-    balance_transaction: null,
     billing_details: structuredClone(billing),
     calculated_statement_descriptor: "DUEBASE LOCAL",
-    captured: false,
     created: timeOf(world, { customer }),
     currency,
     customer,
     description,
-    disputed: false,
-    failure_balance_transaction: null,
-    failure_code: null,
-    failure_message: null,
-    fraud_details: {},
-    livemode: false,
     metadata: { ...metadata },
-    on_behalf_of: null,
-    outcome: {
-      advice_code: null,
-      network_advice_code: null,
-      network_decline_code: null,
-      network_status: "approved_by_network",
-      reason: null,
-      risk_level: "normal",
-      risk_score: 7,
-      seller_message: "Payment complete.",
-      type: "authorized",
-    },
-    paid: false,
     payment_intent: request.paymentIntent,
     payment_method: instrument.id,
     payment_method_details: detailsOf(instrument, request),
     receipt_email: request.receiptEmail,
-    receipt_number: null,
-    receipt_url: null,
-    refunded: false,
-    review: null,
     shipping: request.shipping,
-    source: null,
-    source_transfer: null,
-    statement_descriptor: null,
-    statement_descriptor_suffix: null,
-    status: "pending",
-    transfer_data: null,
-    transfer_group: null,
-  };
+  });
 }
 
 /** Money is taken (or, without capture, held). */
@@ -172,34 +117,14 @@ function takeMoney(world: World, charge: Charge, amount: number): void {
 export function failedCharge(world: World, request: ChargeRequest, decline: DeclineName): Charge {
   const { code, message, network, decline_code: declineCode } = declines[decline];
   const charge = world.store.insert<"charge">({ ...newCharge(world, request), status: "failed" });
-  markFailed(charge, code, message, declineCode ?? code, network ?? null);
+  markFailed(charge, { code, message, reason: declineCode ?? code, network: network ?? null });
   recordEffect(world, "charge.failed", charge, charge.amount, declineCode ?? code);
   emit(world, "charge.failed", charge);
   return charge;
 }
 
-function markFailed(
-  charge: Charge,
-  code: string,
-  message: string,
-  reason: string,
-  network: string | null,
-): void {
-  charge.status = "failed";
-  charge.paid = false;
-  charge.failure_code = code;
-  charge.failure_message = message;
-  charge.outcome = {
-    advice_code: reason === "insufficient_funds" ? "try_again_later" : null,
-    network_advice_code: null,
-    network_decline_code: network,
-    network_status: "declined_by_network",
-    reason,
-    risk_level: "normal",
-    risk_score: 20,
-    seller_message: `The bank returned the decline code \`${reason}\`.`,
-    type: "issuer_declined",
-  };
+function markFailed(charge: Charge, refusal: Refusal): void {
+  Object.assign(charge, { status: "failed", paid: false, ...declinedOutcome(refusal) });
 }
 
 /** A bank debit that will be decided later. */
@@ -223,7 +148,7 @@ export function finishCharge(world: World, charge: Charge, succeeded: boolean): 
   const { code, message } = declines.debit_failed;
   charge.captured = false;
   charge.amount_captured = 0;
-  markFailed(charge, code, message, "generic_decline", null);
+  markFailed(charge, { code, message, reason: "generic_decline", network: null });
   recordEffect(world, "charge.failed", charge, charge.amount, code);
   emit(world, "charge.failed", charge);
 }

@@ -3,42 +3,11 @@ import { newId } from "../core/ids.ts";
 import type { Charge, Dispute } from "../core/wire.ts";
 import { recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
+import { dispute as disputeObject, evidenceSeconds } from "../objects/payments.ts";
 import { createBalanceTransaction } from "./balance.ts";
 import type { CardBehaviour } from "./cards.ts";
 
 const disputeFee = 1500;
-const evidenceDays = 7;
-
-const noEvidence: Dispute["evidence"] = {
-  access_activity_log: null,
-  billing_address: null,
-  cancellation_policy: null,
-  cancellation_policy_disclosure: null,
-  cancellation_rebuttal: null,
-  customer_communication: null,
-  customer_email_address: null,
-  customer_name: null,
-  customer_purchase_ip: null,
-  customer_signature: null,
-  duplicate_charge_documentation: null,
-  duplicate_charge_explanation: null,
-  duplicate_charge_id: null,
-  enhanced_evidence: {},
-  product_description: null,
-  receipt: null,
-  refund_policy: null,
-  refund_policy_disclosure: null,
-  refund_refusal_explanation: null,
-  service_date: null,
-  service_documentation: null,
-  shipping_address: null,
-  shipping_carrier: null,
-  shipping_date: null,
-  shipping_documentation: null,
-  shipping_tracking_number: null,
-  uncategorized_file: null,
-  uncategorized_text: null,
-};
 
 const reasonCodes = { fraudulent: "10.4", product_not_received: "13.1", inquiry: "10.4" };
 
@@ -64,35 +33,20 @@ function insertDispute(
   status: Dispute["status"],
 ): Dispute {
   const inquiry = kind === "inquiry";
-  const now = timeOf(world, charge);
-  const dispute = world.store.insert<"dispute">({
+  const brand = charge.payment_method_details?.card?.brand ?? "visa";
+  const created = disputeObject({
     id: newId("du"),
-    object: "dispute",
     amount: charge.amount,
-    balance_transactions: [],
     charge: charge.id,
-    created: now,
+    created: timeOf(world, charge),
     currency: charge.currency,
-    enhanced_eligibility_types: [],
-    evidence: { ...noEvidence, customer_email_address: charge.billing_details.email },
-    evidence_details: {
-      due_by: now + evidenceDays * 86_400,
-      enhanced_eligibility: {},
-      has_evidence: false,
-      past_due: false,
-      submission_count: 0,
-      submission_method: "not_submitted",
-    },
-    intended_submission_method: null,
     is_charge_refundable: inquiry,
-    livemode: false,
-    metadata: {},
     payment_intent: charge.payment_intent,
     payment_method_details: {
       card: {
-        brand: charge.payment_method_details?.card?.brand ?? "visa",
+        brand,
         case_type: inquiry ? "inquiry" : "chargeback",
-        network: charge.payment_method_details?.card?.brand ?? "visa",
+        network: brand,
         network_reason_code: reasonCodes[kind],
       },
       type: "card",
@@ -100,6 +54,8 @@ function insertDispute(
     reason: kind === "inquiry" ? "fraudulent" : kind,
     status,
   });
+  created.evidence.customer_email_address = charge.billing_details.email;
+  const dispute = world.store.insert<"dispute">(created);
   charge.disputed = true;
   recordEffect(
     world,
@@ -171,7 +127,7 @@ export function allowAppeal(world: World, dispute: Dispute): Dispute {
     dispute,
     (it) => {
       it.status = "appeal_needs_response";
-      it.evidence_details.due_by = timeOf(world, charge) + evidenceDays * 86_400;
+      it.evidence_details.due_by = timeOf(world, charge) + evidenceSeconds;
       it.evidence_details.past_due = false;
     },
     charge,

@@ -4,6 +4,7 @@ import { newId } from "../core/ids.ts";
 import type { Card, Customer, PaymentMethod } from "../core/wire.ts";
 import { type Clocked, timeOf, type World } from "../core/world.ts";
 import { cardError, invalidRequest, resourceMissing } from "../http/errors.ts";
+import { card, paymentMethod } from "../objects/payment-methods.ts";
 import { behaviourOf, type CardBehaviour, findTestCard, type TestCard } from "./cards.ts";
 import { type DeclineName, declines, isDeclineName } from "./declines.ts";
 
@@ -20,21 +21,14 @@ function fingerprint(number: string): string {
 }
 
 function cardOf(testCard: TestCard, expiry: CardExpiry): PaymentMethod["card"] {
-  return {
+  return card({
     brand: testCard.brand,
-    checks: { address_line1_check: null, address_postal_code_check: null, cvc_check: "pass" },
     country: testCard.country,
-    display_brand: testCard.brand,
     ...expiry,
     fingerprint: fingerprint(testCard.number),
     funding: testCard.funding,
-    generated_from: null,
     last4: testCard.number.slice(-4),
-    networks: { available: [testCard.brand], preferred: null },
-    regulated_status: "unregulated",
-    three_d_secure_usage: { supported: true },
-    wallet: null,
-  };
+  });
 }
 
 export const emptyBillingDetails: PaymentMethod["billing_details"] = {
@@ -52,35 +46,30 @@ export function createCard(
   expiry: CardExpiry = defaultExpiry,
   subject: Clocked | null = null,
 ): PaymentMethod {
-  const paymentMethod = world.store.insert<"payment_method">({
+  const method = paymentMethod({
     id: newId("pm"),
-    object: "payment_method",
-    allow_redisplay: "unspecified",
     billing_details: structuredClone(emptyBillingDetails),
     card: cardOf(testCard, expiry),
     created: timeOf(world, subject),
     customer: null,
-    customer_account: null,
-    livemode: false,
-    metadata: {},
     type: "card",
   });
-  world.store.hidden.instruments.set(paymentMethod.id, { number: testCard.number, setUp: false });
-  return paymentMethod;
+  return insertMethod(world, method, testCard.number);
+}
+
+/** @param number of the test card, or the IBAN */
+function insertMethod(world: World, method: PaymentMethod, number: string): PaymentMethod {
+  world.store.hidden.instruments.set(method.id, { number, setUp: false });
+  return world.store.insert<"payment_method">(method);
 }
 
 /** A bank account behind SEPA debits. */
 export function createSepaDebit(world: World, iban: string): PaymentMethod {
-  const paymentMethod = world.store.insert<"payment_method">({
+  const method = paymentMethod({
     id: newId("pm"),
-    object: "payment_method",
-    allow_redisplay: "unspecified",
     billing_details: structuredClone(emptyBillingDetails),
     created: timeOf(world, null),
     customer: null,
-    customer_account: null,
-    livemode: false,
-    metadata: {},
     sepa_debit: {
       bank_code: iban.slice(4, 9),
       branch_code: "",
@@ -91,8 +80,7 @@ export function createSepaDebit(world: World, iban: string): PaymentMethod {
     },
     type: "sepa_debit",
   });
-  world.store.hidden.instruments.set(paymentMethod.id, { number: iban, setUp: false });
-  return paymentMethod;
+  return insertMethod(world, method, iban);
 }
 
 /**

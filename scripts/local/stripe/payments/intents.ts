@@ -3,6 +3,7 @@ import { newId, randomToken } from "../core/ids.ts";
 import type { PaymentIntent } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
+import { paymentIntent } from "../objects/payments.ts";
 import { captureCharge } from "./charges.ts";
 
 export interface IntentRequest {
@@ -23,55 +24,26 @@ export interface IntentRequest {
 /** A new PaymentIntent, not yet paid. */
 export function createIntent(world: World, request: IntentRequest): PaymentIntent {
   const id = newId("pi");
-  const intent = world.store.insert<"payment_intent">({
-    id,
-    object: "payment_intent",
-    allowed_payment_method_types: (request.allowedTypes ??
-      null) as PaymentIntent["allowed_payment_method_types"],
-    amount: request.amount,
-    amount_capturable: 0,
-    amount_details: { tip: {} },
-    amount_received: 0,
-    application: null,
-    application_fee_amount: null,
-    automatic_payment_methods: null,
-    canceled_at: null,
-    cancellation_reason: null,
-    capture_method: request.captureMethod,
-    client_secret: `${id}_secret_${randomToken(25)}`,
-    confirmation_method: request.confirmationMethod ?? "automatic",
-    created: timeOf(world, request),
-    currency: request.currency,
-    customer: request.customer,
-    customer_account: null,
-    description: request.description,
-    excluded_payment_method_types: null,
-    last_payment_error: null,
-    latest_charge: null,
-    livemode: false,
-    managed_payments: null,
-    metadata: { ...request.metadata },
-    next_action: null,
-    on_behalf_of: null,
-    payment_method: null,
-    payment_method_configuration_details: null,
-    payment_method_options: {
-      card: { installments: null, mandate_options: null, network: null, request_three_d_secure: "automatic" },
-    },
-    payment_method_types: request.paymentMethodTypes,
-    payment_record: null,
-    processing: null,
-    receipt_email: request.receiptEmail,
-    review: null,
-    setup_future_usage: request.setupFutureUsage,
-    shipping: request.shipping,
-    source: null,
-    statement_descriptor: null,
-    statement_descriptor_suffix: null,
-    status: "requires_payment_method",
-    transfer_data: null,
-    transfer_group: null,
-  });
+  const intent = world.store.insert<"payment_intent">(
+    paymentIntent({
+      id,
+      allowed_payment_method_types: (request.allowedTypes ??
+        null) as PaymentIntent["allowed_payment_method_types"],
+      amount: request.amount,
+      capture_method: request.captureMethod,
+      client_secret: `${id}_secret_${randomToken(25)}`,
+      confirmation_method: request.confirmationMethod ?? "automatic",
+      created: timeOf(world, request),
+      currency: request.currency,
+      customer: request.customer,
+      description: request.description,
+      metadata: { ...request.metadata },
+      payment_method_types: request.paymentMethodTypes,
+      receipt_email: request.receiptEmail,
+      setup_future_usage: request.setupFutureUsage,
+      shipping: request.shipping,
+    }),
+  );
   emit(world, "payment_intent.created", intent);
   return intent;
 }

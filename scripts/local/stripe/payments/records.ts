@@ -1,6 +1,7 @@
 import { newId } from "../core/ids.ts";
 import type { PaymentRecord } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
+import { paymentRecord } from "../objects/invoices.ts";
 
 /** A payment that was made elsewhere; amounts in the currency's smallest unit, times in seconds. */
 export interface ReportedPayment {
@@ -21,33 +22,25 @@ export interface ReportedPayment {
 
 export function insertRecord(world: World, reported: ReportedPayment): PaymentRecord {
   const { value, guaranteed, currency, created } = reported;
-  const amount = (sum: number) => ({ currency, value: sum });
-  return world.store.insert<"payment_record">({
-    id: newId("pr"),
-    object: "payment_record",
-    amount: amount(value),
-    amount_authorized: amount(0),
-    amount_canceled: amount(0),
-    amount_failed: amount(0),
-    amount_guaranteed: amount(guaranteed),
-    amount_refunded: amount(0),
-    amount_requested: amount(value),
-    application: null,
-    created,
-    customer_details: reported.customer ?? null,
-    customer_presence: reported.presence ?? null,
-    description: reported.description ?? null,
-    latest_payment_attempt_record: newId("par"),
-    livemode: false,
-    metadata: reported.metadata ?? {},
-    payment_method_details: {
-      billing_details: null,
-      custom: { display_name: reported.displayName ?? "Bank transfer", type: null },
-      payment_method: reported.method ?? null,
-      type: reported.type ?? "custom",
-    },
-    processor_details: { custom: { payment_reference: reported.reference ?? null }, type: "custom" },
-    reported_by: "self",
-    shipping_details: null,
-  });
+  return world.store.insert<"payment_record">(
+    paymentRecord({
+      id: newId("pr"),
+      value,
+      guaranteed,
+      currency,
+      created,
+      customer_details: reported.customer ?? null,
+      customer_presence: reported.presence ?? null,
+      description: reported.description ?? null,
+      latest_payment_attempt_record: newId("par"),
+      metadata: reported.metadata ?? {},
+      payment_method_details: {
+        billing_details: null,
+        custom: { display_name: reported.displayName ?? "Bank transfer", type: null },
+        payment_method: reported.method ?? null,
+        type: reported.type ?? "custom",
+      },
+      processor_details: { custom: { payment_reference: reported.reference ?? null }, type: "custom" },
+    }),
+  );
 }

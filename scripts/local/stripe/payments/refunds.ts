@@ -3,6 +3,7 @@ import { newId } from "../core/ids.ts";
 import type { Charge, Refund } from "../core/wire.ts";
 import { clockOf, recordEffect, timeOf, type World } from "../core/world.ts";
 import { invalidRequest } from "../http/errors.ts";
+import { refund as refundObject } from "../objects/payments.ts";
 import { createBalanceTransaction } from "./balance.ts";
 import { behaviourFor } from "./instruments.ts";
 
@@ -81,29 +82,25 @@ function newRefund(
     type: "refund",
     subject: charge,
   });
-  return world.store.insert<"refund">({
-    id,
-    object: "refund",
-    amount,
-    balance_transaction: transaction.id,
-    charge: charge.id,
-    created: timeOf(world, charge),
-    currency: charge.currency,
-    customer: charge.customer,
-    customer_account: null,
-    destination_details: {
-      card: { reference_status: "pending", reference_type: "acquirer_reference_number", type: "refund" },
-      type: "card",
-    },
-    metadata,
-    payment_intent: charge.payment_intent,
-    payment_method: charge.payment_method,
-    reason,
-    receipt_number: null,
-    source_transfer_reversal: null,
-    status: "succeeded",
-    transfer_reversal: null,
-  });
+  return world.store.insert<"refund">(
+    refundObject({
+      id,
+      amount,
+      balance_transaction: transaction.id,
+      charge: charge.id,
+      created: timeOf(world, charge),
+      currency: charge.currency,
+      customer: charge.customer,
+      destination_details: {
+        card: { reference_status: "pending", reference_type: "acquirer_reference_number", type: "refund" },
+        type: "card",
+      },
+      metadata,
+      payment_intent: charge.payment_intent,
+      payment_method: charge.payment_method,
+      reason,
+    }),
+  );
 }
 
 /** A refund that was pending arrives, or one that looked done is sent back by the bank. */

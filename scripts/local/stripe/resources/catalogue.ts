@@ -1,5 +1,5 @@
 import { del, get, post } from "../../service/route.ts";
-import { createPrice, createProduct, planOf } from "../billing/catalogue.ts";
+import { createPrice, createProduct } from "../billing/catalogue.ts";
 import { change, emit } from "../core/events.ts";
 import type { Price, Product } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
@@ -7,6 +7,7 @@ import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
 import { mergedMetadata, Params } from "../http/params.ts";
 import { idOf, type Route } from "../http/route.ts";
+import { planOf } from "../objects/catalogue.ts";
 
 function productOf(world: World, id: string): Product {
   const product = world.store.get("product", id);
