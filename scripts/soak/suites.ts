@@ -27,6 +27,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/projection/any-order.test.ts"],
   },
   {
+    name: "batches",
+    what: "histories of Stripe's events, in batches of any size",
+    variable: "DUEBASE_BATCHED_HISTORIES",
+    count: 1000,
+    files: ["test/integration/receive/any-batches.test.ts"],
+  },
+  {
     name: "revenue",
     what: "businesses, counted by the day and by the event",
     variable: "DUEBASE_BUSINESSES",

@@ -124,6 +124,10 @@ async function report(sql: Sql): Promise<void> {
 const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
   receive: (sql) =>
     sql`select billing.receive_event(${sql.json(anyEvent() as unknown as JSONValue)}, ${later()})`,
+  receiveMany: (sql) => {
+    const events = Array.from({ length: random.int(2, 20) }, anyEvent);
+    return sql`select billing.receive_events(${sql.json(events as unknown as JSONValue)}, ${later()})`;
+  },
   // As receiving a list of events in one transaction would.
   refresh: (sql) =>
     sql`select billing.apply_refresh(${sql.json(anyEvent().data.object as unknown as JSONValue)}, ${later()}, ${later()})`,
@@ -211,10 +215,30 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
 /** How often each writer is drawn. */
 const MIXES: Record<string, Record<string, number>> = {
   // What fails now and then is projected again by several at once, while others lock many customers.
-  "about retries": { receive: 12, mails: 1, report: 1, steps: 2, retry: 10, replay: 3, jobs: 2, refresh: 2 },
+  "about retries": {
+    receive: 12,
+    receiveMany: 2,
+    mails: 1,
+    report: 1,
+    steps: 2,
+    retry: 10,
+    replay: 3,
+    jobs: 2,
+    refresh: 2,
+  },
   "about everything": {
     ...Object.fromEntries(Object.keys(writers).map((name) => [name, 1])),
     ...{ receive: 12, mails: 4, report: 4, steps: 3 },
+  },
+  "about batches": {
+    receive: 6,
+    receiveMany: 6,
+    refresh: 2,
+    retry: 2,
+    mails: 1,
+    report: 1,
+    steps: 1,
+    credits: 1,
   },
   // No user is forgotten here, so there is mail until the end.
   "about mail": {

@@ -6,6 +6,9 @@ import { TEMPLATE } from "./shared-postgres.ts";
 /** What `receive_event` answers. */
 export type Received = "processed" | "duplicate" | "quarantined" | "failed";
 
+/** What `receive_events` answers for one event; `retry_single`: it is not stored, send it alone. */
+export type ReceivedInBatch = Received | "retry_single";
+
 /** A user to sign up. What is left out is generated. */
 export interface NewUser {
   id?: string;

@@ -24,6 +24,7 @@ export const DATABASE_REFUSALS = {
   DU018: { code: "no_owner_to_credit", status: 404 },
   DU025: { code: "unknown_user", status: 404 },
   DU031: { code: "thin_event", status: 400 },
+  DU032: { code: "invalid_batch", status: 400 },
   DU040: { code: "invalid_dunning_policy", status: 400 },
   DU041: { code: "invalid_dunning_assignment", status: 400 },
   DU042: { code: "unknown_dunning_case", status: 404 },

@@ -30,6 +30,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU018', 'no_owner_to_credit', 'Credits are granted to a user of auth.users.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
+  ('DU032', 'invalid_batch', 'Pass a JSON array of 1 to 100 Stripe events; more of them in further calls.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
   ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
   ('DU042', 'unknown_dunning_case', 'Look the id up in billing.dunning_cases.'),

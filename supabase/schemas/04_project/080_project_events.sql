@@ -37,6 +37,10 @@ declare
   error_constraint text;
   begun constant timestamptz := clock_timestamp();
 begin
+  -- A batch waits less (see receive_events). The end of this function restores what was set before.
+  if current_setting('duebase.lock_timeout', true) <> '' then
+    perform set_config('lock_timeout', current_setting('duebase.lock_timeout'), true);
+  end if;
   for try in 1..2 loop
     begin
       if coalesce(

@@ -44,49 +44,73 @@ $$;
 
 comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
 
-create function billing.receive_event(event jsonb, p_now timestamptz default now())
+create function billing_private.store_event(p_event billing.webhook_events)
 returns text
 language plpgsql
--- Definer: service_role may write no billing table, so that this function is the only way in.
-security definer
 set search_path = ''
 as $$
-declare
-  incoming billing.webhook_events;
 begin
-  -- A repeated event is recognized by its id, before anything else of it is read.
-  if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
-    incoming := billing_private.read_event(event, p_now);
-    if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
-      incoming.payload := billing_private.redact(event);
-    end if;
-    insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
-    if found then
-      if current_setting('synchronous_commit') = 'off' then
-        perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
-      end if;
-      return coalesce(
-        (
-          select case f.status when 'quarantined' then 'quarantined' else 'failed' end
-          from billing.failed_webhooks as f
-          where f.event_id = incoming.id
-        ),
-        'processed'
-      );
-    end if;
+  if billing_private.is_forgotten(p_event.customer_id, p_event.payload #> '{data,object}') then
+    p_event.payload := billing_private.redact(p_event.payload);
   end if;
+  insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
+  if not found then
+    return null;
+  end if;
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
+  end if;
+  return coalesce(
+    (
+      select case f.status when 'quarantined' then 'quarantined' else 'failed' end
+      from billing.failed_webhooks as f
+      where f.event_id = p_event.id
+    ),
+    'processed'
+  );
+end;
+$$;
 
+comment on function billing_private.store_event is
+  'Stores an event, redacted where its person is forgotten, and so projects it. Returns processed, quarantined or failed; null where it is stored already.';
+
+create function billing_private.count_duplicate(p_event_id text, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
   -- The event itself is on disk already. A crash may lose this count and nothing else,
   -- so the answer does not wait for the disk again, unless the transaction has written something else.
   if pg_current_xact_id_if_assigned() is null then
     perform set_config('synchronous_commit', 'off', true);
   end if;
-  insert into billing.webhook_duplicates (event_id, received_at) values (event ->> 'id', p_now);
+  insert into billing.webhook_duplicates (event_id, received_at) values (p_event_id, p_now);
   return 'duplicate';
 end;
 $$;
 
+comment on function billing_private.count_duplicate is 'Counts a repeated delivery of an event that is stored. Returns duplicate.';
+
+create function billing.receive_event(event jsonb, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: service_role may write no billing table, so that this function and receive_events are the only way in.
+security definer
+set search_path = ''
+as $$
+declare
+  outcome text;
+begin
+  -- A repeated event is recognized by its id, before anything else of it is read.
+  if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
+    outcome := billing_private.store_event(billing_private.read_event(event, p_now));
+  end if;
+  return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
+end;
+$$;
+
 comment on function billing.receive_event is
-  'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;

@@ -116,6 +116,7 @@ export const functions: Record<string, Audience> = {
   "billing.read_app_addresses()": "service",
   "billing.receive_email_report(text, jsonb, timestamp with time zone)": "service",
   "billing.receive_event(jsonb, timestamp with time zone)": "service",
+  "billing.receive_events(jsonb, timestamp with time zone)": "service",
   "billing.record_usage(uuid, text, bigint, text, timestamp with time zone)": "service",
   "billing.release_outbox(bigint[], uuid, interval, timestamp with time zone)": "service",
   "billing.replay_failed_webhook(text, timestamp with time zone)": "service",

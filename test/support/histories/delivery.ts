@@ -35,7 +35,7 @@ export function withDeliveryFaults(random: Random, steps: readonly Step[]): Step
 }
 
 /** Delivers an event while the settings have the other mode, so that it is quarantined. */
-async function withhold(sql: Sql, event: string): Promise<Received> {
+export async function withhold(sql: Sql, event: string): Promise<Received> {
   const [answer] = await sql.begin(async (transaction) => {
     await transaction`update billing.settings set livemode = true where id`;
     const received = await transaction<{ outcome: Received }[]>`
@@ -123,7 +123,12 @@ export async function runMinutelyJobs(sql: Sql): Promise<void> {
   `;
 }
 
-async function applyStep(sql: Sql, step: Exclude<Step, { kind: "event" }>, tag: string): Promise<void> {
+/** Reads an object, replays an event or signs somebody up. */
+export async function applyStep(
+  sql: Sql,
+  step: Exclude<Step, { kind: "event" }>,
+  tag: string,
+): Promise<void> {
   if (step.kind === "read") {
     const object = retag(JSON.stringify(step.object), NO_TAG, tag);
     // First the same read with a key of the other mode: it is refused and changes nothing.
@@ -148,6 +153,7 @@ async function applyStep(sql: Sql, step: Exclude<Step, { kind: "event" }>, tag: 
   `;
 }
 
-function count(tally: Tally, outcome: Received): void {
+/** Counts one answer. */
+export function count(tally: Tally, outcome: Received): void {
   tally[outcome] = (tally[outcome] ?? 0) + 1;
 }
