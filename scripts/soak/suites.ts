@@ -71,4 +71,11 @@ export const soakRuns: readonly SoakRun[] = [
     count: 120,
     files: ["test/faults/deadlocks.test.ts"],
   },
+  {
+    name: "opposite-batches",
+    what: "seconds of batches about the same customers in opposite orders",
+    variable: "DUEBASE_BATCH_SECONDS",
+    count: 120,
+    files: ["test/faults/opposite-batches.test.ts"],
+  },
 ];

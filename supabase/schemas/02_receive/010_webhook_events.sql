@@ -1,5 +1,5 @@
 -- Receive: every Stripe event once, every repetition counted, every failed projection kept.
--- Written by: billing.receive_event. Read by: projection, retries, operators.
+-- Written by: billing.receive_event, receive_events. Read by: projection, retries, operators.
 
 create table billing.webhook_events (
   id text primary key,

@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-const told = (type: string, object: object) => ({
+const told = <T extends object>(type: string, object: T) => ({
   id: `evt_${++made}`,
   object: "event",
   type,
