@@ -184,6 +184,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU018', 'no_owner_to_credit', 'Credits are granted to a user of auth.users.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
+  ('DU032', 'invalid_batch', 'Pass a JSON array of 1 to 100 Stripe events; more of them in further calls.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
   ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
   ('DU042', 'unknown_dunning_case', 'Look the id up in billing.dunning_cases.'),
@@ -401,7 +402,7 @@ comment on function billing_private.enqueue is
 -- supabase/schemas/02_receive/010_webhook_events.sql
 
 -- Receive: every Stripe event once, every repetition counted, every failed projection kept.
--- Written by: billing.receive_event. Read by: projection, retries, operators.
+-- Written by: billing.receive_event, receive_events. Read by: projection, retries, operators.
 
 create table billing.webhook_events (
   id text primary key,
@@ -2559,6 +2560,10 @@ declare
   error_constraint text;
   begun constant timestamptz := clock_timestamp();
 begin
+  -- A batch waits less (see receive_events). The end of this function restores what was set before.
+  if current_setting('duebase.lock_timeout', true) <> '' then
+    perform set_config('lock_timeout', current_setting('duebase.lock_timeout'), true);
+  end if;
   for try in 1..2 loop
     begin
       if coalesce(
@@ -2674,52 +2679,326 @@ $$;
 
 comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
 
-create function billing.receive_event(event jsonb, p_now timestamptz default now())
+create function billing_private.store_event(p_event billing.webhook_events)
 returns text
 language plpgsql
--- Definer: service_role may write no billing table, so that this function is the only way in.
-security definer
 set search_path = ''
 as $$
-declare
-  incoming billing.webhook_events;
 begin
-  -- A repeated event is recognized by its id, before anything else of it is read.
-  if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
-    incoming := billing_private.read_event(event, p_now);
-    if billing_private.is_forgotten(incoming.customer_id, event #> '{data,object}') then
-      incoming.payload := billing_private.redact(event);
-    end if;
-    insert into billing.webhook_events values (incoming.*) on conflict (id) do nothing;
-    if found then
-      if current_setting('synchronous_commit') = 'off' then
-        perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
-      end if;
-      return coalesce(
-        (
-          select case f.status when 'quarantined' then 'quarantined' else 'failed' end
-          from billing.failed_webhooks as f
-          where f.event_id = incoming.id
-        ),
-        'processed'
-      );
-    end if;
+  if billing_private.is_forgotten(p_event.customer_id, p_event.payload #> '{data,object}') then
+    p_event.payload := billing_private.redact(p_event.payload);
   end if;
+  insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
+  if not found then
+    return null;
+  end if;
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
+  end if;
+  return coalesce(
+    (
+      select case f.status when 'quarantined' then 'quarantined' else 'failed' end
+      from billing.failed_webhooks as f
+      where f.event_id = p_event.id
+    ),
+    'processed'
+  );
+end;
+$$;
 
+comment on function billing_private.store_event is
+  'Stores an event, redacted where its person is forgotten, and so projects it. Returns processed, quarantined or failed; null where it is stored already.';
+
+create function billing_private.count_duplicate(p_event_id text, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
   -- The event itself is on disk already. A crash may lose this count and nothing else,
   -- so the answer does not wait for the disk again, unless the transaction has written something else.
   if pg_current_xact_id_if_assigned() is null then
     perform set_config('synchronous_commit', 'off', true);
   end if;
-  insert into billing.webhook_duplicates (event_id, received_at) values (event ->> 'id', p_now);
+  insert into billing.webhook_duplicates (event_id, received_at) values (p_event_id, p_now);
   return 'duplicate';
 end;
 $$;
 
+comment on function billing_private.count_duplicate is 'Counts a repeated delivery of an event that is stored. Returns duplicate.';
+
+create function billing.receive_event(event jsonb, p_now timestamptz default now())
+returns text
+language plpgsql
+-- Definer: service_role may write no billing table, so that this function and receive_events are the only way in.
+security definer
+set search_path = ''
+as $$
+declare
+  outcome text;
+begin
+  -- A repeated event is recognized by its id, before anything else of it is read.
+  if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
+    outcome := billing_private.store_event(billing_private.read_event(event, p_now));
+  end if;
+  return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
+end;
+$$;
+
 comment on function billing.receive_event is
-  'The only way in. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
+
+-- supabase/schemas/04_project/095_receive_events.sql
+
+-- Receive many: what receive_event does for each event, and one commit for all of them.
+-- A transaction that projects several events holds the locks of the first while it takes those of the next. So that no
+-- two can deadlock, a batch takes what its events are known to need in front and in one order, and waits for nobody:
+-- an event whose locks are not free leaves the batch, and its caller sends it alone.
+-- Reads: the events, and the rows that tell which locks they take. Writes: what receive_event writes.
+-- Called by: whoever has many events at once, through the Data API.
+
+create function billing_private.needs_own_transaction(p_event billing.webhook_events)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  object constant jsonb := p_event.payload #> '{data,object}';
+  previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
+  account constant text := coalesce(
+    billing_private.stripe_id(object -> 'customer_account'), billing_private.stripe_id(previous -> 'customer_account')
+  );
+begin
+  -- An edited plan is taken alone, against every customer who has it, and may change all of their rows.
+  return p_event.type like 'product.%'
+    or p_event.type like 'price.%'
+    -- The first event to tell which customer an account is moves whatever was kept for the account.
+    or account is not null
+    and not exists (select from billing_private.customer_accounts as a where a.customer_account = account and a.is_moved);
+end;
+$$;
+
+comment on function billing_private.needs_own_transaction is
+  'Whether an event cannot be received in a batch: its projection takes locks that concern others than its customer.';
+
+create function billing_private.payments_named_by(p_object jsonb)
+returns text[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return array[
+    case when p_object ->> 'object' in ('payment_intent', 'charge', 'payment_record', 'invoice') then p_object ->> 'id' end,
+    billing_private.stripe_id(p_object -> 'payment_intent'),
+    billing_private.stripe_id(p_object -> 'charge'),
+    billing_private.stripe_id(p_object -> 'latest_charge'),
+    billing_private.stripe_id(p_object -> 'payment_record'),
+    billing_private.stripe_id(p_object -> 'invoice'),
+    billing_private.paying_object(p_object -> 'payment')
+  ] || array(
+    select billing_private.paying_object(p -> 'payment') from jsonb_path_query(p_object, 'lax $.payments.data[*]') as p
+  );
+end;
+$$;
+
+comment on function billing_private.payments_named_by is
+  'Payments, and invoices they pay, that an object is or names, with nulls between them: their turns (7306) are taken when it is projected.';
+
+create function billing_private.locks_of_events(p_events billing.webhook_events[])
+returns table (n integer, class integer, key text, is_shared boolean)
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query
+  with event as materialized (
+    select
+      e.ordinality::integer as n, e.id, e.object_id, e.customer_id,
+      e.payload #> '{data,object}' as object, e.payload #> '{data,previous_attributes}' as previous
+    from unnest(p_events) with ordinality as e
+    where e.id is not null
+  ),
+  payment as materialized (
+    select distinct e.n, p.id
+    from event as e
+    cross join lateral unnest(billing_private.payments_named_by(e.object)) as p (id)
+    where p.id is not null
+  ),
+  plan as (
+    -- Of what customers have, and of what events say that they have: see lock_plans_shared.
+    select e.n, i.price, i.product
+    from event as e
+    join billing.subscriptions as s on s.customer = e.customer_id
+    join billing.subscription_items as i on i.subscription = s.id
+    union all
+    select e.n, billing_private.item_price(item), billing_private.item_product(item)
+    from event as e
+    cross join lateral jsonb_path_query(e.object, 'lax $.items.data[*]') as item
+    where e.object ->> 'object' = 'subscription'
+  )
+  select e.n, 7309, coalesce(e.customer_id, billing_private.forgettable_subject(e.customer_id, e.object)), true from event as e
+  union all
+  select e.n, 7305, t.id, false
+  from event as e
+  cross join lateral unnest(array[
+    coalesce(e.customer_id, e.object_id, e.id),
+    billing_private.stripe_id(e.object -> 'customer_account'),
+    billing_private.stripe_id(e.previous -> 'customer_account')
+  ]) as t (id)
+  union all
+  select p.n, 7305, k.id, true from plan as p cross join lateral unnest(array[p.price, p.product]) as k (id)
+  union all
+  select p.n, 7306, p.id, false from payment as p
+  union all
+  -- Money that is known by a charge and belongs to a PaymentIntent: see payment_of_source.
+  select p.n, 7306, s.payment_id, false
+  from payment as p
+  join billing_private.payment_sources as s on s.object_id = p.id and s.kind in ('charge', 'payment_record');
+end;
+$$;
+
+comment on function billing_private.locks_of_events is
+  'The advisory locks that receiving these events is known to take: n of the event, class and key as supabase/README.md lists them, the key as text (null: none). Of what only the rows of other events tell, it knows what is committed.';
+
+create function billing_private.admit_to_batch(p_events billing.webhook_events[])
+returns integer[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  admitted integer[] := array(
+    select n
+    from generate_subscripts(p_events, 1) as n
+    where (p_events[n]).id is not null and not billing_private.needs_own_transaction(p_events[n])
+  );
+  needed record;
+  is_free boolean;
+begin
+  for needed in
+    select l.class, l.key, l.is_shared, array_agg(l.n) as positions
+    from billing_private.locks_of_events(p_events) as l
+    where l.key is not null and l.n = any (admitted)
+    group by l.class, l.key, l.is_shared
+    order by array_position(array[7309, 7305, 7306], l.class), l.is_shared, l.key collate "C"
+  loop
+    -- Whose events have left the batch by now is nobody's to hold up.
+    continue when not needed.positions && admitted;
+    if needed.is_shared then
+      is_free := pg_try_advisory_xact_lock_shared(hashtextextended(needed.key, needed.class));
+    else
+      is_free := pg_try_advisory_xact_lock(hashtextextended(needed.key, needed.class));
+    end if;
+    if not is_free then
+      admitted := array(select n from unnest(admitted) as n where n <> all (needed.positions));
+    end if;
+  end loop;
+  return admitted;
+end;
+$$;
+
+comment on function billing_private.admit_to_batch is
+  'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. Returns the positions of the events that have all of theirs. A null in the array is left out.';
+
+create function billing_private.read_event_or_null(p_event jsonb, p_now timestamptz)
+returns billing.webhook_events
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return billing_private.read_event(p_event, p_now);
+exception when others then
+  return null;
+end;
+$$;
+
+comment on function billing_private.read_event_or_null is 'read_event, and null for what it refuses: whoever sends that alone is told why.';
+
+create function billing_private.store_event_of_batch(p_event billing.webhook_events)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  outcome text;
+  error jsonb;
+begin
+  outcome := billing_private.store_event(p_event);
+  if outcome = 'failed' then
+    select f.error into error from billing.failed_webhooks as f where f.event_id = p_event.id;
+    -- Raised again: a lost race is nothing to keep, and the end of the statement's time is the end of the batch.
+    if error ->> 'sqlstate' in ('40001', '40P01', '55P03', '57014') then
+      raise exception using errcode = error ->> 'sqlstate', message = error ->> 'message';
+    end if;
+  end if;
+  return outcome;
+-- Not query_canceled, which is not among "others": nobody's timer would run for the rest of the batch.
+exception when others then
+  return 'retry_single';
+end;
+$$;
+
+comment on function billing_private.store_event_of_batch is
+  'store_event, and retry_single, with all of it undone, where it lost a race or could not be stored. Raises query_canceled where the statement has run out of time.';
+
+create function billing.receive_events(events jsonb, p_now timestamptz default now())
+returns text[]
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+-- For what cannot be known in front, such as a row. Below PostgreSQL's deadlock_timeout (1 s), and so no circle of batches
+-- lasts until it is found.
+set lock_timeout = '20ms'
+as $$
+declare
+  max_events constant integer := 100; -- a page of Stripe's event list; the server's table of locks has room for several
+  -- Others wait for the turns of a batch no longer than for those of one event: see project_event.
+  no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
+  sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
+  incoming billing.webhook_events[];
+  admitted integer[];
+  answers text[] := '{}';
+  answer text;
+begin
+  if sent is null or sent not between 1 and max_events then
+    perform billing_private.raise_error(
+      'DU032', format('expected an array of 1 to %s events, got %s', max_events, coalesce(sent::text || ' events', jsonb_typeof(events), 'null'))
+    );
+  end if;
+  incoming := array(
+    select billing_private.read_event_or_null(e.event, p_now)
+    from jsonb_array_elements(events) with ordinality as e (event, position)
+    order by e.position
+  );
+  admitted := billing_private.admit_to_batch(incoming);
+  -- For project_event, which has a lock_timeout of its own.
+  perform set_config('duebase.lock_timeout', current_setting('lock_timeout'), true);
+  for n in 1..sent loop
+    -- As receive_event: by its id, before anything else of it is read.
+    if exists (select from billing.webhook_events as e where e.id = events -> (n - 1) ->> 'id') then
+      answer := billing_private.count_duplicate(events -> (n - 1) ->> 'id', p_now);
+    elsif n = any (admitted) and clock_timestamp() < no_more_after then
+      answer := coalesce(
+        billing_private.store_event_of_batch(incoming[n]), billing_private.count_duplicate(incoming[n].id, p_now)
+      );
+    else
+      answer := 'retry_single';
+    end if;
+    answers := answers || answer;
+  end loop;
+  perform set_config('duebase.lock_timeout', '', true);
+  return answers;
+end;
+$$;
+
+comment on function billing.receive_events is
+  'receive_event for 1 to 100 Stripe events (a JSON array) in one transaction. Returns one answer per event, in their order: processed, duplicate, quarantined, failed (stored; projection will be retried), or retry_single: nothing of it is stored, and receive_event takes it or says what is wrong with it (it is malformed, its customer''s turn was not free at once, or it needs a transaction of its own). Raises DU032 for what is not such an array. Whoever gets an error, or no answer, sends the same events again: what was stored is a duplicate then. The caller may acknowledge once this has committed.';
+
+grant execute on function billing.receive_events(jsonb, timestamptz) to service_role;
 
 -- supabase/schemas/04_project/100_retry_failed_webhooks.sql
 

@@ -2288,6 +2288,7 @@ export type Database = {
       read_app_addresses: { Args: Record<PropertyKey, never>; Returns: Json };
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
+      receive_events: { Args: { events: Json; p_now?: string }; Returns: string[] };
       record_checkout: {
         Args: { p_attempt: string; p_expires_at: string; p_session: string; p_url: string };
         Returns: boolean;
