@@ -233,3 +233,24 @@ end;
 $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
+
+create function billing_private.product_name_of(p_subscription text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select p.name
+    from billing.subscription_items as i
+    join billing.products as p on p.id = i.product
+    where i.subscription = p_subscription
+    order by i.created, i.id
+    limit 1
+  );
+end;
+$$;
+
+comment on function billing_private.product_name_of is
+  'Name of the product a subscription is to, the first of several; null where it has none that is known.';

@@ -132,14 +132,7 @@ begin
     'customerName', (
       select nullif(btrim(c.name), '') from billing.customers as c where c.id = p_payload ->> 'customer'
     ),
-    'productName', (
-      select p.name
-      from billing.subscription_items as i
-      join billing.products as p on p.id = i.product
-      where i.subscription = p_payload ->> 'subscription'
-      order by i.created, i.id
-      limit 1
-    )
+    'productName', billing_private.product_name_of(p_payload ->> 'subscription')
   );
   if props -> 'paymentMethod' = 'null' then
     filled := filled || jsonb_build_object('paymentMethod', billing_private.known_card(p_payload));

@@ -2,6 +2,50 @@
 -- Reads: dunning tables, customers, subscriptions, payments, emails, outbox, suppressed_addresses, settings. Writes: nothing.
 -- Called by: steps, ends, charges to new cards, preview, my_billing_status.
 
+create function billing_private.is_address_undeliverable(p_case_id bigint, p_customer text, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return not exists (
+    select
+    from billing.customers as c
+    where c.id = p_customer
+      and btrim(c.email) <> ''
+      and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
+      -- Not one that Resend refused this week.
+      and not exists (
+        select
+        from billing.dunning_actions as d
+        join billing.emails as e on e.outbox_id = d.outbox_id
+        join billing.outbox as x on x.id = d.outbox_id
+        where d.case_id = p_case_id
+          and d.status = 'failed'
+          and d.finished_at > p_now - interval '168 hours'
+          and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
+          and lower(e.to_address) = lower(btrim(c.email))
+      )
+      -- Not one to which three mails in a row could not be delivered; an operator has to find another.
+      and not (
+        select count(*) = 3 and bool_and(l.came_back)
+        from (
+          select d.status = 'undeliverable' and lower(e.to_address) = lower(btrim(c.email)) as came_back
+          from billing.dunning_actions as d
+          join billing.emails as e on e.outbox_id = d.outbox_id
+          where d.case_id = p_case_id
+          order by d.id desc
+          limit 3
+        ) as l
+      )
+  );
+end;
+$$;
+
+comment on function billing_private.is_address_undeliverable is
+  'Whether the mails of a case cannot reach its customer at p_now: there is no address, it is suppressed, Resend refused it this week, or the last three mails came back.';
+
 create function billing_private.dunning_obstacles(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
 language sql
@@ -24,37 +68,7 @@ as $$
       case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
       case when bool_or(h.case_id is null) then 'excluded_customer' end,
       case
-        when not exists (
-          select
-          from billing.customers as c
-          where c.id = p_fact.customer
-            and btrim(c.email) <> ''
-            and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
-            -- Nor one that Resend would not have this week.
-            and not exists (
-              select
-              from billing.dunning_actions as d
-              join billing.emails as e on e.outbox_id = d.outbox_id
-              join billing.outbox as x on x.id = d.outbox_id
-              where d.case_id = p_fact.case_id
-                and d.status = 'failed'
-                and d.finished_at > p_now - interval '168 hours'
-                and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
-                and lower(e.to_address) = lower(btrim(c.email))
-            )
-            -- Nor one to which three mails in a row could not be delivered; an operator has to find another.
-            and not (
-              select count(*) = 3 and bool_and(l.came_back)
-              from (
-                select d.status = 'undeliverable' and lower(e.to_address) = lower(btrim(c.email)) as came_back
-                from billing.dunning_actions as d
-                join billing.emails as e on e.outbox_id = d.outbox_id
-                where d.case_id = p_fact.case_id
-                order by d.id desc
-                limit 3
-              ) as l
-            )
-        )
+        when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
         then 'undeliverable_address'
       end,
       case

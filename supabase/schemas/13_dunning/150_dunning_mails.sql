@@ -58,6 +58,54 @@ $$;
 
 comment on function billing_private.debt_terms is 'What happens if a debt stays unpaid, and when, as emails/contract.ts has it of each overdue invoice.';
 
+create function billing_private.dunning_mail_invoices(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    with listed as (
+      select
+        i.*, v.overdue_since, f.subscription as case_subscription, billing_private.debt_terms(f) as terms,
+        row_number() over (order by v.overdue_since, i.id) as place
+      from unnest(p_facts) as f
+      cross join lateral unnest(f.invoices) as x (invoice)
+      join billing.invoices as i on i.id = x.invoice
+      join billing_private.overdue_invoices as v on v.invoice = i.id
+    )
+    select jsonb_build_object(
+      'currency', min(l.currency),
+      -- The oldest; a mail that lists hundreds is cut off by whoever shows it.
+      'invoices', jsonb_agg(
+        jsonb_build_object(
+          'productName', billing_private.product_name_of(l.subscription),
+          'invoiceNumber', l.number,
+          'amountDue', l.amount_remaining,
+          'overdueSince', l.overdue_since,
+          'hostedInvoiceUrl', l.hosted_invoice_url,
+          'collectionMethod', l.collection_method,
+          'subscription', l.case_subscription,
+          'terms', l.terms
+        )
+        order by l.place
+      ) filter (where l.place <= 20),
+      -- Of several invoices only what holds for each.
+      'nextPaymentAttempt', case
+        when count(distinct coalesce(l.next_payment_attempt, '-infinity')) = 1
+        then min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
+      end
+    )
+    || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
+    from listed as l
+  );
+end;
+$$;
+
+comment on function billing_private.dunning_mail_invoices is
+  'The overdue invoices of some cases, as a failure email lists them (emails/contract.ts): the oldest 20 in detail, and of more how many and what in all.';
+
 create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -66,7 +114,6 @@ set search_path = ''
 as $$
 declare
   ending record;
-  props jsonb;
 begin
   -- What is taken away first, of what can be taken away.
   select f.ends_at as at, f.end_action, f.scheduled_end
@@ -76,50 +123,8 @@ begin
   order by 1
   limit 1;
 
-  with listed as (
-    select
-      i.*, v.overdue_since, f.subscription as case_subscription, billing_private.debt_terms(f) as terms,
-      row_number() over (order by v.overdue_since, i.id) as place
-    from unnest(p_facts) as f
-    cross join lateral unnest(f.invoices) as x (invoice)
-    join billing.invoices as i on i.id = x.invoice
-    join billing_private.overdue_invoices as v on v.invoice = i.id
-  )
-  select jsonb_build_object(
+  return billing_private.dunning_mail_invoices(p_facts, p_now) || jsonb_build_object(
     'customerName', null, 'paymentMethod', null,
-    'currency', min(l.currency),
-    -- The oldest; a mail that lists hundreds is cut off by whoever shows it.
-    'invoices', jsonb_agg(
-      jsonb_build_object(
-        'productName', (
-          select p.name
-          from billing.subscription_items as t
-          join billing.products as p on p.id = t.product
-          where t.subscription = l.subscription
-          order by t.created, t.id
-          limit 1
-        ),
-        'invoiceNumber', l.number,
-        'amountDue', l.amount_remaining,
-        'overdueSince', l.overdue_since,
-        'hostedInvoiceUrl', l.hosted_invoice_url,
-        'collectionMethod', l.collection_method,
-        'subscription', l.case_subscription,
-        'terms', l.terms
-      )
-      order by l.place
-    ) filter (where l.place <= 20),
-    -- Of several invoices only what holds for each.
-    'nextPaymentAttempt', case
-      when count(distinct coalesce(l.next_payment_attempt, '-infinity')) = 1
-      then min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
-    end
-  )
-  || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
-  into props
-  from listed as l;
-
-  return props || jsonb_build_object(
     'declineCode', (
       select y.failure_code
       from billing.payments as y

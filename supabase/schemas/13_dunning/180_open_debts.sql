@@ -89,14 +89,7 @@ as $$
     'nothingOverdue', not exists (select from open),
     'stillOwed', jsonb_agg(
       jsonb_build_object(
-        'productName', (
-          select p.name
-          from billing.subscription_items as t
-          join billing.products as p on p.id = t.product
-          where t.subscription = a.subscription
-          order by t.created, t.id
-          limit 1
-        ),
+        'productName', billing_private.product_name_of(a.subscription),
         'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
         'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
       )

@@ -1,6 +1,30 @@
 -- My billing status: what a signed-in user owes, for a banner in the application.
 -- Reads: customers, subscriptions, overdue invoices, dunning facts. Called by: signed-in users, through the Data API.
 
+create function billing_private.end_if_unpaid(
+  p_fact billing_private.dunning_fact, p_subscription text, p_now timestamptz, out action text, out at timestamptz
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if billing_private.end_removes_access(p_fact.end_action, p_subscription)
+    -- Null where the subscription ends by itself before.
+    and p_fact.ends_at is not null
+    and p_fact.taken < cardinality(p_fact.kinds)
+    -- What is held does not end.
+    and billing_private.dunning_obstacles(p_fact, p_now) = '{}'
+  then
+    action := p_fact.end_action;
+    at := p_fact.ends_at;
+  end if;
+end;
+$$;
+
+comment on function billing_private.end_if_unpaid is
+  'What a case does at its end, and when at the earliest, if nobody pays; nulls where nothing is taken away, or something holds it.';
+
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (
   subscription text,
@@ -48,14 +72,7 @@ begin
   )
   select
     o.sub,
-    (
-      select p.name
-      from billing.subscription_items as t
-      join billing.products as p on p.id = t.product
-      where t.subscription = i.subscription
-      order by t.created, t.id
-      limit 1
-    ),
+    billing_private.product_name_of(i.subscription),
     o.amount,
     o.currency_code,
     o.since,
@@ -78,15 +95,7 @@ begin
   from owed as o
   join billing.invoices as i on i.id = o.invoices[1]
   left join facts as f on f.case_subject = o.subject_id
-  left join lateral (
-    select (f.fact).end_action as action, (f.fact).ends_at as at
-    where billing_private.end_removes_access((f.fact).end_action, o.sub)
-      -- Null where the subscription ends by itself before.
-      and (f.fact).ends_at is not null
-      and (f.fact).taken < cardinality((f.fact).kinds)
-      -- What is held does not end.
-      and billing_private.dunning_obstacles(f.fact, p_now) = '{}'
-  ) as e on true
+  cross join lateral billing_private.end_if_unpaid(f.fact, o.sub, p_now) as e
   order by o.since, o.subject_id;
 end;
 $$;
