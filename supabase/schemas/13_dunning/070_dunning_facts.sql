@@ -2,6 +2,73 @@
 -- Reads: overdue invoices, subscriptions, dunning tables. Writes: nothing.
 -- Called by: opening, steps, ends, charges to new cards, preview, the daily run.
 
+create function billing_private.taken_about_invoice(
+  p_case_id bigint,
+  p_invoice text,
+  out taken integer,
+  out last_mail_at timestamptz,
+  out warned_at timestamptz,
+  out warned_end timestamptz,
+  out announced_end timestamptz,
+  out is_warned_again boolean,
+  out is_warning_planned boolean
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  select
+    case
+      -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
+      when bool_or(
+        p_invoice = any (d.invoices)
+          and d.superseded_at is null
+          and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
+      )
+      then coalesce(
+        max(d.position) filter (
+          where p_invoice = any (d.invoices)
+            and d.superseded_at is null
+            and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
+            -- A warning that could not be sent is due again.
+            and (d.status <> 'failed' or d.kind <> 'final_warning')
+        ),
+        0
+      )
+      else 0
+    end,
+    max(greatest(d.finished_at, d.decided_at)) filter (
+      where d.kind <> 'end'
+        and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
+    ),
+    max(greatest(d.finished_at, d.decided_at)) filter (
+      where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and p_invoice = any (d.invoices)
+    ),
+    max(d.ends_at) filter (
+      where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and p_invoice = any (d.invoices)
+    ),
+    max(d.ends_at) filter (
+      where d.kind <> 'end' and d.status in ('planned', 'sent') and p_invoice = any (d.invoices)
+    ),
+    coalesce(
+      bool_or(d.superseded_at is not null and d.status = 'sent') filter (
+        where d.kind = 'final_warning' and p_invoice = any (d.invoices)
+      ),
+      false
+    ),
+    coalesce(
+      bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and p_invoice = any (d.invoices)), false
+    )
+  into taken, last_mail_at, warned_at, warned_end, announced_end, is_warned_again, is_warning_planned
+  from billing.dunning_actions as d
+  where d.case_id = p_case_id;
+end;
+$$;
+
+comment on function billing_private.taken_about_invoice is
+  'What was done about an invoice of a case, its earliest that is overdue, as dunning_fact has it: the highest position taken, the last mail of the case, the final warning that left and the end it named, the latest end that any mail named, whether it is to be warned again, whether a warning is planned.';
+
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz, p_every_end boolean default true)
 returns setof billing_private.dunning_fact
 -- Not in SQL, where it would be planned anew each time: every event of an invoice in a case asks.
@@ -30,56 +97,6 @@ begin
       where v.customer = any (p_customers) and v.overdue_since <= p_now
       group by k.case_id
     ),
-    actions as materialized (
-      select
-        c.id as case_id,
-        case
-          -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
-          when bool_or(
-            o.invoices[1] = any (d.invoices)
-              and d.superseded_at is null
-              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
-          )
-          then coalesce(
-            max(d.position) filter (
-              where o.invoices[1] = any (d.invoices)
-                and d.superseded_at is null
-                and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
-                -- A warning that could not be sent is due again.
-                and (d.status <> 'failed' or d.kind <> 'final_warning')
-            ),
-            0
-          )
-          else 0
-        end as taken,
-        max(greatest(d.finished_at, d.decided_at)) filter (
-          where d.kind <> 'end'
-            and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
-        ) as last_mail_at,
-        max(greatest(d.finished_at, d.decided_at)) filter (
-          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
-        ) as warned_at,
-        max(d.ends_at) filter (
-          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
-        ) as warned_end,
-        max(d.ends_at) filter (
-          where d.kind <> 'end' and d.status in ('planned', 'sent') and o.invoices[1] = any (d.invoices)
-        ) as announced_end,
-        coalesce(
-          bool_or(d.superseded_at is not null and d.status = 'sent') filter (
-            where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
-          ),
-          false
-        ) as is_warned_again,
-        coalesce(
-          bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)), false
-        ) as is_warning_planned
-      from cases as c
-      join owed as o on o.case_id = c.id
-      -- By the index, case by case: a page of the daily run has hundreds of them, among all that ever was done.
-      left join lateral (select x.* from billing.dunning_actions as x where x.case_id = c.id offset 0) as d on true
-      group by c.id
-    ),
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that the payment
     -- of something else has failed, the first mail of a case, is news that leaves at once.
     mails as materialized (
@@ -93,7 +110,7 @@ begin
     from cases as c
     join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
     join owed as o on o.case_id = c.id
-    join actions as a on a.case_id = c.id
+    cross join lateral billing_private.taken_about_invoice(c.id, o.invoices[1]) as a
     left join mails as m on m.customer = c.customer and m.currency = c.currency
     left join billing.subscriptions as s on s.id = c.subscription
     cross join lateral (
