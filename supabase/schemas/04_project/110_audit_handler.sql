@@ -1,5 +1,5 @@
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
--- Reads: the event. Writes: audit_events.
+-- Reads: the event. Writes: audit_events. Called by: projection.
 
 create function billing_private.audit_facts(p_object jsonb)
 returns jsonb

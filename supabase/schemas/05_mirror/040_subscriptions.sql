@@ -1,5 +1,6 @@
 -- Subscriptions and their items, as in Stripe.
--- Reads: customer.subscription.*. Writes: subscriptions, subscription_items.
+-- Reads: customer.subscription.*. Writes: subscriptions, subscription_items, object_metadata.
+-- Called by: projection, refreshes; emails and dunning (product_name_of).
 
 create table billing.subscriptions (
   id text primary key,

@@ -1,5 +1,5 @@
 -- Access: what dunning says of it, asked wherever entitlements and usage are computed.
--- Reads: dunning cases, policies, subscriptions. Writes: nothing.
+-- Reads: dunning cases, policies, subscriptions. Writes: nothing. Called by: entitlements, usage, mails, my_billing_status.
 
 create or replace function billing_private.dunning_access(p_subscription_id text)
 returns boolean

@@ -1,5 +1,6 @@
 -- My billing status: what a signed-in user owes, for a banner in the application.
--- Reads: customers, subscriptions, overdue invoices, dunning facts. Called by: signed-in users, through the Data API.
+-- Reads: customers, subscriptions, overdue invoices, dunning facts. Writes: nothing.
+-- Called by: signed-in users, through the Data API.
 
 create function billing_private.end_if_unpaid(
   p_fact billing_private.dunning_fact, p_subscription text, p_now timestamptz, out action text, out at timestamptz
