@@ -3131,7 +3131,7 @@ to service_role;
 -- supabase/schemas/04_project/110_audit_handler.sql
 
 -- Audit, as a handler: an event worth an auditor's time leaves its fact, stale or not.
--- Reads: the event. Writes: audit_events.
+-- Reads: the event. Writes: audit_events. Called by: projection.
 
 create function billing_private.audit_facts(p_object jsonb)
 returns jsonb
@@ -3615,7 +3615,8 @@ grant execute on function billing.price_amount(billing.prices, bigint, text) to 
 -- supabase/schemas/05_mirror/040_subscriptions.sql
 
 -- Subscriptions and their items, as in Stripe.
--- Reads: customer.subscription.*. Writes: subscriptions, subscription_items.
+-- Reads: customer.subscription.*. Writes: subscriptions, subscription_items, object_metadata.
+-- Called by: projection, refreshes; emails and dunning (product_name_of).
 
 create table billing.subscriptions (
   id text primary key,
@@ -3849,6 +3850,27 @@ end;
 $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
+
+create function billing_private.product_name_of(p_subscription text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select p.name
+    from billing.subscription_items as i
+    join billing.products as p on p.id = i.product
+    where i.subscription = p_subscription
+    order by i.created, i.id
+    limit 1
+  );
+end;
+$$;
+
+comment on function billing_private.product_name_of is
+  'Name of the product a subscription is to, the first of several; null where it has none that is known.';
 
 -- supabase/schemas/05_mirror/050_scheduled_ends.sql
 
@@ -7742,14 +7764,7 @@ begin
     'customerName', (
       select nullif(btrim(c.name), '') from billing.customers as c where c.id = p_payload ->> 'customer'
     ),
-    'productName', (
-      select p.name
-      from billing.subscription_items as i
-      join billing.products as p on p.id = i.product
-      where i.subscription = p_payload ->> 'subscription'
-      order by i.created, i.id
-      limit 1
-    )
+    'productName', billing_private.product_name_of(p_payload ->> 'subscription')
   );
   if props -> 'paymentMethod' = 'null' then
     filled := filled || jsonb_build_object('paymentMethod', billing_private.known_card(p_payload));
@@ -10820,6 +10835,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- Usage: how much of what a plan allows has been used, one row per subscription, metric and billing period.
 -- A limit is metadata of the price, else of the product: limit_<metric> = 1000, 1000 per unit, or unlimited.
 -- Reads: subscriptions, subscription_items, prices, products, customers. Written by: usage periods, recording.
+-- Read by: usage periods, recording, the user whose usage it is.
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
@@ -14886,6 +14902,73 @@ comment on function billing_private.plan_case is
 -- Reads: overdue invoices, subscriptions, dunning tables. Writes: nothing.
 -- Called by: opening, steps, ends, charges to new cards, preview, the daily run.
 
+create function billing_private.taken_about_invoice(
+  p_case_id bigint,
+  p_invoice text,
+  out taken integer,
+  out last_mail_at timestamptz,
+  out warned_at timestamptz,
+  out warned_end timestamptz,
+  out announced_end timestamptz,
+  out is_warned_again boolean,
+  out is_warning_planned boolean
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  select
+    case
+      -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
+      when bool_or(
+        p_invoice = any (d.invoices)
+          and d.superseded_at is null
+          and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
+      )
+      then coalesce(
+        max(d.position) filter (
+          where p_invoice = any (d.invoices)
+            and d.superseded_at is null
+            and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
+            -- A warning that could not be sent is due again.
+            and (d.status <> 'failed' or d.kind <> 'final_warning')
+        ),
+        0
+      )
+      else 0
+    end,
+    max(greatest(d.finished_at, d.decided_at)) filter (
+      where d.kind <> 'end'
+        and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
+    ),
+    max(greatest(d.finished_at, d.decided_at)) filter (
+      where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and p_invoice = any (d.invoices)
+    ),
+    max(d.ends_at) filter (
+      where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and p_invoice = any (d.invoices)
+    ),
+    max(d.ends_at) filter (
+      where d.kind <> 'end' and d.status in ('planned', 'sent') and p_invoice = any (d.invoices)
+    ),
+    coalesce(
+      bool_or(d.superseded_at is not null and d.status = 'sent') filter (
+        where d.kind = 'final_warning' and p_invoice = any (d.invoices)
+      ),
+      false
+    ),
+    coalesce(
+      bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and p_invoice = any (d.invoices)), false
+    )
+  into taken, last_mail_at, warned_at, warned_end, announced_end, is_warned_again, is_warning_planned
+  from billing.dunning_actions as d
+  where d.case_id = p_case_id;
+end;
+$$;
+
+comment on function billing_private.taken_about_invoice is
+  'What was done about an invoice of a case, its earliest that is overdue, as dunning_fact has it: the highest position taken, the last mail of the case, the final warning that left and the end it named, the latest end that any mail named, whether it is to be warned again, whether a warning is planned.';
+
 create function billing_private.dunning_facts(p_customers text[], p_now timestamptz, p_every_end boolean default true)
 returns setof billing_private.dunning_fact
 -- Not in SQL, where it would be planned anew each time: every event of an invoice in a case asks.
@@ -14914,56 +14997,6 @@ begin
       where v.customer = any (p_customers) and v.overdue_since <= p_now
       group by k.case_id
     ),
-    actions as materialized (
-      select
-        c.id as case_id,
-        case
-          -- The first mail is the notice: as long as none has reached the customer, the notice is due again.
-          when bool_or(
-            o.invoices[1] = any (d.invoices)
-              and d.superseded_at is null
-              and (d.status in ('planned', 'sent', 'done') or (d.kind = 'notice' and d.status in ('skipped', 'switched_off')))
-          )
-          then coalesce(
-            max(d.position) filter (
-              where o.invoices[1] = any (d.invoices)
-                and d.superseded_at is null
-                and d.status in ('planned', 'sent', 'done', 'skipped', 'switched_off', 'failed')
-                -- A warning that could not be sent is due again.
-                and (d.status <> 'failed' or d.kind <> 'final_warning')
-            ),
-            0
-          )
-          else 0
-        end as taken,
-        max(greatest(d.finished_at, d.decided_at)) filter (
-          where d.kind <> 'end'
-            and (d.status in ('planned', 'sent', 'undeliverable') or (d.status = 'failed' and d.kind in ('notice', 'final_warning')))
-        ) as last_mail_at,
-        max(greatest(d.finished_at, d.decided_at)) filter (
-          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
-        ) as warned_at,
-        max(d.ends_at) filter (
-          where d.kind = 'final_warning' and d.status = 'sent' and d.superseded_at is null and o.invoices[1] = any (d.invoices)
-        ) as warned_end,
-        max(d.ends_at) filter (
-          where d.kind <> 'end' and d.status in ('planned', 'sent') and o.invoices[1] = any (d.invoices)
-        ) as announced_end,
-        coalesce(
-          bool_or(d.superseded_at is not null and d.status = 'sent') filter (
-            where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)
-          ),
-          false
-        ) as is_warned_again,
-        coalesce(
-          bool_or(d.status = 'planned') filter (where d.kind = 'final_warning' and o.invoices[1] = any (d.invoices)), false
-        ) as is_warning_planned
-      from cases as c
-      join owed as o on o.case_id = c.id
-      -- By the index, case by case: a page of the daily run has hundreds of them, among all that ever was done.
-      left join lateral (select x.* from billing.dunning_actions as x where x.case_id = c.id offset 0) as d on true
-      group by c.id
-    ),
     -- Of all cases in that currency, the closed ones too: it is the same person who is written to. But that the payment
     -- of something else has failed, the first mail of a case, is news that leaves at once.
     mails as materialized (
@@ -14977,7 +15010,7 @@ begin
     from cases as c
     join billing_private.dunning_ladders as l on l.policy_id = c.policy_id
     join owed as o on o.case_id = c.id
-    join actions as a on a.case_id = c.id
+    cross join lateral billing_private.taken_about_invoice(c.id, o.invoices[1]) as a
     left join mails as m on m.customer = c.customer and m.currency = c.currency
     left join billing.subscriptions as s on s.id = c.subscription
     cross join lateral (
@@ -15038,6 +15071,50 @@ comment on function billing_private.dunning_policy_of is
 -- Reads: dunning tables, customers, subscriptions, payments, emails, outbox, suppressed_addresses, settings. Writes: nothing.
 -- Called by: steps, ends, charges to new cards, preview, my_billing_status.
 
+create function billing_private.is_address_undeliverable(p_case_id bigint, p_customer text, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return not exists (
+    select
+    from billing.customers as c
+    where c.id = p_customer
+      and btrim(c.email) <> ''
+      and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
+      -- Not one that Resend refused this week.
+      and not exists (
+        select
+        from billing.dunning_actions as d
+        join billing.emails as e on e.outbox_id = d.outbox_id
+        join billing.outbox as x on x.id = d.outbox_id
+        where d.case_id = p_case_id
+          and d.status = 'failed'
+          and d.finished_at > p_now - interval '168 hours'
+          and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
+          and lower(e.to_address) = lower(btrim(c.email))
+      )
+      -- Not one to which three mails in a row could not be delivered; an operator has to find another.
+      and not (
+        select count(*) = 3 and bool_and(l.came_back)
+        from (
+          select d.status = 'undeliverable' and lower(e.to_address) = lower(btrim(c.email)) as came_back
+          from billing.dunning_actions as d
+          join billing.emails as e on e.outbox_id = d.outbox_id
+          where d.case_id = p_case_id
+          order by d.id desc
+          limit 3
+        ) as l
+      )
+  );
+end;
+$$;
+
+comment on function billing_private.is_address_undeliverable is
+  'Whether the mails of a case cannot reach its customer at p_now: there is no address, it is suppressed, Resend refused it this week, or the last three mails came back.';
+
 create function billing_private.dunning_obstacles(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
 language sql
@@ -15060,37 +15137,7 @@ as $$
       case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
       case when bool_or(h.case_id is null) then 'excluded_customer' end,
       case
-        when not exists (
-          select
-          from billing.customers as c
-          where c.id = p_fact.customer
-            and btrim(c.email) <> ''
-            and not exists (select from billing.suppressed_addresses as a where a.address = lower(btrim(c.email)))
-            -- Nor one that Resend would not have this week.
-            and not exists (
-              select
-              from billing.dunning_actions as d
-              join billing.emails as e on e.outbox_id = d.outbox_id
-              join billing.outbox as x on x.id = d.outbox_id
-              where d.case_id = p_fact.case_id
-                and d.status = 'failed'
-                and d.finished_at > p_now - interval '168 hours'
-                and (x.last_error ->> 'status' in ('400', '422') or x.last_error ->> 'code' = 'validation_error')
-                and lower(e.to_address) = lower(btrim(c.email))
-            )
-            -- Nor one to which three mails in a row could not be delivered; an operator has to find another.
-            and not (
-              select count(*) = 3 and bool_and(l.came_back)
-              from (
-                select d.status = 'undeliverable' and lower(e.to_address) = lower(btrim(c.email)) as came_back
-                from billing.dunning_actions as d
-                join billing.emails as e on e.outbox_id = d.outbox_id
-                where d.case_id = p_fact.case_id
-                order by d.id desc
-                limit 3
-              ) as l
-            )
-        )
+        when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
         then 'undeliverable_address'
       end,
       case
@@ -16025,6 +16072,54 @@ $$;
 
 comment on function billing_private.debt_terms is 'What happens if a debt stays unpaid, and when, as emails/contract.ts has it of each overdue invoice.';
 
+create function billing_private.dunning_mail_invoices(p_facts billing_private.dunning_fact[], p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    with listed as (
+      select
+        i.*, v.overdue_since, f.subscription as case_subscription, billing_private.debt_terms(f) as terms,
+        row_number() over (order by v.overdue_since, i.id) as place
+      from unnest(p_facts) as f
+      cross join lateral unnest(f.invoices) as x (invoice)
+      join billing.invoices as i on i.id = x.invoice
+      join billing_private.overdue_invoices as v on v.invoice = i.id
+    )
+    select jsonb_build_object(
+      'currency', min(l.currency),
+      -- The oldest; a mail that lists hundreds is cut off by whoever shows it.
+      'invoices', jsonb_agg(
+        jsonb_build_object(
+          'productName', billing_private.product_name_of(l.subscription),
+          'invoiceNumber', l.number,
+          'amountDue', l.amount_remaining,
+          'overdueSince', l.overdue_since,
+          'hostedInvoiceUrl', l.hosted_invoice_url,
+          'collectionMethod', l.collection_method,
+          'subscription', l.case_subscription,
+          'terms', l.terms
+        )
+        order by l.place
+      ) filter (where l.place <= 20),
+      -- Of several invoices only what holds for each.
+      'nextPaymentAttempt', case
+        when count(distinct coalesce(l.next_payment_attempt, '-infinity')) = 1
+        then min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
+      end
+    )
+    || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
+    from listed as l
+  );
+end;
+$$;
+
+comment on function billing_private.dunning_mail_invoices is
+  'The overdue invoices of some cases, as a failure email lists them (emails/contract.ts): the oldest 20 in detail, and of more how many and what in all.';
+
 create function billing_private.dunning_mail_props(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns jsonb
 language plpgsql
@@ -16033,7 +16128,6 @@ set search_path = ''
 as $$
 declare
   ending record;
-  props jsonb;
 begin
   -- What is taken away first, of what can be taken away.
   select f.ends_at as at, f.end_action, f.scheduled_end
@@ -16043,50 +16137,8 @@ begin
   order by 1
   limit 1;
 
-  with listed as (
-    select
-      i.*, v.overdue_since, f.subscription as case_subscription, billing_private.debt_terms(f) as terms,
-      row_number() over (order by v.overdue_since, i.id) as place
-    from unnest(p_facts) as f
-    cross join lateral unnest(f.invoices) as x (invoice)
-    join billing.invoices as i on i.id = x.invoice
-    join billing_private.overdue_invoices as v on v.invoice = i.id
-  )
-  select jsonb_build_object(
+  return billing_private.dunning_mail_invoices(p_facts, p_now) || jsonb_build_object(
     'customerName', null, 'paymentMethod', null,
-    'currency', min(l.currency),
-    -- The oldest; a mail that lists hundreds is cut off by whoever shows it.
-    'invoices', jsonb_agg(
-      jsonb_build_object(
-        'productName', (
-          select p.name
-          from billing.subscription_items as t
-          join billing.products as p on p.id = t.product
-          where t.subscription = l.subscription
-          order by t.created, t.id
-          limit 1
-        ),
-        'invoiceNumber', l.number,
-        'amountDue', l.amount_remaining,
-        'overdueSince', l.overdue_since,
-        'hostedInvoiceUrl', l.hosted_invoice_url,
-        'collectionMethod', l.collection_method,
-        'subscription', l.case_subscription,
-        'terms', l.terms
-      )
-      order by l.place
-    ) filter (where l.place <= 20),
-    -- Of several invoices only what holds for each.
-    'nextPaymentAttempt', case
-      when count(distinct coalesce(l.next_payment_attempt, '-infinity')) = 1
-      then min(l.next_payment_attempt) filter (where l.next_payment_attempt > p_now)
-    end
-  )
-  || case when count(*) > 20 then jsonb_build_object('invoiceCount', count(*), 'totalDue', sum(l.amount_remaining)) else '{}' end
-  into props
-  from listed as l;
-
-  return props || jsonb_build_object(
     'declineCode', (
       select y.failure_code
       from billing.payments as y
@@ -16505,14 +16557,7 @@ as $$
     'nothingOverdue', not exists (select from open),
     'stillOwed', jsonb_agg(
       jsonb_build_object(
-        'productName', (
-          select p.name
-          from billing.subscription_items as t
-          join billing.products as p on p.id = t.product
-          where t.subscription = a.subscription
-          order by t.created, t.id
-          limit 1
-        ),
+        'productName', billing_private.product_name_of(a.subscription),
         'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
         'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
       )
@@ -17351,7 +17396,7 @@ create trigger emails_finish_dunning_actions
 -- supabase/schemas/13_dunning/240_dunning_access.sql
 
 -- Access: what dunning says of it, asked wherever entitlements and usage are computed.
--- Reads: dunning cases, policies, subscriptions. Writes: nothing.
+-- Reads: dunning cases, policies, subscriptions. Writes: nothing. Called by: entitlements, usage, mails, my_billing_status.
 
 create or replace function billing_private.dunning_access(p_subscription_id text)
 returns boolean
@@ -18697,7 +18742,32 @@ grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_rol
 -- supabase/schemas/13_dunning/330_my_billing_status.sql
 
 -- My billing status: what a signed-in user owes, for a banner in the application.
--- Reads: customers, subscriptions, overdue invoices, dunning facts. Called by: signed-in users, through the Data API.
+-- Reads: customers, subscriptions, overdue invoices, dunning facts. Writes: nothing.
+-- Called by: signed-in users, through the Data API.
+
+create function billing_private.end_if_unpaid(
+  p_fact billing_private.dunning_fact, p_subscription text, p_now timestamptz, out action text, out at timestamptz
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if billing_private.end_removes_access(p_fact.end_action, p_subscription)
+    -- Null where the subscription ends by itself before.
+    and p_fact.ends_at is not null
+    and p_fact.taken < cardinality(p_fact.kinds)
+    -- What is held does not end.
+    and billing_private.dunning_obstacles(p_fact, p_now) = '{}'
+  then
+    action := p_fact.end_action;
+    at := p_fact.ends_at;
+  end if;
+end;
+$$;
+
+comment on function billing_private.end_if_unpaid is
+  'What a case does at its end, and when at the earliest, if nobody pays; nulls where nothing is taken away, or something holds it.';
 
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (
@@ -18746,14 +18816,7 @@ begin
   )
   select
     o.sub,
-    (
-      select p.name
-      from billing.subscription_items as t
-      join billing.products as p on p.id = t.product
-      where t.subscription = i.subscription
-      order by t.created, t.id
-      limit 1
-    ),
+    billing_private.product_name_of(i.subscription),
     o.amount,
     o.currency_code,
     o.since,
@@ -18776,15 +18839,7 @@ begin
   from owed as o
   join billing.invoices as i on i.id = o.invoices[1]
   left join facts as f on f.case_subject = o.subject_id
-  left join lateral (
-    select (f.fact).end_action as action, (f.fact).ends_at as at
-    where billing_private.end_removes_access((f.fact).end_action, o.sub)
-      -- Null where the subscription ends by itself before.
-      and (f.fact).ends_at is not null
-      and (f.fact).taken < cardinality((f.fact).kinds)
-      -- What is held does not end.
-      and billing_private.dunning_obstacles(f.fact, p_now) = '{}'
-  ) as e on true
+  cross join lateral billing_private.end_if_unpaid(f.fact, o.sub, p_now) as e
   order by o.since, o.subject_id;
 end;
 $$;
