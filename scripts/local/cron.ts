@@ -30,9 +30,9 @@ export interface CronScheduler {
 const interval = 500;
 
 /**
- * Starts jobs of the pg_cron stand-in. As with pg_cron, minutes that pass while nobody looks are not made up for; those
- * that a run of the job itself used up are, all of them, one run right after the other; and the wait of an interval
- * begins when its job was first seen.
+ * Starts jobs of the pg_cron stand-in. As with pg_cron, runs missed while the stack was down are not made up. Minutes that a
+ * run of the job itself used up are all made up, one run right after the other. The wait of an interval begins when its
+ * job was first seen.
  */
 export function startCron({ urlFor, log, now = () => new Date() }: CronOptions): CronScheduler {
   const sql = openSql(urlFor("supabase_admin"), 4);

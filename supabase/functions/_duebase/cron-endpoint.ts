@@ -9,7 +9,7 @@ export type RunOptions = {
   wait?: boolean;
   /** The clock that due-ness goes by, ISO 8601. */
   now?: string;
-  /** A crash point to stop at for ever, and the how manieth time it is reached. */
+  /** A crash point to stop at for ever, and which time it is reached (from 1). */
   stop_at?: string;
   stop_at_nth?: number;
 };
@@ -20,7 +20,7 @@ export type CronEndpointDependencies = {
   run: (options: RunOptions) => Promise<Record<string, number>>;
   /** Keeps the function alive until work that outlasts its answer is done. */
   inBackground: (work: Promise<unknown>) => void;
-  /** Whether a request may bring a clock and a crash point: the local stack says so, nobody else. */
+  /** Whether a request may set a clock and a crash point: on the local stack only. */
   isLocal: boolean;
   log: Logger;
 };
@@ -29,8 +29,8 @@ export type CronEndpointDependencies = {
 const MAX_BODY_BYTES = 4096;
 
 /**
- * A function that cron calls, and whoever owes something: checks the shared secret, answers 202 at once, as pg_net
- * waits for nobody, and runs. Calls that come while a run is under way add one more run after it and no more.
+ * A function that cron calls, and every transaction that enqueues something: checks the shared secret, answers 202 at
+ * once, as pg_net does not wait, and runs. Calls that come while a run is under way add one more run after it and no more.
  */
 export function createCronEndpoint(
   dependencies: CronEndpointDependencies,

@@ -33,8 +33,9 @@ export type CallBilling = <Name extends BillingFunction>(
 ) => Promise<BillingFunctions[Name]["Returns"]>;
 
 /**
- * The Data API as `service_role`. Arguments are passed as text and not as objects because an event's bytes
- * then reach `jsonb` as Stripe wrote them: no number goes through a double, and nothing is encoded twice.
+ * The Data API as `service_role`. Arguments are passed as text and not as objects, so that nothing is encoded twice. PostgREST
+ * hands the text to Postgres, and an event's numbers reach `jsonb` as Stripe wrote them. The local stack's @supabase/lite
+ * parses it first and rounds integers above 2^53. Answers are parsed here, with the same limit.
  */
 export function connectDatabase(settings: DatabaseSettings): CallBilling {
   const { url, secretKey, timeoutMs = DATABASE_TIMEOUT_MS, fetch: send = fetch } = settings;

@@ -221,7 +221,7 @@ function secretList(read: ReadVariable, name: string): string[] {
     .split(",")
     .map((secret) => secret.trim())
     .filter((secret) => secret !== "");
-  // A blank secret would be an HMAC key anybody can guess.
+  // Anybody can guess a blank secret.
   if (secrets.length === 0) throw new ConfigurationError(`Missing ${name}.`);
   return secrets;
 }

@@ -209,7 +209,7 @@ export class DatabaseUnavailableError extends DuebaseError {
   }
 }
 
-/** The Data API answered, but not as a set-up project does: somebody has to put something right. */
+/** The Data API answered, but not as in a project that is set up: the operator has to correct something. */
 export class DatabaseMisconfiguredError extends DuebaseError {
   constructor(diagnostics: Diagnostics) {
     super("database_misconfigured", 503, NOT_STORED, {
@@ -229,7 +229,7 @@ export class UpstreamUnavailableError extends DuebaseError {
   }
 }
 
-/** Auth or Stripe answered, but not as to a set-up project: somebody has to put something right. */
+/** Auth or Stripe answered, but not as to a project that is set up: the operator has to correct something. */
 export class UpstreamMisconfiguredError extends DuebaseError {
   constructor(upstream: "auth" | "stripe" | "settings", diagnostics: Diagnostics) {
     super(`${upstream}_misconfigured`, 503, "This is not set up yet. Please try again later.", {

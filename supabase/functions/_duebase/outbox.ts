@@ -32,7 +32,7 @@ export type Failure = {
   isOutage?: boolean;
 };
 
-/** What a look at a customer's overdue payments came to, or what has to be read from Stripe before it can. */
+/** What the evaluation of a customer's cases did, or what has to be read from Stripe before it can decide. */
 export type DunningAnswer = { read?: { object: string; id: string }[] } & Partial<
   Record<DunningCount, number>
 >;
@@ -71,7 +71,7 @@ export type StripeIdentity = {
 export type CardCharge = { go: boolean; reason?: string; invoice: string; payment_method: string };
 
 export type OutboxSettings = {
-  /** Names this run, for people who look at the table. */
+  /** Names this run, for people who read the table. */
   worker: string;
   /** The sender of mail where settings name none. */
   defaultSender?: string;
@@ -153,7 +153,7 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       );
       return endings as Endings;
     },
-    /** `moment`: a clock for this look, where it is not the run's. */
+    /** `moment`: a clock for this evaluation, where it is not the run's. */
     async takeDunningSteps(
       customer: string,
       checked: Iterable<string>,

@@ -186,7 +186,7 @@ function isId(id: unknown): id is string {
   return typeof id === "string" && id !== "";
 }
 
-/** Limits pass, and keys and domains are put right by a person; what is wrong with the mail itself stays wrong. */
+/** Limits pass, and the operator corrects keys and domains; what is wrong with the mail itself stays wrong. */
 function isFinal(status: number): boolean {
   return ![401, 403, 404, 405, 409, 425, 429, 451].includes(status);
 }

@@ -6,7 +6,7 @@ export type AppAddresses = { app_url: string; billing_url: string | null };
 /** Stripe takes 5,000 characters; browsers and proxies begin to cut at half of that. */
 const MAX_URL_LENGTH = 2_048;
 
-/** The browser would drop or turn around what stands here, and so go elsewhere than what was checked. */
+/** The browser drops or rewrites these characters, and so would go to another address than the one that was checked. */
 const TREACHEROUS = /[\s\\\p{Cc}]/u;
 
 /**
@@ -26,7 +26,7 @@ export function appOrigins({ app_url, billing_url }: AppAddresses): [string, ...
   throw new UpstreamMisconfiguredError("settings", { reason });
 }
 
-/** Where somebody goes back to when nothing was said. */
+/** Where the user goes back to if the request names no address. */
 export function homeOf(addresses: AppAddresses): string {
   const [origin] = appOrigins(addresses);
   const home = parse(addresses.billing_url ?? addresses.app_url);

@@ -1,4 +1,4 @@
-/** What Deno has for connections of one's own; nobody else has it, and not every runtime built on Deno does. */
+/** Deno's way to a connection of its own. Node has none, and not every runtime built on Deno has it. */
 type HttpClient = { close(): void };
 type MakesClients = { createHttpClient?: (options: { poolMaxIdlePerHost: number }) => HttpClient };
 

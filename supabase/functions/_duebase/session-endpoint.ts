@@ -63,7 +63,7 @@ export function createSessionEndpoint(
       user = await verifyUser(token);
       const { url, customer } = await create({ user, body, addresses });
       report({ outcome: "created", status: 200, customer: loggableId(customer) });
-      // Whoever has the address is let in: no cache may keep it.
+      // The address alone gives access: no cache may keep it.
       return Response.json({ url }, { headers: { ...cors, "cache-control": "no-store" } });
     } catch (error) {
       const response = errorResponse(error);
@@ -109,7 +109,7 @@ function readObject(bytes: Uint8Array): Record<string, unknown> {
 }
 
 /**
- * Refuses what nobody reads: a field misspelt would otherwise be as good as left out.
+ * Refuses unknown fields: a misspelt field would otherwise count as left out.
  *
  * @throws SessionRefusedError invalid_request
  */

@@ -9,7 +9,7 @@ export type SignedInUser = {
   email: string | undefined;
 };
 
-/** Finds out whose access token it is; rejects with a NotSignedInError where it is nobody's. */
+/** Finds out whose access token it is; rejects with a NotSignedInError where it is not valid. */
 export type VerifyUser = (token: string) => Promise<SignedInUser>;
 
 /** Auth's tokens are one to two KB; far longer ones fit no header. */

@@ -2,7 +2,7 @@ import { SessionRefusedError, UpstreamMisconfiguredError, UpstreamUnavailableErr
 import { loggableId } from "./log.ts";
 import { type CallStripe, StripeCallError, type StripeRequest } from "./stripe.ts";
 
-/** Somebody waits for the page: longer than this they do not. Milliseconds. */
+/** A user waits for the page, and leaves after this long. Milliseconds. */
 export const SESSION_TIMEOUT_MS = 10_000;
 
 /**

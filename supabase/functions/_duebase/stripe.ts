@@ -3,11 +3,11 @@ import { retryAfterSeconds } from "./retry-after.ts";
 /** The version answers are asked in; the database's readers know it and older ones. */
 export const STRIPE_VERSION = "2026-10-28.endive";
 
-/** What Stripe answered, and of which moment that is. */
+/** What Stripe answered, and as of which time. */
 export type StripeAnswer = {
   object: Record<string, unknown>;
   /**
-   * By Stripe's clock, milliseconds since the epoch: no later than the moment that the answer shows. Stripe's `date`
+   * By Stripe's clock, milliseconds since the epoch: no later than the state that the answer shows. Stripe's `date`
    * header says when it answered, in whole seconds; what it answered with, it may have read at any time since it was
    * asked. An event between the two is newer than what was read; taken for older it would be lost, while an older
    * event applied once more does no harm. So it is the `date` less the whole duration of the call, less a second.

@@ -8,7 +8,7 @@ export type Verdict =
   | { outcome: "done"; url: string }
   | {
       outcome: "make" | "reuse" | "replace";
-      /** Whether nobody can have asked Stripe for it before. */
+      /** Whether Stripe cannot have been asked for it before. */
       is_new: boolean;
       /** Id of the attempt. */
       attempt: string;
@@ -132,7 +132,7 @@ async function make(dependencies: AttemptDependencies, wish: Wish, verdict: Atte
   return made;
 }
 
-/** The call that makes a session. While another tab makes it under the same key, Stripe refuses for the moment. */
+/** The call that makes a session. While another tab makes it under the same key, Stripe refuses; it can be repeated. */
 async function post(
   { callStripe, wait }: AttemptDependencies,
   { attempt, request }: Attempt,

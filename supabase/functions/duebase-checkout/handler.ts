@@ -99,7 +99,7 @@ function sessionParams(
   };
 }
 
-/** A payment without a customer would be a guest's, which belongs to nobody. */
+/** A payment without a customer would be a guest's, and would have no owner. */
 function buyer(
   mode: "subscription" | "payment",
   user: SignedInUser,

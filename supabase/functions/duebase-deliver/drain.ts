@@ -62,7 +62,7 @@ async function deliverClaimed(claimed: readonly Effect[], run: Run, settings: Dr
   );
 }
 
-/** Whether effects of a kind are asked for in this run, and whoever they need is not left alone. */
+/** Whether effects of a kind are asked for in this run, and the service that they need is not left alone. */
 function mayDeliver(kind: string, run: Run, { kinds, alertMail }: DrainSettings): boolean {
   if (kinds !== undefined && !kinds.includes(kind)) return false;
   if (kind === "email") return run.maySend;
@@ -130,7 +130,7 @@ function failureOf(error: unknown): Outcome {
     const { code, message, status, retryAfterSeconds, isOutage, isPassing } = error;
     return { is: "failed", error: { code, message, status }, retryAfterSeconds, final: !isPassing, isOutage };
   }
-  // What is wrong with an object that was read stays wrong until a person looks.
+  // What is wrong with an object that was read stays wrong until the operator acts.
   if (error instanceof DatabaseRefusal && error.code === "read_is_not_ours") {
     return { is: "failed", error: { code: error.code, message: error.message }, final: true };
   }

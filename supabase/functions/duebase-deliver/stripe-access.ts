@@ -13,7 +13,7 @@ export type OwnRequest = Omit<StripeRequest, "account">;
 /** How Stripe's objects are found that a key of the right account and mode must find. */
 const WITNESS_PATHS: Record<string, string> = { subscription: "subscriptions", customer: "customers" };
 
-/** After a wrong key somebody has to put it right; seconds. */
+/** How long Stripe is left alone after a wrong key, which the operator has to replace; seconds. */
 const WRONG_KEY_PAUSE_SECONDS = 300;
 
 /**
@@ -53,7 +53,7 @@ export class StripeAccess {
     return this.#breaker.pauseSeconds;
   }
 
-  /** Whether the key was seen to find an object that Stripe told this project of. */
+  /** Whether the key has found an object that an event of Stripe named. */
   get isProven(): boolean {
     return this.#isProven;
   }

@@ -1,7 +1,7 @@
 import { InvalidEventError } from "../_duebase/errors.ts";
 import { parseJson, storableJson } from "../_duebase/json.ts";
 
-/** What the door looks at; everything else is the database's to read. */
+/** The fields that the function checks; the database reads all others. */
 export type ReceivedEvent = {
   id: string;
   /** Any string: Stripe adds types, and an unknown one is stored like the others. */
@@ -17,7 +17,7 @@ export type ReceivedEvent = {
 /** Ids and types of Stripe are far shorter; an index row of Postgres takes some 2,700 bytes. */
 const MAX_NAME_LENGTH = 255;
 
-/** For whoever reads the answer in Stripe's dashboard, and for the log. */
+/** For people who read the answer in Stripe's dashboard, and for the log. */
 const SNAPSHOTS_NEEDED =
   "Snapshot payloads are needed, and this is a thin event: in Stripe, give the endpoint the payload style Snapshot.";
 

@@ -7,7 +7,7 @@ export type WebhookDependencies = WebhookEndpointDependencies & {
   verifySignature: VerifySignature;
   /** Stores an event, given as JSON text; resolves with the database's answer once it is committed. */
   receiveEvent: (event: string) => Promise<unknown>;
-  /** Waits until not too many events of one customer, or of one object that is nobody's, are being stored. */
+  /** Waits while too many events of one customer, or of one object without a customer, are being stored. */
   takeTurn: TakeTurn;
 };
 

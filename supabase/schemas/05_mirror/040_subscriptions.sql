@@ -38,7 +38,7 @@ comment on column billing.subscriptions.current_period_end is 'End of the billin
 comment on column billing.subscriptions.cancel_at is
   'When it will end as things stand (UTC): canceled for that day, or a fixed term. Which of them, billing_private.is_canceled_for_later tells.';
 comment on column billing.subscriptions.cancel_at_period_end is
-  'Canceled for the end of the period. Under flexible billing Stripe leaves it false and sets cancel_at instead.';
+  'Canceled for the end of the period, as Stripe has it. Under flexible billing it stays false where a customer cancels in the portal, and cancel_at is set.';
 comment on column billing.subscriptions.schedule is 'Subscription schedule (sub_sched_…) that governs it, if one does.';
 comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
 comment on column billing.subscriptions.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';

@@ -1,5 +1,5 @@
--- Cron jobs: the two things that pg_cron starts. It does not repeat a run that it missed, so both ask what is due, and not what
--- time it is.
+-- Cron jobs: the two things that pg_cron starts. It does not make up runs that were missed while the server was down; minutes
+-- that a long run used up it makes up, back to back. So both jobs ask what is due, and not what time it is.
 
 create extension if not exists pg_cron with schema pg_catalog;
 

@@ -8,7 +8,7 @@ import { writeAlert } from "./written-alert.ts";
 /** Whom to mail, and as whom. */
 export type AlertMail = { from: string; to: string };
 
-/** What each cause means to the person who is woken by it, and where to look. */
+/** What each cause means to the operator, and what to read or do. */
 const CAUSES: Record<string, string> = {
   dead_webhook:
     "An event could not be projected and is out of retries. See billing.failed_webhooks; after a fix: select billing.replay_failed_webhook(event_id).",
@@ -48,11 +48,12 @@ const CAUSES: Record<string, string> = {
     "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; nobody has told the customer anything.",
 };
 
-/** Ways an alert goes; `last_error.told` keeps those it has gone, so that another try does not repeat them. */
+/** Ways to send an alert; `last_error.told` keeps those that are done, so that another try does not repeat them. */
 type Way = "mailed" | "posted";
 
 /**
- * Tells the operator: by mail, which is keyed, and then on the webhook, which is not and therefore comes last. One way
+ * Sends an alert to the operator: by mail, which has an idempotency key, and then on the webhook, which has none and
+ * therefore comes last. One way
  * that fails does not keep the alert from going the other; it is tried again for what is left.
  */
 export async function alert(effect: Effect, run: Run, mailTo: AlertMail | undefined): Promise<Outcome> {

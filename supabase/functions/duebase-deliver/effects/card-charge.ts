@@ -20,7 +20,7 @@ type CardChargePayload = {
 /** What a charge came to, as billing.dunning_charges has it. */
 type Result = "paid" | "processing" | "declined" | "needs_confirmation" | "not_wanted";
 
-/** Stripe's codes for a bank that asks the customer, who is told by invoice.payment_action_required. */
+/** Stripe's codes for a bank that asks the customer; invoice.payment_action_required sends the email about it. */
 const ASKS_CUSTOMER = new Set(["invoice_payment_intent_requires_action", "authentication_required"]);
 
 export function isCardCharge({ payload }: Effect): boolean {
@@ -29,8 +29,8 @@ export function isCardCharge({ payload }: Effect): boolean {
 
 /**
  * Pays an overdue invoice with a card that was given since, naming it: the subscription may have a default of its own
- * that goes before it. The database says once more whether it is wanted, and hears what came of it. The dedupe key is
- * the idempotency key, so that an attempt whose end nobody heard of is answered again, and not made again.
+ * that goes before it. The database says once more whether it is needed, and records the result. The dedupe key is the
+ * idempotency key, so that an attempt without a known result is answered again, and not made again.
  */
 export async function chargeCard(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
   const { id: invoice, charge, not_before, again = false } = effect.payload as unknown as CardChargePayload;
@@ -102,7 +102,7 @@ function paymentIntentsOf(invoice: Record<string, unknown>): string[] {
 
 type InvoicePayment = { payment?: { payment_intent?: string | { id: string } } };
 
-/** A payment method that was detached belongs to nobody, and can never be charged again. */
+/** A payment method that was detached has no customer, and can never be charged again. */
 async function isDetached(method: string, run: Run): Promise<boolean> {
   if (!method.startsWith("pm_")) return false;
   try {

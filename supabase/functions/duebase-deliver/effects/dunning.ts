@@ -21,7 +21,7 @@ const ROUNDS = 6;
 
 /**
  * Evaluates a customer's overdue payments. Whatever the database is about to decide on is read from Stripe first, so
- * that nobody is chased for a payment whose webhook is merely late. Rejects when Stripe or the database does not
+ * that no customer is chased for a payment whose webhook is merely late. Rejects when Stripe or the database does not
  * answer: then nothing was decided, and the evaluation is repeated.
  */
 export async function dunning(effect: Effect, run: Run, nowMs: number): Promise<Outcome> {
@@ -68,7 +68,7 @@ async function carryOut(
     }
     const made = await makeCalls(effect, plan, run, nowMs);
     if (made.is !== "delivered") return made;
-    // Whoever paid between the review and the call is found out here.
+    // Finds a payment that was made between the review and the call.
     for (const id of plan.invoices ?? []) await readAndApply({ kind: "invoice", id }, run);
     const finished = await run.outbox.finishDunningEnd(action, moment);
     await run.reach("end_finished");
@@ -133,7 +133,7 @@ async function pause(
     (object.metadata as Record<string, unknown> | undefined)?.duebase_dunning_case ===
     mark.duebase_dunning_case;
   const isPaused = object.status === "paused";
-  // An earlier attempt got as far as this, and did not come to report it.
+  // An earlier attempt got this far, and ended before it could report.
   if (isMarked && (isPaused || Boolean(object.pause_collection))) return { is: "delivered" };
   if (isPaused) {
     const message = "The subscription has been paused meanwhile.";
@@ -185,7 +185,7 @@ async function resumePaused(
   return undecided(String(resumption));
 }
 
-/** Reads the customer first: a key of another account is told by the customer it does not know. */
+/** Reads the customer first: a key of another account does not find it, and that shows the wrong key. */
 async function readAll(
   wanted: readonly { object: string; id: string }[],
   checked: Set<string>,

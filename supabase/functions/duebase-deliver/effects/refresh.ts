@@ -34,7 +34,7 @@ const DELETABLE = new Set(["product", "price", "invoice"]);
 const READS = 3;
 const BETWEEN_READS_MS = 1_100;
 
-/** Reads the object an effect names from Stripe and has it applied as the truth of that moment. */
+/** Reads the object that an effect names from Stripe and has it applied as of that time. */
 export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
   const { object: kind, id } = effect.payload as Record<string, string | undefined>;
   if (kind === undefined || id === undefined || RESOURCES[kind] === undefined) {
@@ -49,7 +49,7 @@ export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
   return read.isDecided ? { is: "delivered" } : READ_TOO_SOON;
 }
 
-/** Something of the very second of each read is shown: which is later, nobody can tell yet. */
+/** What is stored is of the same second as each read: which is later cannot be decided yet. */
 export const READ_TOO_SOON: Outcome = {
   is: "failed",
   retryAfterSeconds: 5,
@@ -79,7 +79,7 @@ export async function readAndApply(
 
 /**
  * Reads the payments of an invoice just read that have not come in. One under way, such as a debit that takes days, is a
- * reason to wait that the invoice itself does not tell; nor does it tell that one was declined for good.
+ * reason to wait that the invoice does not show. Nor does the invoice show that one was declined for good.
  */
 export async function readOpenPayments(invoice: Record<string, unknown>, run: Run): Promise<void> {
   const payments = (invoice.payments as { data?: OpenPayment[] } | undefined)?.data ?? [];
@@ -141,7 +141,7 @@ async function readSummary(
   { kind, id, path }: { kind: string; id: string; path: string },
 ): Promise<StripeAnswer> {
   const customer = id.slice(0, -OF_CUSTOMER.length);
-  // Under a test clock the moment of the read is the clock's, which only the customer tells.
+  // Under a test clock the time of the read is the clock's, which only the customer names.
   const { object: owner, asOf } = await run.callStripe({
     method: "GET",
     path: `/v1/customers/${encodeURIComponent(customer)}`,

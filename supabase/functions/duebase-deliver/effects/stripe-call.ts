@@ -51,7 +51,7 @@ export const CALLS: Readonly<Record<string, Call>> = {
     method: "POST",
   },
   /**
-   * Stripe's own pause. No credit for the rest of a period that nobody has paid for; usage so far waits as an invoice
+   * Stripe's own pause. No credit for the rest of a period that was not paid; usage so far waits as an invoice
    * item, as it does where nothing is said.
    */
   pause_subscription: {
@@ -179,7 +179,7 @@ async function make(run: Run, request: OwnRequest): Promise<StripeAnswer | undef
 
 /** Applies Stripe's answer. */
 export async function applied({ object, asOf }: StripeAnswer, run: Run): Promise<Outcome> {
-  // Stale or too soon is fine: Stripe's event tells the same.
+  // Stale or too soon is fine: Stripe's event shows the same.
   await run.outbox.applyRefresh(object, new Date(asOf).toISOString());
   await run.reach("answer_applied");
   return { is: "delivered" };
