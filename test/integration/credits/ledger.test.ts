@@ -69,7 +69,7 @@ describe("a balance", () => {
     expect(await refusalOf(deduct(database, user, amount, key, kind))).toMatchObject({ code: "DU017" });
   });
 
-  it("is not given to nobody", async () => {
+  it("is refused without an owner", async () => {
     const nobody = randomUUID();
     expect(await refusalOf(grant(database, nobody, 1, "a"))).toMatchObject({
       code: "DU018",

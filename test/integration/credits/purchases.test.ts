@@ -32,7 +32,7 @@ async function expectInEveryOrder(events: (user: string) => StripeEvent[], credi
 }
 
 describe("a one-time purchase", () => {
-  it("gives its credits once, whatever is heard first: checkout, payment, charge, or whose customer it is", () =>
+  it("gives its credits once, whatever becomes known first: checkout, payment, charge, or the customer's owner", () =>
     expectInEveryOrder(
       (user) => [bought.checkout(), bought.intent(), bought.charge(), bought.customer(user)],
       100,
@@ -88,7 +88,7 @@ describe("a one-time purchase", () => {
     expect(await standingOf(name)).toEqual({ [`${later} images`]: 100 });
   });
 
-  it("of a guest whom only a Payment Link's payer names go to nobody, until settings trust it", async () => {
+  it("of a guest whom only a Payment Link's payer names are given to no owner, until settings trust it", async () => {
     const user = await database.signUp();
     const trust = async (how: string) => {
       await database.sql`update billing.settings set trust_client_reference_id = ${how} where id`;
@@ -108,7 +108,7 @@ describe("a one-time purchase", () => {
     expect(await standingOf(name)).toEqual({});
   });
 
-  it("of a guest who signs up in the very moment of the checkout is given by the next minute's run", async () => {
+  it("of a guest who signs up at the same time as the checkout is given by the next minute's run", async () => {
     const user = randomUUID();
     const signUp = database.connect({ role: "supabase_auth_admin" });
     const name = await new Promise<string>((resolve, reject) => {

@@ -114,7 +114,7 @@ function* permutations<T>(items: readonly T[]): Generator<T[]> {
 }
 const orders = [...permutations(["customer", "subscription", "invoice"])];
 
-describe("whichever is heard of last", () => {
+describe("whichever becomes known last", () => {
   it.each(orders)(
     "%s, %s, %s: a case opens with it, by the policy of what is subscribed to, and access stays",
     async (...order) => {
@@ -131,7 +131,7 @@ describe("whichever is heard of last", () => {
     },
   );
 
-  it("a subscription that no event tells of is read from Stripe, and what is read opens the case", async () => {
+  it("a subscription that no event has shown is read from Stripe, and the read opens the case", async () => {
     const one = somebody();
     await one.tellsOfInvoice();
     expect([await casesOf(one), await readsOf(one)]).toEqual([[], 1]);
@@ -157,7 +157,7 @@ describe("whichever is heard of last", () => {
     expect(await casesOf(one)).toEqual([]);
   });
 
-  it("an older invoice that is heard of later moves the anchor of the case it joins", async () => {
+  it("an older invoice that becomes known later moves the anchor of the case it joins", async () => {
     const one = somebody();
     await one.tellsOfSubscription({ status: "past_due" });
     await one.tellsOfInvoice();

@@ -107,7 +107,7 @@ describe("billing.my_billing_status", () => {
     ada = await subscriber();
   });
 
-  test("has no row for who owes nothing, and none for who is no customer", async () => {
+  test("has no row for a user who owes nothing, and none for a user who is no customer", async () => {
     expect(await statusOf(ada, on(0))).toEqual([]);
     expect(await statusOf({ userId: await database.signUp() }, on(0))).toEqual([]);
   });
@@ -221,7 +221,7 @@ describe("billing.my_billing_status", () => {
     ]);
   });
 
-  test("shows nobody what another owes, whoever asks", async () => {
+  test("shows no user what another owes", async () => {
     await ada.invoice("payment_failed");
     const bob = await subscriber();
     expect(await statusOf(bob, on(1))).toEqual([]);

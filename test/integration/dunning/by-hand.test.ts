@@ -124,7 +124,7 @@ describe("a person may", () => {
   });
 });
 
-describe("a person is told", () => {
+describe("the operator gets an alert", () => {
   let closed: number;
   let current: number;
   beforeAll(async () => {

@@ -33,7 +33,7 @@ async function shown({ subscription }: Subscriber): Promise<string | undefined> 
 }
 
 describe("the end is made at Stripe and in the database", () => {
-  it("marked with its case, without a word of Stripe's events, and told once, with what can still be paid", async () => {
+  it("marked with its case, without any of Stripe's events, and with one email that says what can still be paid", async () => {
     const somebody = await overdueSubscriber(world);
     await days(world, 9);
     world.arrives = () => false;
@@ -81,7 +81,7 @@ describe("the end is made at Stripe and in the database", () => {
   });
 });
 
-describe("whoever pays in the very moment of the end", () => {
+describe("a customer who pays while the end is being made", () => {
   it.each([
     { when: "after the last evaluation and before it", point: "call_checked", nth: 1 },
     { when: "right after it", point: "call_made", nth: 1 },
@@ -203,7 +203,7 @@ it.each([
   },
 );
 
-it("an end that Stripe refuses is decided on anew each day, and a person is told once what to do", async () => {
+it("an end that Stripe refuses is decided again each day, and one alert says what to do", async () => {
   const somebody = await overdueSubscriber(world);
   const match = { method: "DELETE", path: `/v1/subscriptions/${somebody.subscription}` };
   const action = { kind: "error", status: 400, message: "not this one" } as const;
@@ -219,7 +219,7 @@ it("an end that Stripe refuses is decided on anew each day, and a person is told
   expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "ended" });
 });
 
-it("an invoice that is sent is chased from its due date on, which no event tells", async () => {
+it("an invoice that is sent is chased from its due date on, though no event reports that day", async () => {
   world.arrives = ({ type }) => type !== "invoice.overdue";
   const somebody = await newSubscriber(world, {
     params: { collection_method: "send_invoice", days_until_due: 5 },

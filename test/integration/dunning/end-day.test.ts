@@ -78,7 +78,7 @@ describe("where nobody pays", () => {
     expect(await status(somebody)).toBe("canceled");
   });
 
-  it("who pays on the last day, in the last place on earth where it is that day, is not ended", async () => {
+  it("a customer who pays on the last day, in the last time zone in which it is that day, keeps the subscription", async () => {
     const somebody = await overdueSubscriber(world);
     await to(11, 11);
     expect(await status(somebody)).toBe("past_due");

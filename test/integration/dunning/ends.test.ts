@@ -142,7 +142,7 @@ describe("afterwards", () => {
     expect(mails(world, person("leaves"))).toEqual([NOTICE, URGENT, FINAL, NOTICE]);
   });
 
-  it("without grace, access is back in the moment of the payment", async () => {
+  it("without grace, access is back with the payment", async () => {
     const somebody = await overdueSubscriber(world);
     const user = await world.database.signUp();
     await world.stripe.customers.update(somebody.customer, { metadata: { owner_id: user } });

@@ -217,7 +217,7 @@ describe("without invoice.payment_failed, and with no attempt to come, a debt is
 });
 
 describe("no debt is", () => {
-  it("a first attempt of which nothing is known, as a debit takes days", async () => {
+  it("a first attempt whose result is not known, as a debit takes days", async () => {
     const one = somebody();
     await one.tellsOfSubscription({ status: "active" });
     await one.tellsOfInvoice({ attempt_count: 1 });
@@ -260,7 +260,7 @@ it.each([
   },
 );
 
-describe("where no event at all tells of it, the daily run reads the invoice from Stripe", () => {
+describe("where no event reports it, the daily run reads the invoice from Stripe", () => {
   /** Somebody whose renewal was attempted while none of those events arrived; a day later. */
   async function silent(world: DunningWorld, isLost: (type: string) => boolean, outcome?: string) {
     const somebody = await newSubscriber(world);

@@ -136,7 +136,7 @@ describe("a final invoice that fails after its subscription has ended", () => {
 });
 
 describe("leftovers of before the end", () => {
-  it.each(["end", "failure"] as const)("stay undunned, if the %s is heard of first", async (first) => {
+  it.each(["end", "failure"] as const)("are not dunned, if the %s becomes known first", async (first) => {
     world = await ToldDatabase.open();
     const before = { created: ENDED - HOUR };
     for (const which of first === "end" ? (["end", "failure"] as const) : (["failure", "end"] as const)) {

@@ -104,7 +104,7 @@ it("canceled for a day after the end of the ladder, it has the whole ladder too"
   expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "ended" });
 });
 
-it("canceled for a day before it, it is leaving: told nothing of an end, and not ended by dunning", async () => {
+it("one that is canceled for an earlier day: no email announces an end, and dunning makes none", async () => {
   const somebody = await overdueSubscriber(world);
   await cancelFor(somebody, world.now.getTime() + 9 * DAY);
   await days(world, 8);
@@ -118,7 +118,7 @@ it("canceled for a day before it, it is leaving: told nothing of an end, and not
   expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "subscription_ended" });
 });
 
-it("who stays after all is warned of the end that nobody had told them", async () => {
+it("a customer who undoes the cancellation is warned of the end, which no email had named", async () => {
   const somebody = await overdueSubscriber(world);
   await cancelFor(somebody, world.now.getTime() + 9.5 * DAY);
   await days(world, 8);

@@ -95,7 +95,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 describe("while something holds a case no step is taken; then the highest that is due, and no end sooner than three days after the warning", () => {
-  it("which is what happens to nobody who is not held", () => {
+  it("which happens to no case without a hold", () => {
     expect(holds.nothing).toEqual([]);
     expect(heard.nothing).toEqual({ 3: [URGENT], 7: [FINAL], 10: [CANCELED] });
   });

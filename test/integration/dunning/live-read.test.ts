@@ -43,7 +43,7 @@ async function runOnDay(day: number): Promise<Record<string, number>> {
 }
 
 describe("before every step Stripe is asked, as its webhooks may be late", () => {
-  it("so nobody is chased for what was paid, voided, given up, or is being paid", async () => {
+  it("so no customer is chased for what was paid, voided, written off, or is being paid", async () => {
     const [paid, voided, givenUp, paying, owing] = (await overdueTogether(5)) as [
       Subscriber,
       Subscriber,
@@ -87,7 +87,7 @@ describe("before every step Stripe is asked, as its webhooks may be late", () =>
     expect(await caseOf(world, paying.subscription)).toMatchObject({ outcome: "recovered" });
   });
 
-  it("so nobody is canceled who has paid", async () => {
+  it("so no subscription is canceled that was paid", async () => {
     const [paid, owing] = (await overdueTogether(2)) as [Subscriber, Subscriber];
     await days(world, 9);
     webhooksAreLate();

@@ -168,7 +168,7 @@ describe("what is overdue is charged at once", () => {
     expect(await caseOf(world, somebody.subscription)).toMatchObject({ outcome: "recovered" });
   });
 
-  it("where no event told of it: a step reads the customer first, and waits for the charge", async () => {
+  it("where no event reported it: a step reads the customer first, and waits for the charge", async () => {
     await overdue(true);
     world.arrives = ({ type }) => type !== "customer.updated";
     await ofCustomer(await newCard());
@@ -283,7 +283,7 @@ describe("a card that is declined", () => {
 });
 
 describe("nothing is charged", () => {
-  it("to a card that is on file and nobody's default, or that was detached before the call", async () => {
+  it("to a card that is on file and no default, or that was detached before the call", async () => {
     await overdue(true);
     const spare = await newCard();
     await replaceCard(world.stripe, spare);

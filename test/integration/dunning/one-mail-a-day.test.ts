@@ -40,7 +40,7 @@ describe("a customer with two subscriptions whose payments fail five hours apart
 });
 
 describe("a customer who has paid the oldest of what is overdue", () => {
-  it("hears of the next no sooner than 20 hours after another mail: that it failed is no news", async () => {
+  it("gets the mail about the next no sooner than 20 hours after another, as its failure was in that one", async () => {
     const slow = JSON.stringify([
       { day: 0, kind: "notice" },
       { day: 20, kind: "final_warning" },

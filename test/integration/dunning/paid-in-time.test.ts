@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-describe("whoever pays hears nothing more of it", () => {
+describe("a customer who has paid gets no further mail", () => {
   it.each([
     { after: "the notice", on: 1, heard: [NOTICE] },
     { after: "the urgent reminder", on: 4, heard: [NOTICE, URGENT] },
@@ -70,7 +70,7 @@ describe("whoever pays hears nothing more of it", () => {
   });
 });
 
-describe("whoever paid past Stripe has paid", () => {
+describe("a payment outside Stripe counts as paid", () => {
   it.each([
     {
       how: "as the operator marks at Stripe",
@@ -102,7 +102,7 @@ describe("whoever paid past Stripe has paid", () => {
   });
 });
 
-describe("that a payment came through after all is told only to whoever heard that it had not", () => {
+describe("the recovery mail is sent only after a failure mail", () => {
   it("not where it was paid before the notice left", async () => {
     const somebody = await newSubscriber(world);
     await world.breakCard(somebody);
@@ -132,7 +132,7 @@ describe("that a payment came through after all is told only to whoever heard th
     expect(await stepsOf(world, somebody.subscription)).toEqual(["notice canceled"]);
   });
 
-  it("and it is told after a failure mail that was on its way", async () => {
+  it("and is sent after a failure mail that was being sent", async () => {
     const somebody = await newSubscriber(world);
     await world.breakCard(somebody);
     let begun = 0;

@@ -43,7 +43,7 @@ describe("the mail about a pause names the cause it had", () => {
     if (mail.endsWith("other")) expect(text).not.toMatch(/payment|you decide/i);
   });
 
-  it("a version that names no cause: a trial that ended in that moment is the cause", async () => {
+  it("a version that names no cause: a trial that ended at that time is the cause", async () => {
     const ending = {
       trial_start: START - 14 * DAY,
       trial_end: START,
@@ -125,7 +125,7 @@ describe("what was paid of it", () => {
     },
   );
 
-  it("also where the payment was heard of before the pause", async () => {
+  it("also where the payment became known before the pause", async () => {
     world = await ToldDatabase.open();
     await world.fail();
     await world.tell("invoice.paid", FAILED + DAY, paidInvoice(unpaid(), FAILED + DAY));
@@ -254,7 +254,7 @@ describe("an invoice that resuming makes", () => {
     expect(alerts).toMatchObject([{ payload: { subscription: SUBSCRIPTION, invoice: NEW } }]);
   });
 
-  it("whoever asks for a resumption that there is not is told so", async () => {
+  it("a resumption that does not exist is refused", async () => {
     world = await ToldDatabase.open();
     await expect(
       world.database.asService((sql) => sql`select billing.review_resumption(7)`),

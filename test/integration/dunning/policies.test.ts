@@ -89,7 +89,7 @@ describe("an email that is switched off", () => {
     ]);
   });
 
-  it("is no news of a failure: nobody hears of a recovery", async () => {
+  it("is no failure mail: no recovery mail is sent", async () => {
     await off(NOTICE);
     const somebody = await overdueSubscriber(world);
     await days(world, 1);
@@ -97,7 +97,7 @@ describe("an email that is switched off", () => {
     expect(mails(world, somebody)).toEqual([]);
   });
 
-  it("ends nobody, where it is the final warning", async () => {
+  it("makes no end, where it is the final warning", async () => {
     await off(FINAL);
     const somebody = await overdueSubscriber(world);
     await days(world, 14);

@@ -48,7 +48,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => world.close());
 
-it("customers who are invoiced get time, and nothing is taken from them", async () => {
+it("customers who are invoiced get more time, and keep their access", async () => {
   expect(heard.invoiced).toEqual({ 5: ["payment-failed-notice"], 14: ["payment-failed-urgent"] });
   expect(await caseOf(world, invoiced.subscription)).toMatchObject({ status: "open" });
 });

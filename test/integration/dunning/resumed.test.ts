@@ -81,7 +81,7 @@ describe.each<Mode>(["classic", "flexible"])("what the end of a case paused (%s 
     expect(mails(world, somebody).filter((mail) => mail === PAUSED)).toHaveLength(1);
   });
 
-  it("and the mail names the price, but none where a discount is told by its id only", async () => {
+  it("and the mail names the price, but none where only the id of a discount is known", async () => {
     const somebody = await pausedSubscriber(mode);
     await payWithNewCard(somebody);
     const another = await pausedSubscriber(mode);
@@ -148,7 +148,7 @@ describe.each<Mode>(["classic", "flexible"])("what the end of a case paused (%s 
     expect(await features(somebody.user)).toEqual([]);
   });
 
-  it("not where the debt was voided: nobody has paid", async () => {
+  it("not where the debt was voided, as nothing was paid", async () => {
     const somebody = await pausedSubscriber(mode);
     await world.stripe.invoices.voidInvoice(String((await openInvoice(world, somebody)).id));
     await days(world, 1);
@@ -159,7 +159,7 @@ describe.each<Mode>(["classic", "flexible"])("what the end of a case paused (%s 
 });
 
 describe("a pause of another cause", () => {
-  it("asked for long after dunning's own was over is told as asked for, and is nobody's to end", async () => {
+  it("that is requested long after dunning's own is over is mailed as requested, and is not resumed by Duebase", async () => {
     const somebody = await pausedSubscriber("flexible");
     await payWithNewCard(somebody);
     await hours(world, 1);
@@ -263,7 +263,7 @@ describe("a resumption that comes to nothing", () => {
     expect(done(world, "subscription.resumed", somebody.subscription)).toBe(1);
   });
 
-  it("as Stripe refuses it, stays so and tells a person what to do, whose replay resumes it", async () => {
+  it("that Stripe refuses stays refused, and an alert says what to do; a replay resumes it", async () => {
     const somebody = await paidInVain({ kind: "error", status: 400, message: "not now" });
     await days(world, 3);
     expect(await resumptions()).toEqual(["refused"]);
@@ -296,7 +296,7 @@ describe("a resumption that comes to nothing", () => {
   });
 });
 
-it("what was paused and paid in the same moment is resumed, and no person is needed", async () => {
+it("a subscription that was paused and paid at the same time is resumed, and no operator is needed", async () => {
   await asService(world, `billing.define_dunning_policy('rests', '${LADDER}', 'pause')`);
   const somebody = await world.subscribe({ params: { billing_mode: { type: "flexible" } } });
   await world.arrive();

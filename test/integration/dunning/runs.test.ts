@@ -140,7 +140,7 @@ describe("the daily run", () => {
     expect(await alerts()).toBe(1);
   });
 
-  it("alerts nobody on the day it is installed, but on the next", async () => {
+  it("sends no alert on the day of installation, but on the next", async () => {
     const fresh = await createTestDatabase();
     const alerted = async (at: string) => {
       await fresh.sql`select billing_private.start_missed_dunning_run(${at}::timestamptz)`;
@@ -164,7 +164,7 @@ describe("the daily run", () => {
     expect(await watch("2026-11-05T09:31:00Z")).toBe(true);
   });
 
-  it("is missed by nobody before there is anything to pay", async () => {
+  it("is not missed before there is anything to pay", async () => {
     await database.sql`delete from billing.invoices`;
     expect(await watch("2026-11-05T20:00:00Z")).toBe(false);
   });

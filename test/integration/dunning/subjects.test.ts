@@ -42,7 +42,7 @@ describe("what comes late", () => {
     ]);
   });
 
-  it("first heard of a month after it failed, a case has the whole ladder from that day on", async () => {
+  it("a case that becomes known a month after the failure has the whole ladder from that day on", async () => {
     const somebody = await newSubscriber(world);
     await world.breakCard(somebody);
     world.arrives = () => false;

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-it("two subscriptions of one customer, in two currencies and under two policies: each is told its own day, and ended on it", async () => {
+it("two subscriptions of one customer, in two currencies and under two policies: for each a mail names its own day, and it ends on it", async () => {
   await asService(
     world,
     `billing.define_dunning_policy(

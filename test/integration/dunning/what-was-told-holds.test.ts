@@ -13,7 +13,7 @@ async function open(): Promise<DunningWorld> {
   return world;
 }
 
-describe("nobody hears of it first as a warning", () => {
+describe("the first mail is the notice, and never a warning", () => {
   it("where Resend was away for three weeks from the first day, and the daily run with it", async () => {
     const world = await open();
     const somebody = await newSubscriber(world);
@@ -53,7 +53,7 @@ describe("nobody hears of it first as a warning", () => {
   });
 });
 
-it("nobody is ended before the day a later mail named, though an earlier warning stands again", async () => {
+it("no end comes before the day that a later mail named, though an earlier warning is valid again", async () => {
   const told = await ToldDatabase.open();
   onTestFinished(() => told.close());
   const { DAY, HOUR, START } = calendar;

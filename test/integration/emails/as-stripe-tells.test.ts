@@ -115,7 +115,7 @@ it.each(["forwards", "backwards"] as const)(
   },
 );
 
-it("a cancellation that is undone, and a card that is removed, are told once each", async () => {
+it("a cancellation that is undone, and a card that is removed, get one email each", async () => {
   const { subscription, customer } = await subscribe();
   await stripe.subscriptions.update(subscription, { cancel_at_period_end: true });
   await bring();
@@ -134,7 +134,7 @@ it("a cancellation that is undone, and a card that is removed, are told once eac
   ]);
 });
 
-it("a card that is exchanged for another is not told", async () => {
+it("a card that is exchanged for another gets no email", async () => {
   const { customer } = await subscribe();
   const [old] = (await stripe.customers.listPaymentMethods(customer)).data;
   await stripe.paymentMethods.detach(String(old?.id));
@@ -144,7 +144,7 @@ it("a card that is exchanged for another is not told", async () => {
   expect(await subjects(700)).toEqual([]);
 });
 
-it("a dispute that is opened is told to the operator", async () => {
+it("a dispute that is opened is mailed to the operator", async () => {
   await stripe.paymentIntents.create({
     amount: 2000,
     currency: "eur",

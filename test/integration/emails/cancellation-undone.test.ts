@@ -68,7 +68,7 @@ describe("the mail that a cancellation is undone", () => {
   const subjects = async (seconds: number) =>
     (await ada.mailsAt(seconds)).map(({ subject }) => subject.replace(/ on .*/, ""));
 
-  it("is one for each cancellation, however often it is told", async () => {
+  it("is one for each cancellation, however many events report it", async () => {
     await cancelAndUndo();
     await ada.tell("customer.subscription.updated", NOW + 2 * DAY + 1, going, canceled(NOW + DAY));
     await ada.mailsAt(NOW + 2 * DAY + 90);
@@ -93,7 +93,7 @@ describe("the mail that a cancellation is undone", () => {
     expect(await ada.skipped()).toEqual(["out_of_date"]);
   });
 
-  it("is said where the cancellation itself is heard of later, and that one is not any more", async () => {
+  it("is sent where the cancellation itself becomes known later; then the mail about the cancellation is not sent", async () => {
     await ada.tell("customer.subscription.created", NOW, going);
     await ada.tell("customer.subscription.updated", NOW + 2 * DAY, going, canceled(NOW + DAY));
     await ada.receive(

@@ -75,7 +75,7 @@ describe.each([
     },
   );
 
-  it("a term that was fixed when it was made is told when it ends, as a term", async () => {
+  it("a term that was fixed when it was made gets its email when it ends, as a term", async () => {
     const fixed = subscribed({ cancel_at: END, canceled_at: NOW } as never);
     await ada.tell("customer.subscription.created", NOW, fixed);
     expect(await ada.mailsAt(NOW + DAY)).toEqual([]);

@@ -70,7 +70,7 @@ it("the next invoice's mails are a conversation of their own", async () => {
   expect(new Set(conversations.map(([references]) => references)).size).toBe(2);
 });
 
-it("of whoever is forgotten, nothing is kept that names an invoice's conversation", async () => {
+it("of a user who is forgotten, nothing is kept that names an invoice's conversation", async () => {
   await wholeLadder(unpaid(), START + HOUR, [0]);
   const [owner] = await world.database.sql`select owner_id from billing.customers where id = ${CUSTOMER}`;
   const kept = () =>

@@ -60,7 +60,7 @@ describe("an email", () => {
     expect(await post.database.sql`select job from billing.job_problems`).toEqual([]);
   });
 
-  it("waits some minutes for a customer not heard of, and then is not sent", async () => {
+  it("waits some minutes for a customer who is not known yet, and then is not sent", async () => {
     await enqueue("stranger:1", { customer: "cus_late" });
     await enqueue("stranger:2", { customer: "cus_never" });
     await deliverAt(noonPlus(5));

@@ -60,7 +60,7 @@ describe.each([
 ])("a dispute that is opened, in $locale,", ({ locale, subject, sentences, inquiry }) => {
   beforeEach(() => begin(locale));
 
-  it("is told to the operator, by mail and on the webhook, once", async () => {
+  it("is sent to the operator, by mail and on the webhook, once", async () => {
     await ada.switchOn("dispute-opened");
     await ada.tell("charge.dispute.created", OPENED, disputed());
     await ada.tell("charge.dispute.updated", OPENED + 2, disputed({ metadata: { seen: "yes" } }), disputed());
@@ -77,7 +77,7 @@ describe.each([
     expect(posted[0]).not.toContain("props");
   });
 
-  it("is told as what it is where the bank only asks, and again where that becomes a dispute", async () => {
+  it("says so where the bank only asks, and is sent again where that becomes a dispute", async () => {
     await ada.switchOn("dispute-opened");
     await ada.tell("charge.dispute.created", OPENED, asked());
     await mailsAt(OPENED + 5);
@@ -87,7 +87,7 @@ describe.each([
     expect(mails[0]?.text).toContain(inquiry[1]);
   });
 
-  it("is not told unless settings say so", async () => {
+  it("is not sent unless settings say so", async () => {
     await ada.tell("charge.dispute.created", OPENED, disputed());
     expect(await mailsAt(OPENED + 5)).toEqual([]);
     expect(posted).toEqual([]);
@@ -100,7 +100,7 @@ describe("the mail that a dispute was opened", () => {
     await ada.switchOn("dispute-opened");
   });
 
-  it("is not sent where the dispute was decided before it left, or before it was heard of", async () => {
+  it("is not sent where the dispute was decided before it was sent, or before the dispute became known", async () => {
     await ada.tell("charge.dispute.created", OPENED, disputed());
     await ada.tell("charge.dispute.closed", OPENED + 2, disputed({ status: "won" }));
     const other = (status: string) => disputed({ id: "du_Other", status } as Partial<Dispute>);
@@ -125,7 +125,7 @@ describe("the mail that a dispute was opened", () => {
     expect(new Set(links)).toEqual(new Set(["dashboard.stripe.com", "localhost:3000"]));
   });
 
-  it("is not sent for last week's news in live mode", async () => {
+  it("is not sent for events of last week in live mode", async () => {
     await ada.database.sql`update billing.settings set livemode = true where id`;
     const event = ada.event("charge.dispute.created", OPENED, { ...disputed(), livemode: true });
     await ada.receive({ ...event, livemode: true }, OPENED + 8 * DAY);

@@ -151,7 +151,7 @@ describe.each([
   });
 });
 
-describe("a payment that nobody was told had failed", () => {
+describe("a payment whose failure got no mail", () => {
   it.each([
     ["before a mail was planned", false, []],
     ["before it left", true, []],

@@ -51,7 +51,7 @@ describe("no run makes two mails to one person about debts of one currency", () 
   });
   afterAll(() => world.close());
 
-  it("but for news of another debt beside a reminder: two months of three subscriptions that fail and end", async () => {
+  it("except a notice of another debt beside a reminder: two months of three subscriptions that fail and end", async () => {
     const somebody = await newSubscriber(world);
     const amounts = [700, 900];
     for (const amount of amounts) {

@@ -84,7 +84,7 @@ describe.each(["en", "de"] as const)("in the inbox, in %s", (language) => {
   });
 });
 
-it("the seller's tax ids are the invoice's own where it tells them, and left out where nobody does", async () => {
+it("the seller's tax ids are the invoice's own where it has them, and left out where neither it nor settings do", async () => {
   await open("en", { vat_id: "DE123456789" });
   const taxId = { id: "txi_Example", object: "tax_id", type: "ch_vat", value: "CHE-123.456.789 MWST" };
   const deleted = { id: "txi_Gone", object: "tax_id", deleted: true };
@@ -97,7 +97,7 @@ it("the seller's tax ids are the invoice's own where it tells them, and left out
   expect(line("payment-receipt", "Issued by")).toBe("Issued by: Example GmbH");
 });
 
-it("an invoice that tells nothing of either side says nothing of them", async () => {
+it("an invoice that names neither side gets a mail that names neither", async () => {
   await open("en");
   await paid({ account_name: null, customer_address: null, customer_tax_ids: null, customer_name: null });
   expect(line("payment-receipt", "Issued by")).toBeUndefined();

@@ -50,7 +50,7 @@ describe.each([
     await ada.tell("customer.subscription.created", NOW, going);
   });
 
-  it("is told where the next payment needs it, minutes later, and once", async () => {
+  it("is sent where the next payment needs the method, minutes later, and once", async () => {
     await ada.switchOn("payment-method-removed");
     await detach();
     await ada.tell("customer.subscription.updated", REMOVED, without, going);
@@ -64,7 +64,7 @@ describe.each([
     for (const fact of facts) expect(mail?.text).toContain(fact);
   });
 
-  it("is not told unless settings say so", async () => {
+  it("is not sent unless settings say so", async () => {
     await detach();
     expect(await ada.mailsAt(SENT)).toEqual([]);
   });
@@ -95,7 +95,7 @@ describe("the mail that a payment method was removed", () => {
     expect(await subjects()).toEqual(["Please add a payment method for Studio"]);
   });
 
-  it("comes where the subscription is heard of only after its card was removed", async () => {
+  it("is sent where the subscription becomes known only after its card was removed", async () => {
     await detach();
     await ada.receive(ada.event("customer.subscription.created", NOW, going), REMOVED + 60);
     expect(await subjects()).toHaveLength(1);

@@ -74,7 +74,7 @@ describe.each([
 ])("a plan that changes, in $locale,", ({ locale, subject, sentences, facts, quantity, undone }) => {
   beforeEach(() => begin(locale));
 
-  it("is told with the old one and the new one, from when, and what was charged", async () => {
+  it("is mailed with the old one and the new one, from when, and what was charged", async () => {
     await ada.switchOn("plan-changed");
     await ada.tell(UPDATED, CHANGE, atelier, studio);
     await ada.tell("invoice.paid", CHANGE + 3, charge(3333));
@@ -86,7 +86,7 @@ describe.each([
     for (const fact of facts) expect(mail?.text).toContain(fact);
   });
 
-  it("is told where only the quantity changed", async () => {
+  it("is mailed where only the quantity changed", async () => {
     await ada.switchOn("plan-changed");
     await ada.tell(UPDATED, CHANGE, on([{ price: "studio", quantity: 5 }]), studio);
     const [mail] = await ada.mailsAt(SENT);
@@ -94,7 +94,7 @@ describe.each([
     for (const fact of quantity.slice(1)) expect(mail?.text).toContain(fact);
   });
 
-  it("is told together with a cancellation that it takes back", async () => {
+  it("is mailed together with a cancellation that it takes back", async () => {
     await ada.switchOn("plan-changed", "cancellation-undone");
     const leaving = on([{ price: "studio" }], {
       cancel_at_period_end: true,
@@ -110,7 +110,7 @@ describe.each([
     expect(mail?.text).toContain(undone);
   });
 
-  it("is not told unless settings say so", async () => {
+  it("is not sent unless settings say so", async () => {
     await ada.tell(UPDATED, CHANGE, atelier, studio);
     expect(await ada.mailsAt(SENT)).toEqual([]);
   });
@@ -155,7 +155,7 @@ describe("the mail of a changed plan", () => {
     expect(await ada.skipped()).toEqual(["told_with_a_later_one"]);
   });
 
-  it("is the same one whichever change is heard of first", async () => {
+  it("is the same one whichever change becomes known first", async () => {
     const five = on([{ price: "atelier", quantity: 5 }]);
     const first = ada.event(UPDATED, CHANGE, atelier, studio);
     const second = ada.event(UPDATED, CHANGE + 30, five, atelier);
@@ -209,7 +209,7 @@ describe("the mail of a changed plan", () => {
     expect((await ada.mailsAt(SENT))[0]?.text).toContain("Nothing was charged for the change.");
   });
 
-  it("is left to the confirmation of a cancellation in the same event, and to nobody where the subscription ended", async () => {
+  it("is left to the confirmation of a cancellation in the same event, and not sent where the subscription ended", async () => {
     const leaving = on([{ price: "atelier" }], {
       cancel_at_period_end: true,
       cancel_at: NOW + 30 * DAY,

@@ -59,7 +59,7 @@ describe.each([
       .map(({ subject, text }) => `${subject}\n${text}`);
   }
 
-  it("each of two refunds of a payment is told once, with what it returns of what was paid", async () => {
+  it("each of two refunds of a payment gets one mail, with what it returns of what was paid", async () => {
     const { intent } = await subscriber("pm_card_visa");
     await world.stripe.refunds.create({ payment_intent: intent, amount: 500 });
     await refunds(1);
@@ -73,7 +73,7 @@ describe.each([
     }
   });
 
-  it("one that failed is told too, and one made again is told again", async () => {
+  it("one that failed gets a mail too, and one made again gets another", async () => {
     const { intent } = await subscriber("pm_card_refundFail");
     await world.stripe.refunds.create({ payment_intent: intent });
     expect(await refunds()).toHaveLength(1);
@@ -190,7 +190,7 @@ describe("whatever comes first", () => {
       expect(await database.receive(event, new Date((NOW + 20 * DAY_SECONDS) * 1000))).toBe("processed");
   }
 
-  it("every refund is told once: the one that failed as failed, the one made again as made", async () => {
+  it("every refund gets one mail: the one that failed as failed, the one made again as made", async () => {
     const orders = everyOrder([0, 1, 2, 3, 4, 5, 6]).filter((_, index) => index % 84 === 7);
     expect(orders).toHaveLength(60);
     for (const order of orders) {
@@ -206,7 +206,7 @@ describe("whatever comes first", () => {
     }
   }, 120_000);
 
-  it("an endpoint that hears of charges alone tells of every refund, also of one that brought the sum to what it was", async () => {
+  it("an endpoint that gets events of charges alone: every refund gets a mail, also one that brought the sum to what it was", async () => {
     const { who, events } = story();
     await tell(
       who,

@@ -38,7 +38,7 @@ describe.each([
     ada = await startSubscriber(locale);
   });
 
-  it("is told twenty days ahead, once, with amount, date and how to cancel", async () => {
+  it("is mailed twenty days ahead, once, with amount, date and how to cancel", async () => {
     await ada.switchOn("renewal-ahead");
     await ada.tell("customer.subscription.created", NOW, yearly());
     expect(await look(RENEWAL - 20 * DAY - 60)).toEqual([]);
@@ -65,7 +65,7 @@ describe.each([
     expect(texts).toEqual([expect.stringContaining(missing), expect.stringContaining(invoiced)]);
   });
 
-  it("is not told unless settings say so", async () => {
+  it("is not sent unless settings say so", async () => {
     await ada.tell("customer.subscription.created", NOW, yearly());
     expect(await look(RENEWAL - 10 * DAY)).toEqual([]);
   });

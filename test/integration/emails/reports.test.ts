@@ -140,7 +140,7 @@ describe("what Resend reports of a mail", () => {
     expect(await alerts()).toEqual([{ cause: "email_complained" }]);
   });
 
-  it("comes to the same in every order, each told once or twice", async () => {
+  it("is the same in every order, each event received once or twice", async () => {
     const types = [
       "email.sent",
       "email.delivery_delayed",
@@ -199,7 +199,7 @@ describe("what Resend reports of a mail", () => {
     expect(await response.json()).toMatchObject({ outcome: "unknown" });
   });
 
-  it("of a mail that was opened, or of a domain, is nobody's business", async () => {
+  it("of a mail that was opened, or of a domain, is ignored", async () => {
     const id = await send("reader@example.com");
     inbox.report(id, "email.opened");
     await inbox.settled();

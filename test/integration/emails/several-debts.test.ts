@@ -47,7 +47,7 @@ describe.each([
       .map(({ subject, text }) => `${subject}\n${text}`.replaceAll(/[\u00a0\u202f]/g, " "));
   const dayBefore = (at: Date) => new Date(at.getTime() - DAY);
 
-  it("what failed three hours before another's final warning is told by a notice, and has its own date", async () => {
+  it("what failed three hours before another's final warning gets a notice, and has its own date", async () => {
     const somebody = await subscriber();
     const { items } = await world.stripe.subscriptions.retrieve(somebody.subscription);
     const end = (items.data[0]?.current_period_end ?? 0) * 1000;

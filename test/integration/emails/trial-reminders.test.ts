@@ -109,7 +109,7 @@ describe("the reminder of a trial that ends", () => {
     expect(await reminders()).toEqual([]);
   });
 
-  it("is told anew where the trial was extended", async () => {
+  it("is sent again where the trial was extended", async () => {
     const ends = NOW + 3 * DAY;
     await send("customer.subscription.created", NOW - 11 * DAY, trialing(ends));
     await send("customer.subscription.trial_will_end", NOW, trialing(ends));

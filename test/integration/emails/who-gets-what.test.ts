@@ -57,7 +57,7 @@ describe("the fixtures' story", () => {
     database = await newDatabase();
   });
 
-  it("owes each mail in the transaction of the state it tells of, and every one of them can be rendered and sent", async () => {
+  it("enqueues each mail in the transaction of the state it is about, and every one of them can be rendered and sent", async () => {
     // Her address is known before her story begins.
     await receive(database, fixture("customer.updated"));
     for (const event of loadFixtures()) {
@@ -72,7 +72,7 @@ describe("the fixtures' story", () => {
     expect(subjects).toMatchSnapshot();
   });
 
-  it("told again, by repetition and by replay, owes nothing more", async () => {
+  it("received again, by repetition and by replay, it enqueues nothing more", async () => {
     const before = await enqueued(database);
     for (const event of loadFixtures()) {
       expect(await receive(database, event, 3600)).toBe("duplicate");
@@ -81,7 +81,7 @@ describe("the fixtures' story", () => {
     expect(await enqueued(database)).toEqual(before);
   });
 
-  it("told backwards owes the facts, and no news that is none any more", async () => {
+  it("received backwards it enqueues what is true, and no mail that is out of date", async () => {
     const backwards = await newDatabase();
     for (const event of loadFixtures().reverse()) await receive(backwards, event);
     const mails = await enqueued(backwards);
@@ -125,7 +125,7 @@ describe("a receipt", () => {
     expect(inbox.ledger.mails[0]?.to).toEqual(["early@example.com"]);
   });
 
-  it("is not enqueued while receipts are switched off, nor for news of last week, which the audit trail tells", async () => {
+  it("is not enqueued while receipts are switched off, nor for events of last week, which the audit trail shows", async () => {
     const database = await newDatabase();
     await database.sql`update billing.settings set emails_off = '{payment-receipt}' where id`;
     await receive(database, renamedFixture(fixture("invoice.paid"), "Off"));
@@ -155,7 +155,7 @@ describe("a failed payment", () => {
     }
   });
 
-  it("of a first invoice is left to the checkout, and of a paid one is no news", async () => {
+  it("of a first invoice is left to the checkout, and of a paid one is not sent", async () => {
     const database = await newDatabase();
     await receive(
       database,
@@ -218,7 +218,7 @@ describe("a cancellation", () => {
     },
   );
 
-  it("that was undone and made again is told again", async () => {
+  it("that was undone and made again is mailed again", async () => {
     const database = await newDatabase();
     const once = { cancel_at: end, canceled_at: asked };
     const again = { cancel_at: end, canceled_at: asked + 86_400 };
@@ -229,7 +229,7 @@ describe("a cancellation", () => {
     expect(await reasons(database)).toEqual(["at_period_end", "at_period_end"]);
   });
 
-  it("of a fixed term is none: its end is told when it comes, as what it is", async () => {
+  it("of a fixed term is none: the mail about its end is sent when it ends, and says so", async () => {
     const database = await newDatabase();
     const term = { cancel_at: end, canceled_at: made.created };
     // Moved by the merchant; still nobody has canceled.
@@ -304,7 +304,7 @@ describe("a card that expires", () => {
   };
   const expiring = (mails: string[]) => mails.filter((mail) => mail.startsWith("card-expiring"));
 
-  it("before the next payment is told of once, however often and for whatever that is announced", async () => {
+  it("before the next payment is mailed once, however often and for whatever that payment is announced", async () => {
     const database = await newDatabase();
     inbox.ledger.clear();
     await known(database, "Expired", { exp_month: 8, exp_year: 2026 });
@@ -330,7 +330,7 @@ describe("a card that expires", () => {
     expect(expiring(await enqueued(database))).toEqual(["card-expiring card-expiring:pm_GoodVisa:2026-9"]);
   });
 
-  it("is no news where it is not charged: nothing is due, the invoice is sent, the card is gone, or it is no card", async () => {
+  it("is not mailed where it is not charged: nothing is due, the invoice is sent, the card is gone, or it is no card", async () => {
     const database = await newDatabase();
     await known(database, "Free", { exp_month: 8, exp_year: 2026 });
     await receive(database, changed("invoice.upcoming", "Free", { amount_due: 0 }));
@@ -346,7 +346,7 @@ describe("a card that expires", () => {
     expect(expiring(await enqueued(database))).toEqual([]);
   });
 
-  it("is not told of while that is switched off", async () => {
+  it("is not mailed while that is switched off", async () => {
     const database = await newDatabase();
     await database.sql`update billing.settings set emails_off = '{card-expiring}' where id`;
     await known(database, "Off", { exp_month: 8, exp_year: 2026 });

@@ -62,7 +62,7 @@ it("an alert whose webhook is down is tried again, and its mail is not sent twic
   expect(inbox.ledger.mails).toHaveLength(1);
 });
 
-it("with nobody to alert it is logged as an error and not kept trying", async () => {
+it("without an address for alerts it is logged as an error and not tried again", async () => {
   await database.sql`select billing_private.alert('dead_webhook', '{}', '2026-11-03T12:30:00Z')`;
   const { counts, lines } = await deliver({ database });
   expect(counts.delivered).toBe(1);
@@ -76,7 +76,7 @@ it("says what happened, where to look, and the facts", () => {
   expect(alertText({ cause: "brand_new" })).toContain("brand_new");
 });
 
-it("events that die are told of once an hour, by mail and on the webhook, through the outbox", async () => {
+it("dead events get one alert an hour, by mail and on the webhook, through the outbox", async () => {
   await database.sql`truncate billing.outbox`;
   inbox.ledger.clear();
   const posted: string[] = [];

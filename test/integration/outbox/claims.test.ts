@@ -94,7 +94,7 @@ describe("a worker that lost its lease", () => {
     expect(done?.completed).toBe(true);
   });
 
-  it("whose lease ended unseen may still complete, as nobody else has begun", async () => {
+  it("whose lease ended without another claim may still complete", async () => {
     await enqueue(database.sql, "late", 1);
     const [mine] = await claim(database.sql, { now: noonPlus(0), lease: 10 });
     const [done] = await database.sql`

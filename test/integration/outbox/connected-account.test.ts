@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const world of open.splice(0)) await world.close();
 });
 
-it("everything that is read and done for a connected account names it: nobody else finds what it has", async () => {
+it("everything that is read and done for a connected account names it: other accounts do not find its objects", async () => {
   const world = await DunningWorld.open(undefined, undefined, { isConnected: true });
   open.push(world);
   const { sql } = world.database;

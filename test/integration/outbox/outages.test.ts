@@ -129,7 +129,7 @@ it("an alert webhook that hangs up is posted to once a run, and keeps no mail wa
   expect((await rows(world, "email")).map(({ status }) => status)).toEqual(["delivered", "delivered"]);
 });
 
-it("Stripe answering 429 for days kills nothing, ends nobody who paid meanwhile, and is told of", async () => {
+it("Stripe answering 429 for days makes no effect dead, ends no subscription that was paid meanwhile, and gets an alert", async () => {
   const world = await openWorld();
   const payer = await world.subscribe();
   const silent = await world.subscribe();

@@ -92,7 +92,7 @@ describe("an object read from Stripe", () => {
     expect(await shown("cus_d")).toBe("as Stripe has it");
   });
 
-  it("under a test clock shows the latest moment, however the two clocks stand", async () => {
+  it("under a test clock shows the latest state, whatever the two clocks say", async () => {
     for (const [id, readAt] of [
       ["cus_ahead", -1000],
       ["cus_behind", 100_000],
@@ -148,7 +148,7 @@ describe("an object read from Stripe", () => {
     expect(await shown("cus_e")).toBe("event at 15");
   });
 
-  it("leaves no audit row and no mail: it tells of a state, not of an event", async () => {
+  it("leaves no audit row and no mail: it shows a state, not an event", async () => {
     const count = async () =>
       (
         await database.sql`select (select count(*) from billing.audit_events)::int + (select count(*) from billing.outbox where kind <> 'refresh')::int as rows`

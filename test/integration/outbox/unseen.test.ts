@@ -19,7 +19,7 @@ async function deliverLater() {
   await world.deliver();
 }
 
-describe("an event that names what nobody has seen", () => {
+describe("an event that names an object that is not known", () => {
   it("owes a read of customer, product and price, once each, and they are there", async () => {
     world.arrives = ({ type }) => /^(customer\.subscription|invoice|payment_intent|charge)\./.test(type);
     const { customer, subscription, email } = await world.subscribe();
@@ -47,7 +47,7 @@ describe("an event that names what nobody has seen", () => {
     expect(await enqueued()).toHaveLength(3);
   });
 
-  it("owes a read of the payment that a dispute or refund is about, as only that tells whose dunning is held", async () => {
+  it("enqueues a read of the payment that a dispute or refund is about, as only that shows whose dunning is held", async () => {
     world.arrives = ({ type }) => /^(charge\.dispute|refund)\./.test(type);
     const { customer } = await world.subscribe();
     const [charge] = (await world.stripe.charges.list({ customer })).data;
@@ -125,7 +125,7 @@ describe("an event that names what nobody has seen", () => {
     expect(await enqueued()).toEqual([expect.stringMatching(/^unseen:product:/)]);
   });
 
-  it("owes nothing of somebody who was forgotten, or whom it tells to be deleted", async () => {
+  it("enqueues nothing about a user who was forgotten, or a customer that it says is deleted", async () => {
     const { sql } = world.database;
     await sql`insert into billing_private.forgotten_subjects (subject_id, forgotten_at) values ('cus_forgotten', now())`;
     const tell = (id: string, customer: unknown) =>

@@ -43,7 +43,7 @@ function later(world: DunningWorld, minutes: number) {
 }
 
 describe("with a key of another account", () => {
-  it("nothing is deleted, read or done; an operator is told, and the right key goes on where it stopped", async () => {
+  it("nothing is deleted, read or done; the operator gets an alert, and the right key goes on where it stopped", async () => {
     const [world, other] = (await worlds(2)) as [DunningWorld, DunningWorld];
     const who = await world.subscribe();
     await world.arrive();
@@ -88,7 +88,7 @@ describe("with a key of another account", () => {
     ]);
   });
 
-  it("a customer alone tells it, and so does no other object that was read by the key itself", async () => {
+  it("a customer alone shows it, and no other object that was read with the key itself does", async () => {
     const [world, other] = (await worlds(2)) as [DunningWorld, DunningWorld];
     const product = await world.stripe.products.create({ name: "Pro" });
     await world.stripe.customers.create({ email: "ada@example.com" });
@@ -112,7 +112,7 @@ describe("with a key of another account", () => {
     expect(new Set(unseen.map(({ status, tries }) => `${status} ${tries}`))).toEqual(new Set(["pending 0"]));
   });
 
-  it("of the other mode is told by its prefix, before anything is asked", async () => {
+  it("of the other mode is recognized by its prefix, before any request", async () => {
     const [world] = (await worlds(1)) as [DunningWorld];
     await world.subscribe();
     await world.arrive();

@@ -20,7 +20,7 @@ const failureOf = async (id: string) =>
   )[0];
 
 describe("an event", () => {
-  it("of a type nobody handles is stored and done", async () => {
+  it("of a type without handlers is stored and counts as processed", async () => {
     const event = told("billing_portal.session.created", NOW, {
       id: "bps_Example",
       object: "billing_portal.session",
@@ -45,7 +45,7 @@ describe("an event", () => {
     expect(await database.sql`select 1 from billing.audit_events where event_id = ${event.id}`).toEqual([]);
   });
 
-  it("of a connected account nobody expects is quarantined as well", async () => {
+  it("of another connected account is quarantined as well", async () => {
     const event = {
       ...told("customer.created", NOW, about("cus_ExampleElsewhere")),
       account: "acct_ExampleElsewhere",

@@ -82,7 +82,7 @@ describe.runIf(COUNT >= 100)("the histories", () => {
     expect(new Set(events.map(({ api_version }) => api_version))).toEqual(new Set(API_VERSIONS));
   });
 
-  it("have seconds in which nobody can tell what came last, deletions without a last state, sign-ups, and objects that name an account alone", () => {
+  it("have seconds in which the order cannot be known, deletions without a last state, sign-ups, and objects that name an account alone", () => {
     const count = (holds: (account: Account) => boolean) =>
       played.histories.filter(({ account }) => holds(account)).length;
     const share = COUNT / 20;

@@ -58,7 +58,7 @@ it("what names its customer's account alone is the customer's, in any order, and
   }
 });
 
-it("any object that names both tells which customer the account is", async () => {
+it("any object that names both shows which customer the account is", async () => {
   const both = told(
     "customer.subscription.updated",
     NOW + 5,

@@ -178,7 +178,7 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBe(current);
   });
 
-  it("who leaves takes nothing along: the rows stay, unlinked and on record, and come back with the user", async () => {
+  it("who is deleted takes nothing along: the rows stay, unlinked and on record, and come back with the user", async () => {
     const user = await database.signUp();
     const name = await deliver(database, [
       said.byCustomer(user),
@@ -202,7 +202,7 @@ describe("a customer's user", () => {
     expect(await userOf(name)).toBe(user);
   });
 
-  it("who leaves while an event of the customer waits for the account is on record all the same", async () => {
+  it("who is deleted while an event of the customer waits for the account is on record all the same", async () => {
     const user = await database.signUp();
     const name = await deliver(database, [said.byCustomer(user)]);
     const [event, account] = [database.connect(), database.connect({ role: "supabase_admin" })];
@@ -222,7 +222,7 @@ describe("a customer's user", () => {
     ]);
   });
 
-  it("who leaves makes room for the next one who is named", async () => {
+  it("who is deleted makes room for the next one who is named", async () => {
     const [first, second] = [await database.signUp(), await database.signUp()];
     const name = await deliver(database, [
       said.byCheckout({ metadata: { owner_id: first } }),
@@ -303,7 +303,7 @@ describe("what a payer writes into the address of a Payment Link", () => {
   };
   afterEach(() => trust("without_payment_link"));
 
-  it("links nobody, whoever came first, and is shown to the operator", async () => {
+  it("links no customer, whichever came first, and is shown to the operator", async () => {
     const victim = await database.signUp();
     for (const name of await deliverInEveryOrder(database, [
       hint(victim),
@@ -365,7 +365,7 @@ describe("what a payer writes into the address of a Payment Link", () => {
 describe("a user's email address", () => {
   const nextEmail = () => `${randomUUID()}@example.com`;
 
-  it("links nobody as long as settings do not say so", async () => {
+  it("links no customer as long as settings do not say so", async () => {
     const email = nextEmail();
     await database.signUp({ email });
     expect(await userOf(await deliver(database, [told("customer.created", NOW, ada({}, email))]))).toBeNull();
@@ -380,7 +380,7 @@ describe("a user's email address", () => {
     afterAll(() => linking.drop());
     const customerWith = (email: string) => deliver(linking, [told("customer.created", NOW, ada({}, email))]);
 
-    it("links a customer, whoever came first and in whatever capitals", async () => {
+    it("links a customer, whichever came first and in whatever capitals", async () => {
       const email = nextEmail();
       const user = await linking.signUp({ email });
       expect(await userOf(await customerWith(email.toUpperCase()), linking)).toBe(user);
@@ -390,7 +390,7 @@ describe("a user's email address", () => {
       expect(await userOf(name, linking)).toBe(late);
     });
 
-    it("links nobody before it is confirmed, and does when it is", async () => {
+    it("links no customer before it is confirmed, and does when it is", async () => {
       const email = nextEmail();
       const user = await linking.signUp({ email, confirmed: false });
       const name = await customerWith(email);
@@ -401,7 +401,7 @@ describe("a user's email address", () => {
       expect(await userOf(name, linking)).toBe(user);
     });
 
-    it("confirmed in the very moment of the event is seen by the next minute's run", async () => {
+    it("confirmed at the same time as the event is seen by the next minute's run", async () => {
       const email = nextEmail();
       const user = randomUUID();
       const signUp = linking.connect({ role: "supabase_auth_admin" });

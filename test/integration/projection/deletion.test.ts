@@ -36,7 +36,7 @@ describe("a deleted object", () => {
       expect(await customerOf(name)).toEqual({ name: "Ada, last seen", deleted_at: time(NOW + 9) });
   });
 
-  it("that Stripe tells by a stub keeps the state it had, also when the stub comes first", async () => {
+  it("that Stripe shows by a stub keeps the state it had, also when the stub comes first", async () => {
     const events = [
       told("customer.created", NOW, ada),
       told("customer.updated", NOW + 1, { ...ada, name: "Ada L." }, ada),
@@ -46,7 +46,7 @@ describe("a deleted object", () => {
       expect(await customerOf(name)).toEqual({ name: "Ada L.", deleted_at: time(NOW + 9) });
   });
 
-  it("that Stripe tells by a stub in the second of its last changes keeps the last of them", async () => {
+  it("that Stripe shows by a stub in the second of its last changes keeps the last of them", async () => {
     const events = [
       told("customer.updated", NOW, { ...ada, name: "Bo" }, ada),
       told("customer.updated", NOW, { ...ada, name: "Cleo" }, { ...ada, name: "Bo" }),
@@ -96,7 +96,7 @@ describe("a deleted object", () => {
 });
 
 describe("a read that finds an object gone", () => {
-  it("does not move the time of a deletion that was told, and is itself enough", async () => {
+  it("does not move the time of a deletion that an event reported, and is itself enough", async () => {
     const created = told("customer.created", NOW, ada);
     const named = newName();
     await deliver(database, [created, told("customer.deleted", NOW + 9, stub)], named);

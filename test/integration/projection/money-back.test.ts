@@ -56,7 +56,7 @@ describe("a refund", () => {
   const half = given("Half", 400);
   const after = { ...paid, amount_refunded: 400 };
 
-  it("is taken off once, whether the refund or the charge tells of it, or both, in any order", async () => {
+  it("is taken off once, whether the refund or the charge shows it, or both, in any order", async () => {
     const byCharge = told("charge.refunded", NOW + 60, after, paid);
     const byRefund = told("refund.created", NOW + 60, half);
     const expected = { ...whole, refunded: 400, outcome: "partially_refunded" };
@@ -65,7 +65,7 @@ describe("a refund", () => {
     await expectInEveryOrder([collected, succeeded, byCharge, byRefund], expected);
   });
 
-  it("that fails is not taken off, though nobody says so of the charge", async () => {
+  it("that fails is not taken off, though no event of the charge says so", async () => {
     const failed = { ...half, status: "failed", failure_reason: "lost_or_stolen_card" };
     await expectInEveryOrder(
       [
@@ -78,7 +78,7 @@ describe("a refund", () => {
     );
   });
 
-  it("that failed is known to a charge that is told of later", async () => {
+  it("that failed is known to a charge that becomes known later", async () => {
     const failed = { ...half, status: "failed" };
     await expectInEveryOrder(
       [
@@ -102,7 +102,7 @@ describe("a refund", () => {
     );
   });
 
-  it("that was never told of is known by the charge's sum, beside those that were", async () => {
+  it("without an event is known by the charge's sum, beside those with one", async () => {
     await expectInEveryOrder(
       [
         succeeded,
@@ -221,7 +221,7 @@ describe("a dispute", () => {
     },
   );
 
-  it("that is prevented has taken what was withdrawn, whoever says so, and nothing where nothing was", async () => {
+  it("that is prevented has taken what was withdrawn, whatever object says so, and nothing where nothing was", async () => {
     const gone = { ...whole, lost: 900, outcome: "lost" };
     await expectInEveryOrder([succeeded, step("created", 60, "prevented")], whole);
     await expectInEveryOrder(

@@ -44,7 +44,7 @@ describe("a card", () => {
       expect(await methodOf(name)).toEqual({ ...last(name), detached_at: NOW + 120 });
   });
 
-  it("attached and detached within one second is detached, and nobody has to ask", async () => {
+  it("attached and detached within one second is detached, without a read of Stripe", async () => {
     const within = told("payment_method.detached", NOW, { ...visa, customer: null }, visa);
     for (const name of await deliverInEveryOrder(database, [attached, within])) {
       expect(await methodOf(name)).toMatchObject({ customer: `cus_${name}Ada`, detached_at: NOW });

@@ -133,7 +133,7 @@ describe("money that came past Stripe", () => {
       expect(await paymentsOf(name)).toEqual([whole(name)]);
   });
 
-  it("that a PaymentIntent recorded is that PaymentIntent's, whoever tells first", async () => {
+  it("that a PaymentIntent recorded is that PaymentIntent's, whichever becomes known first", async () => {
     const intent = {
       ...paymentIntent({ id: "pi_ExampleBill", created: NOW, amount: 900, customer: "cus_ExampleAda" }),
       status: "succeeded" as const,

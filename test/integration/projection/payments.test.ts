@@ -70,7 +70,7 @@ const whole = (name: string) => ({
 });
 
 describe("money that moved once is one payment", () => {
-  it("whichever of PaymentIntent, charge and InvoicePayment is heard first", async () => {
+  it("whichever of PaymentIntent, charge and InvoicePayment becomes known first", async () => {
     const events = [
       told("payment_intent.succeeded", NOW, paidIntent),
       told("charge.succeeded", NOW, paidCharge),
@@ -81,7 +81,7 @@ describe("money that moved once is one payment", () => {
       expect(await paymentsOf(name)).toEqual([whole(name)]);
   });
 
-  it("whichever is heard first of the same in the shape before basil", async () => {
+  it("whichever of the same becomes known first in the shape before basil", async () => {
     const events = [
       told("payment_intent.succeeded", NOW, old(paidIntent)),
       told("charge.succeeded", NOW, old(paidCharge)),
@@ -104,7 +104,7 @@ describe("money that moved once is one payment", () => {
       { customer: null, latest_charge: null, card_last4: null },
     ],
     ["an old invoice", told("invoice.paid", NOW, old(bill)), { latest_charge: null, card_last4: null }],
-  ])("also where only %s is ever heard", async (_source, event, unknown) => {
+  ])("also where only %s ever comes", async (_source, event, unknown) => {
     const name = await deliver(database, [event]);
     expect(await paymentsOf(name)).toEqual([{ ...whole(name), ...unknown }]);
   });
@@ -190,7 +190,7 @@ describe("a payment with several attempts", () => {
   });
   const failedIntent = { ...intent, last_payment_error: declined("insufficient_funds", failedCharge.id) };
 
-  it("shows why the last one failed, from the PaymentIntent or, until it is heard, from the charge", async () => {
+  it("shows why the last one failed, from the PaymentIntent or, until that is known, from the charge", async () => {
     const events = [
       told("charge.failed", NOW - 60, failedCharge),
       told("payment_intent.payment_failed", NOW - 60, failedIntent),
@@ -223,7 +223,7 @@ describe("a payment with several attempts", () => {
 });
 
 describe("a refund", () => {
-  it("shows on the payment, also when it is heard before the charge", async () => {
+  it("shows on the payment, also when it becomes known before the charge", async () => {
     const refunded = { ...paidCharge, amount_refunded: 400 };
     const events = [
       told("charge.succeeded", NOW, paidCharge),

@@ -54,7 +54,7 @@ test("a failed event is tried after 1, 5 and 25 minutes and up to a fifth, then 
   expect(alerts, "one alert an hour").toEqual([{ cause: "dead_webhook" }]);
 });
 
-test("an attempt that is due is made at its very moment", async () => {
+test("an attempt that is due is made at exactly its time", async () => {
   await database.receive(customerEvent("punctual"), start);
   const due = (await failureOf(database, "evt_punctual"))?.next_attempt_at;
   if (!due) throw new Error("no next attempt");
