@@ -3654,7 +3654,7 @@ comment on column billing.subscriptions.current_period_end is 'End of the billin
 comment on column billing.subscriptions.cancel_at is
   'When it will end as things stand (UTC): canceled for that day, or a fixed term. Which of them, billing_private.is_canceled_for_later tells.';
 comment on column billing.subscriptions.cancel_at_period_end is
-  'Canceled for the end of the period. Under flexible billing Stripe leaves it false and sets cancel_at instead.';
+  'Canceled for the end of the period, as Stripe has it. Under flexible billing it stays false where a customer cancels in the portal, and cancel_at is set.';
 comment on column billing.subscriptions.schedule is 'Subscription schedule (sub_sched_…) that governs it, if one does.';
 comment on column billing.subscriptions.pause_collection is 'behavior and resumes_at while collection is paused; the status stays as it is. Not the status paused.';
 comment on column billing.subscriptions.metadata is 'Of Stripe''s metadata, what settings.visible_metadata allows the owner to read; all of it is in billing.object_metadata.';
@@ -19534,8 +19534,8 @@ comment on function billing_private.advance_tick is
 
 -- supabase/schemas/16_schedule/040_cron_jobs.sql
 
--- Cron jobs: the two things that pg_cron starts. It does not repeat a run that it missed, so both ask what is due, and not what
--- time it is.
+-- Cron jobs: the two things that pg_cron starts. It does not make up runs that were missed while the server was down; minutes
+-- that a long run used up it makes up, back to back. So both jobs ask what is due, and not what time it is.
 
 create extension if not exists pg_cron with schema pg_catalog;
 
