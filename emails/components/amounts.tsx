@@ -110,7 +110,7 @@ interface LineProps {
   ruled?: boolean;
   /** On a phone the amount stands below, for a label with a long word. */
   stacks?: boolean;
-  /** What it all comes to. */
+  /** The sum of it all. */
   strong?: boolean;
   /** Close to its neighbours, as one of several sums. */
   tight?: boolean;

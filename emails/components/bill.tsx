@@ -6,7 +6,7 @@ import { type AmountLine, Amounts } from "./amounts.tsx";
 /** Gmail cuts an email off at 102 KB: a long bill is left to the invoice. */
 const linesShown = 20;
 
-/** What was paid for: the lines of an invoice, and how they come to what was paid. */
+/** What was paid for: the lines of an invoice, and how they add up to what was paid. */
 export function PaidBill({ bill, voice }: { bill: Bill; voice: Voice }) {
   const { paymentReceipt: receipt } = voice.words;
   const hidden = Math.max(bill.lines.length, bill.lineCount ?? 0) - Math.min(bill.lines.length, linesShown);

@@ -63,7 +63,7 @@ export const narrowRules = [
   ".panel{padding:10px 12px !important}",
   ".fact{font-size:13px !important;padding-right:8px !important}",
   ".fact-value{font-size:13px !important}",
-  // One below the other where a long word would be broken for want of width.
+  // One below the other where a long word would be broken as there is too little width.
   ".stacked{display:block !important;width:auto !important;text-align:inherit !important;padding-right:0 !important;padding-left:0 !important}",
   ".hidden-when-stacked{display:none !important}",
   ".stacked-below{padding-top:0 !important}",

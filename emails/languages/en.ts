@@ -1,6 +1,6 @@
 /**
  * Every sentence of every email in English. A language is an object of this shape: what is missing in it is a
- * compile error. Names, amounts and dates arrive ready to be set; sentences say what is, and threaten nobody.
+ * compile error. Names, amounts and dates arrive ready to be set; sentences say what is so, and threaten no one.
  */
 
 /** What is overdue: one payment that failed, one invoice past its date, or more than one thing. */

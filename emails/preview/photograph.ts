@@ -4,7 +4,7 @@ import { type Browser, chromium } from "playwright-core";
 
 const browserNames = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
-/** How an email is looked at. */
+/** How an email is shown: width and colour scheme. */
 export interface View {
   width: number;
   colorScheme: "light" | "dark";

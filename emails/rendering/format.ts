@@ -22,7 +22,7 @@ export function minorUnitDigits(currency: string): 0 | 2 | 3 {
 
 /**
  * An amount as its reader writes it: `4900` of `eur` is "49,00 €" in German. Exact for any size. A code that
- * is no currency's is printed beside the number; a locale nobody knows is read as English.
+ * is no currency's is printed beside the number; an unknown locale is read as English.
  */
 export function formatMoney(amount: MinorUnits, currency: string, locale: string): string {
   const digits = minorUnitDigits(currency);

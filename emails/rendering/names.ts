@@ -11,7 +11,7 @@ const gaps = /[\p{Cc}\p{Zs}\p{Zl}\p{Zp}]+/gu;
 const rightToLeft = /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
 /**
- * Makes a name typed by anybody safe to set in a sentence: one line, bounded, no characters that hide or
+ * Makes a name that a customer typed safe to set in a sentence: one line, bounded, no characters that hide or
  * reorder what follows. What is left of a name in a right-to-left script is isolated, so that an amount
  * standing behind it stays where it belongs.
  */

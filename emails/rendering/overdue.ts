@@ -66,7 +66,7 @@ export function owed(props: Addressed<PaymentFailedProps>): Owed {
     amount: money(props.totalDue ?? sumOf(props.invoices.map(({ amountDue }) => amountDue)), props.currency),
     product: product((earliest?.invoice ?? first)?.productName),
     app: props.brand.appName,
-    // Those that are not listed may come to their end before.
+    // Those that are not listed may end before.
     deadline:
       !props.leaving && props.accessEndsAt
         ? deadlineAt(props.accessEndsAt, props, props.setToEndAt, props.endAction)
@@ -96,7 +96,7 @@ export function listed({ invoices, invoiceCount }: PaymentFailedProps): {
  * stolen or blocked card looks to them like any declined one (https://docs.stripe.com/declines/codes).
  */
 export function explainDecline(props: Addressed<PaymentFailedProps>): string | undefined {
-  // With several invoices nobody could tell which of them the bank spoke of.
+  // With several invoices it would not be clear which one the bank declined.
   if (owed(props).kind !== "payment") return undefined;
   const { declines } = speak(props).words.paymentFailed;
   switch (props.declineCode) {

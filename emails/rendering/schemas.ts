@@ -12,7 +12,7 @@ import { cleanName } from "./names.ts";
 // Compiling a schema at run time costs more than the few checks a mail needs, and some runtimes forbid it.
 z.config({ jitless: true });
 
-/** Nobody's bill, but some attacker's: more than this is refused instead of laid out. */
+/** No real bill has more than this; an attacker's is refused instead of laid out. */
 const most = { invoices: 50, lines: 1000, parts: 100, taxIds: 5 };
 
 const absent = <Type extends z.ZodType>(type: Type) => z.nullish(type);

@@ -42,7 +42,7 @@ export async function benchOutbox(): Promise<BenchRow[]> {
     const [few, many] = [connect("few"), connect("many")];
     await finishRows(few, FEW_FINISHED);
     await finishRows(many, MANY_FINISHED);
-    // What a million rows leave to be written is not the claims' to pay for.
+    // Writes that the million rows left behind must not count against the claims.
     await checkpoint(server.urlFor("supabase_admin", "few"));
     await few`create table public.bare (id bigint primary key, status text not null, claim_id uuid)`;
     const subjects = { bare: bareSubject(few), few: outboxSubject(few), many: outboxSubject(many) };

@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 
-/** A table of which a signed-in user reads the own rows. */
+/** A table in which a signed-in user reads their own rows. */
 export interface OwnerTable {
   /** Without its schema, which is `billing`. */
   name: string;
@@ -32,7 +32,7 @@ const OWNER = `('00000000-0000-4000-8000-' || lpad((n % ${OWNERS})::text, 12, '0
 /** What goes into a column of a kind that ties rows to each other, as SQL of the row's number `n`. */
 const KEYS: Record<string, string> = {
   "customers.id": "'cus_' || n",
-  // Most customers are nobody's, or of users who have no more than that.
+  // Most customers have no owner, or an owner with no other customer.
   "customers.owner_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
   "subscriptions.id": "'sub_' || n",
   "subscription_items.subscription": "'sub_' || n",

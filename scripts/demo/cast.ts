@@ -35,7 +35,7 @@ export interface Cast {
   daysDown: number[];
 }
 
-/** One thing that happens; `play` answers what came of it, as the database tells it. */
+/** One thing that happens; `play` answers the result, as the database shows it. */
 export interface Act {
   title: string;
   play(cast: Cast): Promise<string>;

@@ -4,7 +4,7 @@ import type { Cast } from "./cast.ts";
 import { day } from "./format.ts";
 import { mailsDelivered } from "./mail.ts";
 
-/** Turns the clock, and waits until everything that happened meanwhile has arrived and been told. */
+/** Turns the clock, and waits until all events of that time have arrived and all mails are sent. */
 export async function advance(cast: Cast, to: number): Promise<void> {
   await advanceClock(cast.world.stripe, cast.clock, to);
   cast.now = to;

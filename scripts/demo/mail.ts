@@ -16,7 +16,7 @@ export interface DemoMail {
 
 const PATIENCE_MS = 90_000;
 const BETWEEN_LOOKS_MS = 50;
-/** The minute's tick, for what has to be tried again: nobody wants to watch a minute pass. */
+/** The minute's tick, for what has to be tried again, without waiting for the minute to pass. */
 const BETWEEN_TICKS_MS = 1_000;
 
 /** Waits until nothing is waiting in the outbox and Resend has reported what became of each mail. */

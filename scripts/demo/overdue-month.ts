@@ -19,7 +19,7 @@ export async function renewalsFail(cast: Cast): Promise<string> {
   return `${open?.cases} cases open, ${await told(cast, 0)}`;
 }
 
-/** Lives on until a day, and tells who was told what on it. */
+/** Plays on until a day, and returns who got which mail on it. */
 export function until(days: number): (cast: Cast) => Promise<string> {
   return async (cast) => {
     await liveUntilDay(cast, days);

@@ -43,7 +43,7 @@ export const stageNames: Record<string, string> = {
   end: "end under way",
 };
 
-/** Everything a report tells of one currency: every month from the first with a case on, and what is at risk now. */
+/** All that a report says about one currency: every month from the first with a case on, and what is at risk now. */
 export interface CurrencyFigures {
   currency: string;
   months: MonthFigures[];

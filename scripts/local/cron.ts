@@ -22,7 +22,7 @@ export interface CronScheduler {
    * @throws Error when there is no such job
    */
   run(job: string | number): Promise<CronRun>;
-  /** Looks at the clock at once instead of within the next half second. */
+  /** Checks the clock at once instead of within the next half second. */
   tick(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -97,7 +97,7 @@ export function startCron({ urlFor, log, now = () => new Date() }: CronOptions):
     idle = false;
     looking = looking
       .then(look)
-      // The database may be down for a moment; the next look finds it again.
+      // The database may be down for a moment; the next check finds it again.
       .catch(() => {})
       .finally(() => {
         idle = true;

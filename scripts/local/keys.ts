@@ -11,7 +11,7 @@ export const localKeys = {
   resendApiKey: "re_duebase_local_example",
   /** Base64 of a sentence that says it is none. */
   resendWebhookSecret: `whsec_${Buffer.from("duebase local example, not a secret").toString("base64")}`,
-  /** Lets the database's cron jobs call functions that are for nobody else. */
+  /** Lets the database's cron jobs call functions that only they may call. */
   cronSecret: "duebase_local_example_cron_secret",
   stripeWebhookSecret: "whsec_duebase_local_example",
 };

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** Whether a process of this id runs, whoever owns it. A process that has ended and waits for its parent to collect its status does not. */
+/** Whether a process of this id runs, under any account. A process that has ended and waits for its parent to collect its status does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -31,7 +31,7 @@ export interface StackOptions {
   /** Keeps database, logs and status.json; `.stack` in the project by default. */
   directory?: string;
   ports?: Partial<typeof defaultPorts>;
-  /** Whether a new database gets supabase/seed.sql. Default false: whoever counts events wants none but the own ones. */
+  /** Whether a new database gets supabase/seed.sql. Default false: a test that counts events wants only its own. */
   seed?: boolean;
   /** False trades safety against a power cut for speed. Default true. */
   fsync?: boolean;

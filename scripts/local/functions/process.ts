@@ -81,7 +81,7 @@ export class FunctionProcess {
 
   /** Ends the process as a crash would; it is started again. Resolves once the process is gone. */
   async kill(): Promise<void> {
-    // Whoever ends it again and again is not made to wait longer each time.
+    // Ending it again and again does not lengthen the wait each time.
     this.#failures = 0;
     if (this.#running) await killed(this.#running.child);
   }

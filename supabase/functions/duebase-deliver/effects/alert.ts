@@ -39,13 +39,13 @@ const CAUSES: Record<string, string> = {
   end_refused:
     "Stripe refused what a dunning case ends with. Each daily run decides on it anew; until it succeeds the customer keeps the subscription. End it in Stripe's dashboard, or let go: select billing.close_dunning(case, 'why').",
   paid_while_ending:
-    "A debt was closed, by a payment, a credit note or a void, while the subscription was being ended for non-payment. Start it again, or give the money back; nobody has told the customer anything.",
+    "A debt was closed, by a payment, a credit note or a void, while the subscription was being ended for non-payment. Start it again, or give the money back; no email about it was sent to the customer.",
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
   dispute_opened:
     "A customer disputes a payment at their bank, or the bank asks about it. Answer in Stripe's dashboard in time. Until it is decided, reminders of this customer's unpaid invoices are on hold.",
   paid_after_end:
-    "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; nobody has told the customer anything.",
+    "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; no email about it was sent to the customer.",
 };
 
 /** Ways to send an alert; `last_error.told` keeps those that are done, so that another try does not repeat them. */
