@@ -53,6 +53,9 @@ begin
   if billing_private.is_forgotten(p_event.customer_id, p_event.payload #> '{data,object}') then
     p_event.payload := billing_private.redact(p_event.payload);
   end if;
+  -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
+  -- own transaction waits for the batch's turns.
+  perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
   insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
   if not found then
     return null;

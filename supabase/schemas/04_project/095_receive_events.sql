@@ -88,6 +88,8 @@ begin
   )
   select e.n, 7309, coalesce(e.customer_id, billing_private.forgettable_subject(e.customer_id, e.object)), true from event as e
   union all
+  select e.n, 7312, e.id, false from event as e
+  union all
   select e.n, 7305, t.id, false
   from event as e
   cross join lateral unnest(array[
@@ -129,7 +131,7 @@ begin
     from billing_private.locks_of_events(p_events) as l
     where l.key is not null and l.n = any (admitted)
     group by l.class, l.key, l.is_shared
-    order by array_position(array[7309, 7305, 7306], l.class), l.is_shared, l.key collate "C"
+    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C"
   loop
     -- Whose events have left the batch by now is nobody's to hold up.
     continue when not needed.positions && admitted;
