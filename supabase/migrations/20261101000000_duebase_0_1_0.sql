@@ -2688,6 +2688,9 @@ begin
   if billing_private.is_forgotten(p_event.customer_id, p_event.payload #> '{data,object}') then
     p_event.payload := billing_private.redact(p_event.payload);
   end if;
+  -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
+  -- own transaction waits for the batch's turns.
+  perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
   insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
   if not found then
     return null;
@@ -2842,6 +2845,8 @@ begin
   )
   select e.n, 7309, coalesce(e.customer_id, billing_private.forgettable_subject(e.customer_id, e.object)), true from event as e
   union all
+  select e.n, 7312, e.id, false from event as e
+  union all
   select e.n, 7305, t.id, false
   from event as e
   cross join lateral unnest(array[
@@ -2883,7 +2888,7 @@ begin
     from billing_private.locks_of_events(p_events) as l
     where l.key is not null and l.n = any (admitted)
     group by l.class, l.key, l.is_shared
-    order by array_position(array[7309, 7305, 7306], l.class), l.is_shared, l.key collate "C"
+    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C"
   loop
     -- Whose events have left the batch by now is nobody's to hold up.
     continue when not needed.positions && admitted;
