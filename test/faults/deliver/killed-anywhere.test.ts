@@ -203,7 +203,7 @@ const runs = CRASH_POINTS.flatMap((point) => Array.from({ length: RUNS }, (_, ru
 const reached = new Set<CrashPoint>();
 
 it.each(runs)(
-  "killed when $point, run $run: each effect once, and nothing is owed any more",
+  "killed when $point, run $run: each effect once, and nothing waits any more",
   { timeout: 60_000 },
   async ({ point, run }) => {
     const random = new Random(SEED + run * 1000 + CRASH_POINTS.indexOf(point));

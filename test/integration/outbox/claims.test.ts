@@ -206,7 +206,7 @@ describe("a failed try", () => {
     expect((await failOnce(null, true)).status).toBe("dead");
   });
 
-  it("of an alert owes no alert", async () => {
+  it("of an alert enqueues no alert", async () => {
     await enqueue(database.sql, "silent", 1, "alert");
     await failOnce(null, true);
     expect(await database.sql`select kind from billing.outbox`).toHaveLength(1);

@@ -20,7 +20,7 @@ async function deliverLater() {
 }
 
 describe("an event that names an object that is not known", () => {
-  it("owes a read of customer, product and price, once each, and they are there", async () => {
+  it("enqueues a read of customer, product and price, once each, and they are there", async () => {
     world.arrives = ({ type }) => /^(customer\.subscription|invoice|payment_intent|charge)\./.test(type);
     const { customer, subscription, email } = await world.subscribe();
     await world.arrive();
@@ -64,7 +64,7 @@ describe("an event that names an object that is not known", () => {
     expect(await sql`select billing_private.has_open_dispute(${customer}) as held`).toEqual([{ held: true }]);
   });
 
-  it("owes a read of what the lines of an invoice name, in any shape, and of the customer of what has no id", async () => {
+  it("enqueues a read of what the lines of an invoice name, in any shape, and of the customer of what has no id", async () => {
     const tell = (type: string, object: object) =>
       world.database.receive({
         id: `evt_${type}`,
@@ -106,13 +106,13 @@ describe("an event that names an object that is not known", () => {
     expect(await enqueued()).toEqual(["unseen:customer:cus_entitled", "unseen:customer:cus_upcoming"]);
   });
 
-  it("owes nothing where all has been seen", async () => {
+  it("enqueues nothing where all has been seen", async () => {
     await world.subscribe();
     await world.arrive();
     expect(await enqueued()).toEqual([]);
   });
 
-  it("owes nothing while it is quarantined, and what it names once it is replayed", async () => {
+  it("enqueues nothing while it is quarantined, and what it names once it is replayed", async () => {
     const { sql } = world.database;
     await sql`update billing.settings set stripe_account = 'acct_another' where true`;
     const price = await world.price(900, "eur");
@@ -153,7 +153,7 @@ describe("an event that names an object that is not known", () => {
     expect(await enqueued()).toEqual(["unseen:customer:cus_unseen"]);
   });
 
-  it("owes it as well when it was read itself", async () => {
+  it("enqueues it as well when it was read itself", async () => {
     world.arrives = () => false;
     const { subscription, customer } = await world.subscribe();
     await world.arrive();

@@ -90,7 +90,7 @@ describe("without its secrets in Vault", () => {
     expect(await database.sql`select * from billing.job_problems`).toEqual([]);
   });
 
-  it("and without pg_net answering, the transaction that owes commits all the same", async () => {
+  it("and without pg_net answering, the transaction that enqueues commits all the same", async () => {
     await configure();
     const admin = database.connect({ role: "supabase_admin" });
     await admin`alter table net.http_request_queue rename to elsewhere`;

@@ -162,7 +162,7 @@ describe("a user who is forgotten", () => {
     ).toEqual([{ actor: "operator", detail: { customers: ["cus_ExampleAda"] } }]);
   });
 
-  it("gets no mail that was still owed, not even when a dead one is replayed", async () => {
+  it("gets no mail that was not sent yet, not even when a dead one is replayed", async () => {
     const owed = await database.sql<{ id: string; status: string; code: string }[]>`
       select id, status, last_error ->> 'code' as code from billing.outbox where dedupe_key like 'owed:%'
     `;
