@@ -6314,7 +6314,7 @@ end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
+  'Links customers whose user signed up, or confirmed the address, at the same time as their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]
@@ -6509,7 +6509,7 @@ as $$
 $$;
 
 comment on function billing_private.was_refused is
-  'Whether an effect is dead for a final answer, and not for want of tries: trying again brings the same answer, until a person has mended something.';
+  'Whether an effect is dead for a final answer, and not because it is out of tries: trying again brings the same answer, until the operator has changed something.';
 
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval
@@ -7094,7 +7094,7 @@ end;
 $$;
 
 comment on function billing_private.order_refresh is
-  'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the very second of the read is.';
+  'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the same second as the read is.';
 
 create function billing_private.read_problem(p_read billing.webhook_events)
 returns text
@@ -12333,7 +12333,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_waiting_guests is
-  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up in the very moment of the checkout. Returns how many.';
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up at the same time as the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description

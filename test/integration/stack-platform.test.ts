@@ -26,7 +26,7 @@ afterAll(async () => {
   await removePostgresData(directory);
 });
 
-describe("what the platform refuses its postgres for want of a superuser is refused here", () => {
+describe("what the platform refuses because its postgres is no superuser is refused here", () => {
   test.each([
     ["an extension off the platform's list", "create extension plperlu"],
     ["a server setting", "alter system set work_mem = '64MB'"],

@@ -15,6 +15,7 @@ it.each([
   ["the same in a comment", "-- coalesced with a later one", "coalesced"],
   ["two subscriptions", "const twins = [];", "twins"],
   ["an end that was canceled", "it was called off", "called off"],
+  ["an inversion", "who pays in the very second of the end", "very second"],
 ])("finds %s", (_what, text, word) => {
   expect(wordsIn(text)).toContain(word);
 });

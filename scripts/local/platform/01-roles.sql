@@ -1,5 +1,5 @@
 -- Supabase's roles. `postgres` owns what migrations create and is no superuser; `supabase_admin`, who made the
--- cluster, is the only one. Whatever the hosted platform refuses for want of a superuser must be refused here.
+-- cluster, is the only one. What the hosted platform refuses because no role is a superuser must be refused here.
 
 do $$
 declare

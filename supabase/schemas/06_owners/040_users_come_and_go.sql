@@ -33,7 +33,7 @@ end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, in the very moment their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
+  'Links customers whose user signed up, or confirmed the address, at the same time as their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]

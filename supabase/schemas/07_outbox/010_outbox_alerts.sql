@@ -22,7 +22,7 @@ as $$
 $$;
 
 comment on function billing_private.was_refused is
-  'Whether an effect is dead for a final answer, and not for want of tries: trying again brings the same answer, until a person has mended something.';
+  'Whether an effect is dead for a final answer, and not because it is out of tries: trying again brings the same answer, until the operator has changed something.';
 
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval

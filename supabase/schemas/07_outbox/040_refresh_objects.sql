@@ -132,7 +132,7 @@ end;
 $$;
 
 comment on function billing_private.order_refresh is
-  'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the very second of the read is.';
+  'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the same second as the read is.';
 
 create function billing_private.read_problem(p_read billing.webhook_events)
 returns text

@@ -246,7 +246,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_waiting_guests is
-  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up in the very moment of the checkout. Returns how many.';
+  'Gives guests what they bought before they signed up. p_owner_id: only this one''s. Run at sign-up, and by the tick every minute for those who signed up at the same time as the checkout. Returns how many.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, h.handler, h.position, h.description

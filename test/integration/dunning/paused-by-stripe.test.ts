@@ -164,7 +164,7 @@ describe("what was paid of it", () => {
   it.each([
     { what: "the pause first", order: ["pause", "payment"] },
     { what: "the payment first", order: ["payment", "pause"] },
-  ])("in the very second of the pause, $what: the same", async ({ order }) => {
+  ])("in the same second as the pause, $what: the same", async ({ order }) => {
     world = await ToldDatabase.open();
     await world.fail();
     const at = FAILED + 2;

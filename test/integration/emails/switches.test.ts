@@ -55,20 +55,23 @@ it.each([
   // Payloads of older versions name no cause.
   ["other", undefined],
   ["requested", { paused: { subscription: { type: "pause_requested" } } }],
-])("a subscription that is paused, and not for want of a card, is told as that: %s", async (told, cause) => {
-  const database = await newDatabase();
-  const paused = renamedFixture(fixture("customer.subscription.paused"), "Resting");
-  Object.assign(paused.data.object, {
-    trial_settings: null,
-    default_payment_method: "pm_Example",
-    status_details: cause,
-  });
-  await receive(database, paused);
-  const mails = await database.sql`
+])(
+  "a subscription that is paused, and not because there is no card, is told as that: %s",
+  async (told, cause) => {
+    const database = await newDatabase();
+    const paused = renamedFixture(fixture("customer.subscription.paused"), "Resting");
+    Object.assign(paused.data.object, {
+      trial_settings: null,
+      default_payment_method: "pm_Example",
+      status_details: cause,
+    });
+    await receive(database, paused);
+    const mails = await database.sql`
     select payload ->> 'template' as template, payload #>> '{props,reason}' as reason from billing.outbox where kind = 'email'
   `;
-  expect(mails).toEqual([{ template: "subscription-paused", reason: told }]);
-});
+    expect(mails).toEqual([{ template: "subscription-paused", reason: told }]);
+  },
+);
 
 it("a mail is enqueued in the transaction of the state that it is about: neither exists without the other", async () => {
   const database = await newDatabase();

@@ -69,7 +69,7 @@ describe("an object read from Stripe", () => {
     expect(await shown("cus_b")).toBe("event at 30");
   });
 
-  it("is asked for again when an event is of the very second it was read in, and not lost over that", async () => {
+  it("is asked for again when an event is of the same second it was read in, and not lost over that", async () => {
     await database.receive(update("cus_c", "event at 20", 20));
     expect(await refresh(customer("cus_c", "read at 20"), new Date(second(20) * 1000 + 700))).toBe(
       "undecided",

@@ -284,7 +284,7 @@ describe("a database that does not answer as it should", () => {
     ["is shutting down", failsWith(500, { code: "57P01" })],
     ["loses a deadlock", failsWith(500, { code: "40P01" })],
     ["has too many connections", failsWith(503, { code: "53300" })],
-    ["is read-only for want of disk", failsWith(405, { code: "25006" })],
+    ["is read-only as its disk is full", failsWith(405, { code: "25006" })],
     ["is rate limited", raw(429, "slow down")],
     ["fails behind a gateway that answers in HTML", raw(502, "<html>Bad gateway</html>")],
     ["has a bug", failsWith(500, { code: "XX000" })],

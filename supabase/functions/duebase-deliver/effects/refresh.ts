@@ -53,7 +53,7 @@ export async function refresh(effect: Effect, run: Run): Promise<Outcome> {
 export const READ_TOO_SOON: Outcome = {
   is: "failed",
   retryAfterSeconds: 5,
-  error: { code: "read_too_soon", message: "An event of the very second of the read is shown." },
+  error: { code: "read_too_soon", message: "What is shown is from an event of the same second as the read." },
 };
 
 /**
