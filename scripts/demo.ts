@@ -120,7 +120,7 @@ async function run(): Promise<void> {
   }
   if (keep && stack && !process.exitCode) {
     console.log(`\n${pc.bold("Look around")}: open Studio, choose the schema ${pc.bold("billing")}, and start with
-  webhook_events   every event, as Stripe sent it
+  stripe_events    every event, as Stripe sent it
   subscriptions    what they made of it; invoices and payments likewise
   dunning_cases    what was overdue and how it ended; dunning_actions what was done about it
   emails           what was written to whom; outbox is what was waiting

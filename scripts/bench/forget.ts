@@ -79,18 +79,22 @@ async function fill(sql: Sql, events: number): Promise<void> {
     insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata, created)
     select 'pi_' || n, 'cus_' || n % ${people}, 900, 900, 0, 'eur', 'succeeded', '{}', to_timestamp(1700000000)
     from generate_series(0, ${people * 24 - 1}) as n;
-    insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, payload, received_at)
+    insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, received_at)
     select
       'evt_' || n, case when n % 20 = 0 then 'refund.created' else 'invoice.updated' end, false, to_timestamp(1700000000 + n / 10),
       case when n % 20 = 0 then 're_' || n else 'in_' || n / 10 end, case when n % 20 > 0 then 'cus_' || n % ${people} end,
+      to_timestamp(1700000000 + n / 10)
+    from generate_series(0, ${events - 1}) as n;
+    insert into billing_private.webhook_payloads (event_id, received_at, customer_id, payload)
+    select
+      'evt_' || n, to_timestamp(1700000000 + n / 10), case when n % 20 > 0 then 'cus_' || n % ${people} end,
       jsonb_build_object('id', 'evt_' || n, 'object', 'event', 'data', jsonb_build_object('object', case
         when n % 20 = 0 then jsonb_build_object('id', 're_' || n, 'object', 'refund', 'payment_intent', 'pi_' || n % ${people * 24})
         else jsonb_build_object(
           'id', 'in_' || n / 10, 'object', 'invoice', 'customer', 'cus_' || n % ${people}, 'customer_email', n || '@example.com',
           'customer_name', 'Person ' || n, 'number', n::text, 'amount_due', 900, 'description', repeat('x', 200)
         )
-      end)),
-      to_timestamp(1700000000 + n / 10)
+      end))
     from generate_series(0, ${events - 1}) as n;
     insert into billing.outbox (kind, dedupe_key, payload, status, run_after, created_at, finished_at)
     select

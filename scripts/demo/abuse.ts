@@ -20,7 +20,7 @@ export async function duplicateStorm(cast: Cast, eventId: string): Promise<Answe
   const { stripe, sql } = cast.world;
   const [row] = await sql<
     { payload: unknown }[]
-  >`select payload from billing.webhook_events where id = ${eventId}`;
+  >`select payload from billing.stripe_events where id = ${eventId}`;
   if (!row) throw new Error(`event ${eventId} is not in the database`);
   const payload = JSON.stringify(row.payload);
   const secret = cast.world.stack.status.STRIPE_WEBHOOK_SECRET;

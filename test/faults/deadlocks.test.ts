@@ -31,7 +31,7 @@ beforeAll(async () => {
   await database.sql`update billing.settings set email_from = 'Example <billing@example.com>' where id`;
   await database.sql.unsafe(`
     create schema app;
-    create function app.fail_now_and_then(p_event billing.webhook_events) returns void language plpgsql as
+    create function app.fail_now_and_then(p_event billing.stripe_events) returns void language plpgsql as
     $$ begin if random() < 0.05 then raise exception 'not now'; end if; end $$;
     insert into billing.event_handlers (event_type, handler, position)
     select distinct h.event_type, 'app.fail_now_and_then', 200 from billing.event_handlers as h;

@@ -9,9 +9,9 @@ export async function countProjections(sql: Sql): Promise<void> {
   await sql.unsafe(`
     create schema app;
     create table app.projections (event_id text not null, step text not null);
-    create function app.begin_projection(event billing.webhook_events) returns void language sql set search_path = '' as
+    create function app.begin_projection(event billing.stripe_events) returns void language sql set search_path = '' as
       $$ insert into app.projections values (event.id, 'begun') $$;
-    create function app.end_projection(event billing.webhook_events) returns void language sql set search_path = '' as
+    create function app.end_projection(event billing.stripe_events) returns void language sql set search_path = '' as
       $$ insert into app.projections values (event.id, 'done') $$;
     insert into billing.event_handlers (event_type, handler, position)
       select distinct h.event_type, own.handler, own.position

@@ -206,7 +206,7 @@ describe("what Postgres cannot hold inside a signed event", () => {
       outcome: "processed",
     });
     const [row] =
-      await faulty.sql`select payload ->> 'note' as note from billing.webhook_events where id = ${one.id}`;
+      await faulty.sql`select payload ->> 'note' as note from billing.stripe_events where id = ${one.id}`;
     expect(row?.note).toBe(kept);
   });
 

@@ -117,7 +117,7 @@ describe("a user who buys", () => {
     expect(page).toContain(`href="${APP}/"`);
     await stack.stripe.settled();
     const [made] = await sql`
-      select payload #> '{data,object}' as session from billing.webhook_events
+      select payload #> '{data,object}' as session from billing.stripe_events
       where type = 'billing_portal.session.created'
     `;
     expect(made?.session).toMatchObject({

@@ -24,7 +24,7 @@ describe.skipIf(missing)(`the real pg_cron${missing ? `: ${missing}` : ""}`, () 
       create schema app;
       create table app.broken (customer_id text primary key);
       create table app.welcomed (customer_id text primary key, times integer not null default 1);
-      create function app.welcome(p_event billing.webhook_events) returns void language plpgsql as $$
+      create function app.welcome(p_event billing.stripe_events) returns void language plpgsql as $$
       begin
         insert into app.welcomed as w (customer_id) values (p_event.object_id)
         on conflict (customer_id) do update set times = w.times + 1;

@@ -885,6 +885,13 @@ export type Database = {
             foreignKeyName: "failed_webhooks_event_id_fkey";
             columns: ["event_id"];
             isOneToOne: true;
+            referencedRelation: "stripe_events";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "failed_webhooks_event_id_fkey";
+            columns: ["event_id"];
+            isOneToOne: true;
             referencedRelation: "webhook_events";
             referencedColumns: ["id"];
           },
@@ -1855,7 +1862,6 @@ export type Database = {
           id: string;
           livemode: boolean;
           object_id: string | null;
-          payload: NonNullable<Json>;
           received_at: string;
           type: string;
         };
@@ -1868,7 +1874,6 @@ export type Database = {
           id: string;
           livemode: boolean;
           object_id?: string | null;
-          payload: NonNullable<Json>;
           received_at: string;
           type: string;
         };
@@ -1880,7 +1885,6 @@ export type Database = {
           id?: string;
           livemode?: boolean;
           object_id?: string | null;
-          payload?: NonNullable<Json>;
           received_at?: string;
           type?: string;
         };
@@ -1973,6 +1977,22 @@ export type Database = {
           held: number | null;
           oldest_since: string | null;
           stage: string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      stripe_events: {
+        Row: {
+          account: string | null;
+          api_version: string | null;
+          created: string;
+          customer_id: string | null;
+          id: string;
+          livemode: boolean;
+          object_id: string | null;
+          payload: Json | null;
+          received_at: string;
+          type: string;
         };
         ComputedFields: never;
         Relationships: [];

@@ -25,6 +25,8 @@ export const DATABASE_REFUSALS = {
   DU025: { code: "unknown_user", status: 404 },
   DU031: { code: "thin_event", status: 400 },
   DU032: { code: "invalid_batch", status: 400 },
+  DU033: { code: "payload_is_gone", status: 409 },
+  DU034: { code: "payloads_are_too_young", status: 400 },
   DU040: { code: "invalid_dunning_policy", status: 400 },
   DU041: { code: "invalid_dunning_assignment", status: 400 },
   DU042: { code: "unknown_dunning_case", status: 404 },

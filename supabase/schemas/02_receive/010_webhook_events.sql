@@ -10,14 +10,13 @@ create table billing.webhook_events (
   created timestamptz not null,
   object_id text,
   customer_id text,
-  payload jsonb not null,
   received_at timestamptz not null,
   constraint id_is_not_blank check (btrim(id) <> '')
 );
 
-comment on table billing.webhook_events is 'One row per Stripe event, as Stripe sent it. Append-only: the source from which all billing state can be read again. What tells who a forgotten customer was is taken out (billing.forget_user).';
+comment on table billing.webhook_events is 'The ledger: one row per Stripe event that was received. Append-only. What Stripe sent is beside it: billing.stripe_events shows both, as long as the payload is kept.';
 comment on column billing.webhook_events.id is 'Stripe''s event id (evt_…). The primary key is the idempotency constraint: a repeated delivery changes nothing.';
-comment on column billing.webhook_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
+comment on column billing.webhook_events.api_version is 'API version in whose shape Stripe sent it; null where Stripe sent none.';
 comment on column billing.webhook_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
 comment on column billing.webhook_events.created is 'When it happened at Stripe. Whole seconds, UTC: two events may share one.';
 comment on column billing.webhook_events.object_id is 'Id of data.object; cus_…/entitlements for a customer''s entitlement summary; null for other objects without one, such as an upcoming invoice.';
@@ -30,34 +29,8 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
-create function billing_private.references_of(p_value jsonb)
-returns text[]
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  -- Ids of Stripe's have a capital or a digit after the first underscore, its words for states have none.
-  return array(
-    select distinct lower(substr(n.name, 1, 36)) collate "C"
-    from (select r.value #>> '{}' as name from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")') as r (value)) as n
-    union
-    select r.value #>> '{}'
-    from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[a-z]+_[A-Za-z0-9_]*[A-Z0-9][A-Za-z0-9_]*$")') as r (value)
-  );
-end;
-$$;
-
-comment on function billing_private.references_of is
-  'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
-
--- Reviews, mandates, verifications, refunds, disputes, and objects Stripe may add, name no customer.
-create index webhook_events_by_reference
-  on billing.webhook_events using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
-
--- Updates are refused in redaction, which knows the one exception.
-create trigger webhook_events_are_never_truncated
-  before truncate on billing.webhook_events
+create trigger webhook_events_are_never_updated
+  before update or truncate on billing.webhook_events
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.webhook_duplicates (
@@ -112,7 +85,7 @@ create table billing.event_handlers (
 );
 
 comment on table billing.event_handlers is
-  'Which functions project which event type, in order of position. Add a row to run a function of your own, schema.name(billing.webhook_events) returning void, in the same transaction as ours.';
+  'Which functions project which event type, in order of position. Add a row to run a function of your own, schema.name(billing.stripe_events) returning void, in the same transaction as ours.';
 comment on column billing.event_handlers.event_type is 'Stripe''s event type, exactly.';
 comment on column billing.event_handlers.handler is
   'Qualified name of the function. It must be safe to run twice on one event; if it raises, the event''s whole projection is undone and retried.';
@@ -124,9 +97,9 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if to_regprocedure(new.handler || '(billing.webhook_events)') is null then
+  if to_regprocedure(new.handler || '(billing.stripe_events)') is null then
     perform billing_private.raise_error(
-      'DU005', format('no function %s(billing.webhook_events) for event type %s', new.handler, new.event_type)
+      'DU005', format('no function %s(billing.stripe_events) for event type %s', new.handler, new.event_type)
     );
   end if;
   return new;

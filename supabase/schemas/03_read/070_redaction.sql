@@ -1,7 +1,7 @@
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
 -- Ids, amounts, dates and statuses stay: accounting needs them, and the order of events is read from them. What a person
 -- wrote or can be identified by is removed. Later events are redacted when they are received, before anything reads them.
--- Reads and writes: forgotten_subjects, webhook_events. Called by: receiving, refreshing, forget_user.
+-- Reads and writes: forgotten_subjects. Reads: webhook_events. Called by: receiving, refreshing, forget_user.
 
 create table billing_private.forgotten_subjects (
   subject_id text primary key,
@@ -199,16 +199,18 @@ $$;
 comment on function billing_private.is_being_forgotten is
   'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For callers that hold rows it needs, and so must not wait for it.';
 
-create function billing_private.tg_webhook_events__before_update()
+create function billing_private.tg_webhook_payloads__before_update()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 declare
-  redacted billing.webhook_events := old;
+  redacted constant jsonb := billing_private.redact(old.payload);
 begin
-  redacted.payload := billing_private.redact(old.payload);
-  if new is distinct from redacted or not billing_private.is_forgotten(old.customer_id, old.payload #> '{data,object}') then
+  if (new.event_id, new.received_at, new.customer_id, new.payload)
+      is distinct from (old.event_id, old.received_at, old.customer_id, redacted)
+    or not billing_private.is_forgotten(old.customer_id, old.payload #> '{data,object}')
+  then
     perform billing_private.raise_error(
       'DU004', format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
     );
@@ -217,9 +219,13 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_webhook_events__before_update is
-  'Trigger function: refuses every update of an event (DU004) but one, whoever asks: the redaction of its payload, and nothing but that, for a customer who is forgotten.';
+comment on function billing_private.tg_webhook_payloads__before_update is
+  'Trigger function: refuses every update of a payload (DU004) but one, whoever asks: its redaction, and nothing but that, for a customer who is forgotten.';
 
-create trigger webhook_events_are_never_updated
-  before update on billing.webhook_events
-  for each row execute function billing_private.tg_webhook_events__before_update();
+create trigger webhook_payloads_are_never_updated
+  before update on billing_private.webhook_payloads
+  for each row execute function billing_private.tg_webhook_payloads__before_update();
+
+create trigger kept_payloads_are_never_updated
+  before update on billing_private.kept_payloads
+  for each row execute function billing_private.tg_webhook_payloads__before_update();

@@ -1,5 +1,5 @@
 -- The latest of a second: Stripe's times are whole seconds, so events of one second are ordered by what they changed.
--- Reads: webhook_events, event_handlers, failed_webhooks. Writes: busy_seconds. Called by: apply_if_newest, tombstones.
+-- Reads: stripe_events, event_handlers, failed_webhooks. Writes: busy_seconds. Called by: apply_if_newest, tombstones.
 
 create table billing_private.busy_seconds (
   object_id text primary key,
@@ -32,10 +32,11 @@ begin
       -- A deletion with the last state is one terminal state among others; previous_attributes decide which came last.
       least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank,
       billing_private.leaves_rank(e.type, u.data -> 'object', u.data -> 'previous_attributes') as leaves_rank
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     -- Stored payloads are compressed: each is unpacked once.
     cross join lateral (select e.payload -> 'data' as data offset 0) as u
     where e.object_id = p_object_id
+      and e.payload is not null
       and e.created = p_created
       -- Only projected events count: an event without a handler must not matter when another one arrives.
       and e.type = any (array(select h.event_type from billing.event_handlers as h where h.enabled))
@@ -104,7 +105,11 @@ begin
   )
   select
     max(c.id collate "C"),
-    count(distinct c.object) = 1,
+    count(distinct c.object) = 1
+      -- Stripe sends nothing of a second so old. What does come of it cannot be compared with a payload that is gone.
+      and not exists (
+        select from billing.stripe_events as e where e.object_id = p_object_id and e.created = p_created and e.payload is null
+      ),
     array(select h.id from highest as h),
     array(select u.id from unsuperseded as u)
   into event_id, is_certain, compared_now, kept.unsuperseded

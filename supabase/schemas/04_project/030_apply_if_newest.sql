@@ -1,8 +1,8 @@
 -- Apply if newest: an event changes an object's row if it is the newest of the object; where two of one second are left
 -- open, the object is read from Stripe.
--- Reads: the event, webhook_events. Writes: object_versions, outbox. Called by: every handler that keeps state.
+-- Reads: the event, stripe_events. Writes: object_versions, outbox. Called by: every handler that keeps state.
 
-create function billing_private.apply_if_newest(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
+create function billing_private.apply_if_newest(p_event billing.stripe_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
 set search_path = ''
 as $$
@@ -35,7 +35,7 @@ $$;
 comment on function billing_private.apply_if_newest is
   'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that shows its state) and its tombstone, or a null object when the event is stale.';
 
-create function billing_private.apply_object_if_newest(p_event billing.webhook_events)
+create function billing_private.apply_object_if_newest(p_event billing.stripe_events)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -50,7 +50,7 @@ $$;
 comment on function billing_private.apply_object_if_newest is 'apply_if_newest for objects whose deletion is a state of their own, such as a canceled subscription.';
 
 create function billing_private.resolve_ties(
-  p_event billing.webhook_events,
+  p_event billing.stripe_events,
   p_incoming jsonb,
   p_rank smallint,
   out object jsonb,
@@ -106,7 +106,7 @@ begin
   if latest.event_id <> p_event.id then
     select billing_private.with_customer(e.payload #> '{data,object}')
     into object
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     where e.id = latest.event_id;
   end if;
 
@@ -122,7 +122,7 @@ $$;
 comment on function billing_private.resolve_ties is
   'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
-create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
+create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
 language sql
 set search_path = ''
@@ -142,7 +142,7 @@ $$;
 comment on function billing_private.enqueue_refresh is
   'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
 
-create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.stripe_events)
 returns void
 language sql
 set search_path = ''

@@ -16,7 +16,7 @@ comment on function billing_private.tombstone_missing is
   'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: the time an event gave counts first. Events after the read bring the object back.';
 
 create function billing_private.tombstone_deleted(
-  p_event billing.webhook_events,
+  p_event billing.stripe_events,
   p_incoming jsonb,
   p_shown billing_private.object_versions,
   out object jsonb,

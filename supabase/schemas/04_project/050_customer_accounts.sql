@@ -40,8 +40,8 @@ $$;
 comment on function billing_private.with_customer is
   'An object that names its customer by customer_account alone, with the customer that is, else with the account''s id in its place; any other as it is.';
 
-create function billing_private.fill_in_customer(p_event billing.webhook_events)
-returns billing.webhook_events
+create function billing_private.fill_in_customer(p_event billing.stripe_events)
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
@@ -101,7 +101,7 @@ $$;
 comment on function billing_private.readdress_effects is
   'Rewrites what waits in the outbox for an account so that it concerns its customer: mails go to that customer, and the evaluation is of that customer''s cases.';
 
-create function billing_private.move_account_to_customer(p_event billing.webhook_events)
+create function billing_private.move_account_to_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

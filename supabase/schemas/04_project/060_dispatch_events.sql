@@ -2,7 +2,7 @@
 -- every event a tenth of its time, so the function that calls them is written again whenever the rows change.
 -- Reads: event_handlers. Called by: projection.
 
-create function billing_private.lock_customer(p_event billing.webhook_events)
+create function billing_private.lock_customer(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -33,7 +33,7 @@ $$;
 comment on function billing_private.lock_customers is
   'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
 
-create function billing_private.dispatch_event(p_event billing.webhook_events)
+create function billing_private.dispatch_event(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -97,7 +97,7 @@ begin
   -- Of two edits at once the second waits, and then sees the first one's rows.
   perform pg_advisory_xact_lock(7307);
   execute format(
-    'create or replace function billing_private.dispatch_event(p_event billing.webhook_events) returns boolean '
+    'create or replace function billing_private.dispatch_event(p_event billing.stripe_events) returns boolean '
     'language plpgsql set search_path = '''' as %L',
     billing_private.dispatch_source()
   );

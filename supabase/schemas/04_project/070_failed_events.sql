@@ -1,7 +1,7 @@
 -- Failed events: why an event was not projected, and when it is tried again; what does not belong here is withheld.
 -- Reads: settings. Writes: failed_webhooks, outbox (alerts). Called by: projection, retries.
 
-create function billing_private.quarantine_reason(p_event billing.webhook_events)
+create function billing_private.quarantine_reason(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -29,7 +29,7 @@ $$;
 comment on function billing_private.quarantine_reason is
   'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
 
-create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
+create function billing_private.quarantine(p_event billing.stripe_events, p_reason text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -95,7 +95,7 @@ comment on function billing_private.is_lost_race is
   'Whether a failure is not the event''s fault: it lost a race, or timed out waiting for a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
 
 create function billing_private.record_failure(
-  p_event billing.webhook_events, p_error jsonb, p_now timestamptz, p_took interval default null
+  p_event billing.stripe_events, p_error jsonb, p_now timestamptz, p_took interval default null
 )
 returns text
 language plpgsql

@@ -21,7 +21,7 @@ $$;
 comment on function billing_private.may_retry_at_once is
   'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
 
-create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
+create function billing_private.project_event(p_event billing.stripe_events, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -80,18 +80,22 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
 
-create function billing_private.tg_webhook_events__after_insert()
+create function billing_private.tg_webhook_payloads__after_insert()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events := new;
+  event billing.stripe_events;
   reason text;
   outcome text;
 begin
-  -- Stored payloads are compressed; the handlers get one that was unpacked once.
-  event.payload := new.payload #> '{}';
+  select e.id, e.type, e.api_version, e.livemode, e.account, e.created, e.object_id, e.customer_id,
+    -- Stored payloads are compressed; the handlers get one that was unpacked once.
+    new.payload #> '{}', e.received_at
+  into event
+  from billing.webhook_events as e
+  where e.id = new.event_id;
   reason := billing_private.quarantine_reason(event);
   if reason is null then
     outcome := billing_private.project_event(event, event.received_at);
@@ -102,8 +106,8 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_webhook_events__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
+comment on function billing_private.tg_webhook_payloads__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
 
-create trigger webhook_events_are_projected
-  after insert on billing.webhook_events
-  for each row execute function billing_private.tg_webhook_events__after_insert();
+create trigger webhook_payloads_are_projected
+  after insert on billing_private.webhook_payloads
+  for each row execute function billing_private.tg_webhook_payloads__after_insert();

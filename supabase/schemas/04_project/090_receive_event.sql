@@ -1,13 +1,14 @@
 -- Receive one: the door in. Reads what of an event is a column, and stores it once.
--- Writes: webhook_events, webhook_duplicates. Called by: duebase-stripe-webhook and reconcile, through the Data API.
+-- Writes: webhook_events, webhook_payloads, webhook_duplicates.
+-- Called by: duebase-stripe-webhook and reconcile, through the Data API.
 
 create function billing_private.read_event(p_event jsonb, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
 declare
-  row_read billing.webhook_events;
+  row_read billing.stripe_events;
   object constant jsonb := p_event #> '{data,object}';
 begin
   if p_event ->> 'object' = 'v2.core.event' then
@@ -42,9 +43,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
+comment on function billing_private.read_event is 'A Stripe event as a row of stripe_events. Raises DU001 naming what is missing, DU031 for a thin event.';
 
-create function billing_private.store_event(p_event billing.webhook_events)
+create function billing_private.store_event(p_event billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -56,10 +57,19 @@ begin
   -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
   -- own transaction waits for the batch's turns.
   perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
-  insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
+  insert into billing.webhook_events
+    (id, type, api_version, livemode, account, created, object_id, customer_id, received_at)
+  values
+    (
+      p_event.id, p_event.type, p_event.api_version, p_event.livemode, p_event.account, p_event.created,
+      p_event.object_id, p_event.customer_id, p_event.received_at
+    )
+  on conflict (id) do nothing;
   if not found then
     return null;
   end if;
+  insert into billing_private.webhook_payloads (event_id, received_at, customer_id, payload)
+  values (p_event.id, p_event.received_at, p_event.customer_id, p_event.payload);
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
   end if;

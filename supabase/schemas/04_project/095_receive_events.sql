@@ -5,7 +5,7 @@
 -- Reads: the events, and the rows that tell which locks they take. Writes: what receive_event writes.
 -- Called by: whoever has many events at once, through the Data API.
 
-create function billing_private.needs_own_transaction(p_event billing.webhook_events)
+create function billing_private.needs_own_transaction(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 stable
@@ -54,7 +54,7 @@ $$;
 comment on function billing_private.payments_named_by is
   'Payments, and invoices they pay, that an object is or names, with nulls between them: their turns (7306) are taken when it is projected.';
 
-create function billing_private.locks_of_events(p_events billing.webhook_events[])
+create function billing_private.locks_of_events(p_events billing.stripe_events[])
 returns table (n integer, class integer, key text, is_shared boolean)
 language plpgsql
 set search_path = ''
@@ -112,7 +112,7 @@ $$;
 comment on function billing_private.locks_of_events is
   'The advisory locks that receiving these events is known to take: n of the event, class and key as supabase/README.md lists them, the key as text (null: none). Of what only the rows of other events tell, it knows what is committed.';
 
-create function billing_private.admit_to_batch(p_events billing.webhook_events[])
+create function billing_private.admit_to_batch(p_events billing.stripe_events[])
 returns integer[]
 language plpgsql
 set search_path = ''
@@ -152,7 +152,7 @@ comment on function billing_private.admit_to_batch is
   'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. Returns the positions of the events that have all of theirs. A null in the array is left out.';
 
 create function billing_private.read_event_or_null(p_event jsonb, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
@@ -165,7 +165,7 @@ $$;
 
 comment on function billing_private.read_event_or_null is 'read_event, and null for what it refuses: whoever sends that alone is told why.';
 
-create function billing_private.store_event_of_batch(p_event billing.webhook_events)
+create function billing_private.store_event_of_batch(p_event billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -207,7 +207,7 @@ declare
   -- Others wait for the turns of a batch no longer than for those of one event: see project_event.
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
-  incoming billing.webhook_events[];
+  incoming billing.stripe_events[];
   admitted integer[];
   answers text[] := '{}';
   answer text;

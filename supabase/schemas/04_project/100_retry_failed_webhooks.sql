@@ -1,5 +1,5 @@
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
--- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
+-- Reads: stripe_events. Writes: failed_webhooks, and through the handlers billing state.
 -- Called by: the tick; operators.
 
 create function billing_private.retry_projection(p_event_id text, p_now timestamptz)
@@ -8,18 +8,23 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
   reason text;
   outcome text;
 begin
-  select * into event from billing.webhook_events as e where e.id = p_event_id;
+  select * into event from billing.stripe_events as e where e.id = p_event_id;
   if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
     -- It may have been redacted while its turn was waited for.
-    select * into event from billing.webhook_events as e where e.id = p_event_id;
+    select * into event from billing.stripe_events as e where e.id = p_event_id;
   end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
   -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
+  if event.payload is null then
+    return billing_private.record_failure(
+      event, jsonb_build_object('sqlstate', 'DU033', 'message', format('payload of event %s is gone', event.id)), p_now
+    );
+  end if;
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
     -- It failed before settings excluded it. What receive_event would quarantine is quarantined here too.
@@ -59,7 +64,7 @@ begin
   select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
   into due
   from billing.failed_webhooks as f
-  join billing.webhook_events as e on e.id = f.event_id
+  join billing.stripe_events as e on e.id = f.event_id
   where f.status = 'retrying' and f.next_attempt_at <= p_now
   order by f.next_attempt_at, f.event_id
   limit 1
@@ -85,11 +90,11 @@ security definer
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
   failure_status text;
   reason text;
 begin
-  select * into event from billing.webhook_events as e where e.id = replay_failed_webhook.event_id;
+  select * into event from billing.stripe_events as e where e.id = replay_failed_webhook.event_id;
   if not found then
     perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
   end if;
@@ -103,6 +108,8 @@ begin
   for update;
   if not found or failure_status = 'resolved' then
     return 'processed';
+  elsif event.payload is null then
+    perform billing_private.raise_error('DU033', format('payload of event %s is gone', event.id));
   end if;
 
   reason := billing_private.quarantine_reason(event);
@@ -117,7 +124,7 @@ end;
 $$;
 
 comment on function billing.replay_failed_webhook is
-  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
+  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account, DU033 where its payload is gone.';
 
 grant execute on function
   billing.retry_failed_webhook(timestamptz),

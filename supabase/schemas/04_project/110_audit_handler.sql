@@ -37,7 +37,7 @@ $$;
 comment on function billing_private.audit_facts is
   'The facts of an object that an audit row stores: statuses and amounts (minor units). No personal data.';
 
-create function billing_private.record_audit_event(p_event billing.webhook_events)
+create function billing_private.record_audit_event(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -57,7 +57,7 @@ $$;
 
 comment on function billing_private.record_audit_event is 'Handler: records the event itself as an audit fact.';
 
-create function billing_private.record_audit_of_change(p_event billing.webhook_events)
+create function billing_private.record_audit_of_change(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -77,7 +77,7 @@ $$;
 comment on function billing_private.record_audit_of_change is
   'Handler: records an update as an audit fact only when it changed what is billed, by what it is paid, or what may be used.';
 
-create function billing_private.record_audit_of_charge(p_event billing.webhook_events)
+create function billing_private.record_audit_of_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -37,7 +37,7 @@ create policy owner_reads on billing.customers
   using (owner_id = (select auth.uid()));
 grant select on billing.customers to authenticated, service_role;
 
-create function billing_private.project_customer(p_event billing.webhook_events)
+create function billing_private.project_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

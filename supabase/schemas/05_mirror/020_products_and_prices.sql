@@ -81,7 +81,7 @@ alter table billing.prices enable row level security;
 create policy service_role_reads on billing.prices for select to service_role using (true);
 grant select on billing.prices to service_role;
 
-create function billing_private.project_product(p_event billing.webhook_events)
+create function billing_private.project_product(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -126,7 +126,7 @@ $$;
 
 comment on function billing_private.project_product is 'Handler: product.created, updated, deleted.';
 
-create function billing_private.project_price(p_event billing.webhook_events)
+create function billing_private.project_price(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -100,7 +100,7 @@ create policy owner_reads on billing.subscription_items
   );
 grant select on billing.subscription_items to authenticated, service_role;
 
-create function billing_private.save_subscription_items(p_event billing.webhook_events, p_subscription jsonb)
+create function billing_private.save_subscription_items(p_event billing.stripe_events, p_subscription jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -153,7 +153,7 @@ $$;
 comment on function billing_private.save_subscription_items is
   'Makes a subscription''s items those of its snapshot. An item without a period of its own (before 2025-03-31.basil) has the subscription''s.';
 
-create function billing_private.project_subscription(p_event billing.webhook_events)
+create function billing_private.project_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

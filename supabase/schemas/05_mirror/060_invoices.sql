@@ -65,7 +65,7 @@ create policy owner_reads on billing.invoices
   using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 grant select on billing.invoices to authenticated, service_role;
 
-create function billing_private.project_invoice(p_event billing.webhook_events)
+create function billing_private.project_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -165,7 +165,7 @@ $$;
 
 comment on function billing_private.project_invoice is 'Handler: invoice.*, all of which carry the invoice; not invoice.upcoming, which has no id.';
 
-create function billing_private.record_payment_failure(p_event billing.webhook_events)
+create function billing_private.record_payment_failure(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

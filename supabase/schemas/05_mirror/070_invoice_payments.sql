@@ -30,7 +30,7 @@ alter table billing.invoice_payments enable row level security;
 create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
 grant select on billing.invoice_payments to service_role;
 
-create function billing_private.link_invoice_payments(p_event billing.webhook_events)
+create function billing_private.link_invoice_payments(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -58,7 +58,7 @@ $$;
 comment on function billing_private.link_invoice_payments is
   'Handler: invoice.*. Tells the payments an invoice names that they are for it; also from a stale event, as this never changes.';
 
-create function billing_private.project_invoice_payment(p_event billing.webhook_events)
+create function billing_private.project_invoice_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

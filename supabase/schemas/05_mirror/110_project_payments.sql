@@ -1,7 +1,7 @@
 -- Projecting payments: what PaymentIntents, charges and payment records say, each kept as a source of its payment.
 -- Reads: payment_intent.*, charge.*, payment records. Writes: payment_sources, payments. Called by: projection, refreshes.
 
-create function billing_private.project_payment_intent(p_event billing.webhook_events)
+create function billing_private.project_payment_intent(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -64,7 +64,7 @@ $$;
 
 comment on function billing_private.project_payment_intent is 'Handler: payment_intent.*.';
 
-create function billing_private.project_charge(p_event billing.webhook_events)
+create function billing_private.project_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -138,7 +138,7 @@ $$;
 
 comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';
 
-create function billing_private.project_payment_record(p_event billing.webhook_events)
+create function billing_private.project_payment_record(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

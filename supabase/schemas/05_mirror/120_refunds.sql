@@ -32,7 +32,7 @@ alter table billing.refunds enable row level security;
 create policy service_role_reads on billing.refunds for select to service_role using (true);
 grant select on billing.refunds to service_role;
 
-create function billing_private.project_refund(p_event billing.webhook_events)
+create function billing_private.project_refund(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -49,7 +49,7 @@ alter table billing.disputes enable row level security;
 create policy service_role_reads on billing.disputes for select to service_role using (true);
 grant select on billing.disputes to service_role;
 
-create function billing_private.project_dispute(p_event billing.webhook_events)
+create function billing_private.project_dispute(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -106,7 +106,7 @@ $$;
 
 comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, update_dispute_amounts decides.';
 
-create function billing_private.record_dispute_step(p_event billing.webhook_events)
+create function billing_private.record_dispute_step(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -174,7 +174,7 @@ $$;
 comment on function billing_private.amount_away is
   'What is away because of a dispute (minor units of its currency): by its balance transactions, else by charge.dispute.funds_withdrawn and funds_reinstated, else by its status.';
 
-create function billing_private.update_dispute_amounts(p_event billing.webhook_events)
+create function billing_private.update_dispute_amounts(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

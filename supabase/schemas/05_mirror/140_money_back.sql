@@ -2,7 +2,7 @@
 -- Refunds and disputes say so themselves; of refunds that nobody told of, the charge knows the sum.
 -- Reads: payment_sources. Writes: payment_sources, payments. Called by: projection of refunds, disputes, payments.
 
-create function billing_private.record_refund_or_dispute(p_event billing.webhook_events, p_kind text, p_payment_id text, p_object jsonb)
+create function billing_private.record_refund_or_dispute(p_event billing.stripe_events, p_kind text, p_payment_id text, p_object jsonb)
 returns void
 language plpgsql
 set search_path = ''

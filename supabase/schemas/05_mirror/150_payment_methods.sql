@@ -41,7 +41,7 @@ create policy owner_reads on billing.payment_methods
   );
 grant select on billing.payment_methods to authenticated, service_role;
 
-create function billing_private.project_payment_method(p_event billing.webhook_events)
+create function billing_private.project_payment_method(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

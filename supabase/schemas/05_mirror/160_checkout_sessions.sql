@@ -53,7 +53,7 @@ alter table billing.checkout_sessions enable row level security;
 create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
 grant select on billing.checkout_sessions to service_role;
 
-create function billing_private.project_checkout_session(p_event billing.webhook_events)
+create function billing_private.project_checkout_session(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -116,7 +116,7 @@ $$;
 
 comment on function billing_private.project_checkout_session is 'Handler: checkout.session.*, all of which carry the session.';
 
-create function billing_private.record_end_of_checkout(p_event billing.webhook_events)
+create function billing_private.record_end_of_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

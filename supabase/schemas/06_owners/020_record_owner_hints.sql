@@ -1,6 +1,6 @@
 -- Recording owner hints: of all that named an owner by one source, the newest is kept, whatever the order of arrival.
 -- What was named within one second is decided as in latest_of_second, and read from Stripe where that leaves it open.
--- Reads: webhook_events. Writes: customer_owner_hints, outbox. Called by: link_customers.
+-- Reads: stripe_events. Writes: customer_owner_hints, outbox. Called by: link_customers.
 
 create function billing_private.latest_hint_of_second(
   p_customer_id text, p_source text, p_created timestamptz,
@@ -18,7 +18,7 @@ as $$
       nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
       billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
       billing_private.hinted_owner_of(e.payload #> '{data,object}', p_source) as named
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     join billing.event_handlers as h
       on h.event_type = e.type
       and h.enabled
@@ -68,7 +68,7 @@ $$;
 comment on function billing_private.latest_hint_of_second is
   'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
 
-create function billing_private.resolve_hint_tie(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.resolve_hint_tie(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -99,7 +99,7 @@ $$;
 comment on function billing_private.resolve_hint_tie is
   'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
 
-create function billing_private.record_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.record_owner_hint(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -148,7 +148,7 @@ $$;
 comment on function billing_private.record_owner_hint is
   'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
 
-create function billing_private.correct_owner_hint(p_read billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.correct_owner_hint(p_read billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''

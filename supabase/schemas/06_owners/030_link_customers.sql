@@ -76,7 +76,7 @@ $$;
 
 comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
 
-create function billing_private.link_by_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.link_by_owner_hint(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -95,7 +95,7 @@ $$;
 
 comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
 
-create function billing_private.link_from_customer(p_event billing.webhook_events)
+create function billing_private.link_from_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -111,7 +111,7 @@ $$;
 
 comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
 
-create function billing_private.link_from_subscription(p_event billing.webhook_events)
+create function billing_private.link_from_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -123,7 +123,7 @@ $$;
 
 comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
 
-create function billing_private.link_from_checkout(p_event billing.webhook_events)
+create function billing_private.link_from_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

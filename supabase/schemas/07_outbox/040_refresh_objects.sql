@@ -1,6 +1,6 @@
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event wins over it; it wins over every older one.
--- Reads: object_versions, webhook_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
+-- Reads: object_versions, stripe_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -41,13 +41,13 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('checkout.session', 'billing_private.project_checkout_session', 10);
 
 create function billing_private.read_as_event(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
 begin
   -- No id: object_versions then shows that no event said so.
   event.type := case when p_object -> 'deleted' = 'true' then 'duebase.deleted' else 'duebase.refreshed' end;
@@ -64,7 +64,7 @@ $$;
 comment on function billing_private.read_as_event is
   'An object read from Stripe, in the form handlers take: an event without an id, created in the second of the read.';
 
-create function billing_private.goes_by_test_clock(p_read billing.webhook_events)
+create function billing_private.goes_by_test_clock(p_read billing.stripe_events)
 returns boolean
 language plpgsql
 stable
@@ -78,7 +78,7 @@ begin
   return p_read.payload #>> '{data,object,test_clock}' is not null
     or exists (
       select
-      from billing.webhook_events as e
+      from billing.stripe_events as e
       where e.object_id = p_read.customer_id and e.payload #>> '{data,object,test_clock}' is not null
     );
 end;
@@ -87,7 +87,7 @@ $$;
 comment on function billing_private.goes_by_test_clock is
   'Whether an object read from Stripe lives under a test clock, as far as it or the events of its customer tell.';
 
-create function billing_private.step_back_shown_version(p_read billing.webhook_events)
+create function billing_private.step_back_shown_version(p_read billing.stripe_events)
 returns timestamptz
 language plpgsql
 set search_path = ''
@@ -106,7 +106,7 @@ $$;
 comment on function billing_private.step_back_shown_version is
   'Under a test clock events carry its time, which stands still and has nothing to do with ours. What is read now is the truth of the latest moment known: returns it, and steps what is shown back by a second so that the read counts as newer.';
 
-create function billing_private.order_refresh(p_read billing.webhook_events)
+create function billing_private.order_refresh(p_read billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -134,7 +134,7 @@ $$;
 comment on function billing_private.order_refresh is
   'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the same second as the read is.';
 
-create function billing_private.read_problem(p_read billing.webhook_events)
+create function billing_private.read_problem(p_read billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -171,7 +171,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  incoming billing.webhook_events;
+  incoming billing.stripe_events;
   handlers text;
   handlers_of_stale text;
   outcome text;

@@ -4,7 +4,7 @@
 -- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
-create function billing_private.enqueue_refresh_of_unseen(p_event billing.webhook_events, p_object text, p_id text)
+create function billing_private.enqueue_refresh_of_unseen(p_event billing.stripe_events, p_object text, p_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -34,7 +34,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.webhook_events, p_payment_id text)
+create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.stripe_events, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -54,7 +54,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen_payment is
   'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
-create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -86,7 +86,7 @@ $$;
 comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
   'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
 
-create function billing_private.enqueue_refreshes_of_unseen(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

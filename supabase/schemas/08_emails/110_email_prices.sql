@@ -187,7 +187,7 @@ as $$
   ),
   newest as (
     select e.payload #> '{data,object}' as subscription
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     where e.object_id = p_subscription
       and e.created = (select max(n.created) from billing.webhook_events as n where n.object_id = p_subscription)
   ),

@@ -91,7 +91,7 @@ $$;
 comment on function billing_private.end_unless_paid is
   'What dunning does to a subscription if nobody pays, and when: {action, at}, as billing.my_billing_status tells it. Null where nothing, also where the subscription ends by itself before.';
 
-create function billing_private.enqueue_cancellation_email(p_event billing.webhook_events)
+create function billing_private.enqueue_cancellation_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -205,7 +205,7 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
-create function billing_private.enqueue_pause_email(p_event billing.webhook_events)
+create function billing_private.enqueue_pause_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -243,7 +243,7 @@ $$;
 
 comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
-create function billing_private.enqueue_resumption_email(p_event billing.webhook_events)
+create function billing_private.enqueue_resumption_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

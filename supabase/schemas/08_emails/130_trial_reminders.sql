@@ -36,7 +36,7 @@ $$;
 comment on function billing_private.enqueue_trial_reminder is
   'Enqueues the mail that a trial ends, once for each end, from settings.trial_reminder_days before it on, and never after it. p_subscription: as Stripe last told it.';
 
-create function billing_private.enqueue_trial_ending_email(p_event billing.webhook_events)
+create function billing_private.enqueue_trial_ending_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -79,7 +79,7 @@ begin
   loop
     perform billing_private.enqueue_trial_reminder(
       coalesce(
-        (select e.payload #> '{data,object}' from billing.webhook_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
+        (select e.payload #> '{data,object}' from billing.stripe_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
       ),
       p_now
     );

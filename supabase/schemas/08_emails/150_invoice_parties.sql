@@ -1,5 +1,5 @@
 -- Invoice parties: whom an invoice bills and who sells, with addresses and tax ids, as far as the invoice tells.
--- Reads: the invoice, webhook_events, settings. Writes: nothing. Called by: emails about paid invoices.
+-- Reads: the invoice, stripe_events, settings. Writes: nothing. Called by: emails about paid invoices.
 
 create function billing_private.printed_line(p_text text)
 returns text
@@ -94,8 +94,8 @@ stable
 set search_path = ''
 as $$
   select e.payload #> '{data,object}'
-  from billing.webhook_events as e
-  where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice'
+  from billing.stripe_events as e
+  where e.object_id = p_invoice and e.type like 'invoice.%'
   order by e.created desc, e.id desc
   limit 1;
 $$;

@@ -35,7 +35,7 @@ $$;
 
 comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
-create function billing_private.enqueue_receipt_email(p_event billing.webhook_events)
+create function billing_private.enqueue_receipt_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -59,7 +59,7 @@ $$;
 comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
 
-create function billing_private.enqueue_action_required_email(p_event billing.webhook_events)
+create function billing_private.enqueue_action_required_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -92,7 +92,7 @@ comment on function billing_private.withdraw_refund_mail is
   'Takes back what was enqueued about a refund where the refund tells better, or has failed. Returns whether nothing tells of it now; a mail that has left cannot be taken back.';
 
 create function billing_private.enqueue_email_of_one_refund(
-  p_refund billing.refunds, p_payment billing.payments, p_event billing.webhook_events, p_to text
+  p_refund billing.refunds, p_payment billing.payments, p_event billing.stripe_events, p_to text
 )
 returns void
 language plpgsql
@@ -129,7 +129,7 @@ $$;
 comment on function billing_private.enqueue_email_of_one_refund is
   'Owes the mail about a refund: that it was made, or that it failed. A mail of its charge''s that has not left yet gives way to it; one that has left is the refund''s from then on.';
 
-create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
+create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.stripe_events, p_to text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -160,7 +160,7 @@ $$;
 
 comment on function billing_private.enqueue_emails_of_payment_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
 
-create function billing_private.enqueue_refund_email(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -172,7 +172,7 @@ $$;
 
 comment on function billing_private.enqueue_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
 
-create function billing_private.enqueue_missed_refund_emails(p_event billing.webhook_events)
+create function billing_private.enqueue_missed_refund_emails(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -188,7 +188,7 @@ $$;
 comment on function billing_private.enqueue_missed_refund_emails is
   'Handler: of payments, where a refund was heard of before them: whom it concerns is known now.';
 
-create function billing_private.enqueue_refund_email_of_charge(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email_of_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

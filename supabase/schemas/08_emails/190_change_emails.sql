@@ -13,7 +13,7 @@ begin
     (
       select e.payload #> '{data,object}'
       from billing_private.object_versions as v
-      join billing.webhook_events as e on e.id = v.event_id
+      join billing.stripe_events as e on e.id = v.event_id
       where v.object_id = p_subscription
     ),
     jsonb_build_object('id', p_subscription)
@@ -47,7 +47,7 @@ $$;
 comment on function billing_private.next_payment_props is
   'What emails say of the next payment of a subscription that goes on: when, how much per interval where that can be told, and from what.';
 
-create function billing_private.subscription_before(p_event billing.webhook_events, p_known billing.subscriptions)
+create function billing_private.subscription_before(p_event billing.stripe_events, p_known billing.subscriptions)
 returns billing.subscriptions
 language plpgsql
 stable
@@ -90,7 +90,7 @@ $$;
 comment on function billing_private.runs_without_end is 'Whether a subscription runs, is paid for, and is set to end on no day.';
 
 create function billing_private.undone_cancellation(
-  p_event billing.webhook_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
+  p_event billing.stripe_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
 )
 language plpgsql
 stable
@@ -115,7 +115,7 @@ $$;
 comment on function billing_private.undone_cancellation is
   'The cancellation for a later day that an update took back, by Stripe''s canceled_at, which tells cancellations apart, and the day it was for; nulls where it took none back. The end of a fixed term that is lifted was no cancellation.';
 
-create function billing_private.enqueue_change_email(p_event billing.webhook_events)
+create function billing_private.enqueue_change_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

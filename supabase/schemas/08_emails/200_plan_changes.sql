@@ -61,7 +61,7 @@ $$;
 comment on function billing_private.email_plan is
   'The plan of a subscription in Stripe''s shape, as a mail may tell of it: {signature, lines: [{product, quantity}], price}. Null where its items are not told.';
 
-create function billing_private.plan_before(p_event billing.webhook_events)
+create function billing_private.plan_before(p_event billing.stripe_events)
 returns jsonb
 language plpgsql
 stable

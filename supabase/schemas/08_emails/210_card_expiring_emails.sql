@@ -49,7 +49,7 @@ $$;
 comment on function billing_private.card_is_good_until is
   'The moment a card stops being good: the end of the month it names (UTC); null for what is no card, or names none.';
 
-create function billing_private.enqueue_card_expiring_email(p_event billing.webhook_events)
+create function billing_private.enqueue_card_expiring_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

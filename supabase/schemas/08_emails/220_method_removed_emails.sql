@@ -1,10 +1,10 @@
 -- The email that a payment method was removed which the next payment needs. Off by default (see settings.emails_on).
 -- Three events may tell of one removal, in any order: the payment method's, its customer's, its subscription's. Whether
 -- something is missing is decided some minutes later, when whoever exchanges a card has given the new one.
--- Reads: the event, webhook_events, subscriptions, customers, payment_methods. Writes: outbox.
+-- Reads: the event, stripe_events, subscriptions, customers, payment_methods. Writes: outbox.
 -- Called by: projection, write_emails.
 
-create function billing_private.cleared_default(p_event billing.webhook_events)
+create function billing_private.cleared_default(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -34,7 +34,7 @@ $$;
 comment on function billing_private.cleared_default is
   'The payment method that an update of a customer or subscription took away as its default, and put none in its place; null where it did not.';
 
-create function billing_private.enqueue_method_removed_email(p_event billing.webhook_events)
+create function billing_private.enqueue_method_removed_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -95,7 +95,7 @@ begin
     or exists (select from billing.subscriptions as s where s.customer = p_customer and s.default_payment_method = p_method)
     or exists (
       select
-      from billing.webhook_events as e
+      from billing.stripe_events as e
       where e.customer_id = p_customer
         and e.created between p_at - interval '1 hour' and p_at + interval '1 hour'
         and e.type in ('customer.updated', 'customer.subscription.updated')

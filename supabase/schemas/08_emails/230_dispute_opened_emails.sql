@@ -56,7 +56,7 @@ $$;
 comment on function billing_private.dispute_alert is
   'The alert that a dispute was opened: its facts, and the mail to write of it, {template, props, brand}. Ids and codes only; nothing that anybody wrote.';
 
-create function billing_private.enqueue_dispute_alert(p_event billing.webhook_events)
+create function billing_private.enqueue_dispute_alert(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

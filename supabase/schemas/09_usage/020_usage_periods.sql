@@ -165,7 +165,7 @@ $$;
 comment on function billing_private.refresh_usage is
   'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the user, and keeps what was used.';
 
-create function billing_private.refresh_usage_of_subscription(p_event billing.webhook_events)
+create function billing_private.refresh_usage_of_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -197,7 +197,7 @@ $$;
 comment on function billing_private.refresh_usage_of_customer is
   'Usage goes with the customer to the user it is linked to, what was used included. Called under the customer''s lock.';
 
-create function billing_private.refresh_usage_of_plan(p_event billing.webhook_events)
+create function billing_private.refresh_usage_of_plan(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

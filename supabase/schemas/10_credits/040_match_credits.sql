@@ -78,7 +78,7 @@ $$;
 comment on function billing_private.match_credits_to_purchase is
   'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
 
-create function billing_private.record_credit_purchase(p_event billing.webhook_events)
+create function billing_private.record_credit_purchase(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -114,7 +114,7 @@ $$;
 comment on function billing_private.record_credit_purchase is
   'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
 
-create function billing_private.match_credits_to_checkout(p_event billing.webhook_events)
+create function billing_private.match_credits_to_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -74,7 +74,7 @@ $$;
 comment on function billing_private.named_features is
   'Features that metadata names: the keys in its field features, separated by commas, in order and each once.';
 
-create function billing_private.project_features(p_event billing.webhook_events)
+create function billing_private.project_features(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -113,7 +113,7 @@ $$;
 comment on function billing_private.project_features is
   'Handler: product.*, price.*: keeps what features metadata names. Runs after the handler that keeps the object.';
 
-create function billing_private.project_entitlement_summary(p_event billing.webhook_events)
+create function billing_private.project_entitlement_summary(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

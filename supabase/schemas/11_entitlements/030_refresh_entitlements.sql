@@ -161,7 +161,7 @@ $$;
 
 comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several users.';
 
-create function billing_private.project_entitlements(p_event billing.webhook_events)
+create function billing_private.project_entitlements(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

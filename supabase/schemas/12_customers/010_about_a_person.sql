@@ -79,9 +79,13 @@ begin
   return array(
     select e.id from billing.webhook_events as e where e.customer_id = any (p_subjects)
     union
-    select e.id
-    from billing.webhook_events as e
-    where e.customer_id is null and billing_private.references_of(e.payload -> 'data') && named
+    select p.event_id
+    from billing_private.webhook_payloads as p
+    where p.customer_id is null and billing_private.references_of(p.payload -> 'data') && named
+    union
+    select k.event_id
+    from billing_private.kept_payloads as k
+    where k.customer_id is null and billing_private.references_of(k.payload -> 'data') && named
   );
 end;
 $$;

@@ -117,7 +117,11 @@ from (
       '{"error": "jsonb_build_object(''sqlstate'', error -> ''sqlstate'', ''message'', ''removed: the customer is forgotten'')"}'
     ),
     (
-      'billing.webhook_events', 'id = any ($4)',
+      'billing_private.webhook_payloads', 'event_id = any ($4)',
+      '{"payload": "billing_private.redact(payload)"}'
+    ),
+    (
+      'billing_private.kept_payloads', 'event_id = any ($4)',
       '{"payload": "billing_private.redact(payload)"}'
     )
 ) as t (table_name, about, columns)

@@ -14,7 +14,7 @@ comment on column billing_private.trials_had.product is 'Product (prod_…), or 
 alter table billing_private.trials_had enable row level security;
 create policy nobody_reads on billing_private.trials_had using (false);
 
-create function billing_private.record_trial(p_event billing.webhook_events)
+create function billing_private.record_trial(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

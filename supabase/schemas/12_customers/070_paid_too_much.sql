@@ -71,7 +71,7 @@ $$;
 comment on function billing_private.alert_two_subscriptions is
   'Enqueues the alert about two running subscriptions of one buyer to one product, once for each set of them.';
 
-create function billing_private.alert_on_two_subscriptions(p_event billing.webhook_events)
+create function billing_private.alert_on_two_subscriptions(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -145,7 +145,7 @@ $$;
 comment on function billing_private.alert_paid_after_end is
   'Enqueues the alert that an invoice from before a subscription''s end was paid after it, once for each invoice.';
 
-create function billing_private.alert_on_late_payment(p_event billing.webhook_events)
+create function billing_private.alert_on_late_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

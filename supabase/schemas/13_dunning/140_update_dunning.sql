@@ -3,7 +3,7 @@
 -- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
 
-create function billing_private.open_dunning_at_once(p_event billing.webhook_events, p_moment timestamptz)
+create function billing_private.open_dunning_at_once(p_event billing.stripe_events, p_moment timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -22,7 +22,7 @@ $$;
 comment on function billing_private.open_dunning_at_once is
   'Opens the cases that an event makes, and enqueues the check that takes their first step.';
 
-create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -48,7 +48,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unknown_subscription is
   'Enqueues a read of the subscription of an invoice that may be overdue, where no event has told of the subscription: whether the invoice is a debt, and by which policy, follows from it. Its case opens with what is read.';
 
-create function billing_private.update_dunning_of_invoice(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -89,14 +89,14 @@ $$;
 comment on function billing_private.update_dunning_of_invoice is
   'Handler: invoice.*. An overdue invoice opens a case and enqueues its first evaluation; one that will be overdue is stored in known_debts; one that is paid or voided closes its case.';
 
-create function billing_private.update_dunning_of_payment(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   bill record;
-  of_invoice billing.webhook_events := p_event;
+  of_invoice billing.stripe_events := p_event;
 begin
   select i.id, i.customer
   into bill
@@ -115,7 +115,7 @@ $$;
 comment on function billing_private.update_dunning_of_payment is
   'Handler: payment_intent.*, charge.* that tell of a failure. Opens a case about an invoice that came before them, where invoice.payment_failed is missing.';
 
-create function billing_private.update_dunning_of_subscription(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -150,7 +150,7 @@ $$;
 comment on function billing_private.update_dunning_of_subscription is
   'Handler: customer.subscription.*. Opens a case about an invoice that came before it, and closes that of a subscription that has ended otherwise.';
 
-create function billing_private.update_dunning_of_customer(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -27,7 +27,7 @@ stable
 set search_path = ''
 as $$
   select e.payload #> '{data,object}'
-  from billing.webhook_events as e
+  from billing.stripe_events as e
   where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
   order by e.created desc, e.id desc
   limit 1;
@@ -133,7 +133,7 @@ $$;
 comment on function billing_private.recovery_props is
   'What the mail about a late payment says as things are now: with what a receipt has of its invoice, and with what is still to be paid.';
 
-create function billing_private.add_receipt_to_recovery_email(p_read billing.webhook_events)
+create function billing_private.add_receipt_to_recovery_email(p_read billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

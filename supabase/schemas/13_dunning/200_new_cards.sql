@@ -3,7 +3,7 @@
 -- Reads: the event, customers, subscriptions, payment_methods, invoices. Writes: given_cards. Called by: charge_new_cards,
 -- card_charges.
 
-create function billing_private.given_card(p_event billing.webhook_events)
+create function billing_private.given_card(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -46,7 +46,7 @@ $$;
 comment on function billing_private.given_card is
   'The payment method that an event, or a read, of a customer or a subscription makes its default; empty where a subscription goes over to its customer''s; null where the default stays what it is. Attaching a card makes it no default.';
 
-create function billing_private.record_given_card(p_event billing.webhook_events)
+create function billing_private.record_given_card(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

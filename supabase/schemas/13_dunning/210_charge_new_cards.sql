@@ -125,7 +125,7 @@ $$;
 comment on function billing_private.charge_new_cards is
   'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back.';
 
-create function billing_private.charge_given_card(p_event billing.webhook_events)
+create function billing_private.charge_given_card(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -123,7 +123,7 @@ $$;
 comment on function billing.finish_card_charge is
   'Records what became of a charge to a new card: paid, processing, declined, needs_confirmation, not_wanted. Paid, the card is made the subscription''s default; else the customer''s cases are checked, as a step may have waited. False: that was recorded before.';
 
-create function billing_private.finish_card_charges_of_invoice(p_event billing.webhook_events)
+create function billing_private.finish_card_charges_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

@@ -40,7 +40,7 @@ $$;
 comment on function billing_private.record_end_of_pause is
   'Notes that the pause which ended a case is over, and enqueues the one mail that says so.';
 
-create function billing_private.update_dunning_pause(p_event billing.webhook_events)
+create function billing_private.update_dunning_pause(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -78,7 +78,7 @@ $$;
 comment on function billing_private.update_dunning_pause is
   'Handler: customer.subscription.*. Notes where what dunning paused goes on, whoever resumed it; plans to resume what was paid before the pause was heard of.';
 
-create function billing_private.plan_resumption_of_invoice(p_event billing.webhook_events)
+create function billing_private.plan_resumption_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''

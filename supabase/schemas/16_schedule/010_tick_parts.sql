@@ -66,4 +66,5 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
-  (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true);
+  (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true),
+  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true);

@@ -22,13 +22,13 @@ select results_eq(
   'its name and address are gone, whose it is stays'
 );
 select is_empty(
-  $$ select id from billing.webhook_events where payload::text ~* 'lovelace|ada@|analytical|pay\.example' $$, 'from the events as well'
+  $$ select id from billing.stripe_events where payload::text ~* 'lovelace|ada@|analytical|pay\.example' $$, 'from the events as well'
 );
 select results_eq(
   $$ select number, total, amount_paid, hosted_invoice_url from billing.invoices where id = 'in_a' $$,
   $$ values ('A-1', 900::bigint, 900::bigint, null::text) $$, 'the books stay, without the link to a page that names the buyer'
 );
-select is((select payload #>> '{data,object,amount_paid}' from billing.webhook_events where id = 'evt_2'), '900', 'also in the event');
+select is((select payload #>> '{data,object,amount_paid}' from billing.stripe_events where id = 'evt_2'), '900', 'also in the event');
 select is((select name from billing.customers where id = 'cus_b'), 'Bob', 'nobody else is touched');
 select is(
   (select detail from billing.audit_events where action = 'user.forgotten'), '{"customers": ["cus_a"]}'::jsonb, 'it is on record, by ids'
@@ -40,14 +40,14 @@ select results_eq(
   $$ select email, name, balance from billing.customers where id = 'cus_a' $$, $$ values (null::text, null::text, -500::bigint) $$,
   'later news is kept without the person'
 );
-select is((select payload #>> '{data,object,name}' from billing.webhook_events where id = 'evt_3'), null, 'and stored without');
+select is((select payload #>> '{data,object,name}' from billing.stripe_events where id = 'evt_3'), null, 'and stored without');
 
 select throws_ok(
-  $$ update billing.webhook_events set payload = billing_private.redact(payload) where id = 'evt_b' $$, 'DU004', null,
+  $$ update billing_private.webhook_payloads set payload = billing_private.redact(payload) where event_id = 'evt_b' $$, 'DU004', null,
   'an event of somebody who is not forgotten cannot be redacted'
 );
 select throws_ok(
-  $$ update billing.webhook_events set payload = '{}' where id = 'evt_2' $$, 'DU004', null, 'nor one of somebody who is be emptied'
+  $$ update billing_private.webhook_payloads set payload = '{}' where event_id = 'evt_2' $$, 'DU004', null, 'nor one of somebody who is be emptied'
 );
 select is(billing.forget_user('00000000-0000-4000-8000-000000000001'), 1, 'twice is once');
 select throws_ok(

@@ -5,7 +5,7 @@ select plan(36);
 create schema app;
 create table app.mood (is_good boolean);
 insert into app.mood values (false);
-create function app.depend_on_the_mood(p_event billing.webhook_events) returns void language plpgsql as $$
+create function app.depend_on_the_mood(p_event billing.stripe_events) returns void language plpgsql as $$
 begin
   insert into billing.products (id) values ('half_done_by_' || p_event.id);
   if not (select m.is_good from app.mood as m) then

@@ -4,10 +4,10 @@ select plan(15);
 
 create schema app;
 create table app.seen (number integer generated always as identity, handler text, event_id text, email text);
-create function app.first(p_event billing.webhook_events) returns void language sql as $$
+create function app.first(p_event billing.stripe_events) returns void language sql as $$
   insert into app.seen (handler, event_id, email) values ('first', p_event.id, (select email from billing.customers where id = p_event.object_id));
 $$;
-create function app.second(p_event billing.webhook_events) returns void language sql as $$
+create function app.second(p_event billing.stripe_events) returns void language sql as $$
   insert into app.seen (handler, event_id, email) values ('second', p_event.id, (select email from billing.customers where id = p_event.object_id));
 $$;
 create function app.of_nothing() returns void language sql as $$ select; $$;
@@ -36,7 +36,7 @@ select results_eq(
 
 select throws_ok(
   $$ insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.missing') $$,
-  'DU005', 'no function app.missing(billing.webhook_events) for event type customer.created', 'a handler that does not exist is refused'
+  'DU005', 'no function app.missing(billing.stripe_events) for event type customer.created', 'a handler that does not exist is refused'
 );
 select throws_ok(
   $$ update billing.event_handlers set handler = 'app.missing' where handler = 'app.second' $$, 'DU005', null, 'also by an update'
@@ -67,7 +67,7 @@ select is_empty(
   'and leaves room before and after'
 );
 
-drop function app.second(billing.webhook_events);
+drop function app.second(billing.stripe_events);
 select is(pg_temp.receive('evt_3'), 'failed', 'a handler that was dropped fails its events');
 select is(
   (select error ->> 'sqlstate' from billing.failed_webhooks where event_id = 'evt_3'), '42883', 'which are kept, with the reason'

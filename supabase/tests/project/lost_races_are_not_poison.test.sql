@@ -6,7 +6,7 @@ select plan(15);
 create schema app;
 create table app.failure (code text);
 insert into app.failure values ('40001');
-create function app.fail(p_event billing.webhook_events) returns void language plpgsql as $$
+create function app.fail(p_event billing.stripe_events) returns void language plpgsql as $$
 begin
   if (select f.code from app.failure as f) = 'slow' then
     perform pg_sleep(30);

@@ -20,7 +20,7 @@ select results_eq(
   'its row repeats what every query asks for'
 );
 select is(
-  (select payload from billing.webhook_events where id = 'evt_1'), pg_temp.customer_event('evt_1'),
+  (select payload from billing.stripe_events where id = 'evt_1'), pg_temp.customer_event('evt_1'),
   'and keeps the payload as it came'
 );
 select is((select email from billing.customers where id = 'cus_evt_1'), 'ada@example.com', 'state is there when it is stored');

@@ -14,7 +14,7 @@ $$;
 create function pg_temp.receive(variadic p_events jsonb[]) returns text[] language sql as $$
   select billing.receive_events(to_jsonb(p_events), '2026-11-01 12:00:00Z');
 $$;
-create function pg_temp.fail_for_eve(p_event billing.webhook_events) returns void language plpgsql as $$
+create function pg_temp.fail_for_eve(p_event billing.stripe_events) returns void language plpgsql as $$
 begin
   if p_event.object_id = 'cus_eve' then
     raise exception 'not Eve';
@@ -130,7 +130,7 @@ select is((select customer from billing.invoices where id = 'in_2'), 'cus_ida', 
 
 insert into billing_private.forgotten_subjects (subject_id, forgotten_at) values ('cus_jan', '2026-11-01');
 select is(pg_temp.receive(pg_temp.customer_event('evt_17', 'cus_jan')), array['processed'], 'an event of somebody who is forgotten is received');
-select is((select payload #>> '{data,object,email}' from billing.webhook_events where id = 'evt_17'), null, 'without what tells who that was');
+select is((select payload #>> '{data,object,email}' from billing.stripe_events where id = 'evt_17'), null, 'without what tells who that was');
 
 select is(
   pg_temp.receive(

@@ -1,12 +1,12 @@
 -- What happened stays as it was written, whoever asks: also the owner of the tables.
 begin;
-select plan(14);
+select plan(18);
 
 select billing.receive_event('{
   "id": "evt_1", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
   "data": {"object": {"id": "cus_1", "object": "customer"}}
 }');
-select billing.receive_event(payload) from billing.webhook_events where id = 'evt_1';
+select billing.receive_event(payload) from billing.stripe_events where id = 'evt_1';
 
 select isnt_empty($$ select from billing.audit_events $$, 'there is a fact to protect');
 select throws_ok(
@@ -17,7 +17,12 @@ select throws_ok($$ delete from billing.audit_events $$, 'DU004', null, 'nor rem
 select throws_ok($$ truncate billing.audit_events $$, 'DU004', null, 'nor are all of them');
 select throws_ok($$ update billing.audit_events set actor = 'operator' where false $$, 'DU004', null, 'not even none of them');
 
-select throws_ok($$ update billing.webhook_events set payload = '{}' $$, 'DU004', null, 'an event is not changed');
+select throws_ok($$ update billing.webhook_events set type = 'other' $$, 'DU004', null, 'an event is not changed');
+select throws_ok($$ update billing_private.webhook_payloads set payload = '{}' $$, 'DU004', null, 'nor is its payload');
+select throws_ok($$ truncate billing_private.webhook_payloads $$, 'DU004', null, 'nor are all payloads removed');
+insert into billing_private.kept_payloads select * from billing_private.webhook_payloads;
+select throws_ok($$ update billing_private.kept_payloads set payload = '{}' $$, 'DU004', null, 'nor one that is kept past its age');
+select throws_ok($$ truncate billing_private.kept_payloads $$, 'DU004', null, 'nor are all of those removed');
 select throws_ok($$ truncate billing.webhook_events cascade $$, 'DU004', null, 'nor are all of them removed');
 select throws_ok(
   $$ insert into billing.webhook_events select * from billing.webhook_events on conflict (id) do update set type = 'other' $$,
@@ -27,12 +32,12 @@ select throws_ok($$ update billing.webhook_duplicates set received_at = now() $$
 select throws_ok($$ truncate billing.webhook_duplicates $$, 'DU004', null, 'nor are all of them removed');
 
 select is((select count(*) from billing.audit_events where event_id = 'evt_1'), 1::bigint, 'the fact is still there');
-select is((select payload ->> 'id' from billing.webhook_events), 'evt_1', 'and so is the event');
+select is((select payload ->> 'id' from billing.stripe_events), 'evt_1', 'and so is the event');
 
 -- Retention: an event past its time may go; one whose failure is kept stays.
 select lives_ok($$ delete from billing.webhook_events where id = 'evt_1' $$, 'an old event may be removed');
 create schema app;
-create function app.raise_an_error(p_event billing.webhook_events) returns void language plpgsql as $$
+create function app.raise_an_error(p_event billing.stripe_events) returns void language plpgsql as $$
 begin
   raise exception 'this handler always fails';
 end;

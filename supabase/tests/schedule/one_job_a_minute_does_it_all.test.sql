@@ -21,7 +21,7 @@ select is(
 );
 select is(
   (select array_agg(part order by position) from billing.tick_parts where runs_every <> interval '1 minute'),
-  array['trial-reminders', 'renewal-reminders', 'purge-outbox', 'purge-usage'],
+  array['trial-reminders', 'renewal-reminders', 'purge-outbox', 'purge-usage', 'payload-partitions'],
   'what looks days ahead or cleans up runs every hour'
 );
 

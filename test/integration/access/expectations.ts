@@ -48,6 +48,7 @@ export const tables: Record<string, Audience> = {
   "billing.revenue": "service",
   "billing.revenue_at_risk": "service",
   "billing.settings": "service",
+  "billing.stripe_events": "service",
   "billing.subscription_items": "owner",
   "billing.subscription_usage": "owner",
   "billing.subscription_overview": "service",

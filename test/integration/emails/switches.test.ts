@@ -84,7 +84,7 @@ it("a mail is enqueued in the transaction of the state that it is about: neither
     create schema app;
     create table app.mood (is_good boolean);
     insert into app.mood values (false);
-    create function app.refuse(event billing.webhook_events) returns void language plpgsql as $$
+    create function app.refuse(event billing.stripe_events) returns void language plpgsql as $$
     begin
       if not (select is_good from app.mood) then raise exception 'not now'; end if;
     end;

@@ -97,7 +97,7 @@ it("dead events get one alert an hour, by mail and on the webhook, through the o
     for (let times = 0; times < 5; times++) {
       await database.sql`
         select billing_private.record_failure(
-          jsonb_populate_record(null::billing.webhook_events, ${database.sql.json({ id: event, type: "example.event" })}),
+          jsonb_populate_record(null::billing.stripe_events, ${database.sql.json({ id: event, type: "example.event" })}),
           '{"sqlstate": "AP001", "message": "not now"}', ${at}
         )
       `;

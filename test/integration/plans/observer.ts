@@ -5,6 +5,7 @@ import type { TestDatabase } from "../../support/database.ts";
 export interface Plans {
   /** Tables read from one end to the other, with the statement that did so. */
   scans: Map<string, string>;
+  /** Of a partition's index, the one of the whole table. */
   indexes: Set<string>;
 }
 
@@ -38,6 +39,13 @@ export async function observe(database: TestDatabase): Promise<Observer> {
     set auto_explain.log_format = json;
     set auto_explain.log_level = notice;
   `);
+  const parts = await database.sql<{ name: string; whole: string }[]>`
+    select c.relname as name, w.relname as whole
+    from pg_inherits as i
+    join pg_class as c on c.oid = i.inhrelid and c.relkind = 'i'
+    join pg_class as w on w.oid = i.inhparent
+  `;
+  const wholes = new Map(parts.map(({ name, whole }) => [name, whole]));
   const drop = database.drop;
   database.drop = async () => {
     await admin.end({ timeout: 1 });
@@ -53,7 +61,7 @@ export async function observe(database: TestDatabase): Promise<Observer> {
       notices.length = 0;
       try {
         await admin.unsafe(work);
-        return plansIn(notices);
+        return plansIn(notices, wholes);
       } finally {
         await admin.unsafe("rollback");
       }
@@ -61,7 +69,7 @@ export async function observe(database: TestDatabase): Promise<Observer> {
   };
 }
 
-function plansIn(notices: string[]): Plans {
+function plansIn(notices: string[], wholes: Map<string, string>): Plans {
   const plans: Plans = { scans: new Map(), indexes: new Set() };
   for (const notice of notices) {
     const start = notice.indexOf("plan:");
@@ -74,7 +82,7 @@ function plansIn(notices: string[]): Plans {
       if (node["Node Type"] === "Seq Scan" && node["Relation Name"])
         plans.scans.set(node["Relation Name"], query);
       for (const index of [node["Index Name"] ?? [], node["Conflict Arbiter Indexes"] ?? []].flat()) {
-        plans.indexes.add(index);
+        plans.indexes.add(wholes.get(index) ?? index);
       }
       for (const child of node.Plans ?? []) visit(child);
     };

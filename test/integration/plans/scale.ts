@@ -142,24 +142,33 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing.dunning_runs (as_of, started_at, finished_at, counts)
     select at, at, at, '{}' from generate_series(1, 10000) as n cross join lateral (select to_timestamp(1700000000 + n * 3600) as at) as t;
 
-    insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, payload, received_at)
+    insert into billing.webhook_events (id, type, livemode, created, object_id, customer_id, received_at)
     select
       'evt_' || n, 'invoice.updated', false, to_timestamp(1700000000 + n / 4), 'in_' || n / 4, 'cus_' || (n / 4 % ${customers} + 1),
+      to_timestamp(1700000000 + n)
+    from generate_series(1, 200000) as n;
+    insert into billing_private.webhook_payloads (event_id, received_at, customer_id, payload)
+    select
+      'evt_' || n, to_timestamp(1700000000 + n), 'cus_' || (n / 4 % ${customers} + 1),
       jsonb_build_object(
         'id', 'evt_' || n, 'object', 'event', 'type', 'invoice.updated', 'created', 1700000000 + n / 4, 'livemode', false,
         'data', jsonb_build_object('object', jsonb_build_object('id', 'in_' || n / 4, 'object', 'invoice', 'status', 'open'))
-      ),
-      to_timestamp(1700000000 + n)
+      )
     from generate_series(1, 200000) as n;
     -- Refunds name no customer, only what was paid.
-    insert into billing.webhook_events (id, type, livemode, created, object_id, payload, received_at)
+    insert into billing.webhook_events (id, type, livemode, created, object_id, received_at)
+    select 'evt_refund_' || n, 'refund.created', false, to_timestamp(1700000000 + n), 're_' || n, to_timestamp(1700000000 + n)
+    from generate_series(1, 20000) as n;
+    insert into billing_private.webhook_payloads (event_id, received_at, payload)
     select
-      'evt_refund_' || n, 'refund.created', false, to_timestamp(1700000000 + n), 're_' || n,
+      'evt_refund_' || n, to_timestamp(1700000000 + n),
       jsonb_build_object('data', jsonb_build_object('object', jsonb_build_object(
         'id', 're_' || n, 'object', 'refund', 'payment_intent', 'pi_' || n, 'charge', 'ch_' || n
-      ))),
-      to_timestamp(1700000000 + n)
+      )))
     from generate_series(1, 20000) as n;
+    insert into billing_private.kept_payloads (event_id, received_at, customer_id, payload)
+    select event_id, received_at, customer_id, payload from billing_private.webhook_payloads
+    where received_at < to_timestamp(1700020000);
     insert into billing.webhook_duplicates (event_id, received_at)
     select 'evt_' || n, to_timestamp(1700000000 + n) from generate_series(1, 25000) as n;
     insert into billing_private.object_versions (object_id, as_of, event_id, rank)

@@ -175,7 +175,7 @@ export const hotStatements: Statement[] = [
       update billing.payments set amount_received = amount, status = 'succeeded' where id = 'pi_4713';
       update billing.refunds set payment_id = 'pi_4713', charge = 'ch_4713', status = 'succeeded' where id = 're_4713';
       select billing_private.enqueue_emails_of_payment_refunds(
-        'pi_4713', jsonb_populate_record(null::billing.webhook_events, '{"created": "2026-10-01T09:00:00Z", "received_at": "2026-10-01T09:00:01Z"}')
+        'pi_4713', jsonb_populate_record(null::billing.stripe_events, '{"created": "2026-10-01T09:00:00Z", "received_at": "2026-10-01T09:00:01Z"}')
       )`,
     uses: ["outbox_by_refund", "refunds_by_payment"],
   },
@@ -388,7 +388,8 @@ export const hotStatements: Statement[] = [
     sql: `select billing.forget_user('${userOf(4711)}')`,
     uses: [
       "webhook_events_by_customer",
-      "webhook_events_by_reference",
+      "webhook_payloads_by_reference",
+      "kept_payloads_by_reference",
       "outbox_by_subject",
       "checkout_sessions_of_guests",
       "checkout_sessions_by_payment",

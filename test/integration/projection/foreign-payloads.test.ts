@@ -46,7 +46,7 @@ describe.skipIf(!isThere)("payloads from elsewhere", () => {
     expect(await database.receive(event)).toBe("duplicate");
     const stored = await database.sql`
       select payload, (select count(*)::integer from billing.webhook_events as o where o.id = e.id) as times
-      from billing.webhook_events as e where e.id = ${event.id}
+      from billing.stripe_events as e where e.id = ${event.id}
     `;
     expect(stored).toEqual([{ payload: event, times: 1 }]);
   });

@@ -146,7 +146,7 @@ test("one that needs a row somebody holds leaves it soon, with all that it wrote
 test("a batch that runs out of time stores nothing, and can be sent again", async () => {
   await database.sql.unsafe(`
     create schema app;
-    create function app.take_long(p_event billing.webhook_events) returns void language plpgsql as
+    create function app.take_long(p_event billing.stripe_events) returns void language plpgsql as
     $$ begin if p_event.object_id = 'cus_slow' then perform pg_sleep(60); end if; end $$;
     insert into billing.event_handlers (event_type, handler, position) values ('customer.updated', 'app.take_long', 200);
   `);
@@ -161,7 +161,7 @@ test("a batch that runs out of time stores nothing, and can be sent again", asyn
 
 test("events that are left when a batch has taken long leave it", async () => {
   await database.sql.unsafe(`
-    create function app.take_two_seconds(p_event billing.webhook_events) returns void language plpgsql as
+    create function app.take_two_seconds(p_event billing.stripe_events) returns void language plpgsql as
     $$ begin if p_event.object_id = 'cus_slow' then perform pg_sleep(2); end if; end $$;
     insert into billing.event_handlers (event_type, handler, position) values ('customer.updated', 'app.take_two_seconds', 200);
   `);

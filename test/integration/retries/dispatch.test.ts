@@ -10,11 +10,11 @@ beforeAll(async () => {
   await database.sql.unsafe(`
     create schema app;
     create table app.seen (event_id text, by text);
-    create function app.one(p_event billing.webhook_events) returns void language sql as
+    create function app.one(p_event billing.stripe_events) returns void language sql as
       $$ insert into app.seen values (p_event.id, 'one') $$;
-    create function app.two(p_event billing.webhook_events) returns void language sql as
+    create function app.two(p_event billing.stripe_events) returns void language sql as
       $$ insert into app.seen values (p_event.id, 'two') $$;
-    create function app.three(p_event billing.webhook_events) returns void language sql as
+    create function app.three(p_event billing.stripe_events) returns void language sql as
       $$ insert into app.seen values (p_event.id, 'three') $$;
   `);
 });
@@ -72,7 +72,7 @@ test("two edits at the same time both count", async () => {
 });
 
 test("a handler that is dropped fails the events it was for, and no others", async () => {
-  await database.sql`drop function app.two(billing.webhook_events)`;
+  await database.sql`drop function app.two(billing.stripe_events)`;
   const event = customerEvent("dropped");
   expect(await database.receive(event)).toBe("failed");
   expect(await failureOf(database, event.id)).toMatchObject({
@@ -88,7 +88,7 @@ test("a handler that is dropped fails the events it was for, and no others", asy
 
 test("a handler that is replaced by a better one is called as it is now", async () => {
   await database.sql.unsafe(`
-    create or replace function app.three(p_event billing.webhook_events) returns void language plpgsql as
+    create or replace function app.three(p_event billing.stripe_events) returns void language plpgsql as
     $$ begin insert into app.seen values (p_event.id, 'better'); end $$;
   `);
   const event = customerEvent("replaced");

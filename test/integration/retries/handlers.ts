@@ -43,7 +43,7 @@ export async function installHandler(database: TestDatabase): Promise<void> {
     create schema app;
     create table app.faults (customer_id text primary key, sqlstate text, seconds double precision);
     create table app.runs (event_id text primary key, times integer not null);
-    create function app.handle(p_event billing.webhook_events) returns void language plpgsql as $$
+    create function app.handle(p_event billing.stripe_events) returns void language plpgsql as $$
     declare
       fault app.faults;
     begin

@@ -142,7 +142,7 @@ test("a retry that runs out of time fails that event and goes on with the others
 
 test("a handler that cancels on an assertion keeps the event, too", async () => {
   await database.sql.unsafe(`
-    create function app.insist(p_event billing.webhook_events) returns void language plpgsql as
+    create function app.insist(p_event billing.stripe_events) returns void language plpgsql as
     $$ begin assert p_event.object_id <> 'cus_asserted', 'impossible'; end $$;
     insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.insist');
   `);

@@ -15,7 +15,7 @@ beforeAll(async () => {
     create table app.counters (name text primary key, value integer not null default 0);
     create sequence app.tries;
     insert into app.counters (name) values ('first'), ('second'), ('snapshot');
-    create function app.lock_both(p_event billing.webhook_events) returns void language plpgsql as $$
+    create function app.lock_both(p_event billing.stripe_events) returns void language plpgsql as $$
     begin
       if p_event.object_id = 'cus_deadlocked' then
         update app.counters set value = value + 1 where name = 'first';
@@ -137,7 +137,7 @@ test("a statement that runs out of time while another holds a row of the handler
 test("an event that comes last in a statement whose time others used up: kept, retried, not counted", async () => {
   const session = database.connect();
   await session.unsafe(`
-    create function app.take_its_time(p_event billing.webhook_events) returns void language plpgsql as $$
+    create function app.take_its_time(p_event billing.stripe_events) returns void language plpgsql as $$
     begin
       perform pg_sleep(case p_event.object_id when 'cus_first' then 0.6 when 'cus_last' then 0.4 end);
     end;

@@ -25,7 +25,7 @@ const MINUTELY = [
   "recheck-entitlements",
   "dunning-watchdog",
 ];
-const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage"];
+const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
 
 let database: TestDatabase;
 beforeEach(async () => {

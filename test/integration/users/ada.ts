@@ -237,6 +237,7 @@ export async function whereabouts(database: TestDatabase, strings: string[]): Pr
     join pg_namespace as n on n.oid = c.relnamespace
     where n.nspname in ('billing', 'billing_private')
       and c.relkind in ('r', 'p', 'm')
+      and not c.relispartition
       and a.attnum > 0
       and not a.attisdropped
       and (a.atttypid in ('text'::regtype, 'jsonb'::regtype, 'json'::regtype, 'varchar'::regtype)

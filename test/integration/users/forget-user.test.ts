@@ -92,7 +92,7 @@ describe("a user who is forgotten", () => {
   let bobBefore: string[];
   const bobsRows = async () => {
     const rows = [];
-    for (const table of [...BOOKS, "webhook_events", "emails", "outbox", "audit_events"])
+    for (const table of [...BOOKS, "stripe_events", "emails", "outbox", "audit_events"])
       rows.push(
         ...(await database.sql`
           select to_jsonb(t)::text as row from ${database.sql(`billing.${table}`)} as t where t::text like '%_ExampleBob%' order by 1
@@ -128,7 +128,7 @@ describe("a user who is forgotten", () => {
     // An event that fails, saying why.
     await database.sql.unsafe(`
       create schema app;
-      create function app.refuse(e billing.webhook_events) returns void language plpgsql as $$
+      create function app.refuse(e billing.stripe_events) returns void language plpgsql as $$
       begin
         raise exception 'cannot take %', e.payload #>> '{data,object,name}' using detail = e.payload::text;
       end $$;
@@ -217,11 +217,11 @@ describe("a user who is forgotten", () => {
     });
     expect(await sendMail()).toEqual([]);
     const found = (await whereabouts(database, strings)).filter(
-      (cell) => cell !== "billing.webhook_events.payload",
+      (cell) => cell !== "billing_private.webhook_payloads.payload",
     );
     expect(found).toEqual([]);
     const [stored] = await database.sql`
-      select count(*)::int from billing.webhook_events
+      select count(*)::int from billing.stripe_events
       where payload::text like '%_ExampleAda%' and payload::text ~* 'ada lovelace|ada@lovelace'
     `;
     expect(stored).toEqual({ count: 0 });
@@ -229,15 +229,14 @@ describe("a user who is forgotten", () => {
 
   it("keeps events that cannot be changed otherwise, and are still known when they come again", async () => {
     for (const change of [
-      "type = 'other' where customer_id = 'cus_ExampleAda'",
-      "payload = '{}' where customer_id = 'cus_ExampleAda'",
-      "payload = billing_private.redact(payload), received_at = now() where customer_id = 'cus_ExampleAda'",
-      "payload = billing_private.redact(payload) where customer_id = 'cus_ExampleBob'",
+      "billing.webhook_events set type = 'other' where customer_id = 'cus_ExampleAda'",
+      "billing_private.webhook_payloads set payload = '{}' where customer_id = 'cus_ExampleAda'",
+      "billing_private.webhook_payloads set payload = billing_private.redact(payload), received_at = now() where customer_id = 'cus_ExampleAda'",
+      "billing_private.webhook_payloads set payload = billing_private.redact(payload) where customer_id = 'cus_ExampleBob'",
     ])
-      await expect(
-        database.sql.unsafe(`update billing.webhook_events set ${change}`),
-        change,
-      ).rejects.toThrow(expect.objectContaining({ code: "DU004" }));
+      await expect(database.sql.unsafe(`update ${change}`), change).rejects.toThrow(
+        expect.objectContaining({ code: "DU004" }),
+      );
     const [first] = await database.sql<{ id: string }[]>`
       select id from billing.webhook_events where customer_id = 'cus_ExampleAda' order by received_at, id limit 1
     `;
@@ -258,7 +257,7 @@ it("leaves events from which the same books can be read again", async () => {
     await forget(user, one);
     const kept = await one.sql<
       { payload: object }[]
-    >`select payload from billing.webhook_events order by created desc, id`;
+    >`select payload from billing.stripe_events order by created desc, id`;
     for (const { payload } of kept) expect(await two.receive(payload)).toBe("processed");
     expect(await booksOf("Ada", two)).toEqual(await booksOf("Ada", one));
     expect((await booksOf("Ada", one)).customers).toMatchObject([{ owner_id: user }]);
@@ -426,13 +425,15 @@ describe("forgetting", () => {
     await tell(about(mia, user, "Mia", NOW + 1));
     await tell(about(other, randomUUID(), "Max", NOW + 1));
     const { last4: _, fingerprint: __, reference: ___, page: ____, ...tells } = mia;
-    expect(await whereabouts(database, Object.values(tells))).toEqual(["billing.webhook_events.payload"]);
+    expect(await whereabouts(database, Object.values(tells))).toEqual([
+      "billing_private.webhook_payloads.payload",
+    ]);
     expect(await forget(user)).toBe(1);
     expect(await whereabouts(database, Object.values(tells))).toEqual([]);
     await tell(about(mia, user, "Mia", NOW + 2));
     expect(await whereabouts(database, Object.values(tells))).toEqual([]);
     const kept = await database.sql`
-      select count(*)::integer from billing.webhook_events where payload::text like ${`%${other.name}%`}`;
+      select count(*)::integer from billing.stripe_events where payload::text like ${`%${other.name}%`}`;
     expect(kept, "what is somebody else's stays").toEqual([{ count: 2 }]);
   });
 
@@ -547,7 +548,7 @@ describe("forgetting", () => {
     });
     await received;
     const rows = await database.sql`
-      select object_id, payload #> '{data,object,customer_email}' as email from billing.webhook_events where customer_id = 'cus_Race' order by 1
+      select object_id, payload #> '{data,object,customer_email}' as email from billing.stripe_events where customer_id = 'cus_Race' order by 1
     `;
     expect(rows.slice(1)).toEqual([
       { object_id: "in_after", email: null },

@@ -102,12 +102,12 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
     order by e.id`;
   const closed = await sql<{ invoice: string; at: Date }[]>`
     select object_id as invoice, min(${projectedAt(sql)}) as at
-    from billing.webhook_events
+    from billing.webhook_events as e
     where type in ('invoice.paid', 'invoice.payment_succeeded', 'invoice.voided', 'invoice.marked_uncollectible')
     group by object_id`;
   const known = await sql<{ invoice: string; at: Date }[]>`
     select object_id as invoice, min(${projectedAt(sql)}) as at
-    from billing.webhook_events
+    from billing.stripe_events as e
     where type like 'invoice.%'
       and payload #>> '{data,object,status}' = 'open'
       and (
@@ -152,7 +152,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
 /** When an event was projected: at its replay, where it had been quarantined. */
 function projectedAt(sql: Evidence["simulation"]["world"]["database"]["sql"]): ReturnType<typeof sql> {
   return sql`coalesce(
-    (select f.resolved_at from billing.failed_webhooks as f where f.event_id = webhook_events.id), received_at
+    (select f.resolved_at from billing.failed_webhooks as f where f.event_id = e.id), received_at
   )`;
 }
 
