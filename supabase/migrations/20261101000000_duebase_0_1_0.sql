@@ -169,7 +169,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU002', 'unknown_event', 'Look the id up in billing.webhook_events; an event that was never received cannot be replayed.'),
   ('DU003', 'event_is_quarantined', 'Correct livemode or stripe_account in billing.settings, then replay the event.'),
   ('DU004', 'append_only', 'This table is a record. Add a row that corrects the earlier one.'),
-  ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.webhook_events) returning void.'),
+  ('DU005', 'unknown_handler', 'Create the function first: schema.name(billing.stripe_events) returning void.'),
   ('DU006', 'unknown_effect', 'Look the id up in billing.outbox; what was delivered long ago has been removed.'),
   ('DU007', 'invalid_claim', 'Name the worker, claim 1 to 500 rows, and take a lease of 5 seconds to 1 hour.'),
   ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
@@ -185,6 +185,8 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
   ('DU032', 'invalid_batch', 'Pass a JSON array of 1 to 100 Stripe events; more of them in further calls.'),
+  ('DU033', 'payload_is_gone', 'Its payload was dropped by age. Read the object from Stripe instead; an operator may enqueue a refresh.'),
+  ('DU034', 'payloads_are_too_young', 'Drop what is older than 35 days: Stripe may still send events that are compared with younger ones.'),
   ('DU040', 'invalid_dunning_policy', 'Days ascend, a notice comes first, severity never falls, and an end comes last, after a final warning.'),
   ('DU041', 'invalid_dunning_assignment', 'Name customer, price or product, its Stripe id, and a policy that billing.dunning_policies has.'),
   ('DU042', 'unknown_dunning_case', 'Look the id up in billing.dunning_cases.'),
@@ -413,14 +415,13 @@ create table billing.webhook_events (
   created timestamptz not null,
   object_id text,
   customer_id text,
-  payload jsonb not null,
   received_at timestamptz not null,
   constraint id_is_not_blank check (btrim(id) <> '')
 );
 
-comment on table billing.webhook_events is 'One row per Stripe event, as Stripe sent it. Append-only: the source from which all billing state can be read again. What tells who a forgotten customer was is taken out (billing.forget_user).';
+comment on table billing.webhook_events is 'The ledger: one row per Stripe event that was received. Append-only. What Stripe sent is beside it: billing.stripe_events shows both, as long as the payload is kept.';
 comment on column billing.webhook_events.id is 'Stripe''s event id (evt_…). The primary key is the idempotency constraint: a repeated delivery changes nothing.';
-comment on column billing.webhook_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
+comment on column billing.webhook_events.api_version is 'API version in whose shape Stripe sent it; null where Stripe sent none.';
 comment on column billing.webhook_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
 comment on column billing.webhook_events.created is 'When it happened at Stripe. Whole seconds, UTC: two events may share one.';
 comment on column billing.webhook_events.object_id is 'Id of data.object; cus_…/entitlements for a customer''s entitlement summary; null for other objects without one, such as an upcoming invoice.';
@@ -433,34 +434,8 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
-create function billing_private.references_of(p_value jsonb)
-returns text[]
-language plpgsql
-immutable parallel safe
-set search_path = ''
-as $$
-begin
-  -- Ids of Stripe's have a capital or a digit after the first underscore, its words for states have none.
-  return array(
-    select distinct lower(substr(n.name, 1, 36)) collate "C"
-    from (select r.value #>> '{}' as name from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")') as r (value)) as n
-    union
-    select r.value #>> '{}'
-    from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[a-z]+_[A-Za-z0-9_]*[A-Z0-9][A-Za-z0-9_]*$")') as r (value)
-  );
-end;
-$$;
-
-comment on function billing_private.references_of is
-  'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
-
--- Reviews, mandates, verifications, refunds, disputes, and objects Stripe may add, name no customer.
-create index webhook_events_by_reference
-  on billing.webhook_events using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
-
--- Updates are refused in redaction, which knows the one exception.
-create trigger webhook_events_are_never_truncated
-  before truncate on billing.webhook_events
+create trigger webhook_events_are_never_updated
+  before update or truncate on billing.webhook_events
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.webhook_duplicates (
@@ -515,7 +490,7 @@ create table billing.event_handlers (
 );
 
 comment on table billing.event_handlers is
-  'Which functions project which event type, in order of position. Add a row to run a function of your own, schema.name(billing.webhook_events) returning void, in the same transaction as ours.';
+  'Which functions project which event type, in order of position. Add a row to run a function of your own, schema.name(billing.stripe_events) returning void, in the same transaction as ours.';
 comment on column billing.event_handlers.event_type is 'Stripe''s event type, exactly.';
 comment on column billing.event_handlers.handler is
   'Qualified name of the function. It must be safe to run twice on one event; if it raises, the event''s whole projection is undone and retried.';
@@ -527,9 +502,9 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if to_regprocedure(new.handler || '(billing.webhook_events)') is null then
+  if to_regprocedure(new.handler || '(billing.stripe_events)') is null then
     perform billing_private.raise_error(
-      'DU005', format('no function %s(billing.webhook_events) for event type %s', new.handler, new.event_type)
+      'DU005', format('no function %s(billing.stripe_events) for event type %s', new.handler, new.event_type)
     );
   end if;
   return new;
@@ -558,6 +533,396 @@ grant select on billing.failed_webhooks to service_role;
 alter table billing.event_handlers enable row level security;
 create policy service_role_reads on billing.event_handlers for select to service_role using (true);
 grant select on billing.event_handlers to service_role;
+
+-- supabase/schemas/02_receive/020_webhook_payloads.sql
+
+-- Payloads: what Stripe sent, apart from the ledger, so that it can be dropped by age while the ledger stays.
+-- A partition is a month of received_at (UTC). They are in billing_private: in an exposed schema each partition would
+-- be an endpoint of its own, past the row security of the whole.
+-- Written by: billing.receive_event. Read by: projection, retries, emails, through billing.stripe_events.
+
+create function billing_private.references_of(p_value jsonb)
+returns text[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- Ids of Stripe's have a capital or a digit after the first underscore, its words for states have none.
+  return array(
+    select distinct lower(substr(n.name, 1, 36)) collate "C"
+    from (select r.value #>> '{}' as name from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")') as r (value)) as n
+    union
+    select r.value #>> '{}'
+    from jsonb_path_query(p_value, 'strict $.** ? (@ like_regex "^[a-z]+_[A-Za-z0-9_]*[A-Z0-9][A-Za-z0-9_]*$")') as r (value)
+  );
+end;
+$$;
+
+comment on function billing_private.references_of is
+  'Every id that an object names, at any depth and under whatever name, its own among them; ids of users (uuids) too, in lower case.';
+
+create table billing_private.webhook_payloads (
+  event_id text not null,
+  received_at timestamptz not null,
+  customer_id text,
+  payload jsonb not null,
+  primary key (event_id, received_at)
+)
+partition by range (received_at);
+
+comment on table billing_private.webhook_payloads is
+  'What Stripe sent, a row per event of webhook_events. Never changed, but for what tells who a forgotten customer was (billing.forget_user); dropped by the month.';
+comment on column billing_private.webhook_payloads.event_id is 'Event (billing.webhook_events.id). No foreign key: its check would cost every event, and nothing but the door writes here.';
+comment on column billing_private.webhook_payloads.received_at is 'As in webhook_events: it tells the partition.';
+comment on column billing_private.webhook_payloads.customer_id is 'As in webhook_events: only where it is null is the payload searched for whom it names.';
+comment on column billing_private.webhook_payloads.payload is 'The event, as Stripe sent it.';
+
+-- A missing partition is never an error: what has none comes here, see make_payload_partitions.
+create table billing_private.webhook_payloads_default partition of billing_private.webhook_payloads default;
+
+comment on table billing_private.webhook_payloads_default is
+  'Payloads for whose month no partition was there. Empty as long as partitions are made ahead.';
+
+create table billing_private.kept_payloads (
+  event_id text primary key,
+  received_at timestamptz not null,
+  customer_id text,
+  payload jsonb not null
+);
+
+comment on table billing_private.kept_payloads is
+  'Payloads that are still needed though their month was dropped, see drop_payloads.';
+comment on column billing_private.kept_payloads.event_id is 'Event (billing.webhook_events.id).';
+
+-- Reviews, mandates, verifications, refunds, disputes, and objects Stripe may add, name no customer.
+create index webhook_payloads_by_reference
+  on billing_private.webhook_payloads using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
+create index kept_payloads_by_reference
+  on billing_private.kept_payloads using gin (billing_private.references_of(payload -> 'data')) where customer_id is null;
+
+-- Updates are refused in redaction, which knows the one exception.
+create trigger webhook_payloads_are_never_truncated
+  before truncate on billing_private.webhook_payloads
+  for each statement execute function billing_private.tg_append_only();
+
+create trigger kept_payloads_are_never_truncated
+  before truncate on billing_private.kept_payloads
+  for each statement execute function billing_private.tg_append_only();
+
+create view billing.stripe_events
+with (security_invoker = true)
+as
+select
+  e.id,
+  e.type,
+  e.api_version,
+  e.livemode,
+  e.account,
+  e.created,
+  e.object_id,
+  e.customer_id,
+  coalesce(p.payload, k.payload) as payload,
+  e.received_at
+from billing.webhook_events as e
+left join billing_private.webhook_payloads as p on p.event_id = e.id and p.received_at = e.received_at
+left join billing_private.kept_payloads as k on k.event_id = e.id;
+
+comment on view billing.stripe_events is
+  'Every event received, with its payload as long as that is kept. Its row type is what handlers take, schema.name(event billing.stripe_events): columns are added at its end, and none is changed or removed.';
+comment on column billing.stripe_events.id is 'Stripe''s event id (evt_…).';
+comment on column billing.stripe_events.type is 'Stripe''s event type.';
+comment on column billing.stripe_events.api_version is 'API version whose shape the payload has; null where Stripe sent none.';
+comment on column billing.stripe_events.livemode is 'Whether it is of live mode.';
+comment on column billing.stripe_events.account is 'Connected account (acct_…) the event belongs to; null for the platform''s own.';
+comment on column billing.stripe_events.created is 'When it happened at Stripe. Whole seconds, UTC: two events may share one.';
+comment on column billing.stripe_events.object_id is 'Id of data.object; null where it has none.';
+comment on column billing.stripe_events.customer_id is 'Customer the object belongs to, where the payload says.';
+comment on column billing.stripe_events.payload is
+  'The event, as Stripe sent it; never null for a handler. Null where it was dropped by age. What tells who a forgotten customer was is taken out (billing.forget_user).';
+comment on column billing.stripe_events.received_at is 'When we stored it (UTC).';
+
+alter table billing_private.webhook_payloads enable row level security;
+create policy service_role_reads on billing_private.webhook_payloads for select to service_role using (true);
+alter table billing_private.webhook_payloads_default enable row level security;
+create policy nobody_reads on billing_private.webhook_payloads_default using (false);
+alter table billing_private.kept_payloads enable row level security;
+create policy service_role_reads on billing_private.kept_payloads for select to service_role using (true);
+-- The view reads them as its reader. Without a way into the schema nobody else names them.
+grant select on billing_private.webhook_payloads, billing_private.kept_payloads to service_role;
+grant select on billing.stripe_events to service_role;
+
+-- supabase/schemas/02_receive/030_payload_partitions.sql
+
+-- Partitions of payloads: made ahead, a month each. Nothing waits for them: what finds none goes to the default one, the
+-- operator is told, and it is moved when its month has one.
+-- Reads and writes: webhook_payloads. Writes: outbox (alerts). Called by: the tick, every hour.
+
+create function billing_private.make_payload_partition(p_month timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- As many are moved well within a second, in which nobody reads payloads.
+  most_moved constant integer := 10000;
+  next_month constant timestamptz := (p_month at time zone 'UTC' + interval '1 month') at time zone 'UTC';
+  partition constant text := to_char(p_month at time zone 'UTC', '"webhook_payloads_"YYYY_MM');
+  strays integer;
+begin
+  if to_regclass('billing_private.' || partition) is not null then
+    return false;
+  end if;
+  select count(*)
+  into strays
+  from (
+    select from billing_private.webhook_payloads_default as d
+    where d.received_at >= p_month and d.received_at < next_month
+    limit most_moved + 1
+  ) as s;
+  if strays > most_moved then
+    return false;
+  end if;
+
+  -- Made beside the table and attached: readers and writers of other months go on meanwhile.
+  execute format('create table billing_private.%I (like billing_private.webhook_payloads)', partition);
+  execute format('alter table billing_private.%I enable row level security', partition);
+  execute format('create policy nobody_reads on billing_private.%I using (false)', partition);
+  execute format('comment on table billing_private.%I is %L', partition, 'Payloads received in one month (UTC).');
+  if strays > 0 then
+    lock table billing_private.webhook_payloads_default in access exclusive mode;
+    execute format(
+      'with moved as ('
+      'delete from billing_private.webhook_payloads_default as d where d.received_at >= $1 and d.received_at < $2 returning d.*) '
+      'insert into billing_private.%I select * from moved',
+      partition
+    )
+    using p_month, next_month;
+  end if;
+  execute format(
+    'alter table billing_private.webhook_payloads attach partition billing_private.%I for values from (%L) to (%L)',
+    partition, p_month, next_month
+  );
+  return true;
+end;
+$$;
+
+comment on function billing_private.make_payload_partition is
+  'Makes the partition of a month (its first moment, UTC), with what the default one holds of it. Returns false where it is there already, or where the default one holds too much of it to be moved at once: that is dropped by age where it is.';
+
+create function billing_private.make_payload_partitions(p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+-- What waits for these locks holds up who comes after it.
+set lock_timeout = '1s'
+as $$
+declare
+  months_ahead constant integer := 3;
+  strays record;
+  month timestamptz;
+  made integer := 0;
+begin
+  select count(*) as rows, min(d.received_at) as since into strays from billing_private.webhook_payloads_default as d;
+  if strays.rows > 0 then
+    perform billing_private.alert(
+      'payloads_without_partition', jsonb_build_object('rows', strays.rows, 'since', strays.since), p_now
+    );
+  end if;
+  for month in
+    select m.month at time zone 'UTC'
+    from (
+      select date_trunc('month', p_now at time zone 'UTC') + make_interval(months => n) as month
+      from generate_series(0, months_ahead) as n
+      union
+      select date_trunc('month', d.received_at at time zone 'UTC') from billing_private.webhook_payloads_default as d
+    ) as m
+    order by 1
+  loop
+    begin
+      made := made + billing_private.make_payload_partition(month)::integer;
+    exception when lock_not_available or deadlock_detected or check_violation then
+      -- Somebody read or wrote there in this moment. The next run tries again, and until then nothing is lost.
+      continue;
+    end;
+  end loop;
+  return made;
+end;
+$$;
+
+comment on function billing_private.make_payload_partitions is
+  'Makes the partitions of this month and the next three, and of whatever month the default one holds payloads of, which is alerted. Waits at most a second for a lock, and leaves the rest to the next run. Returns how many were made.';
+
+select billing_private.make_payload_partitions(now());
+
+-- supabase/schemas/02_receive/040_drop_payloads.sql
+
+-- Dropping payloads: by the month, not row by row; what is still needed is kept.
+-- Reads: failed_webhooks, subscriptions, invoices, customers, object_versions, webhook_events.
+-- Writes: webhook_payloads, kept_payloads, audit_events. Called by: operators.
+
+create function billing_private.needed_payloads()
+returns setof text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+  -- Failures are projected again. What names no customer is found by its payload when a person is forgotten, and so is
+  -- the error that it left.
+  select f.event_id
+  from billing.failed_webhooks as f
+  join billing.webhook_events as e on e.id = f.event_id
+  where f.status <> 'resolved' or e.customer_id is null
+  union
+  -- What is told of objects that go on is told by their newest events: a price with its discounts, whom an invoice
+  -- bills, whether a customer lives under a test clock.
+  select k.event_id
+  from (
+    select s.id from billing.subscriptions as s where s.status not in ('canceled', 'incomplete_expired')
+    union all
+    select i.id from billing.invoices as i where i.status in ('draft', 'open', 'uncollectible')
+    union all
+    select c.id from billing.customers as c where c.livemode is not true and c.deleted_at is null
+  ) as o
+  cross join lateral (
+    select v.event_id from billing_private.object_versions as v where v.object_id = o.id and v.event_id is not null
+    union all
+    select e.id
+    from billing.webhook_events as e
+    where e.object_id = o.id
+      and e.created = (select max(n.created) from billing.webhook_events as n where n.object_id = o.id)
+  ) as k;
+end;
+$$;
+
+comment on function billing_private.needed_payloads is
+  'Events whose payload is needed whatever its age: of failures that are not resolved, and the newest of objects that go on.';
+
+create function billing_private.drop_kept_payloads(p_needed text[])
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  dropped bigint;
+begin
+  delete from billing_private.kept_payloads as k
+  where not exists (select from unnest(p_needed) as n (id) where n.id = k.event_id);
+  get diagnostics dropped = row_count;
+  return dropped;
+end;
+$$;
+
+comment on function billing_private.drop_kept_payloads is 'Drops of the payloads that were kept those that are needed no more. Returns how many.';
+
+create function billing_private.drop_stray_payloads(p_before timestamptz, p_needed text[])
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  most_dropped constant integer := 10000;
+  dropped bigint;
+  kept bigint;
+begin
+  with old as (
+    delete from billing_private.webhook_payloads_default as d
+    where d.ctid = any (array(
+      select o.ctid from billing_private.webhook_payloads_default as o where o.received_at < p_before limit most_dropped
+    ))
+    returning d.event_id, d.received_at, d.customer_id, d.payload
+  ),
+  needed as (
+    insert into billing_private.kept_payloads (event_id, received_at, customer_id, payload)
+    select o.event_id, o.received_at, o.customer_id, o.payload
+    from old as o
+    where o.event_id in (select n.id from unnest(p_needed) as n (id))
+    on conflict (event_id) do nothing
+    returning event_id
+  )
+  select (select count(*) from old), (select count(*) from needed) into dropped, kept;
+  return dropped - kept;
+end;
+$$;
+
+comment on function billing_private.drop_stray_payloads is
+  'Drops what the default partition holds from before p_before, ten thousand rows at most. Returns how many were dropped and not kept.';
+
+create function billing_private.drop_payload_partition(p_partition regclass, p_needed text[])
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  held bigint;
+  kept bigint;
+begin
+  execute format('select count(*) from %s', p_partition) into held;
+  -- Locked one by one, so that forget_user does not take out here what is copied meanwhile.
+  execute format(
+    'with needed as ('
+    'select p.event_id, p.received_at, p.customer_id, p.payload from %s as p '
+    'where p.event_id in (select n.id from unnest($1) as n (id)) for share of p) '
+    'insert into billing_private.kept_payloads (event_id, received_at, customer_id, payload) '
+    'select * from needed on conflict (event_id) do nothing',
+    p_partition
+  )
+  using p_needed;
+  get diagnostics kept = row_count;
+  execute format('drop table %s', p_partition);
+  return held - kept;
+end;
+$$;
+
+comment on function billing_private.drop_payload_partition is
+  'Drops a partition of webhook_payloads, after what is needed of it was kept. Returns how many payloads are gone.';
+
+create function billing_private.drop_payloads(p_before timestamptz, p_now timestamptz)
+returns bigint
+language plpgsql
+set search_path = ''
+set lock_timeout = '1s'
+as $$
+declare
+  needed text[];
+  oldest record;
+  dropped bigint;
+begin
+  -- Stripe sends what happened up to 30 days ago. What happened in one second is compared by payloads.
+  if p_before is null or p_before > p_now - interval '35 days' then
+    perform billing_private.raise_error('DU034', format('payloads of %s and later are still needed', p_now - interval '35 days'));
+  end if;
+  needed := array(select billing_private.needed_payloads());
+  dropped := billing_private.drop_kept_payloads(needed) + billing_private.drop_stray_payloads(p_before, needed);
+
+  select i.inhrelid::regclass as partition, format('billing_private.%I', c.relname) as name, m.month
+  into oldest
+  from pg_catalog.pg_inherits as i
+  join pg_catalog.pg_class as c on c.oid = i.inhrelid and c.relname ~ '^webhook_payloads_[0-9]{4}_[0-9]{2}$'
+  cross join lateral (select to_date(right(c.relname, 7), 'YYYY_MM')::timestamp as month) as m
+  where i.inhparent = 'billing_private.webhook_payloads'::regclass
+    and (m.month + interval '1 month') at time zone 'UTC' <= p_before
+  order by m.month
+  limit 1;
+  -- Its lock is held to the end of the transaction, so there is one at a time.
+  if found then
+    dropped := dropped + billing_private.drop_payload_partition(oldest.partition, needed);
+  elsif dropped = 0 then
+    return null;
+  end if;
+
+  perform billing_private.audit(
+    'payloads.dropped', 'system', coalesce(oldest.name, 'billing_private.webhook_payloads_default'), null,
+    jsonb_build_object('dropped', dropped, 'before', p_before, 'kept', (select count(*) from billing_private.kept_payloads)), p_now
+  );
+  return dropped;
+end;
+$$;
+
+comment on function billing_private.drop_payloads is
+  'Drops payloads that were received before p_before: the oldest month that has passed altogether, and what no partition was made for. The ledger stays, and so do the payloads that are needed (needed_payloads). Returns how many payloads are gone, null where there was nothing: call again until then, each time in a transaction of its own. Waits at most a second for a lock (55P03: try again later). Raises DU034 for an age under 35 days. Leaves an audit row.';
 
 -- supabase/schemas/03_read/010_stripe_shapes.sql
 
@@ -1208,7 +1573,7 @@ comment on function billing_private.method_of_charge is
 -- Redaction: what is left of a Stripe object when the person behind it is forgotten (see forget_user).
 -- Ids, amounts, dates and statuses stay: accounting needs them, and the order of events is read from them. What a person
 -- wrote or can be identified by is removed. Later events are redacted when they are received, before anything reads them.
--- Reads and writes: forgotten_subjects, webhook_events. Called by: receiving, refreshing, forget_user.
+-- Reads and writes: forgotten_subjects. Reads: webhook_events. Called by: receiving, refreshing, forget_user.
 
 create table billing_private.forgotten_subjects (
   subject_id text primary key,
@@ -1406,16 +1771,18 @@ $$;
 comment on function billing_private.is_being_forgotten is
   'Whether forget_user is at work on the person at this moment. If not, it waits until commit. For callers that hold rows it needs, and so must not wait for it.';
 
-create function billing_private.tg_webhook_events__before_update()
+create function billing_private.tg_webhook_payloads__before_update()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 declare
-  redacted billing.webhook_events := old;
+  redacted constant jsonb := billing_private.redact(old.payload);
 begin
-  redacted.payload := billing_private.redact(old.payload);
-  if new is distinct from redacted or not billing_private.is_forgotten(old.customer_id, old.payload #> '{data,object}') then
+  if (new.event_id, new.received_at, new.customer_id, new.payload)
+      is distinct from (old.event_id, old.received_at, old.customer_id, redacted)
+    or not billing_private.is_forgotten(old.customer_id, old.payload #> '{data,object}')
+  then
     perform billing_private.raise_error(
       'DU004', format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
     );
@@ -1424,12 +1791,16 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_webhook_events__before_update is
-  'Trigger function: refuses every update of an event (DU004) but one, whoever asks: the redaction of its payload, and nothing but that, for a customer who is forgotten.';
+comment on function billing_private.tg_webhook_payloads__before_update is
+  'Trigger function: refuses every update of a payload (DU004) but one, whoever asks: its redaction, and nothing but that, for a customer who is forgotten.';
 
-create trigger webhook_events_are_never_updated
-  before update on billing.webhook_events
-  for each row execute function billing_private.tg_webhook_events__before_update();
+create trigger webhook_payloads_are_never_updated
+  before update on billing_private.webhook_payloads
+  for each row execute function billing_private.tg_webhook_payloads__before_update();
+
+create trigger kept_payloads_are_never_updated
+  before update on billing_private.kept_payloads
+  for each row execute function billing_private.tg_webhook_payloads__before_update();
 
 -- supabase/schemas/03_read/080_hidden_from_users.sql
 
@@ -1716,7 +2087,7 @@ comment on function billing_private.attributes_match is
 -- supabase/schemas/04_project/020_latest_of_second.sql
 
 -- The latest of a second: Stripe's times are whole seconds, so events of one second are ordered by what they changed.
--- Reads: webhook_events, event_handlers, failed_webhooks. Writes: busy_seconds. Called by: apply_if_newest, tombstones.
+-- Reads: stripe_events, event_handlers, failed_webhooks. Writes: busy_seconds. Called by: apply_if_newest, tombstones.
 
 create table billing_private.busy_seconds (
   object_id text primary key,
@@ -1749,10 +2120,11 @@ begin
       -- A deletion with the last state is one terminal state among others; previous_attributes decide which came last.
       least(billing_private.event_rank(e.type, u.data -> 'object'), 5) as rank,
       billing_private.leaves_rank(e.type, u.data -> 'object', u.data -> 'previous_attributes') as leaves_rank
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     -- Stored payloads are compressed: each is unpacked once.
     cross join lateral (select e.payload -> 'data' as data offset 0) as u
     where e.object_id = p_object_id
+      and e.payload is not null
       and e.created = p_created
       -- Only projected events count: an event without a handler must not matter when another one arrives.
       and e.type = any (array(select h.event_type from billing.event_handlers as h where h.enabled))
@@ -1821,7 +2193,11 @@ begin
   )
   select
     max(c.id collate "C"),
-    count(distinct c.object) = 1,
+    count(distinct c.object) = 1
+      -- Stripe sends nothing of a second so old. What does come of it cannot be compared with a payload that is gone.
+      and not exists (
+        select from billing.stripe_events as e where e.object_id = p_object_id and e.created = p_created and e.payload is null
+      ),
     array(select h.id from highest as h),
     array(select u.id from unsuperseded as u)
   into event_id, is_certain, compared_now, kept.unsuperseded
@@ -1842,9 +2218,9 @@ comment on function billing_private.latest_of_second is
 
 -- Apply if newest: an event changes an object's row if it is the newest of the object; where two of one second are left
 -- open, the object is read from Stripe.
--- Reads: the event, webhook_events. Writes: object_versions, outbox. Called by: every handler that keeps state.
+-- Reads: the event, stripe_events. Writes: object_versions, outbox. Called by: every handler that keeps state.
 
-create function billing_private.apply_if_newest(p_event billing.webhook_events, out object jsonb, out deleted_at timestamptz)
+create function billing_private.apply_if_newest(p_event billing.stripe_events, out object jsonb, out deleted_at timestamptz)
 language plpgsql
 set search_path = ''
 as $$
@@ -1877,7 +2253,7 @@ $$;
 comment on function billing_private.apply_if_newest is
   'Decides whether an event changes what is shown of its object. Returns the object to show (usually the event''s own; of one second''s events the one that shows its state) and its tombstone, or a null object when the event is stale.';
 
-create function billing_private.apply_object_if_newest(p_event billing.webhook_events)
+create function billing_private.apply_object_if_newest(p_event billing.stripe_events)
 returns jsonb
 language plpgsql
 set search_path = ''
@@ -1892,7 +2268,7 @@ $$;
 comment on function billing_private.apply_object_if_newest is 'apply_if_newest for objects whose deletion is a state of their own, such as a canceled subscription.';
 
 create function billing_private.resolve_ties(
-  p_event billing.webhook_events,
+  p_event billing.stripe_events,
   p_incoming jsonb,
   p_rank smallint,
   out object jsonb,
@@ -1948,7 +2324,7 @@ begin
   if latest.event_id <> p_event.id then
     select billing_private.with_customer(e.payload #> '{data,object}')
     into object
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     where e.id = latest.event_id;
   end if;
 
@@ -1964,7 +2340,7 @@ $$;
 comment on function billing_private.resolve_ties is
   'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
-create function billing_private.enqueue_refresh(p_event billing.webhook_events, p_again text default null)
+create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
 language sql
 set search_path = ''
@@ -1984,7 +2360,7 @@ $$;
 comment on function billing_private.enqueue_refresh is
   'Owes a read of the object from Stripe, once per object and second: its events do not tell which came last. p_again tells a further read of the same second from the first.';
 
-create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.stripe_events)
 returns void
 language sql
 set search_path = ''
@@ -2020,7 +2396,7 @@ comment on function billing_private.tombstone_missing is
   'Leaves the tombstone of an object that a read found deleted, and returns when it was deleted: the time an event gave counts first. Events after the read bring the object back.';
 
 create function billing_private.tombstone_deleted(
-  p_event billing.webhook_events,
+  p_event billing.stripe_events,
   p_incoming jsonb,
   p_shown billing_private.object_versions,
   out object jsonb,
@@ -2114,8 +2490,8 @@ $$;
 comment on function billing_private.with_customer is
   'An object that names its customer by customer_account alone, with the customer that is, else with the account''s id in its place; any other as it is.';
 
-create function billing_private.fill_in_customer(p_event billing.webhook_events)
-returns billing.webhook_events
+create function billing_private.fill_in_customer(p_event billing.stripe_events)
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
@@ -2175,7 +2551,7 @@ $$;
 comment on function billing_private.readdress_effects is
   'Rewrites what waits in the outbox for an account so that it concerns its customer: mails go to that customer, and the evaluation is of that customer''s cases.';
 
-create function billing_private.move_account_to_customer(p_event billing.webhook_events)
+create function billing_private.move_account_to_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -2259,7 +2635,7 @@ comment on function billing_private.accounts_of is
 -- every event a tenth of its time, so the function that calls them is written again whenever the rows change.
 -- Reads: event_handlers. Called by: projection.
 
-create function billing_private.lock_customer(p_event billing.webhook_events)
+create function billing_private.lock_customer(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -2290,7 +2666,7 @@ $$;
 comment on function billing_private.lock_customers is
   'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
 
-create function billing_private.dispatch_event(p_event billing.webhook_events)
+create function billing_private.dispatch_event(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -2354,7 +2730,7 @@ begin
   -- Of two edits at once the second waits, and then sees the first one's rows.
   perform pg_advisory_xact_lock(7307);
   execute format(
-    'create or replace function billing_private.dispatch_event(p_event billing.webhook_events) returns boolean '
+    'create or replace function billing_private.dispatch_event(p_event billing.stripe_events) returns boolean '
     'language plpgsql set search_path = '''' as %L',
     billing_private.dispatch_source()
   );
@@ -2374,7 +2750,7 @@ create trigger event_handlers_are_dispatched
 -- Failed events: why an event was not projected, and when it is tried again; what does not belong here is withheld.
 -- Reads: settings. Writes: failed_webhooks, outbox (alerts). Called by: projection, retries.
 
-create function billing_private.quarantine_reason(p_event billing.webhook_events)
+create function billing_private.quarantine_reason(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -2402,7 +2778,7 @@ $$;
 comment on function billing_private.quarantine_reason is
   'Why an event must not be projected here, or null: wrong livemode, unexpected account.';
 
-create function billing_private.quarantine(p_event billing.webhook_events, p_reason text, p_now timestamptz)
+create function billing_private.quarantine(p_event billing.stripe_events, p_reason text, p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -2468,7 +2844,7 @@ comment on function billing_private.is_lost_race is
   'Whether a failure is not the event''s fault: it lost a race, or timed out waiting for a lock. p_took: how long its projection ran. An event that needs most of the statement''s time by itself has not lost a race.';
 
 create function billing_private.record_failure(
-  p_event billing.webhook_events, p_error jsonb, p_now timestamptz, p_took interval default null
+  p_event billing.stripe_events, p_error jsonb, p_now timestamptz, p_took interval default null
 )
 returns text
 language plpgsql
@@ -2544,7 +2920,7 @@ $$;
 comment on function billing_private.may_retry_at_once is
   'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
 
-create function billing_private.project_event(p_event billing.webhook_events, p_now timestamptz)
+create function billing_private.project_event(p_event billing.stripe_events, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -2603,18 +2979,22 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
 
-create function billing_private.tg_webhook_events__after_insert()
+create function billing_private.tg_webhook_payloads__after_insert()
 returns trigger
 language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events := new;
+  event billing.stripe_events;
   reason text;
   outcome text;
 begin
-  -- Stored payloads are compressed; the handlers get one that was unpacked once.
-  event.payload := new.payload #> '{}';
+  select e.id, e.type, e.api_version, e.livemode, e.account, e.created, e.object_id, e.customer_id,
+    -- Stored payloads are compressed; the handlers get one that was unpacked once.
+    new.payload #> '{}', e.received_at
+  into event
+  from billing.webhook_events as e
+  where e.id = new.event_id;
   reason := billing_private.quarantine_reason(event);
   if reason is null then
     outcome := billing_private.project_event(event, event.received_at);
@@ -2625,24 +3005,25 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_webhook_events__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
+comment on function billing_private.tg_webhook_payloads__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
 
-create trigger webhook_events_are_projected
-  after insert on billing.webhook_events
-  for each row execute function billing_private.tg_webhook_events__after_insert();
+create trigger webhook_payloads_are_projected
+  after insert on billing_private.webhook_payloads
+  for each row execute function billing_private.tg_webhook_payloads__after_insert();
 
 -- supabase/schemas/04_project/090_receive_event.sql
 
 -- Receive one: the door in. Reads what of an event is a column, and stores it once.
--- Writes: webhook_events, webhook_duplicates. Called by: duebase-stripe-webhook and reconcile, through the Data API.
+-- Writes: webhook_events, webhook_payloads, webhook_duplicates.
+-- Called by: duebase-stripe-webhook and reconcile, through the Data API.
 
 create function billing_private.read_event(p_event jsonb, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
 declare
-  row_read billing.webhook_events;
+  row_read billing.stripe_events;
   object constant jsonb := p_event #> '{data,object}';
 begin
   if p_event ->> 'object' = 'v2.core.event' then
@@ -2677,9 +3058,9 @@ begin
 end;
 $$;
 
-comment on function billing_private.read_event is 'A Stripe event as a row of webhook_events. Raises DU001 naming what is missing, DU031 for a thin event.';
+comment on function billing_private.read_event is 'A Stripe event as a row of stripe_events. Raises DU001 naming what is missing, DU031 for a thin event.';
 
-create function billing_private.store_event(p_event billing.webhook_events)
+create function billing_private.store_event(p_event billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -2691,10 +3072,19 @@ begin
   -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
   -- own transaction waits for the batch's turns.
   perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
-  insert into billing.webhook_events values (p_event.*) on conflict (id) do nothing;
+  insert into billing.webhook_events
+    (id, type, api_version, livemode, account, created, object_id, customer_id, received_at)
+  values
+    (
+      p_event.id, p_event.type, p_event.api_version, p_event.livemode, p_event.account, p_event.created,
+      p_event.object_id, p_event.customer_id, p_event.received_at
+    )
+  on conflict (id) do nothing;
   if not found then
     return null;
   end if;
+  insert into billing_private.webhook_payloads (event_id, received_at, customer_id, payload)
+  values (p_event.id, p_event.received_at, p_event.customer_id, p_event.payload);
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
   end if;
@@ -2762,7 +3152,7 @@ grant execute on function billing.receive_event(jsonb, timestamptz) to service_r
 -- Reads: the events, and the rows that tell which locks they take. Writes: what receive_event writes.
 -- Called by: whoever has many events at once, through the Data API.
 
-create function billing_private.needs_own_transaction(p_event billing.webhook_events)
+create function billing_private.needs_own_transaction(p_event billing.stripe_events)
 returns boolean
 language plpgsql
 stable
@@ -2811,7 +3201,7 @@ $$;
 comment on function billing_private.payments_named_by is
   'Payments, and invoices they pay, that an object is or names, with nulls between them: their turns (7306) are taken when it is projected.';
 
-create function billing_private.locks_of_events(p_events billing.webhook_events[])
+create function billing_private.locks_of_events(p_events billing.stripe_events[])
 returns table (n integer, class integer, key text, is_shared boolean)
 language plpgsql
 set search_path = ''
@@ -2869,7 +3259,7 @@ $$;
 comment on function billing_private.locks_of_events is
   'The advisory locks that receiving these events is known to take: n of the event, class and key as supabase/README.md lists them, the key as text (null: none). Of what only the rows of other events tell, it knows what is committed.';
 
-create function billing_private.admit_to_batch(p_events billing.webhook_events[])
+create function billing_private.admit_to_batch(p_events billing.stripe_events[])
 returns integer[]
 language plpgsql
 set search_path = ''
@@ -2909,7 +3299,7 @@ comment on function billing_private.admit_to_batch is
   'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. Returns the positions of the events that have all of theirs. A null in the array is left out.';
 
 create function billing_private.read_event_or_null(p_event jsonb, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 set search_path = ''
 as $$
@@ -2922,7 +3312,7 @@ $$;
 
 comment on function billing_private.read_event_or_null is 'read_event, and null for what it refuses: whoever sends that alone is told why.';
 
-create function billing_private.store_event_of_batch(p_event billing.webhook_events)
+create function billing_private.store_event_of_batch(p_event billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -2964,7 +3354,7 @@ declare
   -- Others wait for the turns of a batch no longer than for those of one event: see project_event.
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
-  incoming billing.webhook_events[];
+  incoming billing.stripe_events[];
   admitted integer[];
   answers text[] := '{}';
   answer text;
@@ -3008,7 +3398,7 @@ grant execute on function billing.receive_events(jsonb, timestamptz) to service_
 -- supabase/schemas/04_project/100_retry_failed_webhooks.sql
 
 -- Retry: failed projections run again by themselves three times, and after that when a person says so.
--- Reads: webhook_events. Writes: failed_webhooks, and through the handlers billing state.
+-- Reads: stripe_events. Writes: failed_webhooks, and through the handlers billing state.
 -- Called by: the tick; operators.
 
 create function billing_private.retry_projection(p_event_id text, p_now timestamptz)
@@ -3017,18 +3407,23 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
   reason text;
   outcome text;
 begin
-  select * into event from billing.webhook_events as e where e.id = p_event_id;
+  select * into event from billing.stripe_events as e where e.id = p_event_id;
   if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
     -- It may have been redacted while its turn was waited for.
-    select * into event from billing.webhook_events as e where e.id = p_event_id;
+    select * into event from billing.stripe_events as e where e.id = p_event_id;
   end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
   -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
+  if event.payload is null then
+    return billing_private.record_failure(
+      event, jsonb_build_object('sqlstate', 'DU033', 'message', format('payload of event %s is gone', event.id)), p_now
+    );
+  end if;
   reason := billing_private.quarantine_reason(event);
   if reason is not null then
     -- It failed before settings excluded it. What receive_event would quarantine is quarantined here too.
@@ -3068,7 +3463,7 @@ begin
   select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
   into due
   from billing.failed_webhooks as f
-  join billing.webhook_events as e on e.id = f.event_id
+  join billing.stripe_events as e on e.id = f.event_id
   where f.status = 'retrying' and f.next_attempt_at <= p_now
   order by f.next_attempt_at, f.event_id
   limit 1
@@ -3094,11 +3489,11 @@ security definer
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
   failure_status text;
   reason text;
 begin
-  select * into event from billing.webhook_events as e where e.id = replay_failed_webhook.event_id;
+  select * into event from billing.stripe_events as e where e.id = replay_failed_webhook.event_id;
   if not found then
     perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
   end if;
@@ -3112,6 +3507,8 @@ begin
   for update;
   if not found or failure_status = 'resolved' then
     return 'processed';
+  elsif event.payload is null then
+    perform billing_private.raise_error('DU033', format('payload of event %s is gone', event.id));
   end if;
 
   reason := billing_private.quarantine_reason(event);
@@ -3126,7 +3523,7 @@ end;
 $$;
 
 comment on function billing.replay_failed_webhook is
-  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account.';
+  'Projects a dead, retrying or quarantined event again, after its cause was fixed. Safe any number of times: an event that is projected is left as it is. Returns processed, retrying or dead; raises DU002 for an unknown event, DU003 for one that is still of the wrong livemode or account, DU033 where its payload is gone.';
 
 grant execute on function
   billing.retry_failed_webhook(timestamptz),
@@ -3174,7 +3571,7 @@ $$;
 comment on function billing_private.audit_facts is
   'The facts of an object that an audit row stores: statuses and amounts (minor units). No personal data.';
 
-create function billing_private.record_audit_event(p_event billing.webhook_events)
+create function billing_private.record_audit_event(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3194,7 +3591,7 @@ $$;
 
 comment on function billing_private.record_audit_event is 'Handler: records the event itself as an audit fact.';
 
-create function billing_private.record_audit_of_change(p_event billing.webhook_events)
+create function billing_private.record_audit_of_change(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3214,7 +3611,7 @@ $$;
 comment on function billing_private.record_audit_of_change is
   'Handler: records an update as an audit fact only when it changed what is billed, by what it is paid, or what may be used.';
 
-create function billing_private.record_audit_of_charge(p_event billing.webhook_events)
+create function billing_private.record_audit_of_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3270,7 +3667,7 @@ create policy owner_reads on billing.customers
   using (owner_id = (select auth.uid()));
 grant select on billing.customers to authenticated, service_role;
 
-create function billing_private.project_customer(p_event billing.webhook_events)
+create function billing_private.project_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3404,7 +3801,7 @@ alter table billing.prices enable row level security;
 create policy service_role_reads on billing.prices for select to service_role using (true);
 grant select on billing.prices to service_role;
 
-create function billing_private.project_product(p_event billing.webhook_events)
+create function billing_private.project_product(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3449,7 +3846,7 @@ $$;
 
 comment on function billing_private.project_product is 'Handler: product.created, updated, deleted.';
 
-create function billing_private.project_price(p_event billing.webhook_events)
+create function billing_private.project_price(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -3721,7 +4118,7 @@ create policy owner_reads on billing.subscription_items
   );
 grant select on billing.subscription_items to authenticated, service_role;
 
-create function billing_private.save_subscription_items(p_event billing.webhook_events, p_subscription jsonb)
+create function billing_private.save_subscription_items(p_event billing.stripe_events, p_subscription jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -3774,7 +4171,7 @@ $$;
 comment on function billing_private.save_subscription_items is
   'Makes a subscription''s items those of its snapshot. An item without a period of its own (before 2025-03-31.basil) has the subscription''s.';
 
-create function billing_private.project_subscription(p_event billing.webhook_events)
+create function billing_private.project_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4007,7 +4404,7 @@ create policy owner_reads on billing.invoices
   using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
 grant select on billing.invoices to authenticated, service_role;
 
-create function billing_private.project_invoice(p_event billing.webhook_events)
+create function billing_private.project_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4107,7 +4504,7 @@ $$;
 
 comment on function billing_private.project_invoice is 'Handler: invoice.*, all of which carry the invoice; not invoice.upcoming, which has no id.';
 
-create function billing_private.record_payment_failure(p_event billing.webhook_events)
+create function billing_private.record_payment_failure(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4157,7 +4554,7 @@ alter table billing.invoice_payments enable row level security;
 create policy service_role_reads on billing.invoice_payments for select to service_role using (true);
 grant select on billing.invoice_payments to service_role;
 
-create function billing_private.link_invoice_payments(p_event billing.webhook_events)
+create function billing_private.link_invoice_payments(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4185,7 +4582,7 @@ $$;
 comment on function billing_private.link_invoice_payments is
   'Handler: invoice.*. Tells the payments an invoice names that they are for it; also from a stale event, as this never changes.';
 
-create function billing_private.project_invoice_payment(p_event billing.webhook_events)
+create function billing_private.project_invoice_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4693,7 +5090,7 @@ comment on function billing_private.link_payment is
 -- Projecting payments: what PaymentIntents, charges and payment records say, each kept as a source of its payment.
 -- Reads: payment_intent.*, charge.*, payment records. Writes: payment_sources, payments. Called by: projection, refreshes.
 
-create function billing_private.project_payment_intent(p_event billing.webhook_events)
+create function billing_private.project_payment_intent(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4756,7 +5153,7 @@ $$;
 
 comment on function billing_private.project_payment_intent is 'Handler: payment_intent.*.';
 
-create function billing_private.project_charge(p_event billing.webhook_events)
+create function billing_private.project_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4830,7 +5227,7 @@ $$;
 
 comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';
 
-create function billing_private.project_payment_record(p_event billing.webhook_events)
+create function billing_private.project_payment_record(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -4932,7 +5329,7 @@ alter table billing.refunds enable row level security;
 create policy service_role_reads on billing.refunds for select to service_role using (true);
 grant select on billing.refunds to service_role;
 
-create function billing_private.project_refund(p_event billing.webhook_events)
+create function billing_private.project_refund(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5033,7 +5430,7 @@ alter table billing.disputes enable row level security;
 create policy service_role_reads on billing.disputes for select to service_role using (true);
 grant select on billing.disputes to service_role;
 
-create function billing_private.project_dispute(p_event billing.webhook_events)
+create function billing_private.project_dispute(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5090,7 +5487,7 @@ $$;
 
 comment on function billing_private.project_dispute is 'Handler: charge.dispute.*, all of which carry the dispute. What is away because of it, update_dispute_amounts decides.';
 
-create function billing_private.record_dispute_step(p_event billing.webhook_events)
+create function billing_private.record_dispute_step(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5158,7 +5555,7 @@ $$;
 comment on function billing_private.amount_away is
   'What is away because of a dispute (minor units of its currency): by its balance transactions, else by charge.dispute.funds_withdrawn and funds_reinstated, else by its status.';
 
-create function billing_private.update_dispute_amounts(p_event billing.webhook_events)
+create function billing_private.update_dispute_amounts(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5222,7 +5619,7 @@ comment on function billing_private.has_open_dispute is
 -- Refunds and disputes say so themselves; of refunds that nobody told of, the charge knows the sum.
 -- Reads: payment_sources. Writes: payment_sources, payments. Called by: projection of refunds, disputes, payments.
 
-create function billing_private.record_refund_or_dispute(p_event billing.webhook_events, p_kind text, p_payment_id text, p_object jsonb)
+create function billing_private.record_refund_or_dispute(p_event billing.stripe_events, p_kind text, p_payment_id text, p_object jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -5388,7 +5785,7 @@ create policy owner_reads on billing.payment_methods
   );
 grant select on billing.payment_methods to authenticated, service_role;
 
-create function billing_private.project_payment_method(p_event billing.webhook_events)
+create function billing_private.project_payment_method(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5503,7 +5900,7 @@ alter table billing.checkout_sessions enable row level security;
 create policy service_role_reads on billing.checkout_sessions for select to service_role using (true);
 grant select on billing.checkout_sessions to service_role;
 
-create function billing_private.project_checkout_session(p_event billing.webhook_events)
+create function billing_private.project_checkout_session(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5566,7 +5963,7 @@ $$;
 
 comment on function billing_private.project_checkout_session is 'Handler: checkout.session.*, all of which carry the session.';
 
-create function billing_private.record_end_of_checkout(p_event billing.webhook_events)
+create function billing_private.record_end_of_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -5956,7 +6353,7 @@ comment on function billing_private.could_sign_up is 'Whether a hinted owner may
 
 -- Recording owner hints: of all that named an owner by one source, the newest is kept, whatever the order of arrival.
 -- What was named within one second is decided as in latest_of_second, and read from Stripe where that leaves it open.
--- Reads: webhook_events. Writes: customer_owner_hints, outbox. Called by: link_customers.
+-- Reads: stripe_events. Writes: customer_owner_hints, outbox. Called by: link_customers.
 
 create function billing_private.latest_hint_of_second(
   p_customer_id text, p_source text, p_created timestamptz,
@@ -5974,7 +6371,7 @@ as $$
       nullif(nullif(e.payload #> '{data,previous_attributes}', 'null'), '{}') as previous,
       billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank,
       billing_private.hinted_owner_of(e.payload #> '{data,object}', p_source) as named
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     join billing.event_handlers as h
       on h.event_type = e.type
       and h.enabled
@@ -6024,7 +6421,7 @@ $$;
 comment on function billing_private.latest_hint_of_second is
   'Of the hints one source gave in one second about a customer''s owner, the one that counts: a function of the events received. Not certain: events of one object disagree and do not tell which came last, so Stripe has to be asked.';
 
-create function billing_private.resolve_hint_tie(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.resolve_hint_tie(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -6055,7 +6452,7 @@ $$;
 comment on function billing_private.resolve_hint_tie is
   'Two hints of one source in one second: stores the one that counts, and enqueues a read from Stripe where the events do not decide.';
 
-create function billing_private.record_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.record_owner_hint(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -6104,7 +6501,7 @@ $$;
 comment on function billing_private.record_owner_hint is
   'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
 
-create function billing_private.correct_owner_hint(p_read billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.correct_owner_hint(p_read billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -6209,7 +6606,7 @@ $$;
 
 comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
 
-create function billing_private.link_by_owner_hint(p_event billing.webhook_events, p_customer_id text, p_source text)
+create function billing_private.link_by_owner_hint(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
 language plpgsql
 set search_path = ''
@@ -6228,7 +6625,7 @@ $$;
 
 comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
 
-create function billing_private.link_from_customer(p_event billing.webhook_events)
+create function billing_private.link_from_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -6244,7 +6641,7 @@ $$;
 
 comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
 
-create function billing_private.link_from_subscription(p_event billing.webhook_events)
+create function billing_private.link_from_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -6256,7 +6653,7 @@ $$;
 
 comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
 
-create function billing_private.link_from_checkout(p_event billing.webhook_events)
+create function billing_private.link_from_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -6962,7 +7359,7 @@ create trigger outbox_wakes_deliver
 
 -- Refresh: an object read from Stripe is the truth of the moment it was read, and goes through the same handlers as
 -- an event. A newer event wins over it; it wins over every older one.
--- Reads: object_versions, webhook_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
+-- Reads: object_versions, stripe_events, invoices, settings. Writes: billing state, through the handlers. Called by: duebase-deliver.
 
 create table billing_private.refresh_handlers (
   object text not null,
@@ -7003,13 +7400,13 @@ insert into billing_private.refresh_handlers (object, handler, position) values
   ('checkout.session', 'billing_private.project_checkout_session', 10);
 
 create function billing_private.read_as_event(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
-returns billing.webhook_events
+returns billing.stripe_events
 language plpgsql
 immutable
 set search_path = ''
 as $$
 declare
-  event billing.webhook_events;
+  event billing.stripe_events;
 begin
   -- No id: object_versions then shows that no event said so.
   event.type := case when p_object -> 'deleted' = 'true' then 'duebase.deleted' else 'duebase.refreshed' end;
@@ -7026,7 +7423,7 @@ $$;
 comment on function billing_private.read_as_event is
   'An object read from Stripe, in the form handlers take: an event without an id, created in the second of the read.';
 
-create function billing_private.goes_by_test_clock(p_read billing.webhook_events)
+create function billing_private.goes_by_test_clock(p_read billing.stripe_events)
 returns boolean
 language plpgsql
 stable
@@ -7040,7 +7437,7 @@ begin
   return p_read.payload #>> '{data,object,test_clock}' is not null
     or exists (
       select
-      from billing.webhook_events as e
+      from billing.stripe_events as e
       where e.object_id = p_read.customer_id and e.payload #>> '{data,object,test_clock}' is not null
     );
 end;
@@ -7049,7 +7446,7 @@ $$;
 comment on function billing_private.goes_by_test_clock is
   'Whether an object read from Stripe lives under a test clock, as far as it or the events of its customer tell.';
 
-create function billing_private.step_back_shown_version(p_read billing.webhook_events)
+create function billing_private.step_back_shown_version(p_read billing.stripe_events)
 returns timestamptz
 language plpgsql
 set search_path = ''
@@ -7068,7 +7465,7 @@ $$;
 comment on function billing_private.step_back_shown_version is
   'Under a test clock events carry its time, which stands still and has nothing to do with ours. What is read now is the truth of the latest moment known: returns it, and steps what is shown back by a second so that the read counts as newer.';
 
-create function billing_private.order_refresh(p_read billing.webhook_events)
+create function billing_private.order_refresh(p_read billing.stripe_events)
 returns text
 language plpgsql
 set search_path = ''
@@ -7096,7 +7493,7 @@ $$;
 comment on function billing_private.order_refresh is
   'Whether an object read from Stripe may be shown: applied; stale, a newer event or a deletion is shown; undecided, something of the same second as the read is.';
 
-create function billing_private.read_problem(p_read billing.webhook_events)
+create function billing_private.read_problem(p_read billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -7133,7 +7530,7 @@ set search_path = ''
 set lock_timeout = '3s'
 as $$
 declare
-  incoming billing.webhook_events;
+  incoming billing.stripe_events;
   handlers text;
   handlers_of_stale text;
   outcome text;
@@ -7185,7 +7582,7 @@ grant execute on function billing.apply_refresh(jsonb, timestamptz, timestamptz)
 -- supabase/schemas/07_outbox/050_stripe_identity.sql
 
 -- Stripe identity: by what a Stripe key shows that it is of the account and mode this project mirrors.
--- Reads: settings, customers, subscriptions, webhook_events, failed_webhooks. Writes: nothing. Called by: duebase-deliver.
+-- Reads: settings, customers, subscriptions, stripe_events, failed_webhooks. Writes: nothing. Called by: duebase-deliver.
 
 create function billing_private.newest_witnesses(p_object text, p_livemode boolean)
 returns jsonb
@@ -7216,8 +7613,10 @@ as $$
     from newest as n
     cross join lateral (
       select e.payload #>> '{data,object,test_clock}' as test_clock
-      from billing.webhook_events as e
+      from billing.stripe_events as e
       where e.object_id = n.id
+        -- A payload that is gone does not tell whether it lived under a test clock; in live mode there are none.
+        and (p_livemode or e.payload is not null)
         and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status = 'quarantined')
       limit 1
     ) as e
@@ -7264,7 +7663,7 @@ grant execute on function billing.stripe_identity() to service_role;
 -- Reads: the event, customers, products, prices, subscription_items, payments, disputes, refunds. Writes: outbox.
 -- Called by: projection, refresh.
 
-create function billing_private.enqueue_refresh_of_unseen(p_event billing.webhook_events, p_object text, p_id text)
+create function billing_private.enqueue_refresh_of_unseen(p_event billing.stripe_events, p_object text, p_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -7294,7 +7693,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.webhook_events, p_payment_id text)
+create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.stripe_events, p_payment_id text)
 returns void
 language plpgsql
 set search_path = ''
@@ -7314,7 +7713,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen_payment is
   'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
 
-create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -7346,7 +7745,7 @@ $$;
 comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
   'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
 
-create function billing_private.enqueue_refreshes_of_unseen(p_event billing.webhook_events)
+create function billing_private.enqueue_refreshes_of_unseen(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -8650,7 +9049,7 @@ comment on function billing_private.enqueue_email_to is
   'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
 create function billing_private.enqueue_email(
-  p_event billing.webhook_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
+  p_event billing.stripe_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
 )
 returns void
 language plpgsql
@@ -8869,7 +9268,7 @@ as $$
   ),
   newest as (
     select e.payload #> '{data,object}' as subscription
-    from billing.webhook_events as e
+    from billing.stripe_events as e
     where e.object_id = p_subscription
       and e.created = (select max(n.created) from billing.webhook_events as n where n.object_id = p_subscription)
   ),
@@ -8991,7 +9390,7 @@ $$;
 comment on function billing_private.end_unless_paid is
   'What dunning does to a subscription if nobody pays, and when: {action, at}, as billing.my_billing_status tells it. Null where nothing, also where the subscription ends by itself before.';
 
-create function billing_private.enqueue_cancellation_email(p_event billing.webhook_events)
+create function billing_private.enqueue_cancellation_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9105,7 +9504,7 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
-create function billing_private.enqueue_pause_email(p_event billing.webhook_events)
+create function billing_private.enqueue_pause_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9143,7 +9542,7 @@ $$;
 
 comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
-create function billing_private.enqueue_resumption_email(p_event billing.webhook_events)
+create function billing_private.enqueue_resumption_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9217,7 +9616,7 @@ $$;
 comment on function billing_private.enqueue_trial_reminder is
   'Enqueues the mail that a trial ends, once for each end, from settings.trial_reminder_days before it on, and never after it. p_subscription: as Stripe last told it.';
 
-create function billing_private.enqueue_trial_ending_email(p_event billing.webhook_events)
+create function billing_private.enqueue_trial_ending_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9260,7 +9659,7 @@ begin
   loop
     perform billing_private.enqueue_trial_reminder(
       coalesce(
-        (select e.payload #> '{data,object}' from billing.webhook_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
+        (select e.payload #> '{data,object}' from billing.stripe_events as e where e.id = due.event_id), jsonb_build_object('id', due.id)
       ),
       p_now
     );
@@ -9394,7 +9793,7 @@ comment on function billing_private.renewal_props is
 -- supabase/schemas/08_emails/150_invoice_parties.sql
 
 -- Invoice parties: whom an invoice bills and who sells, with addresses and tax ids, as far as the invoice tells.
--- Reads: the invoice, webhook_events, settings. Writes: nothing. Called by: emails about paid invoices.
+-- Reads: the invoice, stripe_events, settings. Writes: nothing. Called by: emails about paid invoices.
 
 create function billing_private.printed_line(p_text text)
 returns text
@@ -9489,8 +9888,8 @@ stable
 set search_path = ''
 as $$
   select e.payload #> '{data,object}'
-  from billing.webhook_events as e
-  where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice'
+  from billing.stripe_events as e
+  where e.object_id = p_invoice and e.type like 'invoice.%'
   order by e.created desc, e.id desc
   limit 1;
 $$;
@@ -9739,7 +10138,7 @@ $$;
 
 comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
-create function billing_private.enqueue_receipt_email(p_event billing.webhook_events)
+create function billing_private.enqueue_receipt_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9763,7 +10162,7 @@ $$;
 comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
 
-create function billing_private.enqueue_action_required_email(p_event billing.webhook_events)
+create function billing_private.enqueue_action_required_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9906,7 +10305,7 @@ comment on function billing_private.withdraw_refund_mail is
   'Takes back what was enqueued about a refund where the refund tells better, or has failed. Returns whether nothing tells of it now; a mail that has left cannot be taken back.';
 
 create function billing_private.enqueue_email_of_one_refund(
-  p_refund billing.refunds, p_payment billing.payments, p_event billing.webhook_events, p_to text
+  p_refund billing.refunds, p_payment billing.payments, p_event billing.stripe_events, p_to text
 )
 returns void
 language plpgsql
@@ -9943,7 +10342,7 @@ $$;
 comment on function billing_private.enqueue_email_of_one_refund is
   'Owes the mail about a refund: that it was made, or that it failed. A mail of its charge''s that has not left yet gives way to it; one that has left is the refund''s from then on.';
 
-create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.webhook_events, p_to text default null)
+create function billing_private.enqueue_emails_of_payment_refunds(p_payment_id text, p_event billing.stripe_events, p_to text default null)
 returns void
 language plpgsql
 set search_path = ''
@@ -9974,7 +10373,7 @@ $$;
 
 comment on function billing_private.enqueue_emails_of_payment_refunds is 'Owes the mails about the refunds of a payment that are not told of yet.';
 
-create function billing_private.enqueue_refund_email(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -9986,7 +10385,7 @@ $$;
 
 comment on function billing_private.enqueue_refund_email is 'Handler: refund.*, and charge.refund.updated. Each refund is told once, whichever of them comes first; one that failed is told too.';
 
-create function billing_private.enqueue_missed_refund_emails(p_event billing.webhook_events)
+create function billing_private.enqueue_missed_refund_emails(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10002,7 +10401,7 @@ $$;
 comment on function billing_private.enqueue_missed_refund_emails is
   'Handler: of payments, where a refund was heard of before them: whom it concerns is known now.';
 
-create function billing_private.enqueue_refund_email_of_charge(p_event billing.webhook_events)
+create function billing_private.enqueue_refund_email_of_charge(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10084,7 +10483,7 @@ begin
     (
       select e.payload #> '{data,object}'
       from billing_private.object_versions as v
-      join billing.webhook_events as e on e.id = v.event_id
+      join billing.stripe_events as e on e.id = v.event_id
       where v.object_id = p_subscription
     ),
     jsonb_build_object('id', p_subscription)
@@ -10118,7 +10517,7 @@ $$;
 comment on function billing_private.next_payment_props is
   'What emails say of the next payment of a subscription that goes on: when, how much per interval where that can be told, and from what.';
 
-create function billing_private.subscription_before(p_event billing.webhook_events, p_known billing.subscriptions)
+create function billing_private.subscription_before(p_event billing.stripe_events, p_known billing.subscriptions)
 returns billing.subscriptions
 language plpgsql
 stable
@@ -10161,7 +10560,7 @@ $$;
 comment on function billing_private.runs_without_end is 'Whether a subscription runs, is paid for, and is set to end on no day.';
 
 create function billing_private.undone_cancellation(
-  p_event billing.webhook_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
+  p_event billing.stripe_events, p_known billing.subscriptions, out fact text, out was_to_end_at timestamptz
 )
 language plpgsql
 stable
@@ -10186,7 +10585,7 @@ $$;
 comment on function billing_private.undone_cancellation is
   'The cancellation for a later day that an update took back, by Stripe''s canceled_at, which tells cancellations apart, and the day it was for; nulls where it took none back. The end of a fixed term that is lifted was no cancellation.';
 
-create function billing_private.enqueue_change_email(p_event billing.webhook_events)
+create function billing_private.enqueue_change_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10325,7 +10724,7 @@ $$;
 comment on function billing_private.email_plan is
   'The plan of a subscription in Stripe''s shape, as a mail may tell of it: {signature, lines: [{product, quantity}], price}. Null where its items are not told.';
 
-create function billing_private.plan_before(p_event billing.webhook_events)
+create function billing_private.plan_before(p_event billing.stripe_events)
 returns jsonb
 language plpgsql
 stable
@@ -10530,7 +10929,7 @@ $$;
 comment on function billing_private.card_is_good_until is
   'The moment a card stops being good: the end of the month it names (UTC); null for what is no card, or names none.';
 
-create function billing_private.enqueue_card_expiring_email(p_event billing.webhook_events)
+create function billing_private.enqueue_card_expiring_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10574,10 +10973,10 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- The email that a payment method was removed which the next payment needs. Off by default (see settings.emails_on).
 -- Three events may tell of one removal, in any order: the payment method's, its customer's, its subscription's. Whether
 -- something is missing is decided some minutes later, when whoever exchanges a card has given the new one.
--- Reads: the event, webhook_events, subscriptions, customers, payment_methods. Writes: outbox.
+-- Reads: the event, stripe_events, subscriptions, customers, payment_methods. Writes: outbox.
 -- Called by: projection, write_emails.
 
-create function billing_private.cleared_default(p_event billing.webhook_events)
+create function billing_private.cleared_default(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -10607,7 +11006,7 @@ $$;
 comment on function billing_private.cleared_default is
   'The payment method that an update of a customer or subscription took away as its default, and put none in its place; null where it did not.';
 
-create function billing_private.enqueue_method_removed_email(p_event billing.webhook_events)
+create function billing_private.enqueue_method_removed_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -10668,7 +11067,7 @@ begin
     or exists (select from billing.subscriptions as s where s.customer = p_customer and s.default_payment_method = p_method)
     or exists (
       select
-      from billing.webhook_events as e
+      from billing.stripe_events as e
       where e.customer_id = p_customer
         and e.created between p_at - interval '1 hour' and p_at + interval '1 hour'
         and e.type in ('customer.updated', 'customer.subscription.updated')
@@ -10792,7 +11191,7 @@ $$;
 comment on function billing_private.dispute_alert is
   'The alert that a dispute was opened: its facts, and the mail to write of it, {template, props, brand}. Ids and codes only; nothing that anybody wrote.';
 
-create function billing_private.enqueue_dispute_alert(p_event billing.webhook_events)
+create function billing_private.enqueue_dispute_alert(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -11113,7 +11512,7 @@ $$;
 comment on function billing_private.refresh_usage is
   'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the user, and keeps what was used.';
 
-create function billing_private.refresh_usage_of_subscription(p_event billing.webhook_events)
+create function billing_private.refresh_usage_of_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -11145,7 +11544,7 @@ $$;
 comment on function billing_private.refresh_usage_of_customer is
   'Usage goes with the customer to the user it is linked to, what was used included. Called under the customer''s lock.';
 
-create function billing_private.refresh_usage_of_plan(p_event billing.webhook_events)
+create function billing_private.refresh_usage_of_plan(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12165,7 +12564,7 @@ $$;
 comment on function billing_private.match_credits_to_purchase is
   'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
 
-create function billing_private.record_credit_purchase(p_event billing.webhook_events)
+create function billing_private.record_credit_purchase(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12201,7 +12600,7 @@ $$;
 comment on function billing_private.record_credit_purchase is
   'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
 
-create function billing_private.match_credits_to_checkout(p_event billing.webhook_events)
+create function billing_private.match_credits_to_checkout(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12494,7 +12893,7 @@ $$;
 comment on function billing_private.named_features is
   'Features that metadata names: the keys in its field features, separated by commas, in order and each once.';
 
-create function billing_private.project_features(p_event billing.webhook_events)
+create function billing_private.project_features(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12533,7 +12932,7 @@ $$;
 comment on function billing_private.project_features is
   'Handler: product.*, price.*: keeps what features metadata names. Runs after the handler that keeps the object.';
 
-create function billing_private.project_entitlement_summary(p_event billing.webhook_events)
+create function billing_private.project_entitlement_summary(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -12733,7 +13132,7 @@ $$;
 
 comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several users.';
 
-create function billing_private.project_entitlements(p_event billing.webhook_events)
+create function billing_private.project_entitlements(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -13053,9 +13452,13 @@ begin
   return array(
     select e.id from billing.webhook_events as e where e.customer_id = any (p_subjects)
     union
-    select e.id
-    from billing.webhook_events as e
-    where e.customer_id is null and billing_private.references_of(e.payload -> 'data') && named
+    select p.event_id
+    from billing_private.webhook_payloads as p
+    where p.customer_id is null and billing_private.references_of(p.payload -> 'data') && named
+    union
+    select k.event_id
+    from billing_private.kept_payloads as k
+    where k.customer_id is null and billing_private.references_of(k.payload -> 'data') && named
   );
 end;
 $$;
@@ -13256,7 +13659,11 @@ from (
       '{"error": "jsonb_build_object(''sqlstate'', error -> ''sqlstate'', ''message'', ''removed: the customer is forgotten'')"}'
     ),
     (
-      'billing.webhook_events', 'id = any ($4)',
+      'billing_private.webhook_payloads', 'event_id = any ($4)',
+      '{"payload": "billing_private.redact(payload)"}'
+    ),
+    (
+      'billing_private.kept_payloads', 'event_id = any ($4)',
       '{"payload": "billing_private.redact(payload)"}'
     )
 ) as t (table_name, about, columns)
@@ -13610,7 +14017,7 @@ comment on column billing_private.trials_had.product is 'Product (prod_…), or 
 alter table billing_private.trials_had enable row level security;
 create policy nobody_reads on billing_private.trials_had using (false);
 
-create function billing_private.record_trial(p_event billing.webhook_events)
+create function billing_private.record_trial(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -13937,7 +14344,7 @@ $$;
 comment on function billing_private.alert_two_subscriptions is
   'Enqueues the alert about two running subscriptions of one buyer to one product, once for each set of them.';
 
-create function billing_private.alert_on_two_subscriptions(p_event billing.webhook_events)
+create function billing_private.alert_on_two_subscriptions(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -14011,7 +14418,7 @@ $$;
 comment on function billing_private.alert_paid_after_end is
   'Enqueues the alert that an invoice from before a subscription''s end was paid after it, once for each invoice.';
 
-create function billing_private.alert_on_late_payment(p_event billing.webhook_events)
+create function billing_private.alert_on_late_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15816,7 +16223,7 @@ comment on function billing_private.close_dunning_cases_if_over is
 -- opens or closes the case, so that the end is the same whatever the order.
 -- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
 
-create function billing_private.open_dunning_at_once(p_event billing.webhook_events, p_moment timestamptz)
+create function billing_private.open_dunning_at_once(p_event billing.stripe_events, p_moment timestamptz)
 returns void
 language plpgsql
 set search_path = ''
@@ -15835,7 +16242,7 @@ $$;
 comment on function billing_private.open_dunning_at_once is
   'Opens the cases that an event makes, and enqueues the check that takes their first step.';
 
-create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.webhook_events)
+create function billing_private.enqueue_refresh_of_unknown_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15861,7 +16268,7 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unknown_subscription is
   'Enqueues a read of the subscription of an invoice that may be overdue, where no event has told of the subscription: whether the invoice is a debt, and by which policy, follows from it. Its case opens with what is read.';
 
-create function billing_private.update_dunning_of_invoice(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15902,14 +16309,14 @@ $$;
 comment on function billing_private.update_dunning_of_invoice is
   'Handler: invoice.*. An overdue invoice opens a case and enqueues its first evaluation; one that will be overdue is stored in known_debts; one that is paid or voided closes its case.';
 
-create function billing_private.update_dunning_of_payment(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_payment(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
   bill record;
-  of_invoice billing.webhook_events := p_event;
+  of_invoice billing.stripe_events := p_event;
 begin
   select i.id, i.customer
   into bill
@@ -15928,7 +16335,7 @@ $$;
 comment on function billing_private.update_dunning_of_payment is
   'Handler: payment_intent.*, charge.* that tell of a failure. Opens a case about an invoice that came before them, where invoice.payment_failed is missing.';
 
-create function billing_private.update_dunning_of_subscription(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_subscription(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -15963,7 +16370,7 @@ $$;
 comment on function billing_private.update_dunning_of_subscription is
   'Handler: customer.subscription.*. Opens a case about an invoice that came before it, and closes that of a subscription that has ended otherwise.';
 
-create function billing_private.update_dunning_of_customer(p_event billing.webhook_events)
+create function billing_private.update_dunning_of_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -16500,7 +16907,7 @@ stable
 set search_path = ''
 as $$
   select e.payload #> '{data,object}'
-  from billing.webhook_events as e
+  from billing.stripe_events as e
   where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
   order by e.created desc, e.id desc
   limit 1;
@@ -16606,7 +17013,7 @@ $$;
 comment on function billing_private.recovery_props is
   'What the mail about a late payment says as things are now: with what a receipt has of its invoice, and with what is still to be paid.';
 
-create function billing_private.add_receipt_to_recovery_email(p_read billing.webhook_events)
+create function billing_private.add_receipt_to_recovery_email(p_read billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -16821,7 +17228,7 @@ to service_role;
 -- Reads: the event, customers, subscriptions, payment_methods, invoices. Writes: given_cards. Called by: charge_new_cards,
 -- card_charges.
 
-create function billing_private.given_card(p_event billing.webhook_events)
+create function billing_private.given_card(p_event billing.stripe_events)
 returns text
 language plpgsql
 stable
@@ -16864,7 +17271,7 @@ $$;
 comment on function billing_private.given_card is
   'The payment method that an event, or a read, of a customer or a subscription makes its default; empty where a subscription goes over to its customer''s; null where the default stays what it is. Attaching a card makes it no default.';
 
-create function billing_private.record_given_card(p_event billing.webhook_events)
+create function billing_private.record_given_card(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17083,7 +17490,7 @@ $$;
 comment on function billing_private.charge_new_cards is
   'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back.';
 
-create function billing_private.charge_given_card(p_event billing.webhook_events)
+create function billing_private.charge_given_card(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17245,7 +17652,7 @@ $$;
 comment on function billing.finish_card_charge is
   'Records what became of a charge to a new card: paid, processing, declined, needs_confirmation, not_wanted. Paid, the card is made the subscription''s default; else the customer''s cases are checked, as a step may have waited. False: that was recorded before.';
 
-create function billing_private.finish_card_charges_of_invoice(p_event billing.webhook_events)
+create function billing_private.finish_card_charges_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17701,7 +18108,7 @@ $$;
 comment on function billing_private.record_end_of_pause is
   'Notes that the pause which ended a case is over, and enqueues the one mail that says so.';
 
-create function billing_private.update_dunning_pause(p_event billing.webhook_events)
+create function billing_private.update_dunning_pause(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -17739,7 +18146,7 @@ $$;
 comment on function billing_private.update_dunning_pause is
   'Handler: customer.subscription.*. Notes where what dunning paused goes on, whoever resumed it; plans to resume what was paid before the pause was heard of.';
 
-create function billing_private.plan_resumption_of_invoice(p_event billing.webhook_events)
+create function billing_private.plan_resumption_of_invoice(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
@@ -19356,7 +19763,8 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
-  (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true);
+  (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true),
+  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true);
 
 -- supabase/schemas/16_schedule/020_call_tick_part.sql
 
