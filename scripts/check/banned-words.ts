@@ -79,6 +79,8 @@ export const BANNED_WORDS: readonly BannedWord[] = [
     say: "the name it has now: apply_if_newest, enqueue_refresh, record_refund_or_dispute, split_batch, update_…, cancel_…",
   },
   { pattern: /\bcall(s|ed|ing)? off\b/gi, say: "cancel" },
+  { pattern: /\bvery (second|moment)s?\b/gi, say: "the same second, at the same time" },
+  { pattern: /\bfor want of\b/gi, say: "without, as there is no" },
   {
     pattern: /\b(utils?|helpers?|commons?|managers?|misc)\b/gi,
     isOfFileNames: true,
