@@ -3356,7 +3356,7 @@ declare
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
   incoming billing.stripe_events[];
   admitted integer[];
-  answers text[] := '{}';
+  answers text[] := array[]::text[];
   answer text;
 begin
   if sent is null or sent not between 1 and max_events then
