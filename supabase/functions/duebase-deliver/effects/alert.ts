@@ -16,6 +16,8 @@ const CAUSES: Record<string, string> = {
     "Stripe sent an event of the other mode (live or test); it is stored and not projected. If it belongs here, set billing.settings.livemode, then: select billing.replay_failed_webhook(event_id) from billing.failed_webhooks where status = 'quarantined'.",
   quarantined_account:
     "Stripe sent an event of an account this project does not mirror; it is stored and not projected. If it belongs here, set billing.settings.stripe_account, then: select billing.replay_failed_webhook(event_id) from billing.failed_webhooks where status = 'quarantined'.",
+  payloads_without_partition:
+    "Events came for whose month the database has no partition of payloads. They are stored and projected; their payloads are moved when the partition is made. If this alert comes again, see last_error of payload-partitions in billing.tick_parts.",
   dead_effect:
     "An effect could not be delivered and is out of tries. See billing.outbox where status = 'dead'; after a fix: select billing.replay_outbox(id).",
   email_bounced:
