@@ -606,6 +606,11 @@ create trigger webhook_payloads_are_never_truncated
   before truncate on billing_private.webhook_payloads
   for each statement execute function billing_private.tg_append_only();
 
+-- A partition that is named itself does not fire that of the whole.
+create trigger payloads_are_never_truncated
+  before truncate on billing_private.webhook_payloads_default
+  for each statement execute function billing_private.tg_append_only();
+
 create trigger kept_payloads_are_never_truncated
   before truncate on billing_private.kept_payloads
   for each statement execute function billing_private.tg_append_only();
@@ -689,6 +694,12 @@ begin
   execute format('alter table billing_private.%I enable row level security', partition);
   execute format('create policy nobody_reads on billing_private.%I using (false)', partition);
   execute format('comment on table billing_private.%I is %L', partition, 'Payloads received in one month (UTC).');
+  -- That of the whole is not fired where a partition is named.
+  execute format(
+    'create trigger payloads_are_never_truncated before truncate on billing_private.%I '
+    'for each statement execute function billing_private.tg_append_only()',
+    partition
+  );
   if strays > 0 then
     lock table billing_private.webhook_payloads_default in access exclusive mode;
     execute format(
@@ -6233,7 +6244,7 @@ create table billing_private.customer_owner_hints (
 );
 
 comment on table billing_private.customer_owner_hints is
-  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
 comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
 comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
@@ -6639,7 +6650,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
+comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.owner_id or user_id, else the email where allowed.';
 
 create function billing_private.link_from_subscription(p_event billing.stripe_events)
 returns void
@@ -6651,7 +6662,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
+comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.owner_id or user_id.';
 
 create function billing_private.link_from_checkout(p_event billing.stripe_events)
 returns void
@@ -6665,7 +6676,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.user_id or owner_id, else client_reference_id.';
+comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.owner_id or user_id, else client_reference_id.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
@@ -16221,7 +16232,7 @@ comment on function billing_private.close_dunning_cases_if_over is
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
 -- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
 -- opens or closes the case, so that the end is the same whatever the order.
--- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
+-- Reads: the event, what is projected. Writes: dunning cases, known_debts, outbox. Called by: projection, refreshes.
 
 create function billing_private.open_dunning_at_once(p_event billing.stripe_events, p_moment timestamptz)
 returns void
@@ -16879,7 +16890,7 @@ grant execute on function billing.take_dunning_steps(text, text[], timestamptz) 
 -- supabase/schemas/13_dunning/180_open_debts.sql
 
 -- Open debts: what emails say is still to be paid, as it is in the moment an email is written.
--- Reads: unpaid invoices, dunning cases. Writes: nothing. Called by: writing emails.
+-- Reads: unpaid invoices, dunning cases, stripe_events. Writes: outbox. Called by: writing emails, recovery emails, refreshes.
 
 create function billing_private.unpaid_of_subscription(p_subscription text)
 returns jsonb

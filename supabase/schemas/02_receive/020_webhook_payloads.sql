@@ -68,6 +68,11 @@ create trigger webhook_payloads_are_never_truncated
   before truncate on billing_private.webhook_payloads
   for each statement execute function billing_private.tg_append_only();
 
+-- A partition that is named itself does not fire that of the whole.
+create trigger payloads_are_never_truncated
+  before truncate on billing_private.webhook_payloads_default
+  for each statement execute function billing_private.tg_append_only();
+
 create trigger kept_payloads_are_never_truncated
   before truncate on billing_private.kept_payloads
   for each statement execute function billing_private.tg_append_only();

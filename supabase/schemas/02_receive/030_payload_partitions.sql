@@ -33,6 +33,12 @@ begin
   execute format('alter table billing_private.%I enable row level security', partition);
   execute format('create policy nobody_reads on billing_private.%I using (false)', partition);
   execute format('comment on table billing_private.%I is %L', partition, 'Payloads received in one month (UTC).');
+  -- That of the whole is not fired where a partition is named.
+  execute format(
+    'create trigger payloads_are_never_truncated before truncate on billing_private.%I '
+    'for each statement execute function billing_private.tg_append_only()',
+    partition
+  );
   if strays > 0 then
     lock table billing_private.webhook_payloads_default in access exclusive mode;
     execute format(

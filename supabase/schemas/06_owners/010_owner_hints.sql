@@ -17,7 +17,7 @@ create table billing_private.customer_owner_hints (
 );
 
 comment on table billing_private.customer_owner_hints is
-  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.user_id or owner_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
 comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
 comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';

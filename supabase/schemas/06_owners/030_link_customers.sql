@@ -109,7 +109,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.user_id or owner_id, else the email where allowed.';
+comment on function billing_private.link_from_customer is 'Handler: customer.created, updated: metadata.owner_id or user_id, else the email where allowed.';
 
 create function billing_private.link_from_subscription(p_event billing.stripe_events)
 returns void
@@ -121,7 +121,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.user_id or owner_id.';
+comment on function billing_private.link_from_subscription is 'Handler: customer.subscription.*: metadata.owner_id or user_id.';
 
 create function billing_private.link_from_checkout(p_event billing.stripe_events)
 returns void
@@ -135,7 +135,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.user_id or owner_id, else client_reference_id.';
+comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.owner_id or user_id, else client_reference_id.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
   ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its user'),

@@ -1,7 +1,7 @@
 -- Watch: the handlers that open and close cases as events come in and as objects are read from Stripe.
 -- Whether something is overdue follows from its invoice, its payment, its subscription and its customer: whichever becomes known last
 -- opens or closes the case, so that the end is the same whatever the order.
--- Reads: the event, what is projected. Writes: dunning cases, outbox. Called by: projection, refreshes.
+-- Reads: the event, what is projected. Writes: dunning cases, known_debts, outbox. Called by: projection, refreshes.
 
 create function billing_private.open_dunning_at_once(p_event billing.stripe_events, p_moment timestamptz)
 returns void

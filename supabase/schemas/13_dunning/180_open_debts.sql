@@ -1,5 +1,5 @@
 -- Open debts: what emails say is still to be paid, as it is in the moment an email is written.
--- Reads: unpaid invoices, dunning cases. Writes: nothing. Called by: writing emails.
+-- Reads: unpaid invoices, dunning cases, stripe_events. Writes: outbox. Called by: writing emails, recovery emails, refreshes.
 
 create function billing_private.unpaid_of_subscription(p_subscription text)
 returns jsonb

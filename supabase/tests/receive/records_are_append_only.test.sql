@@ -1,6 +1,6 @@
 -- What happened stays as it was written, whoever asks: also the owner of the tables.
 begin;
-select plan(18);
+select plan(20);
 
 select billing.receive_event('{
   "id": "evt_1", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
@@ -20,6 +20,10 @@ select throws_ok($$ update billing.audit_events set actor = 'operator' where fal
 select throws_ok($$ update billing.webhook_events set type = 'other' $$, 'DU004', null, 'an event is not changed');
 select throws_ok($$ update billing_private.webhook_payloads set payload = '{}' $$, 'DU004', null, 'nor is its payload');
 select throws_ok($$ truncate billing_private.webhook_payloads $$, 'DU004', null, 'nor are all payloads removed');
+select throws_ok(
+  format('truncate billing_private.webhook_payloads_%s', to_char(now() at time zone 'UTC', 'YYYY_MM')), 'DU004', null, 'nor those of a month'
+);
+select throws_ok($$ truncate billing_private.webhook_payloads_default $$, 'DU004', null, 'nor those without a partition');
 insert into billing_private.kept_payloads select * from billing_private.webhook_payloads;
 select throws_ok($$ update billing_private.kept_payloads set payload = '{}' $$, 'DU004', null, 'nor one that is kept past its age');
 select throws_ok($$ truncate billing_private.kept_payloads $$, 'DU004', null, 'nor are all of those removed');

@@ -52,7 +52,7 @@ const auditOf = async (name: string, action: string) =>
 
 describe("a customer's user", () => {
   const sources: [string, (user: string) => StripeEvent][] = [
-    ["the checkout's metadata.owner_id", (user) => said.byCheckout({ metadata: { owner_id: user } })],
+    ["the checkout's metadata.user_id", (user) => said.byCheckout({ metadata: { user_id: user } })],
     ["the checkout's metadata.owner_id", (user) => said.byCheckout({ metadata: { owner_id: user } })],
     [
       "a Payment Link's own metadata",
