@@ -399,7 +399,7 @@ end;
 $$;
 
 comment on function billing_private.enqueue is
-  'Owes one effect: adds it to the outbox unless an effect of the same dedupe key was ever owed.';
+  'Enqueues one effect: adds it to the outbox unless an effect of the same dedupe key was ever there.';
 
 -- supabase/schemas/02_receive/010_webhook_events.sql
 
@@ -471,7 +471,7 @@ create table billing.failed_webhooks (
 comment on table billing.failed_webhooks is
   'Events whose projection failed or was withheld. The rows with status dead are the dead letter queue; billing.replay_failed_webhook(event_id) runs one again.';
 comment on column billing.failed_webhooks.status is
-  'retrying: will be tried at next_attempt_at. dead: out of retries, waits for a person. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
+  'retrying: will be tried at next_attempt_at. dead: out of retries, waits for the operator. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
 comment on column billing.failed_webhooks.attempts is
   'Failed projections that count: the first and up to three retries. Lost races (deadlock, lock timeout, no time left under a lock) do not.';
 comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstate, message, detail, hint, context (where in which function).';
@@ -2812,7 +2812,7 @@ end;
 $$;
 
 comment on function billing_private.quarantine is
-  'Withholds an event that does not belong here, with the reason, and owes an alert from the first one on: one per cause (mode, account) and hour.';
+  'Withholds an event that does not belong here, with the reason, and enqueues an alert from the first one on: one per cause (mode, account) and hour.';
 
 create function billing_private.retry_delay(p_failures integer)
 returns interval
@@ -2904,7 +2904,7 @@ end;
 $$;
 
 comment on function billing_private.record_failure is
-  'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
+  'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is enqueued. Returns the status.';
 
 -- supabase/schemas/04_project/080_project_events.sql
 
@@ -7177,7 +7177,7 @@ end;
 $$;
 
 comment on function billing.fail_outbox is
-  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is owed. lost: the claim was lost, and nothing was changed. p_is_outage: whom the effect needs is away or refuses the key; such a try does not count, and the effect waits until they are back, however long that takes.';
+  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is enqueued. lost: the claim was lost, and nothing was changed. p_is_outage: whom the effect needs is away or refuses the key; such a try does not count, and the effect waits until they are back, however long that takes.';
 
 create function billing.release_outbox(
   p_ids bigint[],
@@ -8012,7 +8012,7 @@ as $$
 $$;
 
 comment on function billing_private.email_attachment is
-  'What a mail that is owed carries: {filename, path}, the PDF of its invoice at Stripe. Null where settings ask for none, and where the invoice has none or one at another''s address.';
+  'What a mail that is enqueued carries: {filename, path}, the PDF of its invoice at Stripe. Null where settings ask for none, and where the invoice has none or one at another''s address.';
 
 create function billing_private.drop_attachment(p_ids bigint[], p_error jsonb, p_now timestamptz)
 returns boolean
@@ -8046,7 +8046,7 @@ comment on function billing_private.drop_attachment is
 -- supabase/schemas/08_emails/030_email_content.sql
 
 -- What an email says: whose emails these are, which card it is about, whom it greets, and what was not known yet when it
--- was owed.
+-- was enqueued.
 -- Reads: the owed mail, customers, payments, payment methods, settings. Writes: nothing. Called by: write_emails,
 -- invoice_parties, plan_changes, method_removed_emails, dispute_opened_emails.
 
@@ -8205,7 +8205,7 @@ end;
 $$;
 
 comment on function billing_private.fill_email_props is
-  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now; names as they may stand in a mail.';
+  'The props of an email with what was not at hand when it was enqueued: each that is null there, as it is known by now; names as they may stand in a mail.';
 
 -- supabase/schemas/08_emails/040_email_obstacles.sql
 
@@ -8351,7 +8351,7 @@ comment on function billing_private.email_problem is
 
 -- supabase/schemas/08_emails/050_write_emails.sql
 
--- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
+-- Write: what becomes of an enqueued email before it can be sent. Either there is an obstacle, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
 -- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 
@@ -9049,7 +9049,7 @@ begin
     'email', p_fact,
     jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
       || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
-    -- The clock it is told by may be a test clock, and ahead of ours: what is owed is owed now.
+    -- The clock it is told by may be a test clock, and ahead of ours: what is enqueued is due now.
     least(p_now, clock_timestamp()),
     least(p_now, clock_timestamp()) + p_wait
   );
@@ -13777,7 +13777,7 @@ end;
 $$;
 
 comment on function billing_private.cancel_mail is
-  'Ends the mail that is still owed to a person. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
+  'Cancels the mail to a person that is not sent yet. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
 
 create function billing_private.erase_personal_data(p_user_id uuid, p_subjects text[], p_now timestamptz)
 returns void
@@ -13810,7 +13810,7 @@ end;
 $$;
 
 comment on function billing_private.erase_personal_data is
-  'Ends the mail still owed to a person, and does what personal_data says to all rows about them.';
+  'Cancels the mail to a person that is not sent yet, and does what personal_data says to all rows about them.';
 
 create function billing.forget_user(user_id uuid, p_now timestamptz default now())
 returns integer
@@ -13852,7 +13852,7 @@ end;
 $$;
 
 comment on function billing.forget_user is
-  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted, and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
+  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted, and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail that is still in the outbox is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;
 
@@ -16883,7 +16883,7 @@ end;
 $$;
 
 comment on function billing.take_dunning_steps is
-  'Takes whatever step is due of a customer''s cases at p_now, and plans what resumptions are owed. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;
 
@@ -16949,7 +16949,7 @@ end;
 $$;
 
 comment on function billing_private.turn_into_receipt is
-  'Makes the mail that a late payment has come a plain receipt, as nobody was told that it had failed. Returns what is owed now; null where receipts are switched off, or nothing has shown it paid: the event that does enqueues the receipt.';
+  'Makes the mail that a late payment has come a plain receipt, as nobody was told that it had failed. Returns the payload it has now; null where receipts are switched off, or nothing has shown it paid: the event that does enqueues the receipt.';
 
 create function billing_private.other_debts(p_customer text, p_now timestamptz)
 returns jsonb
@@ -17225,7 +17225,7 @@ end;
 $$;
 
 comment on function billing.finish_dunning_end is
-  'Records that the end of a case was carried out and Stripe''s answer applied: closes the case, owes the mail. Returns ended; paid_while_ending, a person is alerted and no mail is owed; closed, it had come to another end; not_ended, Stripe does not show it.';
+  'Records that the end of a case was carried out and Stripe''s answer applied: closes the case, enqueues the mail. Returns ended; paid_while_ending, the operator is alerted and no mail is enqueued; closed, it had come to another end; not_ended, Stripe does not show it.';
 
 grant execute on function
   billing.review_dunning_end(bigint, text[], timestamptz),
@@ -17744,7 +17744,7 @@ to service_role;
 
 -- supabase/schemas/13_dunning/230_finish_dunning_actions.sql
 
--- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
+-- What became of what was enqueued: dunning_actions follow the outbox and the emails, in the same transactions.
 -- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
 
 create function billing_private.tg_outbox__after_end()

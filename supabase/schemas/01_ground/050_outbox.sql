@@ -79,4 +79,4 @@ end;
 $$;
 
 comment on function billing_private.enqueue is
-  'Owes one effect: adds it to the outbox unless an effect of the same dedupe key was ever owed.';
+  'Enqueues one effect: adds it to the outbox unless an effect of the same dedupe key was ever there.';

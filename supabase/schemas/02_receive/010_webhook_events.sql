@@ -66,7 +66,7 @@ create table billing.failed_webhooks (
 comment on table billing.failed_webhooks is
   'Events whose projection failed or was withheld. The rows with status dead are the dead letter queue; billing.replay_failed_webhook(event_id) runs one again.';
 comment on column billing.failed_webhooks.status is
-  'retrying: will be tried at next_attempt_at. dead: out of retries, waits for a person. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
+  'retrying: will be tried at next_attempt_at. dead: out of retries, waits for the operator. resolved: projected after all. quarantined: of the wrong livemode or account, never tried.';
 comment on column billing.failed_webhooks.attempts is
   'Failed projections that count: the first and up to three retries. Lost races (deadlock, lock timeout, no time left under a lock) do not.';
 comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstate, message, detail, hint, context (where in which function).';

@@ -52,7 +52,7 @@ end;
 $$;
 
 comment on function billing_private.quarantine is
-  'Withholds an event that does not belong here, with the reason, and owes an alert from the first one on: one per cause (mode, account) and hour.';
+  'Withholds an event that does not belong here, with the reason, and enqueues an alert from the first one on: one per cause (mode, account) and hour.';
 
 create function billing_private.retry_delay(p_failures integer)
 returns interval
@@ -144,4 +144,4 @@ end;
 $$;
 
 comment on function billing_private.record_failure is
-  'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is owed. Returns the status.';
+  'Keeps why a projection failed and when it is tried again; after the first try and three retries the event is dead and an alert is enqueued. Returns the status.';

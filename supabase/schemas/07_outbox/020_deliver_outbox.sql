@@ -171,7 +171,7 @@ end;
 $$;
 
 comment on function billing.fail_outbox is
-  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is owed. lost: the claim was lost, and nothing was changed. p_is_outage: whom the effect needs is away or refuses the key; such a try does not count, and the effect waits until they are back, however long that takes.';
+  'Records that a try failed. pending: tried again after p_retry_after where the other side named a time, else after delivery_delay. dead: out of tries, or p_is_final, and an alert is enqueued. lost: the claim was lost, and nothing was changed. p_is_outage: whom the effect needs is away or refuses the key; such a try does not count, and the effect waits until they are back, however long that takes.';
 
 create function billing.release_outbox(
   p_ids bigint[],

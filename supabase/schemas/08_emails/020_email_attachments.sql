@@ -39,7 +39,7 @@ as $$
 $$;
 
 comment on function billing_private.email_attachment is
-  'What a mail that is owed carries: {filename, path}, the PDF of its invoice at Stripe. Null where settings ask for none, and where the invoice has none or one at another''s address.';
+  'What a mail that is enqueued carries: {filename, path}, the PDF of its invoice at Stripe. Null where settings ask for none, and where the invoice has none or one at another''s address.';
 
 create function billing_private.drop_attachment(p_ids bigint[], p_error jsonb, p_now timestamptz)
 returns boolean

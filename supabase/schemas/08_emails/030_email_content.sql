@@ -1,5 +1,5 @@
 -- What an email says: whose emails these are, which card it is about, whom it greets, and what was not known yet when it
--- was owed.
+-- was enqueued.
 -- Reads: the owed mail, customers, payments, payment methods, settings. Writes: nothing. Called by: write_emails,
 -- invoice_parties, plan_changes, method_removed_emails, dispute_opened_emails.
 
@@ -158,4 +158,4 @@ end;
 $$;
 
 comment on function billing_private.fill_email_props is
-  'The props of an email with what was not at hand when it was owed: each that is null there, as it is known by now; names as they may stand in a mail.';
+  'The props of an email with what was not at hand when it was enqueued: each that is null there, as it is known by now; names as they may stand in a mail.';

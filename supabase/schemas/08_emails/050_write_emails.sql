@@ -1,4 +1,4 @@
--- Write: what becomes of an owed email before it can be sent. Either there is an obstacle, or it is written:
+-- Write: what becomes of an enqueued email before it can be sent. Either there is an obstacle, or it is written:
 -- from what was owed, what is known by now, and whose emails these are.
 -- Reads: emails, customers, payments, settings. Writes: outbox, audit_events, job_problems. Called by: duebase-deliver.
 

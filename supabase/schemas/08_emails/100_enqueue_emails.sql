@@ -18,7 +18,7 @@ begin
     'email', p_fact,
     jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
       || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
-    -- The clock it is told by may be a test clock, and ahead of ours: what is owed is owed now.
+    -- The clock it is told by may be a test clock, and ahead of ours: what is enqueued is due now.
     least(p_now, clock_timestamp()),
     least(p_now, clock_timestamp()) + p_wait
   );

@@ -93,7 +93,7 @@ end;
 $$;
 
 comment on function billing_private.cancel_mail is
-  'Ends the mail that is still owed to a person. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
+  'Cancels the mail to a person that is not sent yet. A worker that holds one has lost its claim: what it has not handed to Resend is not sent.';
 
 create function billing_private.erase_personal_data(p_user_id uuid, p_subjects text[], p_now timestamptz)
 returns void
@@ -126,7 +126,7 @@ end;
 $$;
 
 comment on function billing_private.erase_personal_data is
-  'Ends the mail still owed to a person, and does what personal_data says to all rows about them.';
+  'Cancels the mail to a person that is not sent yet, and does what personal_data says to all rows about them.';
 
 create function billing.forget_user(user_id uuid, p_now timestamptz default now())
 returns integer
@@ -168,6 +168,6 @@ end;
 $$;
 
 comment on function billing.forget_user is
-  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted, and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail still owed is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
+  'Removes what tells who a user is, of all the customers the user is, also after the account was deleted, and of what was bought without a customer: names, addresses, metadata, texts of mails, and all of it inside the events received and to come. Amounts, dates, statuses and ids stay. Mail that is still in the outbox is not sent. Safe any number of times; returns how many customers it was about. Raises DU025 for a user nobody knows. What Stripe and Resend keep has to be erased there.';
 
 grant execute on function billing.forget_user(uuid, timestamptz) to service_role;

@@ -104,6 +104,6 @@ end;
 $$;
 
 comment on function billing.take_dunning_steps is
-  'Takes whatever step is due of a customer''s cases at p_now, and plans what resumptions are owed. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;

@@ -58,7 +58,7 @@ end;
 $$;
 
 comment on function billing_private.turn_into_receipt is
-  'Makes the mail that a late payment has come a plain receipt, as nobody was told that it had failed. Returns what is owed now; null where receipts are switched off, or nothing has shown it paid: the event that does enqueues the receipt.';
+  'Makes the mail that a late payment has come a plain receipt, as nobody was told that it had failed. Returns the payload it has now; null where receipts are switched off, or nothing has shown it paid: the event that does enqueues the receipt.';
 
 create function billing_private.other_debts(p_customer text, p_now timestamptz)
 returns jsonb

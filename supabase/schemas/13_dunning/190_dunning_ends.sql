@@ -170,7 +170,7 @@ end;
 $$;
 
 comment on function billing.finish_dunning_end is
-  'Records that the end of a case was carried out and Stripe''s answer applied: closes the case, owes the mail. Returns ended; paid_while_ending, a person is alerted and no mail is owed; closed, it had come to another end; not_ended, Stripe does not show it.';
+  'Records that the end of a case was carried out and Stripe''s answer applied: closes the case, enqueues the mail. Returns ended; paid_while_ending, the operator is alerted and no mail is enqueued; closed, it had come to another end; not_ended, Stripe does not show it.';
 
 grant execute on function
   billing.review_dunning_end(bigint, text[], timestamptz),

@@ -1,4 +1,4 @@
--- What became of what was owed: dunning_actions follow the outbox and the emails, in the same transactions.
+-- What became of what was enqueued: dunning_actions follow the outbox and the emails, in the same transactions.
 -- Reads: outbox, emails. Writes: dunning_actions, outbox. Called by: delivering, Resend's reports.
 
 create function billing_private.tg_outbox__after_end()
