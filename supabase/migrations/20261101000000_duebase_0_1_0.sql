@@ -19764,13 +19764,14 @@ grant select on billing.tick_parts to service_role;
 insert into billing.tick_parts (position, part, function_name, runs_every, repeats, shares_time) values
   -- Calls that only start something: they are quick, and first.
   (10, 'wake-deliver', 'billing_private.wake_deliver', '1 minute', false, false),
+  -- It alerts when dunning did not run.
+  (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),
   (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', false, true),
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
-  (150, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),

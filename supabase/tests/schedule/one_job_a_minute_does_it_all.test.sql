@@ -50,15 +50,15 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'purge-usage', 'dunning-watchdog', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
+    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
   ],
-  'waking deliver waits for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
+  'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
 );
-update billing.tick_parts set last_tick_at = now() - interval '1 minute' where part in ('wake-deliver', 'link');
+update billing.tick_parts set last_tick_at = now() - interval '1 minute' where part in ('wake-deliver', 'dunning-watchdog', 'link');
 select is(
   billing_private.next_tick_part(now(), now() + interval '21 seconds', '20 seconds'), 'wake-deliver', 'only the first ones have a turn at any time'
 );
-update billing.tick_parts set last_tick_at = now() where part = 'wake-deliver';
+update billing.tick_parts set last_tick_at = now() where part in ('wake-deliver', 'dunning-watchdog');
 select is(
   billing_private.next_tick_part(now(), now() + interval '21 seconds', '20 seconds'), null, 'the others have 20 seconds of each tick'
 );
