@@ -23,7 +23,7 @@ export interface Finding {
 }
 
 const DUNNING = /(^|\/)(\d*_?dunning|duebase-dunning)(\/|\.)/;
-const OWNERS = /owner|users_come_and_go|support\/histories/;
+const OWNERS = /owner|users_come|support\/histories/;
 const SIMULATIONS = /support\/(histories|dunning-simulation|simulation)|simulation[^/]*\.test\.ts$/;
 
 /** Each banned word, with what to say and where it may stay. */

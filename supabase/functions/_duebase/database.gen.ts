@@ -1516,6 +1516,7 @@ export type Database = {
           livemode: boolean;
           logo_url: string | null;
           one_trial_per_product: boolean;
+          owners_function: string | null;
           postal_address: string | null;
           renewal_reminder_days: number;
           stripe_account: string | null;
@@ -1546,6 +1547,7 @@ export type Database = {
           livemode?: boolean;
           logo_url?: string | null;
           one_trial_per_product?: boolean;
+          owners_function?: string | null;
           postal_address?: string | null;
           renewal_reminder_days?: number;
           stripe_account?: string | null;
@@ -1575,6 +1577,7 @@ export type Database = {
           livemode?: boolean;
           logo_url?: string | null;
           one_trial_per_product?: boolean;
+          owners_function?: string | null;
           postal_address?: string | null;
           renewal_reminder_days?: number;
           stripe_account?: string | null;
@@ -2267,6 +2270,16 @@ export type Database = {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
       };
+      link_customers: {
+        Args: { links: Json; p_now?: string };
+        Returns: Database["billing"]["CompositeTypes"]["customer_link"][];
+        SetofOptions: {
+          from: "*";
+          to: "customer_link";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
       my_billing_status: {
         Args: { p_now?: string };
         Returns: {
@@ -2288,6 +2301,7 @@ export type Database = {
         }[];
       };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
+      owner_deleted: { Args: { owner_id: string; p_now?: string }; Returns: number };
       owner_has_feature: { Args: { feature: string; owner_id: string }; Returns: boolean };
       prepare_checkout: { Args: { p_owner_id: string; p_price: string }; Returns: Json };
       prepare_emails: {
@@ -2344,6 +2358,13 @@ export type Database = {
       [_ in never]: never;
     };
     CompositeTypes: {
+      customer_link: {
+        link: number | null;
+        customer: string | null;
+        owner_id: string | null;
+        outcome: string | null;
+        reason: string | null;
+      };
       usage_reading: {
         metric: string | null;
         used: number | null;

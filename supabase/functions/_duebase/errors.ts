@@ -22,6 +22,8 @@ export const DATABASE_REFUSALS = {
   DU016: { code: "credit_key_reused", status: 409 },
   DU017: { code: "invalid_credits", status: 400 },
   DU018: { code: "no_owner_to_credit", status: 404 },
+  DU019: { code: "invalid_links", status: 400 },
+  DU020: { code: "invalid_owner", status: 400 },
   DU025: { code: "unknown_user", status: 404 },
   DU031: { code: "thin_event", status: 400 },
   DU032: { code: "invalid_batch", status: 400 },

@@ -21,6 +21,7 @@ create table billing.settings (
   stripe_account text,
   link_customers_by_email boolean not null default false,
   trust_client_reference_id text not null default 'without_payment_link',
+  owners_function text,
   email_from text,
   email_reply_to text,
   emails_off text[] not null default '{}',
@@ -66,7 +67,9 @@ comment on column billing.settings.livemode is
 comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
-  'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+  'Whether a Stripe customer is linked to the user whose confirmed email it has; never where owners_function is set. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+comment on column billing.settings.owners_function is
+  'Function of the application that says which owners a user belongs to: (user_id uuid) returns table (owner_id uuid, can_manage boolean). Null: every user is their own owner. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.trust_client_reference_id is
   'How far client_reference_id of a checkout session is believed, where no metadata names an owner. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so pose as anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what a payer named and is not believed is in billing.owner_hints.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';

@@ -1,26 +1,6 @@
 -- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
 -- Reads: settings. Writes: failed_webhooks, and through the handlers all billing state. Called by: receiving, retries.
 
-create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  return p_sqlstate = '40P01'
-    or (
-      p_sqlstate = '23503'
-      and exists (
-        select from pg_catalog.pg_constraint as c where c.conname = p_constraint and c.contype = 'f' and c.confrelid = 'auth.users'::regclass
-      )
-    );
-end;
-$$;
-
-comment on function billing_private.may_retry_at_once is
-  'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
-
 create function billing_private.project_event(p_event billing.stripe_events, p_now timestamptz)
 returns text
 language plpgsql
@@ -34,7 +14,6 @@ declare
   error_detail text;
   error_hint text;
   error_context text;
-  error_constraint text;
   begun constant timestamptz := clock_timestamp();
 begin
   -- A batch waits less (see receive_events). The end of this function restores what was set before.
@@ -60,10 +39,10 @@ begin
         error_message = message_text,
         error_detail = pg_exception_detail,
         error_hint = pg_exception_hint,
-        error_context = pg_exception_context,
-        error_constraint = constraint_name;
+        error_context = pg_exception_context;
     end;
-    exit when not billing_private.may_retry_at_once(error_state, error_constraint);
+    -- Our own writers keep the order of locks; what an application's handler locks may not. By now the other one is done.
+    exit when error_state <> '40P01';
   end loop;
   return billing_private.record_failure(
     p_event,
@@ -78,7 +57,7 @@ end;
 $$;
 
 comment on function billing_private.project_event is
-  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
+  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock has a second try at once.';
 
 create function billing_private.tg_webhook_payloads__after_insert()
 returns trigger

@@ -3,7 +3,7 @@
 
 create table billing.customers (
   id text primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   email text,
   name text,
   preferred_locales text[],
@@ -19,7 +19,7 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.owner_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_owner_hints.';
+comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides whose rows RLS shows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';

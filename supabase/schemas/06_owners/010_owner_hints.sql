@@ -1,7 +1,7 @@
--- Owner hints: what names the user a Stripe customer belongs to, and how far it is believed.
+-- Owner hints: what names the owner a Stripe customer belongs to, and how far it is believed.
 -- Hints are stored apart from the link they lead to, because either may come first: the customer may be
 -- unknown when a checkout names its user, and the user may sign up after both.
--- Reads: settings, auth.users, objects as Stripe sent them. Writes: nothing; for what writes the table see
+-- Reads: settings, owners, objects as Stripe sent them. Writes: nothing; for what writes the table see
 -- record_owner_hints. Called by: the rest of this stage, credit purchases.
 
 create table billing_private.customer_owner_hints (
@@ -13,14 +13,14 @@ create table billing_private.customer_owner_hints (
   is_waiting boolean not null,
   is_tied boolean not null default false,
   primary key (customer_id, source),
-  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
+  constraint source_is_known check (source in ('operator', 'checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
 );
 
 comment on table billing_private.customer_owner_hints is
-  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+  'The newest hint of each source about which owner a customer belongs to. operator: what billing.link_customers was told. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
-comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
-comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
+comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself (also where an operator said so), the subscription.';
+comment on column billing_private.customer_owner_hints.is_waiting is 'Could be an owner''s id, but there was no such owner when it was said.';
 comment on column billing_private.customer_owner_hints.is_tied is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
 
 create index customer_owner_hints_by_owner on billing_private.customer_owner_hints (hinted_owner);
@@ -64,7 +64,7 @@ end;
 $$;
 
 comment on function billing_private.is_trusted_source is
-  'Whether what a source of customer_owner_hints says links a customer: metadata always, a bare client_reference_id as settings say.';
+  'Whether what a source of customer_owner_hints says links a customer: an operator and metadata always, a bare client_reference_id as settings say.';
 
 create function billing_private.named_owner(p_object jsonb)
 returns text
@@ -127,8 +127,8 @@ as $$
 declare
   hinted_id constant uuid := billing_private.as_uuid(p_owner);
 begin
-  return hinted_id is not null and not exists (select from auth.users as u where u.id = hinted_id);
+  return hinted_id is not null and not billing_private.owner_exists(hinted_id);
 end;
 $$;
 
-comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
+comment on function billing_private.could_sign_up is 'Whether a hinted owner may still come: the hint has the form of an id, and there is no such owner.';

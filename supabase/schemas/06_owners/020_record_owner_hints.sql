@@ -130,8 +130,8 @@ begin
     end if;
   end if;
 
-  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(hinted)) then
-    -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
+  if not billing_private.owner_exists(billing_private.as_uuid(hinted)) then
+    -- What is no owner's id may be anything, an address too: the event has it, the audit trail does not.
     perform billing_private.audit(
       'customer.owner_unknown', 'system', p_customer_id, p_customer_id,
       jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
@@ -146,7 +146,7 @@ end;
 $$;
 
 comment on function billing_private.record_owner_hint is
-  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
+  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is nobody''s is an audit fact, not an error; so is one that settings do not trust.';
 
 create function billing_private.correct_owner_hint(p_read billing.stripe_events, p_customer_id text, p_source text)
 returns void

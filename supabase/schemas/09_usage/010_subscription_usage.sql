@@ -5,7 +5,7 @@
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   subscription text not null,
   metric text not null,
   period_start timestamptz not null,
@@ -20,7 +20,7 @@ create table billing.subscription_usage (
 
 comment on table billing.subscription_usage is
   'One row per metric and billing period of a subscription: what was used of what the plan allows. A period that ends with nothing used leaves no row.';
-comment on column billing.subscription_usage.owner_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
+comment on column billing.subscription_usage.owner_id is 'The owner of the subscription''s customer; null while that is not known, or the owner is gone.';
 comment on column billing.subscription_usage.subscription is 'Subscription (billing.subscriptions.id) whose billing period this is.';
 comment on column billing.subscription_usage.metric is 'What is counted: the part of the metadata key after limit_.';
 comment on column billing.subscription_usage.period_end is 'End of the period (UTC); null while Stripe has not told of the renewal yet.';

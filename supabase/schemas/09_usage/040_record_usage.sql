@@ -3,7 +3,7 @@
 -- Called by: the application, as service_role; the tick, which forgets old keys.
 
 create table billing_private.usage_records (
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   idempotency_key text not null,
   metric text not null,
   quantity bigint not null,
@@ -14,7 +14,7 @@ create table billing_private.usage_records (
 comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
-comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the owner.';
 comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';

@@ -3,7 +3,7 @@
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   kind text not null,
   credits bigint not null,
   balance_after bigint not null,
@@ -26,7 +26,7 @@ create table billing.credit_entries (
 
 comment on table billing.credit_entries is
   'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
-comment on column billing.credit_entries.owner_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
+comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
 comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
@@ -52,7 +52,7 @@ as $$
 declare
   allowed billing.credit_entries := old;
 begin
-  -- The foreign key takes the user out of the entries of one who is deleted; what the application wrote goes along.
+  -- remove_owner takes the owner out of the entries of one who is deleted; what the application wrote goes along.
   if new.owner_id is null and old.owner_id is not null then
     allowed.owner_id := null;
     allowed.note := null;
@@ -84,7 +84,7 @@ create policy owner_reads on billing.credit_entries
   using (owner_id = (select auth.uid()));
 
 create table billing_private.credit_balances (
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   kind text not null,
   credits bigint not null,
   primary key (owner_id, kind),
@@ -94,7 +94,7 @@ create table billing_private.credit_balances (
 comment on table billing_private.credit_balances is
   'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
-comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted user has none.';
+comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted owner has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
 
 alter table billing_private.credit_balances enable row level security;

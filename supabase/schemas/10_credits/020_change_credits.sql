@@ -99,8 +99,10 @@ set search_path = ''
 as $$
 begin
   perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
-  if not exists (select from auth.users as u where u.id = grant_credits.owner_id) then
-    perform billing_private.raise_error('DU018', format('no user %s', owner_id));
+  -- First the lock: whoever is being deleted holds it until that is done.
+  perform billing_private.lock_owners(array[owner_id]);
+  if not billing_private.owner_exists(owner_id) then
+    perform billing_private.raise_error('DU018', format('no owner %s', owner_id));
   end if;
   return billing_private.change_credits('grant', owner_id, kind, amount, idempotency_key, note, p_now);
 end;

@@ -1,7 +1,7 @@
 -- Bought credits: what is due follows from the payment, the checkout and the customer's owner, whichever became known
 -- first, and the ledger is matched to it. A refund takes back its share, as far as the balance allows.
 -- Metadata say what is bought: credit_kind and credits, on the checkout session, else on the payment.
--- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
+-- Reads: customers, whether an owner is there. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
 
 create table billing_private.credit_purchases (
   id text primary key,
@@ -9,7 +9,7 @@ create table billing_private.credit_purchases (
   customer text,
   guest uuid,
   is_waiting boolean not null default false,
-  holder uuid references auth.users (id) on delete set null,
+  holder uuid,
   kind text,
   credited bigint not null default 0,
   asked_back bigint not null default 0,
@@ -86,7 +86,7 @@ begin
   if p_purchase.customer is not null then
     return (select c.owner_id from billing.customers as c where c.id = p_purchase.customer);
   end if;
-  return (select u.id from auth.users as u where u.id = p_purchase.guest);
+  return case when billing_private.owner_exists(p_purchase.guest) then p_purchase.guest end;
 end;
 $$;
 

@@ -1,6 +1,6 @@
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
--- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
+-- Reads: checkout_sessions, payments, customers, whether an owner is there. Writes: credit_purchases, and through it the ledger.
 -- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
@@ -61,6 +61,10 @@ begin
 
   if purchase.holder is not null or (owner is not null and due > 0) then
     perform billing_private.lock_owners(array[purchase.holder, owner]);
+    -- Somebody who was deleted meanwhile is seen as gone from here on.
+    if not billing_private.owner_exists(owner) then
+      owner := null;
+    end if;
     purchase := billing_private.transfer_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
   end if;
   if purchase.holder is not null then
@@ -232,8 +236,7 @@ begin
   for purchase in
     select p.id
     from billing_private.credit_purchases as p
-    join auth.users as u on u.id = p.guest
-    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id)
+    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id) and billing_private.owner_exists(p.guest)
     order by p.id
     limit p_limit
     for update of p skip locked

@@ -4,7 +4,7 @@
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   feature text not null,
   sources text[] not null,
   valid_until timestamptz,
@@ -19,7 +19,7 @@ comment on table billing.entitlements is
   'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
-comment on column billing.entitlements.owner_id is 'Who may use it (auth.users.id).';
+comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
 comment on column billing.entitlements.sources is
@@ -48,14 +48,14 @@ end;
 $$;
 
 create table billing_private.entitlement_versions (
-  owner_id uuid primary key references auth.users (id) on delete cascade,
+  owner_id uuid primary key,
   version bigint not null,
   updated_at timestamptz not null
 );
 
 comment on table billing_private.entitlement_versions is
   'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.owner_id is 'Whose (auth.users.id).';
+comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
 

@@ -6,7 +6,7 @@
 
 create table billing_private.checkout_attempts (
   id uuid primary key default gen_random_uuid(),
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   scope text not null,
   idempotency_keys text[] not null default '{}',
   wish jsonb not null,

@@ -21,9 +21,8 @@ begin
     order by c.customer_id
     limit p_limit
   );
-  -- All turns before the first link, as in link_waiting_customers.
-  perform billing_private.lock_customers(batch);
-  perform billing_private.lock_plans_of_customers_shared(batch);
+  -- All locks before the first link, as in link_waiting_customers.
+  perform billing_private.lock_links(batch);
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
   return billing_private.advance_settings_pass('trusted_customers', batch);
 end;

@@ -16,7 +16,7 @@ select is_empty(
   'every part has its function'
 );
 select is(
-  (select array_agg(part order by position) from billing.tick_parts where repeats), array['retry', 'recount-entitlements'],
+  (select array_agg(part order by position) from billing.tick_parts where repeats), array['retry', 'recount-entitlements', 'remove-owners'],
   'what locks customer by customer commits piece by piece'
 );
 select is(
@@ -50,7 +50,7 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
+    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'remove-owners', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
   ],
   'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
 );

@@ -100,6 +100,8 @@ export const functions: Record<string, Audience> = {
   "billing.entitlements_version()": "owner",
   "billing.has_feature(text)": "owner",
   "billing.owner_has_feature(uuid, text)": "service",
+  "billing.link_customers(jsonb, timestamp with time zone)": "service",
+  "billing.owner_deleted(uuid, timestamp with time zone)": "service",
   "billing.forget_user(uuid, timestamp with time zone)": "service",
   "billing.credit_balance(text)": "owner",
   "billing.credit_balance(uuid, text)": "service",

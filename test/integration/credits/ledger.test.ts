@@ -73,7 +73,7 @@ describe("a balance", () => {
     const nobody = randomUUID();
     expect(await refusalOf(grant(database, nobody, 1, "a"))).toMatchObject({
       code: "DU018",
-      message: `no user ${nobody}`,
+      message: `no owner ${nobody}`,
     });
   });
 

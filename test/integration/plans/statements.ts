@@ -425,6 +425,15 @@ export const hotStatements: Statement[] = [
     uses: ["customer_owner_hints_waiting"],
   },
   {
+    what: "owners whose deletion met with a failure, every minute",
+    sql: "select billing_private.remove_deferred_owners(now())",
+    uses: ["deleted_owners_unfinished"],
+  },
+  {
+    what: "what an operator says about whose a customer is",
+    sql: `select billing.link_customers('[{"customer": "cus_4712", "owner_id": "${userOf(4713)}"}]')`,
+  },
+  {
     what: "addresses whose sign-up was missed, every minute where linking by email is on",
     sql: `
       update billing.settings set link_customers_by_email = true where id;

@@ -18,7 +18,14 @@ interface Part {
 const noon = new Date("2026-11-01T12:00:00Z");
 const minutesLater = (minutes: number) => new Date(noon.getTime() + minutes * 60_000);
 const FIRST = ["wake-deliver", "dunning-watchdog"];
-const MINUTELY = ["retry", "link", "follow-settings", "recount-entitlements", "recheck-entitlements"];
+const MINUTELY = [
+  "retry",
+  "link",
+  "follow-settings",
+  "recount-entitlements",
+  "recheck-entitlements",
+  "remove-owners",
+];
 const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
 
 let database: TestDatabase;

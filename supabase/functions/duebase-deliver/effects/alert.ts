@@ -42,6 +42,8 @@ const CAUSES: Record<string, string> = {
     "Stripe refused what a dunning case ends with. Each daily run decides on it anew; until it succeeds the customer keeps the subscription. End it in Stripe's dashboard, or let go: select billing.close_dunning(case, 'why').",
   paid_while_ending:
     "A debt was closed, by a payment, a credit note or a void, while the subscription was being ended for non-payment. Start it again, or give the money back; no email about it was sent to the customer.",
+  owner_deleted_with_subscription:
+    'A user or team was deleted whose subscriptions go on: nothing else stops the charges. Cancel them at Stripe, or say whose they are now: select * from billing.link_customers(\'[{"customer": "cus_…", "owner_id": "…"}]\').',
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
   dispute_opened:
