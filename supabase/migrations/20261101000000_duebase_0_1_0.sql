@@ -45,6 +45,7 @@ create table billing.settings (
   stripe_account text,
   link_customers_by_email boolean not null default false,
   trust_client_reference_id text not null default 'without_payment_link',
+  owners_function text,
   email_from text,
   email_reply_to text,
   emails_off text[] not null default '{}',
@@ -90,7 +91,9 @@ comment on column billing.settings.livemode is
 comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
-  'Whether a Stripe customer is linked to the user whose confirmed email it has. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+  'Whether a Stripe customer is linked to the user whose confirmed email it has; never where owners_function is set. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
+comment on column billing.settings.owners_function is
+  'Function of the application that says which owners a user belongs to: (user_id uuid) returns table (owner_id uuid, can_manage boolean). Null: every user is their own owner. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.trust_client_reference_id is
   'How far client_reference_id of a checkout session is believed, where no metadata names an owner. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so pose as anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what a payer named and is not believed is in billing.owner_hints.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
@@ -181,7 +184,9 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU015', 'insufficient_credits', 'Nothing was deducted. DETAIL says as JSON how many credits there are.'),
   ('DU016', 'credit_key_reused', 'A key stands for one change of a balance. Use the same arguments to repeat it, or another key for another change.'),
   ('DU017', 'invalid_credits', 'Pass a user, a kind of up to 64 letters, digits and _ . : -, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
-  ('DU018', 'no_owner_to_credit', 'Credits are granted to a user of auth.users.'),
+  ('DU018', 'no_owner_to_credit', 'Credits are granted to an owner that is there: a user of auth.users, or with settings.owners_function any that was not deleted.'),
+  ('DU019', 'invalid_links', 'Pass a JSON array of up to 500 objects, each with customer (cus_…) and owner_id (a uuid, or null to take a word back); more of them in further calls.'),
+  ('DU020', 'invalid_owner', 'Pass the uuid of the owner that was deleted.'),
   ('DU025', 'unknown_user', 'Pass the id of a row of auth.users, or of one that was deleted and had a customer.'),
   ('DU031', 'thin_event', 'In Stripe, give the webhook endpoint the payload style Snapshot. A thin event does not carry the object that it is about.'),
   ('DU032', 'invalid_batch', 'Pass a JSON array of 1 to 100 Stripe events; more of them in further calls.'),
@@ -2911,26 +2916,6 @@ comment on function billing_private.record_failure is
 -- Project: an event stored is an event projected, in the same transaction; or it is stored with the reason why not.
 -- Reads: settings. Writes: failed_webhooks, and through the handlers all billing state. Called by: receiving, retries.
 
-create function billing_private.may_retry_at_once(p_sqlstate text, p_constraint text)
-returns boolean
-language plpgsql
-stable
-set search_path = ''
-as $$
-begin
-  return p_sqlstate = '40P01'
-    or (
-      p_sqlstate = '23503'
-      and exists (
-        select from pg_catalog.pg_constraint as c where c.conname = p_constraint and c.contype = 'f' and c.confrelid = 'auth.users'::regclass
-      )
-    );
-end;
-$$;
-
-comment on function billing_private.may_retry_at_once is
-  'Whether a failed projection may run again at once: after a deadlock, or where the user was deleted at the same time. Deleting an account locks its row before any trigger can take the customers'' turns, which events take first: these two locks are the only pair that is taken in two orders. The event is projected again at once, and finds no user.';
-
 create function billing_private.project_event(p_event billing.stripe_events, p_now timestamptz)
 returns text
 language plpgsql
@@ -2944,7 +2929,6 @@ declare
   error_detail text;
   error_hint text;
   error_context text;
-  error_constraint text;
   begun constant timestamptz := clock_timestamp();
 begin
   -- A batch waits less (see receive_events). The end of this function restores what was set before.
@@ -2970,10 +2954,10 @@ begin
         error_message = message_text,
         error_detail = pg_exception_detail,
         error_hint = pg_exception_hint,
-        error_context = pg_exception_context,
-        error_constraint = constraint_name;
+        error_context = pg_exception_context;
     end;
-    exit when not billing_private.may_retry_at_once(error_state, error_constraint);
+    -- Our own writers keep the order of locks; what an application's handler locks may not. By now the other one is done.
+    exit when error_state <> '40P01';
   end loop;
   return billing_private.record_failure(
     p_event,
@@ -2988,7 +2972,7 @@ end;
 $$;
 
 comment on function billing_private.project_event is
-  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock, or to the deletion of its user''s account, has a second try at once.';
+  'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock has a second try at once.';
 
 create function billing_private.tg_webhook_payloads__after_insert()
 returns trigger
@@ -3644,7 +3628,7 @@ comment on function billing_private.record_audit_of_charge is
 
 create table billing.customers (
   id text primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   email text,
   name text,
   preferred_locales text[],
@@ -3660,7 +3644,7 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.owner_id is 'The application user this customer is; decides whose rows RLS shows. Kept from customer_owner_hints.';
+comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides whose rows RLS shows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
@@ -6223,12 +6207,80 @@ from (
 ) as h (handler, position, description, event_types)
 cross join lateral unnest(h.event_types) as t (event_type);
 
+-- supabase/schemas/06_owners/005_known_owners.sql
+
+-- Known owners: whether an id is an owner's. Owners are users, or what the application says they are: teams, whose ids
+-- are opaque here.
+-- Reads: settings, auth.users, deleted_owners. Written by: remove_owner, sign-ups. Called by: the rest of this stage,
+-- credits.
+
+create table billing_private.deleted_owners (
+  owner_id uuid primary key,
+  deleted_at timestamptz not null,
+  is_finished boolean not null
+);
+
+comment on table billing_private.deleted_owners is
+  'Owners that were deleted, so that what is told of them later links nothing to them again. A user who signs up again under the same id is taken out.';
+comment on column billing_private.deleted_owners.owner_id is 'Who was deleted: a user, or a team of the application''s.';
+comment on column billing_private.deleted_owners.deleted_at is 'When we learnt of it (UTC).';
+comment on column billing_private.deleted_owners.is_finished is
+  'False: something failed when the owner was deleted, and the tick does the rest.';
+
+create index deleted_owners_unfinished on billing_private.deleted_owners (owner_id) where not is_finished;
+alter table billing_private.deleted_owners enable row level security;
+create policy nobody_reads on billing_private.deleted_owners using (false);
+
+create function billing_private.is_deleted_owner(p_owner_id uuid)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (select from billing_private.deleted_owners as d where d.owner_id = p_owner_id);
+end;
+$$;
+
+comment on function billing_private.is_deleted_owner is 'Whether an id is of an owner that is known as deleted.';
+
+create function billing_private.owner_exists(p_owner_id uuid)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if exists (select from billing.settings as s where s.owners_function is not null) then
+    return p_owner_id is not null and not billing_private.is_deleted_owner(p_owner_id);
+  end if;
+  return exists (select from auth.users as u where u.id = p_owner_id);
+end;
+$$;
+
+comment on function billing_private.owner_exists is
+  'Whether an id is an owner''s: of a user in auth.users; with settings.owners_function any id that is not known as deleted, because only the application knows its teams. Certain while the owner''s lock (7308) is held: whoever deletes an owner holds it until commit.';
+
+create function billing_private.links_by_email()
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (select from billing.settings as s where s.link_customers_by_email and s.owners_function is null);
+end;
+$$;
+
+comment on function billing_private.links_by_email is
+  'Whether a confirmed email links a customer to a user: where settings allow it and owners are users.';
+
 -- supabase/schemas/06_owners/010_owner_hints.sql
 
--- Owner hints: what names the user a Stripe customer belongs to, and how far it is believed.
+-- Owner hints: what names the owner a Stripe customer belongs to, and how far it is believed.
 -- Hints are stored apart from the link they lead to, because either may come first: the customer may be
 -- unknown when a checkout names its user, and the user may sign up after both.
--- Reads: settings, auth.users, objects as Stripe sent them. Writes: nothing; for what writes the table see
+-- Reads: settings, owners, objects as Stripe sent them. Writes: nothing; for what writes the table see
 -- record_owner_hints. Called by: the rest of this stage, credit purchases.
 
 create table billing_private.customer_owner_hints (
@@ -6240,14 +6292,14 @@ create table billing_private.customer_owner_hints (
   is_waiting boolean not null,
   is_tied boolean not null default false,
   primary key (customer_id, source),
-  constraint source_is_known check (source in ('checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
+  constraint source_is_known check (source in ('operator', 'checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'))
 );
 
 comment on table billing_private.customer_owner_hints is
-  'The newest hint of each source about which owner a customer belongs to. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
+  'The newest hint of each source about which owner a customer belongs to. operator: what billing.link_customers was told. checkout_session, customer, subscription: metadata.owner_id or user_id, which only the merchant can write. client_reference: client_reference_id of a checkout session that was made without a Payment Link; payment_link: of one that a Payment Link made, where the payer can write it.';
 comment on column billing_private.customer_owner_hints.hinted_owner is 'As it was said, in lower case; it may be no user, or not yet.';
-comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself, the subscription.';
-comment on column billing_private.customer_owner_hints.is_waiting is 'Could be a user''s id, but no such user existed when it was said.';
+comment on column billing_private.customer_owner_hints.object_id is 'The object that said so: the session, the customer itself (also where an operator said so), the subscription.';
+comment on column billing_private.customer_owner_hints.is_waiting is 'Could be an owner''s id, but there was no such owner when it was said.';
 comment on column billing_private.customer_owner_hints.is_tied is 'The source named different users within that one second: each further hint of that second is compared with all of them.';
 
 create index customer_owner_hints_by_owner on billing_private.customer_owner_hints (hinted_owner);
@@ -6291,7 +6343,7 @@ end;
 $$;
 
 comment on function billing_private.is_trusted_source is
-  'Whether what a source of customer_owner_hints says links a customer: metadata always, a bare client_reference_id as settings say.';
+  'Whether what a source of customer_owner_hints says links a customer: an operator and metadata always, a bare client_reference_id as settings say.';
 
 create function billing_private.named_owner(p_object jsonb)
 returns text
@@ -6354,11 +6406,11 @@ as $$
 declare
   hinted_id constant uuid := billing_private.as_uuid(p_owner);
 begin
-  return hinted_id is not null and not exists (select from auth.users as u where u.id = hinted_id);
+  return hinted_id is not null and not billing_private.owner_exists(hinted_id);
 end;
 $$;
 
-comment on function billing_private.could_sign_up is 'Whether a hinted owner may still sign up: the hint has the form of a user''s id, and there is no such user.';
+comment on function billing_private.could_sign_up is 'Whether a hinted owner may still come: the hint has the form of an id, and there is no such owner.';
 
 -- supabase/schemas/06_owners/020_record_owner_hints.sql
 
@@ -6494,8 +6546,8 @@ begin
     end if;
   end if;
 
-  if not exists (select from auth.users as u where u.id = billing_private.as_uuid(hinted)) then
-    -- What is no user's id may be anything, an address too: the event has it, the audit trail does not.
+  if not billing_private.owner_exists(billing_private.as_uuid(hinted)) then
+    -- What is no owner's id may be anything, an address too: the event has it, the audit trail does not.
     perform billing_private.audit(
       'customer.owner_unknown', 'system', p_customer_id, p_customer_id,
       jsonb_build_object('source', p_source, 'hinted_owner', billing_private.as_uuid(hinted)), p_event.created, p_event.id
@@ -6510,7 +6562,7 @@ end;
 $$;
 
 comment on function billing_private.record_owner_hint is
-  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is no user is an audit fact, not an error; so is one that settings do not trust.';
+  'Records which owner an event names for a customer; of one source the newest hint counts. An id that is nobody''s is an audit fact, not an error; so is one that settings do not trust.';
 
 create function billing_private.correct_owner_hint(p_read billing.stripe_events, p_customer_id text, p_source text)
 returns void
@@ -6539,11 +6591,11 @@ comment on function billing_private.correct_owner_hint is 'Records who an object
 
 -- supabase/schemas/06_owners/030_link_customers.sql
 
--- Linking: a customer is given the owner that the best of its hints names, as soon as that user exists.
--- Reads: customer_owner_hints, customers, settings, auth.users; checkout, customer and subscription events.
+-- Linking: a customer is given the owner that the best of its hints names, as soon as that owner exists.
+-- Reads: customer_owner_hints, customers, settings, known owners, auth.users; checkout, customer and subscription events.
 -- Writes: customers.owner_id, customer_owner_hints, event_handlers, audit_events, and what the owner has by the customer:
 -- usage, credits, entitlements.
--- Called by: projection; reads of Stripe; users_come_and_go; settings.
+-- Called by: projection; reads of Stripe; sign-ups; owners who are removed; settings; operators.
 
 create function billing_private.owner_of_customer(p_customer_id text)
 returns uuid
@@ -6554,14 +6606,17 @@ as $$
 declare
   named uuid;
 begin
-  select u.id
+  select h.id
   into named
-  from billing_private.customer_owner_hints as c
-  join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
-  where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
-  order by array_position(array['checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], c.source)
+  from (
+    select billing_private.as_uuid(c.hinted_owner) as id, c.source
+    from billing_private.customer_owner_hints as c
+    where c.customer_id = p_customer_id and billing_private.is_trusted_source(c.source)
+  ) as h
+  where billing_private.owner_exists(h.id)
+  order by array_position(array['operator', 'checkout_session', 'customer', 'subscription', 'client_reference', 'payment_link'], h.source)
   limit 1;
-  if named is null and (select s.link_customers_by_email from billing.settings as s) then
+  if named is null and billing_private.links_by_email() then
     select u.id
     into named
     from billing.customers as c
@@ -6574,22 +6629,51 @@ end;
 $$;
 
 comment on function billing_private.owner_of_customer is
-  'The user a customer is: by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing user.';
+  'The owner of a customer: as an operator said, else by metadata of the checkout session, else of the customer, else of a subscription, else by a client_reference_id that settings trust, else, where settings allow it, by confirmed email; null when nothing names an existing owner.';
 
-create function billing_private.link_customer_to_owner(p_customer_id text, p_now timestamptz)
+create function billing_private.lock_links(p_customers text[], p_owners uuid[] default '{}')
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.lock_customers(p_customers);
+  perform billing_private.lock_plans_of_customers_shared(p_customers);
+  perform from billing_private.credit_purchases as p where p.customer = any (p_customers) order by p.id for update;
+  -- Whoever has such a customer, and whoever may get it.
+  perform billing_private.lock_owners(p_owners || array(
+    select c.owner_id from billing.customers as c where c.id = any (p_customers)
+    union
+    select billing_private.as_uuid(h.hinted_owner) from billing_private.customer_owner_hints as h where h.customer_id = any (p_customers)
+    union
+    select billing_private.owner_of_customer(c.id) from unnest(p_customers) as c (id) where billing_private.links_by_email()
+  ));
+end;
+$$;
+
+comment on function billing_private.lock_links is
+  'Takes, in the order of locks, all that linking these customers needs: their own locks, those of their plans, what they bought, and the locks of the owners they have or may get. While these are held no such owner is deleted. p_owners: further owners to lock.';
+
+create function billing_private.link_customer_to_owner(p_customer_id text, p_now timestamptz, p_actor text default 'system')
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  named constant uuid := billing_private.owner_of_customer(p_customer_id);
+  named uuid := billing_private.owner_of_customer(p_customer_id);
   previous uuid;
 begin
   select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
   if previous is not distinct from named then
     return;
+  end if;
+  perform billing_private.lock_links(array[p_customer_id], array[named]);
+  -- Once more: an owner that was being deleted is gone now.
+  named := billing_private.owner_of_customer(p_customer_id);
+  if previous is not distinct from named then
+    return;
   elsif named is null then
-    -- Only a link by email can end this way: hints are never deleted.
+    -- A link by email that holds no longer, an operator's word that was taken back, or an owner that is gone.
     update billing.customers as c set owner_id = null where c.id = p_customer_id;
   else
     insert into billing.customers as c (id, owner_id, deleted_at)
@@ -6604,9 +6688,8 @@ begin
   end if;
   perform billing_private.audit(
     case when named is null then 'customer.unlinked' else 'customer.linked' end,
-    'system', p_customer_id, p_customer_id, jsonb_build_object('owner_id', named), p_now
+    p_actor, p_customer_id, p_customer_id, jsonb_build_object('owner_id', named), p_now
   );
-  -- Whatever takes an owner's lock comes last.
   perform billing_private.refresh_usage_of_customer(p_customer_id);
   perform billing_private.match_credits_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
@@ -6615,7 +6698,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_customer_to_owner is 'Gives a customer the user that is named for it, as soon as that user exists; what the user has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
+comment on function billing_private.link_customer_to_owner is 'Gives a customer the owner that is named for it, as soon as that owner exists; what the owner has by the customer follows. Audited when it changes. The caller holds the customer''s lock.';
 
 create function billing_private.link_by_owner_hint(p_event billing.stripe_events, p_customer_id text, p_source text)
 returns void
@@ -6623,8 +6706,15 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_customer_id is null or billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source) is null then
+  if p_customer_id is null then
     return;
+  elsif billing_private.hinted_owner_of(p_event.payload #> '{data,object}', p_source) is null then
+    -- An operator may have said whose the customer is before anything was known of it.
+    if not exists (
+      select from billing_private.customer_owner_hints as c where c.customer_id = p_customer_id and c.source = 'operator'
+    ) then
+      return;
+    end if;
   elsif p_event.id is null then
     perform billing_private.correct_owner_hint(p_event, p_customer_id, p_source);
   else
@@ -6634,7 +6724,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.link_by_owner_hint is 'Records the user an event or a read names for a customer, if any, and links.';
+comment on function billing_private.link_by_owner_hint is 'Records the owner an event or a read names for a customer, if any, and links.';
 
 create function billing_private.link_from_customer(p_event billing.stripe_events)
 returns void
@@ -6685,11 +6775,11 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
   ('checkout.session.completed', 'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out');
 
--- supabase/schemas/06_owners/040_users_come_and_go.sql
+-- supabase/schemas/06_owners/040_users_come.sql
 
--- Users come and go: what happens to customers when a user signs up, confirms an address, or is deleted.
+-- Users come: what happens to customers when a user signs up or confirms an address. For users who go see remove_owner.
 -- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
--- what a user has by a customer: usage, credits, entitlements.
+-- what a user has by a customer: usage, credits, entitlements; deleted_owners.
 -- Called by: triggers on auth.users; the tick.
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
@@ -6698,31 +6788,35 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+  owners_are_users constant boolean := not exists (select from billing.settings as s where s.owners_function is not null);
   named constant text[] := array(
     select c.customer_id
     from billing_private.customer_owner_hints as c
-    join auth.users as u on u.id = billing_private.as_uuid(c.hinted_owner)
     where c.is_waiting
+      -- As owner_exists has it, without a call for each of what may be many.
+      and case
+        when owners_are_users then exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner))
+        else not billing_private.is_deleted_owner(billing_private.as_uuid(c.hinted_owner))
+      end
     order by c.customer_id
     limit p_limit
   );
   missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
 begin
-  -- All turns before the first link: a link takes its users' turns, and nothing is waited for after that.
-  perform billing_private.lock_customers(named || missed);
-  perform billing_private.lock_plans_of_customers_shared(named || missed);
+  -- All locks before the first link: nothing is waited for after that.
+  perform billing_private.lock_links(named || missed);
   update billing_private.customer_owner_hints as c
   set is_waiting = false
   where c.customer_id = any (named)
     and c.is_waiting
-    and exists (select from auth.users as u where u.id = billing_private.as_uuid(c.hinted_owner));
+    and billing_private.owner_exists(billing_private.as_uuid(c.hinted_owner));
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
   return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;
 
 comment on function billing_private.link_waiting_customers is
-  'Links customers whose user signed up, or confirmed the address, at the same time as their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
+  'Links customers whose owner came, or whose user signed up, or confirmed the address, at the same time as their event was projected, when neither transaction could see the other; likewise what guests bought. Run by the tick every minute. Returns how many.';
 
 create function billing_private.missed_addresses(p_now timestamptz, p_limit integer)
 returns text[]
@@ -6731,7 +6825,7 @@ stable
 set search_path = ''
 as $$
 begin
-  if not coalesce((select s.link_customers_by_email from billing.settings as s), false) then
+  if not billing_private.links_by_email() then
     return array[]::text[];
   end if;
   return array(
@@ -6763,6 +6857,9 @@ as $$
 declare
   known text[];
 begin
+  if tg_op = 'INSERT' then
+    delete from billing_private.deleted_owners as d where d.owner_id = new.id;
+  end if;
   known := array(
     select c.customer_id
     from billing_private.customer_owner_hints as c
@@ -6772,10 +6869,9 @@ begin
     from billing.customers as c
     where new.email_confirmed_at is not null
       and lower(c.email) = lower(new.email)
-      and (select s.link_customers_by_email from billing.settings as s)
+      and billing_private.links_by_email()
   );
-  perform billing_private.lock_customers(known);
-  perform billing_private.lock_plans_of_customers_shared(known);
+  perform billing_private.lock_links(known, array[new.id]);
   perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
   perform billing_private.match_credits_of_waiting_guests(now(), new.id);
   return null;
@@ -6793,70 +6889,262 @@ create trigger duebase_links_customers
   after insert or update of email, email_confirmed_at on auth.users
   for each row execute function billing_private.tg_users__after_write();
 
-create function billing_private.audit_unlinked(p_customers text[], p_user_id uuid)
-returns void
+-- supabase/schemas/06_owners/045_owners_go.sql
+
+-- Owners go: what becomes of customers, and of all that is kept by owner, when a user or a team is deleted.
+-- Reads: customer_owner_hints, customers, subscriptions, audit_events. Writes: deleted_owners, customers.owner_id,
+-- audit_events, outbox (alerts), and whatever has an owner_id. Called by: the trigger on auth.users; the application,
+-- when a team is deleted; the tick, for what failed.
+
+create function billing_private.customers_naming(p_owner_id uuid)
+returns text[]
 language sql
+stable
 set search_path = ''
 as $$
-  select billing_private.audit(
-    'customer.unlinked', 'system', c.id, c.id,
-    jsonb_build_object('owner_id', null, 'former_owner_id', p_user_id, 'reason', 'user_deleted'), now()
-  )
-  from unnest(p_customers) as c (id);
+  select array(
+    select c.id from billing.customers as c where c.owner_id = p_owner_id
+    union
+    select h.customer_id from billing_private.customer_owner_hints as h where h.hinted_owner = p_owner_id::text
+    order by 1
+  );
 $$;
 
-comment on function billing_private.audit_unlinked is 'Puts on record whose customers were when their account was deleted. Takes no lock.';
+comment on function billing_private.customers_naming is 'Customers that an owner has, and those that a hint says the owner has; in order.';
 
-create function billing_private.tg_users__on_delete()
-returns trigger
+create function billing_private.lock_owner_to_remove(p_owner_id uuid)
+returns text[]
 language plpgsql
--- Definer: see tg_users__after_write.
-security definer
 set search_path = ''
 as $$
 declare
-  known record;
+  naming text[];
 begin
-  if tg_when = 'BEFORE' then
-    -- All locks that may be needed, before any row is changed.
-    perform billing_private.lock_customers(array(
-      select c.id from billing.customers as c where c.owner_id = old.id
-      union
-      select c.customer_id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text
-    ));
-    for known in update billing.customers as c set owner_id = null where c.owner_id = old.id returning c.id loop
-      perform billing_private.audit_unlinked(array[known.id], old.id);
-      perform billing_private.match_credits_of_customer(known.id, now());
-    end loop;
-    perform billing_private.save_entitlements(old.id, now());
-    return old;
-  end if;
-  -- Somebody else may be named for the same customer, by a source that counts for less.
-  for known in select c.customer_id as id from billing_private.customer_owner_hints as c where c.hinted_owner = old.id::text order by 1 loop
-    perform billing_private.link_customer_to_owner(known.id, now());
+  for try in 1..10 loop
+    begin
+      naming := billing_private.customers_naming(p_owner_id);
+      perform billing_private.lock_links(naming, array[p_owner_id]);
+      if not exists (select from billing.customers as c where c.owner_id = p_owner_id and c.id <> all (naming)) then
+        return naming;
+      end if;
+      -- Another one was linked before this had the owner's lock. Its lock comes before that one: give all back.
+      raise triggered_action_exception;
+    exception when triggered_action_exception then
+      null;
+    end;
   end loop;
-  return null;
--- A failure here must not keep an account from being deleted: the foreign key of customers unlinks them as well, and
--- whose they were is on record all the same.
-exception when others then
-  raise warning 'duebase: customers of deleted user % could not be seen to: % (%)', old.id, sqlerrm, sqlstate;
-  if tg_when = 'BEFORE' then
-    perform billing_private.audit_unlinked(array(select c.id from billing.customers as c where c.owner_id = old.id), old.id);
-    return old;
+  raise serialization_failure using message = format('billing: customers of owner %s keep coming', p_owner_id);
+end;
+$$;
+
+comment on function billing_private.lock_owner_to_remove is
+  'Takes the locks of an owner''s customers, of those that name the owner, and of the owner (7308), in the order of locks. From then on nobody links a customer to the owner, or writes credits or entitlements of the owner. Returns these customers.';
+
+create function billing_private.unlink_customers_of(p_owner_id uuid, p_reason text, p_now timestamptz)
+returns text[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  unlinked text[];
+begin
+  with changed as (
+    update billing.customers as c set owner_id = null where c.owner_id = p_owner_id returning c.id
+  )
+  select coalesce(array_agg(c.id order by c.id), '{}') into unlinked from changed as c;
+  perform billing_private.audit(
+    'customer.unlinked', 'system', c.id, c.id,
+    jsonb_build_object('owner_id', null, 'former_owner_id', p_owner_id, 'reason', p_reason), p_now
+  )
+  from unnest(unlinked) as c (id);
+  return unlinked;
+end;
+$$;
+
+comment on function billing_private.unlink_customers_of is
+  'Takes an owner''s customers from the owner and puts on record whose they were. Takes no lock but those of the rows. Returns them in order.';
+
+create function billing_private.release_rows_of(p_owner_id uuid, p_reason text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delete from billing.entitlements as e where e.owner_id = p_owner_id;
+  if p_reason = 'user_deleted' then
+    delete from billing_private.entitlement_versions as v where v.owner_id = p_owner_id;
   end if;
+  -- In the order in which record_usage locks them, so that it is waited for.
+  perform from billing.subscription_usage as u where u.owner_id = p_owner_id order by u.id for update;
+  update billing.subscription_usage as u set owner_id = null where u.owner_id = p_owner_id;
+  delete from billing_private.usage_records as r where r.owner_id = p_owner_id;
+  update billing.credit_entries as e set owner_id = null where e.owner_id = p_owner_id;
+  delete from billing_private.credit_balances as b where b.owner_id = p_owner_id;
+  update billing_private.credit_purchases as p set holder = null where p.holder = p_owner_id;
+  delete from billing_private.checkout_attempts as a where a.owner_id = p_owner_id;
+end;
+$$;
+
+comment on function billing_private.release_rows_of is
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys and attempts at buying go. The version of a team stays, so that its members are told.';
+
+create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  running jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('subscription', s.id, 'customer', s.customer, 'status', s.status) order by s.id)
+  into running
+  from billing.customers as c
+  join billing.subscriptions as s on s.customer = c.id
+  where c.id = any (p_customers)
+    and c.owner_id is null
+    and c.deleted_at is null
+    and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
+    and not coalesce(s.cancel_at_period_end, false);
+  if running is not null then
+    perform billing_private.enqueue(
+      'alert', format('alert:owner_deleted_with_subscription:%s', p_owner_id),
+      jsonb_build_object(
+        'cause', 'owner_deleted_with_subscription', 'owner_id', p_owner_id, 'reason', p_reason, 'subscriptions', running
+      ),
+      p_now
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.alert_unowned_subscriptions is
+  'Enqueues the alert that a deleted owner''s subscriptions go on, once for an owner: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now.';
+
+create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  naming constant text[] := billing_private.lock_owner_to_remove(p_owner_id);
+  unlinked text[];
+begin
+  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
+  values (p_owner_id, p_now, true)
+  on conflict (owner_id) do update set is_finished = true;
+  unlinked := billing_private.unlink_customers_of(p_owner_id, p_reason, p_now);
+  perform billing_private.match_credits_of_customer(c.id, p_now) from unnest(unlinked) as c (id);
+  perform billing_private.save_entitlements(p_owner_id, p_now);
+  perform billing_private.release_rows_of(p_owner_id, p_reason);
+  -- Somebody else may be named for the same customer, by a source that counts for less.
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
+  -- Of those that were the owner's, also the ones that an earlier attempt unlinked.
+  perform billing_private.alert_unowned_subscriptions(p_owner_id, billing_private.customers_of_owner(p_owner_id), p_reason, p_now);
+  return cardinality(unlinked);
+end;
+$$;
+
+comment on function billing_private.remove_owner is
+  'Sees to what a deleted owner had: customers stay, unlinked and on record, or go to the next owner that is named for them; entitlements end; books stay and name nobody. p_reason: user_deleted, owner_deleted. Returns how many customers were unlinked; safe any number of times.';
+
+create function billing_private.remove_owner_or_defer(p_owner_id uuid, p_reason text, p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  unlinked integer := 0;
+begin
+  begin
+    return billing_private.remove_owner(p_owner_id, p_reason, p_now);
+  exception when others then
+    raise warning 'duebase: customers of deleted owner % could not be seen to: % (%)', p_owner_id, sqlerrm, sqlstate;
+  end;
+  begin
+    unlinked := cardinality(billing_private.unlink_customers_of(p_owner_id, p_reason, p_now));
+    perform billing_private.release_rows_of(p_owner_id, p_reason);
+  exception when others then
+    raise warning 'duebase: rows of deleted owner % could not be released: % (%)', p_owner_id, sqlerrm, sqlstate;
+    unlinked := 0;
+  end;
+  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
+  values (p_owner_id, p_now, false)
+  on conflict (owner_id) do update set is_finished = false;
+  return unlinked;
+end;
+$$;
+
+comment on function billing_private.remove_owner_or_defer is
+  'remove_owner, for whoever must not fail with it: a deletion of an account or of a team. What fails is logged; what can be done without locks is done at once, and the tick does the rest.';
+
+create function billing_private.remove_deferred_owners(p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  deferred constant uuid := (
+    select d.owner_id from billing_private.deleted_owners as d where not d.is_finished order by d.owner_id limit 1
+  );
+begin
+  if deferred is null then
+    return 0;
+  end if;
+  perform billing_private.remove_owner(
+    deferred, case when exists (select from billing.settings as s where s.owners_function is not null) then 'owner_deleted' else 'user_deleted' end,
+    p_now
+  );
+  return 1;
+end;
+$$;
+
+comment on function billing_private.remove_deferred_owners is
+  'Sees to one owner whose deletion met with a failure, as remove_owner does. Run by the tick every minute. Returns how many.';
+
+create function billing_private.tg_users__after_delete()
+returns trigger
+language plpgsql
+-- Definer: accounts are deleted as Supabase Auth's role, which has no business in billing.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.remove_owner_or_defer(old.id, 'user_deleted', now());
   return null;
 end;
 $$;
 
-comment on function billing_private.tg_users__on_delete is
-  'Trigger function on auth.users: a deleted user''s customers stay, unlinked and on record, or go to the next user that is named for them.';
+comment on function billing_private.tg_users__after_delete is
+  'Trigger function on auth.users: what a deleted user had as an owner. A failure of ours keeps no account from being deleted.';
 
 create trigger duebase_unlinks_customers
-  before delete on auth.users
-  for each row execute function billing_private.tg_users__on_delete();
-create trigger duebase_relinks_customers
   after delete on auth.users
-  for each row execute function billing_private.tg_users__on_delete();
+  for each row execute function billing_private.tg_users__after_delete();
+
+create function billing.owner_deleted(owner_id uuid, p_now timestamptz default now())
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  if owner_id is null then
+    perform billing_private.raise_error('DU020', 'no owner was deleted: owner_id is null');
+  elsif exists (select from billing.settings as s where s.owners_function is null)
+    and exists (select from auth.users as u where u.id = owner_deleted.owner_id)
+  then
+    -- Owners are users here, and this one is there: it goes with its account.
+    return 0;
+  end if;
+  return billing_private.remove_owner_or_defer(owner_id, 'owner_deleted', p_now);
+end;
+$$;
+
+comment on function billing.owner_deleted is
+  'Tells that an owner of the application''s, such as a team, was deleted; call it from a trigger on the application''s table. Its customers are unlinked, on record, and not linked to it again; entitlements end; the books stay and name nobody. Where a subscription goes on, the operator is alerted: cancel it at Stripe. Returns how many customers were unlinked. Raises DU020 for null and nothing else. Users go with their account: without settings.owners_function this does nothing about a user who is there.';
+
+grant execute on function billing.owner_deleted(uuid, timestamptz) to service_role;
 
 -- supabase/schemas/06_owners/050_untrusted_hints.sql
 
@@ -6890,6 +7178,194 @@ comment on column billing.owner_hints.owner_id is 'The user the customer is link
 comment on column billing.owner_hints.completed_at is 'When it was completed (UTC).';
 
 grant select on billing.owner_hints to service_role;
+
+-- supabase/schemas/06_owners/060_operator_links.sql
+
+-- What an operator, or the application, knows about whose customers are: it counts for more than anything Stripe tells.
+-- Reads: customers, subscriptions, checkout_sessions, known owners. Writes: customer_owner_hints, customers.owner_id,
+-- audit_events, and what follows from a link. Called by: operators and the application, as service_role.
+
+create type billing.customer_link as (
+  link integer,
+  customer text,
+  owner_id uuid,
+  outcome text,
+  reason text
+);
+
+comment on type billing.customer_link is
+  'What became of one link that billing.link_customers was given: link is its place in the array, from 1. outcome: linked (the customer has this owner now), unchanged (it had), kept (the customer or the owner is not known yet), taken_back, refused. reason: why it was kept or refused; else null.';
+
+create function billing_private.read_customer_links(p_links jsonb)
+returns setof billing.customer_link
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+    with links as (
+      select
+        l.position::integer as link,
+        l.value ->> 'customer' as customer,
+        l.value -> 'owner_id' as stated,
+        case
+          when jsonb_typeof(l.value) <> 'object' then 'not an object with customer and owner_id'
+          when coalesce(l.value ->> 'customer', '') !~ '^cus_[A-Za-z0-9_]{1,250}$' then 'customer is not the id of a Stripe customer (cus_…)'
+          when not l.value ? 'owner_id' then 'owner_id is missing; null takes an earlier word back'
+          when l.value -> 'owner_id' <> 'null' and billing_private.as_uuid(l.value ->> 'owner_id') is null then 'owner_id is not a uuid'
+        end as problem
+      from jsonb_array_elements(p_links) with ordinality as l (value, position)
+    ),
+    read as (
+      select l.link, left(l.customer, 255) as customer, billing_private.as_uuid(l.stated #>> '{}') as owner_id, l.problem
+      from links as l
+    )
+    select
+      r.link,
+      r.customer,
+      r.owner_id,
+      case when w.problem is not null then 'refused' end,
+      w.problem
+    from read as r
+    cross join lateral (
+      select coalesce(
+        r.problem,
+        case
+          when exists (
+            select from read as o where o.customer = r.customer and o.problem is null and o.owner_id is distinct from r.owner_id
+          ) then 'the customer is named with several owners'
+          when billing_private.is_deleted_owner(r.owner_id) then 'the owner was deleted'
+        end
+      ) as problem
+    ) as w
+    order by r.link;
+end;
+$$;
+
+comment on function billing_private.read_customer_links is
+  'The links of an array as they can be read: outcome is refused, with the reason, for those that say nothing certain; else null.';
+
+create function billing_private.is_known_customer(p_customer_id text)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (select from billing.customers as c where c.id = p_customer_id)
+    or exists (select from billing.subscriptions as s where s.customer = p_customer_id)
+    or exists (select from billing.checkout_sessions as s where s.customer = p_customer_id and s.completed_at is not null);
+end;
+$$;
+
+comment on function billing_private.is_known_customer is
+  'Whether an event that links a customer has come: its own, one of a subscription, or a completed checkout.';
+
+create function billing_private.record_operator_word(p_customer_id text, p_owner_id uuid, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  earlier constant text := (
+    select h.hinted_owner from billing_private.customer_owner_hints as h where h.customer_id = p_customer_id and h.source = 'operator'
+  );
+begin
+  if earlier is not distinct from p_owner_id::text then
+    return false;
+  end if;
+  if p_owner_id is null then
+    delete from billing_private.customer_owner_hints as h where h.customer_id = p_customer_id and h.source = 'operator';
+  else
+    insert into billing_private.customer_owner_hints (customer_id, source, hinted_owner, as_of, object_id, is_waiting)
+    values (p_customer_id, 'operator', p_owner_id::text, p_now, p_customer_id, billing_private.could_sign_up(p_owner_id::text))
+    on conflict (customer_id, source) do update
+      set hinted_owner = excluded.hinted_owner, as_of = excluded.as_of, is_waiting = excluded.is_waiting;
+  end if;
+  perform billing_private.audit(
+    'customer.owner_named', 'operator', p_customer_id, p_customer_id,
+    jsonb_build_object('owner_id', p_owner_id, 'earlier_owner_id', earlier), p_now
+  );
+  return true;
+end;
+$$;
+
+comment on function billing_private.record_operator_word is
+  'Keeps whom an operator names as a customer''s owner, or takes it back (null). Returns whether that is news; audited then. The caller holds the customer''s lock.';
+
+create function billing_private.apply_customer_link(p_link billing.customer_link, p_now timestamptz)
+returns billing.customer_link
+language plpgsql
+set search_path = ''
+as $$
+declare
+  previous uuid;
+  present uuid;
+  is_news boolean;
+begin
+  select c.owner_id into previous from billing.customers as c where c.id = p_link.customer;
+  is_news := billing_private.record_operator_word(p_link.customer, p_link.owner_id, p_now);
+  if not billing_private.is_known_customer(p_link.customer) then
+    p_link.outcome := case when p_link.owner_id is not null then 'kept' when is_news then 'taken_back' else 'unchanged' end;
+    p_link.reason := case when p_link.outcome = 'kept' then 'the customer is not known yet' end;
+    return p_link;
+  end if;
+  perform billing_private.link_customer_to_owner(p_link.customer, p_now, 'operator');
+  select c.owner_id into present from billing.customers as c where c.id = p_link.customer;
+  if p_link.owner_id is null then
+    p_link.outcome := case when is_news then 'taken_back' else 'unchanged' end;
+  elsif present is distinct from p_link.owner_id then
+    p_link.outcome := 'kept';
+    p_link.reason := 'there is no such owner yet';
+    if is_news then
+      perform billing_private.audit(
+        'customer.owner_unknown', 'operator', p_link.customer, p_link.customer,
+        jsonb_build_object('source', 'operator', 'hinted_owner', p_link.owner_id), p_now
+      );
+    end if;
+  else
+    p_link.outcome := case when previous is distinct from present then 'linked' else 'unchanged' end;
+  end if;
+  return p_link;
+end;
+$$;
+
+comment on function billing_private.apply_customer_link is
+  'Keeps an operator''s word about one customer and links the customer, if it is known. Returns the link with its outcome. All locks are held.';
+
+create function billing.link_customers(links jsonb, p_now timestamptz default now())
+returns setof billing.customer_link
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  given billing.customer_link[];
+  one billing.customer_link;
+begin
+  if jsonb_typeof(links) is distinct from 'array' then
+    perform billing_private.raise_error('DU019', format('links is not an array but %s', coalesce(jsonb_typeof(links), 'null')));
+  elsif jsonb_array_length(links) > 500 then
+    perform billing_private.raise_error('DU019', format('%s links in one call', jsonb_array_length(links)));
+  end if;
+  given := array(select l from billing_private.read_customer_links(links) as l where l.outcome is null);
+  perform billing_private.lock_links(array(select l.customer from unnest(given) as l), array(select l.owner_id from unnest(given) as l));
+  -- Read once more: an owner that was being deleted is known as deleted now.
+  for one in select * from billing_private.read_customer_links(links) loop
+    if one.outcome is null then
+      one := billing_private.apply_customer_link(one, p_now);
+    end if;
+    return next one;
+  end loop;
+end;
+$$;
+
+comment on function billing.link_customers is
+  'Takes what an operator or the application knows about whose Stripe customers are: an array of up to 500 {customer, owner_id}. It counts for more than metadata, checkouts and emails, also those that come later; owner_id null takes it back. A customer or owner that is not known yet is linked when it comes. A link that cannot be read is refused with the reason, and the others are followed. The same again changes nothing. Returns a row per link. Raises DU019.';
+
+grant execute on function billing.link_customers(jsonb, timestamptz) to service_role;
 
 -- supabase/schemas/07_outbox/010_outbox_alerts.sql
 
@@ -11254,7 +11730,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   subscription text not null,
   metric text not null,
   period_start timestamptz not null,
@@ -11269,7 +11745,7 @@ create table billing.subscription_usage (
 
 comment on table billing.subscription_usage is
   'One row per metric and billing period of a subscription: what was used of what the plan allows. A period that ends with nothing used leaves no row.';
-comment on column billing.subscription_usage.owner_id is 'The user the subscription''s customer is; null while that is not known, or the user is gone.';
+comment on column billing.subscription_usage.owner_id is 'The owner of the subscription''s customer; null while that is not known, or the owner is gone.';
 comment on column billing.subscription_usage.subscription is 'Subscription (billing.subscriptions.id) whose billing period this is.';
 comment on column billing.subscription_usage.metric is 'What is counted: the part of the metadata key after limit_.';
 comment on column billing.subscription_usage.period_end is 'End of the period (UTC); null while Stripe has not told of the renewal yet.';
@@ -11757,7 +12233,7 @@ grant execute on function billing.current_usage(text) to authenticated, service_
 -- Called by: the application, as service_role; the tick, which forgets old keys.
 
 create table billing_private.usage_records (
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   idempotency_key text not null,
   metric text not null,
   quantity bigint not null,
@@ -11768,7 +12244,7 @@ create table billing_private.usage_records (
 comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
-comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the user.';
+comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the owner.';
 comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';
@@ -11960,7 +12436,7 @@ grant execute on function billing.record_usage(uuid, text, bigint, text, timesta
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
-  owner_id uuid references auth.users (id) on delete set null,
+  owner_id uuid,
   kind text not null,
   credits bigint not null,
   balance_after bigint not null,
@@ -11983,7 +12459,7 @@ create table billing.credit_entries (
 
 comment on table billing.credit_entries is
   'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
-comment on column billing.credit_entries.owner_id is 'Whose credits; null once the user is deleted: the ledger outlives the user, and names nobody.';
+comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
 comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
@@ -12009,7 +12485,7 @@ as $$
 declare
   allowed billing.credit_entries := old;
 begin
-  -- The foreign key takes the user out of the entries of one who is deleted; what the application wrote goes along.
+  -- remove_owner takes the owner out of the entries of one who is deleted; what the application wrote goes along.
   if new.owner_id is null and old.owner_id is not null then
     allowed.owner_id := null;
     allowed.note := null;
@@ -12041,7 +12517,7 @@ create policy owner_reads on billing.credit_entries
   using (owner_id = (select auth.uid()));
 
 create table billing_private.credit_balances (
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   kind text not null,
   credits bigint not null,
   primary key (owner_id, kind),
@@ -12051,7 +12527,7 @@ create table billing_private.credit_balances (
 comment on table billing_private.credit_balances is
   'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
-comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted user has none.';
+comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted owner has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
 
 alter table billing_private.credit_balances enable row level security;
@@ -12224,8 +12700,10 @@ set search_path = ''
 as $$
 begin
   perform billing_private.check_credits(owner_id, kind, amount, idempotency_key);
-  if not exists (select from auth.users as u where u.id = grant_credits.owner_id) then
-    perform billing_private.raise_error('DU018', format('no user %s', owner_id));
+  -- First the lock: whoever is being deleted holds it until that is done.
+  perform billing_private.lock_owners(array[owner_id]);
+  if not billing_private.owner_exists(owner_id) then
+    perform billing_private.raise_error('DU018', format('no owner %s', owner_id));
   end if;
   return billing_private.change_credits('grant', owner_id, kind, amount, idempotency_key, note, p_now);
 end;
@@ -12292,7 +12770,7 @@ grant execute on function billing.credit_balance(text) to authenticated, service
 -- Bought credits: what is due follows from the payment, the checkout and the customer's owner, whichever became known
 -- first, and the ledger is matched to it. A refund takes back its share, as far as the balance allows.
 -- Metadata say what is bought: credit_kind and credits, on the checkout session, else on the payment.
--- Reads: customers, auth.users. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
+-- Reads: customers, whether an owner is there. Writes: credit_purchases, credit_entries, audit_events. Called by: match_credits.
 
 create table billing_private.credit_purchases (
   id text primary key,
@@ -12300,7 +12778,7 @@ create table billing_private.credit_purchases (
   customer text,
   guest uuid,
   is_waiting boolean not null default false,
-  holder uuid references auth.users (id) on delete set null,
+  holder uuid,
   kind text,
   credited bigint not null default 0,
   asked_back bigint not null default 0,
@@ -12377,7 +12855,7 @@ begin
   if p_purchase.customer is not null then
     return (select c.owner_id from billing.customers as c where c.id = p_purchase.customer);
   end if;
-  return (select u.id from auth.users as u where u.id = p_purchase.guest);
+  return case when billing_private.owner_exists(p_purchase.guest) then p_purchase.guest end;
 end;
 $$;
 
@@ -12497,7 +12975,7 @@ comment on function billing_private.match_standing_to_payment is
 
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
--- Reads: checkout_sessions, payments, customers, auth.users. Writes: credit_purchases, and through it the ledger.
+-- Reads: checkout_sessions, payments, customers, whether an owner is there. Writes: credit_purchases, and through it the ledger.
 -- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
@@ -12558,6 +13036,10 @@ begin
 
   if purchase.holder is not null or (owner is not null and due > 0) then
     perform billing_private.lock_owners(array[purchase.holder, owner]);
+    -- Somebody who was deleted meanwhile is seen as gone from here on.
+    if not billing_private.owner_exists(owner) then
+      owner := null;
+    end if;
     purchase := billing_private.transfer_credits(purchase, owner, coalesce(bought.kind, purchase.kind), p_now);
   end if;
   if purchase.holder is not null then
@@ -12729,8 +13211,7 @@ begin
   for purchase in
     select p.id
     from billing_private.credit_purchases as p
-    join auth.users as u on u.id = p.guest
-    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id)
+    where p.is_waiting and (p_owner_id is null or p.guest = p_owner_id) and billing_private.owner_exists(p.guest)
     order by p.id
     limit p_limit
     for update of p skip locked
@@ -12768,7 +13249,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   feature text not null,
   sources text[] not null,
   valid_until timestamptz,
@@ -12783,7 +13264,7 @@ comment on table billing.entitlements is
   'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
-comment on column billing.entitlements.owner_id is 'Who may use it (auth.users.id).';
+comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
 comment on column billing.entitlements.sources is
@@ -12812,14 +13293,14 @@ end;
 $$;
 
 create table billing_private.entitlement_versions (
-  owner_id uuid primary key references auth.users (id) on delete cascade,
+  owner_id uuid primary key,
   version bigint not null,
   updated_at timestamptz not null
 );
 
 comment on table billing_private.entitlement_versions is
   'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.owner_id is 'Whose (auth.users.id).';
+comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
 
@@ -14099,7 +14580,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 create table billing_private.checkout_attempts (
   id uuid primary key default gen_random_uuid(),
-  owner_id uuid not null references auth.users (id) on delete cascade,
+  owner_id uuid not null,
   scope text not null,
   idempotency_keys text[] not null default '{}',
   wish jsonb not null,
@@ -19487,9 +19968,8 @@ begin
     order by c.customer_id
     limit p_limit
   );
-  -- All turns before the first link, as in link_waiting_customers.
-  perform billing_private.lock_customers(batch);
-  perform billing_private.lock_plans_of_customers_shared(batch);
+  -- All locks before the first link, as in link_waiting_customers.
+  perform billing_private.lock_links(batch);
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
   return billing_private.advance_settings_pass('trusted_customers', batch);
 end;
@@ -19772,6 +20252,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', false, true),
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
+  (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
