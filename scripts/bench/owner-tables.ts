@@ -4,7 +4,7 @@ import type { Sql } from "postgres";
 export interface OwnerTable {
   /** Without its schema, which is `billing`. */
   name: string;
-  /** The condition its policy sets, as PostgreSQL writes it. */
+  /** What its policy comes to for one owner, written out: SQL about the uuid `:owner`. */
   condition: string;
 }
 
@@ -15,15 +15,31 @@ export const OWNERS = 100_000;
 export const ownerId = (number: number): string =>
   `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 
-/** Every table with a policy for owners, as the catalog has them. */
+const CUSTOMERS = "array(select c.id from billing.customers as c where c.owner_id = :owner)";
+
+/** Every table with a policy for members or managers of an owner, as the catalog has them. */
 export async function ownerTables(sql: Sql): Promise<OwnerTable[]> {
-  return await sql.begin(async (transaction) => {
-    // Conditions are written out with every name qualified that the path does not find.
-    await transaction`set local search_path = ''`;
-    return await transaction<OwnerTable[]>`
-      select tablename as name, qual as condition from pg_policies
-      where schemaname = 'billing' and policyname = 'owner_reads' order by tablename
-    `;
+  const tables = await sql<{ name: string; has_owner: boolean; has_customer: boolean; detaches: boolean }[]>`
+    select
+      p.tablename as name,
+      bool_or(c.column_name = 'owner_id') as has_owner,
+      bool_or(c.column_name = 'customer') as has_customer,
+      bool_or(c.column_name = 'detached_at') as detaches
+    from pg_policies as p
+    join information_schema.columns as c on c.table_schema = p.schemaname and c.table_name = p.tablename
+    where p.schemaname = 'billing' and p.policyname in ('members_read', 'managers_read')
+    group by p.tablename
+    order by p.tablename
+  `;
+  return tables.map(({ name, has_owner, has_customer, detaches }) => {
+    if (has_owner) return { name, condition: "owner_id = :owner" };
+    if (has_customer)
+      return {
+        name,
+        condition: `customer = any (${CUSTOMERS})${detaches ? " and detached_at is null" : ""}`,
+      };
+    const subscriptions = `select s.id from billing.subscriptions as s where s.customer = any (${CUSTOMERS})`;
+    return { name, condition: `subscription = any (array(${subscriptions}))` };
   });
 }
 

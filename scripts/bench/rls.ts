@@ -52,7 +52,7 @@ async function questions(admin: Sql): Promise<Question[]> {
         name: `rows of ${name}`,
         asOwner: `select * from billing.${name}`,
         asService: (userId) =>
-          `select * from billing.${name} where ${condition.replaceAll("auth.uid()", `'${userId}'::uuid`)}`,
+          `select * from billing.${name} where ${condition.replaceAll(":owner", `'${userId}'::uuid`)}`,
       }),
     ),
     {

@@ -70,6 +70,7 @@ create table billing.settings (
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
+  constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
@@ -92,10 +93,10 @@ comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has; never where owners_function is set. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
-comment on column billing.settings.owners_function is
-  'Function of the application that says which owners a user belongs to: (user_id uuid) returns table (owner_id uuid, can_manage boolean). Null: every user is their own owner. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.trust_client_reference_id is
   'How far client_reference_id of a checkout session is believed, where no metadata names an owner. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so pose as anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what a payer named and is not believed is in billing.owner_hints.';
+comment on column billing.settings.owners_function is
+  'Who belongs to whom, where teams, organisations or workspaces pay: a function of the application''s, schema.name(uuid), that takes a user''s id and returns table (owner_id uuid, can_manage boolean), stable or immutable. It is called with the rights of the owner of billing.my_owners(), and with an empty search_path unless it sets its own. Checked when it is set, and every minute (job_problems); while it raises or is gone, nobody reads anything. Null: every user is their own owner and manages it. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';
@@ -199,7 +200,10 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
   ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.'),
   ('DU054', 'unknown_dunning_resumption', 'Look the id up in billing.dunning_resumptions.'),
-  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
+  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.'),
+  ('DU070', 'invalid_owners_function', 'Name a function with its schema that takes one uuid, returns table (owner_id uuid, can_manage boolean), is stable or immutable and sets its search_path or qualifies every name.'),
+  ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
+  ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void
@@ -405,6 +409,208 @@ $$;
 
 comment on function billing_private.enqueue is
   'Enqueues one effect: adds it to the outbox unless an effect of the same dedupe key was ever there.';
+
+-- supabase/schemas/01_ground/060_owners_function.sql
+
+-- Owners function: who belongs to whom, as the application knows it. Null in settings: every user is their own owner.
+-- Reads: settings, the catalog, and by the application's function what it reads. Writes: settings.owners_function.
+-- Called by: policies and functions about the caller (my_owners), settings.
+
+create function billing_private.owners_function_named(p_name text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select format('%I.%I(uuid)', p.pronamespace::regnamespace::name, p.proname)
+    from pg_catalog.pg_proc as p
+    where p.oid = coalesce(to_regprocedure(p_name), to_regprocedure(p_name || '(uuid)'))
+  );
+-- What PostgreSQL cannot read as the name of a function is none.
+exception when others then
+  return null;
+end;
+$$;
+
+comment on function billing_private.owners_function_named is
+  'The function of that name, schema.name(uuid) in its one spelling; null where there is none, or its schema is not said.';
+
+create function billing_private.owners_of(p_user_id uuid)
+returns table (owner_id uuid, can_manage boolean)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  name constant text := (select s.owners_function from billing.settings as s);
+  owners uuid[];
+  managed uuid[];
+begin
+  if p_user_id is null then
+    return;
+  elsif name is null then
+    return query select p_user_id, true;
+    return;
+  end if;
+  -- Into arrays first: rows that were returned before an error would stay returned.
+  execute format(
+    'select array_agg(distinct o.owner_id), array_agg(distinct o.owner_id) filter (where o.can_manage) from %s($1) as o '
+    'where o.owner_id is not null',
+    left(name, -length('(uuid)'))
+  )
+  into owners, managed
+  using p_user_id;
+  return query select o.id, coalesce(o.id = any (managed), false) from unnest(owners) as o (id);
+end;
+$$;
+
+comment on function billing_private.owners_of is
+  'The owners a user belongs to, each once, and whether the user manages it: of several rows about one owner, any that says so counts. Raises what the owners function raises. Never call it with an id that a caller chose.';
+
+create function billing.my_owners()
+returns table (owner_id uuid, can_manage boolean)
+language plpgsql
+stable
+-- Definer: the application's function reads tables that users need not read. The user is the token's and no argument.
+security definer
+set search_path = ''
+rows 1
+as $$
+declare
+  caller constant uuid := auth.uid();
+begin
+  if caller is null then
+    return;
+  elsif (select s.owners_function is null from billing.settings as s) then
+    owner_id := caller;
+    can_manage := true;
+    return next;
+    return;
+  end if;
+  begin
+    return query select o.owner_id, o.can_manage from billing_private.owners_of(caller) as o;
+  -- Closed when it fails. What is wrong, the minute tick records. A cancel is not among "others", and ends the statement.
+  exception when assert_failure or others then
+    return;
+  end;
+end;
+$$;
+
+comment on function billing.my_owners is
+  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. Asked anew by every statement.';
+
+create function billing_private.my_owner_ids()
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  -- Without a function there is nothing to call, and has_feature stays as quick as one look into an index.
+  if (select s.owners_function is null from billing.settings as s) then
+    return array_remove(array[auth.uid()], null);
+  end if;
+  return array(select o.owner_id from billing.my_owners() as o order by o.owner_id);
+end;
+$$;
+
+comment on function billing_private.my_owner_ids is
+  'The ids of billing.my_owners(), in order; for functions that run with their owner''s rights.';
+
+create function billing_private.chosen_owner(p_owner_id uuid)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  owners constant uuid[] := billing_private.my_owner_ids();
+begin
+  if p_owner_id is null and cardinality(owners) > 1 then
+    perform billing_private.raise_error_with(
+      'DU071', format('owner_id is missing: you belong to %s owners', cardinality(owners)), jsonb_build_object('owners', owners)
+    );
+  elsif p_owner_id is not null and p_owner_id <> all (owners) then
+    perform billing_private.raise_error('DU072', format('%s is no owner you belong to', p_owner_id));
+  end if;
+  return coalesce(p_owner_id, owners[1]);
+end;
+$$;
+
+comment on function billing_private.chosen_owner is
+  'The owner the caller asks about: the one named (DU072 where the caller does not belong to it), else the only one (DU071 where there are several); null where there is none.';
+
+create function billing_private.owners_function_problem(p_name text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
+  name constant text := billing_private.owners_function_named(p_name);
+  problem text;
+begin
+  if name is null then
+    return format('there is no function %s that takes one uuid', p_name);
+  end if;
+  problem := (
+    select
+      case
+        when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
+          then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', name, lower(pg_get_function_result(p.oid)))
+        when p.provolatile = 'v' then format('%s is volatile: declare it stable', name)
+      end
+    from pg_catalog.pg_proc as p
+    where p.oid = to_regprocedure(name)
+  );
+  if problem is not null then
+    return problem;
+  end if;
+  begin
+    -- Both columns are asked for: what nobody reads is not computed, and does not raise.
+    execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
+    using nobody;
+  exception when assert_failure or others then
+    return format('%s raises %s (%s)', name, sqlerrm, sqlstate);
+  end;
+  return null;
+end;
+$$;
+
+comment on function billing_private.owners_function_problem is
+  'Why a function cannot say who belongs to whom; null where it can. It is called once, with an id of nobody.';
+
+create function billing_private.tg_settings__before_write()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  problem text;
+begin
+  if new.owners_function is null then
+    return new;
+  end if;
+  problem := billing_private.owners_function_problem(new.owners_function);
+  if problem is not null then
+    perform billing_private.raise_error('DU070', format('owners_function refused: %s', problem));
+  end if;
+  new.owners_function := billing_private.owners_function_named(new.owners_function);
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_settings__before_write is
+  'Trigger function: refuses an owners_function that cannot be called (DU070), and spells its name out.';
+
+create trigger an_owners_function_can_be_called
+  before insert or update of owners_function on billing.settings
+  for each row execute function billing_private.tg_settings__before_write();
+
+grant execute on function billing.my_owners() to authenticated, service_role;
 
 -- supabase/schemas/02_receive/010_webhook_events.sql
 
@@ -3644,7 +3850,7 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides whose rows RLS shows. Kept from customer_owner_hints.';
+comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides who reads its rows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
@@ -3656,11 +3862,34 @@ create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see stripe_identity).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
--- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.
-create policy owner_reads on billing.customers
+-- Who the caller's owners are stands in an array of a subselect, here and in other policies: it is then asked once a
+-- query and not once a row, and the rows are looked up in an index. `in (select …)` would read every row of the table.
+create policy managers_read on billing.customers
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
 grant select on billing.customers to authenticated, service_role;
+
+create function billing_private.my_customers(p_managed_only boolean)
+returns text[]
+language plpgsql
+stable
+-- Definer: a member reads what a customer has, and not the customer. For policies; nobody else can name it.
+security definer
+set search_path = ''
+as $$
+begin
+  return array(
+    select c.id
+    from billing.customers as c
+    where c.owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage or not p_managed_only))
+  );
+end;
+$$;
+
+comment on function billing_private.my_customers is
+  'Customers (billing.customers.id) of the owners the caller belongs to, or of those the caller manages.';
+
+grant execute on function billing_private.my_customers(boolean) to authenticated;
 
 create function billing_private.project_customer(p_event billing.stripe_events)
 returns void
@@ -4093,24 +4322,33 @@ create index subscription_items_by_renewal on billing.subscription_items (price,
 create index subscription_items_by_product on billing.subscription_items (product, id);
 
 alter table billing.subscriptions enable row level security;
--- A user's customers stand in an array, here and in other policies, because a policy's `in (select …)` is never turned
--- into a join: it would read every row of the table where this looks the few up in an index.
-create policy owner_reads on billing.subscriptions
+create policy members_read on billing.subscriptions
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+  using (customer = any ((select billing_private.my_customers(false))::text[]));
 grant select on billing.subscriptions to authenticated, service_role;
 
+create function billing_private.my_subscriptions()
+returns text[]
+language plpgsql
+stable
+-- Definer: see my_customers. The policy of the subscriptions need not be asked again.
+security definer
+set search_path = ''
+as $$
+begin
+  return array(select s.id from billing.subscriptions as s where s.customer = any ((select billing_private.my_customers(false))::text[]));
+end;
+$$;
+
+comment on function billing_private.my_subscriptions is
+  'Subscriptions (billing.subscriptions.id) of the owners the caller belongs to.';
+
+grant execute on function billing_private.my_subscriptions() to authenticated;
+
 alter table billing.subscription_items enable row level security;
-create policy owner_reads on billing.subscription_items
+create policy members_read on billing.subscription_items
   for select to authenticated
-  using (
-    subscription = any (array(
-      select s.id
-      from billing.customers as c
-      join billing.subscriptions as s on s.customer = c.id
-      where c.owner_id = (select auth.uid())
-    ))
-  );
+  using (subscription = any ((select billing_private.my_subscriptions())::text[]));
 grant select on billing.subscription_items to authenticated, service_role;
 
 create function billing_private.save_subscription_items(p_event billing.stripe_events, p_subscription jsonb)
@@ -4394,9 +4632,9 @@ create index invoices_by_subscription on billing.invoices (subscription);
 create index invoices_open on billing.invoices (customer) where status = 'open';
 
 alter table billing.invoices enable row level security;
-create policy owner_reads on billing.invoices
+create policy managers_read on billing.invoices
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+  using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.invoices to authenticated, service_role;
 
 create function billing_private.project_invoice(p_event billing.stripe_events)
@@ -4751,9 +4989,9 @@ create index payment_sources_by_object on billing_private.payment_sources (objec
 create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
 
 alter table billing.payments enable row level security;
-create policy owner_reads on billing.payments
+create policy managers_read on billing.payments
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+  using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.payments to authenticated, service_role;
 
 alter table billing_private.payment_sources enable row level security;
@@ -5772,12 +6010,9 @@ comment on column billing.payment_methods.detached_at is 'When it was detached f
 create index payment_methods_by_customer on billing.payment_methods (customer);
 alter table billing.payment_methods enable row level security;
 -- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
-create policy owner_reads on billing.payment_methods
+create policy managers_read on billing.payment_methods
   for select to authenticated
-  using (
-    detached_at is null
-    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
-  );
+  using (detached_at is null and customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.payment_methods to authenticated, service_role;
 
 create function billing_private.project_payment_method(p_event billing.stripe_events)
@@ -11759,9 +11994,9 @@ create index subscription_usage_by_owner on billing.subscription_usage (owner_id
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
 
-create policy owner_reads on billing.subscription_usage
+create policy members_read on billing.subscription_usage
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb
@@ -12107,7 +12342,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 -- Reading usage: how much of a metric is used and left in the period that a user is in.
 -- Reads: subscriptions, subscription_usage. Writes: nothing.
--- Called by: record_usage; the application, as service_role; current_usage(metric) by signed-in users for themselves.
+-- Called by: record_usage; the application, as service_role; current_usage(metric) and my_usage by signed-in users, for their owners.
 
 create type billing.usage_reading as (
   metric text,
@@ -12209,22 +12444,40 @@ $$;
 comment on function billing.current_usage(uuid, text, timestamptz) is
   'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
 
-create function billing.current_usage(metric text)
+create function billing.my_usage(metric text, owner_id uuid default null)
 returns billing.usage_reading
 language plpgsql
--- Definer: a signed-in user reads no internals; the user is the token's and no argument.
+-- Definer: a signed-in user reads no internals. The user is the token's; an owner is one the user belongs to.
 security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.read_usage((select auth.uid()), metric, now());
+  return billing_private.read_usage(billing_private.chosen_owner(owner_id), metric, now());
 end;
 $$;
 
-comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
+comment on function billing.my_usage is
+  'current_usage of an owner the signed-in user belongs to. owner_id may be left out by who belongs to one owner only: of several, one has to be named (DU071).';
+
+-- A second argument here would be taken for current_usage(owner_id, metric) by who passes both by name.
+create function billing.current_usage(metric text)
+returns billing.usage_reading
+language plpgsql
+-- Definer: see my_usage.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage(billing_private.chosen_owner(null), metric, now());
+end;
+$$;
+
+comment on function billing.current_usage(text) is
+  'current_usage of the only owner the signed-in user belongs to; who belongs to several asks my_usage (DU071).';
 
 grant execute on function billing.current_usage(uuid, text, timestamptz) to service_role;
 grant execute on function billing.current_usage(text) to authenticated, service_role;
+grant execute on function billing.my_usage(text, uuid) to authenticated;
 
 -- supabase/schemas/09_usage/040_record_usage.sql
 
@@ -12512,9 +12765,9 @@ create trigger credit_entries_are_only_forgotten
 alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
 
-create policy owner_reads on billing.credit_entries
+create policy managers_read on billing.credit_entries
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
 
 create table billing_private.credit_balances (
   owner_id uuid not null,
@@ -12601,7 +12854,7 @@ comment on function billing_private.write_credit_entry is
 
 -- Granting and deducting credits: atomic, once per key, never below zero.
 -- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
--- credit_balance(kind) by signed-in users for themselves.
+-- credit_balance(kind) and my_credit_balance by signed-in users, for their owners.
 
 create function billing_private.check_credits(p_owner_id uuid, p_kind text, p_credits bigint, p_key text)
 returns void
@@ -12744,19 +12997,40 @@ $$;
 
 comment on function billing.credit_balance(uuid, text) is 'Credits a user has of a kind. For service_role.';
 
-create function billing.credit_balance(kind text)
+create function billing.my_credit_balance(kind text, owner_id uuid default null)
 returns bigint
 language plpgsql
--- Definer: balances are internal; the user is the token's and no argument.
+-- Definer: balances are internal. The user is the token's; an owner is one the user belongs to.
 security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.balance_of((select auth.uid()), kind);
+  return billing_private.balance_of(billing_private.chosen_owner(owner_id), kind);
 end;
 $$;
 
-comment on function billing.credit_balance(text) is 'Credits the signed-in user has of a kind.';
+comment on function billing.my_credit_balance is
+  'Credits of a kind that an owner has whom the signed-in user belongs to. owner_id may be left out by who belongs to one owner only: of several, one has to be named (DU071).';
+
+-- A second argument here would be taken for credit_balance(owner_id, kind) by who passes both by name.
+create function billing.credit_balance(kind text)
+returns bigint
+language plpgsql
+-- Definer: see my_credit_balance.
+security definer
+set search_path = ''
+as $$
+begin
+  -- As chosen_owner has it, and quicker: where every user is their own owner there is nothing to choose.
+  if (select s.owners_function is null from billing.settings as s) then
+    return billing_private.balance_of(auth.uid(), kind);
+  end if;
+  return billing_private.balance_of(billing_private.chosen_owner(null), kind);
+end;
+$$;
+
+comment on function billing.credit_balance(text) is
+  'Credits of a kind that the only owner has whom the signed-in user belongs to; who belongs to several asks my_credit_balance (DU071).';
 
 grant execute on function
   billing.grant_credits(uuid, text, bigint, text, text, timestamptz),
@@ -12764,6 +13038,7 @@ grant execute on function
   billing.credit_balance(uuid, text)
 to service_role;
 grant execute on function billing.credit_balance(text) to authenticated, service_role;
+grant execute on function billing.my_credit_balance(text, uuid) to authenticated;
 
 -- supabase/schemas/10_credits/030_credit_purchases.sql
 
@@ -13279,9 +13554,9 @@ create index entitlements_by_end on billing.entitlements (valid_until) where val
 alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
 
-create policy owner_reads on billing.entitlements
+create policy members_read on billing.entitlements
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
 
 -- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
 do $$
@@ -13809,19 +14084,28 @@ create function billing.has_feature(feature text)
 returns boolean
 language plpgsql
 stable
+-- Definer: the policy of entitlements would ask for the caller's owners a second time.
+security definer
 set search_path = ''
 as $$
 begin
   return exists (
     select
     from billing.entitlements as e
-    where e.owner_id = (select auth.uid()) and e.feature = has_feature.feature
+    where e.feature = has_feature.feature
+      -- As billing_private.my_owner_ids has it, in this one statement: this is asked by every query of an application.
+      and e.owner_id = any (
+        case
+          when (select s.owners_function is null from billing.settings as s) then array[(select auth.uid())]
+          else array(select o.owner_id from billing.my_owners() as o)
+        end
+      )
   );
 end;
 $$;
 
 comment on function billing.has_feature(text) is
-  'Whether the signed-in user may use a feature now. In a policy write (select billing.has_feature(''…'')): it is then asked once a query, not once a row.';
+  'Whether the signed-in user may use a feature now: whether any owner the user belongs to has it. Rows that belong to one owner ask for that one: owner_id in (select owner_id from billing.entitlements where feature = ''…''). In a policy write (select billing.has_feature(''…'')): it is then asked once a query, not once a row.';
 
 create function billing.owner_has_feature(owner_id uuid, feature text)
 returns boolean
@@ -13840,26 +14124,58 @@ $$;
 
 comment on function billing.owner_has_feature(uuid, text) is 'Whether an owner may use a feature now; for servers, as service_role.';
 
-create function billing.entitlements_version()
-returns bigint
+create function billing.user_has_feature(user_id uuid, feature text)
+returns boolean
 language plpgsql
 stable
--- Definer: the versions are kept where no API role reads. It answers the caller about the caller alone.
+-- Definer: asks for the owners of a user who is not the caller. For servers only.
 security definer
 set search_path = ''
 as $$
 begin
-  return coalesce(
-    (select v.version from billing_private.entitlement_versions as v where v.owner_id = (select auth.uid())), 0
+  return exists (
+    select
+    from billing.entitlements as e
+    where e.owner_id = any (array(select o.owner_id from billing_private.owners_of(user_has_feature.user_id) as o))
+      and e.feature = user_has_feature.feature
   );
 end;
 $$;
 
+comment on function billing.user_has_feature(uuid, text) is
+  'Whether a user may use a feature now: whether any owner the user belongs to has it; for servers, as service_role. Raises what settings.owners_function raises.';
+
+create function billing.entitlements_version()
+returns bigint
+language plpgsql
+stable
+-- Definer: the versions are kept where no API role reads. It answers the caller about the caller's owners alone.
+security definer
+set search_path = ''
+as $$
+declare
+  owners uuid[];
+  changes bigint;
+begin
+  -- Nothing is called where every user is their own owner: caches ask often.
+  if (select s.owners_function is null from billing.settings as s) then
+    return coalesce((select v.version from billing_private.entitlement_versions as v where v.owner_id = auth.uid()), 0);
+  end if;
+  owners := billing_private.my_owner_ids();
+  changes := coalesce((select sum(v.version) from billing_private.entitlement_versions as v where v.owner_id = any (owners)), 0);
+  if cardinality(owners) = 0 then
+    return 0;
+  end if;
+  -- Who leaves one team and joins another may come to the same sum: the last twenty bits say which owners they are.
+  return changes * 1048576 + (hashtextextended(owners::text, 0) & 1048575);
+end;
+$$;
+
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the signed-in user''s entitlements, and with nothing else; 0 before the first. A cache that has the same number is right.';
+  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else; 0 before the first. It also changes, up or down, when the user joins or leaves an owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
-grant execute on function billing.owner_has_feature(uuid, text) to service_role;
+grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;
 
 -- supabase/schemas/12_customers/010_about_a_person.sql
 
@@ -19645,7 +19961,7 @@ grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_rol
 
 -- supabase/schemas/13_dunning/330_my_billing_status.sql
 
--- My billing status: what a signed-in user owes, for a banner in the application.
+-- My billing status: what the owners a signed-in user belongs to owe, for a banner in the application.
 -- Reads: customers, subscriptions, overdue invoices, dunning facts. Writes: nothing.
 -- Called by: signed-in users, through the Data API.
 
@@ -19675,6 +19991,8 @@ comment on function billing_private.end_if_unpaid is
 
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (
+  owner_id uuid,
+  can_manage boolean,
   subscription text,
   product_name text,
   amount_due bigint,
@@ -19693,14 +20011,17 @@ returns table (
 )
 language plpgsql
 stable
--- Definer: users read no dunning tables. It shows them what is theirs, by auth.uid().
+-- Definer: users read no dunning tables. It shows them what is their owners', by my_owners.
 security definer
 set search_path = ''
 as $$
 begin
   return query
   with mine as (
-    select c.id from billing.customers as c where c.owner_id = (select auth.uid()) and c.deleted_at is null
+    select c.id, w.owner_id as owner, w.can_manage as is_managed
+    from billing.my_owners() as w
+    join billing.customers as c on c.owner_id = w.owner_id
+    where c.deleted_at is null
   ),
   facts as (
     select f.subject_id as case_subject, f as fact
@@ -19708,6 +20029,8 @@ begin
   ),
   owed as (
     select
+      m.owner,
+      m.is_managed,
       v.subject_id,
       v.subscription as sub,
       v.currency as currency_code,
@@ -19715,27 +20038,34 @@ begin
       min(v.overdue_since) as since,
       array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices
     from billing_private.overdue_invoices as v
-    where v.customer in (select m.id from mine as m) and v.overdue_since <= p_now
-    group by v.subject_id, v.subscription, v.currency
+    join mine as m on m.id = v.customer
+    where v.overdue_since <= p_now
+    group by m.owner, m.is_managed, v.subject_id, v.subscription, v.currency
   )
   select
+    o.owner,
+    o.is_managed,
     o.sub,
     billing_private.product_name_of(i.subscription),
-    o.amount,
-    o.currency_code,
+    case when o.is_managed then o.amount end,
+    case when o.is_managed then o.currency_code end,
     o.since,
-    i.id,
-    i.number,
-    i.hosted_invoice_url,
-    cardinality(o.invoices),
-    exists (
-      select from billing.payments as y where y.invoice_id = any (o.invoices) and y.status = 'requires_action'
-    ),
-    (
-      select min(n.next_payment_attempt)
-      from billing.invoices as n
-      where n.id = any (o.invoices) and n.next_payment_attempt > p_now
-    ),
+    case when o.is_managed then i.id end,
+    case when o.is_managed then i.number end,
+    case when o.is_managed then i.hosted_invoice_url end,
+    case when o.is_managed then cardinality(o.invoices) end,
+    case
+      when o.is_managed then exists (
+        select from billing.payments as y where y.invoice_id = any (o.invoices) and y.status = 'requires_action'
+      )
+    end,
+    case
+      when o.is_managed then (
+        select min(n.next_payment_attempt)
+        from billing.invoices as n
+        where n.id = any (o.invoices) and n.next_payment_attempt > p_now
+      )
+    end,
     coalesce(billing_private.gives_access(o.sub), true),
     e.action,
     e.at,
@@ -19749,7 +20079,7 @@ end;
 $$;
 
 comment on function billing.my_billing_status is
-  'What the signed-in user owes: one row for each overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before.';
+  'What the owners owe that the signed-in user belongs to: one row for each owner (owner_id), overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. Only who manages the owner (can_manage) is told what to pay and where: amount_due, currency, invoice, invoice_number, hosted_invoice_url, invoice_count, needs_confirmation and next_payment_attempt are null for other members. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before.';
 
 grant execute on function billing.my_billing_status(timestamptz) to authenticated;
 
@@ -20008,6 +20338,31 @@ $$;
 comment on function billing_private.match_credits_of_hinted_guests is
   'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
 
+-- supabase/schemas/14_settings/040_probe_owners_function.sql
+
+-- Probe: the owners function is tried every minute, because nobody reads anything while it cannot be called.
+-- Reads: settings, the application's function. Writes: job_problems. Called by: the tick.
+
+create function billing_private.probe_owners_function(p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  name constant text := (select s.owners_function from billing.settings as s);
+  problem text;
+begin
+  if name is not null then
+    problem := billing_private.owners_function_problem(name);
+  end if;
+  perform billing_private.record_job_problem('owners_function', problem, p_now);
+  return problem is not null;
+end;
+$$;
+
+comment on function billing_private.probe_owners_function is
+  'Calls settings.owners_function with an id of nobody and keeps in job_problems what is wrong with it, until it is right. Run by the tick every minute. Returns whether something is.';
+
 -- supabase/schemas/15_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
@@ -20253,6 +20608,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),
+  (160, 'owners-function', 'billing_private.probe_owners_function', '1 minute', false, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),

@@ -48,7 +48,7 @@ test("the comparison sees a difference of every kind", async () => {
       alter table billing.customers alter column email set default 'other';
       alter table billing.invoices disable row level security;
       create index other on billing.customers (email);
-      drop policy owner_reads on billing.payments;
+      drop policy managers_read on billing.payments;
       alter table billing.outbox disable trigger user;
       alter default privileges grant select on tables to authenticated;
       update billing.settings set app_name = 'other';
@@ -63,7 +63,7 @@ test("the comparison sees a difference of every kind", async () => {
       "differs: function billing.receive_event(jsonb,timestamp with time zone)",
       "differs: relation billing.invoices",
       "only in the second: index billing.other",
-      "only in the first: policy owner_reads on billing.payments",
+      "only in the first: policy managers_read on billing.payments",
       "only in the second: default privileges of postgres in every schema on r",
       "differs: rows of billing.settings",
     ])

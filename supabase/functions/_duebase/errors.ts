@@ -37,6 +37,9 @@ export const DATABASE_REFUSALS = {
   DU045: { code: "invalid_dunning_hold", status: 400 },
   DU054: { code: "unknown_dunning_resumption", status: 404 },
   DU058: { code: "read_is_not_ours", status: 409 },
+  DU070: { code: "invalid_owners_function", status: 400 },
+  DU071: { code: "owner_must_be_named", status: 400 },
+  DU072: { code: "owner_is_not_yours", status: 404 },
 } as const;
 
 /** Facts about a failure that are safe to log: never text taken from a request or from a row. */

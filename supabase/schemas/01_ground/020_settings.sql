@@ -46,6 +46,7 @@ create table billing.settings (
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
+  constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
   constraint app_name_is_not_blank check (btrim(app_name) <> ''),
   constraint app_url_is_http check (app_url ~ '^https?://'),
@@ -68,10 +69,10 @@ comment on column billing.settings.stripe_account is
   'Connected account (acct_…) whose events are projected; null: events of the platform account itself. Events of any other account are quarantined.';
 comment on column billing.settings.link_customers_by_email is
   'Whether a Stripe customer is linked to the user whose confirmed email it has; never where owners_function is set. Off by default: whoever may set a customer''s email in Stripe could otherwise hand it to a user.';
-comment on column billing.settings.owners_function is
-  'Function of the application that says which owners a user belongs to: (user_id uuid) returns table (owner_id uuid, can_manage boolean). Null: every user is their own owner. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.trust_client_reference_id is
   'How far client_reference_id of a checkout session is believed, where no metadata names an owner. A payer can write it into the address of a Payment Link or into the page of a pricing table, and so pose as anybody. without_payment_link: believed unless the session came from a Payment Link; never: what a project with a pricing table sets, as its sessions cannot be told from others; always: believed in any case. A change holds for what is stored within minutes; what a payer named and is not believed is in billing.owner_hints.';
+comment on column billing.settings.owners_function is
+  'Who belongs to whom, where teams, organisations or workspaces pay: a function of the application''s, schema.name(uuid), that takes a user''s id and returns table (owner_id uuid, can_manage boolean), stable or immutable. It is called with the rights of the owner of billing.my_owners(), and with an empty search_path unless it sets its own. Checked when it is set, and every minute (job_problems); while it raises or is gone, nobody reads anything. Null: every user is their own owner and manages it. With one, owners are ids of the application''s, and no customer is linked by email.';
 comment on column billing.settings.email_from is 'Sender of all mail, such as Example <billing@example.com>, at a domain verified with Resend. A bare address is given app_name for a name. Null: the DUEBASE_EMAIL_FROM of the Edge Functions.';
 comment on column billing.settings.email_reply_to is 'Where answers go; null: to the sender.';
 comment on column billing.settings.emails_off is 'Emails not to send, by name (payment-receipt, …): Stripe or the application sends them already.';

@@ -42,7 +42,10 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU044', 'nothing_is_overdue', 'Only an open invoice whose payment failed, or whose due date has passed, can be dunned.'),
   ('DU045', 'invalid_dunning_hold', 'Give a reason, and a time in the future if the hold is to end by itself.'),
   ('DU054', 'unknown_dunning_resumption', 'Look the id up in billing.dunning_resumptions.'),
-  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.');
+  ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.'),
+  ('DU070', 'invalid_owners_function', 'Name a function with its schema that takes one uuid, returns table (owner_id uuid, can_manage boolean), is stable or immutable and sets its search_path or qualifies every name.'),
+  ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
+  ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void

@@ -19,7 +19,7 @@ create table billing.customers (
 
 comment on table billing.customers is 'One row per Stripe customer. A row with only an id was named by another object before its own event arrived.';
 comment on column billing.customers.id is 'Stripe''s customer id (cus_…).';
-comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides whose rows RLS shows. Kept from customer_owner_hints.';
+comment on column billing.customers.owner_id is 'Who pays as this customer: a user, or a team of the application (an opaque id, see settings.owners_function); decides who reads its rows. Kept from customer_owner_hints.';
 comment on column billing.customers.preferred_locales is 'Languages of the customer''s emails, best first (BCP 47).';
 comment on column billing.customers.balance is 'Stripe''s customer balance, minor units of currency; negative is credit that lowers the next invoice.';
 comment on column billing.customers.default_payment_method is 'What invoices are charged to unless a subscription says otherwise: invoice_settings.default_payment_method, else default_source.';
@@ -31,11 +31,34 @@ create index customers_by_email on billing.customers (lower(email));
 -- The newest are what a Stripe key is tried on (see stripe_identity).
 create index customers_by_age on billing.customers (created desc);
 alter table billing.customers enable row level security;
--- auth.uid() stands in a subselect, here and in other policies, so that it is read once a query and not once a row.
-create policy owner_reads on billing.customers
+-- Who the caller's owners are stands in an array of a subselect, here and in other policies: it is then asked once a
+-- query and not once a row, and the rows are looked up in an index. `in (select …)` would read every row of the table.
+create policy managers_read on billing.customers
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
 grant select on billing.customers to authenticated, service_role;
+
+create function billing_private.my_customers(p_managed_only boolean)
+returns text[]
+language plpgsql
+stable
+-- Definer: a member reads what a customer has, and not the customer. For policies; nobody else can name it.
+security definer
+set search_path = ''
+as $$
+begin
+  return array(
+    select c.id
+    from billing.customers as c
+    where c.owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage or not p_managed_only))
+  );
+end;
+$$;
+
+comment on function billing_private.my_customers is
+  'Customers (billing.customers.id) of the owners the caller belongs to, or of those the caller manages.';
+
+grant execute on function billing_private.my_customers(boolean) to authenticated;
 
 create function billing_private.project_customer(p_event billing.stripe_events)
 returns void

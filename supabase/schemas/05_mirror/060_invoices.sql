@@ -60,9 +60,9 @@ create index invoices_by_subscription on billing.invoices (subscription);
 create index invoices_open on billing.invoices (customer) where status = 'open';
 
 alter table billing.invoices enable row level security;
-create policy owner_reads on billing.invoices
+create policy managers_read on billing.invoices
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+  using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.invoices to authenticated, service_role;
 
 create function billing_private.project_invoice(p_event billing.stripe_events)

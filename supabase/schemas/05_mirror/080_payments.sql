@@ -104,9 +104,9 @@ create index payment_sources_by_object on billing_private.payment_sources (objec
 create index payment_sources_of_accounts on billing_private.payment_sources (customer) where customer like 'acct\_%';
 
 alter table billing.payments enable row level security;
-create policy owner_reads on billing.payments
+create policy managers_read on billing.payments
   for select to authenticated
-  using (customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid()))));
+  using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.payments to authenticated, service_role;
 
 alter table billing_private.payment_sources enable row level security;

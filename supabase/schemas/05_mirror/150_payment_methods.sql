@@ -33,12 +33,9 @@ comment on column billing.payment_methods.detached_at is 'When it was detached f
 create index payment_methods_by_customer on billing.payment_methods (customer);
 alter table billing.payment_methods enable row level security;
 -- Detached payment methods are kept for accounting, not for the page where a customer chooses one.
-create policy owner_reads on billing.payment_methods
+create policy managers_read on billing.payment_methods
   for select to authenticated
-  using (
-    detached_at is null
-    and customer = any (array(select c.id from billing.customers as c where c.owner_id = (select auth.uid())))
-  );
+  using (detached_at is null and customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.payment_methods to authenticated, service_role;
 
 create function billing_private.project_payment_method(p_event billing.stripe_events)

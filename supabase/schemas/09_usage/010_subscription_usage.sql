@@ -34,9 +34,9 @@ create index subscription_usage_by_owner on billing.subscription_usage (owner_id
 alter table billing.subscription_usage enable row level security;
 grant select on billing.subscription_usage to authenticated, service_role;
 
-create policy owner_reads on billing.subscription_usage
+create policy members_read on billing.subscription_usage
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb

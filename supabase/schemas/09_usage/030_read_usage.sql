@@ -1,6 +1,6 @@
 -- Reading usage: how much of a metric is used and left in the period that a user is in.
 -- Reads: subscriptions, subscription_usage. Writes: nothing.
--- Called by: record_usage; the application, as service_role; current_usage(metric) by signed-in users for themselves.
+-- Called by: record_usage; the application, as service_role; current_usage(metric) and my_usage by signed-in users, for their owners.
 
 create type billing.usage_reading as (
   metric text,
@@ -102,19 +102,37 @@ $$;
 comment on function billing.current_usage(uuid, text, timestamptz) is
   'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
 
-create function billing.current_usage(metric text)
+create function billing.my_usage(metric text, owner_id uuid default null)
 returns billing.usage_reading
 language plpgsql
--- Definer: a signed-in user reads no internals; the user is the token's and no argument.
+-- Definer: a signed-in user reads no internals. The user is the token's; an owner is one the user belongs to.
 security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.read_usage((select auth.uid()), metric, now());
+  return billing_private.read_usage(billing_private.chosen_owner(owner_id), metric, now());
 end;
 $$;
 
-comment on function billing.current_usage(text) is 'current_usage of the signed-in user.';
+comment on function billing.my_usage is
+  'current_usage of an owner the signed-in user belongs to. owner_id may be left out by who belongs to one owner only: of several, one has to be named (DU071).';
+
+-- A second argument here would be taken for current_usage(owner_id, metric) by who passes both by name.
+create function billing.current_usage(metric text)
+returns billing.usage_reading
+language plpgsql
+-- Definer: see my_usage.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_usage(billing_private.chosen_owner(null), metric, now());
+end;
+$$;
+
+comment on function billing.current_usage(text) is
+  'current_usage of the only owner the signed-in user belongs to; who belongs to several asks my_usage (DU071).';
 
 grant execute on function billing.current_usage(uuid, text, timestamptz) to service_role;
 grant execute on function billing.current_usage(text) to authenticated, service_role;
+grant execute on function billing.my_usage(text, uuid) to authenticated;

@@ -79,9 +79,9 @@ create trigger credit_entries_are_only_forgotten
 alter table billing.credit_entries enable row level security;
 grant select on billing.credit_entries to authenticated, service_role;
 
-create policy owner_reads on billing.credit_entries
+create policy managers_read on billing.credit_entries
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
 
 create table billing_private.credit_balances (
   owner_id uuid not null,

@@ -1,6 +1,6 @@
 -- Granting and deducting credits: atomic, once per key, never below zero.
 -- Reads and writes: credit_entries, credit_balances. Called by: the application, as service_role;
--- credit_balance(kind) by signed-in users for themselves.
+-- credit_balance(kind) and my_credit_balance by signed-in users, for their owners.
 
 create function billing_private.check_credits(p_owner_id uuid, p_kind text, p_credits bigint, p_key text)
 returns void
@@ -143,19 +143,40 @@ $$;
 
 comment on function billing.credit_balance(uuid, text) is 'Credits a user has of a kind. For service_role.';
 
-create function billing.credit_balance(kind text)
+create function billing.my_credit_balance(kind text, owner_id uuid default null)
 returns bigint
 language plpgsql
--- Definer: balances are internal; the user is the token's and no argument.
+-- Definer: balances are internal. The user is the token's; an owner is one the user belongs to.
 security definer
 set search_path = ''
 as $$
 begin
-  return billing_private.balance_of((select auth.uid()), kind);
+  return billing_private.balance_of(billing_private.chosen_owner(owner_id), kind);
 end;
 $$;
 
-comment on function billing.credit_balance(text) is 'Credits the signed-in user has of a kind.';
+comment on function billing.my_credit_balance is
+  'Credits of a kind that an owner has whom the signed-in user belongs to. owner_id may be left out by who belongs to one owner only: of several, one has to be named (DU071).';
+
+-- A second argument here would be taken for credit_balance(owner_id, kind) by who passes both by name.
+create function billing.credit_balance(kind text)
+returns bigint
+language plpgsql
+-- Definer: see my_credit_balance.
+security definer
+set search_path = ''
+as $$
+begin
+  -- As chosen_owner has it, and quicker: where every user is their own owner there is nothing to choose.
+  if (select s.owners_function is null from billing.settings as s) then
+    return billing_private.balance_of(auth.uid(), kind);
+  end if;
+  return billing_private.balance_of(billing_private.chosen_owner(null), kind);
+end;
+$$;
+
+comment on function billing.credit_balance(text) is
+  'Credits of a kind that the only owner has whom the signed-in user belongs to; who belongs to several asks my_credit_balance (DU071).';
 
 grant execute on function
   billing.grant_credits(uuid, text, bigint, text, text, timestamptz),
@@ -163,3 +184,4 @@ grant execute on function
   billing.credit_balance(uuid, text)
 to service_role;
 grant execute on function billing.credit_balance(text) to authenticated, service_role;
+grant execute on function billing.my_credit_balance(text, uuid) to authenticated;

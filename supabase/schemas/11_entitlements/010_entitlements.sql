@@ -34,9 +34,9 @@ create index entitlements_by_end on billing.entitlements (valid_until) where val
 alter table billing.entitlements enable row level security;
 grant select on billing.entitlements to authenticated, service_role;
 
-create policy owner_reads on billing.entitlements
+create policy members_read on billing.entitlements
   for select to authenticated
-  using (owner_id = (select auth.uid()));
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
 
 -- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
 do $$

@@ -5,19 +5,28 @@ create function billing.has_feature(feature text)
 returns boolean
 language plpgsql
 stable
+-- Definer: the policy of entitlements would ask for the caller's owners a second time.
+security definer
 set search_path = ''
 as $$
 begin
   return exists (
     select
     from billing.entitlements as e
-    where e.owner_id = (select auth.uid()) and e.feature = has_feature.feature
+    where e.feature = has_feature.feature
+      -- As billing_private.my_owner_ids has it, in this one statement: this is asked by every query of an application.
+      and e.owner_id = any (
+        case
+          when (select s.owners_function is null from billing.settings as s) then array[(select auth.uid())]
+          else array(select o.owner_id from billing.my_owners() as o)
+        end
+      )
   );
 end;
 $$;
 
 comment on function billing.has_feature(text) is
-  'Whether the signed-in user may use a feature now. In a policy write (select billing.has_feature(''…'')): it is then asked once a query, not once a row.';
+  'Whether the signed-in user may use a feature now: whether any owner the user belongs to has it. Rows that belong to one owner ask for that one: owner_id in (select owner_id from billing.entitlements where feature = ''…''). In a policy write (select billing.has_feature(''…'')): it is then asked once a query, not once a row.';
 
 create function billing.owner_has_feature(owner_id uuid, feature text)
 returns boolean
@@ -36,23 +45,55 @@ $$;
 
 comment on function billing.owner_has_feature(uuid, text) is 'Whether an owner may use a feature now; for servers, as service_role.';
 
-create function billing.entitlements_version()
-returns bigint
+create function billing.user_has_feature(user_id uuid, feature text)
+returns boolean
 language plpgsql
 stable
--- Definer: the versions are kept where no API role reads. It answers the caller about the caller alone.
+-- Definer: asks for the owners of a user who is not the caller. For servers only.
 security definer
 set search_path = ''
 as $$
 begin
-  return coalesce(
-    (select v.version from billing_private.entitlement_versions as v where v.owner_id = (select auth.uid())), 0
+  return exists (
+    select
+    from billing.entitlements as e
+    where e.owner_id = any (array(select o.owner_id from billing_private.owners_of(user_has_feature.user_id) as o))
+      and e.feature = user_has_feature.feature
   );
 end;
 $$;
 
+comment on function billing.user_has_feature(uuid, text) is
+  'Whether a user may use a feature now: whether any owner the user belongs to has it; for servers, as service_role. Raises what settings.owners_function raises.';
+
+create function billing.entitlements_version()
+returns bigint
+language plpgsql
+stable
+-- Definer: the versions are kept where no API role reads. It answers the caller about the caller's owners alone.
+security definer
+set search_path = ''
+as $$
+declare
+  owners uuid[];
+  changes bigint;
+begin
+  -- Nothing is called where every user is their own owner: caches ask often.
+  if (select s.owners_function is null from billing.settings as s) then
+    return coalesce((select v.version from billing_private.entitlement_versions as v where v.owner_id = auth.uid()), 0);
+  end if;
+  owners := billing_private.my_owner_ids();
+  changes := coalesce((select sum(v.version) from billing_private.entitlement_versions as v where v.owner_id = any (owners)), 0);
+  if cardinality(owners) = 0 then
+    return 0;
+  end if;
+  -- Who leaves one team and joins another may come to the same sum: the last twenty bits say which owners they are.
+  return changes * 1048576 + (hashtextextended(owners::text, 0) & 1048575);
+end;
+$$;
+
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the signed-in user''s entitlements, and with nothing else; 0 before the first. A cache that has the same number is right.';
+  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else; 0 before the first. It also changes, up or down, when the user joins or leaves an owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
-grant execute on function billing.owner_has_feature(uuid, text) to service_role;
+grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;

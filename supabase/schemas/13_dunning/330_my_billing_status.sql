@@ -1,4 +1,4 @@
--- My billing status: what a signed-in user owes, for a banner in the application.
+-- My billing status: what the owners a signed-in user belongs to owe, for a banner in the application.
 -- Reads: customers, subscriptions, overdue invoices, dunning facts. Writes: nothing.
 -- Called by: signed-in users, through the Data API.
 
@@ -28,6 +28,8 @@ comment on function billing_private.end_if_unpaid is
 
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (
+  owner_id uuid,
+  can_manage boolean,
   subscription text,
   product_name text,
   amount_due bigint,
@@ -46,14 +48,17 @@ returns table (
 )
 language plpgsql
 stable
--- Definer: users read no dunning tables. It shows them what is theirs, by auth.uid().
+-- Definer: users read no dunning tables. It shows them what is their owners', by my_owners.
 security definer
 set search_path = ''
 as $$
 begin
   return query
   with mine as (
-    select c.id from billing.customers as c where c.owner_id = (select auth.uid()) and c.deleted_at is null
+    select c.id, w.owner_id as owner, w.can_manage as is_managed
+    from billing.my_owners() as w
+    join billing.customers as c on c.owner_id = w.owner_id
+    where c.deleted_at is null
   ),
   facts as (
     select f.subject_id as case_subject, f as fact
@@ -61,6 +66,8 @@ begin
   ),
   owed as (
     select
+      m.owner,
+      m.is_managed,
       v.subject_id,
       v.subscription as sub,
       v.currency as currency_code,
@@ -68,27 +75,34 @@ begin
       min(v.overdue_since) as since,
       array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices
     from billing_private.overdue_invoices as v
-    where v.customer in (select m.id from mine as m) and v.overdue_since <= p_now
-    group by v.subject_id, v.subscription, v.currency
+    join mine as m on m.id = v.customer
+    where v.overdue_since <= p_now
+    group by m.owner, m.is_managed, v.subject_id, v.subscription, v.currency
   )
   select
+    o.owner,
+    o.is_managed,
     o.sub,
     billing_private.product_name_of(i.subscription),
-    o.amount,
-    o.currency_code,
+    case when o.is_managed then o.amount end,
+    case when o.is_managed then o.currency_code end,
     o.since,
-    i.id,
-    i.number,
-    i.hosted_invoice_url,
-    cardinality(o.invoices),
-    exists (
-      select from billing.payments as y where y.invoice_id = any (o.invoices) and y.status = 'requires_action'
-    ),
-    (
-      select min(n.next_payment_attempt)
-      from billing.invoices as n
-      where n.id = any (o.invoices) and n.next_payment_attempt > p_now
-    ),
+    case when o.is_managed then i.id end,
+    case when o.is_managed then i.number end,
+    case when o.is_managed then i.hosted_invoice_url end,
+    case when o.is_managed then cardinality(o.invoices) end,
+    case
+      when o.is_managed then exists (
+        select from billing.payments as y where y.invoice_id = any (o.invoices) and y.status = 'requires_action'
+      )
+    end,
+    case
+      when o.is_managed then (
+        select min(n.next_payment_attempt)
+        from billing.invoices as n
+        where n.id = any (o.invoices) and n.next_payment_attempt > p_now
+      )
+    end,
     coalesce(billing_private.gives_access(o.sub), true),
     e.action,
     e.at,
@@ -102,6 +116,6 @@ end;
 $$;
 
 comment on function billing.my_billing_status is
-  'What the signed-in user owes: one row for each overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before.';
+  'What the owners owe that the signed-in user belongs to: one row for each owner (owner_id), overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. Only who manages the owner (can_manage) is told what to pay and where: amount_due, currency, invoice, invoice_number, hosted_invoice_url, invoice_count, needs_confirmation and next_payment_attempt are null for other members. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before.';
 
 grant execute on function billing.my_billing_status(timestamptz) to authenticated;

@@ -50,7 +50,8 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'remove-owners', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
+    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'owners-function', 'remove-owners', 'recheck-entitlements', 'recount-entitlements',
+    'follow-settings', 'link', 'retry'
   ],
   'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
 );

@@ -1,6 +1,6 @@
 /** Who may read a table or call a function. Nobody may write to a table: that is not a matter of which one. */
 export type Audience =
-  /** A signed-in user, but only rows of the own customer; and service_role. */
+  /** A signed-in user, but only rows of the user's owners, or of those the user manages; and service_role. */
   | "owner"
   /** A signed-in user about themselves, and nobody for them. */
   | "user"
@@ -59,6 +59,14 @@ export const tables: Record<string, Audience> = {
   "billing.webhook_events": "service",
 };
 
+/** Of the tables that signed-in users read, those that every member of an owner reads. The others are for managers. */
+export const readByMembers = [
+  "billing.entitlements",
+  "billing.subscription_items",
+  "billing.subscription_usage",
+  "billing.subscriptions",
+];
+
 /** The column of a subscriber's rows that ends in the subscriber's name, where it is not `id`; see subscribers.ts. */
 export const namedBy: Record<string, string> = {
   "billing.credit_entries": "purchase",
@@ -102,11 +110,15 @@ export const functions: Record<string, Audience> = {
   "billing.owner_has_feature(uuid, text)": "service",
   "billing.link_customers(jsonb, timestamp with time zone)": "service",
   "billing.owner_deleted(uuid, timestamp with time zone)": "service",
+  "billing.user_has_feature(uuid, text)": "service",
+  "billing.my_owners()": "owner",
   "billing.forget_user(uuid, timestamp with time zone)": "service",
   "billing.credit_balance(text)": "owner",
   "billing.credit_balance(uuid, text)": "service",
   "billing.current_usage(text)": "owner",
   "billing.current_usage(uuid, text, timestamp with time zone)": "service",
+  "billing.my_credit_balance(text, uuid)": "user",
+  "billing.my_usage(text, uuid)": "user",
   "billing.deduct_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.grant_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",

@@ -117,6 +117,8 @@ describe("billing.my_billing_status", () => {
     await ada.invoice("payment_failed", { next_payment_attempt: on(3).getTime() / 1000 });
     expect(await statusOf(ada, on(1))).toEqual([
       {
+        owner_id: ada.userId,
+        can_manage: true,
         subscription: `sub_${ada.name}`,
         product_name: "Pro",
         amount_due: "2000",

@@ -25,6 +25,7 @@ const MINUTELY = [
   "recount-entitlements",
   "recheck-entitlements",
   "remove-owners",
+  "owners-function",
 ];
 const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
 

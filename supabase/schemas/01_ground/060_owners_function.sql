@@ -1,0 +1,199 @@
+-- Owners function: who belongs to whom, as the application knows it. Null in settings: every user is their own owner.
+-- Reads: settings, the catalog, and by the application's function what it reads. Writes: settings.owners_function.
+-- Called by: policies and functions about the caller (my_owners), settings.
+
+create function billing_private.owners_function_named(p_name text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select format('%I.%I(uuid)', p.pronamespace::regnamespace::name, p.proname)
+    from pg_catalog.pg_proc as p
+    where p.oid = coalesce(to_regprocedure(p_name), to_regprocedure(p_name || '(uuid)'))
+  );
+-- What PostgreSQL cannot read as the name of a function is none.
+exception when others then
+  return null;
+end;
+$$;
+
+comment on function billing_private.owners_function_named is
+  'The function of that name, schema.name(uuid) in its one spelling; null where there is none, or its schema is not said.';
+
+create function billing_private.owners_of(p_user_id uuid)
+returns table (owner_id uuid, can_manage boolean)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  name constant text := (select s.owners_function from billing.settings as s);
+  owners uuid[];
+  managed uuid[];
+begin
+  if p_user_id is null then
+    return;
+  elsif name is null then
+    return query select p_user_id, true;
+    return;
+  end if;
+  -- Into arrays first: rows that were returned before an error would stay returned.
+  execute format(
+    'select array_agg(distinct o.owner_id), array_agg(distinct o.owner_id) filter (where o.can_manage) from %s($1) as o '
+    'where o.owner_id is not null',
+    left(name, -length('(uuid)'))
+  )
+  into owners, managed
+  using p_user_id;
+  return query select o.id, coalesce(o.id = any (managed), false) from unnest(owners) as o (id);
+end;
+$$;
+
+comment on function billing_private.owners_of is
+  'The owners a user belongs to, each once, and whether the user manages it: of several rows about one owner, any that says so counts. Raises what the owners function raises. Never call it with an id that a caller chose.';
+
+create function billing.my_owners()
+returns table (owner_id uuid, can_manage boolean)
+language plpgsql
+stable
+-- Definer: the application's function reads tables that users need not read. The user is the token's and no argument.
+security definer
+set search_path = ''
+rows 1
+as $$
+declare
+  caller constant uuid := auth.uid();
+begin
+  if caller is null then
+    return;
+  elsif (select s.owners_function is null from billing.settings as s) then
+    owner_id := caller;
+    can_manage := true;
+    return next;
+    return;
+  end if;
+  begin
+    return query select o.owner_id, o.can_manage from billing_private.owners_of(caller) as o;
+  -- Closed when it fails. What is wrong, the minute tick records. A cancel is not among "others", and ends the statement.
+  exception when assert_failure or others then
+    return;
+  end;
+end;
+$$;
+
+comment on function billing.my_owners is
+  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. Asked anew by every statement.';
+
+create function billing_private.my_owner_ids()
+returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  -- Without a function there is nothing to call, and has_feature stays as quick as one look into an index.
+  if (select s.owners_function is null from billing.settings as s) then
+    return array_remove(array[auth.uid()], null);
+  end if;
+  return array(select o.owner_id from billing.my_owners() as o order by o.owner_id);
+end;
+$$;
+
+comment on function billing_private.my_owner_ids is
+  'The ids of billing.my_owners(), in order; for functions that run with their owner''s rights.';
+
+create function billing_private.chosen_owner(p_owner_id uuid)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  owners constant uuid[] := billing_private.my_owner_ids();
+begin
+  if p_owner_id is null and cardinality(owners) > 1 then
+    perform billing_private.raise_error_with(
+      'DU071', format('owner_id is missing: you belong to %s owners', cardinality(owners)), jsonb_build_object('owners', owners)
+    );
+  elsif p_owner_id is not null and p_owner_id <> all (owners) then
+    perform billing_private.raise_error('DU072', format('%s is no owner you belong to', p_owner_id));
+  end if;
+  return coalesce(p_owner_id, owners[1]);
+end;
+$$;
+
+comment on function billing_private.chosen_owner is
+  'The owner the caller asks about: the one named (DU072 where the caller does not belong to it), else the only one (DU071 where there are several); null where there is none.';
+
+create function billing_private.owners_function_problem(p_name text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  nobody constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
+  name constant text := billing_private.owners_function_named(p_name);
+  problem text;
+begin
+  if name is null then
+    return format('there is no function %s that takes one uuid', p_name);
+  end if;
+  problem := (
+    select
+      case
+        when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
+          then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', name, lower(pg_get_function_result(p.oid)))
+        when p.provolatile = 'v' then format('%s is volatile: declare it stable', name)
+      end
+    from pg_catalog.pg_proc as p
+    where p.oid = to_regprocedure(name)
+  );
+  if problem is not null then
+    return problem;
+  end if;
+  begin
+    -- Both columns are asked for: what nobody reads is not computed, and does not raise.
+    execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
+    using nobody;
+  exception when assert_failure or others then
+    return format('%s raises %s (%s)', name, sqlerrm, sqlstate);
+  end;
+  return null;
+end;
+$$;
+
+comment on function billing_private.owners_function_problem is
+  'Why a function cannot say who belongs to whom; null where it can. It is called once, with an id of nobody.';
+
+create function billing_private.tg_settings__before_write()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  problem text;
+begin
+  if new.owners_function is null then
+    return new;
+  end if;
+  problem := billing_private.owners_function_problem(new.owners_function);
+  if problem is not null then
+    perform billing_private.raise_error('DU070', format('owners_function refused: %s', problem));
+  end if;
+  new.owners_function := billing_private.owners_function_named(new.owners_function);
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_settings__before_write is
+  'Trigger function: refuses an owners_function that cannot be called (DU070), and spells its name out.';
+
+create trigger an_owners_function_can_be_called
+  before insert or update of owners_function on billing.settings
+  for each row execute function billing_private.tg_settings__before_write();
+
+grant execute on function billing.my_owners() to authenticated, service_role;

@@ -1,0 +1,62 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { subscribe } from "./subscribers.ts";
+
+// The SQL of docs/owners.md, as it stands there.
+
+const page = readFileSync(join(import.meta.dirname, "../../../docs/owners.md"), "utf8");
+
+/** The block of SQL under a comment `run: name`. */
+function block(name: string): string {
+  const sql = new RegExp(`<!-- run: ${name} -->\\s+\`\`\`sql\\n([^\`]*)\`\`\``).exec(page)?.[1];
+  if (!sql) throw new Error(`docs/owners.md has no block ${name}`);
+  return sql;
+}
+
+let database: TestDatabase;
+const people: Record<string, string> = {};
+beforeAll(async () => {
+  database = await createTestDatabase();
+  for (const name of ["ada", "bob", "eve", "red", "blue"]) people[name] = await database.signUp();
+  for (const team of ["red", "blue"]) await subscribe(database, team, people[team]);
+});
+afterAll(() => database.drop());
+
+const as = (name: string, sql: string) =>
+  database.asUser(people[name] ?? "", (transaction) => transaction.unsafe(sql));
+
+test("users pay: each is their own owner and manages it", async () => {
+  expect(await as("ada", block("users"))).toEqual([{ owner_id: people.ada, can_manage: true }]);
+  expect(await as("red", "select id from billing.invoices")).toEqual([{ id: "in_red" }]);
+});
+
+test("teams pay: members and managers read what the page says", async () => {
+  for (const name of ["tables", "function", "settings", "policy"]) await database.sql.unsafe(block(name));
+  const { red = "", blue = "", ada = "", bob = "" } = people;
+  await database.sql`insert into public.teams (id, name) values (${red}, 'Red'), (${blue}, 'Blue')`;
+  await database.sql`
+    insert into public.members (team_id, user_id, role)
+    values (${red}, ${ada}, 'owner'), (${red}, ${bob}, 'member'), (${blue}, ${bob}, 'admin')`;
+  expect(await as("ada", "select id from billing.invoices")).toEqual([{ id: "in_red" }]);
+  expect(await as("bob", "select id from billing.invoices")).toEqual([{ id: "in_blue" }]);
+  expect(await as("bob", "select id from billing.subscriptions order by 1")).toEqual([
+    { id: "sub_blue" },
+    { id: "sub_red" },
+  ]);
+  expect(await as("eve", "select id from billing.subscriptions")).toEqual([]);
+  // Whoever was an owner as a user is none where teams pay.
+  expect(await as("red", "select id from billing.invoices")).toEqual([]);
+  await expect(as("eve", `select * from public.billing_owners('${ada}')`)).rejects.toMatchObject({
+    code: "42501",
+  });
+});
+
+test("the page's policy shows rows of the teams that have the feature, and no other team's", async () => {
+  const { red = "", blue = "" } = people;
+  await database.sql`insert into public.exports (team_id) values (${red}), (${blue}), (${red})`;
+  await database.sql`update billing.entitlements set feature = 'export' where owner_id = ${red}`;
+  expect(await as("bob", "select distinct team_id from public.exports")).toEqual([{ team_id: red }]);
+  expect(await as("eve", "select * from public.exports")).toEqual([]);
+});
