@@ -2284,6 +2284,7 @@ export type Database = {
         Args: { p_now?: string };
         Returns: {
           amount_due: number;
+          can_manage: boolean;
           currency: string;
           end_action: string;
           ends_at: string;
@@ -2296,9 +2297,28 @@ export type Database = {
           needs_confirmation: boolean;
           next_payment_attempt: string;
           overdue_since: string;
+          owner_id: string;
           product_name: string;
           subscription: string;
         }[];
+      };
+      my_credit_balance: { Args: { kind: string; owner_id?: string }; Returns: number };
+      my_owners: {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          can_manage: boolean;
+          owner_id: string;
+        }[];
+      };
+      my_usage: {
+        Args: { metric: string; owner_id?: string };
+        Returns: Database["billing"]["CompositeTypes"]["usage_reading"];
+        SetofOptions: {
+          from: "*";
+          to: "usage_reading";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       owner_deleted: { Args: { owner_id: string; p_now?: string }; Returns: number };
@@ -2353,6 +2373,7 @@ export type Database = {
         Args: { p_checked?: string[]; p_customer: string; p_now?: string };
         Returns: Json;
       };
+      user_has_feature: { Args: { feature: string; user_id: string }; Returns: boolean };
     };
     Enums: {
       [_ in never]: never;
