@@ -35,18 +35,22 @@ test("a link that waits while its owner is deleted links nobody", async () => {
   expect(await ownerOf(database, "cus_Meanwhile1")).toBeNull();
 });
 
-test("a deletion that waits while a customer is linked unlinks that one too", async () => {
-  const team = newTeam();
-  const [deletion, event] = [database.connect(), database.connect()];
-  const events = subscribed("Meanwhile2", team);
-  await event`begin`;
-  for (const one of events)
-    await event`select billing.receive_event(${event.json(one as unknown as JSONValue)})`;
+test("a deletion that waits while a customer is linked unlinks that one too, and leaves it to the next one who is named", async () => {
+  const [team, next] = [newTeam(), newTeam()];
+  const [deletion, operator] = [database.connect(), database.connect()];
+  await operator`begin`;
+  for (const event of subscribed("Meanwhile2", next))
+    await operator`select billing.receive_event(${operator.json(event as unknown as JSONValue)})`;
+  await operator`select billing.link_customers(${operator.json([{ customer: "cus_Meanwhile2", owner_id: team }])})`;
   const deleted = deletion`select billing.owner_deleted(${team}) as unlinked`.execute();
   await untilSomebodyWaits(database);
-  await event`commit`;
+  await operator`commit`;
   expect(await deleted).toEqual([{ unlinked: 1 }]);
   expect(await havings(database, team)).toEqual(NOTHING);
+  expect(await havings(database, next)).toMatchObject({
+    features: ["export"],
+    customers: ["cus_Meanwhile2"],
+  });
 });
 
 test("credits that wait while their owner is deleted are refused", async () => {
