@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -338,6 +339,110 @@ describe("of a user who is several customers, the portal shows", () => {
     expect(await shown()).toBe(newest);
     await sql`update billing.customers set livemode = true where id = ${newest}`;
     expect(await shown()).toBe(former);
+  });
+});
+
+describe("where teams pay", () => {
+  beforeAll(async () => {
+    await sql.unsafe(`
+      create table public.team_members (
+        team_id uuid not null,
+        user_id uuid not null references auth.users (id) on delete cascade,
+        role text not null,
+        primary key (team_id, user_id)
+      );
+      create function public.teams_of(user_id uuid)
+      returns table (owner_id uuid, can_manage boolean)
+      language sql stable
+      set search_path = ''
+      as $$
+        select m.team_id, m.role = 'admin' from public.team_members as m where m.user_id = teams_of.user_id
+      $$;
+      update billing.settings set owners_function = 'public.teams_of(uuid)' where id;
+    `);
+  });
+  afterAll(async () => {
+    await sql`update billing.settings set owners_function = null where id`;
+  });
+
+  const join = async (team: string, person: Person, role: string) => {
+    await sql`
+      insert into public.team_members (team_id, user_id, role) values (${team}, ${person.id}, ${role})
+      on conflict (team_id, user_id) do update set role = excluded.role
+    `;
+  };
+  const refused = { status: 403, code: "not_a_manager" };
+
+  test("its manager buys for it and gets to its portal, and a member is refused both", async () => {
+    const team = randomUUID();
+    const [admin, member] = [await signUp(), await signUp()];
+    await join(team, admin, "admin");
+    await join(team, member, "member");
+    for (const body of [order(), order({ owner_id: team })]) {
+      expect(await invoke(member, "duebase-checkout", body)).toEqual(refused);
+    }
+    const session = await buy(admin);
+    expect(session).toMatchObject({ client_reference_id: team, metadata: { owner_id: team } });
+    const subscription = await stripe.subscriptions.retrieve(String(session.subscription));
+    expect(subscription.metadata).toEqual({ owner_id: team });
+    expect(await sql`select owner_id from billing.customers where id = ${String(session.customer)}`).toEqual([
+      { owner_id: team },
+    ]);
+
+    const body = { owner_id: team, subscription: session.subscription };
+    expect(await invoke(admin, "duebase-portal", body)).toMatchObject({ status: 200 });
+    expect(await invoke(member, "duebase-portal", body)).toEqual(refused);
+    // The next request knows of a change.
+    await join(team, admin, "member");
+    await join(team, member, "admin");
+    expect(await invoke(admin, "duebase-portal", body)).toEqual(refused);
+    expect(await invoke(member, "duebase-portal")).toMatchObject({ status: 200 });
+    expect(await invoke(member, "duebase-checkout", order())).toEqual({
+      status: 409,
+      code: "already_subscribed",
+    });
+  });
+
+  test("a manager of several has to say which, and gets the portal of no other", async () => {
+    const [first, second, foreign] = [randomUUID(), randomUUID(), randomUUID()].sort();
+    const [admin, stranger] = [await signUp(), await signUp()];
+    await join(String(first), admin, "admin");
+    await join(String(second), admin, "admin");
+    await join(String(foreign), stranger, "admin");
+    const { error } = await admin.client.functions.invoke("duebase-checkout", { body: order() });
+    const response = error.context as Response;
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      { error: { code: "owner_required", message: expect.any(String), owners: [first, second] } },
+    ]);
+    const bought = await buy(admin, { owner_id: second });
+    expect(bought.metadata).toEqual({ owner_id: second });
+    expect(await invoke(admin, "duebase-portal", { owner_id: first })).toEqual({
+      status: 404,
+      code: "no_customer",
+    });
+    expect(
+      await invoke(admin, "duebase-portal", { owner_id: first, subscription: bought.subscription }),
+    ).toEqual({ status: 404, code: "unknown_subscription" });
+    for (const owner_id of [foreign, randomUUID(), admin.id]) {
+      expect(await invoke(admin, "duebase-portal", { owner_id })).toEqual(refused);
+      expect(await invoke(admin, "duebase-checkout", order({ owner_id }))).toEqual(refused);
+    }
+    expect(await invoke(admin, "duebase-portal", { owner_id: "mine" })).toEqual({
+      status: 400,
+      code: "invalid_request",
+    });
+  });
+
+  test("a user of no team, and everybody while the function fails, is refused", async () => {
+    const [alone, admin] = [await signUp(), await signUp()];
+    await join(randomUUID(), admin, "admin");
+    expect(await invoke(alone, "duebase-checkout", order())).toEqual(refused);
+    expect(await invoke(admin, "duebase-checkout", order())).toMatchObject({ status: 200 });
+    await sql`alter table public.team_members rename column role to rank`;
+    expect(await invoke(admin, "duebase-checkout", order())).toEqual(refused);
+    await sql`alter table public.team_members rename column rank to role`;
+    expect(await invoke(admin, "duebase-checkout", order())).toMatchObject({ status: 200 });
   });
 });
 

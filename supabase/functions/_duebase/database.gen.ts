@@ -2042,6 +2042,7 @@ export type Database = {
           p_owner_id: string;
           p_request: Json;
           p_scope: string;
+          p_user_id: string;
           p_wish: Json;
         };
         Returns: Json;

@@ -38,43 +38,57 @@ export type CallBilling = <Name extends BillingFunction>(
  * parses it first and rounds integers above 2^53. Answers are parsed here, with the same limit.
  */
 export function connectDatabase(settings: DatabaseSettings): CallBilling {
-  const { url, secretKey, timeoutMs = DATABASE_TIMEOUT_MS, fetch: send = fetch } = settings;
-  const headers = {
-    ...keyHeaders(secretKey),
-    accept: "application/json",
-    "content-type": "application/json",
-    "content-profile": "billing",
-  };
+  const headers = keyHeaders(settings.secretKey);
+  return async (name, args) =>
+    (await callDataApi(settings, name, headers, args)) as BillingFunctions[typeof name]["Returns"];
+}
 
-  return async (name, args) => {
-    let response: Response;
-    let text: string;
-    try {
-      response = await send(`${url}/rest/v1/rpc/${name}`, {
-        method: "POST",
-        headers,
-        body: args,
-        // Following one would hand the key to wherever it points.
-        redirect: "manual",
-        // Covers the answer's body too.
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      text = await response.text();
-    } catch (cause) {
-      const timedOut = cause instanceof Error && cause.name === "TimeoutError";
-      const reason = timedOut ? `No answer within ${timeoutMs} ms.` : "The Data API cannot be reached.";
-      throw new DatabaseUnavailableError({ reason }, cause);
-    }
-    const body = parseAnswer(text);
-    if (!response.ok) throw databaseError(response.status, body);
-    if (body === undefined || body === null) {
-      throw new DatabaseMisconfiguredError({
-        reason: "The answer is not JSON: SUPABASE_URL does not lead to a Data API.",
-        upstream_status: response.status,
-      });
-    }
-    return body as BillingFunctions[typeof name]["Returns"];
-  };
+/**
+ * One call of a function of schema `billing`, as whoever `identity` (headers) shows to the Data API. `call` is the
+ * function's name, with filters of its rows behind it where there are any; `args` are JSON text.
+ *
+ * @returns the answer's JSON, which is never null
+ * @throws as CallBilling
+ */
+export async function callDataApi(
+  settings: DatabaseSettings,
+  call: string,
+  identity: Record<string, string>,
+  args: string,
+): Promise<unknown> {
+  const { url, timeoutMs = DATABASE_TIMEOUT_MS, fetch: send = fetch } = settings;
+  let response: Response;
+  let text: string;
+  try {
+    response = await send(`${url}/rest/v1/rpc/${call}`, {
+      method: "POST",
+      headers: {
+        ...identity,
+        accept: "application/json",
+        "content-type": "application/json",
+        "content-profile": "billing",
+      },
+      body: args,
+      // Following one would hand the key to wherever it points.
+      redirect: "manual",
+      // Covers the answer's body too.
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    text = await response.text();
+  } catch (cause) {
+    const timedOut = cause instanceof Error && cause.name === "TimeoutError";
+    const reason = timedOut ? `No answer within ${timeoutMs} ms.` : "The Data API cannot be reached.";
+    throw new DatabaseUnavailableError({ reason }, cause);
+  }
+  const body = parseAnswer(text);
+  if (!response.ok) throw databaseError(response.status, body);
+  if (body === undefined || body === null) {
+    throw new DatabaseMisconfiguredError({
+      reason: "The answer is not JSON: SUPABASE_URL does not lead to a Data API.",
+      upstream_status: response.status,
+    });
+  }
+  return body;
 }
 
 /**
@@ -107,7 +121,10 @@ const MISTAKES: ReadonlyArray<[RegExp, string]> = [
   ],
   [/^(PGRST106|3F000)$/, "Schema billing is not exposed: add it to api.schemas."],
   [/^(PGRST30[0-3])$/, "The Data API does not accept the secret key: check SUPABASE_SECRET_KEYS."],
-  [/^42501$/, "service_role may not call the function: check that the key is a secret key, and the grants."],
+  [
+    /^42501$/,
+    "The caller's role may not call the function: check that the key is a secret key, and the grants.",
+  ],
 ];
 
 /** Turns an answer that is no success into the error it means. */

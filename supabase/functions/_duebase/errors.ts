@@ -52,13 +52,20 @@ export type Diagnostics = {
   upstream_status?: number;
 };
 
-type ErrorDetails = { headers?: Record<string, string>; diagnostics?: Diagnostics; cause?: unknown };
+type ErrorDetails = {
+  headers?: Record<string, string>;
+  facts?: Record<string, unknown>;
+  diagnostics?: Diagnostics;
+  cause?: unknown;
+};
 
-/** Base of all of ours: `message` may be shown to the caller, `diagnostics` only to the operator. */
+/** Base of all of ours: `message` and `facts` may be shown to the caller, `diagnostics` only to the operator. */
 export class DuebaseError extends Error {
   readonly code: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** What the caller may decide by: fields of the answer beside code and message. */
+  readonly facts: Readonly<Record<string, unknown>>;
   readonly diagnostics: Diagnostics;
 
   constructor(code: string, status: number, message: string, details: ErrorDetails = {}) {
@@ -67,6 +74,7 @@ export class DuebaseError extends Error {
     this.code = code;
     this.status = status;
     this.headers = details.headers ?? {};
+    this.facts = details.facts ?? {};
     this.diagnostics = details.diagnostics ?? {};
   }
 }
@@ -132,6 +140,26 @@ export class SessionRefusedError extends DuebaseError {
     diagnostics: Diagnostics = {},
   ) {
     super(code, status, message, { diagnostics });
+  }
+}
+
+/** The signed-in user manages several owners, and did not say for which one they act. */
+export class OwnerRequiredError extends DuebaseError {
+  /** @param owners The ids of those owners. */
+  constructor(owners: readonly string[]) {
+    const message = 'Say for whom: "owner_id" is one of the owners listed here.';
+    super("owner_required", 400, message, { facts: { owners } });
+  }
+}
+
+/**
+ * The signed-in user does not manage the owner they named, or manages none. The answer is the same whether such an
+ * owner exists or not.
+ */
+export class NotAManagerError extends DuebaseError {
+  constructor() {
+    const message = "Only a manager of the owner may do this, and this user is not known as one.";
+    super("not_a_manager", 403, message);
   }
 }
 
@@ -247,15 +275,16 @@ export class UpstreamMisconfiguredError extends DuebaseError {
 }
 
 /**
- * The one place where an error becomes an answer: `{"error":{"code","message"}}` with its status and
- * headers. Whatever is not ours is a bug of ours, and says nothing about itself to the caller.
+ * The one place where an error becomes an answer: `{"error":{"code","message"}}`, with facts where it has any, its
+ * status and headers. Whatever is not ours is a bug of ours, and says nothing about itself to the caller.
  */
 export function errorResponse(error: unknown): Response {
   const known = error instanceof DuebaseError;
   const code = known ? error.code : "internal_error";
   const message = known ? error.message : "Something went wrong here. Please send it again.";
+  const facts = known ? error.facts : {};
   return Response.json(
-    { error: { code, message } },
+    { error: { ...facts, code, message } },
     known ? { status: error.status, headers: error.headers } : { status: 500 },
   );
 }

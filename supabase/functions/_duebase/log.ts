@@ -15,6 +15,8 @@ export type LogFields = Diagnostics & {
   customer?: string;
   /** The application's user: an id of auth.users. */
   user?: string;
+  /** For whom that user acts: an id of the application's. */
+  owner?: string;
   /** Id in billing.outbox. */
   effect?: number;
   /** Of that effect: email, stripe, refresh, alert. */

@@ -8,19 +8,23 @@ import {
 } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import { describeError, type LogFields, type Logger, loggableId } from "./log.ts";
+import { ownerToActFor, type ReadManagedOwners, readOwnerId } from "./managed-owners.ts";
 import { type AppAddresses, appOrigins } from "./return-url.ts";
 import { bearerToken, type SignedInUser, type VerifyUser } from "./signed-in-user.ts";
 
 export type SessionEndpointDependencies = {
   readAddresses: () => Promise<AppAddresses>;
   verifyUser: VerifyUser;
+  readManagedOwners: ReadManagedOwners;
   log: Logger;
 };
 
 /** What a signed-in user asked for. */
 export type SessionRequest = {
   user: SignedInUser;
-  /** The body; an empty one asks for nothing in particular. */
+  /** Id of the owner the user acts for, and manages: themselves, or a team of the application's. */
+  owner: string;
+  /** The body without `owner_id`; an empty one asks for nothing in particular. */
   body: Record<string, unknown>;
   addresses: AppAddresses;
 };
@@ -33,24 +37,25 @@ const MAX_BODY_BYTES = 16_384;
 const METHODS = "POST, OPTIONS";
 
 /**
- * The way in for signed-in users, from a browser or not: answers the preflight, finds out who asks, reads the body
- * within bounds, and answers with the address of the page that `create` gets from Stripe. Only pages of the
- * application's own origins are let read the answer. Writes one log line a request.
+ * The way in for signed-in users, from a browser or not: answers the preflight, finds out who asks and for which
+ * owner, reads the body within bounds, and answers with the address of the page that `create` gets from Stripe. Only
+ * pages of the application's own origins are let read the answer. Writes one log line a request.
  */
 export function createSessionEndpoint(
   dependencies: SessionEndpointDependencies,
   create: (request: SessionRequest) => Promise<Session>,
 ): (request: Request) => Promise<Response> {
-  const { readAddresses, verifyUser, log } = dependencies;
+  const { readAddresses, verifyUser, readManagedOwners, log } = dependencies;
 
   return async (request) => {
     const startedAt = performance.now();
     let cors: Record<string, string> = { vary: "origin" };
     let user: SignedInUser | undefined;
+    let owner: string | undefined;
     const report = (fields: Omit<LogFields, "duration_ms"> & { status: number }) => {
       const level = fields.status >= 500 ? "error" : fields.status >= 400 ? "warn" : "info";
       const duration_ms = Math.round((performance.now() - startedAt) * 10) / 10;
-      log(level, { user: loggableId(user?.id), ...fields, duration_ms });
+      log(level, { user: loggableId(user?.id), owner: loggableId(owner), ...fields, duration_ms });
     };
 
     try {
@@ -59,9 +64,16 @@ export function createSessionEndpoint(
       cors = corsHeaders(request, addresses);
       if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: cors });
       const token = bearerToken(request);
-      const body = readObject(await readBody(request, MAX_BODY_BYTES));
+      const { owner_id, ...body } = readObject(await readBody(request, MAX_BODY_BYTES));
+      const wanted = readOwnerId(owner_id);
+      // Both at the same time: a request waits for the slower one only. What the database answers to the token counts
+      // only after Auth has confirmed that its session has not ended.
+      const managed = readManagedOwners(token, wanted);
+      // Where Auth refuses first, nobody waits for it any more.
+      managed.catch(() => {});
       user = await verifyUser(token);
-      const { url, customer } = await create({ user, body, addresses });
+      owner = ownerToActFor(await managed, wanted);
+      const { url, customer } = await create({ user, owner, body, addresses });
       report({ outcome: "created", status: 200, customer: loggableId(customer) });
       // The address alone gives access: no cache may keep it.
       return Response.json({ url }, { headers: { ...cors, "cache-control": "no-store" } });
@@ -109,13 +121,13 @@ function readObject(bytes: Uint8Array): Record<string, unknown> {
 }
 
 /**
- * Refuses unknown fields: a misspelt field would otherwise count as left out.
+ * Refuses unknown fields: a misspelt field would otherwise count as left out. `owner_id` is known everywhere.
  *
  * @throws SessionRefusedError invalid_request
  */
 export function onlyFields(body: Record<string, unknown>, names: readonly string[]): void {
   const unknown = Object.keys(body).find((name) => !names.includes(name));
   if (unknown === undefined) return;
-  const known = names.map((name) => `"${name}"`).join(", ");
+  const known = ["owner_id", ...names].map((name) => `"${name}"`).join(", ");
   throw new SessionRefusedError("invalid_request", 400, `There is a field nobody knows; known are ${known}.`);
 }

@@ -2,9 +2,10 @@ import { SessionRefusedError } from "../_duebase/errors.ts";
 import { type CallStripe, StripeCallError } from "../_duebase/stripe.ts";
 import { pageOf, sessionError } from "../_duebase/stripe-session.ts";
 
-/** What `billing.begin_checkout` says is to be done about a user's wish to buy. */
+/** What `billing.begin_checkout` says is to be done about a wish to buy. */
 export type Verdict =
   | { outcome: "conflict" }
+  | { outcome: "subscribed" }
   | { outcome: "done"; url: string }
   | {
       outcome: "make" | "reuse" | "replace";
@@ -18,8 +19,11 @@ export type Verdict =
       session: string | null;
     };
 
-/** A user's wish to buy, and what Stripe is to be asked for. */
+/** A wish to buy, and what Stripe is to be asked for. */
 export type Wish = {
+  /** For whom. */
+  ownerId: string;
+  /** Who asks: a manager of that owner. */
   userId: string;
   /** Of what only one session may be open. */
   scope: string;
@@ -58,7 +62,7 @@ const WAIT_MS = 250;
 
 /**
  * The address of the one open checkout session for a wish: the same one as long as it can be used, a new one
- * otherwise. Whatever else the user has open of its scope is expired at Stripe first, so that no two can be paid.
+ * otherwise. Whatever else the owner has open of its scope is expired at Stripe first, so that no two can be paid.
  *
  * @throws SessionRefusedError, UpstreamUnavailableError, UpstreamMisconfiguredError
  */
@@ -70,6 +74,7 @@ export async function openCheckout(dependencies: AttemptDependencies, wish: Wish
       throw new SessionRefusedError("idempotency_conflict", 409, message);
     }
     if (verdict.outcome === "done") return verdict.url;
+    if (verdict.outcome === "subscribed") throw alreadySubscribed();
     const session = await carryOut(dependencies, wish, verdict);
     if (session.status === "open" && verdict.outcome !== "replace") return pageOf(session.object);
     if (session.status === "complete") {
@@ -168,7 +173,7 @@ function sessionOf(object: Record<string, unknown>): Session {
 }
 
 export function alreadySubscribed(): SessionRefusedError {
-  const message = "This user has a subscription to this product already.";
+  const message = "There is a subscription to this product already.";
   return new SessionRefusedError("already_subscribed", 409, message);
 }
 

@@ -6,7 +6,7 @@ import { type CheckoutRequest, readCheckoutRequest } from "./request.ts";
 
 /** What `billing.prepare_checkout` answers. */
 export type CheckoutFacts = {
-  /** The Stripe customer the user is; null: Stripe is to make one. */
+  /** The Stripe customer the owner is; null: Stripe is to make one. */
   customer: string | null;
   /** Connected account (acct_…) that sells; null: the platform account itself. */
   account: string | null;
@@ -18,37 +18,39 @@ export type CheckoutFacts = {
     /** Days of trial that a subscription begins with; null: none. */
     trial_days: number | null;
   } | null;
-  /** Whether the user has a running subscription to this price, or to another of its product. */
+  /** Whether the owner has a running subscription to this price, or to another of its product. */
   subscribed: boolean;
 };
 
 export type CheckoutDependencies = SessionEndpointDependencies &
   AttemptDependencies & {
-    prepare: (userId: string, price: string) => Promise<CheckoutFacts>;
+    prepare: (ownerId: string, price: string) => Promise<CheckoutFacts>;
   };
 
 type Price = NonNullable<CheckoutFacts["price"]>;
 type Wanted = Omit<CheckoutRequest, "idempotencyKey">;
 
 /**
- * Sends a signed-in user to Stripe's checkout page for one price.
+ * Sends a signed-in user to Stripe's checkout page for one price, to buy it for an owner they manage.
  *
- * Body: `price`, `success_url` (where `{CHECKOUT_SESSION_ID}` is replaced) and `cancel_url`; optional: `quantity`
- * (1), `mode` (what the price is for), `idempotency_key`, and `another`, without which nobody is sold a second
- * subscription to a product they have one to. Answers `{url}`: of the session that is open already where the same is
- * asked for. The session names the user, so that whatever comes of it is theirs.
+ * Body: `price`, `success_url` (where `{CHECKOUT_SESSION_ID}` is replaced) and `cancel_url`; optional: `owner_id`,
+ * which owner (the only one they manage), `quantity` (1), `mode` (what the price is for), `idempotency_key`, and
+ * `another`, without which nobody is sold a second subscription to a product they have one to. Answers `{url}`: of
+ * the session that is open already where the same is asked for. The session names the owner, so that whatever comes
+ * of it is theirs. A customer that Stripe makes gets the address of the user who buys.
  */
 export function createCheckoutHandler(
   dependencies: CheckoutDependencies,
 ): (request: Request) => Promise<Response> {
-  return createSessionEndpoint(dependencies, async ({ user, body, addresses }) => {
+  return createSessionEndpoint(dependencies, async ({ user, owner, body, addresses }) => {
     const { idempotencyKey, ...wanted } = readCheckoutRequest(body, addresses);
-    const { customer, account, price, subscribed } = await dependencies.prepare(user.id, wanted.price);
+    const { customer, account, price, subscribed } = await dependencies.prepare(owner, wanted.price);
     if (price === null) throw new SessionRefusedError("unknown_price", 400, "This price is not for sale.");
     const mode = modeOf(wanted, price);
-    const request = sessionParams(wanted, mode, price, user, customer);
+    const request = sessionParams(wanted, mode, price, owner, buyerOf(mode, user, customer));
     if (subscribed && !wanted.another) throw alreadySubscribed();
     const url = await openCheckout(dependencies, {
+      ownerId: owner,
       userId: user.id,
       // Two open sessions for one product would be two subscriptions; two one-time purchases are what they are.
       scope:
@@ -75,8 +77,8 @@ function sessionParams(
   wanted: Wanted,
   mode: "subscription" | "payment",
   price: Price,
-  user: SignedInUser,
-  customer: string | null,
+  owner: string,
+  buyer: Record<string, string>,
 ): Record<string, string> {
   const isMetered = price.usage_type === "metered";
   if (isMetered && wanted.quantity !== undefined) {
@@ -89,18 +91,18 @@ function sessionParams(
     ...(!isMetered && { "line_items[0][quantity]": String(wanted.quantity ?? 1) }),
     success_url: wanted.successUrl,
     cancel_url: wanted.cancelUrl,
-    client_reference_id: user.id,
-    "metadata[owner_id]": user.id,
-    [`${made}[metadata][owner_id]`]: user.id,
+    client_reference_id: owner,
+    "metadata[owner_id]": owner,
+    [`${made}[metadata][owner_id]`]: owner,
     ...(mode === "subscription" && wanted.another && { [`${made}[metadata][duebase_another]`]: "true" }),
     ...(mode === "subscription" &&
       price.trial_days !== null && { [`${made}[trial_period_days]`]: String(price.trial_days) }),
-    ...buyer(mode, user, customer),
+    ...buyer,
   };
 }
 
 /** A payment without a customer would be a guest's, and would have no owner. */
-function buyer(
+function buyerOf(
   mode: "subscription" | "payment",
   user: SignedInUser,
   customer: string | null,

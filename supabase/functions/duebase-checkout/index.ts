@@ -2,6 +2,7 @@ import { createAddressReader } from "../_duebase/app-addresses.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readSessionEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
+import { connectOwners } from "../_duebase/managed-owners.ts";
 import { connectAuth } from "../_duebase/signed-in-user.ts";
 import { connectStripe } from "../_duebase/stripe.ts";
 import { SESSION_TIMEOUT_MS } from "../_duebase/stripe-session.ts";
@@ -16,13 +17,21 @@ const callBilling = connectDatabase({ url, secretKey });
 const handler = createCheckoutHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
+  readManagedOwners: connectOwners({ url, secretKey }),
   prepare: async (p_owner_id, p_price) =>
     (await callBilling("prepare_checkout", JSON.stringify({ p_owner_id, p_price }))) as CheckoutFacts,
   callStripe: connectStripe({ secretKey: stripeSecretKey, baseUrl, timeoutMs: SESSION_TIMEOUT_MS }),
-  begin: async ({ userId, scope, wish, request, key }) =>
+  begin: async ({ ownerId, userId, scope, wish, request, key }) =>
     (await callBilling(
       "begin_checkout",
-      JSON.stringify({ p_owner_id: userId, p_scope: scope, p_wish: wish, p_request: request, p_key: key }),
+      JSON.stringify({
+        p_owner_id: ownerId,
+        p_user_id: userId,
+        p_scope: scope,
+        p_wish: wish,
+        p_request: request,
+        p_key: key,
+      }),
     )) as Verdict,
   record: async (p_attempt, p_session, p_url, expiresAt) =>
     (await callBilling(

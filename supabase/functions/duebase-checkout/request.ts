@@ -11,7 +11,7 @@ export type CheckoutRequest = {
   cancelUrl: string;
   /** Names the attempt: the same again gets the same session. */
   idempotencyKey: string | undefined;
-  /** Whether a user who has a subscription to the product may buy another. */
+  /** Whether an owner who has a subscription to the product may buy another. */
   another: boolean;
 };
 

@@ -16,8 +16,8 @@ export type PortalCustomer = {
 };
 
 export type PortalDependencies = SessionEndpointDependencies & {
-  /** The Stripe customer a user is; with a subscription, the one that has it. */
-  findCustomer: (userId: string, subscription?: string) => Promise<PortalCustomer>;
+  /** The Stripe customer an owner is; with a subscription, the one that has it. */
+  findCustomer: (ownerId: string, subscription?: string) => Promise<PortalCustomer>;
   callStripe: CallStripe;
 };
 
@@ -33,19 +33,20 @@ export type PortalFlow = keyof typeof FLOWS;
 type PortalRequest = { returnUrl: string; flow: PortalFlow | undefined; subscription: string | undefined };
 
 /**
- * Sends a signed-in user to their own page in Stripe's customer portal.
+ * Sends a signed-in user to the page in Stripe's customer portal of an owner they manage.
  *
- * Body, all of it optional: `return_url`, where the portal leads back to (else billing_url or app_url of settings);
- * `flow`, one task instead of the whole portal; `subscription`, whose customer it is to be and what the two
- * subscription flows are about. Answers `{url}`, good for a few minutes.
+ * Body, all of it optional: `owner_id`, which owner (else the only one they manage); `return_url`, where the portal
+ * leads back to (else billing_url or app_url of settings); `flow`, one task instead of the whole portal;
+ * `subscription`, whose customer it is to be and what the two subscription flows are about. Answers `{url}`, good for
+ * a few minutes.
  */
 export function createPortalHandler(
   dependencies: PortalDependencies,
 ): (request: Request) => Promise<Response> {
   const { findCustomer, callStripe } = dependencies;
-  return createSessionEndpoint(dependencies, async ({ user, body, addresses }) => {
+  return createSessionEndpoint(dependencies, async ({ owner, body, addresses }) => {
     const wanted = readRequest(body, addresses);
-    const { customer, account } = await findCustomer(user.id, wanted.subscription);
+    const { customer, account } = await findCustomer(owner, wanted.subscription);
     if (customer === null) throw missing(wanted);
     const url = await createStripeSession(
       callStripe,
@@ -99,8 +100,8 @@ function flowData({ flow, subscription, returnUrl }: PortalRequest): Record<stri
 
 function missing({ subscription }: PortalRequest): SessionRefusedError {
   return subscription === undefined
-    ? new SessionRefusedError("no_customer", 404, "This user has not bought anything yet.")
-    : new SessionRefusedError("unknown_subscription", 404, "This user has no such subscription.");
+    ? new SessionRefusedError("no_customer", 404, "Nothing has been bought yet.")
+    : new SessionRefusedError("unknown_subscription", 404, "There is no such subscription.");
 }
 
 function invalid(message: string): SessionRefusedError {

@@ -2,6 +2,7 @@ import { createAddressReader } from "../_duebase/app-addresses.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readSessionEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
+import { connectOwners } from "../_duebase/managed-owners.ts";
 import { connectAuth } from "../_duebase/signed-in-user.ts";
 import { connectStripe } from "../_duebase/stripe.ts";
 import { SESSION_TIMEOUT_MS } from "../_duebase/stripe-session.ts";
@@ -15,6 +16,7 @@ const callBilling = connectDatabase({ url, secretKey });
 const handler = createPortalHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
+  readManagedOwners: connectOwners({ url, secretKey }),
   findCustomer: async (p_owner_id, p_subscription) =>
     (await callBilling(
       "find_portal_customer",

@@ -1,7 +1,7 @@
 -- Customer sessions: what duebase-portal and duebase-checkout need to know before they ask Stripe for a page to send a
 -- signed-in user to.
 -- Reads: settings, customers, subscriptions, subscription_items, products, prices, trials_had. Writes: nothing.
--- Called by: duebase-portal and duebase-checkout, with the id of a user whose token Auth has vouched for.
+-- Called by: duebase-portal and duebase-checkout, with the id of an owner that the signed-in user manages (my_owners).
 
 create function billing.read_app_addresses()
 returns jsonb
@@ -48,7 +48,7 @@ end;
 $$;
 
 comment on function billing_private.customer_of_owner is
-  'The customer a user is. Of several: the one whose subscription is overdue, as that is what the user has come for; else one with a running subscription; else the newest. With p_subscription: the one that has it. Null: none.';
+  'The customer an owner is. Of several: the one whose subscription is overdue, as that is what somebody has come for; else one with a running subscription; else the newest. With p_subscription: the one that has it. Null: none.';
 
 create function billing.find_portal_customer(p_owner_id uuid, p_subscription text default null)
 returns jsonb
@@ -70,7 +70,7 @@ end;
 $$;
 
 comment on function billing.find_portal_customer is
-  'For duebase-portal: {customer, account}, the customer whose portal a user is to see and the connected account it is of. customer is null where the user is no customer, or has no subscription p_subscription.';
+  'For duebase-portal: {customer, account}, the customer of an owner whose portal is to be shown and the connected account it is of. customer is null where the owner is no customer, or has no subscription p_subscription.';
 
 create function billing_private.trial_days(p_owner_id uuid, p_price billing.prices)
 returns integer
@@ -94,7 +94,7 @@ end;
 $$;
 
 comment on function billing_private.trial_days is
-  'Days of trial that a subscription to a price begins with for a user: what the price offers, unless settings allow one trial per product and the user has had it. Null: none.';
+  'Days of trial that a subscription to a price begins with for an owner: what the price offers, unless settings allow one trial per product and the owner has had it. Null: none.';
 
 create function billing.prepare_checkout(p_owner_id uuid, p_price text)
 returns jsonb
@@ -142,7 +142,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the user has a running subscription to this price, or to another price of its product.';
+  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the owner has a running subscription to this price, or to another price of its product.';
 
 grant execute on function
   billing.read_app_addresses(),

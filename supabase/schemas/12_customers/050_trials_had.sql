@@ -64,7 +64,7 @@ end;
 $$;
 
 comment on function billing_private.has_had_trial is
-  'Whether a user, by any of their customers, was on trial with the product of a price, or has a subscription to it that began with a trial.';
+  'Whether an owner, by any of their customers, was on trial with the product of a price, or has a subscription to it that began with a trial.';
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select t.event_type, 'billing_private.record_trial', 50, 'keeps what was on trial'

@@ -1,12 +1,14 @@
--- Checkout attempts: which session at Stripe a user has open, so that two tabs share one and nobody pays twice.
+-- Checkout attempts: which session at Stripe an owner has open, so that two tabs, or two managers of a team, do not
+-- both pay.
 -- Stripe sends no event for a session that is made, so the checkout function says here what it is about to ask for
 -- before it asks, and what came of it. The attempt's id is the idempotency key at Stripe: whoever finds an attempt
 -- whose function died makes the same call again and gets the same session.
--- Reads: checkout_sessions. Writes: checkout_attempts. Called by: the checkout function.
+-- Reads: checkout_sessions, subscriptions, subscription_items. Writes: checkout_attempts. Called by: the checkout function.
 
 create table billing_private.checkout_attempts (
   id uuid primary key default gen_random_uuid(),
   owner_id uuid not null,
+  user_id uuid,
   scope text not null,
   idempotency_keys text[] not null default '{}',
   wish jsonb not null,
@@ -21,11 +23,12 @@ create table billing_private.checkout_attempts (
 );
 
 comment on table billing_private.checkout_attempts is
-  'A user''s attempts at buying: one row per checkout session asked for. Kept for 30 days.';
+  'Attempts at buying for an owner: one row per checkout session asked for. Kept for 30 days.';
 comment on column billing_private.checkout_attempts.id is 'Also the idempotency key of the call that makes the session.';
-comment on column billing_private.checkout_attempts.owner_id is 'Who buys.';
+comment on column billing_private.checkout_attempts.owner_id is 'For whom: who will own what is bought.';
+comment on column billing_private.checkout_attempts.user_id is 'The manager whose address Stripe was given.';
 comment on column billing_private.checkout_attempts.scope is 'Of what only one session may be open: a product to subscribe to, or one exact one-time purchase.';
-comment on column billing_private.checkout_attempts.idempotency_keys is 'The caller''s own names for the attempt; each user has names of their own.';
+comment on column billing_private.checkout_attempts.idempotency_keys is 'The callers'' own names for the attempt; each owner has names of their own.';
 comment on column billing_private.checkout_attempts.wish is 'What the caller asked for.';
 comment on column billing_private.checkout_attempts.request is 'What Stripe was asked for: form fields.';
 comment on column billing_private.checkout_attempts.status is
@@ -38,6 +41,7 @@ create unique index one_checkout_is_open_per_scope on billing_private.checkout_a
   where status in ('making', 'open');
 
 create index checkout_attempts_by_owner on billing_private.checkout_attempts (owner_id);
+create index checkout_attempts_by_user on billing_private.checkout_attempts (user_id);
 create index checkout_attempts_by_age on billing_private.checkout_attempts (created_at);
 
 alter table billing_private.checkout_attempts enable row level security;
@@ -77,10 +81,47 @@ end;
 $$;
 
 comment on function billing_private.close_old_checkouts is
-  'Closes a user''s attempts that are known to be over: completed, expired, too old to be found again, or forgotten. Removes what is older than 30 days, of anybody, ten at a time.';
+  'Closes an owner''s attempts that are known to be over: completed, expired, too old to be found again, or forgotten. Removes what is older than 30 days, of anybody, ten at a time.';
+
+create function billing_private.has_just_subscribed(p_owner_id uuid, p_scope text, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (
+    select
+    from billing_private.checkout_attempts as a
+    left join billing.checkout_sessions as c on c.id = a.session
+    left join billing.subscriptions as s on s.id = c.subscription
+    where a.owner_id = p_owner_id
+      and a.scope = p_scope
+      and a.scope like 'subscription:%'
+      and a.status = 'complete'
+      and case
+        when s.id is null then a.expires_at > p_now
+        else s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and exists (
+          select
+          from billing.subscription_items as i
+          where i.subscription = s.id and a.scope in ('subscription:' || i.product, 'subscription:' || i.price)
+        )
+      end
+  );
+end;
+$$;
+
+comment on function billing_private.has_just_subscribed is
+  'Whether an attempt of this scope led to a subscription that runs, or that no event has told of yet: what prepare_checkout cannot know, or did not when it was asked. An event that never comes is waited for until the session''s own end.';
 
 create function billing.begin_checkout(
-  p_owner_id uuid, p_scope text, p_wish jsonb, p_request jsonb, p_key text default null, p_now timestamptz default now()
+  p_owner_id uuid,
+  p_user_id uuid,
+  p_scope text,
+  p_wish jsonb,
+  p_request jsonb,
+  p_key text default null,
+  p_now timestamptz default now()
 )
 returns jsonb
 language plpgsql
@@ -94,7 +135,7 @@ declare
   verdict text;
   is_new boolean := false;
 begin
-  -- One tab at a time; the calls to Stripe are made without this lock.
+  -- One tab at a time, whoever's it is; the calls to Stripe are made without this lock.
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
   perform billing_private.close_old_checkouts(p_owner_id, p_now);
   if p_key is not null then
@@ -112,14 +153,17 @@ begin
     set idempotency_keys = array_remove(a.idempotency_keys, p_key)
     where a.id = named.id;
   end if;
+  if (p_wish ->> 'another')::boolean is not true and billing_private.has_just_subscribed(p_owner_id, p_scope, p_now) then
+    return jsonb_build_object('outcome', 'subscribed');
+  end if;
 
   select *
   into held
   from billing_private.checkout_attempts as a
   where a.owner_id = p_owner_id and a.scope = p_scope and a.status in ('making', 'open');
   if not found then
-    insert into billing_private.checkout_attempts (owner_id, scope, idempotency_keys, wish, request, created_at)
-    values (p_owner_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
+    insert into billing_private.checkout_attempts (owner_id, user_id, scope, idempotency_keys, wish, request, created_at)
+    values (p_owner_id, p_user_id, p_scope, array_remove(array[p_key], null), p_wish, p_request, p_now)
     returning * into held;
     verdict := 'make';
     is_new := true;
@@ -138,7 +182,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For duebase-checkout: what to do about a user''s wish to buy, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; conflict: the key named another wish.';
+  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean
@@ -177,12 +221,17 @@ comment on function billing.close_checkout is
   'For duebase-checkout: an attempt is over. p_status: complete, what it is about was bought; expired, it cannot be completed any more or was never made. False: it was over already.';
 
 grant execute on function
-  billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamptz),
+  billing.begin_checkout(uuid, uuid, text, jsonb, jsonb, text, timestamptz),
   billing.record_checkout(uuid, text, text, timestamptz),
   billing.close_checkout(uuid, text)
 to service_role;
 
-insert into billing_private.personal_data (table_name, column_name, becomes, about) values
-  ('billing_private.checkout_attempts', 'wish', '''{}''', 'owner_id = $2'),
-  ('billing_private.checkout_attempts', 'request', '''{}''', 'owner_id = $2'),
-  ('billing_private.checkout_attempts', 'url', 'case when status = ''open'' then '''' end', 'owner_id = $2');
+-- What a manager began for a team stays the team's: only the manager's address is taken out.
+insert into billing_private.personal_data (table_name, column_name, becomes, about)
+select 'billing_private.checkout_attempts', p.column_name, p.becomes, 'owner_id = $2 or user_id = $2'
+from (
+  values
+    ('wish', 'case when owner_id = $2 then ''{}'' else wish end'),
+    ('request', 'case when owner_id = $2 then ''{}'' else request - ''customer_email'' end'),
+    ('url', 'case when owner_id <> $2 then url when status = ''open'' then '''' end')
+) as p (column_name, becomes);

@@ -123,7 +123,7 @@ export const functions: Record<string, Audience> = {
   "billing.grant_credits(uuid, text, bigint, text, text, timestamp with time zone)": "service",
   "billing.prepare_emails(bigint[], uuid, text, timestamp with time zone)": "service",
   "billing.my_billing_status(timestamp with time zone)": "user",
-  "billing.begin_checkout(uuid, text, jsonb, jsonb, text, timestamp with time zone)": "service",
+  "billing.begin_checkout(uuid, uuid, text, jsonb, jsonb, text, timestamp with time zone)": "service",
   "billing.close_checkout(uuid, text)": "service",
   "billing.prepare_checkout(uuid, text)": "service",
   "billing.record_checkout(uuid, text, text, timestamp with time zone)": "service",

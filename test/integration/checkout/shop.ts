@@ -16,6 +16,12 @@ const APP = "https://app.example.com";
 export interface Buyer {
   id: string;
   email: string;
+  /** The team they buy for, which they manage; left out, they buy for themselves. */
+  team?: string;
+}
+
+function ownerOf({ id, team }: Buyer): string {
+  return team ?? id;
 }
 
 /** The checkout function between a database and the local Stripe, without the platform in between. */
@@ -81,12 +87,13 @@ export class Shop {
     const handle = createCheckoutHandler({
       readAddresses: async () => ({ app_url: APP, billing_url: null }),
       verifyUser: async () => buyer,
-      prepare: async (user, price) =>
-        (await call(sql`select billing.prepare_checkout(${user}, ${price}) as answer`)) as CheckoutFacts,
-      begin: async ({ userId, scope, wish, request, key }) =>
+      readManagedOwners: async () => [ownerOf(buyer)],
+      prepare: async (owner, price) =>
+        (await call(sql`select billing.prepare_checkout(${owner}, ${price}) as answer`)) as CheckoutFacts,
+      begin: async ({ ownerId, userId, scope, wish, request, key }) =>
         (await call(sql`
           select billing.begin_checkout(
-            ${userId}, ${scope}, ${sql.json(wish as never)}, ${sql.json(request)}, ${key ?? null}
+            ${ownerId}, ${userId}, ${scope}, ${sql.json(wish as never)}, ${sql.json(request)}, ${key ?? null}
           ) as answer
         `)) as Verdict,
       record: async (attempt, session, url, expiresAt) =>
@@ -124,12 +131,12 @@ export class Shop {
     return session;
   }
 
-  /** Sessions at Stripe that name the buyer, by state. */
+  /** Sessions at Stripe that name whom the buyer buys for, by state. */
   async sessionsOf(buyer: Buyer): Promise<Record<string, number>> {
     const { data } = await this.stripe.checkout.sessions.list({ limit: 100 });
     const counts: Record<string, number> = {};
     for (const { client_reference_id, status } of data)
-      if (client_reference_id === buyer.id) counts[String(status)] = (counts[String(status)] ?? 0) + 1;
+      if (client_reference_id === ownerOf(buyer)) counts[String(status)] = (counts[String(status)] ?? 0) + 1;
     return counts;
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Buyer, Shop } from "./shop.ts";
 
@@ -52,7 +53,9 @@ describe("in a second tab", () => {
   it("nothing more is sold once the first was paid, before any webhook says so", async () => {
     const first = await shop.tab(buyer, { price: monthly });
     await shop.pay(first, buyer);
-    expect(await shop.tab(buyer, { price: monthly })).toBe("already_subscribed");
+    // The first call finds out at Stripe; the second one has to know.
+    for (const price of [monthly, monthly, yearly])
+      expect(await shop.tab(buyer, { price })).toBe("already_subscribed");
     const other = await shop.signUp();
     await shop.pay(await shop.tab(other, { price: monthly }), other);
     expect(await shop.tab(other, { price: yearly })).toBe("already_subscribed");
@@ -82,6 +85,52 @@ describe("in a second tab", () => {
   });
 });
 
+describe("between the payment and its events", () => {
+  it("nothing is sold until the subscription has ended, or has become another product's", async () => {
+    const session = await shop.pay(await shop.tab(buyer, { price: monthly }), buyer);
+    expect(await shop.tab(buyer, { price: monthly })).toBe("already_subscribed");
+    const { sql } = shop.database;
+    const { product } = await shop.stripe.prices.retrieve(monthly);
+    const begin = async (days = 0) => {
+      const [row] = await sql`
+        select billing.begin_checkout(
+          ${buyer.id}, ${buyer.id}, ${`subscription:${product}`}, '{}', '{}', null, now() + ${days} * interval '1 day'
+        ) ->> 'outcome' as outcome
+      `;
+      await sql`
+        delete from billing_private.checkout_attempts where owner_id = ${buyer.id} and status = 'making'
+      `;
+      return row?.outcome;
+    };
+    expect(await begin()).toBe("subscribed");
+    // Its events may never come; the session is over by itself.
+    expect(await begin(2)).toBe("make");
+    await shop.hear();
+    expect([await begin(), await begin(2)]).toEqual(["subscribed", "subscribed"]);
+
+    const subscription = await shop.stripe.subscriptions.retrieve(String(session.subscription));
+    const change = async (price: string) => {
+      const items = [{ id: String(subscription.items.data[0]?.id), price }];
+      await shop.stripe.subscriptions.update(subscription.id, { items });
+      await shop.hear();
+    };
+    const [elsewhere = ""] = await shop.prices({ recurring: { interval: "month" } });
+    await change(elsewhere);
+    expect(await begin()).toBe("make");
+    await change(yearly);
+    expect(await begin()).toBe("subscribed");
+    await shop.stripe.subscriptions.cancel(subscription.id);
+    await shop.hear();
+    expect(await begin()).toBe("make");
+  });
+
+  it("another one is sold to who asks for it", async () => {
+    await shop.pay(await shop.tab(buyer, { price: monthly }), buyer);
+    expect(await shop.tab(buyer, { price: monthly })).toBe("already_subscribed");
+    expect(isPage(await shop.tab(buyer, { price: monthly, another: true }))).toBe(true);
+  });
+});
+
 describe("two tabs at the same moment", () => {
   it("with the same wish get one page", async () => {
     const answers = await Promise.all(Array.from({ length: 6 }, () => shop.tab(buyer, { price: monthly })));
@@ -102,6 +151,83 @@ describe("two tabs at the same moment", () => {
       expect(isPage(await shop.tab(person, { price: monthly }))).toBe(true);
       expect((await shop.sessionsOf(person)).open).toBe(1);
     }
+  });
+});
+
+describe("two managers of a team", () => {
+  let ada: Buyer;
+  let bob: Buyer;
+  beforeEach(async () => {
+    const team = randomUUID();
+    ada = { ...(await shop.signUp()), team };
+    bob = { ...(await shop.signUp()), team };
+  });
+
+  it("have one session between them that can be paid, in the name of whoever came last", async () => {
+    const first = await shop.tab(ada, { price: monthly });
+    const second = await shop.tab(bob, { price: monthly });
+    expect(isPage(second) && second !== first).toBe(true);
+    expect(await shop.sessionsOf(ada)).toEqual({ open: 1, expired: 1 });
+    await expect(shop.pay(first, ada)).rejects.toThrow();
+    const { data } = await shop.stripe.checkout.sessions.list({ limit: 1 });
+    expect(data[0]).toMatchObject({ customer_email: bob.email, metadata: { owner_id: ada.team } });
+  });
+
+  it("buy one subscription, however they press at the same moment", async () => {
+    for (let round = 0; round < 4; round++) {
+      const team = randomUUID();
+      const people = [
+        { ...ada, team },
+        { ...bob, team },
+      ] as const;
+      const pages = await Promise.all([
+        shop.tab(people[0], { price: monthly }),
+        shop.tab(people[1], { price: monthly }),
+        shop.tab(people[1], { price: yearly }),
+      ]);
+      expect((await shop.sessionsOf(people[0])).open ?? 0, pages.join(" ")).toBeLessThanOrEqual(1);
+      const again = await shop.tab(people[0], { price: monthly });
+      const payable = new Set([...pages, again].filter(isPage));
+      await Promise.allSettled([...payable].map((page) => shop.pay(page, people[0])));
+      expect((await shop.sessionsOf(people[0])).complete).toBe(1);
+      for (const person of people)
+        expect(await shop.tab(person, { price: yearly })).toBe("already_subscribed");
+    }
+  });
+
+  it("share their keys, and what each buys alone stays their own", async () => {
+    const key = { price: once, idempotency_key: "team-order" };
+    const first = await shop.tab(ada, key);
+    await shop.pay(first, ada);
+    await shop.hear();
+    expect(await shop.tab(bob, key)).toBe(first);
+    const { team: _team, ...alone } = bob;
+    const own = await shop.tab(alone, key);
+    expect(isPage(own) && own !== first).toBe(true);
+    expect(await shop.sessionsOf(alone)).toEqual({ open: 1 });
+  });
+
+  it("keep what one of them began when that one is deleted and forgotten, without the address", async () => {
+    const { sql } = shop.database;
+    const page = await shop.tab(ada, { price: monthly });
+    const { team: _team, ...alone } = ada;
+    await shop.tab(alone, { price: yearly });
+    const attempts = () => sql`
+      select owner_id, url, request ->> 'customer_email' as email, wish ->> 'price' as price
+      from billing_private.checkout_attempts where user_id = ${ada.id}
+    `;
+    expect(await attempts()).toHaveLength(2);
+    await sql`select billing.forget_user(${ada.id})`;
+    expect(await attempts()).toEqual(
+      expect.arrayContaining([
+        { owner_id: ada.team, url: page, email: null, price: monthly },
+        { owner_id: ada.id, url: "", email: null, price: null },
+      ]),
+    );
+    await sql`delete from auth.users where id = ${ada.id}`;
+    expect(await attempts()).toMatchObject([{ owner_id: ada.team }]);
+    expect(isPage(await shop.tab(bob, { price: monthly }))).toBe(true);
+    await expect(shop.pay(page, bob)).rejects.toThrow();
   });
 });
 

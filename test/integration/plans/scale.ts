@@ -237,8 +237,9 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       n % 1000 = 0, ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', 10, 10
     from generate_series(1, 50000) as n;
 
-    insert into billing_private.checkout_attempts (owner_id, scope, wish, request, status, session, created_at)
+    insert into billing_private.checkout_attempts (owner_id, user_id, scope, wish, request, status, session, created_at)
     select
+      ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid,
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'subscription:prod_' || n, '{}', '{}',
       'complete', 'cs_' || n, now() - n * interval '1 minute'
     from generate_series(1, 30000) as n;

@@ -349,7 +349,7 @@ export const hotStatements: Statement[] = [
     what: "what checkout asks before it asks Stripe",
     sql: `
       select billing.prepare_checkout('${userOf(4711)}', 'price_4711');
-      select billing.begin_checkout('${userOf(4711)}', 'subscription:prod_1', '{"price": "a"}', '{"mode": "a"}', 'key', now() + interval '20 days');
+      select billing.begin_checkout('${userOf(4711)}', '${userOf(4711)}', 'subscription:prod_1', '{"price": "a"}', '{"mode": "a"}', 'key', now() + interval '20 days');
     `,
     uses: ["checkout_attempts_by_owner", "checkout_attempts_by_age", "one_checkout_is_open_per_scope"],
   },
@@ -397,6 +397,7 @@ export const hotStatements: Statement[] = [
       "dunning_resumptions_by_customer",
       "emails_by_customer",
       "customer_accounts_by_customer",
+      "checkout_attempts_by_user",
     ],
   },
   {

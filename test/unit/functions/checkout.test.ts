@@ -4,7 +4,7 @@ import {
   type CheckoutFacts,
   createCheckoutHandler,
 } from "../../../supabase/functions/duebase-checkout/handler.ts";
-import { APP, answerOf, request, surroundings, USER_ID } from "./session-requests.ts";
+import { APP, answerOf, request, surroundings, TEAM_ID, USER_ID } from "./session-requests.ts";
 
 const monthly = { type: "recurring", usage_type: "licensed", product: "prod_1", trial_days: null };
 const OPEN = {
@@ -20,6 +20,7 @@ let facts: CheckoutFacts;
 let verdicts: Verdict[];
 let begun: Wish[];
 let closed: string[];
+let prepared: string[];
 let isCurrent: boolean;
 let handle: (request: Request) => Promise<Response>;
 
@@ -30,11 +31,15 @@ beforeEach(() => {
   verdicts = [];
   begun = [];
   closed = [];
+  prepared = [];
   isCurrent = true;
   handle = createCheckoutHandler({
     ...around.common,
     callStripe: around.callStripe,
-    prepare: async () => facts,
+    prepare: async (owner) => {
+      prepared.push(owner);
+      return facts;
+    },
     begin: async (wish) => {
       begun.push(wish);
       const { request } = wish;
@@ -92,6 +97,29 @@ describe("duebase-checkout", () => {
       400,
       "invalid_request",
     ]);
+  });
+
+  it("sells to a team the user manages: it owns all that comes of it, and Stripe gets the user's address", async () => {
+    around.state.owners = [{ owner_id: TEAM_ID, can_manage: true }];
+    const form = await formOf({ ...order, owner_id: TEAM_ID });
+    expect(form).toMatchObject({
+      client_reference_id: TEAM_ID,
+      "metadata[owner_id]": TEAM_ID,
+      "subscription_data[metadata][owner_id]": TEAM_ID,
+      customer_email: "ada@example.com",
+    });
+    expect(JSON.stringify(form)).not.toContain(USER_ID);
+    expect(prepared).toEqual([TEAM_ID]);
+    expect(begun[0]).toMatchObject({ ownerId: TEAM_ID, userId: USER_ID });
+    expect(JSON.stringify(begun[0]?.wish)).not.toContain(TEAM_ID);
+  });
+
+  it("sells nothing to an owner the user does not manage", async () => {
+    around.state.owners = [{ owner_id: TEAM_ID, can_manage: false }];
+    for (const body of [order, { ...order, owner_id: TEAM_ID }]) {
+      expect(await answerOf(await handle(request(body)))).toEqual([403, "not_a_manager"]);
+    }
+    expect([prepared, begun, around.stripeCalls]).toEqual([[], [], []]);
   });
 
   it("leaves the address out for a user who has none", async () => {
@@ -163,7 +191,7 @@ describe("duebase-checkout", () => {
   it("asks Stripe under a key that nobody can name, and hands the caller's own to the database", async () => {
     await formOf({ ...order, idempotency_key: "order-1" });
     expect(around.stripeCalls[0]?.headers["idempotency-key"]).toBe("checkout:attempt-1");
-    expect(begun[0]).toMatchObject({ userId: USER_ID, key: "order-1" });
+    expect(begun[0]).toMatchObject({ ownerId: USER_ID, userId: USER_ID, key: "order-1" });
     expect(JSON.stringify(begun[0]?.wish)).not.toContain("order-1");
   });
 
@@ -209,6 +237,12 @@ describe("a session that is open already", () => {
     answers({ "/cs_test_0": { id: "cs_test_0", status: "complete", url: null } });
     expect(await answerOf(await handle(request(order)))).toEqual([409, "already_subscribed"]);
     expect(closed).toEqual(["attempt-0 complete"]);
+  });
+
+  it("that was completed while this was being asked is one too", async () => {
+    verdicts = [{ outcome: "subscribed" }];
+    expect(await answerOf(await handle(request(order)))).toEqual([409, "already_subscribed"]);
+    expect(paths()).toEqual([]);
   });
 
   it("that expired, or that Stripe does not know, makes room for a new one", async () => {
