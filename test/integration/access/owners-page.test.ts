@@ -60,3 +60,22 @@ test("the page's policy shows rows of the teams that have the feature, and no ot
   expect(await as("bob", "select distinct team_id from public.exports")).toEqual([{ team_id: red }]);
   expect(await as("eve", "select * from public.exports")).toEqual([]);
 });
+
+test("the page's links and its trigger: a team is linked by what the application knows, and goes with its customers", async () => {
+  const { red = "", blue = "" } = people;
+  await database.sql.unsafe("alter table public.teams add column stripe_customer text");
+  await database.sql`update public.teams set stripe_customer = 'cus_blue' where id = ${red}`;
+  await database.sql`update public.teams set stripe_customer = 'cus_later' where id = ${blue}`;
+  const links = await database.sql.unsafe(block("links"));
+  expect(new Map(links.map(({ customer, outcome }) => [customer, outcome]))).toEqual(
+    new Map([
+      ["cus_blue", "linked"],
+      ["cus_later", "kept"],
+    ]),
+  );
+  await database.sql.unsafe(block("deletion"));
+  await database.sql`delete from public.exports where team_id = ${red}`;
+  await database.sql`delete from public.teams where id = ${red}`;
+  expect(await database.sql`select id from billing.customers where owner_id = ${red}`).toEqual([]);
+  expect(await database.sql`select feature from billing.entitlements where owner_id = ${red}`).toEqual([]);
+});
