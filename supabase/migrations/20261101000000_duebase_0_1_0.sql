@@ -179,12 +179,12 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU008', 'invalid_object', 'Pass an object as Stripe''s API answered it, with id and object, of a kind that billing_private.refresh_handlers lists.'),
   ('DU009', 'invalid_report', 'Pass an event of Resend''s webhooks: an object with type, created_at and data.email_id.'),
   ('DU010', 'usage_limit_reached', 'Nothing was counted. DETAIL says as JSON what is left; it is more after an upgrade or in the next period.'),
-  ('DU011', 'no_usage_period', 'The user has no subscription in force whose price or product has metadata limit_<metric>.'),
-  ('DU012', 'invalid_usage', 'Pass a user, a metric, a quantity from 1 to 1000000000000 and an idempotency key of up to 255 characters.'),
+  ('DU011', 'no_usage_period', 'The owner has no subscription in force whose price or product has metadata limit_<metric>.'),
+  ('DU012', 'invalid_usage', 'Pass an owner, a metric, a quantity from 1 to 1000000000000 and an idempotency key of up to 255 characters.'),
   ('DU013', 'usage_key_reused', 'A key stands for one recording. Use the same arguments to repeat it, or another key to record more.'),
   ('DU015', 'insufficient_credits', 'Nothing was deducted. DETAIL says as JSON how many credits there are.'),
   ('DU016', 'credit_key_reused', 'A key stands for one change of a balance. Use the same arguments to repeat it, or another key for another change.'),
-  ('DU017', 'invalid_credits', 'Pass a user, a kind of up to 64 letters, digits and _ . : -, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
+  ('DU017', 'invalid_credits', 'Pass an owner, a kind of up to 64 letters, digits and _ . : -, 1 to 1000000000000 credits and an idempotency key of up to 255 characters.'),
   ('DU018', 'no_owner_to_credit', 'Credits are granted to an owner that is there: a user of auth.users, or with settings.owners_function any that was not deleted.'),
   ('DU019', 'invalid_links', 'Pass a JSON array of up to 500 objects, each with customer (cus_…) and owner_id (a uuid, or null to take a word back); more of them in further calls.'),
   ('DU020', 'invalid_owner', 'Pass the uuid of the owner that was deleted.'),
@@ -2728,7 +2728,7 @@ begin
   if account is null then
     return p_event;
   end if;
-  -- The account's turn comes before the customer's, in whatever names both: so no two wait for each other.
+  -- The account's lock comes before the customer's, in whatever names both: so no two wait for each other.
   perform pg_advisory_xact_lock(hashtextextended(account, 7305));
   if customer <> account then
     insert into billing_private.customer_accounts (customer_account, customer)
@@ -2886,7 +2886,7 @@ end;
 $$;
 
 comment on function billing_private.lock_customers is
-  'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
+  'The locks of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
 
 create function billing_private.dispatch_event(p_event billing.stripe_events)
 returns boolean
@@ -2899,7 +2899,7 @@ end;
 $$;
 
 comment on function billing_private.dispatch_event is
-  'Takes the customer''s turn and calls the handlers of an event''s type in order. Written by the trigger on event_handlers; returns false for a type nobody handles.';
+  'Takes the customer''s lock and calls the handlers of an event''s type in order. Written by the trigger on event_handlers; returns false for a type nobody handles.';
 
 create function billing_private.dispatch_source()
 returns text
@@ -3271,7 +3271,7 @@ begin
     p_event.payload := billing_private.redact(p_event.payload);
   end if;
   -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
-  -- own transaction waits for the batch's turns.
+  -- own transaction waits for the batch's locks.
   perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
   insert into billing.webhook_events
     (id, type, api_version, livemode, account, created, object_id, customer_id, received_at)
@@ -3400,7 +3400,7 @@ end;
 $$;
 
 comment on function billing_private.payments_named_by is
-  'Payments, and invoices they pay, that an object is or names, with nulls between them: their turns (7306) are taken when it is projected.';
+  'Payments, and invoices they pay, that an object is or names, with nulls between them: their locks (7306) are taken when it is projected.';
 
 create function billing_private.locks_of_events(p_events billing.stripe_events[])
 returns table (n integer, class integer, key text, is_shared boolean)
@@ -3552,7 +3552,7 @@ set lock_timeout = '20ms'
 as $$
 declare
   max_events constant integer := 100; -- a page of Stripe's event list; the server's table of locks has room for several
-  -- Others wait for the turns of a batch no longer than for those of one event: see project_event.
+  -- Others wait for the locks of a batch no longer than for those of one event: see project_event.
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
   incoming billing.stripe_events[];
@@ -3592,7 +3592,7 @@ end;
 $$;
 
 comment on function billing.receive_events is
-  'receive_event for 1 to 100 Stripe events (a JSON array) in one transaction. Returns one answer per event, in their order: processed, duplicate, quarantined, failed (stored; projection will be retried), or retry_single: nothing of it is stored, and receive_event takes it or says what is wrong with it (it is malformed, its customer''s turn was not free at once, or it needs a transaction of its own). Raises DU032 for what is not such an array. Whoever gets an error, or no answer, sends the same events again: what was stored is a duplicate then. The caller may acknowledge once this has committed.';
+  'receive_event for 1 to 100 Stripe events (a JSON array) in one transaction. Returns one answer per event, in their order: processed, duplicate, quarantined, failed (stored; projection will be retried), or retry_single: nothing of it is stored, and receive_event takes it or says what is wrong with it (it is malformed, its customer''s lock was not free at once, or it needs a transaction of its own). Raises DU032 for what is not such an array. Whoever gets an error, or no answer, sends the same events again: what was stored is a duplicate then. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_events(jsonb, timestamptz) to service_role;
 
@@ -3614,7 +3614,7 @@ declare
 begin
   select * into event from billing.stripe_events as e where e.id = p_event_id;
   if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
-    -- It may have been redacted while its turn was waited for.
+    -- It may have been redacted while its lock was waited for.
     select * into event from billing.stripe_events as e where e.id = p_event_id;
   end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
@@ -3680,7 +3680,7 @@ end;
 $$;
 
 comment on function billing.retry_failed_webhook is
-  'Projects again the failed event whose next attempt has been due longest at p_now. Returns whether there was one: call again until there is none, each time in a transaction of its own, as its customer''s turn is taken until the caller commits.';
+  'Projects again the failed event whose next attempt has been due longest at p_now. Returns whether there was one: call again until there is none, each time in a transaction of its own, as its customer''s lock is taken until the caller commits.';
 
 create function billing.replay_failed_webhook(event_id text, p_now timestamptz default now())
 returns text
@@ -4796,7 +4796,7 @@ declare
   invoice constant jsonb := p_event.payload #> '{data,object}';
   link record;
 begin
-  -- The turns of charges and records come before those of PaymentIntents, so that no two wait for each other.
+  -- The locks of charges and records come before those of PaymentIntents, so that no two wait for each other.
   for link in
     select * from billing_private.invoice_payment_links(invoice) as l order by l.payment_id like 'pi\_%', l.payment_id
   loop
@@ -5142,7 +5142,7 @@ as $$
 declare
   payment billing.payments;
 begin
-  -- An invoice payment names no customer whose turn to wait for, so payments have a turn of their own. It is taken
+  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
   -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
   if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
     return false;
@@ -5204,7 +5204,7 @@ begin
     return p_id;
   end if;
   -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
-  -- the other. The turn of what names a payment comes before that of the payment.
+  -- the other. The lock of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
   return coalesce(
     (
@@ -5282,7 +5282,7 @@ begin
     return; -- from the customer's balance
   end if;
   if p_amount_paid is not null then
-    -- The invoice's turn: who tells of its money names the payment, or sees that somebody has.
+    -- The invoice's lock: who tells of its money names the payment, or sees that somebody has.
     perform pg_advisory_xact_lock(hashtextextended(p_invoice_id, 7306));
     if p_payment_id <> p_invoice_id then
       perform billing_private.drop_unnamed_payment(p_invoice_id);
@@ -6928,7 +6928,7 @@ begin
   perform billing_private.refresh_usage_of_customer(p_customer_id);
   perform billing_private.match_credits_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
-  -- After the users' turns, as in projection.
+  -- After the owners' locks, as in projection.
   perform billing_private.alert_two_subscriptions(p_customer_id, p_now);
 end;
 $$;
@@ -11961,7 +11961,7 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 -- Usage: how much of what a plan allows has been used, one row per subscription, metric and billing period.
 -- A limit is metadata of the price, else of the product: limit_<metric> = 1000, 1000 per unit, or unlimited.
 -- Reads: subscriptions, subscription_items, prices, products, customers. Written by: usage periods, recording.
--- Read by: usage periods, recording, the user whose usage it is.
+-- Read by: usage periods, recording, the owner whose usage it is.
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,
@@ -12069,7 +12069,7 @@ comment on function billing_private.allowed_usage is
 
 -- Usage periods: the open rows of subscription_usage follow what is projected, so they are a function of it.
 -- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force.
--- Called by: projection, and the link of a customer to a user.
+-- Called by: projection, and the link of a customer to an owner.
 
 create table billing_private.limits_in_force (
   object_id text primary key,
@@ -12121,7 +12121,7 @@ end;
 $$;
 
 comment on function billing_private.lock_plans_of_customers_shared is
-  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
+  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any owner''s lock.';
 
 create function billing_private.open_usage_period(p_period billing.subscription_usage, p_open billing.subscription_usage[])
 returns void
@@ -12232,7 +12232,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_usage is
-  'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the user, and keeps what was used.';
+  'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the owner, and keeps what was used.';
 
 create function billing_private.refresh_usage_of_subscription(p_event billing.stripe_events)
 returns void
@@ -12264,7 +12264,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_usage_of_customer is
-  'Usage goes with the customer to the user it is linked to, what was used included. Called under the customer''s lock.';
+  'Usage goes with the customer to the owner it is linked to, what was used included. Called under the customer''s lock.';
 
 create function billing_private.refresh_usage_of_plan(p_event billing.stripe_events)
 returns void
@@ -12318,7 +12318,7 @@ select t.event_type, h.handler, h.position, h.description
 from (
   values
     (
-      -- Before the entitlements: they take the user's turn, and this waits for the plans.
+      -- Before the entitlements: they take the owner's lock, and this waits for the plans.
       'billing_private.refresh_usage_of_subscription', 25, 'keeps usage periods and their limits',
       array[
         'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
@@ -12340,7 +12340,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 -- supabase/schemas/09_usage/030_read_usage.sql
 
--- Reading usage: how much of a metric is used and left in the period that a user is in.
+-- Reading usage: how much of a metric is used and left in the period that an owner is in.
 -- Reads: subscriptions, subscription_usage. Writes: nothing.
 -- Called by: record_usage; the application, as service_role; current_usage(metric) and my_usage by signed-in users, for their owners.
 
@@ -12354,7 +12354,7 @@ create type billing.usage_reading as (
 );
 
 comment on type billing.usage_reading is
-  'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
+  'What an owner has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
 
 create function billing_private.usage_in_force(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns setof billing.subscription_usage
@@ -12442,7 +12442,7 @@ end;
 $$;
 
 comment on function billing.current_usage(uuid, text, timestamptz) is
-  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
+  'What an owner has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
 
 create function billing.my_usage(metric text, owner_id uuid default null)
 returns billing.usage_reading
@@ -12481,7 +12481,7 @@ grant execute on function billing.my_usage(text, uuid) to authenticated;
 
 -- supabase/schemas/09_usage/040_record_usage.sql
 
--- Recording usage: counted once per key, never over the limit, in the period that the user is in.
+-- Recording usage: counted once per key, never over the limit, in the period that the owner is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
 -- Called by: the application, as service_role; the tick, which forgets old keys.
 
@@ -12498,7 +12498,7 @@ comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
 comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the owner.';
-comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
+comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for an owner.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';
 comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
@@ -12534,7 +12534,7 @@ set search_path = ''
 as $$
 begin
   if p_left.period_start is null then
-    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_owner_id, p_left.metric));
+    perform billing_private.raise_error('DU011', format('owner %s has no billing period for %s', p_owner_id, p_left.metric));
   end if;
   perform billing_private.raise_error_with(
     'DU010',
@@ -12567,7 +12567,7 @@ end;
 $$;
 
 comment on function billing_private.lock_usage is
-  'Takes the turn of a user''s usage until commit: their open periods, the ones included that open while it waits.';
+  'Takes the lock of an owner''s usage until commit: their open periods, the ones included that open while it waits.';
 
 create function billing_private.count_usage(p_period billing.subscription_usage, p_quantity bigint)
 returns void
@@ -12578,7 +12578,7 @@ begin
   if p_period.id is not null then
     update billing.subscription_usage as u set used = u.used + p_quantity where u.id = p_period.id;
     if not found then
-      -- Of a subscription that began after the turn was taken, and changed again. The same key may be tried again.
+      -- Of a subscription that began after the lock was taken, and changed again. The same key may be tried again.
       raise serialization_failure using message = 'billing: the period of this usage has just changed';
     end if;
   else
@@ -12631,8 +12631,8 @@ declare
   part bigint;
 begin
   perform billing_private.check_usage(owner_id, metric, quantity, idempotency_key);
-  -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
-  -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
+  -- Recordings of one owner take turns by the owner's open periods, and so does an event that changes one of them: it is
+  -- waited for, and the statements below see what it did. Not by the owner's advisory lock: events take that last.
   perform billing_private.lock_usage(owner_id);
   if billing_private.is_recorded(owner_id, metric, quantity, idempotency_key) then
     return billing_private.read_usage(owner_id, metric, p_now);
@@ -12655,7 +12655,7 @@ end;
 $$;
 
 comment on function billing.record_usage is
-  'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
+  'Counts usage of a metric, in the periods of the owner''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
 create function billing_private.purge_usage_records(p_now timestamptz, p_limit integer default 100000)
 returns integer
@@ -12685,7 +12685,7 @@ grant execute on function billing.record_usage(uuid, text, bigint, text, timesta
 -- supabase/schemas/10_credits/010_credit_entries.sql
 
 -- Credits: a ledger of changes of a balance, and the balance it comes to. Nothing else changes a balance.
--- Written by: grants, deductions, purchases. Read by: the user whose credits they are.
+-- Written by: grants, deductions, purchases. Read by: the owner whose credits they are.
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
@@ -12715,13 +12715,13 @@ comment on table billing.credit_entries is
 comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
-comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
+comment on column billing.credit_entries.balance_after is 'The owner''s balance of this kind after it.';
 comment on column billing.credit_entries.reason is
-  'grant, deduction: asked for by the application. purchase: paid for. refund: the money went back (or, positive, came again after all). transfer: the customer was linked to another user.';
+  'grant, deduction: asked for by the application. purchase: paid for. refund: the money went back (or, positive, came again after all). transfer: the customer was linked to another owner.';
 comment on column billing.credit_entries.missing is 'What should have been taken as well and was spent already.';
 comment on column billing.credit_entries.purchase is 'Payment (billing.payments.id), or checkout session where nothing had to be paid.';
-comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of a user stands for one change.';
-comment on column billing.credit_entries.note is 'What the application says of it; shown to the user.';
+comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of an owner stands for one change.';
+comment on column billing.credit_entries.note is 'What the application says of it; shown to the owner.';
 
 create index credit_entries_by_owner on billing.credit_entries (owner_id, created_at);
 create index credit_entries_by_purchase on billing.credit_entries (purchase) where purchase is not null;
@@ -12778,7 +12778,7 @@ create table billing_private.credit_balances (
 );
 
 comment on table billing_private.credit_balances is
-  'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
+  'Sum of the entries of each owner and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
 comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted owner has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
@@ -12797,7 +12797,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.balance_of is 'Credits a user has of a kind; 0 where there never were any.';
+comment on function billing_private.balance_of is 'Credits an owner has of a kind; 0 where there never were any.';
 
 create function billing_private.lock_owners(p_owners uuid[])
 returns boolean
@@ -12815,7 +12815,7 @@ end;
 $$;
 
 comment on function billing_private.lock_owners is
-  'Makes changes of these users'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
+  'Makes changes of these owners'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
 
 create function billing_private.write_credit_entry(p_entry billing.credit_entries)
 returns billing.credit_entries
@@ -12848,7 +12848,7 @@ end;
 $$;
 
 comment on function billing_private.write_credit_entry is
-  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_owners.';
+  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the owner''s lock, see lock_owners.';
 
 -- supabase/schemas/10_credits/020_change_credits.sql
 
@@ -12940,7 +12940,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, in the user''s turn. Raises DU015, DU016.';
+comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, under the owner''s lock. Raises DU015, DU016.';
 
 create function billing.grant_credits(
   owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
@@ -12963,7 +12963,7 @@ end;
 $$;
 
 comment on function billing.grant_credits is
-  'Gives a user credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
+  'Gives an owner credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
 
 create function billing.deduct_credits(
   owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
@@ -12981,7 +12981,7 @@ end;
 $$;
 
 comment on function billing.deduct_credits is
-  'Takes credits from a user, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
+  'Takes credits from an owner, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
 
 create function billing.credit_balance(owner_id uuid, kind text)
 returns bigint
@@ -12995,7 +12995,7 @@ begin
 end;
 $$;
 
-comment on function billing.credit_balance(uuid, text) is 'Credits a user has of a kind. For service_role.';
+comment on function billing.credit_balance(uuid, text) is 'Credits an owner has of a kind. For service_role.';
 
 create function billing.my_credit_balance(kind text, owner_id uuid default null)
 returns bigint
@@ -13067,9 +13067,9 @@ comment on table billing_private.credit_purchases is
   'What is known of each one-time payment that may buy credits, and how far the ledger has followed it.';
 comment on column billing_private.credit_purchases.id is 'Payment; the checkout session where nothing had to be paid.';
 comment on column billing_private.credit_purchases.session is 'Checkout session (billing.checkout_sessions.id) it was bought in, if any.';
-comment on column billing_private.credit_purchases.guest is 'Whom the session names as its user, as far as settings trust it, where there is no customer.';
+comment on column billing_private.credit_purchases.guest is 'Whom the session names as its owner, as far as settings trust it, where there is no customer.';
 comment on column billing_private.credit_purchases.customer is 'Customer of the session, else of the payment.';
-comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose user is not there yet.';
+comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose owner is not there yet.';
 comment on column billing_private.credit_purchases.holder is 'User who was given the credits; null before that, and while nobody is the customer.';
 comment on column billing_private.credit_purchases.credited is 'Credits that the ledger gave for it.';
 comment on column billing_private.credit_purchases.asked_back is 'Credits that refunds have asked back; taken_back is what there was to take.';
@@ -13118,7 +13118,7 @@ end;
 $$;
 
 comment on function billing_private.owner_of_session is
-  'The user that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
+  'The owner that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
 
 create function billing_private.owner_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid
@@ -13134,7 +13134,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
+comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s owner; for a guest, the owner whom the checkout session names.';
 
 create function billing_private.move_credits(
   p_purchase billing_private.credit_purchases, p_reason text, p_credits bigint, p_now timestamptz
@@ -13251,7 +13251,7 @@ comment on function billing_private.match_standing_to_payment is
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, whether an owner is there. Writes: credit_purchases, and through it the ledger.
--- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
+-- Called by: projection, the trigger on payments, the link of a customer to an owner, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
@@ -13330,7 +13330,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_to_purchase is
-  'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
+  'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its owner known, then its credits, less the share of the money that went back.';
 
 create function billing_private.record_credit_purchase(p_event billing.stripe_events)
 returns void
@@ -13366,7 +13366,7 @@ end;
 $$;
 
 comment on function billing_private.record_credit_purchase is
-  'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
+  'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s lock is taken before any owner''s.';
 
 create function billing_private.match_credits_to_checkout(p_event billing.stripe_events)
 returns void
@@ -13463,7 +13463,7 @@ as $$
 declare
   purchase record;
 begin
-  -- All of them before any user's turn.
+  -- All of them before any owner's lock.
   perform from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id for update;
   for purchase in select p.id from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id loop
     perform billing_private.match_credits_to_purchase(purchase.id, p_now);
@@ -13472,7 +13472,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_customer is
-  'Credits go with the customer to the user it is linked to. Called under the customer''s lock.';
+  'Credits go with the customer to the owner it is linked to. Called under the customer''s lock.';
 
 create function billing_private.match_credits_of_waiting_guests(p_now timestamptz, p_owner_id uuid default null, p_limit integer default 1000)
 returns integer
@@ -13518,7 +13518,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 -- supabase/schemas/11_entitlements/010_entitlements.sql
 
--- Entitlements: which features each user may use now. A row is there exactly as long as something grants the feature,
+-- Entitlements: which features each owner may use now. A row is there exactly as long as something grants the feature,
 -- so that a forgotten condition can never let anybody in.
 -- Written by: refresh_entitlements. Read by: applications (has_feature, select, Realtime), caches (version, NOTIFY).
 
@@ -13536,7 +13536,7 @@ create table billing.entitlements (
 );
 
 comment on table billing.entitlements is
-  'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
+  'One row per owner and feature the owner may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
 comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
@@ -13546,7 +13546,7 @@ comment on column billing.entitlements.sources is
   'What grants it: subscriptions (sub_…) whose product or price names the feature, customers (cus_…) whose entitlements at Stripe list it.';
 comment on column billing.entitlements.valid_until is
   'End of what was paid for, or tried (UTC), as far as Stripe told; null where nothing says. Access does not end with it: past it, the subscription is read from Stripe and the answer decides, because a late renewal must not lock anybody out.';
-comment on column billing.entitlements.version is 'The user''s version at which this row last changed.';
+comment on column billing.entitlements.version is 'The owner''s version at which this row last changed.';
 comment on column billing.entitlements.updated_at is 'When this row last changed (UTC).';
 
 create index entitlements_by_end on billing.entitlements (valid_until) where valid_until is not null;
@@ -13574,7 +13574,7 @@ create table billing_private.entitlement_versions (
 );
 
 comment on table billing_private.entitlement_versions is
-  'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
+  'How often each owner''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
 comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
@@ -13736,7 +13736,7 @@ comment on function billing_private.project_entitlement_summary is
 
 -- supabase/schemas/11_entitlements/030_refresh_entitlements.sql
 
--- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
+-- Refresh: the entitlements of an owner, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
 -- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
@@ -13808,7 +13808,7 @@ end;
 $$;
 
 comment on function billing_private.entitlements_of is
-  'What a user may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
+  'What an owner may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
 create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
 returns void
@@ -13819,7 +13819,7 @@ declare
   change record;
   next_version bigint;
 begin
-  -- A user may be several customers, whose events do not wait for each other. Whoever has this turn last sees all.
+  -- An owner may be several customers, whose events do not wait for each other. Whoever holds this lock last sees all.
   if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
@@ -13862,7 +13862,7 @@ end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes: audit_events, the owner''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
 
 create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
 returns void
@@ -13880,7 +13880,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_entitlements is
-  'Computes anew the entitlements of the user a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
+  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
 
 create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void
@@ -13890,14 +13890,14 @@ as $$
 declare
   one uuid;
 begin
-  -- In order, so that no two that take several turns can wait for each other.
+  -- In order, so that no two that take several locks can wait for each other.
   for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by 1 loop
     perform billing_private.save_entitlements(one, p_now, p_customer_id);
   end loop;
 end;
 $$;
 
-comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several users.';
+comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several owners.';
 
 create function billing_private.project_entitlements(p_event billing.stripe_events)
 returns void
@@ -13953,7 +13953,7 @@ insert into billing_private.refresh_handlers (object, handler, position, runs_on
 
 -- supabase/schemas/11_entitlements/040_recount_entitlements.sql
 
--- Recount: what changes for many users at once, or by the clock alone, is worked off by the tick in small transactions.
+-- Recount: what changes for many owners at once, or by the clock alone, is worked off by the tick in small transactions.
 -- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: the tick; projection.
 
 create function billing_private.recount_subscribers(
@@ -14077,7 +14077,7 @@ comment on function billing_private.recheck_entitlements is
 
 -- supabase/schemas/11_entitlements/050_has_feature.sql
 
--- What applications ask: whether a user has a feature, in policies of their own; and whether a cache is still right.
+-- What applications ask: whether an owner has a feature, in policies of their own; and whether a cache is still right.
 -- Reads: entitlements, entitlement_versions. Called by: policies, applications, through the Data API.
 
 create function billing.has_feature(feature text)
@@ -19080,7 +19080,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.lock_resumption is 'A resumption, with its customer''s turn taken. Raises DU054.';
+comment on function billing_private.lock_resumption is 'A resumption, with its customer''s lock taken. Raises DU054.';
 
 create function billing.review_resumption(p_id bigint, p_checked text[] default '{}', p_now timestamptz default now())
 returns jsonb
@@ -19605,7 +19605,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.lock_open_case is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
+comment on function billing_private.lock_open_case is 'An open case, with its customer''s lock taken. Raises DU042, DU043.';
 
 create function billing_private.audit_operator_action(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
 returns void
@@ -20227,7 +20227,7 @@ begin
   if not exists (select from billing_private.settings_passes) then
     return 0;
   end if;
-  -- One kind a call: each takes its own turns first.
+  -- One kind a call: each takes its own locks first.
   return coalesce(
     nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
     nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
@@ -20377,7 +20377,7 @@ begin
     order by p.id
     limit p_limit
   );
-  -- All of them before any user's turn.
+  -- All of them before any user's lock.
   perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
   perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
   return billing_private.advance_settings_pass('trusted_guests', batch);

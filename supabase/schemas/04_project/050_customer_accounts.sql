@@ -56,7 +56,7 @@ begin
   if account is null then
     return p_event;
   end if;
-  -- The account's turn comes before the customer's, in whatever names both: so no two wait for each other.
+  -- The account's lock comes before the customer's, in whatever names both: so no two wait for each other.
   perform pg_advisory_xact_lock(hashtextextended(account, 7305));
   if customer <> account then
     insert into billing_private.customer_accounts (customer_account, customer)

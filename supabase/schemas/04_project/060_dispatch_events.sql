@@ -31,7 +31,7 @@ end;
 $$;
 
 comment on function billing_private.lock_customers is
-  'The turns of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
+  'The locks of several customers, for what concerns them and is no event of theirs. Taken in one order, and before anything else.';
 
 create function billing_private.dispatch_event(p_event billing.stripe_events)
 returns boolean
@@ -44,7 +44,7 @@ end;
 $$;
 
 comment on function billing_private.dispatch_event is
-  'Takes the customer''s turn and calls the handlers of an event''s type in order. Written by the trigger on event_handlers; returns false for a type nobody handles.';
+  'Takes the customer''s lock and calls the handlers of an event''s type in order. Written by the trigger on event_handlers; returns false for a type nobody handles.';
 
 create function billing_private.dispatch_source()
 returns text

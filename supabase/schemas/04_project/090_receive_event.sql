@@ -55,7 +55,7 @@ begin
     p_event.payload := billing_private.redact(p_event.payload);
   end if;
   -- Before the row, which would be waited for too: a batch tries this lock, and so never waits for a row of an event whose
-  -- own transaction waits for the batch's turns.
+  -- own transaction waits for the batch's locks.
   perform pg_advisory_xact_lock(hashtextextended(p_event.id, 7312));
   insert into billing.webhook_events
     (id, type, api_version, livemode, account, created, object_id, customer_id, received_at)

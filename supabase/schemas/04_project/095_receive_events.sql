@@ -52,7 +52,7 @@ end;
 $$;
 
 comment on function billing_private.payments_named_by is
-  'Payments, and invoices they pay, that an object is or names, with nulls between them: their turns (7306) are taken when it is projected.';
+  'Payments, and invoices they pay, that an object is or names, with nulls between them: their locks (7306) are taken when it is projected.';
 
 create function billing_private.locks_of_events(p_events billing.stripe_events[])
 returns table (n integer, class integer, key text, is_shared boolean)
@@ -204,7 +204,7 @@ set lock_timeout = '20ms'
 as $$
 declare
   max_events constant integer := 100; -- a page of Stripe's event list; the server's table of locks has room for several
-  -- Others wait for the turns of a batch no longer than for those of one event: see project_event.
+  -- Others wait for the locks of a batch no longer than for those of one event: see project_event.
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
   incoming billing.stripe_events[];
@@ -244,6 +244,6 @@ end;
 $$;
 
 comment on function billing.receive_events is
-  'receive_event for 1 to 100 Stripe events (a JSON array) in one transaction. Returns one answer per event, in their order: processed, duplicate, quarantined, failed (stored; projection will be retried), or retry_single: nothing of it is stored, and receive_event takes it or says what is wrong with it (it is malformed, its customer''s turn was not free at once, or it needs a transaction of its own). Raises DU032 for what is not such an array. Whoever gets an error, or no answer, sends the same events again: what was stored is a duplicate then. The caller may acknowledge once this has committed.';
+  'receive_event for 1 to 100 Stripe events (a JSON array) in one transaction. Returns one answer per event, in their order: processed, duplicate, quarantined, failed (stored; projection will be retried), or retry_single: nothing of it is stored, and receive_event takes it or says what is wrong with it (it is malformed, its customer''s lock was not free at once, or it needs a transaction of its own). Raises DU032 for what is not such an array. Whoever gets an error, or no answer, sends the same events again: what was stored is a duplicate then. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_events(jsonb, timestamptz) to service_role;

@@ -14,7 +14,7 @@ declare
 begin
   select * into event from billing.stripe_events as e where e.id = p_event_id;
   if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
-    -- It may have been redacted while its turn was waited for.
+    -- It may have been redacted while its lock was waited for.
     select * into event from billing.stripe_events as e where e.id = p_event_id;
   end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
@@ -80,7 +80,7 @@ end;
 $$;
 
 comment on function billing.retry_failed_webhook is
-  'Projects again the failed event whose next attempt has been due longest at p_now. Returns whether there was one: call again until there is none, each time in a transaction of its own, as its customer''s turn is taken until the caller commits.';
+  'Projects again the failed event whose next attempt has been due longest at p_now. Returns whether there was one: call again until there is none, each time in a transaction of its own, as its customer''s lock is taken until the caller commits.';
 
 create function billing.replay_failed_webhook(event_id text, p_now timestamptz default now())
 returns text

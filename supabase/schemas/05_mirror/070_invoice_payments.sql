@@ -39,7 +39,7 @@ declare
   invoice constant jsonb := p_event.payload #> '{data,object}';
   link record;
 begin
-  -- The turns of charges and records come before those of PaymentIntents, so that no two wait for each other.
+  -- The locks of charges and records come before those of PaymentIntents, so that no two wait for each other.
   for link in
     select * from billing_private.invoice_payment_links(invoice) as l order by l.payment_id like 'pi\_%', l.payment_id
   loop

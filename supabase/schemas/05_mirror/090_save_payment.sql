@@ -141,7 +141,7 @@ as $$
 declare
   payment billing.payments;
 begin
-  -- An invoice payment names no customer whose turn to wait for, so payments have a turn of their own. It is taken
+  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
   -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
   if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
     return false;

@@ -13,7 +13,7 @@ begin
     return p_id;
   end if;
   -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
-  -- the other. The turn of what names a payment comes before that of the payment.
+  -- the other. The lock of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
   return coalesce(
     (
@@ -91,7 +91,7 @@ begin
     return; -- from the customer's balance
   end if;
   if p_amount_paid is not null then
-    -- The invoice's turn: who tells of its money names the payment, or sees that somebody has.
+    -- The invoice's lock: who tells of its money names the payment, or sees that somebody has.
     perform pg_advisory_xact_lock(hashtextextended(p_invoice_id, 7306));
     if p_payment_id <> p_invoice_id then
       perform billing_private.drop_unnamed_payment(p_invoice_id);

@@ -100,7 +100,7 @@ begin
   perform billing_private.refresh_usage_of_customer(p_customer_id);
   perform billing_private.match_credits_of_customer(p_customer_id, p_now);
   perform billing_private.refresh_entitlements_of(array[previous, named], p_now, p_customer_id);
-  -- After the users' turns, as in projection.
+  -- After the owners' locks, as in projection.
   perform billing_private.alert_two_subscriptions(p_customer_id, p_now);
 end;
 $$;

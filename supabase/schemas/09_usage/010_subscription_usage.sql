@@ -1,7 +1,7 @@
 -- Usage: how much of what a plan allows has been used, one row per subscription, metric and billing period.
 -- A limit is metadata of the price, else of the product: limit_<metric> = 1000, 1000 per unit, or unlimited.
 -- Reads: subscriptions, subscription_items, prices, products, customers. Written by: usage periods, recording.
--- Read by: usage periods, recording, the user whose usage it is.
+-- Read by: usage periods, recording, the owner whose usage it is.
 
 create table billing.subscription_usage (
   id bigint generated always as identity primary key,

@@ -1,6 +1,6 @@
 -- Usage periods: the open rows of subscription_usage follow what is projected, so they are a function of it.
 -- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force.
--- Called by: projection, and the link of a customer to a user.
+-- Called by: projection, and the link of a customer to an owner.
 
 create table billing_private.limits_in_force (
   object_id text primary key,
@@ -52,7 +52,7 @@ end;
 $$;
 
 comment on function billing_private.lock_plans_of_customers_shared is
-  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any user''s turn.';
+  'lock_plans_shared for all subscriptions of these customers: for whoever links several, because it comes before any owner''s lock.';
 
 create function billing_private.open_usage_period(p_period billing.subscription_usage, p_open billing.subscription_usage[])
 returns void
@@ -163,7 +163,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_usage is
-  'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the user, and keeps what was used.';
+  'Makes the usage rows of these subscriptions what is projected: opens and closes periods, follows limits and the owner, and keeps what was used.';
 
 create function billing_private.refresh_usage_of_subscription(p_event billing.stripe_events)
 returns void
@@ -195,7 +195,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_usage_of_customer is
-  'Usage goes with the customer to the user it is linked to, what was used included. Called under the customer''s lock.';
+  'Usage goes with the customer to the owner it is linked to, what was used included. Called under the customer''s lock.';
 
 create function billing_private.refresh_usage_of_plan(p_event billing.stripe_events)
 returns void
@@ -249,7 +249,7 @@ select t.event_type, h.handler, h.position, h.description
 from (
   values
     (
-      -- Before the entitlements: they take the user's turn, and this waits for the plans.
+      -- Before the entitlements: they take the owner's lock, and this waits for the plans.
       'billing_private.refresh_usage_of_subscription', 25, 'keeps usage periods and their limits',
       array[
         'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',

@@ -1,4 +1,4 @@
--- Reading usage: how much of a metric is used and left in the period that a user is in.
+-- Reading usage: how much of a metric is used and left in the period that an owner is in.
 -- Reads: subscriptions, subscription_usage. Writes: nothing.
 -- Called by: record_usage; the application, as service_role; current_usage(metric) and my_usage by signed-in users, for their owners.
 
@@ -12,7 +12,7 @@ create type billing.usage_reading as (
 );
 
 comment on type billing.usage_reading is
-  'What a user has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
+  'What an owner has used of a metric and what is left (null: unlimited), over all subscriptions in force. period_end: when the first of their periods ends; null while Stripe has not told.';
 
 create function billing_private.usage_in_force(p_owner_id uuid, p_metric text, p_now timestamptz)
 returns setof billing.subscription_usage
@@ -100,7 +100,7 @@ end;
 $$;
 
 comment on function billing.current_usage(uuid, text, timestamptz) is
-  'What a user has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
+  'What an owner has used of a metric and what is left, over all subscriptions in force; all zero where no plan has the metric. For service_role.';
 
 create function billing.my_usage(metric text, owner_id uuid default null)
 returns billing.usage_reading

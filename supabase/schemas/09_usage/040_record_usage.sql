@@ -1,4 +1,4 @@
--- Recording usage: counted once per key, never over the limit, in the period that the user is in.
+-- Recording usage: counted once per key, never over the limit, in the period that the owner is in.
 -- Reads: subscriptions, subscription_usage. Writes: subscription_usage, usage_records.
 -- Called by: the application, as service_role; the tick, which forgets old keys.
 
@@ -15,7 +15,7 @@ comment on table billing_private.usage_records is
   'Which recordings were counted, for 90 days: a key that comes again within that time counts once.';
 
 comment on column billing_private.usage_records.owner_id is 'Whose usage it was; forgotten with the owner.';
-comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for a user.';
+comment on column billing_private.usage_records.idempotency_key is 'As the application gave it, unique for an owner.';
 comment on column billing_private.usage_records.metric is 'What was counted, and quantity how much: the same key for anything else is refused.';
 comment on column billing_private.usage_records.quantity is 'Units of the metric.';
 comment on column billing_private.usage_records.recorded_at is 'When (UTC).';
@@ -51,7 +51,7 @@ set search_path = ''
 as $$
 begin
   if p_left.period_start is null then
-    perform billing_private.raise_error('DU011', format('user %s has no billing period for %s', p_owner_id, p_left.metric));
+    perform billing_private.raise_error('DU011', format('owner %s has no billing period for %s', p_owner_id, p_left.metric));
   end if;
   perform billing_private.raise_error_with(
     'DU010',
@@ -84,7 +84,7 @@ end;
 $$;
 
 comment on function billing_private.lock_usage is
-  'Takes the turn of a user''s usage until commit: their open periods, the ones included that open while it waits.';
+  'Takes the lock of an owner''s usage until commit: their open periods, the ones included that open while it waits.';
 
 create function billing_private.count_usage(p_period billing.subscription_usage, p_quantity bigint)
 returns void
@@ -95,7 +95,7 @@ begin
   if p_period.id is not null then
     update billing.subscription_usage as u set used = u.used + p_quantity where u.id = p_period.id;
     if not found then
-      -- Of a subscription that began after the turn was taken, and changed again. The same key may be tried again.
+      -- Of a subscription that began after the lock was taken, and changed again. The same key may be tried again.
       raise serialization_failure using message = 'billing: the period of this usage has just changed';
     end if;
   else
@@ -148,8 +148,8 @@ declare
   part bigint;
 begin
   perform billing_private.check_usage(owner_id, metric, quantity, idempotency_key);
-  -- Recordings of one user take turns by the user's open periods, and so does an event that changes one of them: it is
-  -- waited for, and the statements below see what it did. Not by the user's advisory lock: events take that last.
+  -- Recordings of one owner take turns by the owner's open periods, and so does an event that changes one of them: it is
+  -- waited for, and the statements below see what it did. Not by the owner's advisory lock: events take that last.
   perform billing_private.lock_usage(owner_id);
   if billing_private.is_recorded(owner_id, metric, quantity, idempotency_key) then
     return billing_private.read_usage(owner_id, metric, p_now);
@@ -172,7 +172,7 @@ end;
 $$;
 
 comment on function billing.record_usage is
-  'Counts usage of a metric, in the periods of the user''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
+  'Counts usage of a metric, in the periods of the owner''s subscriptions, and returns what is used and left. A key counts once. Raises DU010 over the limit (nothing is counted; DETAIL says what is left), DU011 where no plan has the metric, DU012, DU013.';
 
 create function billing_private.purge_usage_records(p_now timestamptz, p_limit integer default 100000)
 returns integer

@@ -1,5 +1,5 @@
 -- Credits: a ledger of changes of a balance, and the balance it comes to. Nothing else changes a balance.
--- Written by: grants, deductions, purchases. Read by: the user whose credits they are.
+-- Written by: grants, deductions, purchases. Read by: the owner whose credits they are.
 
 create table billing.credit_entries (
   id bigint generated always as identity primary key,
@@ -29,13 +29,13 @@ comment on table billing.credit_entries is
 comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
-comment on column billing.credit_entries.balance_after is 'The user''s balance of this kind after it.';
+comment on column billing.credit_entries.balance_after is 'The owner''s balance of this kind after it.';
 comment on column billing.credit_entries.reason is
-  'grant, deduction: asked for by the application. purchase: paid for. refund: the money went back (or, positive, came again after all). transfer: the customer was linked to another user.';
+  'grant, deduction: asked for by the application. purchase: paid for. refund: the money went back (or, positive, came again after all). transfer: the customer was linked to another owner.';
 comment on column billing.credit_entries.missing is 'What should have been taken as well and was spent already.';
 comment on column billing.credit_entries.purchase is 'Payment (billing.payments.id), or checkout session where nothing had to be paid.';
-comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of a user stands for one change.';
-comment on column billing.credit_entries.note is 'What the application says of it; shown to the user.';
+comment on column billing.credit_entries.idempotency_key is 'Key of the grant or deduction; one of an owner stands for one change.';
+comment on column billing.credit_entries.note is 'What the application says of it; shown to the owner.';
 
 create index credit_entries_by_owner on billing.credit_entries (owner_id, created_at);
 create index credit_entries_by_purchase on billing.credit_entries (purchase) where purchase is not null;
@@ -92,7 +92,7 @@ create table billing_private.credit_balances (
 );
 
 comment on table billing_private.credit_balances is
-  'Sum of the entries of each user and kind, kept with every entry so that a deduction reads one row and not a ledger.';
+  'Sum of the entries of each owner and kind, kept with every entry so that a deduction reads one row and not a ledger.';
 
 comment on column billing_private.credit_balances.owner_id is 'Whose credits; a deleted owner has none.';
 comment on column billing_private.credit_balances.credits is 'The balance.';
@@ -111,7 +111,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.balance_of is 'Credits a user has of a kind; 0 where there never were any.';
+comment on function billing_private.balance_of is 'Credits an owner has of a kind; 0 where there never were any.';
 
 create function billing_private.lock_owners(p_owners uuid[])
 returns boolean
@@ -129,7 +129,7 @@ end;
 $$;
 
 comment on function billing_private.lock_owners is
-  'Makes changes of these users'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
+  'Makes changes of these owners'' balances take turns until commit. The last lock of all: after the customer''s, a payment''s and a purchase''s row.';
 
 create function billing_private.write_credit_entry(p_entry billing.credit_entries)
 returns billing.credit_entries
@@ -162,4 +162,4 @@ end;
 $$;
 
 comment on function billing_private.write_credit_entry is
-  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the user''s turn, see lock_owners.';
+  'Appends an entry and moves the balance with it; id and balance_after are filled in. The caller holds the owner''s lock, see lock_owners.';

@@ -86,7 +86,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, in the user''s turn. Raises DU015, DU016.';
+comment on function billing_private.change_credits is 'A grant (positive) or deduction (negative credits), once per key, under the owner''s lock. Raises DU015, DU016.';
 
 create function billing.grant_credits(
   owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
@@ -109,7 +109,7 @@ end;
 $$;
 
 comment on function billing.grant_credits is
-  'Gives a user credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
+  'Gives an owner credits and returns the entry; the same key again returns the same entry and gives nothing. Raises DU016, DU017, DU018.';
 
 create function billing.deduct_credits(
   owner_id uuid, kind text, amount bigint, idempotency_key text, note text default null, p_now timestamptz default now()
@@ -127,7 +127,7 @@ end;
 $$;
 
 comment on function billing.deduct_credits is
-  'Takes credits from a user, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
+  'Takes credits from an owner, all or none, and returns the entry; the same key again returns the same entry and takes nothing. Raises DU015 (DETAIL says how many there are), DU016, DU017.';
 
 create function billing.credit_balance(owner_id uuid, kind text)
 returns bigint
@@ -141,7 +141,7 @@ begin
 end;
 $$;
 
-comment on function billing.credit_balance(uuid, text) is 'Credits a user has of a kind. For service_role.';
+comment on function billing.credit_balance(uuid, text) is 'Credits an owner has of a kind. For service_role.';
 
 create function billing.my_credit_balance(kind text, owner_id uuid default null)
 returns bigint

@@ -23,9 +23,9 @@ comment on table billing_private.credit_purchases is
   'What is known of each one-time payment that may buy credits, and how far the ledger has followed it.';
 comment on column billing_private.credit_purchases.id is 'Payment; the checkout session where nothing had to be paid.';
 comment on column billing_private.credit_purchases.session is 'Checkout session (billing.checkout_sessions.id) it was bought in, if any.';
-comment on column billing_private.credit_purchases.guest is 'Whom the session names as its user, as far as settings trust it, where there is no customer.';
+comment on column billing_private.credit_purchases.guest is 'Whom the session names as its owner, as far as settings trust it, where there is no customer.';
 comment on column billing_private.credit_purchases.customer is 'Customer of the session, else of the payment.';
-comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose user is not there yet.';
+comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose owner is not there yet.';
 comment on column billing_private.credit_purchases.holder is 'User who was given the credits; null before that, and while nobody is the customer.';
 comment on column billing_private.credit_purchases.credited is 'Credits that the ledger gave for it.';
 comment on column billing_private.credit_purchases.asked_back is 'Credits that refunds have asked back; taken_back is what there was to take.';
@@ -74,7 +74,7 @@ end;
 $$;
 
 comment on function billing_private.owner_of_session is
-  'The user that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
+  'The owner that a checkout session names: by its metadata, else by a client_reference_id that settings trust.';
 
 create function billing_private.owner_of_purchase(p_purchase billing_private.credit_purchases)
 returns uuid
@@ -90,7 +90,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s user; for a guest, the user whom the checkout session names.';
+comment on function billing_private.owner_of_purchase is 'Whose a purchase is: the customer''s owner; for a guest, the owner whom the checkout session names.';
 
 create function billing_private.move_credits(
   p_purchase billing_private.credit_purchases, p_reason text, p_credits bigint, p_now timestamptz

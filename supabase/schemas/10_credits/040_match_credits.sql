@@ -1,7 +1,7 @@
 -- Matching: whatever becomes known of a purchase (the checkout, the payment, a refund, the owner) brings the ledger to what
 -- is due by all that is known. A purchase's row is locked first, so of two that learn at once the second sees the first.
 -- Reads: checkout_sessions, payments, customers, whether an owner is there. Writes: credit_purchases, and through it the ledger.
--- Called by: projection, the trigger on payments, the link of a customer to a user, the tick.
+-- Called by: projection, the trigger on payments, the link of a customer to an owner, the tick.
 
 create function billing_private.credits_of_returned_money(p_payment billing.payments, p_due bigint)
 returns bigint
@@ -80,7 +80,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_to_purchase is
-  'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its user known, then its credits, less the share of the money that went back.';
+  'Brings the ledger to what a purchase is worth by all that is known: nothing before it is paid and its owner known, then its credits, less the share of the money that went back.';
 
 create function billing_private.record_credit_purchase(p_event billing.stripe_events)
 returns void
@@ -116,7 +116,7 @@ end;
 $$;
 
 comment on function billing_private.record_credit_purchase is
-  'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s turn is taken before any user''s.';
+  'Handler: checkout.session.* of a one-time payment that came to its end. Runs before the customer is linked, because a payment''s lock is taken before any owner''s.';
 
 create function billing_private.match_credits_to_checkout(p_event billing.stripe_events)
 returns void
@@ -213,7 +213,7 @@ as $$
 declare
   purchase record;
 begin
-  -- All of them before any user's turn.
+  -- All of them before any owner's lock.
   perform from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id for update;
   for purchase in select p.id from billing_private.credit_purchases as p where p.customer = p_customer_id order by p.id loop
     perform billing_private.match_credits_to_purchase(purchase.id, p_now);
@@ -222,7 +222,7 @@ end;
 $$;
 
 comment on function billing_private.match_credits_of_customer is
-  'Credits go with the customer to the user it is linked to. Called under the customer''s lock.';
+  'Credits go with the customer to the owner it is linked to. Called under the customer''s lock.';
 
 create function billing_private.match_credits_of_waiting_guests(p_now timestamptz, p_owner_id uuid default null, p_limit integer default 1000)
 returns integer

@@ -1,4 +1,4 @@
--- Entitlements: which features each user may use now. A row is there exactly as long as something grants the feature,
+-- Entitlements: which features each owner may use now. A row is there exactly as long as something grants the feature,
 -- so that a forgotten condition can never let anybody in.
 -- Written by: refresh_entitlements. Read by: applications (has_feature, select, Realtime), caches (version, NOTIFY).
 
@@ -16,7 +16,7 @@ create table billing.entitlements (
 );
 
 comment on table billing.entitlements is
-  'One row per user and feature the user may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
+  'One row per owner and feature the owner may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
   'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
 comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
@@ -26,7 +26,7 @@ comment on column billing.entitlements.sources is
   'What grants it: subscriptions (sub_…) whose product or price names the feature, customers (cus_…) whose entitlements at Stripe list it.';
 comment on column billing.entitlements.valid_until is
   'End of what was paid for, or tried (UTC), as far as Stripe told; null where nothing says. Access does not end with it: past it, the subscription is read from Stripe and the answer decides, because a late renewal must not lock anybody out.';
-comment on column billing.entitlements.version is 'The user''s version at which this row last changed.';
+comment on column billing.entitlements.version is 'The owner''s version at which this row last changed.';
 comment on column billing.entitlements.updated_at is 'When this row last changed (UTC).';
 
 create index entitlements_by_end on billing.entitlements (valid_until) where valid_until is not null;
@@ -54,7 +54,7 @@ create table billing_private.entitlement_versions (
 );
 
 comment on table billing_private.entitlement_versions is
-  'How often each user''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
+  'How often each owner''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
 comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
 comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
 comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';

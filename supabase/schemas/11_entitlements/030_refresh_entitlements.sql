@@ -1,4 +1,4 @@
--- Refresh: the entitlements of a user, computed from what grants them and nothing else, so that they are right in
+-- Refresh: the entitlements of an owner, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
 -- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
@@ -70,7 +70,7 @@ end;
 $$;
 
 comment on function billing_private.entitlements_of is
-  'What a user may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
+  'What an owner may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
 create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
 returns void
@@ -81,7 +81,7 @@ declare
   change record;
   next_version bigint;
 begin
-  -- A user may be several customers, whose events do not wait for each other. Whoever has this turn last sees all.
+  -- An owner may be several customers, whose events do not wait for each other. Whoever holds this lock last sees all.
   if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
@@ -124,7 +124,7 @@ end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes a user''s entitlements what entitlements_of says, in the user''s turn (advisory lock 7308), and tells of changes: audit_events, the user''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes: audit_events, the owner''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
 
 create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
 returns void
@@ -142,7 +142,7 @@ end;
 $$;
 
 comment on function billing_private.refresh_entitlements is
-  'Computes anew the entitlements of the user a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
+  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
 
 create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void
@@ -152,14 +152,14 @@ as $$
 declare
   one uuid;
 begin
-  -- In order, so that no two that take several turns can wait for each other.
+  -- In order, so that no two that take several locks can wait for each other.
   for one in select distinct u.id from unnest(p_owners) as u (id) where u.id is not null order by 1 loop
     perform billing_private.save_entitlements(one, p_now, p_customer_id);
   end loop;
 end;
 $$;
 
-comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several users.';
+comment on function billing_private.refresh_entitlements_of is 'Computes anew the entitlements of several owners.';
 
 create function billing_private.project_entitlements(p_event billing.stripe_events)
 returns void

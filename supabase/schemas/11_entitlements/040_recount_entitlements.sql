@@ -1,4 +1,4 @@
--- Recount: what changes for many users at once, or by the clock alone, is worked off by the tick in small transactions.
+-- Recount: what changes for many owners at once, or by the clock alone, is worked off by the tick in small transactions.
 -- Reads: changed_features, subscription_items, entitlements. Writes: entitlements; outbox. Called by: the tick; projection.
 
 create function billing_private.recount_subscribers(

@@ -1,4 +1,4 @@
--- What applications ask: whether a user has a feature, in policies of their own; and whether a cache is still right.
+-- What applications ask: whether an owner has a feature, in policies of their own; and whether a cache is still right.
 -- Reads: entitlements, entitlement_versions. Called by: policies, applications, through the Data API.
 
 create function billing.has_feature(feature text)

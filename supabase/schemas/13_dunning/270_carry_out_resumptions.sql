@@ -41,7 +41,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.lock_resumption is 'A resumption, with its customer''s turn taken. Raises DU054.';
+comment on function billing_private.lock_resumption is 'A resumption, with its customer''s lock taken. Raises DU054.';
 
 create function billing.review_resumption(p_id bigint, p_checked text[] default '{}', p_now timestamptz default now())
 returns jsonb

@@ -22,7 +22,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.lock_open_case is 'An open case, with its customer''s turn taken. Raises DU042, DU043.';
+comment on function billing_private.lock_open_case is 'An open case, with its customer''s lock taken. Raises DU042, DU043.';
 
 create function billing_private.audit_operator_action(p_action text, p_subject text, p_customer text, p_detail jsonb, p_now timestamptz)
 returns void

@@ -91,7 +91,7 @@ begin
   if not exists (select from billing_private.settings_passes) then
     return 0;
   end if;
-  -- One kind a call: each takes its own turns first.
+  -- One kind a call: each takes its own locks first.
   return coalesce(
     nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
     nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),

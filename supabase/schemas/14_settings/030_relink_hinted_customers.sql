@@ -51,7 +51,7 @@ begin
     order by p.id
     limit p_limit
   );
-  -- All of them before any user's turn.
+  -- All of them before any user's lock.
   perform from billing_private.credit_purchases as p where p.id = any (batch) order by p.id for update;
   perform billing_private.match_credits_to_purchase(b.id, p_now) from unnest(batch) as b (id);
   return billing_private.advance_settings_pass('trusted_guests', batch);

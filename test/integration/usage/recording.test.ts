@@ -131,7 +131,7 @@ describe("recording usage", () => {
     const user = await who();
     expect(await refusalOf(recordUsage(database, user, "api_calls", 1, "a"))).toMatchObject({
       code: "DU011",
-      message: `user ${user} has no billing period for api_calls`,
+      message: `owner ${user} has no billing period for api_calls`,
     });
     expect(await readUsage(database, user, "api_calls")).toMatchObject({
       used: 0,
