@@ -426,7 +426,8 @@ begin
   return (
     select format('%I.%I(uuid)', p.pronamespace::regnamespace::name, p.proname)
     from pg_catalog.pg_proc as p
-    where p.oid = coalesce(to_regprocedure(p_name), to_regprocedure(p_name || '(uuid)'))
+    -- PostgreSQL 15 raises where the arguments are not said; later ones answer null.
+    where p.oid = to_regprocedure(case when btrim(p_name) like '%)' then p_name else p_name || '(uuid)' end)
   );
 -- What PostgreSQL cannot read as the name of a function is none.
 exception when others then

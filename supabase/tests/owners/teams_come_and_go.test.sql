@@ -28,7 +28,7 @@ delete from auth.users where id = '00000000-0000-4000-8000-000000000002';
 select ok(not billing_private.owner_exists('00000000-0000-4000-8000-000000000002'), 'which it then is');
 
 -- With one, ids are the application's.
-update billing.settings set owners_function = 'app.teams_of(uuid)', link_customers_by_email = true;
+update billing.settings set owners_function = 'app.teams_of', link_customers_by_email = true;
 select ok(not billing_private.links_by_email(), 'no email links a customer to a team');
 select ok(billing_private.owner_exists('00000000-0000-4000-8000-000000000001'), 'any id is an owner''s');
 select ok(not billing_private.owner_exists('00000000-0000-4000-8000-000000000002'), 'but one that was deleted');
