@@ -229,6 +229,18 @@ describe("two managers of a team", () => {
     expect(isPage(await shop.tab(bob, { price: monthly }))).toBe(true);
     await expect(shop.pay(page, bob)).rejects.toThrow();
   });
+
+  it("lose the address also where the one who began is forgotten after the deletion", async () => {
+    const { sql } = shop.database;
+    await shop.tab(ada, { price: monthly });
+    const emails = () => sql`
+      select request ->> 'customer_email' as email from billing_private.checkout_attempts where user_id = ${ada.id}
+    `;
+    expect(await emails()).toEqual([{ email: ada.email }]);
+    await sql`delete from auth.users where id = ${ada.id}`;
+    await sql`select billing.forget_user(${ada.id})`;
+    expect(await emails()).toEqual([{ email: null }]);
+  });
 });
 
 describe("a function that dies between Stripe's answer and its own record", () => {
