@@ -34,6 +34,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/receive/any-batches.test.ts"],
   },
   {
+    name: "teams",
+    what: "histories of Stripe's events whose customers belong to teams",
+    variable: "DUEBASE_TEAM_HISTORIES",
+    count: 200,
+    files: ["test/integration/owners/histories.test.ts"],
+  },
+  {
     name: "revenue",
     what: "businesses, counted by the day and by the event",
     variable: "DUEBASE_BUSINESSES",

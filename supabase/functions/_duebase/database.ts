@@ -123,7 +123,7 @@ const MISTAKES: ReadonlyArray<[RegExp, string]> = [
   [/^(PGRST30[0-3])$/, "The Data API does not accept the secret key: check SUPABASE_SECRET_KEYS."],
   [
     /^42501$/,
-    "The caller's role may not call the function: check that the key is a secret key, and the grants.",
+    "The caller's role (service_role, or a signed-in user's) may not call the function: check that the key is a secret key, and the grants.",
   ],
 ];
 
