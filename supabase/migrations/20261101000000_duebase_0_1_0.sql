@@ -2870,7 +2870,7 @@ end;
 $$;
 
 comment on function billing_private.lock_customer is
-  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once the turn has come.';
+  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once it holds the lock.';
 
 create function billing_private.lock_customers(p_customer_ids text[])
 returns void
@@ -6595,7 +6595,7 @@ end;
 $$;
 
 comment on function billing_private.named_owner is
-  'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
+  'The owner that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
 
 create function billing_private.hint_source_of_session(p_session jsonb)
 returns text
@@ -7005,10 +7005,10 @@ $$;
 comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.owner_id or user_id, else client_reference_id.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
-  ('customer.updated', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
-  ('customer.subscription.created', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
-  ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
+  ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its owner'),
+  ('customer.updated', 'billing_private.link_from_customer', 20, 'links the customer to its owner'),
+  ('customer.subscription.created', 'billing_private.link_from_subscription', 20, 'links the customer to its owner'),
+  ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its owner'),
   ('checkout.session.completed', 'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out');
 
 -- supabase/schemas/06_owners/040_users_come.sql
@@ -12712,7 +12712,7 @@ create table billing.credit_entries (
 );
 
 comment on table billing.credit_entries is
-  'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
+  'Append-only ledger: each change of an owner''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
 comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';
@@ -13071,7 +13071,7 @@ comment on column billing_private.credit_purchases.session is 'Checkout session 
 comment on column billing_private.credit_purchases.guest is 'Whom the session names as its owner, as far as settings trust it, where there is no customer.';
 comment on column billing_private.credit_purchases.customer is 'Customer of the session, else of the payment.';
 comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose owner is not there yet.';
-comment on column billing_private.credit_purchases.holder is 'User who was given the credits; null before that, and while nobody is the customer.';
+comment on column billing_private.credit_purchases.holder is 'Owner who was given the credits; null before that, and while nobody is the customer.';
 comment on column billing_private.credit_purchases.credited is 'Credits that the ledger gave for it.';
 comment on column billing_private.credit_purchases.asked_back is 'Credits that refunds have asked back; taken_back is what there was to take.';
 comment on column billing_private.credit_purchases.taken_back is 'Of those asked back, what could be taken.';
@@ -14173,7 +14173,7 @@ end;
 $$;
 
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else; 0 before the first. It also changes, up or down, when the user joins or leaves an owner. A cache that has the same number is right.';
+  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;

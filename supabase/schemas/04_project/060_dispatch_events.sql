@@ -14,7 +14,7 @@ end;
 $$;
 
 comment on function billing_private.lock_customer is
-  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once the turn has come.';
+  'Makes projections of one customer take turns until commit; events without a customer take turns by object. 7305 keeps the keys apart from other users of advisory locks. Returns true once it holds the lock.';
 
 create function billing_private.lock_customers(p_customer_ids text[])
 returns void

@@ -80,7 +80,7 @@ end;
 $$;
 
 comment on function billing_private.named_owner is
-  'The user that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
+  'The owner that an object''s metadata names, as it is written there but in lower case: owner_id, else user_id; null where it names none. A payer cannot write metadata.';
 
 create function billing_private.hint_source_of_session(p_session jsonb)
 returns text

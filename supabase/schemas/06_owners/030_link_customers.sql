@@ -176,8 +176,8 @@ $$;
 comment on function billing_private.link_from_checkout is 'Handler: checkout.session.completed: metadata.owner_id or user_id, else client_reference_id.';
 
 insert into billing.event_handlers (event_type, handler, position, description) values
-  ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
-  ('customer.updated', 'billing_private.link_from_customer', 20, 'links the customer to its user'),
-  ('customer.subscription.created', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
-  ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its user'),
+  ('customer.created', 'billing_private.link_from_customer', 20, 'links the customer to its owner'),
+  ('customer.updated', 'billing_private.link_from_customer', 20, 'links the customer to its owner'),
+  ('customer.subscription.created', 'billing_private.link_from_subscription', 20, 'links the customer to its owner'),
+  ('customer.subscription.updated', 'billing_private.link_from_subscription', 20, 'links the customer to its owner'),
   ('checkout.session.completed', 'billing_private.link_from_checkout', 20, 'links the customer to the user who checked out');

@@ -25,7 +25,7 @@ create table billing.credit_entries (
 );
 
 comment on table billing.credit_entries is
-  'Append-only ledger: each change of a user''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
+  'Append-only ledger: each change of an owner''s balance of one kind of credits. Update, delete and truncate are refused, but for the user who is deleted and the note of one who is forgotten.';
 comment on column billing.credit_entries.owner_id is 'Whose credits; null once the owner is deleted: the ledger outlives the owner, and names nobody.';
 comment on column billing.credit_entries.kind is 'What the credits are good for, as the application names it.';
 comment on column billing.credit_entries.credits is 'Change of the balance: positive gives, negative takes.';

@@ -26,7 +26,7 @@ comment on column billing_private.credit_purchases.session is 'Checkout session 
 comment on column billing_private.credit_purchases.guest is 'Whom the session names as its owner, as far as settings trust it, where there is no customer.';
 comment on column billing_private.credit_purchases.customer is 'Customer of the session, else of the payment.';
 comment on column billing_private.credit_purchases.is_waiting is 'Somebody without a customer checked out whose owner is not there yet.';
-comment on column billing_private.credit_purchases.holder is 'User who was given the credits; null before that, and while nobody is the customer.';
+comment on column billing_private.credit_purchases.holder is 'Owner who was given the credits; null before that, and while nobody is the customer.';
 comment on column billing_private.credit_purchases.credited is 'Credits that the ledger gave for it.';
 comment on column billing_private.credit_purchases.asked_back is 'Credits that refunds have asked back; taken_back is what there was to take.';
 comment on column billing_private.credit_purchases.taken_back is 'Of those asked back, what could be taken.';

@@ -93,7 +93,7 @@ end;
 $$;
 
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else; 0 before the first. It also changes, up or down, when the user joins or leaves an owner. A cache that has the same number is right.';
+  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;
