@@ -1,3 +1,4 @@
+import type { CrashPoint } from "../../_duebase/crash-points.ts";
 import type { DunningCount, Effect } from "../../_duebase/outbox.ts";
 import { StripeCallError } from "../../_duebase/stripe.ts";
 import type { Outcome } from "../outcome.ts";
@@ -33,56 +34,51 @@ export async function dunning(effect: Effect, run: Run, nowMs: number): Promise<
     : await carryOut(effect, end, run, nowMs, moment);
 }
 
-async function evaluate(customer: string, run: Run, moment: string | undefined): Promise<Outcome> {
-  const checked = new Set<string>();
-  for (let round = 1; round <= ROUNDS; round++) {
-    const { read, ...counts } = await run.outbox.takeDunningSteps(customer, checked, moment);
-    await run.reach("dunning_evaluated");
-    if (read === undefined) {
+function evaluate(customer: string, run: Run, moment: string | undefined): Promise<Outcome> {
+  return decide(
+    { about: customer, reached: "dunning_evaluated" },
+    (checked) => run.outbox.takeDunningSteps(customer, checked, moment),
+    run,
+    async ({ read, ...counts }) => {
       for (const [name, count] of Object.entries(counts)) run.dunning[name as DunningCount] += count;
       return { is: "delivered" };
-    }
-    if (!(await readAll(read, checked, run))) return READ_TOO_SOON;
-  }
-  return undecided(customer);
+    },
+  );
 }
 
-async function carryOut(
+function carryOut(
   effect: Effect,
   action: number,
   run: Run,
   nowMs: number,
   moment: string | undefined,
 ): Promise<Outcome> {
-  const checked = new Set<string>();
-  for (let round = 1; round <= ROUNDS; round++) {
-    const plan = await run.outbox.reviewDunningEnd(action, checked, moment);
-    await run.reach("end_reviewed");
-    if (plan.read !== undefined) {
-      if (!(await readAll(plan.read, checked, run))) return READ_TOO_SOON;
-      continue;
-    }
-    if (!plan.go) {
-      run.dunning.called_off += 1;
+  return decide(
+    { about: String(action), reached: "end_reviewed" },
+    (checked) => run.outbox.reviewDunningEnd(action, checked, moment),
+    run,
+    async (plan) => {
+      if (!plan.go) {
+        run.dunning.called_off += 1;
+        return { is: "delivered" };
+      }
+      const made = await makeCalls(effect, plan, run, nowMs);
+      if (made.is !== "delivered") return made;
+      // Finds a payment that was made between the review and the call.
+      for (const id of plan.invoices ?? []) await readAndApply({ kind: "invoice", id }, run);
+      const finished = await run.outbox.finishDunningEnd(action, moment);
+      await run.reach("end_finished");
+      if (finished === "not_ended") {
+        return {
+          is: "failed",
+          retryAfterSeconds: 5,
+          error: { code: "not_ended", message: "Stripe's answer does not show the end yet." },
+        };
+      }
+      run.dunning[finished === "ended" ? "ended" : "called_off"] += 1;
       return { is: "delivered" };
-    }
-    const made = await makeCalls(effect, plan, run, nowMs);
-    if (made.is !== "delivered") return made;
-    // Finds a payment that was made between the review and the call.
-    for (const id of plan.invoices ?? []) await readAndApply({ kind: "invoice", id }, run);
-    const finished = await run.outbox.finishDunningEnd(action, moment);
-    await run.reach("end_finished");
-    if (finished === "not_ended") {
-      return {
-        is: "failed",
-        retryAfterSeconds: 5,
-        error: { code: "not_ended", message: "Stripe's answer does not show the end yet." },
-      };
-    }
-    run.dunning[finished === "ended" ? "ended" : "called_off"] += 1;
-    return { is: "delivered" };
-  }
-  return undecided(String(action));
+    },
+  );
 }
 
 /** The calls that end a case, each through the rules of a call of its own. */
@@ -152,37 +148,54 @@ async function pause(
 }
 
 /** Resumes what was paused for non-payment and has been paid since. */
-async function resumePaused(
+function resumePaused(
   effect: Effect,
   resumption: number,
   run: Run,
   nowMs: number,
   moment: string | undefined,
 ): Promise<Outcome> {
+  return decide(
+    { about: String(resumption), reached: "end_reviewed" },
+    (checked) => run.outbox.reviewResumption(resumption, checked, moment),
+    run,
+    async (plan) => {
+      if (!plan.go || plan.subscription === undefined) return { is: "delivered" };
+      for (const call of plan.calls ?? []) {
+        const made = await makeCall(effect, { call, id: plan.subscription }, run, nowMs);
+        if (made.is !== "delivered") return made;
+      }
+      // Where the invoice that resuming makes is declined, Stripe's answer is the error.
+      await readAndApply({ kind: "subscription", id: plan.subscription }, run);
+      const finished = await run.outbox.finishResumption(resumption, moment);
+      await run.reach("end_finished");
+      if (finished === "not_resumed") {
+        const message = "Stripe's answer does not show the subscription running yet.";
+        return { is: "failed", retryAfterSeconds: 5, error: { code: "not_resumed", message } };
+      }
+      return { is: "delivered" };
+    },
+  );
+}
+
+/**
+ * Asks the database, reads from Stripe what it wants to be sure of, and asks again, until it has decided; then acts on
+ * its answer.
+ */
+async function decide<Answer extends { read?: readonly { object: string; id: string }[] }>(
+  { about, reached }: { about: string; reached: CrashPoint },
+  ask: (checked: ReadonlySet<string>) => Promise<Answer>,
+  run: Run,
+  act: (answer: Answer) => Promise<Outcome>,
+): Promise<Outcome> {
   const checked = new Set<string>();
   for (let round = 1; round <= ROUNDS; round++) {
-    const plan = await run.outbox.reviewResumption(resumption, checked, moment);
-    await run.reach("end_reviewed");
-    if (plan.read !== undefined) {
-      if (!(await readAll(plan.read, checked, run))) return READ_TOO_SOON;
-      continue;
-    }
-    if (!plan.go || plan.subscription === undefined) return { is: "delivered" };
-    for (const call of plan.calls ?? []) {
-      const made = await makeCall(effect, { call, id: plan.subscription }, run, nowMs);
-      if (made.is !== "delivered") return made;
-    }
-    // Where the invoice that resuming makes is declined, Stripe's answer is the error.
-    await readAndApply({ kind: "subscription", id: plan.subscription }, run);
-    const finished = await run.outbox.finishResumption(resumption, moment);
-    await run.reach("end_finished");
-    if (finished === "not_resumed") {
-      const message = "Stripe's answer does not show the subscription running yet.";
-      return { is: "failed", retryAfterSeconds: 5, error: { code: "not_resumed", message } };
-    }
-    return { is: "delivered" };
+    const answer = await ask(checked);
+    await run.reach(reached);
+    if (answer.read === undefined) return act(answer);
+    if (!(await readAll(answer.read, checked, run))) return READ_TOO_SOON;
   }
-  return undecided(String(resumption));
+  return undecided(about);
 }
 
 /** Reads the customer first: a key of another account does not find it, and that shows the wrong key. */
