@@ -25,6 +25,14 @@ export type CronEndpointDependencies = {
   log: Logger;
 };
 
+// The platform ends a function with its answer unless it is told of work that goes on. Elsewhere it just goes on.
+const platform = (globalThis as { EdgeRuntime?: { waitUntil(work: Promise<unknown>): void } }).EdgeRuntime;
+
+/** What `inBackground` is when a function serves. */
+export function keepAliveFor(work: Promise<unknown>): void {
+  platform?.waitUntil(work);
+}
+
 /** The body of a call is a few options at most. */
 const MAX_BODY_BYTES = 4096;
 

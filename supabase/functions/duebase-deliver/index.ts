@@ -1,5 +1,6 @@
 import { connectAlerts } from "../_duebase/alert-webhook.ts";
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
+import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDeliverEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
@@ -22,14 +23,11 @@ const postAlert = environment.alertWebhookUrl ? connectAlerts(environment.alertW
 const log = createLogger("duebase-deliver");
 const budget = { ...DEFAULT_BUDGET, sendIntervalMs: 1000 / environment.resendRequestsPerSecond };
 
-// The platform ends a function with its answer unless it is told of work that goes on.
-const platform = (globalThis as { EdgeRuntime?: { waitUntil(work: Promise<unknown>): void } }).EdgeRuntime;
-
 const handler = createDeliverHandler({
   checkCaller: createCallerCheck(environment.cronSecret),
   isLocal,
   log,
-  inBackground: (work) => platform?.waitUntil(work),
+  inBackground: keepAliveFor,
   async run({ now, stop_at, stop_at_nth }) {
     const startedAt = performance.now();
     const worker = `deliver-${crypto.randomUUID().slice(0, 8)}`;

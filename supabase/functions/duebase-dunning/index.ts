@@ -1,4 +1,5 @@
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
+import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDunningEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
@@ -17,14 +18,11 @@ const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: e
 const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
 const log = createLogger("duebase-dunning");
 
-// The platform ends a function with its answer unless it is told of work that goes on.
-const platform = (globalThis as { EdgeRuntime?: { waitUntil(work: Promise<unknown>): void } }).EdgeRuntime;
-
 const handler = createDunningHandler({
   checkCaller: createCallerCheck(environment.cronSecret),
   isLocal,
   log,
-  inBackground: (work) => platform?.waitUntil(work),
+  inBackground: keepAliveFor,
   async run({ now, stop_at, stop_at_nth }) {
     const startedAt = performance.now();
     const worker = `dunning-${crypto.randomUUID().slice(0, 8)}`;
