@@ -6480,6 +6480,20 @@ $$;
 
 comment on function billing_private.is_deleted_owner is 'Whether an id is of an owner that is known as deleted.';
 
+create function billing_private.owners_are_users()
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return not exists (select from billing.settings as s where s.owners_function is not null);
+end;
+$$;
+
+comment on function billing_private.owners_are_users is
+  'Whether every user is their own owner, and nobody else is one: settings name no owners_function.';
+
 create function billing_private.owner_exists(p_owner_id uuid)
 returns boolean
 language plpgsql
@@ -6487,10 +6501,10 @@ stable
 set search_path = ''
 as $$
 begin
-  if exists (select from billing.settings as s where s.owners_function is not null) then
-    return p_owner_id is not null and not billing_private.is_deleted_owner(p_owner_id);
+  if billing_private.owners_are_users() then
+    return exists (select from auth.users as u where u.id = p_owner_id);
   end if;
-  return exists (select from auth.users as u where u.id = p_owner_id);
+  return p_owner_id is not null and not billing_private.is_deleted_owner(p_owner_id);
 end;
 $$;
 
@@ -7024,7 +7038,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  owners_are_users constant boolean := not exists (select from billing.settings as s where s.owners_function is not null);
+  owners_are_users constant boolean := billing_private.owners_are_users();
   named constant text[] := array(
     select c.customer_id
     from billing_private.customer_owner_hints as c
@@ -7327,8 +7341,7 @@ begin
     return 0;
   end if;
   perform billing_private.remove_owner(
-    deferred, case when exists (select from billing.settings as s where s.owners_function is not null) then 'owner_deleted' else 'user_deleted' end,
-    p_now
+    deferred, case when billing_private.owners_are_users() then 'user_deleted' else 'owner_deleted' end, p_now
   );
   return 1;
 end;
@@ -7367,9 +7380,7 @@ as $$
 begin
   if owner_id is null then
     perform billing_private.raise_error('DU020', 'no owner was deleted: owner_id is null');
-  elsif exists (select from billing.settings as s where s.owners_function is null)
-    and exists (select from auth.users as u where u.id = owner_deleted.owner_id)
-  then
+  elsif billing_private.owners_are_users() and exists (select from auth.users as u where u.id = owner_deleted.owner_id) then
     -- Owners are users here, and this one is there: it goes with its account.
     return 0;
   end if;

@@ -33,6 +33,20 @@ $$;
 
 comment on function billing_private.is_deleted_owner is 'Whether an id is of an owner that is known as deleted.';
 
+create function billing_private.owners_are_users()
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return not exists (select from billing.settings as s where s.owners_function is not null);
+end;
+$$;
+
+comment on function billing_private.owners_are_users is
+  'Whether every user is their own owner, and nobody else is one: settings name no owners_function.';
+
 create function billing_private.owner_exists(p_owner_id uuid)
 returns boolean
 language plpgsql
@@ -40,10 +54,10 @@ stable
 set search_path = ''
 as $$
 begin
-  if exists (select from billing.settings as s where s.owners_function is not null) then
-    return p_owner_id is not null and not billing_private.is_deleted_owner(p_owner_id);
+  if billing_private.owners_are_users() then
+    return exists (select from auth.users as u where u.id = p_owner_id);
   end if;
-  return exists (select from auth.users as u where u.id = p_owner_id);
+  return p_owner_id is not null and not billing_private.is_deleted_owner(p_owner_id);
 end;
 $$;
 

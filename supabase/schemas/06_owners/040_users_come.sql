@@ -9,7 +9,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-  owners_are_users constant boolean := not exists (select from billing.settings as s where s.owners_function is not null);
+  owners_are_users constant boolean := billing_private.owners_are_users();
   named constant text[] := array(
     select c.customer_id
     from billing_private.customer_owner_hints as c

@@ -198,8 +198,7 @@ begin
     return 0;
   end if;
   perform billing_private.remove_owner(
-    deferred, case when exists (select from billing.settings as s where s.owners_function is not null) then 'owner_deleted' else 'user_deleted' end,
-    p_now
+    deferred, case when billing_private.owners_are_users() then 'user_deleted' else 'owner_deleted' end, p_now
   );
   return 1;
 end;
@@ -238,9 +237,7 @@ as $$
 begin
   if owner_id is null then
     perform billing_private.raise_error('DU020', 'no owner was deleted: owner_id is null');
-  elsif exists (select from billing.settings as s where s.owners_function is null)
-    and exists (select from auth.users as u where u.id = owner_deleted.owner_id)
-  then
+  elsif billing_private.owners_are_users() and exists (select from auth.users as u where u.id = owner_deleted.owner_id) then
     -- Owners are users here, and this one is there: it goes with its account.
     return 0;
   end if;
