@@ -29,7 +29,7 @@ interface Ended {
 /** `npm run dunning -- …`, in a process of its own. */
 function dunning(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const command = ["--import", "tsx", join("scripts", "dunning.ts"), ...args];
+    const command = ["--import", "tsx", join("scripts", "duebase.ts"), "dunning", ...args];
     execFile(
       process.execPath,
       command,
@@ -49,7 +49,7 @@ describe("where there is no database to read", () => {
   test("says how to get one", async () => {
     const ended = await dunning("--dir", folder, "report");
     expect(ended).toMatchObject({ code: 1, output: "" });
-    expect(ended.problem).toMatch(/npm run dev.*--db-url/);
+    expect(ended.problem).toMatch(/--db-url.*npm run dev/);
   });
 
   test("says so without a stack trace, and never repeats a password", async () => {
@@ -71,7 +71,7 @@ describe("where there is no database to read", () => {
     const ended = await dunning("--db-url", bare.href, "report");
     expect(ended).toMatchObject({
       code: 1,
-      problem: expect.stringContaining("apply supabase/migrations first"),
+      problem: expect.stringMatching(/has no dunning.*\n.*apply the migrations/i),
     });
   });
 
@@ -83,7 +83,7 @@ describe("where there is no database to read", () => {
       ["status", "--limit", "few"],
     ]) {
       const ended = await dunning("--dir", folder, ...args);
-      expect(ended.code).toBe(1);
+      expect(ended.code).toBe(2);
       expect(ended.problem).toMatch(/not a (time|whole number)/);
     }
   });
