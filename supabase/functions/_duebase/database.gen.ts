@@ -1460,6 +1460,22 @@ export type Database = {
         };
         Relationships: [];
       };
+      releases: {
+        Row: {
+          installed_at: string;
+          release: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          installed_at: string;
+          release: string;
+        };
+        Update: {
+          installed_at?: string;
+          release?: string;
+        };
+        Relationships: [];
+      };
       resend_events: {
         Row: {
           created_at: string;
@@ -2375,6 +2391,7 @@ export type Database = {
         Returns: Json;
       };
       user_has_feature: { Args: { feature: string; user_id: string }; Returns: boolean };
+      version: { Args: Record<PropertyKey, never>; Returns: string };
     };
     Enums: {
       [_ in never]: never;

@@ -3,6 +3,7 @@ import { connectDatabase } from "../_duebase/database.ts";
 import { readSessionEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOwners } from "../_duebase/managed-owners.ts";
+import { namingRelease } from "../_duebase/release.ts";
 import { connectAuth } from "../_duebase/signed-in-user.ts";
 import { connectStripe } from "../_duebase/stripe.ts";
 import { SESSION_TIMEOUT_MS } from "../_duebase/stripe-session.ts";
@@ -50,4 +51,4 @@ const handler = createCheckoutHandler({
   log: createLogger("duebase-checkout"),
 });
 
-Deno.serve(handler);
+Deno.serve(namingRelease(handler));

@@ -5,6 +5,7 @@ import { connectDatabase } from "../_duebase/database.ts";
 import { readDeliverEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
+import { namingRelease } from "../_duebase/release.ts";
 import { connectResend } from "../_duebase/resend.ts";
 import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
@@ -54,4 +55,4 @@ const handler = createDeliverHandler({
   },
 });
 
-Deno.serve(handler);
+Deno.serve(namingRelease(handler));

@@ -4,6 +4,7 @@ import { connectDatabase } from "../_duebase/database.ts";
 import { readDunningEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
+import { namingRelease } from "../_duebase/release.ts";
 import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { DEFAULT_BUDGET, Run } from "../duebase-deliver/run.ts";
@@ -46,4 +47,4 @@ const handler = createDunningHandler({
   },
 });
 
-Deno.serve(handler);
+Deno.serve(namingRelease(handler));

@@ -1,6 +1,7 @@
 import { connectDatabase } from "../_duebase/database.ts";
 import { readResendWebhookEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
+import { namingRelease } from "../_duebase/release.ts";
 import { createSvixVerifier } from "../_duebase/svix-signature.ts";
 import { handleResendWebhook, type ResendWebhookDependencies } from "./handler.ts";
 
@@ -16,4 +17,4 @@ const dependencies: ResendWebhookDependencies = {
   now: Date.now,
 };
 
-Deno.serve((request) => handleResendWebhook(request, dependencies));
+Deno.serve(namingRelease((request) => handleResendWebhook(request, dependencies)));

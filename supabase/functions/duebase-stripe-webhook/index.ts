@@ -1,6 +1,7 @@
 import { connectDatabase } from "../_duebase/database.ts";
 import { readWebhookEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
+import { namingRelease } from "../_duebase/release.ts";
 import { createSignatureVerifier } from "../_duebase/stripe-signature.ts";
 import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
 import { createTurns } from "./turns.ts";
@@ -17,4 +18,4 @@ const dependencies: WebhookDependencies = {
   now: Date.now,
 };
 
-Deno.serve((request) => handleStripeWebhook(request, dependencies));
+Deno.serve(namingRelease((request) => handleStripeWebhook(request, dependencies)));

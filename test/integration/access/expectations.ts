@@ -35,6 +35,7 @@ export const tables: Record<string, Audience> = {
   "billing.invoice_payments": "service",
   "billing.invoices": "owner",
   "billing.job_problems": "service",
+  "billing.releases": "service",
   "billing.object_metadata": "service",
   "billing.outbox": "service",
   "billing.owner_hints": "service",
@@ -76,6 +77,7 @@ export const namedBy: Record<string, string> = {
 
 /** Every function of schema `billing`, by name and the types of its arguments. */
 export const functions: Record<string, Audience> = {
+  "billing.version()": "service",
   "billing.apply_refresh(jsonb, timestamp with time zone, timestamp with time zone)": "service",
   "billing.begin_emails(uuid, jsonb, text, timestamp with time zone)": "service",
   "billing.claim_outbox(text, integer, interval, text[], timestamp with time zone)": "service",

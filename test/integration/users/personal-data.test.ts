@@ -11,6 +11,7 @@ const ABOUT_NOBODY = [
   "billing.event_handlers",
   "billing.dunning_policies",
   "billing.job_problems",
+  "billing.releases",
   "billing.tick_parts",
   "billing_private.error_codes",
   "billing_private.settings_passes",
