@@ -8,7 +8,14 @@ import { addRoutes } from "../service/route.ts";
 import { randomToken } from "./core/ids.ts";
 import { transact } from "./core/transaction.ts";
 import type { CurrentRequest, World } from "./core/world.ts";
-import { accountInvalid, authenticationError, StripeError, unknownRoute } from "./http/errors.ts";
+import {
+  accountInvalid,
+  authenticationError,
+  permissionMissing,
+  rateLimited,
+  StripeError,
+  unknownRoute,
+} from "./http/errors.ts";
 import { expanded, type Includable } from "./http/expand.ts";
 import type { FaultAction } from "./http/faults.ts";
 import { decodeForm, type FormHash } from "./http/form.ts";
@@ -29,6 +36,8 @@ export interface AppParts {
   faults: Faults<FaultAction>;
   /** Null accepts any test key. */
   apiKey: string | null;
+  /** How many calls were answered in the current second of the process. */
+  calls: { second: number; answered: number };
   /** Called after every request that may have changed something. */
   onChange: () => void;
   /** Aborted when the server closes: nobody hangs any longer. */
@@ -54,13 +63,23 @@ function keyOf(header: string | undefined): string {
   return Buffer.from(credentials, "base64").toString().split(":")[0] ?? "";
 }
 
+/** A key as messages show it. */
+function shownKey(key: string): string {
+  return key.length > 12 ? `${key.slice(0, 8)}***${key.slice(-4)}` : "***";
+}
+
 function authenticate(header: string | undefined, apiKey: string | null): void {
   const key = keyOf(header);
   const accepted = apiKey === null ? /^(sk|rk)_test_/.test(key) : key === apiKey;
-  if (!accepted) {
-    const shown = key.length > 12 ? `${key.slice(0, 8)}***${key.slice(-4)}` : "***";
-    throw authenticationError(`Invalid API Key provided: ${shown}`);
-  }
+  if (!accepted) throw authenticationError(`Invalid API Key provided: ${shownKey(key)}`);
+}
+
+/** Counts the calls of this second, and refuses those that are more than the account has. */
+function countCall({ world, calls }: AppParts): void {
+  const second = Math.floor(performance.now() / 1000);
+  if (calls.second !== second) Object.assign(calls, { second, answered: 0 });
+  if (calls.answered >= (world.settings.callsPerSecond ?? Number.POSITIVE_INFINITY)) throw rateLimited();
+  calls.answered += 1;
 }
 
 /** The account a request is about: the key's own, or the connected one it names. */
@@ -157,7 +176,16 @@ async function serve(parts: AppParts, context: Context<Env>, handle: Handler): P
       }
       begun = true;
     }
+    countCall(parts);
     fault = parts.faults.take(method, path);
+    if (fault?.kind === "forbidden") {
+      const account = asked.store.all("account")[0]?.id ?? "";
+      throw permissionMissing(
+        shownKey(keyOf(context.req.header("authorization"))),
+        account,
+        fault.permission,
+      );
+    }
     if (fault?.kind === "delay") await pause(fault.milliseconds, parts.closing);
     const isCut = fault?.kind === "reset" || (fault?.kind === "delay" && parts.closing.aborted);
     if (isCut || fault?.kind === "hang") {
@@ -165,6 +193,7 @@ async function serve(parts: AppParts, context: Context<Env>, handle: Handler): P
       return isCut ? cut(context) : await hang(context, parts.closing);
     }
   } catch (error) {
+    if (begun && key !== null) idempotency.release(key);
     return reply(parts, entry, answerOf(parts, error, id), key);
   }
 

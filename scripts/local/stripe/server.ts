@@ -255,6 +255,7 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     idempotency,
     faults,
     apiKey: options.apiKey ?? null,
+    calls: { second: 0, answered: 0 },
     onChange: afterRequest,
     closing: closing.signal,
     log: options.log ?? (() => {}),

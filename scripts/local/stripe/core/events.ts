@@ -45,7 +45,7 @@ function append(
     },
     type,
   };
-  world.events.append(event, world.wallSeconds());
+  world.events.append(world.settings.eventShape?.(event) ?? event, world.wallSeconds());
 }
 
 /** Put an object back to what a copy of it says. */

@@ -1,3 +1,5 @@
+import type { StripeEvent } from "./wire.ts";
+
 /** What an account's dashboard would decide, and what tests may want to hurry. */
 export interface Settings {
   /**
@@ -20,6 +22,13 @@ export interface Settings {
   draftSeconds: number;
   /** Days before a renewal that `invoice.upcoming` is sent. */
   upcomingDays: number;
+  /** Calls of one second that are answered; whatever is more gets 429. Null: there is no limit. */
+  callsPerSecond: number | null;
+  /**
+   * What the account's own version makes of an event, in the newest shape: an event keeps the version and the shape it
+   * was made with, whatever version is used to read it. Null: the newest.
+   */
+  eventShape: ((event: StripeEvent) => StripeEvent) | null;
   /** Seconds until a bank debit succeeds or fails. */
   debitSeconds: number;
 }
@@ -34,4 +43,6 @@ export const defaultSettings: Settings = {
   draftSeconds: 3600,
   upcomingDays: 7,
   debitSeconds: 1,
+  callsPerSecond: null,
+  eventShape: null,
 };

@@ -97,6 +97,25 @@ export function accountInvalid(account: string): StripeError {
   );
 }
 
+/**
+ * 403: a restricted key may not do this.
+ * @param permission as Stripe names it, such as `rak_customer_read`
+ */
+export function permissionMissing(key: string, account: string, permission: string): StripeError {
+  return new StripeError(
+    403,
+    "invalid_request_error",
+    `The provided key '${key}' does not have the required permissions for this endpoint on account '${account}'. Having the '${permission}' permission would allow this request to continue.`,
+  );
+}
+
+/** 429: more calls in a second than an account has. */
+export function rateLimited(): StripeError {
+  return new StripeError(429, "invalid_request_error", "Request rate limit exceeded.", {
+    code: "rate_limit",
+  });
+}
+
 /** An idempotency key came back with other parameters (400), or while its first request still runs (409). */
 export function idempotencyError(status: 400 | 409, message: string, code?: string): StripeError {
   return new StripeError(status, "idempotency_error", message, code ? { code } : {});

@@ -1,4 +1,6 @@
 import { pageAt } from "../../service/page.ts";
+import type { TableName, Tables } from "../core/store.ts";
+import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "./errors.ts";
 import type { Params } from "./params.ts";
 
@@ -54,8 +56,40 @@ export function timeFilter(params: Params, name: string): (value: number | null)
     (lte == null || value <= lte);
 }
 
+/** The tables that have a list of their own, newest first. */
+type Listed = {
+  [Name in TableName]: Tables[Name] extends { created: number } ? Name : never;
+}[TableName];
+
+/**
+ * One page of a kind of object. A cursor may name any object of that kind that exists, whether or not it passes the
+ * filter by now: an open invoice is paid between two pages.
+ * @param matches which objects are asked for, besides those made in the range that `created` gives
+ */
+export function pageOfTable<Name extends Listed>(
+  world: World,
+  name: Name,
+  params: Params,
+  url: string,
+  matches: (object: Tables[Name]) => boolean,
+): ListPage<Tables[Name]> {
+  const cursor = params.text("starting_after") ?? params.text("ending_before");
+  const created = timeFilter(params, "created");
+  // The cursor itself is on no page: it only says where one begins.
+  const found = world.store.where(
+    name,
+    (it) => it.id === cursor || (created((it as { created: number }).created) && matches(it)),
+  );
+  return pageOf(newestFirst(found as (Tables[Name] & { created: number })[]), params, url);
+}
+
+function isOldestFirst(objects: { created?: number }[]): boolean {
+  return objects.every((it, index) => (objects[index - 1]?.created ?? 0) <= (it.created ?? 0));
+}
+
 /** The newest first; of two made in the same second, the later made. */
 export function newestFirst<T extends { created?: number }>(objects: T[]): T[] {
+  if (isOldestFirst(objects)) return [...objects].reverse();
   return objects
     .map((object, index) => ({ object, index }))
     .sort(

@@ -96,14 +96,16 @@ function listEvents(world: World, params: Params): StripeEvent[] {
   const wanted = types ?? (type ? [type] : null);
   const delivered = params.boolean("delivery_success");
   const created = timeFilter(params, "created");
+  const cursor = params.text("starting_after") ?? params.text("ending_before");
   return world.events
     .recent(world.wallSeconds())
     .map((entry) => entry.event)
     .filter(
       (event) =>
-        (!wanted || matchesType(wanted, event.type)) &&
-        (delivered === undefined || delivered === (event.pending_webhooks === 0)) &&
-        created(event.created),
+        event.id === cursor ||
+        ((!wanted || matchesType(wanted, event.type)) &&
+          (delivered === undefined || delivered === (event.pending_webhooks === 0)) &&
+          created(event.created)),
     );
 }
 

@@ -4,7 +4,7 @@ import { change, emit } from "../core/events.ts";
 import type { Price, Product } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { newestFirst, pageOf, pageOfTable } from "../http/list.ts";
 import { mergedMetadata, Params } from "../http/params.ts";
 import { idOf, type Route } from "../http/route.ts";
 import { planOf } from "../objects/catalogue.ts";
@@ -65,15 +65,18 @@ export const productRoutes: Route[] = [
   get("/v1/products", ({ world, params }) => {
     const active = params.boolean("active");
     const ids = params.strings("ids");
-    const created = timeFilter(params, "created");
-    const found = world.store.where(
+    if (ids && (params.has("starting_after") || params.has("ending_before"))) {
+      throw invalidRequest("You may not use `ids` with `starting_after` or `ending_before`.", {
+        param: "ids",
+      });
+    }
+    return pageOfTable(
+      world,
       "product",
-      (it) =>
-        (active === undefined || it.active === active) &&
-        (!ids || ids.includes(it.id)) &&
-        created(it.created),
+      params,
+      "/v1/products",
+      (it) => (active === undefined || it.active === active) && (!ids || ids.includes(it.id)),
     );
-    return pageOf(newestFirst(found), params, "/v1/products");
   }),
   get("/v1/products/:id", (call) => productOf(call.world, idOf(call))),
   post("/v1/products/:id", (call) =>
@@ -98,18 +101,18 @@ export const priceRoutes: Route[] = [
     const currency = params.text("currency");
     const type = params.text("type");
     const keys = params.strings("lookup_keys");
-    const created = timeFilter(params, "created");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "price",
+      params,
+      "/v1/prices",
       (it) =>
         (active === undefined || it.active === active) &&
         (!product || it.product === product) &&
         (!currency || it.currency === currency) &&
         (!type || it.type === type) &&
-        (!keys || (it.lookup_key !== null && keys.includes(it.lookup_key))) &&
-        created(it.created),
+        (!keys || (it.lookup_key !== null && keys.includes(it.lookup_key))),
     );
-    return pageOf(newestFirst(found), params, "/v1/prices");
   }),
   get("/v1/prices/:id", (call) => priceOf(call.world, idOf(call))),
   post("/v1/prices/:id", (call) => updatePrice(call.world, priceOf(call.world, idOf(call)), call.params)),

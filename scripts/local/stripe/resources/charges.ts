@@ -4,7 +4,7 @@ import { change } from "../core/events.ts";
 import type { Charge, Dispute, Refund } from "../core/wire.ts";
 import type { World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { newestFirst, pageOf, pageOfTable } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { idOf, type Route } from "../http/route.ts";
 import { type ChargeRequest, captureCharge, failedCharge, succeededCharge } from "../payments/charges.ts";
@@ -65,15 +65,13 @@ export const chargeRoutes: Route[] = [
   get("/v1/charges", ({ world, params }) => {
     const customer = params.text("customer");
     const intent = params.text("payment_intent");
-    const created = timeFilter(params, "created");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "charge",
-      (it) =>
-        (!customer || it.customer === customer) &&
-        (!intent || it.payment_intent === intent) &&
-        created(it.created),
+      params,
+      "/v1/charges",
+      (it) => (!customer || it.customer === customer) && (!intent || it.payment_intent === intent),
     );
-    return pageOf(newestFirst(found), params, "/v1/charges");
   }),
   get("/v1/charges/:id", (call) => chargeOf(call.world, idOf(call))),
   post("/v1/charges/:id", (call) => {
@@ -123,11 +121,13 @@ export const refundRoutes: Route[] = [
   get("/v1/refunds", ({ world, params }) => {
     const charge = params.text("charge");
     const intent = params.text("payment_intent");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "refund",
+      params,
+      "/v1/refunds",
       (it) => (!charge || it.charge === charge) && (!intent || it.payment_intent === intent),
     );
-    return pageOf(newestFirst(found), params, "/v1/refunds");
   }),
   get("/v1/refunds/:id", (call) => refundOf(call.world, idOf(call))),
   post("/v1/refunds/:id", (call) => {
@@ -157,11 +157,13 @@ export const disputeRoutes: Route[] = [
   get("/v1/disputes", ({ world, params }) => {
     const charge = params.text("charge");
     const intent = params.text("payment_intent");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "dispute",
+      params,
+      "/v1/disputes",
       (it) => (!charge || it.charge === charge) && (!intent || it.payment_intent === intent),
     );
-    return pageOf(newestFirst(found), params, "/v1/disputes");
   }),
   get("/v1/disputes/:id", (call) => disputeOf(call.world, idOf(call))),
   post("/v1/disputes/:id", (call) => {

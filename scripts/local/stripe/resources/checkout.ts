@@ -2,7 +2,7 @@ import { get, post } from "../../service/route.ts";
 import { type Buyer, completeSession } from "../checkout/completion.ts";
 import { createSession, expireSession, findSession, sessionLines } from "../checkout/sessions.ts";
 import type { CheckoutSession } from "../core/wire.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { pageOf, pageOfTable } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { type Call, idOf, type Route } from "../http/route.ts";
 
@@ -27,17 +27,17 @@ export const checkoutRoutes: Route[] = [
     const subscription = params.text("subscription");
     const intent = params.text("payment_intent");
     const status = params.text("status");
-    const created = timeFilter(params, "created");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "checkout.session",
+      params,
+      "/v1/checkout/sessions",
       (it) =>
         (!customer || it.customer === customer) &&
         (!subscription || it.subscription === subscription) &&
         (!intent || it.payment_intent === intent) &&
-        (!status || it.status === status) &&
-        created(it.created),
+        (!status || it.status === status),
     );
-    return pageOf(newestFirst(found), params, "/v1/checkout/sessions");
   }),
   get("/v1/checkout/sessions/:id", (call) => findSession(call.world, idOf(call))),
   post("/v1/checkout/sessions/:id", (call) => {

@@ -3,7 +3,7 @@ import { customerOf, shippingFrom } from "../billing/customers.ts";
 import type { PaymentIntent, SetupIntent } from "../core/wire.ts";
 import { asksSince, type World } from "../core/world.ts";
 import { afterEffects, invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { newestFirst, pageOf, pageOfTable } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { idOf, type Route } from "../http/route.ts";
 import { confirmIntent, declinedError } from "../payments/confirmation.ts";
@@ -145,12 +145,13 @@ export const paymentIntentRoutes: Route[] = [
   post("/v1/payment_intents", ({ world, params }) => create(world, params)),
   get("/v1/payment_intents", ({ world, params }) => {
     const customer = params.text("customer");
-    const created = timeFilter(params, "created");
-    const found = world.store.where(
+    return pageOfTable(
+      world,
       "payment_intent",
-      (it) => (!customer || it.customer === customer) && created(it.created),
+      params,
+      "/v1/payment_intents",
+      (it) => !customer || it.customer === customer,
     );
-    return pageOf(newestFirst(found), params, "/v1/payment_intents");
   }),
   get("/v1/payment_intents/:id", (call) => intentOf(call.world, idOf(call))),
   post("/v1/payment_intents/:id", (call) =>

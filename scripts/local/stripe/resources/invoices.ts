@@ -8,10 +8,10 @@ import { itemLine } from "../billing/lines.ts";
 import { previewRenewal } from "../billing/renewal.ts";
 import { findSubscription } from "../billing/subscriptions.ts";
 import { change } from "../core/events.ts";
-import type { Invoice } from "../core/wire.ts";
+import type { Invoice, InvoicePayment } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
 import { invalidRequest, missingParam, resourceMissing } from "../http/errors.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { pageOf, pageOfTable, timeFilter } from "../http/list.ts";
 import { mergedMetadata, type Params } from "../http/params.ts";
 import { type Call, idOf, type Route } from "../http/route.ts";
 import { shippingCostFrom } from "./shipping-rates.ts";
@@ -114,19 +114,19 @@ function list({ world, params }: Call): object {
   const subscription = params.text("subscription");
   const status = params.text("status");
   const collection = params.text("collection_method");
-  const created = timeFilter(params, "created");
   const due = timeFilter(params, "due_date");
-  const found = world.store.where(
+  return pageOfTable(
+    world,
     "invoice",
+    params,
+    "/v1/invoices",
     (it) =>
       (!customer || it.customer === customer) &&
       (!subscription || it.parent?.subscription_details?.subscription === subscription) &&
       (!status || it.status === status) &&
       (!collection || it.collection_method === collection) &&
-      created(it.created) &&
       due(it.due_date),
   );
-  return pageOf(newestFirst(found), params, "/v1/invoices");
 }
 
 /** What a customer's next invoice would be; never stored. */
@@ -217,21 +217,25 @@ export const invoiceRoutes: Route[] = [
 
 function matchesPayment(
   params: Params,
-): (it: { invoice: string; status: string; payment: { payment_intent?: string } }) => boolean {
+): (it: Pick<InvoicePayment, "invoice" | "status" | "payment">) => boolean {
   const invoice = params.text("invoice");
   const status = params.text("status");
-  const intent = params.child("payment")?.text("payment_intent");
+  const payment = params.child("payment");
+  const type = payment?.required("type");
+  const intent = payment?.text("payment_intent");
+  const record = payment?.text("payment_record");
   return (it) =>
     (!invoice || it.invoice === invoice) &&
     (!status || it.status === status) &&
-    (!intent || it.payment.payment_intent === intent);
+    (!type || it.payment.type === type) &&
+    (!intent || it.payment.payment_intent === intent) &&
+    (!record || it.payment.payment_record === record);
 }
 
 export const invoicePaymentRoutes: Route[] = [
-  get("/v1/invoice_payments", ({ world, params }) => {
-    const found = world.store.where("invoice_payment", matchesPayment(params));
-    return pageOf(newestFirst(found), params, "/v1/invoice_payments");
-  }),
+  get("/v1/invoice_payments", ({ world, params }) =>
+    pageOfTable(world, "invoice_payment", params, "/v1/invoice_payments", matchesPayment(params)),
+  ),
   get("/v1/invoice_payments/:id", (call) => {
     const payment = call.world.store.get("invoice_payment", idOf(call));
     if (!payment) throw resourceMissing("invoice_payment", idOf(call));

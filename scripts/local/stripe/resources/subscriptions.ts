@@ -16,7 +16,7 @@ import type { Invoice, Subscription } from "../core/wire.ts";
 import { timeOf } from "../core/world.ts";
 import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import type { FormHash } from "../http/form.ts";
-import { newestFirst, pageOf, timeFilter } from "../http/list.ts";
+import { pageOf, pageOfTable, timeFilter } from "../http/list.ts";
 import { Params } from "../http/params.ts";
 import { type Call, idOf, type Route } from "../http/route.ts";
 
@@ -108,24 +108,31 @@ function list({ world, params }: Call): object {
   const status = params.text("status");
   const clock = params.text("test_clock");
   const collection = params.text("collection_method");
-  const created = timeFilter(params, "created");
+  const plan = params.text("plan");
+  const starts = timeFilter(params, "current_period_start");
+  const ends = timeFilter(params, "current_period_end");
   const over = ["canceled", "incomplete_expired"];
-  const found = world.store.where(
+  return pageOfTable(
+    world,
     "subscription",
+    params,
+    "/v1/subscriptions",
     (it) =>
       (!customer || it.customer === customer) &&
       (!price || it.items.data.some((item) => item.price.id === price)) &&
-      (!clock || it.test_clock === clock) &&
+      (!plan || it.items.data.some((item) => item.price.id === plan)) &&
+      // What lives under a test clock is listed only to whoever names the clock or the customer.
+      (clock ? it.test_clock === clock : Boolean(customer) || it.test_clock === null) &&
+      starts(Math.max(...it.items.data.map((item) => item.current_period_start))) &&
+      ends(Math.min(...it.items.data.map((item) => item.current_period_end))) &&
       (!collection || it.collection_method === collection) &&
       (status === "all" ||
         (status === "ended"
           ? over.includes(it.status)
           : status
             ? it.status === status
-            : it.status !== "canceled")) &&
-      created(it.created),
+            : it.status !== "canceled")),
   );
-  return pageOf(newestFirst(found), params, "/v1/subscriptions");
 }
 
 function dropDiscounts(call: Call): object {
