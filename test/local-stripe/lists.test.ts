@@ -160,8 +160,8 @@ describe("events", () => {
   });
 
   test("that an endpoint has not taken are those without delivery_success, and others were never meant for one", async () => {
-    const unheard = idsOf(await stripe.events.list({ delivery_success: false }));
-    expect(unheard).toEqual([]);
+    const undelivered = idsOf(await stripe.events.list({ delivery_success: false }));
+    expect(undelivered).toEqual([]);
     const url = "http://127.0.0.1:9/none";
     const endpoint = await stripe.webhookEndpoints.create({ url, enabled_events: ["customer.created"] });
     harness.local.webhooks.drop();
