@@ -9,6 +9,7 @@ const STACK = [
   "test/integration/stack*.test.ts",
   "test/local-stripe/**/*.test.ts",
   "test/local-inbox/**/*.test.ts",
+  "test/local-management/**/*.test.ts",
   "test/pg15/**/*.test.ts",
 ];
 

@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 import type { Env } from "./exchange.ts";
 
-export type Method = "GET" | "POST" | "DELETE";
+export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /** A path that a server knows, and what does the work there. */
 export interface Route<Handler> {
@@ -16,6 +16,10 @@ export function get<Handler>(path: string, handle: Handler): Route<Handler> {
 
 export function post<Handler>(path: string, handle: Handler): Route<Handler> {
   return { method: "POST", path, handle };
+}
+
+export function patch<Handler>(path: string, handle: Handler): Route<Handler> {
+  return { method: "PATCH", path, handle };
 }
 
 export function del<Handler>(path: string, handle: Handler): Route<Handler> {
