@@ -2,14 +2,12 @@
  * What an event costs now, beside an older build: two databases on one server, one built from this work tree and one
  * from a commit of its history, that take turns in short rounds. Whatever else the machine does hits both.
  */
-import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
-import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
-import { projectRoot } from "../local/project.ts";
+import { databasesOfBuilds, middle } from "./builds.ts";
 import { billingEvents } from "./events.ts";
 import type { BenchRow } from "./report.ts";
 
@@ -47,11 +45,7 @@ export async function benchAgainst(commit: string): Promise<BenchRow[]> {
     return client;
   };
   try {
-    const admin = connect("supabase_admin", "template1");
-    for (const name of ["older", "current"])
-      await admin.unsafe(`create database ${name} template postgres owner postgres`);
-    await applyMigrations(server.urlFor("postgres", "older"), checkOut(commit, directory));
-    await applyMigrations(server.urlFor("postgres", "current"));
+    await databasesOfBuilds(server, commit, directory);
     const older = { sql: connect("postgres", "older"), events: billingEvents("build") };
     const current = { sql: connect("postgres", "current"), events: billingEvents("build") };
     return report(commit, await inTurns(older, current));
@@ -60,16 +54,6 @@ export async function benchAgainst(commit: string): Promise<BenchRow[]> {
     await server.stop();
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** The commit's migrations in a project of their own. */
-function checkOut(commit: string, directory: string): string {
-  const archive = execFileSync("git", ["archive", "--prefix=older/", commit, "--", "supabase"], {
-    cwd: projectRoot,
-    maxBuffer: 256 * 1024 * 1024,
-  });
-  execFileSync("tar", ["-x", "-C", directory], { input: archive });
-  return join(directory, "older");
 }
 
 async function inTurns(older: Build, current: Build): Promise<[older: Round, current: Round][]> {
@@ -128,10 +112,4 @@ function report(commit: string, rounds: [older: Round, current: Round][]): Bench
     { name: `WAL of an event, ${commit}`, value: wal(0), unit: "bytes" },
     { name: "WAL of an event, now", value: wal(1), unit: "bytes", ratio: wal(1) / wal(0) },
   ];
-}
-
-function middle(samples: number[]): number {
-  const sorted = [...samples].sort((a, b) => a - b);
-  const half = sorted.length / 2;
-  return ((sorted[Math.floor(half - 0.5)] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
 }

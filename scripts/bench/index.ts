@@ -9,6 +9,7 @@ import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
 import { benchForgetting } from "./forget.ts";
 import { benchOutbox } from "./outbox.ts";
+import { benchReadsAgainst } from "./reads-against.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchRowSecurity } from "./rls.ts";
 import { benchTick } from "./tick.ts";
@@ -30,7 +31,7 @@ const program = new Command("bench")
   .argument("[names...]", `which to run: ${Object.keys(benches).join(", ")}; all by default`)
   .option(
     "--against <commit>",
-    "measures receiving and projecting beside the build of that commit, and of the rest only what is named",
+    "measures beside the build of that commit receiving, projecting and a user's own reads, and of the rest only what is named",
   )
   .parse();
 
@@ -39,7 +40,7 @@ const names = program.args.length > 0 || against !== undefined ? program.args : 
 const rows: BenchRow[] = [];
 if (against !== undefined) {
   console.error(`measuring against ${against} …`);
-  rows.push(...(await benchAgainst(against)));
+  rows.push(...(await benchAgainst(against)), ...(await benchReadsAgainst(against)));
 }
 for (const name of names) {
   const bench = benches[name];

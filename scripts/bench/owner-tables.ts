@@ -27,7 +27,7 @@ export async function ownerTables(sql: Sql): Promise<OwnerTable[]> {
       bool_or(c.column_name = 'detached_at') as detaches
     from pg_policies as p
     join information_schema.columns as c on c.table_schema = p.schemaname and c.table_name = p.tablename
-    where p.schemaname = 'billing' and p.policyname in ('members_read', 'managers_read')
+    where p.schemaname = 'billing' and 'authenticated' = any (p.roles)
     group by p.tablename
     order by p.tablename
   `;
@@ -43,17 +43,61 @@ export async function ownerTables(sql: Sql): Promise<OwnerTable[]> {
   });
 }
 
-const OWNER = `('00000000-0000-4000-8000-' || lpad((n % ${OWNERS})::text, 12, '0'))::uuid`;
+/** How many owners share rows of which one other owner has as many. */
+export const SHARERS = 200;
+/** One row in this many is the one owner's, and one is of the owners who share. */
+const SHARE_OF_ROWS = 500;
+/** The owner who has as many rows as the sharers together, and the number of the first of those. */
+const ALONE = OWNERS;
+const FIRST_SHARER = OWNERS + 1;
+/** The same for customers: elsewhere, an owner has all rows by one customer. */
+const ALONE_WITH_CUSTOMERS = 2_000_000;
+const FIRST_SHARER_OF_CUSTOMERS = ALONE_WITH_CUSTOMERS + 1;
+
+/**
+ * Owners with as many rows of a table as others have: one alone, or as many as `SHARERS` say, each with the same part.
+ * Their rows lie scattered in the table in the same way.
+ */
+export function ownersOfEqualRows(table: string): { alone: string; sharers: string[] } {
+  const [alone, first] =
+    table === "customers" ? [ALONE_WITH_CUSTOMERS, FIRST_SHARER_OF_CUSTOMERS] : [ALONE, FIRST_SHARER];
+  return {
+    alone: ownerId(alone),
+    sharers: Array.from({ length: SHARERS }, (_, index) => ownerId(first + index)),
+  };
+}
+
+/** One of the owners who have ten rows in a table of a million: the one of a round, of which any two differ. */
+export function ordinaryOwner(round: number): string {
+  const number = ((round + 1) * 7919) % OWNERS;
+  // The rows of two in that many belong to those above.
+  return ownerId(number % SHARE_OF_ROWS < 2 ? number + 2 : number);
+}
+
+const numbered = (number: string) => `('00000000-0000-4000-8000-' || lpad((${number})::text, 12, '0'))::uuid`;
+const shared = (alone: number, first: number, ordinary: string) => `case n % ${SHARE_OF_ROWS}
+  when 0 then ${alone} when 1 then ${first} + n / ${SHARE_OF_ROWS} % ${SHARERS} else ${ordinary} end`;
+const OWNER_NUMBER = shared(ALONE, FIRST_SHARER, `n % ${OWNERS}`);
+
+const OWNER_OF_CUSTOMER = numbered(
+  `case when n <= ${FIRST_SHARER + SHARERS} then n else ${shared(ALONE_WITH_CUSTOMERS, FIRST_SHARER_OF_CUSTOMERS, "n")} end`,
+);
 
 /** What goes into a column of a kind that ties rows to each other, as SQL of the row's number `n`. */
 const KEYS: Record<string, string> = {
   "customers.id": "'cus_' || n",
-  // Most customers have no owner, or an owner with no other customer.
-  "customers.owner_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
+  // Most customers have no owner, or an owner with no other customer. The first have those by whom owners have rows.
+  "customers.owner_id": OWNER_OF_CUSTOMER,
+  "customers.user_id": OWNER_OF_CUSTOMER,
   "subscriptions.id": "'sub_' || n",
   "subscription_items.subscription": "'sub_' || n",
 };
-const TIES: Record<string, string> = { owner_id: OWNER, customer: `'cus_' || n % ${OWNERS}` };
+const TIES: Record<string, string> = {
+  owner_id: numbered(OWNER_NUMBER),
+  // What owners were called while they were users alone.
+  user_id: numbered(OWNER_NUMBER),
+  customer: `'cus_' || (${OWNER_NUMBER})`,
+};
 /** Any value will do in the others, as long as rows differ where an index may ask for it. */
 const VALUES: Record<string, string> = {
   text: "'x' || n",

@@ -33,7 +33,7 @@ as $$
 declare
   name constant text := (select s.owners_function from billing.settings as s);
   owners uuid[];
-  managed uuid[];
+  managed boolean[];
 begin
   if p_user_id is null then
     return;
@@ -43,13 +43,14 @@ begin
   end if;
   -- Into arrays first: rows that were returned before an error would stay returned.
   execute format(
-    'select array_agg(distinct o.owner_id), array_agg(distinct o.owner_id) filter (where o.can_manage) from %s($1) as o '
-    'where o.owner_id is not null',
+    'select array_agg(g.id), array_agg(g.manages) from ('
+    'select o.owner_id as id, coalesce(bool_or(o.can_manage), false) as manages from %s($1) as o '
+    'where o.owner_id is not null group by o.owner_id) as g',
     left(name, -length('(uuid)'))
   )
   into owners, managed
   using p_user_id;
-  return query select o.id, coalesce(o.id = any (managed), false) from unnest(owners) as o (id);
+  return query select o.id, o.manages from unnest(owners, managed) as o (id, manages);
 end;
 $$;
 

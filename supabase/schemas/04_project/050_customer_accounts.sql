@@ -133,6 +133,7 @@ begin
     end if;
   end loop;
   update billing.subscriptions as s set customer = owner where s.customer = account;
+  update billing.subscription_items as i set customer = owner where i.customer = account;
   update billing.invoices as i set customer = owner where i.customer = account;
   update billing.payment_methods as m set customer = owner where m.customer = account;
   update billing.checkout_sessions as s set customer = owner where s.customer = account;

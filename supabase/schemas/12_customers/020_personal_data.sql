@@ -38,7 +38,7 @@ from (
       }'
     ),
     (
-      'billing.subscription_items', 'subscription = any (array(select s.id from billing.subscriptions as s where s.customer = any ($1)))',
+      'billing.subscription_items', 'customer = any ($1)',
       '{"metadata": "billing_private.redact_metadata(metadata)"}'
     ),
     (

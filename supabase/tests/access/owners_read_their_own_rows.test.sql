@@ -10,7 +10,7 @@ insert into billing.customers (id, owner_id) values
   ('cus_a', '00000000-0000-4000-8000-00000000000a'), ('cus_b', '00000000-0000-4000-8000-00000000000b'), ('cus_nobody', null);
 insert into billing.subscriptions (id, customer, status, cancel_at_period_end)
 select 'sub_' || id, id, 'active', false from billing.customers;
-insert into billing.subscription_items (id, subscription) select 'si_' || id, id from billing.subscriptions;
+insert into billing.subscription_items (id, subscription, customer) select 'si_' || id, id, customer from billing.subscriptions;
 insert into billing.invoices (id, customer) select 'in_' || id, id from billing.customers;
 insert into billing.invoices (id, customer) values ('in_without_customer', null);
 insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)

@@ -18,7 +18,8 @@ beforeAll(async () => {
     insert into billing.customers (id) values ('cus_nobody');
     insert into billing.invoices (id, customer) values ('in_nobody', 'cus_nobody'), ('in_guest', null);
     insert into billing.subscriptions (id, customer, status, cancel_at_period_end) values ('sub_nobody', null, 'active', false);
-    insert into billing.subscription_items (id, subscription) values ('si_nobody', 'sub_nobody'), ('si_lost', 'sub_unknown');
+    insert into billing.subscription_items (id, subscription, customer)
+    values ('si_nobody', 'sub_nobody', null), ('si_lost', 'sub_unknown', 'cus_nobody');
     insert into billing.payments (id, customer, amount, amount_received, amount_refunded, currency, status, metadata)
     values ('pi_guest', null, 1, 1, 0, 'eur', 'succeeded', '{}');
     insert into billing.subscription_usage (subscription, metric, period_start, used, is_open)

@@ -44,8 +44,8 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     insert into billing.subscriptions (id, customer, status, cancel_at_period_end, livemode, created)
     select 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'active', false, false, to_timestamp(1700000000 + n)
     from generate_series(1, 50000) as n;
-    insert into billing.subscription_items (id, subscription, price, product)
-    select 'si_' || n, 'sub_' || n, 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;
+    insert into billing.subscription_items (id, subscription, customer, price, product)
+    select 'si_' || n, 'sub_' || n, 'cus_' || (n % ${customers} + 1), 'price_' || n % 20000, 'prod_' || n % 2000 from generate_series(1, 50000) as n;
     -- One price that many pay.
     update billing.subscription_items set price = 'price_19999' where id in (select 'si_' || n from generate_series(30001, 32000) as n);
 

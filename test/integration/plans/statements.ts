@@ -654,7 +654,12 @@ export const hotStatements: Statement[] = [
     as: owner,
     uses: ["subscriptions_by_customer"],
   },
-  { what: "an owner's subscription items", sql: "select * from billing.subscription_items", as: owner },
+  {
+    what: "an owner's subscription items",
+    sql: "select * from billing.subscription_items",
+    as: owner,
+    uses: ["subscription_items_by_customer"],
+  },
   {
     what: "an owner's invoices, newest first",
     sql: "select * from billing.invoices order by created desc limit 20",

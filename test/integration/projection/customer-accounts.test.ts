@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver, deliverInEveryOrder, told } from "../../support/orders.ts";
+import { price } from "../../support/stripe/catalogue.ts";
 import { customer } from "../../support/stripe/customers.ts";
 import { invoice } from "../../support/stripe/invoices.ts";
 import { charge, paymentMethod } from "../../support/stripe/payments.ts";
-import { subscription } from "../../support/stripe/subscriptions.ts";
+import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
 
 const NOW = 1_790_000_000;
 const USER = "0c0ffee0-1111-4222-8333-000000000018";
@@ -21,12 +22,20 @@ const ada = { ...customer({ id: "cus_ExampleAda", created: NOW }), customer_acco
 const known = told("customer.created", NOW, ada);
 const card = { ...paymentMethod({ id: "pm_ExampleCard", created: NOW, customer: null }), ...alone };
 const attached = told("payment_method.attached", NOW + 1, card);
+const item = subscriptionItem({
+  id: "si_ExampleItem",
+  created: NOW,
+  subscription: "sub_ExamplePlan",
+  price: price({ id: "price_ExampleMonthly", created: NOW, product: "prod_Example" }),
+  current_period_start: NOW,
+  current_period_end: NOW + 2_592_000,
+});
 const plan = {
   ...subscription({
     id: "sub_ExamplePlan",
     created: NOW,
     customer: ada.id,
-    items: [],
+    items: [item],
     metadata: { owner_id: USER },
   }),
   ...alone,
@@ -49,11 +58,12 @@ it("what names its customer's account alone is the customer's, in any order, and
         (select customer from billing.payment_methods where id = ${`pm_${name}Card`}) as card,
         (select detached_at from billing.payment_methods where id = ${`pm_${name}Card`}) as detached,
         (select customer from billing.subscriptions where id = ${`sub_${name}Plan`}) as plan,
+        (select customer from billing.subscription_items where id = ${`si_${name}Item`}) as item,
         (select customer from billing.payments where id = ${`ch_${name}Paid`}) as payment,
         (select array_agg(array[id, owner_id::text]) from billing.customers where id like ${`%_${name}%`}) as customers
     `;
     const id = `cus_${name}Ada`;
-    const expected = { card: id, detached: null, plan: id, payment: id, customers: [[id, USER]] };
+    const expected = { card: id, detached: null, plan: id, item: id, payment: id, customers: [[id, USER]] };
     expect(row).toEqual(expected);
   }
 });

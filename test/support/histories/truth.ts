@@ -54,7 +54,8 @@ export function truthOf(account: Account): ExpectedRow[] {
       case "subscription": {
         const subscription = object as unknown as Subscription;
         add("subscriptions", subscriptionRow(subscription));
-        for (const item of subscription.items.data) add("subscription_items", itemRow(item));
+        for (const item of subscription.items.data)
+          add("subscription_items", itemRow(item, subscription.customer));
         break;
       }
       case "invoice":
@@ -241,10 +242,11 @@ function subscriptionRow(s: Subscription): Row {
   };
 }
 
-function itemRow(item: Subscription["items"]["data"][number]): Row {
+function itemRow(item: Subscription["items"]["data"][number], customer: Subscription["customer"]): Row {
   return {
     id: item.id,
     subscription: item.subscription,
+    customer,
     price: item.price.id,
     product: item.price.product,
     quantity: item.quantity,

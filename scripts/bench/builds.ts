@@ -1,0 +1,48 @@
+/** Two builds of the database on one server: one of this work tree, and one of a commit of its history. */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import postgres from "postgres";
+import { applyMigrations } from "../local/migrations.ts";
+import type { LocalPostgres } from "../local/postgres/server.ts";
+import { projectRoot } from "../local/project.ts";
+
+/**
+ * Makes the databases `older` and `current`. Neither the work tree nor the repository is written to.
+ *
+ * @param server a new one
+ * @param commit whose migrations `older` is made of; any name that git knows it by
+ * @param directory where the commit's migrations are put
+ * @throws Error where git knows no such commit
+ */
+export async function databasesOfBuilds(
+  server: LocalPostgres,
+  commit: string,
+  directory: string,
+): Promise<void> {
+  const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
+  try {
+    for (const name of ["older", "current"])
+      await admin.unsafe(`create database ${name} template postgres owner postgres`);
+  } finally {
+    await admin.end();
+  }
+  await applyMigrations(server.urlFor("postgres", "older"), checkOut(commit, directory));
+  await applyMigrations(server.urlFor("postgres", "current"));
+}
+
+/** The commit's migrations in a project of their own. */
+function checkOut(commit: string, directory: string): string {
+  const archive = execFileSync("git", ["archive", "--prefix=older/", commit, "--", "supabase"], {
+    cwd: projectRoot,
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  execFileSync("tar", ["-x", "-C", directory], { input: archive });
+  return join(directory, "older");
+}
+
+/** The median of some samples. */
+export function middle(samples: number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return ((sorted[Math.floor(half - 0.5)] ?? Number.NaN) + (sorted[Math.floor(half)] ?? Number.NaN)) / 2;
+}
