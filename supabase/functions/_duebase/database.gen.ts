@@ -1611,6 +1611,7 @@ export type Database = {
           created: string | null;
           current_period_end: string | null;
           current_period_start: string | null;
+          customer: string | null;
           id: string;
           metadata: NonNullable<Json>;
           price: string | null;
@@ -1623,6 +1624,7 @@ export type Database = {
           created?: string | null;
           current_period_end?: string | null;
           current_period_start?: string | null;
+          customer?: string | null;
           id: string;
           metadata?: NonNullable<Json>;
           price?: string | null;
@@ -1634,6 +1636,7 @@ export type Database = {
           created?: string | null;
           current_period_end?: string | null;
           current_period_start?: string | null;
+          customer?: string | null;
           id?: string;
           metadata?: NonNullable<Json>;
           price?: string | null;
