@@ -1,8 +1,6 @@
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
--- Reads: outbox, Vault. Writes: job_problems. Called by: the tick; a trigger on the outbox.
-
-create extension if not exists pg_net with schema extensions;
+-- Reads: outbox, outbound_calls. Writes: job_problems. Called by: the tick; a trigger on the outbox.
 
 create table billing.job_problems (
   job text primary key,
@@ -22,47 +20,6 @@ comment on column billing.job_problems.last_seen is 'When it last tried (UTC).';
 alter table billing.job_problems enable row level security;
 create policy service_role_reads on billing.job_problems for select to service_role using (true);
 grant select on billing.job_problems to service_role;
-
-create function billing_private.call_function(p_name text)
-returns text
-language plpgsql
-set search_path = ''
-as $$
-declare
-  functions_url text;
-  secret text;
-begin
-  select
-    max(s.decrypted_secret) filter (where s.name = 'duebase_functions_url'),
-    max(s.decrypted_secret) filter (where s.name = 'duebase_cron_secret')
-  into functions_url, secret
-  from vault.decrypted_secrets as s
-  where s.name in ('duebase_functions_url', 'duebase_cron_secret');
-  if coalesce(btrim(functions_url), '') = '' then
-    return 'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name';
-  elsif coalesce(btrim(secret), '') = '' then
-    return 'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name';
-  elsif btrim(functions_url) !~* '^https?://[^/]' then
-    return 'duebase_functions_url in Vault is not an http(s) address: it begins with https://';
-  end if;
-  -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
-  -- and works on afterwards.
-  perform net.http_post(
-    url => rtrim(btrim(functions_url), '/') || '/' || p_name,
-    body => '{}',
-    headers => jsonb_build_object('content-type', 'application/json', 'authorization', 'Bearer ' || btrim(secret)),
-    timeout_milliseconds => 2000
-  );
-  return null;
--- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
--- call: an alert, a run that is missing.
-exception when others then
-  return format('%s could not be called through pg_net: %s (%s)', p_name, sqlerrm, sqlstate);
-end;
-$$;
-
-comment on function billing_private.call_function is
-  'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what stands in the way of a call; never raises.';
 
 create function billing_private.record_job_problem(p_job text, p_problem text, p_now timestamptz)
 returns void
@@ -98,14 +55,12 @@ begin
   ) then
     return false;
   end if;
-  problem := billing_private.call_function('duebase-deliver');
-  perform billing_private.record_job_problem('deliver', problem, p_now);
-  return problem is null;
+  return billing_private.start_function('duebase-deliver', p_now);
 end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, or the function does not answer as it should, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger

@@ -1,21 +1,18 @@
 -- Starting the daily run: at the hour that settings say, and by a watchdog where a day's run is missing.
--- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
+-- Reads: settings, dunning_runs, invoices. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
 
 create function billing_private.start_dunning(p_now timestamptz default now())
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
-declare
-  problem constant text := billing_private.call_function('duebase-dunning');
 begin
-  perform billing_private.record_job_problem('dunning', problem, p_now);
-  return problem is null;
+  return billing_private.start_function('duebase-dunning', p_now);
 end;
 $$;
 
 comment on function billing_private.start_dunning is
-  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
+  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, or the function does not answer as it should, job_problems says why.';
 
 create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
 returns boolean

@@ -56,6 +56,8 @@ grant select on billing.tick_parts to service_role;
 insert into billing.tick_parts (position, part, function_name, runs_every, repeats, shares_time) values
   -- Calls that only start something: they are quick, and first.
   (10, 'wake-deliver', 'billing_private.wake_deliver', '1 minute', false, false),
+  -- What became of the calls of earlier ticks.
+  (15, 'outbound-answers', 'billing_private.read_outbound_answers', '1 minute', false, false),
   -- It alerts when dunning did not run.
   (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.

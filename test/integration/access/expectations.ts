@@ -37,6 +37,7 @@ export const tables: Record<string, Audience> = {
   "billing.job_problems": "service",
   "billing.releases": "service",
   "billing.object_metadata": "service",
+  "billing.outbound_calls": "service",
   "billing.outbox": "service",
   "billing.owner_hints": "service",
   "billing.payment_failures": "service",

@@ -1,0 +1,116 @@
+-- Calls out: how the database asks an Edge Function, or another address, to do something. Sent after commit, at most once.
+-- Reads: Vault, outbound_calls. Writes: outbound_requests, job_problems. Called by: wake-ups, the daily run.
+
+create extension if not exists pg_net with schema extensions;
+
+create function billing_private.functions_address()
+returns table (url text, secret text, problem text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  select
+    rtrim(btrim(max(s.decrypted_secret) filter (where s.name = 'duebase_functions_url')), '/'),
+    btrim(max(s.decrypted_secret) filter (where s.name = 'duebase_cron_secret'))
+  into url, secret
+  from vault.decrypted_secrets as s
+  where s.name in ('duebase_functions_url', 'duebase_cron_secret');
+  problem := case
+    when coalesce(url, '') = '' then
+      'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name'
+    when coalesce(secret, '') = '' then
+      'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name'
+    when url !~* '^https?://[^/]' then
+      'duebase_functions_url in Vault is not an http(s) address: it begins with https://'
+  end;
+  return next;
+exception when invalid_schema_name or undefined_table then
+  problem := 'Vault is not there: create extension supabase_vault with schema vault; then store duebase_functions_url and duebase_cron_secret in it';
+  return next;
+end;
+$$;
+
+comment on function billing_private.functions_address is
+  'Where the Edge Functions are and the secret that they ask for, from Vault; or what is missing.';
+
+create function billing_private.call_out(
+  p_job text, p_function_name text, p_url text, p_headers jsonb, p_body jsonb, p_timeout_milliseconds integer
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  request_id bigint;
+  problem text;
+begin
+  begin
+    request_id := net.http_post(
+      url => p_url,
+      body => p_body,
+      headers => jsonb_build_object('content-type', 'application/json') || p_headers,
+      timeout_milliseconds => p_timeout_milliseconds
+    );
+  -- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
+  -- call: an alert, a run that is missing.
+  exception
+    when invalid_schema_name or undefined_function then
+      problem := 'pg_net is not there: create extension pg_net with schema extensions';
+    when others then
+      problem := format('%s could not be called through pg_net: %s (%s)', coalesce(p_function_name, p_job), sqlerrm, sqlstate);
+  end;
+  perform billing_private.note_outbound_call(p_job, p_function_name, p_url, request_id, problem);
+  return problem;
+end;
+$$;
+
+comment on function billing_private.call_out is
+  'Posts to an address through pg_net: sent after commit, at most once, possibly never. Notes the call for outbound_calls. Returns null, or what stands in the way of it; does not raise what pg_net raises.';
+
+create function billing_private.call_function(p_name text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  job constant text := replace(p_name, 'duebase-', '');
+  address record;
+begin
+  select * into address from billing_private.functions_address();
+  if address.problem is not null then
+    perform billing_private.note_outbound_call(job, p_name, null, null, address.problem);
+    return address.problem;
+  end if;
+  -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
+  -- and works on afterwards.
+  return billing_private.call_out(
+    job, p_name, address.url || '/' || p_name, jsonb_build_object('authorization', 'Bearer ' || address.secret), '{}', 2000
+  );
+end;
+$$;
+
+comment on function billing_private.call_function is
+  'Asks an Edge Function to run. Returns null, or what stands in the way of a call, which outbound_calls shows too.';
+
+create function billing_private.start_function(p_name text, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  job_name constant text := replace(p_name, 'duebase-', '');
+  in_the_way constant text := billing_private.call_function(p_name);
+begin
+  perform billing_private.record_job_problem(
+    job_name,
+    -- That it could be asked does not say that it answers: until it does, what its last answer meant stands.
+    coalesce(in_the_way, (select c.problem from billing.outbound_calls as c where c.job = job_name and c.request_id is not null)),
+    p_now
+  );
+  return in_the_way is null;
+end;
+$$;
+
+comment on function billing_private.start_function is
+  'Calls an Edge Function and keeps in job_problems what stands in the way, or what was wrong with its last answer. Returns whether it called.';
