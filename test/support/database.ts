@@ -4,7 +4,7 @@ import { inject } from "vitest";
 import { TEMPLATE } from "./shared-postgres.ts";
 
 /** What `receive_event` answers. */
-export type Received = "processed" | "duplicate" | "quarantined" | "failed";
+export type Received = "processed" | "duplicate" | "quarantined" | "failed" | "probed" | "probe_quarantined";
 
 /** What `receive_events` answers for one event; `retry_single`: it is not stored, send it alone. */
 export type ReceivedInBatch = Received | "retry_single";

@@ -1,12 +1,15 @@
 import { readBody } from "./body.ts";
 import { DuebaseError, errorResponse, MethodNotAllowedError } from "./errors.ts";
 import { describeError, type Logger } from "./log.ts";
+import type { SelfReport } from "./self-report.ts";
 import type { CheckCaller } from "./shared-secret.ts";
 
-/** What a request may ask for; all but `wait` only of the local stack. */
+/** What a request may ask for; all but `wait` and `probe` only of the local stack. */
 export type RunOptions = {
   /** Answer when the run is over, with what came of it, instead of at once. */
   wait?: boolean;
+  /** Do not run: answer what the function is set up with. */
+  probe?: boolean;
   /** The clock that due-ness goes by, ISO 8601. */
   now?: string;
   /** A crash point to stop at for ever, and which time it is reached (from 1). */
@@ -18,6 +21,8 @@ export type CronEndpointDependencies = {
   checkCaller: CheckCaller;
   /** One run; resolves with what came of it, in counts. */
   run: (options: RunOptions) => Promise<Record<string, number>>;
+  /** What the function is set up with and how it gets on with it, for `duebase doctor`; never a secret. */
+  report: () => Promise<SelfReport>;
   /** Keeps the function alive until work that outlasts its answer is done. */
   inBackground: (work: Promise<unknown>) => void;
   /** Whether a request may set a clock and a crash point: on the local stack only. */
@@ -52,6 +57,7 @@ export function createCronEndpoint(
       if (request.method !== "POST") throw new MethodNotAllowedError("POST");
       await checkCaller(request);
       const options = readOptions(await readBody(request, MAX_BODY_BYTES), isLocal);
+      if (options.probe) return Response.json({ probed: true, ...(await dependencies.report()) });
       if (options.wait) return Response.json(await dependencies.run(options));
       inBackground(
         wake().catch((error: unknown) => {
@@ -85,8 +91,8 @@ function readOptions(body: Uint8Array, isLocal: boolean): RunOptions {
     return {};
   }
   if (typeof options !== "object" || options === null) return {};
-  const { wait, now, stop_at, stop_at_nth } = options as RunOptions;
-  return isLocal ? { wait, now, stop_at, stop_at_nth } : { wait };
+  const { wait, probe, now, stop_at, stop_at_nth } = options as RunOptions;
+  return isLocal ? { wait, probe, now, stop_at, stop_at_nth } : { wait, probe };
 }
 
 /** Runs one at a time: calls during a run share the one that follows it. */

@@ -77,6 +77,16 @@ export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnviron
   return webhookEnvironment(read, "DUEBASE_RESEND_WEBHOOK_SECRET");
 }
 
+/**
+ * The secrets of `duebase-stripe-webhook`, for a function that tries the way in with a signed event of its own.
+ *
+ * @returns none where the variable is missing or blank
+ */
+export function readSecretsOfStripesWebhook(read: ReadVariable): string[] {
+  const name = "DUEBASE_STRIPE_WEBHOOK_SECRET";
+  return optional(read, name) === undefined ? [] : secretList(read, name);
+}
+
 function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
   return readAll({ ...project(read), webhookSecrets: () => secretList(read, secretName) });
 }

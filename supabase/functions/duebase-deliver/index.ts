@@ -2,7 +2,7 @@ import { connectAlerts } from "../_duebase/alert-webhook.ts";
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
 import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
 import { connectDatabase } from "../_duebase/database.ts";
-import { readDeliverEnvironment } from "../_duebase/env.ts";
+import { readDeliverEnvironment, readSecretsOfStripesWebhook } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
 import { namingRelease } from "../_duebase/release.ts";
@@ -12,6 +12,7 @@ import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { drain } from "./drain.ts";
 import { createDeliverHandler } from "./handler.ts";
 import { DEFAULT_BUDGET, Run } from "./run.ts";
+import { reportDelivery } from "./self-report.ts";
 
 // Throws, and so never serves, when a setting is missing.
 const environment = readDeliverEnvironment((name) => Deno.env.get(name));
@@ -29,6 +30,12 @@ const handler = createDeliverHandler({
   isLocal,
   log,
   inBackground: keepAliveFor,
+  report: () =>
+    reportDelivery(environment, {
+      callStripe,
+      readIdentity: () => connectOutbox(callBilling, { worker: "probe" }).stripeIdentity(),
+      webhookSecrets: readSecretsOfStripesWebhook((name) => Deno.env.get(name)),
+    }),
   async run({ now, stop_at, stop_at_nth }) {
     const startedAt = performance.now();
     const worker = `deliver-${crypto.randomUUID().slice(0, 8)}`;

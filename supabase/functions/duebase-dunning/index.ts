@@ -5,6 +5,7 @@ import { readDunningEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
 import { namingRelease } from "../_duebase/release.ts";
+import { reportDatabase } from "../_duebase/self-report.ts";
 import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { DEFAULT_BUDGET, Run } from "../duebase-deliver/run.ts";
@@ -24,6 +25,8 @@ const handler = createDunningHandler({
   isLocal,
   log,
   inBackground: keepAliveFor,
+  report: () =>
+    reportDatabase("duebase-dunning", () => connectOutbox(callBilling, { worker: "probe" }).stripeIdentity()),
   async run({ now, stop_at, stop_at_nth }) {
     const startedAt = performance.now();
     const worker = `dunning-${crypto.randomUUID().slice(0, 8)}`;

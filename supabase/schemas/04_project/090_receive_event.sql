@@ -117,6 +117,9 @@ declare
 begin
   -- A repeated event is recognized by its id, before anything else of it is read.
   if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
+    if billing_private.is_probe_event(event) then
+      return billing_private.receive_probe_event(event, p_now);
+    end if;
     outcome := billing_private.store_event(billing_private.read_event(event, p_now));
   end if;
   return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
@@ -124,6 +127,6 @@ end;
 $$;
 
 comment on function billing.receive_event is
-  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried); probed for doctor''s own, of which nothing stays. Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;

@@ -21,6 +21,8 @@ begin
   -- An edited plan is taken alone, against every customer who has it, and may change all of their rows.
   return p_event.type like 'product.%'
     or p_event.type like 'price.%'
+    -- One of doctor's: receive_event undoes it.
+    or p_event.type = 'duebase.probe'
     -- The first event to tell which customer an account is moves whatever was kept for the account.
     or account is not null
     and not exists (select from billing_private.customer_accounts as a where a.customer_account = account and a.is_moved);

@@ -17,6 +17,11 @@ function createHandler({
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),
+    report: async () => ({
+      function: "duebase-deliver",
+      clock: "2026-11-01T00:00:00Z",
+      database: { is: "ok" },
+    }),
     run: (options) => {
       asked.push(options);
       return run();
@@ -37,6 +42,15 @@ function call(
 }
 
 describe("duebase-deliver", () => {
+  it("answers a probe with what it is set up with, and runs nothing", async () => {
+    const { handler, asked, background } = createHandler();
+    const response = await handler(call(undefined, { probe: true }));
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ probed: true, database: { is: "ok" } });
+    expect([asked, background]).toEqual([[], []]);
+    expect((await handler(call({}, { probe: true }))).status).toBe(401);
+  });
+
   it.each([
     ["no secret", {}],
     ["another secret", { authorization: "Bearer cron-secret-examplf" }],

@@ -14,6 +14,11 @@ function createHandler(isLocal = false) {
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),
+    report: async () => ({
+      function: "duebase-dunning",
+      clock: "2026-11-01T00:00:00Z",
+      database: { is: "ok" },
+    }),
     run: async (options) => {
       asked.push(options);
       return { customers: 3, mails: 2 };

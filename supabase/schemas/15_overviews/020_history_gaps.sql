@@ -1,0 +1,29 @@
+-- History gaps: what of the past is known to be missing here. Going live on half a history would mail and chase by half of it.
+-- Reads: outbox, failed_webhooks, quarantined events. Called by: duebase doctor, duebase go-live.
+
+create function billing.history_gaps(p_now timestamptz default now())
+returns table (gap text, amount bigint, cure text)
+language sql
+stable
+set search_path = ''
+as $$
+  with gaps (gap, amount, cure) as (
+    select
+      'objects that events named are not read from Stripe yet', count(*),
+      'wait until duebase-deliver has read them; billing.outbox (kind refresh) shows what keeps it from that'
+    from billing.outbox as o
+    where o.kind = 'refresh' and o.status in ('pending', 'claimed') and o.run_after <= p_now
+    union all
+    select
+      'events are stored and not projected', count(*),
+      'select event_id, error from billing.failed_webhooks where status in (''retrying'', ''dead''), put the cause right, then billing.replay_failed_webhook(event_id)'
+    from billing.failed_webhooks as f
+    where f.status in ('retrying', 'dead')
+  )
+  select g.gap, g.amount, g.cure from gaps as g where g.amount > 0;
+$$;
+
+comment on function billing.history_gaps is
+  'What of the past is known to be missing: a row per kind of gap, with how many and what to do. No row: nothing is. go-live refuses while there is one.';
+
+grant execute on function billing.history_gaps(timestamptz) to service_role;
