@@ -13,6 +13,7 @@ const ABOUT_NOBODY = [
   "billing.job_problems",
   "billing.releases",
   "billing.outbound_calls",
+  "billing.setup_answers",
   "billing.tick_parts",
   "billing_private.error_codes",
   "billing_private.outbound_requests",
