@@ -3373,6 +3373,9 @@ declare
 begin
   -- A repeated event is recognized by its id, before anything else of it is read.
   if not exists (select from billing.webhook_events as e where e.id = event ->> 'id') then
+    if billing_private.is_probe_event(event) then
+      return billing_private.receive_probe_event(event, p_now);
+    end if;
     outcome := billing_private.store_event(billing_private.read_event(event, p_now));
   end if;
   return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
@@ -3380,9 +3383,49 @@ end;
 $$;
 
 comment on function billing.receive_event is
-  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried). Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
+  'The only way in, beside receive_events. Stores a Stripe event once and projects it. Returns processed, duplicate, quarantined, or failed (stored; projection will be retried); probed for doctor''s own, of which nothing stays. Raises DU001 for what is not an event, DU031 for a thin one. The caller may acknowledge once this has committed.';
 
 grant execute on function billing.receive_event(jsonb, timestamptz) to service_role;
+
+-- supabase/schemas/04_project/092_probe_event.sql
+
+-- Probe events: how doctor finds out whether an event of Stripe's would get through, without leaving one behind.
+-- A probe event has a type that Stripe never sends. It takes the whole way of every other event: it has to be signed, and it is
+-- read, stored and projected; then all of it is undone in the same transaction.
+-- Writes: nothing that stays. Called by: receive_event.
+
+create function billing_private.is_probe_event(p_event jsonb)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(p_event ->> 'type' = 'duebase.probe', false);
+$$;
+
+comment on function billing_private.is_probe_event is 'Whether an event is one of doctor''s, of which nothing is kept.';
+
+create function billing_private.receive_probe_event(p_event jsonb, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  outcome text;
+begin
+  begin
+    outcome := billing_private.store_event(billing_private.read_event(p_event, p_now));
+    -- Undoes the block: row, payload, whatever a failure or a quarantine would have left, and the wake-up for its alert.
+    raise exception 'the probe event is undone' using errcode = 'triggered_action_exception';
+  exception when triggered_action_exception then
+    null;
+  end;
+  return case outcome when 'processed' then 'probed' else 'probe_' || outcome end;
+end;
+$$;
+
+comment on function billing_private.receive_probe_event is
+  'Stores and projects an event and undoes it. Returns probed; probe_quarantined or probe_failed where a real one would have come to that.';
 
 -- supabase/schemas/04_project/095_receive_events.sql
 
@@ -3409,6 +3452,8 @@ begin
   -- An edited plan is taken alone, against every customer who has it, and may change all of their rows.
   return p_event.type like 'product.%'
     or p_event.type like 'price.%'
+    -- One of doctor's: receive_event undoes it.
+    or p_event.type = 'duebase.probe'
     -- The first event to tell which customer an account is moves whatever was kept for the account.
     or account is not null
     and not exists (select from billing_private.customer_accounts as a where a.customer_account = account and a.is_moved);
@@ -7970,13 +8015,391 @@ grant execute on function
   billing.release_outbox(bigint[], uuid, interval, timestamptz)
 to service_role;
 
+-- supabase/schemas/07_outbox/025_outbound_calls.sql
+
+-- Outbound calls: what the database asks others to do through pg_net, and what they answered. pg_net keeps an answer for six
+-- hours in a table that nobody reads, so a wrong secret or a function that is not deployed would show nowhere.
+-- Reads: pg_net's answers. Writes: outbound_requests, outbound_calls, job_problems. Called by: call_out; the tick.
+
+-- Unlogged, as pg_net's own tables are: a crash loses what waits in both.
+create unlogged table billing_private.outbound_requests (
+  id bigint generated always as identity primary key,
+  job text not null,
+  function_name text,
+  url text,
+  asked_at timestamptz not null,
+  request_id bigint,
+  error text,
+  constraint sent_or_refused check ((request_id is null) = (error is not null))
+);
+
+comment on table billing_private.outbound_requests is
+  'Calls whose answer was not read yet, at most one a minute and job. A row goes when the answer is read, or has not come for two minutes.';
+comment on column billing_private.outbound_requests.request_id is 'pg_net''s id of the request; null where it could not be asked.';
+comment on column billing_private.outbound_requests.asked_at is 'By the clock of the server, as pg_net''s answers are (UTC).';
+
+create index outbound_requests_by_job on billing_private.outbound_requests (job, asked_at);
+
+alter table billing_private.outbound_requests enable row level security;
+create policy nobody_reads on billing_private.outbound_requests using (false);
+
+create table billing.outbound_calls (
+  job text primary key,
+  function_name text,
+  url text,
+  asked_at timestamptz not null,
+  request_id bigint,
+  answered_at timestamptz,
+  status integer,
+  error text,
+  is_ours boolean not null,
+  bad_in_a_row integer not null default 0,
+  bad_since timestamptz,
+  last_ok_at timestamptz,
+  last_bad_at timestamptz,
+  last_bad text,
+  problem text,
+  constraint answered_or_not check (status is null or answered_at is not null),
+  constraint bad_ones_have_a_beginning check ((bad_in_a_row > 0) = (bad_since is not null)),
+  constraint only_a_bad_answer_is_a_problem check (problem is null or bad_in_a_row > 0)
+);
+
+comment on table billing.outbound_calls is
+  'The calls that the database makes through pg_net, one row per job: the last one that is over, what came back, and what is wrong. Read from pg_net every minute, as pg_net forgets answers after six hours. Of several calls in a minute one is shown.';
+comment on column billing.outbound_calls.job is 'What is called for: deliver, dunning, …, as in job_problems.';
+comment on column billing.outbound_calls.function_name is 'The Edge Function; null for another address.';
+comment on column billing.outbound_calls.url is
+  'Where to, without user, password and query; for what is no function of ours, without the path too. Null where no address is known.';
+comment on column billing.outbound_calls.asked_at is 'When the database last asked (UTC).';
+comment on column billing.outbound_calls.request_id is 'pg_net''s id of that request; null: it could not be asked, and error says why.';
+comment on column billing.outbound_calls.answered_at is 'When its answer came (UTC); null: none came.';
+comment on column billing.outbound_calls.status is 'HTTP status of the answer; null: none came.';
+comment on column billing.outbound_calls.error is 'What pg_net says where there was no answer; or what stood in the way of asking.';
+comment on column billing.outbound_calls.is_ours is 'Whether a function of Duebase answered: it names its release in a header. False for another address.';
+comment on column billing.outbound_calls.bad_in_a_row is 'Calls in a row that did not come to the right answer; 0: the last one did.';
+comment on column billing.outbound_calls.bad_since is 'When the first of these was made (UTC).';
+comment on column billing.outbound_calls.last_ok_at is 'When a call was last made that came to the right answer (UTC).';
+comment on column billing.outbound_calls.last_bad_at is 'When a call was last made that did not (UTC).';
+comment on column billing.outbound_calls.last_bad is 'What that one means and what to do, also after calls have succeeded again.';
+comment on column billing.outbound_calls.problem is
+  'What is wrong now and what to do, also in job_problems; null: nothing. What passes by itself (no answer, 5xx) is one from the second in a row.';
+
+alter table billing.outbound_calls enable row level security;
+create policy service_role_reads on billing.outbound_calls for select to service_role using (true);
+grant select on billing.outbound_calls to service_role;
+
+create function billing_private.note_outbound_call(
+  p_job text, p_function_name text, p_url text, p_request_id bigint, p_error text
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  called_at constant timestamptz := clock_timestamp();
+  -- Who calls may have a secret in any part of the address but the host, a function's path apart.
+  safe_url constant text := regexp_replace(regexp_replace(p_url, '^([a-z]+://)[^/?#]*@', '\1', 'i'), '[?#].*$', '');
+begin
+  -- No row is shared with another transaction: nobody waits here.
+  if exists (
+    select from billing_private.outbound_requests as q where q.job = p_job and q.asked_at > called_at - interval '1 minute'
+  ) then
+    return;
+  end if;
+  -- Where no tick reads the answers, the rows stay few all the same.
+  delete from billing_private.outbound_requests as q
+  where q.id in (
+    select o.id
+    from billing_private.outbound_requests as o
+    where o.asked_at < called_at - interval '1 hour'
+    limit 100
+    for update skip locked
+  );
+  insert into billing_private.outbound_requests (job, function_name, url, asked_at, request_id, error)
+  values (
+    p_job, p_function_name,
+    left(case when p_function_name is null then substring(safe_url from '^[a-zA-Z]+://[^/]*') else safe_url end, 500),
+    called_at, p_request_id, left(p_error, 500)
+  );
+end;
+$$;
+
+comment on function billing_private.note_outbound_call is
+  'Notes a call for the ledger, or what stood in the way of it; of several in a minute the first.';
+
+create function billing_private.outbound_problem(
+  p_function_name text, p_status integer, p_error text, p_is_ours boolean
+)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when p_function_name is null then
+      case
+        when p_status between 200 and 299 then null
+        when p_status is not null then format('it answered %s: correct the address', p_status)
+        else format('it did not answer (%s): correct the address, or put right what it leads to', coalesce(p_error, 'nothing came within two minutes'))
+      end
+    when p_status between 200 and 299 and p_is_ours then null
+    when p_status = 401 and p_is_ours then
+      format('%s refuses the secret: duebase_cron_secret in Vault and DUEBASE_CRON_SECRET of the Edge Functions differ; store the same under both', p_function_name)
+    when p_status in (401, 403) then
+      format('the platform refuses the call to %1$s before the function sees it: deploy it with verify_jwt = false under [functions.%1$s] in supabase/config.toml', p_function_name)
+    when p_status = 404 then
+      format('%1$s is not deployed (404): supabase functions deploy %1$s; or duebase_functions_url in Vault is the address of another project', p_function_name)
+    when p_status >= 500 and not p_is_ours then
+      format('%s does not start (%s): a secret is missing or blank; the log of the function names it', p_function_name, p_status)
+    when p_status >= 500 then format('%s fails (%s): its log says why', p_function_name, p_status)
+    when p_is_ours then
+      format('%s does not take the call (%s): duebase_functions_url in Vault redirects; store the address that it leads to', p_function_name, p_status)
+    when p_status is not null then
+      format('what answered (%s) is not %s: duebase_functions_url in Vault is to be https://<project ref>.supabase.co/functions/v1', p_status, p_function_name)
+    when p_error is null then
+      'pg_net sent nothing, or nothing came back within two minutes: select net.worker_restart() restarts its worker'
+    else format('%s did not answer (%s): check duebase_functions_url in Vault', p_function_name, p_error)
+  end;
+$$;
+
+comment on function billing_private.outbound_problem is
+  'What an answer means and what to do about it, for the operator; null: it is the right one. Without status there was no answer; without error too, not even from pg_net.';
+
+create function billing_private.net_answers(p_request_ids bigint[], p_since timestamptz)
+returns table (request_id bigint, answered_at timestamptz, status integer, error text, is_ours boolean)
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query
+    select
+      r.id, r.created, r.status_code,
+      left(case when r.timed_out then coalesce(r.error_msg, 'timeout') else r.error_msg end, 300),
+      exists (select from jsonb_object_keys(r.headers) as h (name) where lower(h.name) = 'duebase-release')
+    from net._http_response as r
+    -- pg_net's table has an index by time only.
+    where r.created >= p_since and r.id = any (p_request_ids);
+-- Without pg_net nothing was answered; call_out says that it is gone.
+exception when invalid_schema_name or undefined_table or undefined_column or insufficient_privilege then
+  return;
+end;
+$$;
+
+comment on function billing_private.net_answers is 'pg_net''s answers to requests made since then, as far as they have come.';
+
+create function billing_private.record_outbound_answer(
+  p_call billing_private.outbound_requests, p_answered_at timestamptz, p_status integer, p_error text, p_is_ours boolean
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  bad constant text := case
+    when p_call.request_id is null then p_call.error
+    else billing_private.outbound_problem(p_call.function_name, p_status, p_error, p_is_ours)
+  end;
+  -- A lost wake-up or a restart is none of the operator's business; two in a row are.
+  may_pass constant boolean := p_call.request_id is not null and (p_status is null or p_status >= 500);
+  problem_now text;
+begin
+  insert into billing.outbound_calls as c (
+    job, function_name, url, asked_at, request_id, answered_at, status, error, is_ours,
+    bad_in_a_row, bad_since, last_ok_at, last_bad_at, last_bad, problem
+  )
+  values (
+    p_call.job, p_call.function_name, p_call.url, p_call.asked_at, p_call.request_id, p_answered_at, p_status, p_error, p_is_ours,
+    (bad is not null)::integer, case when bad is not null then p_call.asked_at end, case when bad is null then p_call.asked_at end,
+    case when bad is not null then p_call.asked_at end, bad, case when not may_pass then bad end
+  )
+  on conflict (job) do update set
+    function_name = excluded.function_name,
+    url = excluded.url,
+    asked_at = excluded.asked_at,
+    request_id = excluded.request_id,
+    answered_at = excluded.answered_at,
+    status = excluded.status,
+    error = excluded.error,
+    is_ours = excluded.is_ours,
+    bad_in_a_row = case when bad is null then 0 else c.bad_in_a_row + 1 end,
+    bad_since = case when bad is not null then coalesce(c.bad_since, excluded.bad_since) end,
+    last_ok_at = coalesce(excluded.last_ok_at, c.last_ok_at),
+    last_bad_at = coalesce(excluded.last_bad_at, c.last_bad_at),
+    last_bad = coalesce(excluded.last_bad, c.last_bad),
+    problem = case when not may_pass or c.bad_in_a_row > 0 then bad end
+  returning c.problem into problem_now;
+  return problem_now;
+end;
+$$;
+
+comment on function billing_private.record_outbound_answer is
+  'Keeps in outbound_calls what became of a call. Returns what is wrong with the job''s calls now, or null.';
+
+create function billing_private.read_outbound_answers(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  oldest timestamptz;
+  request_ids bigint[];
+  done integer := 0;
+  finished record;
+begin
+  select min(q.asked_at), array_agg(q.request_id) filter (where q.request_id is not null)
+  into oldest, request_ids
+  from billing_private.outbound_requests as q;
+  if oldest is null then
+    return 0;
+  end if;
+  for finished in
+    select q as call, a.answered_at, a.status, coalesce(q.error, a.error) as error, coalesce(a.is_ours, false) as is_ours
+    from billing_private.outbound_requests as q
+    left join billing_private.net_answers(request_ids, oldest - interval '1 minute') as a on a.request_id = q.request_id
+    where q.error is not null or a.request_id is not null or q.asked_at <= p_now - interval '2 minutes'
+    order by q.asked_at
+  loop
+    delete from billing_private.outbound_requests as q where q.id = (finished.call).id;
+    perform billing_private.record_job_problem(
+      (finished.call).job,
+      billing_private.record_outbound_answer(
+        finished.call, finished.answered_at, finished.status, finished.error, finished.is_ours
+      ),
+      p_now
+    );
+    done := done + 1;
+  end loop;
+  return done;
+end;
+$$;
+
+comment on function billing_private.read_outbound_answers is
+  'Reads what pg_net was answered, keeps it in outbound_calls, and in job_problems what is wrong. Run by the tick every minute. Returns how many calls are over: answered, refused, or without an answer for two minutes.';
+
+-- supabase/schemas/07_outbox/027_call_functions.sql
+
+-- Calls out: how the database asks an Edge Function, or another address, to do something. Sent after commit, at most once.
+-- Reads: Vault, outbound_calls. Writes: outbound_requests, job_problems. Called by: wake-ups, the daily run.
+
+create extension if not exists pg_net with schema extensions;
+
+create function billing_private.functions_address()
+returns table (url text, secret text, problem text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  select
+    rtrim(btrim(max(s.decrypted_secret) filter (where s.name = 'duebase_functions_url')), '/'),
+    btrim(max(s.decrypted_secret) filter (where s.name = 'duebase_cron_secret'))
+  into url, secret
+  from vault.decrypted_secrets as s
+  where s.name in ('duebase_functions_url', 'duebase_cron_secret');
+  problem := case
+    when coalesce(url, '') = '' then
+      'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name'
+    when coalesce(secret, '') = '' then
+      'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name'
+    when url !~* '^https?://[^/]' then
+      'duebase_functions_url in Vault is not an http(s) address: it begins with https://'
+  end;
+  return next;
+exception when invalid_schema_name or undefined_table then
+  problem := 'Vault is not there: create extension supabase_vault with schema vault; then store duebase_functions_url and duebase_cron_secret in it';
+  return next;
+end;
+$$;
+
+comment on function billing_private.functions_address is
+  'Where the Edge Functions are and the secret that they ask for, from Vault; or what is missing.';
+
+create function billing_private.call_out(
+  p_job text, p_function_name text, p_url text, p_headers jsonb, p_body jsonb, p_timeout_milliseconds integer
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  request_id bigint;
+  problem text;
+begin
+  begin
+    request_id := net.http_post(
+      url => p_url,
+      body => p_body,
+      headers => jsonb_build_object('content-type', 'application/json') || p_headers,
+      timeout_milliseconds => p_timeout_milliseconds
+    );
+  -- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
+  -- call: an alert, a run that is missing.
+  exception
+    when invalid_schema_name or undefined_function then
+      problem := 'pg_net is not there: create extension pg_net with schema extensions';
+    when others then
+      problem := format('%s could not be called through pg_net: %s (%s)', coalesce(p_function_name, p_job), sqlerrm, sqlstate);
+  end;
+  perform billing_private.note_outbound_call(p_job, p_function_name, p_url, request_id, problem);
+  return problem;
+end;
+$$;
+
+comment on function billing_private.call_out is
+  'Posts to an address through pg_net: sent after commit, at most once, possibly never. Notes the call for outbound_calls. Returns null, or what stands in the way of it; does not raise what pg_net raises.';
+
+create function billing_private.call_function(p_name text)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  job constant text := replace(p_name, 'duebase-', '');
+  address record;
+begin
+  select * into address from billing_private.functions_address();
+  if address.problem is not null then
+    perform billing_private.note_outbound_call(job, p_name, null, null, address.problem);
+    return address.problem;
+  end if;
+  -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
+  -- and works on afterwards.
+  return billing_private.call_out(
+    job, p_name, address.url || '/' || p_name, jsonb_build_object('authorization', 'Bearer ' || address.secret), '{}', 2000
+  );
+end;
+$$;
+
+comment on function billing_private.call_function is
+  'Asks an Edge Function to run. Returns null, or what stands in the way of a call, which outbound_calls shows too.';
+
+create function billing_private.start_function(p_name text, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  job_name constant text := replace(p_name, 'duebase-', '');
+  in_the_way constant text := billing_private.call_function(p_name);
+begin
+  perform billing_private.record_job_problem(
+    job_name,
+    -- That it could be asked does not say that it answers: until it does, what its last answer meant stands.
+    coalesce(in_the_way, (select c.problem from billing.outbound_calls as c where c.job = job_name and c.request_id is not null)),
+    p_now
+  );
+  return in_the_way is null;
+end;
+$$;
+
+comment on function billing_private.start_function is
+  'Calls an Edge Function and keeps in job_problems what stands in the way, or what was wrong with its last answer. Returns whether it called.';
+
 -- supabase/schemas/07_outbox/030_wake_deliver.sql
 
 -- Wake: duebase-deliver is called when something is enqueued, and every minute while something is due. A call may be lost, repeated
 -- or late, which costs time only: the effects are in the outbox.
--- Reads: outbox, Vault. Writes: job_problems. Called by: the tick; a trigger on the outbox.
-
-create extension if not exists pg_net with schema extensions;
+-- Reads: outbox, outbound_calls. Writes: job_problems. Called by: the tick; a trigger on the outbox.
 
 create table billing.job_problems (
   job text primary key,
@@ -7996,47 +8419,6 @@ comment on column billing.job_problems.last_seen is 'When it last tried (UTC).';
 alter table billing.job_problems enable row level security;
 create policy service_role_reads on billing.job_problems for select to service_role using (true);
 grant select on billing.job_problems to service_role;
-
-create function billing_private.call_function(p_name text)
-returns text
-language plpgsql
-set search_path = ''
-as $$
-declare
-  functions_url text;
-  secret text;
-begin
-  select
-    max(s.decrypted_secret) filter (where s.name = 'duebase_functions_url'),
-    max(s.decrypted_secret) filter (where s.name = 'duebase_cron_secret')
-  into functions_url, secret
-  from vault.decrypted_secrets as s
-  where s.name in ('duebase_functions_url', 'duebase_cron_secret');
-  if coalesce(btrim(functions_url), '') = '' then
-    return 'Vault has no secret duebase_functions_url: store the address of the Edge Functions under that name';
-  elsif coalesce(btrim(secret), '') = '' then
-    return 'Vault has no secret duebase_cron_secret: store the DUEBASE_CRON_SECRET of the Edge Functions under that name';
-  elsif btrim(functions_url) !~* '^https?://[^/]' then
-    return 'duebase_functions_url in Vault is not an http(s) address: it begins with https://';
-  end if;
-  -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
-  -- and works on afterwards.
-  perform net.http_post(
-    url => rtrim(btrim(functions_url), '/') || '/' || p_name,
-    body => '{}',
-    headers => jsonb_build_object('content-type', 'application/json', 'authorization', 'Bearer ' || btrim(secret)),
-    timeout_milliseconds => 2000
-  );
-  return null;
--- pg_net refuses an address it cannot read in the very statement that asks. The caller has more to commit than the
--- call: an alert, a run that is missing.
-exception when others then
-  return format('%s could not be called through pg_net: %s (%s)', p_name, sqlerrm, sqlstate);
-end;
-$$;
-
-comment on function billing_private.call_function is
-  'Asks an Edge Function to run, through pg_net: sent after commit, at most once, possibly never. Returns null, or what stands in the way of a call; never raises.';
 
 create function billing_private.record_job_problem(p_job text, p_problem text, p_now timestamptz)
 returns void
@@ -8072,14 +8454,12 @@ begin
   ) then
     return false;
   end if;
-  problem := billing_private.call_function('duebase-deliver');
-  perform billing_private.record_job_problem('deliver', problem, p_now);
-  return problem is null;
+  return billing_private.start_function('duebase-deliver', p_now);
 end;
 $$;
 
 comment on function billing_private.wake_deliver is
-  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, job_problems says why.';
+  'Calls duebase-deliver if an effect is due at p_now. Run by the tick every minute. Returns whether it called; where it should and cannot, or the function does not answer as it should, job_problems says why.';
 
 create function billing_private.tg_outbox__after_insert()
 returns trigger
@@ -19533,23 +19913,20 @@ to service_role;
 -- supabase/schemas/13_dunning/290_start_dunning.sql
 
 -- Starting the daily run: at the hour that settings say, and by a watchdog where a day's run is missing.
--- Reads: settings, dunning_runs, invoices, Vault. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
+-- Reads: settings, dunning_runs, invoices. Writes: job_problems. Called by: cron; the tick; a trigger on settings.
 
 create function billing_private.start_dunning(p_now timestamptz default now())
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
-declare
-  problem constant text := billing_private.call_function('duebase-dunning');
 begin
-  perform billing_private.record_job_problem('dunning', problem, p_now);
-  return problem is null;
+  return billing_private.start_function('duebase-dunning', p_now);
 end;
 $$;
 
 comment on function billing_private.start_dunning is
-  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, job_problems says why.';
+  'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, or the function does not answer as it should, job_problems says why.';
 
 create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
 returns boolean
@@ -20456,6 +20833,41 @@ $$;
 comment on function billing_private.probe_owners_function is
   'Calls settings.owners_function with an id of nobody and keeps in job_problems what is wrong with it, until it is right. Run by the tick every minute. Returns whether something is.';
 
+-- supabase/schemas/14_settings/060_setup_answers.sql
+
+-- Setup answers: what the operator says about settings at Stripe that no API shows.
+-- Written by: duebase doctor, as the operator. Read by: doctor, health.
+
+create table billing.setup_answers (
+  question text primary key,
+  is_right boolean not null,
+  answered_at timestamptz not null,
+  constraint question_is_known check (question in ('stripe_retries', 'stripe_emails'))
+);
+
+comment on table billing.setup_answers is
+  'What an operator answered about settings at Stripe that no API shows, one row per question that was answered. duebase doctor asks.';
+comment on column billing.setup_answers.question is
+  'stripe_retries: Stripe''s retries of failed payments end later than the dunning policy, and leave the subscription past due. stripe_emails: Stripe itself sends customers no mails about payments that Duebase sends.';
+comment on column billing.setup_answers.is_right is 'Whether it is as it should be.';
+comment on column billing.setup_answers.answered_at is 'When that was said (UTC); Stripe may have been set otherwise since.';
+
+alter table billing.setup_answers enable row level security;
+create policy service_role_reads on billing.setup_answers for select to service_role using (true);
+grant select on billing.setup_answers to service_role;
+
+create function billing_private.record_setup_answer(p_question text, p_is_right boolean, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into billing.setup_answers as a (question, is_right, answered_at)
+  values (p_question, p_is_right, p_now)
+  on conflict (question) do update set is_right = excluded.is_right, answered_at = excluded.answered_at;
+$$;
+
+comment on function billing_private.record_setup_answer is 'Keeps an operator''s answer with its date, in place of an earlier one.';
+
 -- supabase/schemas/15_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
@@ -20632,6 +21044,38 @@ comment on column billing.customer_overview.card is 'The card on file: the defau
 
 grant select on billing.subscription_overview, billing.customer_overview to service_role;
 
+-- supabase/schemas/15_overviews/020_history_gaps.sql
+
+-- History gaps: what of the past is known to be missing here. Going live on half a history would mail and chase by half of it.
+-- Reads: outbox, failed_webhooks, quarantined events. Called by: duebase doctor, duebase go-live.
+
+create function billing.history_gaps(p_now timestamptz default now())
+returns table (gap text, amount bigint, cure text)
+language sql
+stable
+set search_path = ''
+as $$
+  with gaps (gap, amount, cure) as (
+    select
+      'objects that events named are not read from Stripe yet', count(*),
+      'wait until duebase-deliver has read them; billing.outbox (kind refresh) shows what keeps it from that'
+    from billing.outbox as o
+    where o.kind = 'refresh' and o.status in ('pending', 'claimed') and o.run_after <= p_now
+    union all
+    select
+      'events are stored and not projected', count(*),
+      'select event_id, error from billing.failed_webhooks where status in (''retrying'', ''dead''), put the cause right, then billing.replay_failed_webhook(event_id)'
+    from billing.failed_webhooks as f
+    where f.status in ('retrying', 'dead')
+  )
+  select g.gap, g.amount, g.cure from gaps as g where g.amount > 0;
+$$;
+
+comment on function billing.history_gaps is
+  'What of the past is known to be missing: a row per kind of gap, with how many and what to do. No row: nothing is. go-live refuses while there is one.';
+
+grant execute on function billing.history_gaps(timestamptz) to service_role;
+
 -- supabase/schemas/16_schedule/010_tick_parts.sql
 
 -- Tick parts: what is done again and again, how often, and how it went the last time.
@@ -20692,6 +21136,8 @@ grant select on billing.tick_parts to service_role;
 insert into billing.tick_parts (position, part, function_name, runs_every, repeats, shares_time) values
   -- Calls that only start something: they are quick, and first.
   (10, 'wake-deliver', 'billing_private.wake_deliver', '1 minute', false, false),
+  -- What became of the calls of earlier ticks.
+  (15, 'outbound-answers', 'billing_private.read_outbound_answers', '1 minute', false, false),
   -- It alerts when dunning did not run.
   (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.

@@ -1096,6 +1096,61 @@ export type Database = {
         };
         Relationships: [];
       };
+      outbound_calls: {
+        Row: {
+          answered_at: string | null;
+          asked_at: string;
+          bad_in_a_row: number;
+          bad_since: string | null;
+          error: string | null;
+          function_name: string | null;
+          is_ours: boolean;
+          job: string;
+          last_bad: string | null;
+          last_bad_at: string | null;
+          last_ok_at: string | null;
+          problem: string | null;
+          request_id: number | null;
+          status: number | null;
+          url: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          answered_at?: string | null;
+          asked_at: string;
+          bad_in_a_row?: number;
+          bad_since?: string | null;
+          error?: string | null;
+          function_name?: string | null;
+          is_ours: boolean;
+          job: string;
+          last_bad?: string | null;
+          last_bad_at?: string | null;
+          last_ok_at?: string | null;
+          problem?: string | null;
+          request_id?: number | null;
+          status?: number | null;
+          url?: string | null;
+        };
+        Update: {
+          answered_at?: string | null;
+          asked_at?: string;
+          bad_in_a_row?: number;
+          bad_since?: string | null;
+          error?: string | null;
+          function_name?: string | null;
+          is_ours?: boolean;
+          job?: string;
+          last_bad?: string | null;
+          last_bad_at?: string | null;
+          last_ok_at?: string | null;
+          problem?: string | null;
+          request_id?: number | null;
+          status?: number | null;
+          url?: string | null;
+        };
+        Relationships: [];
+      };
       outbox: {
         Row: {
           attempts: number;
@@ -1603,6 +1658,25 @@ export type Database = {
           trust_client_reference_id?: string;
           vat_id?: string | null;
           visible_metadata?: string[];
+        };
+        Relationships: [];
+      };
+      setup_answers: {
+        Row: {
+          answered_at: string;
+          is_right: boolean;
+          question: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          answered_at: string;
+          is_right: boolean;
+          question: string;
+        };
+        Update: {
+          answered_at?: string;
+          is_right?: boolean;
+          question?: string;
         };
         Relationships: [];
       };
@@ -2286,6 +2360,14 @@ export type Database = {
         };
       };
       has_feature: { Args: { feature: string }; Returns: boolean };
+      history_gaps: {
+        Args: { p_now?: string };
+        Returns: {
+          amount: number;
+          cure: string;
+          gap: string;
+        }[];
+      };
       hold_dunning: {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
