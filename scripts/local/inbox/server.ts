@@ -10,6 +10,7 @@ import type { Bounce, EmailEventType } from "./core/outcomes.ts";
 import { PostOffice } from "./core/post-office.ts";
 import { Suppressions } from "./core/suppressions.ts";
 import { createApp } from "./http/app.ts";
+import { domainRoutes, type LocalDomain } from "./http/domain-routes.ts";
 import { emailRoutes } from "./http/email-routes.ts";
 import type { FaultAction } from "./http/faults.ts";
 import { keyRules, type Replay } from "./http/idempotency.ts";
@@ -17,9 +18,11 @@ import { listen } from "./http/listener.ts";
 import { RateLimit } from "./http/rate-limit.ts";
 import { type FetchFile, fetchLocalFile } from "./http/remote-files.ts";
 import { suppressionRoutes } from "./http/suppression-routes.ts";
+import { webhookRoutes } from "./http/webhook-routes.ts";
 import { Mailbox, noPage } from "./mailbox/mailbox.ts";
 import { openPage } from "./mailbox/page.ts";
 import { ResendWebhooks } from "./webhooks/delivery.ts";
+import { WebhookEndpoints } from "./webhooks/endpoints.ts";
 import type { LoggedEvent } from "./webhooks/events.ts";
 import { keyIn, newSecret } from "./webhooks/signature.ts";
 
@@ -30,7 +33,11 @@ export interface InboxOptions {
   hostname?: string;
   /** The one API key that is accepted; any `re_…` where absent. */
   apiKey?: string;
-  /** Signs the webhooks; a new one where absent. */
+  /** Keys with Resend's permission "Sending access": whatever else they ask for is refused. */
+  sendingKeys?: string[];
+  /** Sender domains that `GET /domains` lists. Tests may change the list. Sending asks for none. */
+  domains?: LocalDomain[];
+  /** Signs the webhooks that are named here; a new one where absent. */
   webhookSecret?: string;
   /** Endpoints that get every event. */
   webhooks?: { url: string }[];
@@ -64,6 +71,8 @@ export interface Inbox {
   faults: Faults<FaultAction>;
   /** How events travel: hold, release, drop, resend. */
   webhooks: ResendWebhooks;
+  /** Where events are sent. */
+  endpoints: WebhookEndpoints;
   keys: IdempotencyKeys<Replay>;
   suppressions: Suppressions;
   /** Every email that was accepted, in order, as `GET /emails/:id` shows it. */
@@ -98,7 +107,12 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
   const faults = new Faults<FaultAction>();
   const keys = new IdempotencyKeys<Replay>(keyRules);
   const urls = (options.webhooks ?? []).map(({ url }) => url);
-  const webhooks = new ResendWebhooks(urls, keyIn(webhookSecret), options.delivery);
+  // What is no secret is told at the start, and not with the first event.
+  keyIn(webhookSecret);
+  const endpoints = new WebhookEndpoints(urls, webhookSecret, now, () =>
+    journal?.write({ webhooks: endpoints.dump() }),
+  );
+  const webhooks = new ResendWebhooks(endpoints, options.delivery);
   const suppressions = new Suppressions(() => journal?.write({ suppressions: suppressions.all() }));
   const mailbox = new Mailbox(options.mailbox === false ? Promise.resolve(noPage) : openPage(), log);
   const office = new PostOffice({
@@ -113,6 +127,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
   if (state) {
     keys.restore(state.answers);
     suppressions.restore(state.suppressions);
+    endpoints.restore(state.webhooks);
     office.restore(state.emails);
   }
 
@@ -121,6 +136,8 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
     routes: [
       ...emailRoutes(office, options.fetchFile ?? fetchLocalFile),
       ...suppressionRoutes(suppressions, now),
+      ...webhookRoutes(endpoints, now),
+      ...domainRoutes(options.domains ?? [], now),
     ],
     ledger,
     faults,
@@ -128,6 +145,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
     limit: new RateLimit(options.ratePerSecond ?? defaultRatePerSecond, options.elapsed),
     now,
     apiKey: options.apiKey ?? null,
+    sendingKeys: options.sendingKeys ?? [],
     onKept: (answer) => journal?.write({ answer }),
     closing: closing.signal,
     log,
@@ -149,6 +167,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
     ledger,
     faults,
     webhooks,
+    endpoints,
     keys,
     suppressions,
     emails: () => office.all().map((email) => email.shown),

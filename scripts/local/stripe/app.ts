@@ -18,7 +18,7 @@ import {
 } from "./http/errors.ts";
 import { expanded, type Includable } from "./http/expand.ts";
 import type { FaultAction } from "./http/faults.ts";
-import { decodeForm, type FormHash } from "./http/form.ts";
+import { decodeForm, decodeJson, type FormHash } from "./http/form.ts";
 import type { Replay } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
 import type { Handler, Route } from "./http/route.ts";
@@ -122,6 +122,11 @@ function perform(
   }
 }
 
+/** A request's body: a form in the first API, JSON in the second. */
+function decoded(path: string, body: string): FormHash {
+  return path.startsWith("/v2/") ? decodeJson(body) : decodeForm(body);
+}
+
 /** What was thrown, as an answer. `indent` is that of its JSON. */
 function answerOf({ log }: AppParts, thrown: unknown, requestId: string, indent?: number): Answer {
   const failure = (message: string) => new StripeError(500, "api_error", `Local Stripe failed: ${message}`);
@@ -200,7 +205,7 @@ async function serve(parts: AppParts, context: Context<Env>, handle: Handler): P
   let answer: Answer;
   if (fault?.kind === "error") answer = faultAnswer(fault, id);
   else {
-    const given: FormHash = { ...decodeForm(query), ...decodeForm(body) };
+    const given: FormHash = { ...decodeForm(query), ...decoded(path, body) };
     const params = new Params(given);
     answer = perform(parts, asked, handle, params, context.req.param() as Record<string, string>, {
       id,

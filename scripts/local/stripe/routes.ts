@@ -3,7 +3,7 @@ import { sessionLines } from "./checkout/sessions.ts";
 import type { Includable } from "./http/expand.ts";
 import { newestFirst } from "./http/list.ts";
 import type { Route } from "./http/route.ts";
-import { accountRoutes, eventRetryRoute, eventRoutes, webhookEndpointRoutes } from "./resources/account.ts";
+import { accountRoutes, eventRetryRoute, eventRoutes } from "./resources/account.ts";
 import { customerBalanceRoutes } from "./resources/balances.ts";
 import { planRoutes, priceRoutes, productRoutes } from "./resources/catalogue.ts";
 import { balanceRoutes, chargeRoutes, disputeRoutes, refundRoutes } from "./resources/charges.ts";
@@ -23,6 +23,7 @@ import { sourceRoutes } from "./resources/sources.ts";
 import { subscriptionScheduleRoutes } from "./resources/subscription-schedules.ts";
 import { subscriptionItemRoutes, subscriptionRoutes } from "./resources/subscriptions.ts";
 import { duebaseHelperRoutes, testClockRoutes } from "./resources/test-helpers.ts";
+import { eventDestinationRoutes, webhookEndpointRoutes } from "./resources/webhook-endpoints.ts";
 
 /** Every path this server knows. */
 export const routes: Route[] = [
@@ -37,6 +38,7 @@ export const routes: Route[] = [
   ...disputeRoutes,
   ...duebaseHelperRoutes,
   ...entitlementRoutes,
+  ...eventDestinationRoutes,
   eventRetryRoute,
   ...eventRoutes,
   ...invoiceItemRoutes,

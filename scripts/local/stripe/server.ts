@@ -23,7 +23,7 @@ import type { World } from "./core/world.ts";
 import type { FaultAction } from "./http/faults.ts";
 import { keyRules, type Replay } from "./http/idempotency.ts";
 import { Params } from "./http/params.ts";
-import { createEndpoint } from "./resources/account.ts";
+import { createEndpoint } from "./resources/webhook-endpoints.ts";
 import { includable, routes } from "./routes.ts";
 import { type DeliveryDump, StripeWebhooks } from "./webhooks/delivery.ts";
 
@@ -76,6 +76,8 @@ interface State {
   events: LoggedEvent[];
   jobs: Job[];
   secrets: [string, string][];
+  thinEndpoints?: string[];
+  connectedEndpoints?: string[];
   idempotency: KeptAnswer<Replay>[];
   webhooks: DeliveryDump;
   /** Where the server was reached; links in objects lead there. */
@@ -101,6 +103,8 @@ function createWorld(options: LocalStripeOptions): World {
     settings: { ...defaultSettings, ...options.settings },
     apiVersion: Stripe.API_VERSION,
     secrets: new Map(),
+    thinEndpoints: new Set(),
+    connectedEndpoints: new Set(),
     publicUrl: "",
     request: null,
     moments: new Map(),
@@ -189,6 +193,8 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     events: world.events.dump(world.wallSeconds()),
     jobs: world.jobs.dump(),
     secrets: [...world.secrets],
+    thinEndpoints: [...world.thinEndpoints],
+    connectedEndpoints: [...world.connectedEndpoints],
     idempotency: idempotency.dump(),
     webhooks: webhooks.dump(),
     publicUrl: world.publicUrl,
@@ -202,6 +208,8 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
       world.events.restore(state.events);
       world.jobs.restore(state.jobs);
       for (const [id, secret] of state.secrets) world.secrets.set(id, secret);
+      for (const id of state.thinEndpoints ?? []) world.thinEndpoints.add(id);
+      for (const id of state.connectedEndpoints ?? []) world.connectedEndpoints.add(id);
       idempotency.restore(state.idempotency);
       webhooks.restore(state.webhooks);
       formerUrl = state.publicUrl;

@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeF
 import { dirname } from "node:path";
 import type { Suppression } from "resend";
 import type { KeptAnswer } from "../http/idempotency.ts";
+import type { WebhookEndpoint } from "../webhooks/endpoints.ts";
 import type { StoredEmail } from "./email.ts";
 
 /** What is remembered across restarts. */
@@ -10,6 +11,8 @@ export interface InboxState {
   emails: StoredEmail[];
   answers: KeptAnswer[];
   suppressions: Suppression[];
+  /** Those made through the API. */
+  webhooks: WebhookEndpoint[];
 }
 
 /** One change, as a line of the file. */
@@ -17,7 +20,8 @@ export type Entry =
   | { email: StoredEmail }
   | { id: string; lastEvent: StoredEmail["shown"]["last_event"] }
   | { answer: KeptAnswer }
-  | { suppressions: Suppression[] };
+  | { suppressions: Suppression[] }
+  | { webhooks: WebhookEndpoint[] };
 
 /** How many emails, and how many answers, the file keeps when it is opened: the newest ones. */
 const kept = 500;
@@ -26,18 +30,20 @@ function replay(lines: string[]): InboxState {
   const emails = new Map<string, StoredEmail>();
   const answers = new Map<string, KeptAnswer>();
   let suppressions: Suppression[] = [];
+  let webhooks: WebhookEndpoint[] = [];
   for (const line of lines) {
     const entry = JSON.parse(line) as Entry;
     if ("email" in entry) emails.set(entry.email.shown.id, entry.email);
     else if ("answer" in entry) answers.set(entry.answer.key, entry.answer);
     else if ("suppressions" in entry) suppressions = entry.suppressions;
+    else if ("webhooks" in entry) webhooks = entry.webhooks;
     else {
       const email = emails.get(entry.id);
       if (email) email.shown.last_event = entry.lastEvent;
     }
   }
   const newest = <T>(values: Map<string, T>): T[] => [...values.values()].slice(-kept);
-  return { emails: newest(emails), answers: newest(answers), suppressions };
+  return { emails: newest(emails), answers: newest(answers), suppressions, webhooks };
 }
 
 /** The lines that were written whole: the last one may have been cut short by a kill. */
@@ -63,7 +69,7 @@ export class Journal {
    */
   open(): InboxState {
     mkdirSync(dirname(this.file), { recursive: true });
-    if (!existsSync(this.file)) return { emails: [], answers: [], suppressions: [] };
+    if (!existsSync(this.file)) return { emails: [], answers: [], suppressions: [], webhooks: [] };
     let state: InboxState;
     try {
       state = replay(wholeLines(this.file));
@@ -75,6 +81,7 @@ export class Journal {
       ...state.emails.map((email) => ({ email })),
       ...state.answers.map((answer) => ({ answer })),
       { suppressions: state.suppressions },
+      { webhooks: state.webhooks },
     ];
     writeFileSync(temporary, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""), { mode: 0o600 });
     renameSync(temporary, this.file);

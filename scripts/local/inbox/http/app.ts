@@ -24,6 +24,8 @@ export interface AppParts {
   now: () => Date;
   /** Null accepts any key of Resend's form. */
   apiKey: string | null;
+  /** Keys that may send and do nothing else. */
+  sendingKeys: readonly string[];
   /** Called with each answer that is from now on given again under its key. */
   onKept: (answer: KeptAnswer) => void;
   /** Aborted when the inbox closes: nobody hangs any longer. */
@@ -64,10 +66,19 @@ export function createApp(parts: AppParts): Hono<Env> {
   return app;
 }
 
-function authenticate(header: string | undefined, apiKey: string | null): void {
+/** Whether a key with sending access may ask for this. */
+function isSending(method: string, path: string): boolean {
+  return method === "POST" && /^\/emails(\/batch)?$/.test(path);
+}
+
+function authenticate(header: string | undefined, { apiKey, sendingKeys }: AppParts, isSend: boolean): void {
   const key = /^Bearer (\S+)$/i.exec(header ?? "")?.[1];
   if (key === undefined) {
     throw new ResendError(401, "missing_api_key", "Missing API key in the authorization header.");
+  }
+  if (sendingKeys.includes(key)) {
+    if (isSend) return;
+    throw new ResendError(401, "restricted_api_key", "This API key is restricted to only send emails");
   }
   const accepted = apiKey === null ? key.startsWith("re_") : key === apiKey;
   if (!accepted) throw new ResendError(403, "invalid_api_key", "API key is invalid.");
@@ -80,7 +91,7 @@ async function serve(parts: AppParts, context: Context<Env>, handle: Handler): P
   const entry = parts.ledger.recordRequest({ id: randomUUID(), method, path, idempotencyKey });
   const passage: Passage = { parts, context, entry, headers: {}, fault: undefined };
   try {
-    authenticate(context.req.header("authorization"), parts.apiKey);
+    authenticate(context.req.header("authorization"), parts, isSending(method, path));
     const { allowed, headers } = parts.limit.take();
     passage.headers = headers;
     if (!allowed) {
@@ -99,7 +110,7 @@ async function work(passage: Passage, handle: Handler): Promise<Response> {
   const { idempotencyKey: key } = entry;
   if (fault?.kind === "error") return refuse(passage, faultError(fault), fault);
   if (fault?.kind === "reset") return cut(context);
-  const body = entry.method === "POST" ? await context.req.text() : "";
+  const body = entry.method === "POST" || entry.method === "PATCH" ? await context.req.text() : "";
   if (key !== null) checkKey(key);
   const kept = key === null ? undefined : parts.keys.begin(key, [entry.path, body], parts.now().getTime());
   let answer = kept?.body;

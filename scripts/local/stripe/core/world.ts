@@ -34,6 +34,10 @@ export interface World {
   readonly apiVersion: string;
   /** Signing secrets, by webhook endpoint. */
   readonly secrets: Map<string, string>;
+  /** Webhook endpoints that get thin events, which carry no object. */
+  readonly thinEndpoints: Set<string>;
+  /** Webhook endpoints that get the events of connected accounts, and not the account's own. */
+  readonly connectedEndpoints: Set<string>;
   /** Where this server is reached; links in objects (hosted pages, receipts) point there. */
   publicUrl: string;
   request: CurrentRequest | null;

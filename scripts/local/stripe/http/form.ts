@@ -52,3 +52,18 @@ export function decodeForm(encoded: string): FormHash {
   }
   return Object.fromEntries(Object.entries(hash).map(([key, value]) => [key, listsOf(value)]));
 }
+
+/** A JSON body as if it had come as a form; what is no JSON object has no parameters. */
+export function decodeJson(encoded: string): FormHash {
+  const formOf = (value: unknown): FormValue => {
+    if (Array.isArray(value)) return value.map(formOf);
+    if (typeof value !== "object" || value === null) return value === null ? "" : String(value);
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, formOf(inner)]));
+  };
+  try {
+    const value = formOf(JSON.parse(encoded));
+    return typeof value === "string" || Array.isArray(value) ? {} : value;
+  } catch {
+    return {};
+  }
+}

@@ -27,6 +27,11 @@ export class Params {
     return Object.hasOwn(this.values, name) ? this.values[name] : undefined;
   }
 
+  /** The same parameters with some others beside them, or in their place. */
+  with(values: FormHash): Params {
+    return new Params({ ...this.values, ...values }, this.prefix, this.seen);
+  }
+
   has(name: string): boolean {
     return this.raw(name) !== undefined;
   }

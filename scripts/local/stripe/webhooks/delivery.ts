@@ -26,6 +26,23 @@ function wants(endpoint: WebhookEndpoint, type: string): boolean {
   return endpoint.enabled_events.some((wanted) => wanted === "*" || wanted === type);
 }
 
+/** An event without its object (https://docs.stripe.com/event-destinations). */
+function thinEvent({ id, type, created, livemode, data }: StripeEvent): object {
+  const object = data.object as { id?: string; object?: string };
+  return {
+    id,
+    object: "v2.core.event",
+    type: `v1.${type}`,
+    created: new Date(created * 1000).toISOString(),
+    livemode,
+    context: null,
+    related_object:
+      object.id === undefined
+        ? null
+        : { id: object.id, type: object.object, url: `/v1/${object.object}s/${object.id}` },
+  };
+}
+
 /** Sends an account's events to the endpoints that asked for them, and counts the endpoints that have yet to answer. */
 export class StripeWebhooks extends Webhooks<StripeEvent> {
   private readonly world: World;
@@ -53,7 +70,12 @@ export class StripeWebhooks extends Webhooks<StripeEvent> {
   }
 
   protected endpointsFor(event: StripeEvent): Endpoint[] {
-    return this.world.store.where("webhook_endpoint", (endpoint) => wants(endpoint, event.type));
+    const { store, connectedAccount, connectedEndpoints } = this.world;
+    return store.where("webhook_endpoint", (endpoint) => {
+      // An account's own events go to no endpoint that was made for those of connected accounts.
+      if (connectedEndpoints.has(endpoint.id) && connectedAccount === null) return false;
+      return wants(endpoint, event.type);
+    });
   }
 
   protected endpointOf(id: string): Endpoint | undefined {
@@ -62,7 +84,8 @@ export class StripeWebhooks extends Webhooks<StripeEvent> {
   }
 
   protected postOf(event: StripeEvent, { id }: Endpoint): Post {
-    const body = JSON.stringify(event, null, 2);
+    const shown = this.world.thinEndpoints.has(id) ? thinEvent(event) : event;
+    const body = JSON.stringify(shown, null, 2);
     const secret = this.world.secrets.get(id) ?? "";
     return {
       headers: {
