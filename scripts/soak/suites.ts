@@ -58,6 +58,13 @@ export const soakRuns: readonly SoakRun[] = [
     ],
   },
   {
+    name: "dunning-of-teams",
+    what: "months of customers who belong to teams, without and with faults",
+    variable: "DUEBASE_TEAM_MONTHS",
+    count: 300,
+    files: ["test/integration/dunning/simulation-of-teams.test.ts"],
+  },
+  {
     name: "kills",
     what: "deliveries ended at each named point",
     variable: "DUEBASE_CRASH_RUNS",

@@ -1,69 +1,39 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { localKeys } from "../../../scripts/local/keys.ts";
-import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { type Client, Clients } from "./clients.ts";
-import { namedBy, readByMembers, tables } from "./expectations.ts";
-import { subscribe } from "./subscribers.ts";
-import { join, payByTeam } from "./teams.ts";
+import type { TestDatabase } from "../../support/database.ts";
+import type { Client, Clients } from "./clients.ts";
+import { namedBy, readByMembers } from "./expectations.ts";
+import {
+  CALLERS,
+  type Caller,
+  expectedTeams as expected,
+  openTwoTeams,
+  owned,
+  reads,
+  type TwoTeams,
+  teamsIn,
+} from "./two-teams.ts";
 
 // Who reads what where teams pay: the tables come from the catalog's expectations, the callers are those of an
 // application with two teams. In SQL, and through the Data API with tokens that Auth gave out.
 
-const owned = Object.keys(tables).filter((name) => tables[name] === "owner");
-const CALLERS = ["stranger", "member", "manager", "rival", "both"] as const;
-type Caller = (typeof CALLERS)[number];
-
-/** The teams whose rows each caller reads in a table for members, and in one for managers. */
-const reads: Record<Caller, { asMember: string[]; asManager: string[] }> = {
-  stranger: { asMember: [], asManager: [] },
-  member: { asMember: ["red"], asManager: [] },
-  manager: { asMember: ["red"], asManager: ["red"] },
-  rival: { asMember: ["blue"], asManager: ["blue"] },
-  both: { asMember: ["blue", "red"], asManager: ["blue"] },
-};
-
+let world: TwoTeams;
 let database: TestDatabase;
 let clients: Clients;
-const teams: Record<string, string> = {};
-const users = {} as Record<Caller, { client: Client; userId: string }>;
+let teams: Record<string, string>;
+let users: Record<Caller, { client: Client; userId: string }>;
 beforeAll(async () => {
   // The API tells its terminal of every refusal.
   vi.spyOn(console, "error").mockImplementation(() => {});
-  database = await createTestDatabase();
-  clients = await Clients.over(database);
-  await payByTeam(database);
-  for (const team of ["red", "blue"]) {
-    teams[team] = await database.signUp();
-    await subscribe(database, team, teams[team]);
-  }
-  for (const caller of CALLERS) users[caller] = await clients.signUp(caller);
-  const { red = "", blue = "" } = teams;
-  await join(database, red, users.member.userId, "member");
-  await join(database, red, users.manager.userId, "admin");
-  await join(database, blue, users.rival.userId, "owner");
-  await join(database, red, users.both.userId, "member");
-  await join(database, blue, users.both.userId, "admin");
-  // A customer of the member's own: where teams pay, users do not.
-  await database.sql`insert into billing.customers (id, owner_id) values ('cus_own', ${users.member.userId})`;
-  await database.sql`
-    insert into billing.invoices
-      (id, customer, subscription, status, collection_method, currency, amount_due, amount_remaining, attempt_count,
-       first_payment_failed_at, hosted_invoice_url, number)
-    select 'in_due_' || t, 'cus_' || t, 'sub_' || t, 'open', 'charge_automatically', 'eur', 900, 900, 1,
-      now() - interval '2 days', 'https://invoice.stripe.com/i/' || t, 'EX-' || t
-    from unnest(array['red', 'blue']) as t`;
+  world = await openTwoTeams();
+  ({ database, clients, teams, users } = world);
 }, 60_000);
 afterAll(async () => {
-  await clients?.close();
-  await database.drop();
+  await world?.close();
   vi.restoreAllMocks();
 });
 
-const teamsIn = (table: string, rows: Record<string, unknown>[]) =>
-  [...new Set(rows.map((row) => String(row[namedBy[table] ?? "id"]).replace(/^.*_/, "")))].sort();
 const relation = (client: Client, table: string) => client.from(table.replace("billing.", ""));
-const expected = (caller: Caller, table: string) =>
-  readByMembers.includes(table) ? reads[caller].asMember : reads[caller].asManager;
 
 test("the tables for members are some of those that users read", () => {
   expect(owned).toEqual(expect.arrayContaining(readByMembers));

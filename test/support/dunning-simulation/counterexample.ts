@@ -18,7 +18,7 @@ type Part = FaultKind | number;
  * @returns what it takes and the timeline of that run; undefined where the customer alone does not break it
  */
 export async function customerCounterexample(
-  { seed, faults }: SimulationSettings,
+  { seed, faults, hasTeams = false }: SimulationSettings,
   index: number,
   invariant: Invariant,
 ): Promise<string | undefined> {
@@ -31,6 +31,7 @@ export async function customerCounterexample(
       const simulation = await Simulation.play({
         seed,
         customers: [index],
+        hasTeams,
         faults: new Set(parts.filter((part) => typeof part === "string")),
         actions: new Set(parts.filter((part) => typeof part === "number")),
       });

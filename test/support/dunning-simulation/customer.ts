@@ -38,14 +38,23 @@ export interface SimulatedCustomer {
   isDeleted: boolean;
 }
 
-/** Makes a customer with a payment method and subscriptions, whose first payments are due days later. */
+/**
+ * Makes a customer with a payment method and subscriptions, whose first payments are due days later.
+ *
+ * @param owner the team that pays as this customer, where teams pay
+ */
 export async function createCustomer(
   world: DunningWorld,
   plan: PlannedCustomer,
   start: Date,
+  owner?: string,
 ): Promise<SimulatedCustomer> {
   const { stripe } = world;
-  const { id } = await stripe.customers.create({ email: plan.email, name: `Person ${plan.index}` });
+  const { id } = await stripe.customers.create({
+    email: plan.email,
+    name: `Person ${plan.index}`,
+    ...(owner === undefined ? {} : { metadata: { owner_id: owner } }),
+  });
   const method = plan.pays === null ? null : await attachMethod(stripe, id, plan.pays);
   if (plan.policy !== null) {
     await world.database.asService(

@@ -16,6 +16,7 @@ import {
 } from "./plan.ts";
 import { definePolicies } from "./policies.ts";
 import { SlowAnswer } from "./slow-answer.ts";
+import { Teams } from "./teams.ts";
 import { Webhooks } from "./webhooks.ts";
 
 const STEP = 4 * HOUR;
@@ -35,6 +36,8 @@ export interface SimulationSettings {
   faults: ReadonlySet<FaultKind>;
   /** Places of the actions that are played, among those planned for each customer; all of them where absent. */
   actions?: ReadonlySet<number>;
+  /** Whether customers belong to teams, which people join and leave meanwhile. */
+  hasTeams?: boolean;
 }
 
 /** A month and a half of a world of customers, who pay or do not. */
@@ -43,6 +46,8 @@ export class Simulation {
   readonly world: DunningWorld;
   readonly customers: SimulatedCustomer[] = [];
   readonly webhooks: Webhooks;
+  /** Where teams pay. */
+  teams: Teams | undefined;
   readonly ends: End[] = [];
   readonly crashes: string[] = [];
   /** Reads that Stripe answered after something had changed. */
@@ -67,8 +72,12 @@ export class Simulation {
     const world = await DunningWorld.open(START, { debitSeconds: DEBIT_SECONDS });
     const simulation = new Simulation(settings, world);
     await definePolicies(world.database, world.now);
+    const teams = settings.hasTeams ? await Teams.open(world, settings.seed) : undefined;
+    simulation.teams = teams;
+    const owners = new Map<number, string>();
+    if (teams) for (const index of settings.customers) owners.set(index, (await teams.teamOf(index)).id);
     await inLanes(4, settings.customers, async (index) => {
-      const customer = await createCustomer(world, simulation.#planOf(index), START);
+      const customer = await createCustomer(world, simulation.#planOf(index), START, owners.get(index));
       simulation.customers.push(customer);
       simulation.webhooks.add(customer);
     });
@@ -95,6 +104,10 @@ export class Simulation {
       this.#turnTo(START.getTime() + action.at);
       await perform(customer, action, this.world);
     }
+    for (const { team, action } of this.teams?.actionsBetween(since - STEP, since) ?? []) {
+      this.#turnTo(START.getTime() + action.at);
+      await this.teams?.perform(team, action, this.customers);
+    }
     this.#turnTo(START.getTime() + since);
     await this.webhooks.deliverNew();
     const isQuiet = since > ACTIVE_DAYS * DAY;
@@ -108,6 +121,7 @@ export class Simulation {
     await this.#run("daily run", isQuiet ? undefined : this.#faults.dailyRun(since));
     this.#turnTo(this.world.now.getTime() + 150_000);
     await this.#run("delivery", isQuiet ? undefined : this.#faults.delivery(since));
+    await this.teams?.check(this.customers);
   }
 
   /** The operator changes in the dashboard what Stripe does by itself when a payment fails. */
