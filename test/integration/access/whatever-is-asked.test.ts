@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import type { Client } from "./clients.ts";
-import { type Audience, functions, tables } from "./expectations.ts";
+import { type Audience, functions, namedBy, tables } from "./expectations.ts";
 import {
   CALLERS,
   type Caller,
@@ -59,16 +59,16 @@ function expectNothing({ data, count, error }: Answer, what: string): void {
   expect({ data, count }, what).toEqual({ data: null, count: null });
 }
 
-/** Every way of asking about one column that answers all rows, or a part and its rest. */
+/** Ways of asking about one column, by filters, order and the column alone: for all rows, and for two parts of them. */
 function askings(client: Client, table: string, { name, type }: { name: string; type: string }) {
-  const all = () => relation(client, table).select("*", { count: "exact" });
+  const named = namedBy[table] ?? "id";
+  const columns = tables[table] === "owner" && name !== named ? `${name},${named}` : name;
+  const all = () => relation(client, table).select(columns, { count: "exact" });
   return {
-    "or=": all().or(`${name}.is.null,${name}.not.is.null`),
-    ascending: all().order(name, { ascending: true }),
-    descending: all().order(name, { ascending: false, nullsFirst: true }),
+    all: all().or(`${name}.is.null,${name}.not.is.null`).order(name, { ascending: true }),
     null: all().is(name, null),
-    "not.is.null": all().not(name, "is", null),
-    ...(type === "text" ? { like: all().like(name, "%"), "not.like": all().not(name, "like", "%") } : {}),
+    "not null": all().not(name, "is", null).order(name, { ascending: false, nullsFirst: true }),
+    ...(type === "text" ? { like: all().like(name, "%"), "not like": all().not(name, "like", "_%") } : {}),
   };
 }
 
@@ -108,24 +108,17 @@ describe.each([...CALLERS, "anon"] as const)("a %s", (caller) => {
       const whole = (await relation(client, table).select("*")).data as Record<string, unknown>[];
       expect(teamsIn(table, whole)).toEqual(teams);
       for (const column of columnsOf.get(table) ?? []) {
-        const selected = await relation(client, table).select(column.name);
-        expect(selected.data?.length, `${column.name} selected`).toBe(whole.length);
         const sizes: Record<string, number> = {};
         for (const [way, asked] of Object.entries(askings(client, table, column))) {
           const { data, count, error } = await asked;
           expect(error, `${column.name}: ${way}`).toBeNull();
-          const rows = data as Record<string, unknown>[];
+          const rows = data as unknown as Record<string, unknown>[];
           expect(teams, `${column.name}: ${way}`).toEqual(expect.arrayContaining(teamsIn(table, rows)));
           expect(count, `${column.name}: ${way}`).toBe(rows.length);
           sizes[way] = rows.length;
         }
-        const { "or=": either, ascending, descending, null: none, "not.is.null": some } = sizes;
-        expect({ either, ascending, descending, parts: (none ?? 0) + (some ?? 0) }, column.name).toEqual({
-          either: whole.length,
-          ascending: whole.length,
-          descending: whole.length,
-          parts: whole.length,
-        });
+        const parts = (sizes.null ?? 0) + (sizes["not null"] ?? 0);
+        expect({ all: sizes.all, parts }, column.name).toEqual({ all: whole.length, parts: whole.length });
       }
     },
   );
