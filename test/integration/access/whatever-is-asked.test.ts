@@ -180,7 +180,6 @@ interface Callable {
   names: string[];
   types: string[];
   optional: number;
-  isVolatile: boolean;
 }
 
 const callables = () =>
@@ -189,8 +188,7 @@ const callables = () =>
       format('billing.%I(%s)', p.proname, oidvectortypes(p.proargtypes)) as signature,
       coalesce(p.proargnames[1 : p.pronargs], '{}') as names,
       array(select format_type(t, null) from unnest(p.proargtypes) as t) as types,
-      p.pronargdefaults::int as optional,
-      p.provolatile = 'v' as "isVolatile"
+      p.pronargdefaults::int as optional
     from pg_proc as p
     where p.pronamespace = 'billing'::regnamespace and p.prokind = 'f'
     order by 1`;
@@ -220,10 +218,20 @@ function argumentsAbout(team: string, id: string, { names, types, optional }: Ca
 const ALLOWED: Record<Audience, boolean> = { owner: true, user: true, service: false, nobody: false };
 
 describe("functions", () => {
-  test("that users may call write nothing", async () => {
+  test("that users may call write nothing: they run where nothing can be written", async () => {
     const open = (await callables()).filter(({ signature }) => ALLOWED[audienceOf(signature)]);
     expect(open.length).toBeGreaterThan(5);
-    expect(open.filter(({ isVolatile }) => isVolatile)).toEqual([]);
+    const { red = "" } = world.teams;
+    for (const { signature, types } of open) {
+      const args = types.map((type) =>
+        type === "uuid" ? `'${red}'` : type === "text" ? "'api_calls'" : "now()",
+      );
+      const call = `select ${signature.replace(/\(.*/, "")}(${args.join(", ")})`;
+      await world.database.asUser(world.users.manager.userId, async (sql) => {
+        await sql`set transaction read only`;
+        await sql.unsafe(call);
+      });
+    }
   });
 
   test.each([...CALLERS, "anon"] as const)(
@@ -245,7 +253,6 @@ describe("functions", () => {
             }
             const same = await callers[caller].rpc(nameOf(callable.signature), unknown[place] ?? {});
             expect(told(answer, id, team), what).toBe(told(same, nobody, "nowhere"));
-            expect(JSON.stringify(answer.data), what).not.toMatch(new RegExp(`${id}|[_-]${team}\\b`));
           }
         }
       }
