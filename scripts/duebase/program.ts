@@ -1,10 +1,11 @@
 import { Command, CommanderError } from "commander";
+import { addConnect } from "./commands/connect.ts";
 import { addDunning } from "./commands/dunning.ts";
 import { packageManifest } from "./package.ts";
 import { ExitCode, StoppedByPerson, Terminal } from "./terminal.ts";
 
 /** Every command, in the order in which `duebase --help` lists them. */
-const commands: ((program: Command) => void)[] = [addDunning];
+const commands: ((program: Command) => void)[] = [addConnect, addDunning];
 
 /** The whole program, without having read any arguments. */
 export function duebaseProgram(): Command {

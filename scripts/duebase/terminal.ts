@@ -1,5 +1,5 @@
 import type { Writable } from "node:stream";
-import { input as askForText, confirm as askToConfirm } from "@inquirer/prompts";
+import { password as askForSecret, input as askForText, confirm as askToConfirm } from "@inquirer/prompts";
 import { Listr, type ListrTask } from "listr2";
 import pc from "picocolors";
 
@@ -119,6 +119,16 @@ export class Terminal {
   async ask(question: string, cure: string): Promise<string> {
     this.#needsPerson(question, cure);
     return (await answered(askForText({ message: question }))).trim();
+  }
+
+  /**
+   * Asks for what nobody else is to see: it is not shown while it is typed.
+   *
+   * @throws StoppedByPerson, Refusal
+   */
+  async askSecret(question: string, cure: string): Promise<string> {
+    this.#needsPerson(question, cure);
+    return (await answered(askForSecret({ message: question }))).trim();
   }
 
   /**

@@ -151,8 +151,14 @@ export function requireAccessToken(env = process.env): string {
  *
  * @throws Refusal where ref or token is missing
  */
-export function managementApi(project: Project, projectRef?: string, env = process.env): ManagementApi {
+export function managementApi(
+  project: Project,
+  projectRef?: string,
+  env = process.env,
+  settings: Pick<ManagementOptions, "timeout" | "wait"> = {},
+): ManagementApi {
   return new ManagementApi({
+    ...settings,
     projectRef: requireProjectRef(project, projectRef, env),
     accessToken: requireAccessToken(env),
     apiUrl: env.SUPABASE_API_URL,

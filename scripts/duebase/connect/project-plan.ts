@@ -1,0 +1,151 @@
+import { randomBytes } from "node:crypto";
+import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
+import { modeOfKey } from "../../../supabase/functions/_duebase/stripe.ts";
+import { secretDigest } from "../connections/management.ts";
+import { keepInVault, setLivemode, setStripeAccount } from "./database.ts";
+import {
+  BILLING_SCHEMA,
+  CRON_SECRET,
+  GIVEN_SECRETS,
+  type GivenSecret,
+  VAULT_CRON_SECRET,
+  VAULT_URL,
+} from "./names.ts";
+import { type Found, joined, type Plan, planOf, type Wanted } from "./plan.ts";
+
+/** What is missing in the project itself: exposed schema, settings, Vault, secrets, functions. Changes nothing. */
+export function planProject(found: Found, wanted: Wanted): Plan {
+  return joined(
+    planExposure(found),
+    planMode(found, wanted),
+    planAccount(found, wanted),
+    planFunctionsUrl(found, wanted),
+    planCronSecret(found, wanted),
+    ...GIVEN_SECRETS.map((secret) => planGivenSecret(found, wanted, secret)),
+    planFunctions(found, wanted),
+  );
+}
+
+function planExposure({ exposedSchemas }: Found): Plan {
+  if (exposedSchemas.includes(BILLING_SCHEMA)) return planOf();
+  return planOf({
+    id: "exposed-schema",
+    what: `expose schema ${BILLING_SCHEMA} in the Data API, beside ${exposedSchemas.join(", ") || "none"}`,
+    async run({ supabase }) {
+      // Read again: somebody may have exposed another one since the plan was shown.
+      const exposed = await supabase.exposedSchemas();
+      if (!exposed.includes(BILLING_SCHEMA)) await supabase.exposeSchemas([...exposed, BILLING_SCHEMA]);
+    },
+  });
+}
+
+/** The database mirrors the mode of the key, unless it has mirrored the other one already. */
+function planMode({ database }: Found, { given }: Wanted): Plan {
+  const key = given.get("DUEBASE_STRIPE_SECRET_KEY");
+  const mode = key === undefined ? undefined : modeOfKey(key);
+  if (mode === undefined || (mode === "live") === database.livemode) return planOf();
+  if (database.hasEvents) {
+    const stored = database.livemode ? "live" : "test";
+    return {
+      ...planOf(),
+      missing: [
+        {
+          what: `the Stripe key is of ${mode} mode, and this database holds events of ${stored} mode`,
+          cure: `Use a key of ${stored} mode, or a project of its own for ${mode} mode. If what is stored may stay beside it: update billing.settings set livemode = ${mode === "live"} where id;`,
+        },
+      ],
+    };
+  }
+  return planOf({
+    id: "livemode",
+    what: `set settings.livemode to ${mode === "live"}: the Stripe key is of ${mode} mode`,
+    run: ({ sql }) => setLivemode(sql, mode === "live"),
+  });
+}
+
+function planAccount({ database }: Found, { stripeAccount }: Wanted): Plan {
+  if (stripeAccount === undefined || stripeAccount === database.stripeAccount) return planOf();
+  return planOf({
+    id: "stripe-account",
+    what: `set settings.stripe_account to ${stripeAccount}`,
+    run: ({ sql }) => setStripeAccount(sql, stripeAccount),
+  });
+}
+
+function planFunctionsUrl({ database }: Found, { functionsUrl }: Wanted): Plan {
+  const known = database.vault.get(VAULT_URL);
+  if (known?.replace(/\/+$/, "") === functionsUrl) return planOf();
+  return planOf({
+    id: "vault-functions-url",
+    what: `put ${functionsUrl} into Vault as ${VAULT_URL}${known === undefined ? "" : `, in place of ${known}`}`,
+    run: ({ sql }) => keepInVault(sql, VAULT_URL, functionsUrl),
+  });
+}
+
+/**
+ * The secret between cron and the functions is in Vault, where it can be read, and among the functions' secrets, where
+ * only its digest can. Vault is written first: what is there is what the next run goes by.
+ */
+function planCronSecret({ database, digests }: Found, { given }: Wanted): Plan {
+  const inVault = database.vault.get(VAULT_CRON_SECRET);
+  const own = given.get(CRON_SECRET);
+  const digest = digests.get(CRON_SECRET);
+  const isRight = inVault !== undefined && digest === secretDigest(inVault);
+  if (isRight && (own === undefined || own === inVault)) return planOf();
+  const value = own ?? inVault ?? randomBytes(32).toString("base64url");
+  const plan = planOf();
+  if (value !== inVault) {
+    const how = own === undefined ? "generate a secret and put it" : `put ${CRON_SECRET}`;
+    plan.steps.push({
+      id: "vault-cron-secret",
+      what: `${how} into Vault as ${VAULT_CRON_SECRET}`,
+      run: ({ sql }) => keepInVault(sql, VAULT_CRON_SECRET, value),
+    });
+  }
+  if (digest !== secretDigest(value)) {
+    plan.steps.push({
+      id: CRON_SECRET,
+      what: `set the functions' secret ${CRON_SECRET} to what is in Vault${digest === undefined ? "" : ": it is another one now"}`,
+      run: ({ supabase }) => supabase.setSecrets({ [CRON_SECRET]: value }),
+    });
+  }
+  return plan;
+}
+
+function planGivenSecret({ digests }: Found, { given }: Wanted, secret: GivenSecret): Plan {
+  const { name, what, isRequired } = secret;
+  const value = given.get(name);
+  const digest = digests.get(name);
+  if (value !== undefined) {
+    if (digest === secretDigest(value)) return planOf();
+    return planOf({
+      id: name,
+      what: `set the functions' secret ${name}${digest === undefined ? "" : ", in place of another value"}`,
+      run: ({ supabase }) => supabase.setSecrets({ [name]: value }),
+    });
+  }
+  const common = COMMON_NAMES[name];
+  if (digest !== undefined) return planOf();
+  if (common !== undefined && digests.has(common)) {
+    return { ...planOf(), notes: [`${name} is not set: the functions read ${common}, which is.`] };
+  }
+  if (!isRequired) return planOf();
+  return {
+    ...planOf(),
+    missing: [{ what: `${name} is not set: ${what}`, cure: `Set ${name} and run the command again.` }],
+  };
+}
+
+function planFunctions({ deployed, projectRef }: Found, { slugs }: Wanted): Plan {
+  const absent = slugs.filter((slug) => !deployed.has(slug));
+  if (absent.length === 0) return planOf();
+  return {
+    ...planOf(),
+    missing: [
+      {
+        what: `not deployed: ${absent.join(", ")}`,
+        cure: `npx supabase functions deploy ${absent.join(" ")} --project-ref ${projectRef}`,
+      },
+    ],
+  };
+}
