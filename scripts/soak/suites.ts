@@ -65,6 +65,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/dunning/simulation-of-teams.test.ts"],
   },
   {
+    name: "seats",
+    what: "months of members who join and leave a team, with kills and declined cards, in two ways to charge",
+    variable: "DUEBASE_SEAT_MONTHS",
+    count: 30,
+    files: ["test/integration/seats/a-month.test.ts"],
+  },
+  {
     name: "kills",
     what: "deliveries ended at each named point",
     variable: "DUEBASE_CRASH_RUNS",

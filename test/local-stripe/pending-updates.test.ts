@@ -146,3 +146,17 @@ test("what needs no payment cannot wait for one", async () => {
   );
   expect(refused).toMatchObject({ statusCode: 400, param: "metadata" });
 });
+
+test("an update that costs nothing at once leaves a subscription that is past due as it is", async () => {
+  const subscriber = await subscribe(harness);
+  const card = String((await defaultOf(subscriber.customer.id)) ?? "");
+  await setCardOutcome(stripe, card, "insufficient_funds");
+  await harness.advance(subscriber.clock, start + 32 * day);
+  const changed = await stripe.subscriptions.update(subscriber.subscription.id, {
+    items: [{ id: subscriber.subscription.items.data[0]?.id, quantity: 3 }],
+    proration_behavior: "create_prorations",
+    payment_behavior: "pending_if_incomplete",
+  });
+  expect(changed).toMatchObject({ status: "past_due", pending_update: null });
+  expect(changed.items.data[0]?.quantity).toBe(3);
+});

@@ -70,6 +70,24 @@ export type StripeIdentity = {
 /** Whether an overdue invoice is still to be charged to a card that was given. */
 export type CardCharge = { go: boolean; reason?: string; invoice: string; payment_method: string };
 
+/** Which quantity Stripe is to be given for an owner's seats, if it still is. */
+export type SeatsChange = {
+  read?: readonly { object: string; id: string }[];
+  go?: boolean;
+  reason?: string;
+  subscription?: string;
+  quantity?: number;
+  /** Form fields of the update, in Stripe's spelling. */
+  params?: Record<string, string>;
+  /** Names the default cards there were. */
+  cards?: string;
+  /** Pays where Stripe charged an older card that was declined. */
+  card?: string | null;
+};
+
+/** What came of a change of seats: what was asked for, and the card that paid where it was not the one Stripe charged. */
+export type SeatsResult = { tried?: number; cards?: string; paidWith?: string };
+
 export type OutboxSettings = {
   /** Names this run, for people who read the table. */
   worker: string;
@@ -188,6 +206,21 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       call(
         "finish_card_charge",
         at({ p_charge: charge, p_status: status, p_reason: reason ?? null }, moment),
+      ),
+    async reviewSeats(owner: string, checked: Iterable<string>): Promise<SeatsChange> {
+      const args = { p_owner_id: owner, p_checked: [...checked] };
+      return (await call("review_seats", json(args))) as unknown as SeatsChange;
+    },
+    finishSeats: (owner: string, effect: Effect, { tried, cards, paidWith }: SeatsResult = {}) =>
+      call(
+        "finish_seats",
+        json({
+          p_owner_id: owner,
+          p_outbox_id: effect.id,
+          p_tried: tried ?? null,
+          p_cards: cards ?? null,
+          p_paid_with: paidWith ?? null,
+        }),
       ),
     applyRefresh: (object: unknown, readAt: string) =>
       call("apply_refresh", json({ object, p_read_at: readAt })),

@@ -7,6 +7,7 @@ import { chargeCard, isCardCharge } from "./effects/card-charge.ts";
 import { dunning } from "./effects/dunning.ts";
 import { deliverEmails } from "./effects/emails.ts";
 import { refresh } from "./effects/refresh.ts";
+import { changeSeats, isSeatsChange } from "./effects/seats.ts";
 import { callStripe } from "./effects/stripe-call.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Run } from "./run.ts";
@@ -106,6 +107,7 @@ async function perform(effect: Effect, run: Run, { alertMail, now }: DrainSettin
       case "refresh":
         return await refresh(effect, run);
       case "stripe":
+        if (isSeatsChange(effect)) return await changeSeats(effect, run);
         return isCardCharge(effect)
           ? await chargeCard(effect, run, now())
           : await callStripe(effect, run, now());

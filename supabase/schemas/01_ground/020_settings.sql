@@ -41,10 +41,14 @@ create table billing.settings (
   dunning_hour smallint not null default 9,
   trial_reminder_days smallint not null default 3,
   renewal_reminder_days smallint not null default 20,
+  seats_proration text not null default 'create_prorations',
+  seats_without_plan integer default 0,
   adopted_at timestamptz,
   constraint settings_is_one_row check (id),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
+  constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
+  constraint seats_without_plan_is_not_negative check (seats_without_plan >= 0),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
@@ -99,6 +103,10 @@ comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.renewal_reminder_days is
   'Days (of 24 hours) before a renewal at which its reminder is sent, where emails_on names renewal-ahead and the subscription is charged every six months or less often. Mastercard asks for 7 to 30, California for 15 to 45.';
+comment on column billing.settings.seats_proration is
+  'What a change of seats costs in the middle of a period. create_prorations: the days that are left, with the next invoice, so that a month of joins and leaves is one invoice and no card is charged for each of them. always_invoice: the same, charged at once; if that is declined, the change waits. none: nothing before the next period.';
+comment on column billing.settings.seats_without_plan is
+  'Seats that billing.limit_seats allows an owner without a plan in force; null: as many as it likes.';
 comment on column billing.settings.default_locale is
   'Language and region (BCP 47: en-IE, de-AT) of emails to customers of whom Stripe knows no language that emails are written in; its region also holds for a customer whose language is the same and names none. en alone is American English, as at Stripe.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';

@@ -89,11 +89,13 @@ begin
   delete from billing_private.credit_balances as b where b.owner_id = p_owner_id;
   update billing_private.credit_purchases as p set holder = null where p.holder = p_owner_id;
   delete from billing_private.checkout_attempts as a where a.owner_id = p_owner_id;
+  delete from billing.seats as s where s.owner_id = p_owner_id;
+  delete from billing_private.seat_counts as n where n.owner_id = p_owner_id;
 end;
 $$;
 
 comment on function billing_private.release_rows_of is
-  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys and attempts at buying go. The version of a team stays, so that its members are told.';
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys, seats and attempts at buying go. The version of a team stays, so that its members are told.';
 
 create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
 returns void

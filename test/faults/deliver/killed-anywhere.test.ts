@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -37,7 +38,7 @@ function timesOf(point: CrashPoint, enqueued: Enqueued): number {
   if (point === "effect_completed") return 5;
   if (point === "call_made" || point === "answer_applied") return 2;
   // Called once, and again after the objects it asked for were read.
-  if (point === "dunning_evaluated" || point === "end_reviewed") return 2;
+  if (point === "dunning_evaluated" || point === "end_reviewed" || point === "seats_reviewed") return 2;
   return point === "email_rendered" ? enqueued.addresses.length : 1;
 }
 
@@ -52,6 +53,8 @@ interface Enqueued {
   /** Who has given a new card: one that works, and one that does not. */
   paid: { email: string; subscription: string };
   refused: { email: string; subscription: string };
+  /** Whose seats have become three. */
+  seated: string;
 }
 
 async function enqueueEverything(name: string, random: Random): Promise<Enqueued> {
@@ -66,6 +69,7 @@ async function enqueueEverything(name: string, random: Random): Promise<Enqueued
     ended: `${name}-ended@example.com`,
     paid: { email: `${name}-paid@example.com`, subscription: "" },
     refused: { email: `${name}-refused@example.com`, subscription: "" },
+    seated: "",
   };
   const mails = random.int(1, 5);
   for (let mail = 0; mail < mails; mail++) {
@@ -101,9 +105,25 @@ async function enqueueEverything(name: string, random: Random): Promise<Enqueued
   enqueued.refused.subscription = await overdue(enqueued.refused.email);
   await giveCard(enqueued.paid.subscription, "succeed");
   await giveCard(enqueued.refused.subscription, "insufficient_funds");
+  const owner = randomUUID();
+  enqueued.seated = await subscribeBySeat(owner);
   await faults.stack.stripe.settled();
   await longSinceWarned(enqueued.ended);
+  await faults.sql.begin(async (sql) => {
+    await sql`select billing.sync_seats(${owner}, 3)`;
+    await sql`select billing_private.follow_seats(now() - interval '1 minute') from generate_series(1, 20)`;
+  });
   return enqueued;
+}
+
+/** A user with a subscription of one seat. */
+async function subscribeBySeat(owner: string): Promise<string> {
+  await faults.sql`insert into auth.users (id, email) values (${owner}, ${`${owner}@example.com`})`;
+  const { id, customer, items } = await subscribe();
+  const price = String(items.data[0]?.price.id);
+  await faults.stripe.prices.update(price, { metadata: { seats: "true" } });
+  await faults.stripe.customers.update(String(customer), { metadata: { owner_id: owner } });
+  return id;
 }
 
 /** Subscribes a customer who cannot pay an invoice. The events open their case. */
@@ -228,6 +248,11 @@ it.each(runs)(
     expect(await attempts(enqueued.refused.subscription)).toEqual([1, 2]);
     expect(mailsTo(enqueued.paid.email)).toEqual(["payment-receipt", "payment-receipt"]);
     expect(mailsTo(enqueued.refused.email)).toEqual(["payment-receipt", "payment-failed-notice"]);
+    const seated = await faults.stripe.subscriptions.retrieve(enqueued.seated);
+    expect(seated.items.data.map(({ quantity }) => quantity)).toEqual([3]);
+    expect(faults.stack.stripe.ledger.count({ kind: "subscription.updated", object: enqueued.seated })).toBe(
+      1,
+    );
     const [kept] = await faults.sql`
       select p.card_brand from billing.subscriptions as s
       join billing.payment_methods as p on p.id = s.default_payment_method where s.id = ${enqueued.paid.subscription}`;

@@ -49,6 +49,7 @@ export const tables: Record<string, Audience> = {
   "billing.resend_events": "service",
   "billing.revenue": "service",
   "billing.revenue_at_risk": "service",
+  "billing.seats": "owner",
   "billing.settings": "service",
   "billing.setup_answers": "service",
   "billing.stripe_events": "service",
@@ -65,6 +66,7 @@ export const tables: Record<string, Audience> = {
 /** Of the tables that signed-in users read, those that every member of an owner reads. The others are for managers. */
 export const readByMembers = [
   "billing.entitlements",
+  "billing.seats",
   "billing.subscription_items",
   "billing.subscription_usage",
   "billing.subscriptions",
@@ -74,6 +76,7 @@ export const readByMembers = [
 export const namedBy: Record<string, string> = {
   "billing.credit_entries": "purchase",
   "billing.entitlements": "feature",
+  "billing.seats": "subscription",
   "billing.subscription_usage": "subscription",
 };
 
@@ -114,6 +117,11 @@ export const functions: Record<string, Audience> = {
   "billing.has_feature(text)": "owner",
   "billing.owner_has_feature(uuid, text)": "service",
   "billing.link_customers(jsonb, timestamp with time zone)": "service",
+  "billing.limit_seats(uuid, bigint)": "service",
+  "billing.my_seats(uuid)": "user",
+  "billing.sync_seats(uuid, bigint, timestamp with time zone)": "service",
+  "billing.review_seats(uuid, text[], timestamp with time zone)": "service",
+  "billing.finish_seats(uuid, bigint, bigint, text, text, timestamp with time zone)": "service",
   "billing.owner_deleted(uuid, timestamp with time zone)": "service",
   "billing.user_has_feature(uuid, text)": "service",
   "billing.my_owners()": "owner",

@@ -77,5 +77,8 @@ export async function subscribe(database: TestDatabase, name: string, userId?: s
     });
     if (outcome !== "processed") throw new Error(`${type} of ${name}: ${outcome}`);
   }
+  await database.sql`
+    insert into billing.seats (owner_id, quantity, counted_at, count_id, status, status_since, subscription, item, stripe_quantity)
+    values (${id}, 1, now(), 0, 'same', now(), ${`sub_${name}`}, ${`si_${name}`}, 1)`;
   return { userId: id, email, name };
 }

@@ -237,6 +237,12 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       n % 1000 = 0, ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'images', 10, 10
     from generate_series(1, 50000) as n;
 
+    insert into billing.seats (owner_id, quantity, counted_at, count_id, status, status_since, outbox_id)
+    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, now(), 0, 'no_item', now(), n
+    from generate_series(1, 20000) as n;
+    insert into billing_private.seat_counts (owner_id, quantity, counted_at)
+    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 3, now() from generate_series(1, 20000) as n;
+
     insert into billing_private.checkout_attempts (owner_id, user_id, scope, wish, request, status, session, created_at)
     select
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid,

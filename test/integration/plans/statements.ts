@@ -286,6 +286,22 @@ export const hotStatements: Statement[] = [
     uses: ["subscription_usage_by_owner"],
   },
   {
+    what: "seats that are counted, asked about, and looked at by the tick",
+    sql: `
+      select billing.sync_seats('${userOf(4712)}', 4);
+      select billing.limit_seats('${userOf(4712)}');
+      select billing_private.follow_seats(to_timestamp(1729000000));
+      select billing.review_seats('${userOf(4712)}', '{}');
+      select billing.finish_seats('${userOf(4712)}', 17);
+    `,
+    uses: ["seats_pkey", "seat_counts_pkey", "seat_counts_by_owner"],
+  },
+  {
+    what: "a change of seats that is dead",
+    sql: "update billing.seats as s set status = 'refused' where s.outbox_id = 17",
+    uses: ["seats_by_effect"],
+  },
+  {
     what: "credits that are deducted, and read",
     sql: `
       select billing.deduct_credits('${userOf(4712)}', 'images', 1, 'new');

@@ -26,6 +26,7 @@ const MINUTELY = [
   "recheck-entitlements",
   "remove-owners",
   "owners-function",
+  "follow-seats",
 ];
 const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
 

@@ -76,6 +76,8 @@ const DECIDED: Record<string, string> = {
   "billing_private.given_cards.renewal": "a digest of a card's data",
   "billing.payments.payment_method_name": "what the operator calls a way to pay",
   "billing_private.payment_sources.payment_method_name": "what the operator calls a way to pay",
+  "billing.seats.item": "id of a subscription item",
+  "billing.seats.tried_cards": "ids of payment methods, and a digest of a card's data",
   "billing.subscriptions.pause_collection": "behavior and a date",
   "billing.subscriptions.status_details": "Stripe's reason of a pause, and a date",
 };

@@ -50,11 +50,16 @@ export function workedOut<T>(subscription: Subscription, apply: () => T): { resu
 }
 
 /** The payment came, or none was needed: the update takes effect. */
-export function takeWanted(world: World, subscription: Subscription, wanted: Wanted): void {
+export function takeWanted(
+  world: World,
+  subscription: Subscription,
+  wanted: Wanted,
+  { isPaid }: { isPaid: boolean },
+): void {
   change(world, "customer.subscription.updated", subscription, (it) => {
     Object.assign(it, wanted);
-    // An upgrade that is paid is also what a subscription that was past due waited for.
-    if (it.status === "past_due") it.status = "active";
+    // An upgrade that is paid is also what a subscription that was past due waited for. One that cost nothing is not.
+    if (isPaid && it.status === "past_due") it.status = "active";
   });
 }
 

@@ -220,7 +220,7 @@ function updateWhenPaid(
     }
     world.store.hidden.pendingUpdates.delete(subscription.id);
   }
-  takeWanted(world, subscription, wanted);
+  takeWanted(world, subscription, wanted, { isPaid: invoice?.status === "paid" });
 }
 
 /** Everything the parameters ask for that takes effect before any payment. */

@@ -46,6 +46,12 @@ const CAUSES: Record<string, string> = {
     'A user or team was deleted whose subscriptions go on: nothing else stops the charges. Cancel them at Stripe, or say whose they are now: select * from billing.link_customers(\'[{"customer": "cus_…", "owner_id": "…"}]\').',
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
+  seats_not_counted:
+    "A number of seats was not taken from the application (billing.sync_seats): it was null or negative, or something of ours failed; problem says what. The application's own statement went on. Once it is mended, count again: select billing.sync_seats(owner, count).",
+  seats_not_paid:
+    "A customer has more seats in use than are paid for: the card was declined, and the change waited at Stripe in vain. It is no debt, and the plan runs on with the seats that are paid. Another card or another number of seats tries again. See billing.seats where status = 'expired'.",
+  several_seat_items:
+    "An owner has several running subscription items whose price has metadata seats = true, so nobody knows which of them the seats are billed by, and none is changed. Leave one: cancel the others at Stripe, or take the metadata from their prices. See billing.seats.",
   dispute_opened:
     "A customer disputes a payment at their bank, or the bank asks about it. Answer in Stripe's dashboard in time. Until it is decided, reminders of this customer's unpaid invoices are on hold.",
   paid_after_end:
