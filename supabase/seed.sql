@@ -34,7 +34,9 @@ create function pg_temp.price(p_id text, p_product text, p_amount bigint, p_curr
   select jsonb_build_object(
     'id', p_id, 'object', 'price', 'product', p_product, 'active', true, 'currency', p_currency, 'unit_amount', p_amount,
     'unit_amount_decimal', p_amount::text, 'billing_scheme', 'per_unit', 'livemode', false, 'created', pg_temp.at(400),
-    'type', case when p_interval is null then 'one_time' else 'recurring' end, 'metadata', '{}'::jsonb,
+    'type', case when p_interval is null then 'one_time' else 'recurring' end,
+    -- Teams pay by the seat.
+    'metadata', case when p_product = 'prod_SeedTeam' then '{"seats": "true"}'::jsonb else '{}' end,
     'recurring', case when p_interval is not null then
       jsonb_build_object('interval', p_interval, 'interval_count', 1, 'usage_type', 'licensed')
     end
@@ -333,13 +335,21 @@ begin
   ))
   from (
     values
-      ('prod_SeedPro', 'Pro', '{"features": "export,history"}'::jsonb), ('prod_SeedTeam', 'Team', '{"features": "export,history,sharing"}'),
+      ('prod_SeedPro', 'Pro', '{"features": "export,history"}'::jsonb), ('prod_SeedTeam', 'Team', '{"features": "export,history,sharing", "seats_limit": "10"}'),
       ('prod_SeedCredits', '500 AI credits', '{}')
   ) as p (id, name, metadata);
   perform pg_temp.tell('price.created', 400, pg_temp.price(p.id, p.product, p.amount, p.currency, p.every)) from seed_prices as p;
   perform pg_temp.play(c) from seed_customers as c order by c.n;
   -- Before each step dunning reads from Stripe, which has never heard of them.
   perform billing.close_dunning(k.id, 'an example that Stripe does not know') from billing.dunning_cases as k where k.status = 'open';
+
+  -- As many seats as they pay for.
+  perform billing.sync_seats(format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))::uuid, c.quantity)
+  from seed_customers as c
+  where c.price like 'price_SeedTeam%';
+  while billing_private.follow_seats() > 0 loop
+    null;
+  end loop;
 
   -- What happened before anybody looked is told to nobody.
   update billing.outbox as o

@@ -106,3 +106,12 @@ test("run again, or after anything has come in, it does nothing", async () => {
   expect(await values("select count(*)::int from billing.webhook_events")).toEqual(before);
   expect(await values("select count(*)::int from billing.webhook_duplicates")).toEqual([0]);
 });
+
+test("teams have the seats they pay for, and nothing about them waits", async () => {
+  expect(
+    await database.sql`
+      select s.status, count(*)::int, bool_and(s.quantity = s.stripe_quantity) as has_them
+      from billing.seats as s where s.status <> 'no_item' group by 1`,
+  ).toEqual([{ status: "same", count: 6, has_them: true }]);
+  expect(await values("select dedupe_key from billing.outbox where dedupe_key like 'seats:%'")).toEqual([]);
+});

@@ -137,7 +137,9 @@ as $$
 begin
   update billing.seats as s
   set status = 'refused', status_since = new.finished_at, tried_quantity = greatest(s.quantity, 1), outbox_id = null
-  where s.outbox_id = new.id;
+  -- Rows of the outbox come before those of seats, and several at once in any order: nobody is waited for. A row that is
+  -- being written is looked at again with its next count.
+  where s.owner_id = (select k.owner_id from billing.seats as k where k.outbox_id = new.id for update skip locked);
   return null;
 end;
 $$;
