@@ -167,10 +167,7 @@ describe("what a change costs, and when", () => {
     await seats.minutes(3);
     expect(await seats.atStripe(team.subscription)).toBe(3);
     const { data } = await seats.world.stripe.invoices.list({ subscription: team.subscription });
-    expect(data.map(({ status, billing_reason }) => [status, billing_reason])).toEqual([
-      ["open", "subscription_update"],
-      ["open", "subscription_create"],
-    ]);
+    expect(data[0]).toMatchObject({ billing_reason: "subscription_update", status: "open", amount_remaining: 1000 });
   });
 
   it.each(["create_prorations", "none"])(
