@@ -167,7 +167,9 @@ describe("what a change costs, and when", () => {
     await seats.minutes(3);
     expect(await seats.atStripe(team.subscription)).toBe(3);
     const { data } = await seats.world.stripe.invoices.list({ subscription: team.subscription });
-    expect(data[0]).toMatchObject({ billing_reason: "subscription_update", status: "open", amount_remaining: 1000 });
+    expect(data[0]).toMatchObject({ billing_reason: "subscription_update", status: "open" });
+    // A seat for nearly the whole month.
+    expect(Math.abs(Number(data[0]?.amount_remaining) - 1000)).toBeLessThan(10);
   });
 
   it.each(["create_prorations", "none"])(
