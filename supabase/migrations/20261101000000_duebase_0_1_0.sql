@@ -102,10 +102,14 @@ create table billing.settings (
   dunning_hour smallint not null default 9,
   trial_reminder_days smallint not null default 3,
   renewal_reminder_days smallint not null default 20,
+  seats_proration text not null default 'create_prorations',
+  seats_without_plan integer default 0,
   adopted_at timestamptz,
   constraint settings_is_one_row check (id),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
+  constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
+  constraint seats_without_plan_is_not_negative check (seats_without_plan >= 0),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
@@ -160,6 +164,10 @@ comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.renewal_reminder_days is
   'Days (of 24 hours) before a renewal at which its reminder is sent, where emails_on names renewal-ahead and the subscription is charged every six months or less often. Mastercard asks for 7 to 30, California for 15 to 45.';
+comment on column billing.settings.seats_proration is
+  'What a change of seats costs in the middle of a period. create_prorations: the days that are left, with the next invoice, so that a month of joins and leaves is one invoice and no card is charged for each of them. always_invoice: the same, charged at once; if that is declined, the change waits. none: nothing before the next period.';
+comment on column billing.settings.seats_without_plan is
+  'Seats that billing.limit_seats allows an owner without a plan in force; null: as many as it likes.';
 comment on column billing.settings.default_locale is
   'Language and region (BCP 47: en-IE, de-AT) of emails to customers of whom Stripe knows no language that emails are written in; its region also holds for a customer whose language is the same and names none. en alone is American English, as at Stripe.';
 comment on column billing.settings.time_zone is 'IANA name of the time zone in which emails give dates; null: UTC.';
@@ -7304,11 +7312,13 @@ begin
   delete from billing_private.credit_balances as b where b.owner_id = p_owner_id;
   update billing_private.credit_purchases as p set holder = null where p.holder = p_owner_id;
   delete from billing_private.checkout_attempts as a where a.owner_id = p_owner_id;
+  delete from billing.seats as s where s.owner_id = p_owner_id;
+  delete from billing_private.seat_counts as n where n.owner_id = p_owner_id;
 end;
 $$;
 
 comment on function billing_private.release_rows_of is
-  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys and attempts at buying go. The version of a team stays, so that its members are told.';
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys, seats and attempts at buying go. The version of a team stays, so that its members are told.';
 
 create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
 returns void
@@ -20431,8 +20441,9 @@ grant select on billing.dunning_outcomes, billing.revenue_at_risk to service_rol
 
 -- supabase/schemas/13_dunning/330_my_billing_status.sql
 
--- My billing status: what the owners a signed-in user belongs to owe, for a banner in the application.
--- Reads: customers, subscriptions, overdue invoices, dunning facts. Writes: nothing.
+-- My billing status: what the owners a signed-in user belongs to owe, and seats that could not be paid, for a banner in
+-- the application.
+-- Reads: customers, subscriptions, overdue invoices, dunning facts, seats. Writes: nothing.
 -- Called by: signed-in users, through the Data API.
 
 create function billing_private.end_if_unpaid(
@@ -20459,6 +20470,38 @@ $$;
 comment on function billing_private.end_if_unpaid is
   'What a case does at its end, and when at the earliest, if nobody pays; nulls where nothing is taken away, or something holds it.';
 
+create function billing_private.unpaid_seats_of(p_owners uuid[])
+returns table (
+  owner uuid,
+  sub text,
+  reason text,
+  since timestamptz,
+  seats bigint,
+  seats_paid bigint,
+  invoice text,
+  invoice_number text,
+  hosted_invoice_url text
+)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+  select
+    s.owner_id, s.subscription, 'seats_' || s.status, s.status_since, s.quantity, s.stripe_quantity,
+    i.id, i.number, i.hosted_invoice_url
+  from billing.seats as s
+  join billing.subscriptions as b on b.id = s.subscription
+  -- While the change waits, its invoice can be paid.
+  left join billing.invoices as i on b.pending_update is not null and i.id = b.latest_invoice and i.status = 'open'
+  where s.owner_id = any (p_owners) and s.status in ('declined', 'expired');
+end;
+$$;
+
+comment on function billing_private.unpaid_seats_of is
+  'Of these owners, whose payment for more seats was declined: seats_declined, the change waits at Stripe, and its invoice can be paid; seats_expired, it waited in vain.';
+
 create function billing.my_billing_status(p_now timestamptz default now())
 returns table (
   owner_id uuid,
@@ -20477,7 +20520,10 @@ returns table (
   has_access boolean,
   end_action text,
   ends_at timestamptz,
-  last_day_to_pay date
+  last_day_to_pay date,
+  reason text,
+  seats bigint,
+  seats_paid bigint
 )
 language plpgsql
 stable
@@ -20539,19 +20585,962 @@ begin
     coalesce(billing_private.gives_access(o.sub), true),
     e.action,
     e.at,
-    (e.at at time zone 'UTC')::date - 1
+    (e.at at time zone 'UTC')::date - 1,
+    'overdue',
+    null::bigint,
+    null::bigint
   from owed as o
   join billing.invoices as i on i.id = o.invoices[1]
   left join facts as f on f.case_subject = o.subject_id
   cross join lateral billing_private.end_if_unpaid(f.fact, o.sub, p_now) as e
   order by o.since, o.subject_id;
+
+  return query
+  select
+    u.owner, true, u.sub, billing_private.product_name_of(u.sub), null::bigint, null::text, u.since,
+    u.invoice, u.invoice_number, u.hosted_invoice_url, null::integer, null::boolean, null::timestamptz,
+    coalesce(billing_private.gives_access(u.sub), true), null::text, null::timestamptz, null::date, u.reason, u.seats, u.seats_paid
+  from billing_private.unpaid_seats_of(array(select w.owner_id from billing.my_owners() as w where w.can_manage)) as u
+  order by u.since, u.owner;
 end;
 $$;
 
 comment on function billing.my_billing_status is
-  'What the owners owe that the signed-in user belongs to: one row for each owner (owner_id), overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. Only who manages the owner (can_manage) is told what to pay and where: amount_due, currency, invoice, invoice_number, hosted_invoice_url, invoice_count, needs_confirmation and next_payment_attempt are null for other members. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before.';
+  'What the owners owe that the signed-in user belongs to (reason overdue): one row for each owner (owner_id), overdue subscription (or invoice without one) and currency, the oldest first; no rows when all is paid. Only who manages the owner (can_manage) is told what to pay and where: amount_due, currency, invoice, invoice_number, hosted_invoice_url, invoice_count, needs_confirmation and next_payment_attempt are null for other members. amount_due in minor units of currency over invoice_count invoices, overdue_since the first failed attempt or due date; invoice, invoice_number and hosted_invoice_url (where to pay) of the oldest; needs_confirmation: the bank waits for the customer (3-D Secure); next_payment_attempt: when Stripe tries again by itself, or null; has_access now; end_action (cancel, pause) is what happens at ends_at, at the earliest, if nobody pays, and null where nothing will; last_day_to_pay is the day (UTC) before. Then, for managers only, seats that are in use and could not be charged, which is no debt and ends nothing: reason seats_declined, where seats instead of seats_paid wait for a payment and the invoice can be paid; seats_expired, where it waited in vain and a new card tries again; overdue_since says since when.';
 
 grant execute on function billing.my_billing_status(timestamptz) to authenticated;
+
+-- supabase/schemas/14_seats/010_seats.sql
+
+-- Seats: how many people each owner has, as the application counts them, and what Stripe has of it.
+-- A count is written by the application's transaction and by nobody else's; the row of an owner is made of the counts
+-- afterwards. So an application's transaction waits for nothing of ours, and nothing of ours waits for it.
+-- Written by: sync_seats (counts), the tick and duebase-deliver (seats). Read by: members; limit_seats.
+
+create table billing.seats (
+  owner_id uuid primary key,
+  quantity bigint not null,
+  counted_at timestamptz not null,
+  count_id bigint not null,
+  status text not null,
+  status_since timestamptz not null,
+  subscription text,
+  item text,
+  stripe_quantity bigint,
+  tried_quantity bigint,
+  tried_cards text,
+  attempt integer not null default 0,
+  outbox_id bigint,
+  constraint quantity_is_not_negative check (quantity >= 0),
+  constraint status_is_known check (status in (
+    'same', 'enqueued', 'no_item', 'several_items', 'waiting', 'declined', 'expired', 'refused'
+  )),
+  constraint an_item_is_of_a_subscription check ((item is null) = (subscription is null))
+);
+
+comment on table billing.seats is
+  'One row per owner whose seats the application counts (billing.sync_seats), and how far Stripe follows. The quantity of the subscription item whose price has metadata seats = true follows within two minutes.';
+comment on column billing.seats.owner_id is 'Whose seats. Gone with the owner, see remove_owner.';
+comment on column billing.seats.quantity is 'Seats in use, as the application counted last. Stripe is given at least 1.';
+comment on column billing.seats.counted_at is 'When it was counted (UTC).';
+comment on column billing.seats.count_id is 'The newest count it is made of. A count that was called before it changes nothing any more.';
+comment on column billing.seats.status is
+  'same: Stripe has it. enqueued: Stripe is about to be told. no_item: no running subscription has an item whose price has metadata seats = true. several_items: more than one has, so none is changed. waiting: the subscription is paused or unpaid. declined: the payment for more seats failed, and the change waits at Stripe for another card. expired: it waited in vain; the next card, or another quantity, tries again. refused: Stripe refused the change (billing.outbox says why); another quantity tries again.';
+comment on column billing.seats.status_since is 'Since when (UTC).';
+comment on column billing.seats.subscription is 'Subscription (billing.subscriptions.id) whose item follows; null: none does.';
+comment on column billing.seats.item is 'That item (billing.subscription_items.id).';
+comment on column billing.seats.stripe_quantity is 'Its quantity at Stripe, as known last.';
+comment on column billing.seats.tried_quantity is 'The quantity that Stripe was asked for last.';
+comment on column billing.seats.tried_cards is 'The cards that were the defaults then: another one tries again.';
+comment on column billing.seats.attempt is 'How many changes were enqueued; part of their dedupe keys.';
+comment on column billing.seats.outbox_id is 'The change that was enqueued last (billing.outbox.id). No foreign key: finished effects are removed by age.';
+
+-- Finds what a dead effect was about, and what hangs at Stripe.
+create index seats_by_effect on billing.seats (outbox_id) where outbox_id is not null;
+
+alter table billing.seats enable row level security;
+create policy members_read on billing.seats
+  for select to authenticated
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+grant select on billing.seats to authenticated, service_role;
+
+create table billing_private.seat_counts (
+  id bigint generated always as identity primary key,
+  owner_id uuid not null,
+  quantity bigint,
+  counted_at timestamptz not null
+);
+
+comment on table billing_private.seat_counts is
+  'What is still to be made of billing.seats: a count of the application''s, or news of an owner''s subscription, price or card. Rows are only added, each by itself, so that nobody waits for anybody; the tick takes them away.';
+comment on column billing_private.seat_counts.quantity is 'Seats in use; null: nothing was counted, only look again.';
+comment on column billing_private.seat_counts.counted_at is 'When it was counted, or told (UTC).';
+
+create index seat_counts_by_owner on billing_private.seat_counts (owner_id, id);
+
+alter table billing_private.seat_counts enable row level security;
+create policy nobody_reads on billing_private.seat_counts using (false);
+
+-- supabase/schemas/14_seats/020_seat_items.sql
+
+-- Seat items: which item of which subscription an owner's seats are billed by, and how it stands at Stripe.
+-- Reads: customers, subscriptions, subscription_items, prices, given_cards. Writes: nothing.
+-- Called by: the rest of this stage.
+
+create function billing_private.bills_seats(p_metadata jsonb, p_recurring jsonb)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select coalesce(lower(btrim(p_metadata ->> 'seats')) = 'true', false)
+    -- What is metered has no quantity.
+    and coalesce(p_recurring ->> 'usage_type', 'licensed') <> 'metered';
+$$;
+
+comment on function billing_private.bills_seats is
+  'Whether a price (its metadata and recurring) bills by seats: metadata seats = true, and not metered.';
+
+create type billing_private.seat_item as (
+  status text,
+  subscription text,
+  customer text,
+  item text,
+  price text,
+  quantity bigint,
+  pending_quantity bigint,
+  is_sent boolean,
+  is_charged boolean,
+  cards text,
+  own_card text,
+  other_card text
+);
+
+comment on type billing_private.seat_item is
+  'The item that bills an owner''s seats. status: follows, no_item, several_items, waiting; with the last three the rest may be null. pending_quantity: what a pending update would make of it. is_sent: invoices are sent, no card is charged. is_charged: Stripe may charge for a change at once. cards: the defaults there are. own_card: the subscription''s; other_card: the customer''s, where it was given later than that.';
+
+create function billing_private.newer_card_of_customer(p_subscription text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select c.default_payment_method
+    from billing.subscriptions as s
+    join billing.customers as c on c.id = s.customer
+    join billing_private.given_cards as theirs
+      on theirs.object_id = c.id and theirs.payment_method = c.default_payment_method and theirs.renewal = ''
+    left join billing_private.given_cards as own
+      on own.object_id = s.id and own.payment_method = s.default_payment_method and own.renewal = ''
+    where s.id = p_subscription
+      and s.default_payment_method <> c.default_payment_method
+      and theirs.given_at >= coalesce(own.given_at, s.created, '-infinity')
+      and not exists (
+        select from billing.payment_methods as m where m.id = c.default_payment_method and m.detached_at is not null
+      )
+  );
+end;
+$$;
+
+comment on function billing_private.newer_card_of_customer is
+  'The customer''s default card, where the subscription has one of its own that was given before: Stripe charges that one, and somebody who gave a new card means the other. Null elsewhere.';
+
+create function billing_private.seat_item_of(p_owner_id uuid)
+returns billing_private.seat_item
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  found_items billing_private.seat_item[];
+  following billing_private.seat_item[];
+  shown billing_private.seat_item;
+begin
+  found_items := array(
+    select row(
+      case when s.status in ('active', 'trialing', 'past_due') then 'follows' else 'waiting' end,
+      s.id, s.customer, i.id, i.price, i.quantity,
+      (
+        select (w.value ->> 'quantity')::bigint
+        from jsonb_array_elements(nullif(s.pending_update -> 'subscription_items', 'null')) as w (value)
+        where w.value ->> 'id' = i.id
+      ),
+      s.collection_method = 'send_invoice',
+      -- While something is overdue no other payment is tried: it would fail too, or pay for seats before debts.
+      s.status = 'active' and s.pause_collection is null,
+      concat_ws('/', coalesce(s.default_payment_method, ''), coalesce(c.default_payment_method, ''), (
+        select max(g.renewal)
+        from billing_private.given_cards as g
+        where g.object_id in (s.default_payment_method, c.default_payment_method)
+      )),
+      s.default_payment_method,
+      billing_private.newer_card_of_customer(s.id)
+    )::billing_private.seat_item
+    from billing.customers as c
+    join billing.subscriptions as s on s.customer = c.id
+    join billing.subscription_items as i on i.subscription = s.id
+    join billing.prices as p on p.id = i.price
+    where c.owner_id = p_owner_id
+      and c.deleted_at is null
+      and s.status not in ('canceled', 'incomplete_expired', 'incomplete')
+      and billing_private.bills_seats(p.metadata, p.recurring)
+    order by s.created, i.created, i.id
+  );
+  -- One that is paused or unpaid does not count beside one that runs.
+  following := array(select f from unnest(found_items) as f where f.status = 'follows');
+  if following = '{}' then
+    following := found_items;
+  end if;
+  shown.status := 'no_item';
+  if cardinality(following) = 1 then
+    return following[1];
+  elsif cardinality(following) > 1 then
+    shown.status := 'several_items';
+  end if;
+  return shown;
+end;
+$$;
+
+comment on function billing_private.seat_item_of is
+  'The item that bills an owner''s seats, of all running subscriptions of all the owner''s customers, by all that is projected.';
+
+-- supabase/schemas/14_seats/030_sync_seats.sql
+
+-- Sync seats: the application says how many seats an owner uses, from a trigger on its table of members.
+-- Whatever goes wrong here, the application's statement goes on: nobody fails to join a team because of billing.
+-- Reads: nothing. Writes: seat_counts; audit_events and outbox (an alert) about what could not be counted.
+-- Called by: the application, as the owner of its trigger function or as service_role.
+
+create function billing_private.record_uncounted_seats(p_owner_id uuid, p_quantity bigint, p_problem text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.audit(
+    'seats.not_counted', 'system', p_owner_id::text, null,
+    jsonb_build_object('owner_id', p_owner_id, 'quantity', p_quantity, 'problem', p_problem), p_now
+  );
+  perform billing_private.alert(
+    'seats_not_counted', jsonb_build_object('owner_id', p_owner_id, 'quantity', p_quantity, 'problem', p_problem), p_now
+  );
+-- Nothing of ours works: the log of the database is the last place.
+exception when assert_failure or others then
+  raise warning 'duebase: seats of owner % were not counted (%), and that could not be put on record: % (%)',
+    p_owner_id, p_problem, sqlerrm, sqlstate;
+end;
+$$;
+
+comment on function billing_private.record_uncounted_seats is
+  'Puts on record, and alerts the operator, that a count of seats was not taken. Never raises.';
+
+create function billing.sync_seats(owner_id uuid, quantity bigint, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+-- It adds rows and waits for nobody, unless somebody has locked a whole table of ours.
+set lock_timeout = '250ms'
+as $$
+declare
+  problem text := case
+    when owner_id is null then 'owner_id is null'
+    when quantity is null then 'quantity is null'
+    when quantity not between 0 and 1000000000 then 'quantity is not between 0 and 1000000000'
+  end;
+begin
+  if problem is null then
+    begin
+      insert into billing_private.seat_counts (owner_id, quantity, counted_at)
+      values (sync_seats.owner_id, sync_seats.quantity, coalesce(p_now, now()));
+      return true;
+    -- A cancel is not among "others", and ends the statement.
+    exception when assert_failure or others then
+      problem := format('%s (%s)', sqlerrm, sqlstate);
+    end;
+  end if;
+  perform billing_private.record_uncounted_seats(owner_id, quantity, problem, coalesce(p_now, now()));
+  return false;
+end;
+$$;
+
+comment on function billing.sync_seats is
+  'Says how many seats an owner uses now; call it from a trigger on the application''s table of members. The last value wins, and is undone with the transaction it was said in. The quantity at Stripe follows within two minutes, by one call for all that changed in a minute. Never raises and never waits: a null, a negative quantity or a failure of ours is an audit event (seats.not_counted) and an alert, and false is returned.';
+
+grant execute on function billing.sync_seats(uuid, bigint, timestamptz) to service_role;
+
+-- supabase/schemas/14_seats/040_follow_seats.sql
+
+-- Following seats: what was counted becomes a row of billing.seats, and a change at Stripe is enqueued where Stripe
+-- has another quantity. Which status a row has follows from what is known, in whatever order it came.
+-- Reads: seat_counts, seat items, outbox. Writes: seats, outbox, audit_events. Called by: the tick, duebase-deliver.
+
+create function billing_private.is_effect_open(p_outbox_id bigint)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (select from billing.outbox as o where o.id = p_outbox_id and o.status in ('pending', 'claimed'));
+end;
+$$;
+
+comment on function billing_private.is_effect_open is 'Whether an effect is still to be performed, or under way.';
+
+create function billing_private.seats_status(p_seats billing.seats, p_item billing_private.seat_item)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  wanted constant bigint := greatest(p_seats.quantity, 1);
+  was_tried constant boolean :=
+    p_seats.tried_quantity is not distinct from wanted and p_seats.tried_cards is not distinct from p_item.cards;
+begin
+  return case
+    when p_item.status <> 'follows' then p_item.status
+    when p_item.quantity = wanted then 'same'
+    when was_tried and p_item.pending_quantity = wanted then 'declined'
+    when was_tried and p_seats.status in ('declined', 'expired') then 'expired'
+    when p_seats.status = 'refused' and p_seats.tried_quantity = wanted then 'refused'
+    else 'enqueued'
+  end;
+end;
+$$;
+
+comment on function billing_private.seats_status is
+  'The status of an owner''s seats, as the item that bills them stands. A change that was declined, or has expired, is enqueued again with another quantity or another card.';
+
+create function billing_private.enqueue_seats_change(p_seats billing.seats, p_now timestamptz)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  effect bigint;
+begin
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  values (
+    'stripe', format('seats:%s:%s', p_seats.owner_id, p_seats.attempt),
+    jsonb_build_object('call', 'change_seats', 'owner_id', p_seats.owner_id),
+    -- Whatever is counted until then is in the same call.
+    p_now + interval '1 minute', p_now
+  )
+  on conflict (dedupe_key) do nothing
+  returning id into effect;
+  return effect;
+end;
+$$;
+
+comment on function billing_private.enqueue_seats_change is
+  'Enqueues the change of an owner''s seats at Stripe, a minute from p_now. Which quantity it is, is asked when it is made. Returns the effect.';
+
+create function billing_private.tell_of_seats(p_before billing.seats, p_after billing.seats, p_customer text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  detail constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'owner_id', p_after.owner_id, 'quantity', p_after.quantity, 'stripe_quantity', p_after.stripe_quantity,
+    'subscription', p_after.subscription
+  ));
+begin
+  if p_after.status = 'same' and p_after.item = p_before.item and p_after.stripe_quantity <> p_before.stripe_quantity then
+    perform billing_private.audit(
+      'seats.changed', 'system', p_after.subscription, p_customer,
+      detail || jsonb_build_object('from', p_before.stripe_quantity), p_now
+    );
+  elsif p_before.status = 'same' and p_after.status <> 'same' and p_after.quantity = p_before.quantity
+    and p_after.item = p_before.item and p_after.stripe_quantity <> p_before.stripe_quantity
+  then
+    -- By somebody in the dashboard or the portal: it is set back.
+    perform billing_private.audit('seats.changed_at_stripe', 'system', p_after.subscription, p_customer, detail, p_now);
+  end if;
+  if p_after.status in ('declined', 'expired', 'several_items') and p_after.status is distinct from p_before.status then
+    perform billing_private.audit(
+      'seats.' || p_after.status, 'system', coalesce(p_after.subscription, p_after.owner_id::text), p_customer, detail, p_now
+    );
+    if p_after.status <> 'declined' then
+      perform billing_private.alert(
+        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, detail, p_now
+      );
+    end if;
+  end if;
+end;
+$$;
+
+comment on function billing_private.tell_of_seats is
+  'Puts on record what became of an owner''s seats: seats.changed, seats.changed_at_stripe, seats.declined, seats.expired, seats.several_items; of the last two the operator is alerted.';
+
+create function billing_private.follow_seats_of(p_before billing.seats, p_now timestamptz, p_done bigint default null)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  item constant billing_private.seat_item := billing_private.seat_item_of(p_before.owner_id);
+  after billing.seats := p_before;
+begin
+  select s.* into after from billing.seats as s where s.owner_id = p_before.owner_id;
+  if item.status in ('follows', 'waiting') then
+    after.subscription := item.subscription;
+    after.item := item.item;
+    after.stripe_quantity := item.quantity;
+  else
+    after.subscription := null;
+    after.item := null;
+    after.stripe_quantity := null;
+  end if;
+  after.status := billing_private.seats_status(after, item);
+  if after.status = 'enqueued'
+    and (after.outbox_id is not distinct from p_done or not billing_private.is_effect_open(after.outbox_id))
+  then
+    after.attempt := after.attempt + 1;
+    after.outbox_id := billing_private.enqueue_seats_change(after, p_now);
+  end if;
+  if after.status is distinct from p_before.status then
+    after.status_since := p_now;
+  end if;
+  update billing.seats as s
+  set
+    subscription = after.subscription, item = after.item, stripe_quantity = after.stripe_quantity, status = after.status,
+    status_since = after.status_since, attempt = after.attempt, outbox_id = after.outbox_id
+  where s.owner_id = after.owner_id;
+  perform billing_private.tell_of_seats(p_before, after, item.customer, p_now);
+end;
+$$;
+
+comment on function billing_private.follow_seats_of is
+  'Brings an owner''s row up to date with its subscription, and enqueues a change where Stripe has another quantity and none is under way. p_before: the row as it was; p_done: an effect that has just been performed. The caller holds the row.';
+
+create function billing_private.take_seat_counts(p_owner_id uuid, p_counts bigint[], p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  newest billing_private.seat_counts;
+  before billing.seats;
+begin
+  select n.* into newest
+  from billing_private.seat_counts as n
+  where n.id = any (p_counts) and n.quantity is not null
+  order by n.id desc
+  limit 1;
+  select s.* into before from billing.seats as s where s.owner_id = p_owner_id for update;
+  if newest.id is not null then
+    insert into billing.seats as s (owner_id, quantity, counted_at, count_id, status, status_since)
+    values (p_owner_id, newest.quantity, newest.counted_at, newest.id, 'no_item', p_now)
+    on conflict (owner_id) do update
+      set quantity = excluded.quantity, counted_at = excluded.counted_at, count_id = excluded.count_id
+      where s.count_id < excluded.count_id;
+  end if;
+  if before.owner_id is null then
+    select s.* into before from billing.seats as s where s.owner_id = p_owner_id;
+  end if;
+  if before.owner_id is not null then
+    perform billing_private.follow_seats_of(before, p_now);
+  end if;
+  delete from billing_private.seat_counts as n where n.id = any (p_counts);
+end;
+$$;
+
+comment on function billing_private.take_seat_counts is
+  'Makes of some counts the row of their owner, of which the newest counts, and takes them away. The caller holds the owner''s lock.';
+
+create function billing_private.put_seat_counts_last(p_owner_id uuid)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  waiting billing_private.seat_counts;
+begin
+  for waiting in select n.* from billing_private.seat_counts as n where n.owner_id = p_owner_id order by n.id for update skip locked loop
+    update billing_private.seat_counts as n set id = default where n.id = waiting.id;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.put_seat_counts_last is
+  'Puts an owner''s counts behind those of all others, in their order.';
+
+create function billing_private.follow_seats(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  owner constant uuid := (select n.owner_id from billing_private.seat_counts as n order by n.id limit 1);
+  counts bigint[];
+begin
+  if owner is null then
+    return 0;
+  end if;
+  begin
+    -- An owner that is being removed is gone then. One owner a transaction: nobody waits for it while it waits for another.
+    perform billing_private.lock_owners(array[owner]);
+    counts := array(select n.id from billing_private.seat_counts as n where n.owner_id = owner order by n.id);
+    if billing_private.owner_exists(owner) then
+      perform billing_private.take_seat_counts(owner, counts, p_now);
+    else
+      delete from billing_private.seat_counts as n where n.id = any (counts);
+    end if;
+    return cardinality(counts);
+  exception when assert_failure or others then
+    if sqlstate <> '55P03' then
+      perform billing_private.alert(
+        'seats_not_counted', jsonb_build_object('owner_id', owner, 'problem', format('%s (%s)', sqlerrm, sqlstate)), p_now
+      );
+    end if;
+  end;
+  -- Whoever else waits comes first the next minute.
+  perform billing_private.put_seat_counts_last(owner);
+  return 0;
+end;
+$$;
+
+comment on function billing_private.follow_seats is
+  'Makes of what was counted for one owner, and of news of its subscription, the row of billing.seats. Run by the tick until nothing is left. Returns how many counts it took. Where that fails, the operator is alerted, and the owner waits behind all others.';
+
+-- supabase/schemas/14_seats/050_change_seats.sql
+
+-- Changing seats at Stripe: asked right before the call which quantity it is, and what became of it.
+-- Reads: seat items, settings, outbox. Writes: seats, outbox, audit_events. Called by: duebase-deliver; a trigger on the outbox.
+
+create function billing_private.seats_change_params(p_item billing_private.seat_item, p_quantity bigint)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  proration text := coalesce((select s.seats_proration from billing.settings as s), 'create_prorations');
+begin
+  if proration = 'always_invoice' and not p_item.is_charged then
+    proration := 'create_prorations';
+  end if;
+  return jsonb_build_object('items[0][id]', p_item.item, 'items[0][quantity]', p_quantity::text, 'proration_behavior', proration)
+    -- Only together with items and proration_*, and never with invoices that are sent.
+    -- https://docs.stripe.com/billing/subscriptions/pending-updates-reference
+    || case when p_item.is_sent then '{}' else '{"payment_behavior": "pending_if_incomplete"}'::jsonb end;
+end;
+$$;
+
+comment on function billing_private.seats_change_params is
+  'What Stripe is asked for when seats change, as form fields. A subscription on trial, past due or with paused collection is not charged at once: what always_invoice would charge waits for its next invoice.';
+
+create function billing.review_seats(p_owner_id uuid, p_checked text[], p_now timestamptz default now())
+returns jsonb
+language plpgsql
+stable
+-- Definer: service_role writes no table itself, see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  known billing.seats;
+  item constant billing_private.seat_item := billing_private.seat_item_of(p_owner_id);
+  wanted bigint;
+begin
+  select s.* into known from billing.seats as s where s.owner_id = p_owner_id;
+  wanted := greatest(known.quantity, 1);
+  if known.owner_id is null then
+    return jsonb_build_object('go', false, 'reason', 'no_owner');
+  elsif item.status <> 'follows' then
+    return jsonb_build_object('go', false, 'reason', item.status);
+  elsif not array[item.customer, item.subscription, item.price] <@ coalesce(p_checked, '{}') then
+    -- The customer too: it has the card that is charged.
+    return jsonb_build_object('read', jsonb_build_array(
+      jsonb_build_object('object', 'customer', 'id', item.customer),
+      jsonb_build_object('object', 'subscription', 'id', item.subscription),
+      jsonb_build_object('object', 'price', 'id', item.price)
+    ));
+  elsif item.quantity = wanted then
+    return jsonb_build_object('go', false, 'reason', 'same');
+  elsif item.pending_quantity = wanted and known.tried_quantity = wanted and known.tried_cards = item.cards then
+    return jsonb_build_object('go', false, 'reason', 'declined');
+  end if;
+  return jsonb_build_object(
+    'go', true, 'subscription', item.subscription, 'item', item.item, 'quantity', wanted, 'cards', item.cards,
+    'params', billing_private.seats_change_params(item, wanted),
+    'card', case when not item.is_sent then item.other_card end
+  );
+end;
+$$;
+
+comment on function billing.review_seats is
+  'Which quantity Stripe is to be given for an owner, asked right before it is: {read} names what has to be read from Stripe first and is not in p_checked; {go: false, reason} why nothing is to be done; else {go, subscription, item, quantity, params, cards, card}. card: the card to pay with where Stripe would charge an older one.';
+
+create function billing_private.enqueue_seats_card_as_default(p_subscription text, p_card text, p_instead_of text, p_key text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_card like 'pm\_%' and p_instead_of is not null and p_instead_of <> p_card then
+    perform billing_private.enqueue(
+      'stripe', format('default:%s:%s:%s', p_subscription, p_card, p_key),
+      jsonb_build_object(
+        'call', 'set_default_payment_method', 'id', p_subscription, 'instead_of', p_instead_of,
+        'params', jsonb_build_object('default_payment_method', p_card)
+      ),
+      p_now
+    );
+  end if;
+end;
+$$;
+
+comment on function billing_private.enqueue_seats_card_as_default is
+  'Once a card has paid for seats it becomes the subscription''s default, in place of the older one that it had of its own.';
+
+create function billing.finish_seats(
+  p_owner_id uuid, p_outbox_id bigint, p_tried bigint default null, p_cards text default null, p_paid_with text default null,
+  p_now timestamptz default now()
+)
+returns text
+language plpgsql
+-- Definer: see review_seats.
+security definer
+set search_path = ''
+-- See project_event.
+set lock_timeout = '3s'
+as $$
+declare
+  before billing.seats;
+  item billing_private.seat_item;
+begin
+  select s.* into before from billing.seats as s where s.owner_id = p_owner_id for update;
+  if before.owner_id is null then
+    return 'no_owner';
+  end if;
+  update billing.seats as s
+  set
+    outbox_id = case when s.outbox_id is distinct from p_outbox_id then s.outbox_id end,
+    tried_quantity = coalesce(p_tried, s.tried_quantity),
+    tried_cards = case when p_tried is null then s.tried_cards else p_cards end,
+    -- Unless Stripe has the quantity now, or keeps the change aside, it came to nothing.
+    status = case when p_tried is null then s.status else 'declined' end
+  where s.owner_id = p_owner_id;
+  if p_paid_with is not null then
+    item := billing_private.seat_item_of(p_owner_id);
+    perform billing_private.enqueue_seats_card_as_default(
+      item.subscription, p_paid_with, item.own_card, p_outbox_id::text, least(p_now, clock_timestamp())
+    );
+  end if;
+  perform billing_private.follow_seats_of(before, p_now, p_outbox_id);
+  return (select s.status from billing.seats as s where s.owner_id = p_owner_id);
+end;
+$$;
+
+comment on function billing.finish_seats is
+  'Records what became of a change of seats at Stripe, after Stripe''s answer was applied: p_tried is the quantity that was asked for, null where nothing was asked; p_cards what review_seats named; p_paid_with the card that paid where Stripe had charged another. Returns the status of billing.seats, or no_owner.';
+
+create function billing_private.tg_outbox__after_seats_ended()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.seats as s
+  set status = 'refused', status_since = new.finished_at, tried_quantity = greatest(s.quantity, 1), outbox_id = null
+  -- Rows of the outbox come before those of seats, and several at once in any order: nobody is waited for. A row that is
+  -- being written is looked at again with its next count.
+  where s.owner_id = (select k.owner_id from billing.seats as k where k.outbox_id = new.id for update skip locked);
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_outbox__after_seats_ended is
+  'Trigger function: a change of seats that is dead or canceled is shown in billing.seats.';
+
+create trigger outbox_finishes_seats
+  after update of status on billing.outbox
+  for each row
+  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'seats:%')
+  execute function billing_private.tg_outbox__after_seats_ended();
+
+grant execute on function
+  billing.review_seats(uuid, text[], timestamptz),
+  billing.finish_seats(uuid, bigint, bigint, text, text, timestamptz)
+to service_role;
+
+-- supabase/schemas/14_seats/060_seat_events.sql
+
+-- News of seats: what Stripe tells of subscriptions, prices and cards, and whose a customer is, may change how seats
+-- stand. Handlers only note whose seats to look at; the tick looks. So no projection waits for a row of billing.seats.
+-- Reads: the event, customers, seats. Writes: seat_counts, seat_prices, event_handlers. Called by: projection, refreshes.
+
+create table billing_private.seat_prices (
+  price text primary key
+);
+
+comment on table billing_private.seat_prices is
+  'Prices that billed by seats when their owners'' seats were last looked at. Tells an edit of metadata.seats from any other.';
+
+alter table billing_private.seat_prices enable row level security;
+create policy nobody_reads on billing_private.seat_prices using (false);
+
+create function billing_private.note_seats_of(p_owners uuid[], p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing_private.seat_counts (owner_id, counted_at)
+  select o.id, p_now
+  from (select distinct u.id from unnest(p_owners) as u (id)) as o
+  where exists (select from billing.seats as s where s.owner_id = o.id)
+    -- Counted, and not yet looked at: that look may have begun before this news.
+    or exists (select from billing_private.seat_counts as n where n.owner_id = o.id)
+  order by o.id;
+end;
+$$;
+
+comment on function billing_private.note_seats_of is
+  'Has the seats of these owners looked at again by the next tick; of those that count any.';
+
+create function billing_private.note_seats(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.note_seats_of(
+    array(select c.owner_id from billing.customers as c where c.id = p_event.customer_id and c.owner_id is not null),
+    greatest(p_event.received_at, p_event.created)
+  );
+end;
+$$;
+
+comment on function billing_private.note_seats is
+  'Handler: customer.subscription.*, customer.updated, customer.deleted, payment_method.*, and reads: the owner''s seats are looked at again.';
+
+create function billing_private.note_seats_of_price(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  bills constant boolean := exists (
+    select from billing.prices as p where p.id = p_event.object_id and billing_private.bills_seats(p.metadata, p.recurring)
+  );
+begin
+  if bills = exists (select from billing_private.seat_prices as k where k.price = p_event.object_id) then
+    return;
+  elsif bills then
+    insert into billing_private.seat_prices (price) values (p_event.object_id);
+  else
+    delete from billing_private.seat_prices as k where k.price = p_event.object_id;
+  end if;
+  perform billing_private.note_seats_of(
+    array(
+      select c.owner_id
+      from billing.subscription_items as i
+      join billing.subscriptions as s on s.id = i.subscription
+      join billing.customers as c on c.id = s.customer
+      where i.price = p_event.object_id and c.owner_id is not null
+    ),
+    greatest(p_event.received_at, p_event.created)
+  );
+end;
+$$;
+
+comment on function billing_private.note_seats_of_price is
+  'Handler: price.*, and reads. Where metadata.seats was set or taken away, the seats of all who have the price are looked at again.';
+
+create function billing_private.tg_customers__seats()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.note_seats_of(array_remove(
+    array[new.owner_id, case when tg_op = 'UPDATE' then old.owner_id end], null
+  ), now());
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_customers__seats is
+  'Trigger function: a customer that is given an owner, or taken from one, may be the one whose subscription bills the seats.';
+
+create trigger customers_note_seats_of_new_owner
+  after insert on billing.customers
+  for each row
+  when (new.owner_id is not null)
+  execute function billing_private.tg_customers__seats();
+create trigger customers_note_seats_of_changed_owner
+  after update of owner_id on billing.customers
+  for each row
+  when (old.owner_id is distinct from new.owner_id)
+  execute function billing_private.tg_customers__seats();
+
+insert into billing.event_handlers (event_type, handler, position, description)
+select t.event_type, h.handler, 45, h.description
+from (
+  values
+    (
+      'billing_private.note_seats', 'seats: looks again at how they stand',
+      array[
+        'customer.subscription.created', 'customer.subscription.updated', 'customer.subscription.deleted',
+        'customer.subscription.paused', 'customer.subscription.resumed',
+        'customer.subscription.pending_update_applied', 'customer.subscription.pending_update_expired',
+        'customer.updated', 'customer.deleted', 'payment_method.automatically_updated', 'payment_method.updated'
+      ]
+    ),
+    (
+      'billing_private.note_seats_of_price', 'seats: finds the prices that bill them',
+      array['price.created', 'price.updated', 'price.deleted']
+    )
+) as h (handler, description, event_types)
+cross join lateral unnest(h.event_types) as t (event_type);
+
+insert into billing_private.refresh_handlers (object, handler, position) values
+  ('customer', 'billing_private.note_seats', 45),
+  ('subscription', 'billing_private.note_seats', 45),
+  ('price', 'billing_private.note_seats_of_price', 45);
+
+-- supabase/schemas/14_seats/070_limit_seats.sql
+
+-- Limit of seats: asked before somebody is invited. What a plan allows is metadata seats_limit of its price, else of
+-- its product: 10, 10 per unit, or unlimited.
+-- Reads: seats, seat_counts, subscriptions, items, prices, products, settings. Writes: nothing.
+-- Called by: the application, as service_role or in a trigger; members, through the Data API.
+
+create type billing.seats_reading as (
+  owner_id uuid,
+  used bigint,
+  seats_limit bigint,
+  remaining bigint,
+  is_allowed boolean
+);
+
+comment on type billing.seats_reading is
+  'used: seats as the application counted them last. seats_limit: what the plans in force allow together; null: as many as one likes. remaining: seats that are left; null where there is no limit. is_allowed: whether as many more as were asked for fit.';
+
+create function billing_private.named_seats_limit(p_metadata jsonb)
+returns text
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select (regexp_match(lower(btrim(p_metadata ->> 'seats_limit')), '^(unlimited|[0-9]{1,9}(?: per unit)?)$'))[1];
+$$;
+
+comment on function billing_private.named_seats_limit is
+  'The limit of seats that metadata names: 10, 10 per unit, unlimited; null where it names none that can be read.';
+
+create function billing_private.seats_limit_of(p_owner_id uuid)
+returns bigint
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  has_plan boolean;
+  is_limited boolean;
+  allowed bigint;
+begin
+  select
+    count(*) > 0,
+    coalesce(bool_or(l.named is not null) and not bool_or(l.named = 'unlimited'), false),
+    sum(
+      substring(l.named from '^[0-9]+')::bigint * case when l.named like '% per unit' then coalesce(i.quantity, 1) else 1 end
+    )
+  into has_plan, is_limited, allowed
+  from billing.customers as c
+  join billing.subscriptions as s on s.customer = c.id
+  join billing.subscription_items as i on i.subscription = s.id
+  left join billing.prices as p on p.id = i.price
+  left join billing.products as d on d.id = i.product
+  cross join lateral (
+    select coalesce(billing_private.named_seats_limit(p.metadata), billing_private.named_seats_limit(d.metadata)) as named
+  ) as l
+  where c.owner_id = p_owner_id and billing_private.gives_access(s.id);
+  if not has_plan then
+    return (select g.seats_without_plan from billing.settings as g);
+  end if;
+  return case when is_limited then allowed end;
+end;
+$$;
+
+comment on function billing_private.seats_limit_of is
+  'How many seats the plans of an owner allow that give access now: they add up, unlimited goes before a number, and where none names a limit there is none; null then. Without a plan, settings.seats_without_plan.';
+
+create function billing_private.read_seats(p_owner_id uuid, p_adding bigint)
+returns billing.seats_reading
+language plpgsql
+-- Volatile: after a wait for a lock the caller wants to see what was committed meanwhile.
+volatile
+set search_path = ''
+as $$
+declare
+  reading billing.seats_reading;
+begin
+  reading.owner_id := p_owner_id;
+  reading.used := coalesce(
+    (
+      select n.quantity
+      from billing_private.seat_counts as n
+      where n.owner_id = p_owner_id and n.quantity is not null
+      order by n.id desc
+      limit 1
+    ),
+    (select s.quantity from billing.seats as s where s.owner_id = p_owner_id),
+    0
+  );
+  reading.seats_limit := billing_private.seats_limit_of(p_owner_id);
+  if reading.seats_limit is not null then
+    reading.remaining := greatest(reading.seats_limit - reading.used, 0);
+  end if;
+  reading.is_allowed := reading.seats_limit is null or reading.used + greatest(p_adding, 0) <= reading.seats_limit;
+  return reading;
+end;
+$$;
+
+comment on function billing_private.read_seats is 'The seats of an owner: used, limit, and whether p_adding more fit. What the caller''s own transaction has counted is in it.';
+
+create function billing.limit_seats(owner_id uuid, adding bigint default 1)
+returns billing.seats_reading
+language plpgsql
+volatile
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_seats(owner_id, coalesce(adding, 1));
+end;
+$$;
+
+comment on function billing.limit_seats is
+  'Whether an owner may have as many more seats (adding, 1 if left out): used, seats_limit, remaining, is_allowed. It answers and holds nothing: two who ask at once get the same answer, so ask under a lock of your own where it must hold (docs/owners.md). For servers and triggers.';
+
+create function billing.my_seats(owner_id uuid default null)
+returns billing.seats_reading
+language plpgsql
+volatile
+-- Definer: see my_usage.
+security definer
+set search_path = ''
+as $$
+begin
+  return billing_private.read_seats(billing_private.chosen_owner(owner_id), 1);
+end;
+$$;
+
+comment on function billing.my_seats is
+  'limit_seats of an owner the signed-in user belongs to, for one more. owner_id may be left out by who belongs to one owner only: of several, one has to be named (DU071, DU072).';
+
+grant execute on function billing.limit_seats(uuid, bigint) to service_role;
+grant execute on function billing.my_seats(uuid) to authenticated;
 
 -- supabase/schemas/14_settings/010_settings_passes.sql
 
@@ -21148,6 +22137,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),
   (160, 'owners-function', 'billing_private.probe_owners_function', '1 minute', false, true),
+  (170, 'follow-seats', 'billing_private.follow_seats', '1 minute', true, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
