@@ -1567,6 +1567,55 @@ export type Database = {
           },
         ];
       };
+      seats: {
+        Row: {
+          attempt: number;
+          count_id: number;
+          counted_at: string;
+          item: string | null;
+          outbox_id: number | null;
+          owner_id: string;
+          quantity: number;
+          status: string;
+          status_since: string;
+          stripe_quantity: number | null;
+          subscription: string | null;
+          tried_cards: string | null;
+          tried_quantity: number | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          attempt?: number;
+          count_id: number;
+          counted_at: string;
+          item?: string | null;
+          outbox_id?: number | null;
+          owner_id: string;
+          quantity: number;
+          status: string;
+          status_since: string;
+          stripe_quantity?: number | null;
+          subscription?: string | null;
+          tried_cards?: string | null;
+          tried_quantity?: number | null;
+        };
+        Update: {
+          attempt?: number;
+          count_id?: number;
+          counted_at?: string;
+          item?: string | null;
+          outbox_id?: number | null;
+          owner_id?: string;
+          quantity?: number;
+          status?: string;
+          status_since?: string;
+          stripe_quantity?: number | null;
+          subscription?: string | null;
+          tried_cards?: string | null;
+          tried_quantity?: number | null;
+        };
+        Relationships: [];
+      };
       settings: {
         Row: {
           adopted_at: string | null;
@@ -1590,6 +1639,8 @@ export type Database = {
           owners_function: string | null;
           postal_address: string | null;
           renewal_reminder_days: number;
+          seats_proration: string;
+          seats_without_plan: number | null;
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
@@ -1621,6 +1672,8 @@ export type Database = {
           owners_function?: string | null;
           postal_address?: string | null;
           renewal_reminder_days?: number;
+          seats_proration?: string;
+          seats_without_plan?: number | null;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
@@ -1651,6 +1704,8 @@ export type Database = {
           owners_function?: string | null;
           postal_address?: string | null;
           renewal_reminder_days?: number;
+          seats_proration?: string;
+          seats_without_plan?: number | null;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
@@ -2329,6 +2384,17 @@ export type Database = {
       };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
       finish_resumption: { Args: { p_id: number; p_now?: string }; Returns: string };
+      finish_seats: {
+        Args: {
+          p_cards?: string;
+          p_now?: string;
+          p_outbox_id: number;
+          p_owner_id: string;
+          p_paid_with?: string;
+          p_tried?: number;
+        };
+        Returns: string;
+      };
       forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
       grant_credits: {
         Args: {
@@ -2372,6 +2438,16 @@ export type Database = {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
       };
+      limit_seats: {
+        Args: { adding?: number; owner_id: string };
+        Returns: Database["billing"]["CompositeTypes"]["seats_reading"];
+        SetofOptions: {
+          from: "*";
+          to: "seats_reading";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       link_customers: {
         Args: { links: Json; p_now?: string };
         Returns: Database["billing"]["CompositeTypes"]["customer_link"][];
@@ -2401,6 +2477,9 @@ export type Database = {
           overdue_since: string;
           owner_id: string;
           product_name: string;
+          reason: string;
+          seats: number;
+          seats_paid: number;
           subscription: string;
         }[];
       };
@@ -2411,6 +2490,16 @@ export type Database = {
           can_manage: boolean;
           owner_id: string;
         }[];
+      };
+      my_seats: {
+        Args: { owner_id?: string };
+        Returns: Database["billing"]["CompositeTypes"]["seats_reading"];
+        SetofOptions: {
+          from: "*";
+          to: "seats_reading";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       my_usage: {
         Args: { metric: string; owner_id?: string };
@@ -2470,7 +2559,9 @@ export type Database = {
       review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
       review_resumption: { Args: { p_checked?: string[]; p_id: number; p_now?: string }; Returns: Json };
+      review_seats: { Args: { p_checked: string[]; p_now?: string; p_owner_id: string }; Returns: Json };
       stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
+      sync_seats: { Args: { owner_id: string; p_now?: string; quantity: number }; Returns: boolean };
       take_dunning_steps: {
         Args: { p_checked?: string[]; p_customer: string; p_now?: string };
         Returns: Json;
@@ -2488,6 +2579,13 @@ export type Database = {
         owner_id: string | null;
         outcome: string | null;
         reason: string | null;
+      };
+      seats_reading: {
+        owner_id: string | null;
+        used: number | null;
+        seats_limit: number | null;
+        remaining: number | null;
+        is_allowed: boolean | null;
       };
       usage_reading: {
         metric: string | null;
