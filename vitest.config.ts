@@ -7,6 +7,7 @@ import { defineConfig } from "vitest/config";
 const UNIT = ["test/unit/**/*.test.ts"];
 const STACK = [
   "test/integration/stack*.test.ts",
+  "test/integration/moving-in/**/*.test.ts",
   "test/local-stripe/**/*.test.ts",
   "test/local-inbox/**/*.test.ts",
   "test/local-management/**/*.test.ts",

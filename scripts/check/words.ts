@@ -8,7 +8,7 @@ const WRITTEN = /\.(ts|tsx|mjs|sql|md|toml|sh)$/;
 
 /** Not checked: what programs write, what happened before, and what names the banned words to ban them. */
 const EXEMPT =
-  /(^|\/)(node_modules|\.\w+|findings)\/|^supabase\/migrations\/|\.gen\.|^CHANGELOG\.md$|^docs\/glossary\.md$|banned-words/;
+  /(^|\/)(node_modules|\.\w+|findings|dist)\/|^supabase\/migrations\/|\.gen\.|^CHANGELOG\.md$|^docs\/glossary\.md$|banned-words/;
 
 function writtenFiles(folder = ""): string[] {
   return readdirSync(join(projectRoot, folder), { withFileTypes: true }).flatMap((entry) => {

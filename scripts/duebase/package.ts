@@ -22,14 +22,14 @@ export function packageRoot(): string {
   return folder;
 }
 
-/** The manifest of the package this runs from. */
-export function packageManifest(): PackageManifest {
-  return readManifest(packageRoot());
+/** The manifest of the package this runs from, or of another in `root`. */
+export function packageManifest(root = packageRoot()): PackageManifest {
+  return readManifest(root);
 }
 
 /** Whether this runs in the repository itself and not from an installed package. */
-export function isRepository(): boolean {
-  return existsSync(join(packageRoot(), "supabase", "schemas"));
+export function isRepository(root = packageRoot()): boolean {
+  return existsSync(join(root, "supabase", "schemas"));
 }
 
 function isDuebase(folder: string): boolean {

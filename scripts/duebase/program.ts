@@ -1,11 +1,24 @@
 import { Command, CommanderError } from "commander";
 import { addConnect } from "./commands/connect.ts";
 import { addDunning } from "./commands/dunning.ts";
+import { addEmails } from "./commands/emails.ts";
+import { addExport } from "./commands/export.ts";
+import { addInit } from "./commands/init.ts";
+import { addUninstall } from "./commands/uninstall.ts";
+import { addUpgrade } from "./commands/upgrade.ts";
 import { packageManifest } from "./package.ts";
 import { ExitCode, StoppedByPerson, Terminal } from "./terminal.ts";
 
 /** Every command, in the order in which `duebase --help` lists them. */
-const commands: ((program: Command) => void)[] = [addConnect, addDunning];
+const commands: ((program: Command) => void)[] = [
+  addInit,
+  addConnect,
+  addUpgrade,
+  addUninstall,
+  addExport,
+  addEmails,
+  addDunning,
+];
 
 /** The whole program, without having read any arguments. */
 export function duebaseProgram(): Command {

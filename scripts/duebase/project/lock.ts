@@ -21,7 +21,12 @@ const lockSchema = z.object({
   /** Whether the sources of the emails were put in as well. */
   emails: z.boolean(),
   /** What was added to supabase/config.toml, so that exactly that can be taken away. */
-  config: z.object({ sections: z.array(z.string()), schemas: z.array(z.string()) }),
+  config: z.object({
+    sections: z.array(z.string()),
+    schemas: z.array(z.string()),
+    /** Whether config.toml named exposed schemas before. */
+    hadSchemas: z.boolean(),
+  }),
 });
 
 /** What `init` and `upgrade` put into a project. */
