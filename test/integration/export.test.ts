@@ -3,10 +3,13 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { extract } from "tar";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type ExportManifest, exportTables } from "../../scripts/duebase/uninstall/export.ts";
 import { release } from "../../scripts/local/release.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+
+// Nearly seventy tables, each read by itself.
+vi.setConfig({ testTimeout: 120_000 });
 
 let database: TestDatabase;
 let folder: string;
@@ -22,7 +25,7 @@ afterAll(async () => {
 test("an archive holds every row of every table, as its manifest says, and nobody else may read it", async () => {
   await database.sql`
     insert into billing.customers (id, email, name)
-    select 'cus_' || n, n || '@example.com', repeat(E'line\n"quote", ', 20) from generate_series(1, 20000) as n`;
+    select 'cus_' || n, n || '@example.com', repeat(E'line\n"quote", ', 20) from generate_series(1, 3000) as n`;
   const file = join(folder, "kept", "billing.tar.gz");
   const seen: string[] = [];
   const sql = database.connect();
@@ -47,7 +50,7 @@ test("an archive holds every row of every table, as its manifest says, and nobod
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line));
-  expect(new Set(ids.map(({ id }) => id)).size).toBe(20_000);
+  expect(new Set(ids.map(({ id }) => id)).size).toBe(3_000);
   expect(ids[0].name).toContain('line\n"quote"');
 });
 

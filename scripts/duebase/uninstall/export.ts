@@ -97,7 +97,9 @@ async function writeTable(sql: TransactionSql, place: string, name: string): Pro
   const lines = async function* () {
     // The driver's stream of COPY can stall for ever when its reader is slower; a cursor asks for each piece.
     const pieces = sql
-      .unsafe<{ line: string }[]>(`select row_to_json(t)::text as line from ${name} as t`)
+      .unsafe<{ line: string }[]>(
+        `select row_to_json(exported_row)::text as line from ${name} as exported_row`,
+      )
       .cursor(PIECE);
     for await (const piece of pieces) {
       const text = piece.map(({ line }) => `${line}\n`).join("");
