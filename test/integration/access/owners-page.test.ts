@@ -79,3 +79,19 @@ test("the page's links and its trigger: a team is linked by what the application
   expect(await database.sql`select id from billing.customers where owner_id = ${red}`).toEqual([]);
   expect(await database.sql`select feature from billing.entitlements where owner_id = ${red}`).toEqual([]);
 });
+
+test("the page's triggers count the members, and keep out whoever has no seat", async () => {
+  const { blue = "", ada = "" } = people;
+  await database.sql.unsafe(block("seats"));
+  const used = () => database.sql`select (billing.limit_seats(${blue})).used::int`;
+  expect(await used()).toEqual([{ used: 1 }]);
+  await database.sql`insert into public.members (team_id, user_id, role) values (${blue}, ${ada}, 'member')`;
+  expect(await used()).toEqual([{ used: 2 }]);
+  await database.sql.unsafe(block("seats-limit"));
+  await database.sql`update billing.customers set owner_id = null where owner_id = ${blue}`;
+  await expect(
+    database.sql`insert into public.members (team_id, user_id, role) values (${blue}, ${people.eve ?? ""}, 'member')`,
+  ).rejects.toMatchObject({ code: "23514" });
+  await database.sql`delete from public.members where team_id = ${blue} and user_id = ${ada}`;
+  expect(await used()).toEqual([{ used: 1 }]);
+});

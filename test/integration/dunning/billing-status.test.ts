@@ -134,6 +134,9 @@ describe("billing.my_billing_status", () => {
         end_action: "cancel",
         ends_at: noonOf(10),
         last_day_to_pay: new Date("2026-06-10"),
+        reason: "overdue",
+        seats: null,
+        seats_paid: null,
       },
     ]);
     // An attempt that has passed is none that comes.
