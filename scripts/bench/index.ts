@@ -8,6 +8,7 @@ import { benchAgainst } from "./against.ts";
 import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
 import { benchForgetting } from "./forget.ts";
+import { benchHistory } from "./history.ts";
 import { benchOutbox } from "./outbox.ts";
 import { benchReadsAgainst } from "./reads-against.ts";
 import { type BenchRow, benchTable } from "./report.ts";
@@ -21,6 +22,7 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   outbox: benchOutbox,
   dunning: benchDunning,
   forget: benchForgetting,
+  history: benchHistory,
   rls: benchRowSecurity,
   tick: benchTick,
   acknowledge: benchAcknowledgement,

@@ -79,6 +79,20 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/faults/deliver/killed-anywhere.test.ts"],
   },
   {
+    name: "history",
+    what: "customers of an account that moves in, compared with one that had listened",
+    variable: "DUEBASE_HISTORY_CUSTOMERS",
+    count: 5000,
+    files: ["test/integration/history/backfill.test.ts"],
+  },
+  {
+    name: "history-kills",
+    what: "SIGKILLs of a backfill, with webhooks arriving",
+    variable: "DUEBASE_HISTORY_KILLS",
+    count: 100,
+    files: ["test/faults/history-kills.test.ts"],
+  },
+  {
     name: "bursts",
     what: "bursts of webhooks under kills and cut connections",
     variable: "DUEBASE_FAULT_RUNS",

@@ -248,7 +248,9 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU058', 'read_is_not_ours', 'Check DUEBASE_STRIPE_SECRET_KEY: what it reads must be of the account and mode of billing.settings.'),
   ('DU070', 'invalid_owners_function', 'Name a function with its schema that takes one uuid, returns table (owner_id uuid, can_manage boolean), is stable or immutable and sets its search_path or qualifies every name.'),
   ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
-  ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.');
+  ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.'),
+  ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
+  ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 
 create function billing_private.raise_error(p_sqlstate text, p_message text)
 returns void
@@ -8671,6 +8673,53 @@ $$;
 comment on function billing_private.read_problem is
   'Why what was read from Stripe cannot be true here, or null: it is of the other mode, or says that an invoice was deleted which cannot be.';
 
+create function billing_private.take_read(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns billing.stripe_events
+language plpgsql
+set search_path = ''
+as $$
+declare
+  incoming billing.stripe_events := billing_private.read_as_event(p_object, p_read_at, p_now);
+  refusal constant text := billing_private.read_problem(incoming);
+begin
+  if refusal is not null then
+    perform billing_private.raise_error('DU058', refusal);
+  end if;
+  incoming := billing_private.fill_in_customer(incoming);
+  if billing_private.is_forgotten(incoming.customer_id, p_object) then
+    incoming.payload := billing_private.redact(incoming.payload);
+  end if;
+  if billing_private.lock_customer(incoming) and billing_private.goes_by_test_clock(incoming) then
+    incoming.created := billing_private.step_back_shown_version(incoming);
+  end if;
+  return incoming;
+end;
+$$;
+
+comment on function billing_private.take_read is
+  'An object read from Stripe as handlers take it: of its customer, redacted where that is forgotten, and at its place in time; under its customer''s lock. Raises DU058 for what cannot be true here.';
+
+create function billing_private.run_refresh_handlers(p_read billing.stripe_events, p_outcome text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  handlers text;
+begin
+  select string_agg(h.handler || '($1)', ', ' order by h.position, h.handler)
+  into handlers
+  from billing_private.refresh_handlers as h
+  where h.object = p_read.payload #>> '{data,object,object}' and (p_outcome = 'applied' or p_outcome = 'stale' and h.runs_on_stale);
+  if handlers is not null then
+    execute 'select ' || handlers using p_read;
+  end if;
+end;
+$$;
+
+comment on function billing_private.run_refresh_handlers is
+  'Runs the handlers of an object read from Stripe: all where it is applied, those that run on stale where it is stale, none where that is undecided.';
+
 create function billing.apply_refresh(object jsonb, p_read_at timestamptz, p_now timestamptz default now())
 returns text
 language plpgsql
@@ -8682,44 +8731,20 @@ set lock_timeout = '3s'
 as $$
 declare
   incoming billing.stripe_events;
-  handlers text;
-  handlers_of_stale text;
   outcome text;
-  refusal text;
 begin
-  select
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.runs_on_stale)
-  into handlers, handlers_of_stale
-  from billing_private.refresh_handlers as h
-  where h.object = apply_refresh.object ->> 'object';
-  if handlers is null or coalesce(btrim(apply_refresh.object ->> 'id'), '') = '' or p_read_at is null then
+  if not exists (select from billing_private.refresh_handlers as h where h.object = apply_refresh.object ->> 'object')
+    or coalesce(btrim(apply_refresh.object ->> 'id'), '') = ''
+    or p_read_at is null
+  then
     perform billing_private.raise_error(
       'DU008', format('cannot apply %s %s', coalesce(apply_refresh.object ->> 'object', 'nothing'), left(apply_refresh.object ->> 'id', 80))
     );
   end if;
 
-  incoming := billing_private.read_as_event(apply_refresh.object, p_read_at, p_now);
-  refusal := billing_private.read_problem(incoming);
-  if refusal is not null then
-    perform billing_private.raise_error('DU058', refusal);
-  end if;
-  incoming := billing_private.fill_in_customer(incoming);
-  if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
-    incoming.payload := billing_private.redact(incoming.payload);
-  end if;
-  if not billing_private.lock_customer(incoming) then
-    return 'undecided';
-  end if;
-  if billing_private.goes_by_test_clock(incoming) then
-    incoming.created := billing_private.step_back_shown_version(incoming);
-  end if;
+  incoming := billing_private.take_read(apply_refresh.object, p_read_at, p_now);
   outcome := billing_private.order_refresh(incoming);
-  if outcome = 'applied' then
-    execute 'select ' || handlers using incoming;
-  elsif outcome = 'stale' and handlers_of_stale is not null then
-    execute 'select ' || handlers_of_stale using incoming;
-  end if;
+  perform billing_private.run_refresh_handlers(incoming, outcome);
   perform billing_private.move_account_to_customer(incoming);
   return outcome;
 end;
@@ -16070,7 +16095,8 @@ create index dunning_case_invoices_by_case on billing.dunning_case_invoices (cas
 create table billing_private.known_debts (
   invoice text primary key,
   known_at timestamptz not null,
-  released_at timestamptz
+  released_at timestamptz,
+  is_from_history boolean not null default false
 );
 
 comment on table billing_private.known_debts is
@@ -16079,6 +16105,8 @@ comment on column billing_private.known_debts.invoice is 'Invoice (billing.invoi
 comment on column billing_private.known_debts.known_at is 'When the event was received, or the object read, that first said so (UTC).';
 comment on column billing_private.known_debts.released_at is
   'When a person said that it is to be dunned, though it is an old debt or an earlier case was closed about it (UTC); null: nobody has.';
+comment on column billing_private.known_debts.is_from_history is
+  'Whether a history run found it overdue already: an old debt, whatever settings.adopted_at says.';
 
 alter table billing_private.known_debts enable row level security;
 create policy nobody_reads on billing_private.known_debts using (false);
@@ -16339,12 +16367,20 @@ language sql
 stable
 set search_path = ''
 as $$
-  select coalesce(p_overdue_since < (select s.adopted_at from billing.settings as s), false)
-    and not exists (select from billing_private.known_debts as d where d.invoice = p_invoice and d.released_at is not null);
+  select coalesce(
+    case
+      when d.released_at is not null then false
+      when d.is_from_history then true
+    end,
+    p_overdue_since < (select s.adopted_at from billing.settings as s),
+    false
+  )
+  from (values (p_invoice)) as i (id)
+  left join billing_private.known_debts as d on d.invoice = i.id;
 $$;
 
 comment on function billing_private.is_old_debt is
-  'Whether something was overdue before this project took over the billing (settings.adopted_at): nobody is dunned about it until a person says so.';
+  'Whether something was overdue before this project took over the billing (settings.adopted_at), or before a history run found it: nobody is dunned about it until a person says so.';
 
 -- supabase/schemas/13_dunning/050_due_steps.sql
 
@@ -21857,6 +21893,1130 @@ $$;
 
 comment on function billing_private.record_setup_answer is 'Keeps an operator''s answer with its date, in place of an earlier one.';
 
+-- supabase/schemas/15_history/010_history_runs.sql
+
+-- History runs: reading at Stripe what no event has told, page by page. What has been read, and how far a run has come, are
+-- written in one transaction, so that a run that is killed goes on where it was.
+-- Written by: the runs (apply_history and its kin), which duebase backfill and duebase-reconcile make. Read by: people.
+
+create table billing.history_runs (
+  id bigint generated always as identity primary key,
+  kind text not null,
+  status text not null default 'running',
+  reads_since timestamptz,
+  livemode boolean not null,
+  account text,
+  events_from timestamptz not null,
+  calls bigint not null default 0,
+  started_at timestamptz not null,
+  progressed_at timestamptz not null,
+  finished_at timestamptz,
+  problem text,
+  constraint kind_is_known check (kind in ('backfill', 'events', 'comparison')),
+  constraint status_is_known check (status in ('running', 'complete', 'incomplete', 'stopped')),
+  constraint only_the_running_have_no_end check ((status = 'running') = (finished_at is null)),
+  constraint calls_are_not_negative check (calls >= 0)
+);
+
+comment on table billing.history_runs is
+  'Each time objects or events are read at Stripe that no webhook brought: by duebase backfill, or by duebase-reconcile.';
+comment on column billing.history_runs.kind is
+  'backfill: everything from before the installation. events: the events of Stripe''s list that did not arrive. comparison: running subscriptions and open invoices, compared with what is stored.';
+comment on column billing.history_runs.status is
+  'running: begun, and gone on with by whoever claims it. complete: all was read and applied. incomplete: all was read, and not everything could be applied (history_problems), or Stripe refused something. stopped: a person ended it.';
+comment on column billing.history_runs.reads_since is
+  'What was made before this (UTC) is left out, except customers, products, prices, subscriptions and open invoices. Null: nothing is left out.';
+comment on column billing.history_runs.account is 'The account (acct_…) the key is of, where it may tell.';
+comment on column billing.history_runs.events_from is 'The events since then (UTC) belong to the run: what happens while it reads.';
+comment on column billing.history_runs.calls is 'Calls to Stripe that were answered and whose answer is stored.';
+comment on column billing.history_runs.progressed_at is 'When it last came further, or met a problem (UTC).';
+comment on column billing.history_runs.finished_at is 'When it ended (UTC); null: it is running, or waits for somebody to go on with it.';
+comment on column billing.history_runs.problem is 'What keeps it from going on, or why it is incomplete; null: nothing.';
+
+-- One of a kind at a time: whoever begins another one goes on with it.
+create unique index history_runs_running on billing.history_runs (kind) where status = 'running';
+
+create table billing.history_steps (
+  run_id bigint not null references billing.history_runs (id) on delete cascade,
+  step text not null,
+  position integer not null,
+  status text not null default 'waiting',
+  cursor text,
+  pages bigint not null default 0,
+  objects bigint not null default 0,
+  applied bigint not null default 0,
+  stale bigint not null default 0,
+  failed bigint not null default 0,
+  started_at timestamptz,
+  finished_at timestamptz,
+  primary key (run_id, step),
+  constraint status_is_known check (status in ('waiting', 'running', 'done')),
+  constraint only_the_done_have_an_end check ((status = 'done') = (finished_at is not null))
+);
+
+comment on table billing.history_steps is 'The steps of each history run: one kind of list at Stripe each.';
+comment on column billing.history_steps.step is 'What is listed: products, prices, customers, subscriptions, …';
+comment on column billing.history_steps.position is 'The order in which they are made.';
+comment on column billing.history_steps.cursor is
+  'Where the list goes on: the last object of the last page that was applied, with the time it was made where that is known. Written with that page.';
+comment on column billing.history_steps.objects is 'Objects that were read.';
+comment on column billing.history_steps.applied is 'Those that are shown now as they were read.';
+comment on column billing.history_steps.stale is 'Those of which something newer was known, or may be: a webhook, or a deletion.';
+comment on column billing.history_steps.failed is 'Those that could not be applied: see history_problems.';
+
+create table billing.history_problems (
+  run_id bigint not null references billing.history_runs (id) on delete cascade,
+  object_id text not null,
+  step text not null,
+  error jsonb not null,
+  found_at timestamptz not null,
+  primary key (run_id, object_id)
+);
+
+comment on table billing.history_problems is
+  'Objects read at Stripe that could not be applied, by run. The run is incomplete; once the cause is put right, another backfill reads them again.';
+comment on column billing.history_problems.object_id is 'Id of the object at Stripe.';
+comment on column billing.history_problems.step is 'The step that read it (history_steps).';
+comment on column billing.history_problems.error is 'sqlstate, message and context of what the database said.';
+comment on column billing.history_problems.found_at is 'When (UTC).';
+
+alter table billing.history_runs enable row level security;
+alter table billing.history_steps enable row level security;
+alter table billing.history_problems enable row level security;
+create policy service_role_reads on billing.history_runs for select to service_role using (true);
+create policy service_role_reads on billing.history_steps for select to service_role using (true);
+create policy service_role_reads on billing.history_problems for select to service_role using (true);
+grant select on billing.history_runs, billing.history_steps, billing.history_problems to service_role;
+
+create table billing_private.history_lease (
+  id boolean primary key default true,
+  claim_id uuid,
+  holder text,
+  locked_until timestamptz,
+  constraint history_lease_is_one_row check (id)
+);
+
+comment on table billing_private.history_lease is
+  'One row: who reads at Stripe for a history run, and until when. One at a time, so that one token bucket bounds all calls.';
+comment on column billing_private.history_lease.claim_id is 'Identity of the claim: whoever lost it changes nothing any more.';
+comment on column billing_private.history_lease.holder is 'The terminal or function that holds it, for operators.';
+comment on column billing_private.history_lease.locked_until is 'End of the lease (UTC); every page renews it.';
+
+alter table billing_private.history_lease enable row level security;
+create policy nobody_reads on billing_private.history_lease using (false);
+insert into billing_private.history_lease default values;
+
+create function billing.claim_history(p_holder text, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  lease billing_private.history_lease;
+begin
+  select * into lease from billing_private.history_lease as l where l.id for update;
+  if lease.locked_until > p_now then
+    return jsonb_build_object('claim', null, 'holder', lease.holder, 'locked_until', lease.locked_until);
+  end if;
+  update billing_private.history_lease as l
+  set claim_id = gen_random_uuid(), holder = p_holder, locked_until = p_now + interval '60 seconds'
+  where l.id
+  returning * into lease;
+  return jsonb_build_object('claim', lease.claim_id, 'holder', lease.holder, 'locked_until', lease.locked_until);
+end;
+$$;
+
+comment on function billing.claim_history is
+  'For duebase backfill and duebase-reconcile: the lease of history runs, {claim, holder, locked_until}, for 60 seconds after the last page. claim is null where somebody else (holder) has it.';
+
+create function billing_private.renew_history_lease(p_claim uuid, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing_private.history_lease as l
+  set locked_until = greatest(l.locked_until, p_now + interval '60 seconds')
+  where l.id and l.claim_id = p_claim;
+  if not found then
+    perform billing_private.raise_error('DU090', 'another runner has the lease of history runs');
+  end if;
+end;
+$$;
+
+comment on function billing_private.renew_history_lease is
+  'Renews a runner''s lease, and holds its row until commit, so that no two runners apply at once. Raises DU090 where the lease was lost.';
+
+create function billing.release_history(p_claim uuid)
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  update billing_private.history_lease as l set claim_id = null, holder = null, locked_until = null where l.id and l.claim_id = p_claim;
+  return found;
+end;
+$$;
+
+comment on function billing.release_history is 'Gives the lease of history runs back. Returns false where it was lost.';
+
+create function billing.begin_history(p_kind text, p_steps text[], p_options jsonb default '{}', p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  begun bigint;
+begin
+  if coalesce(cardinality(p_steps), 0) = 0 or p_kind not in ('backfill', 'events', 'comparison') then
+    perform billing_private.raise_error('DU091', format('cannot begin a history run of kind %s with %s steps', p_kind, coalesce(cardinality(p_steps), 0)));
+  end if;
+  insert into billing.history_runs (kind, reads_since, livemode, account, events_from, started_at, progressed_at)
+  select
+    p_kind, (p_options ->> 'reads_since')::timestamptz, s.livemode, p_options ->> 'account',
+    coalesce((p_options ->> 'events_from')::timestamptz, p_now), p_now, p_now
+  from billing.settings as s
+  on conflict (kind) where status = 'running' do nothing
+  returning id into begun;
+  insert into billing.history_steps (run_id, step, position)
+  select begun, s.step, s.position
+  from unnest(p_steps) with ordinality as s (step, position)
+  where begun is not null;
+  return billing.history_state(p_kind);
+end;
+$$;
+
+create function billing.history_state(p_kind text)
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select coalesce(
+    (
+      select to_jsonb(r) || jsonb_build_object(
+        'steps', (select jsonb_agg(to_jsonb(s) order by s.position) from billing.history_steps as s where s.run_id = r.id),
+        'problems', (select count(*) from billing.history_problems as p where p.run_id = r.id)
+      )
+      from billing.history_runs as r
+      where r.kind = p_kind
+      order by r.id desc
+      limit 1
+    ),
+    '{}'
+  );
+$$;
+
+comment on function billing.begin_history is
+  'Begins a history run of a kind, with these steps, unless one is running, and returns it as history_state does. p_options: reads_since, account, events_from (by Stripe''s clock; default: p_now). Raises DU091.';
+comment on function billing.history_state is
+  'The newest history run of a kind, with its steps in order and the number of its problems; {} where there is none.';
+
+create function billing.note_history_problem(p_claim uuid, p_run_id bigint, p_problem text, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.renew_history_lease(p_claim, p_now);
+  update billing.history_runs as r set problem = p_problem, progressed_at = p_now where r.id = p_run_id and r.status = 'running';
+  return found;
+end;
+$$;
+
+comment on function billing.note_history_problem is
+  'Notes what keeps a history run from going on, or null: nothing does any more. The run stays as it is, and whoever claims it next goes on. Raises DU090.';
+
+create function billing.stop_history(p_kind text, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  update billing.history_runs as r
+  set status = 'stopped', finished_at = p_now, problem = coalesce(r.problem, 'ended by a person')
+  where r.kind = p_kind and r.status = 'running';
+  return found;
+end;
+$$;
+
+comment on function billing.stop_history is
+  'Ends the running history run of a kind, so that the next one begins anew. What it has read stays. Returns false where none is running.';
+
+grant execute on function
+  billing.claim_history(text, timestamptz),
+  billing.release_history(uuid),
+  billing.begin_history(text, text[], jsonb, timestamptz),
+  billing.history_state(text),
+  billing.note_history_problem(uuid, bigint, text, timestamptz),
+  billing.stop_history(text, timestamptz)
+to service_role;
+
+-- supabase/schemas/15_history/020_project_history.sql
+
+-- Projecting history: an object that a history run has read goes through the handlers that keep state, and through none that
+-- tells anybody of anything: no email, no alert, no call, no dunning case. What was overdue is kept as an old debt. Only what
+-- an open case is about goes the usual way of a read, as somebody has been told of it before.
+-- Reads: the object, dunning cases, payments. Writes: billing state, known_debts. Called by: apply_history.
+
+create function billing_private.keep_history_debt(p_invoice text, p_moment timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  overdue_from timestamptz;
+begin
+  if exists (select from billing.dunning_case_invoices as k where k.invoice = p_invoice) then
+    return;
+  end if;
+  select v.overdue_since into overdue_from from billing_private.overdue_invoices as v where v.invoice = p_invoice;
+  if overdue_from is null then
+    delete from billing_private.known_debts as d where d.invoice = p_invoice;
+    return;
+  end if;
+  insert into billing_private.known_debts (invoice, known_at, is_from_history)
+  select p_invoice, p_moment, overdue_from <= p_moment and s.adopted_at is null
+  from billing.settings as s
+  on conflict (invoice) do nothing;
+end;
+$$;
+
+comment on function billing_private.keep_history_debt is
+  'Keeps since when a debt is known that a history run has found. It opens no case: what was overdue by then is an old debt, unless settings.adopted_at says that it came after the project took over.';
+
+create function billing_private.keep_first_failure(p_charge text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  failed record;
+begin
+  select p.invoice_id, s.created
+  into failed
+  from billing_private.payment_sources as s
+  join billing.payments as p on p.id = s.payment_id
+  where s.object_id = p_charge and s.kind = 'charge' and s.status = 'failed' and p.invoice_id is not null;
+  if found then
+    update billing.invoices as i
+    set first_payment_failed_at = failed.created
+    where i.id = failed.invoice_id and coalesce(i.first_payment_failed_at > failed.created, true);
+  end if;
+end;
+$$;
+
+comment on function billing_private.keep_first_failure is
+  'When the payment of an invoice first failed, as its declined charges tell: in history there is no event that does.';
+
+create function billing_private.keep_debts_of_payment(p_object_id text, p_moment timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.keep_history_debt(i.id, p_moment)
+  from billing_private.payment_sources as s
+  join billing.payments as p on p.id = s.payment_id
+  join billing.invoices as i on i.id = p.invoice_id
+  where s.object_id = p_object_id and i.status = 'open';
+end;
+$$;
+
+comment on function billing_private.keep_debts_of_payment is
+  'keep_history_debt for the open invoice that a payment is for: its failure may be what makes it overdue.';
+
+create function billing_private.project_history(p_read billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  case p_read.payload #>> '{data,object,object}'
+    when 'customer' then
+      perform billing_private.record_given_card(p_read), billing_private.project_customer(p_read),
+        billing_private.link_from_customer(p_read), billing_private.project_entitlements(p_read);
+    when 'product' then
+      perform billing_private.project_product(p_read), billing_private.refresh_usage_of_plan(p_read), billing_private.project_features(p_read);
+    when 'price' then
+      perform billing_private.project_price(p_read), billing_private.refresh_usage_of_plan(p_read), billing_private.project_features(p_read);
+    when 'subscription' then
+      perform billing_private.record_given_card(p_read), billing_private.project_subscription(p_read),
+        billing_private.link_from_subscription(p_read), billing_private.refresh_usage_of_subscription(p_read),
+        billing_private.project_entitlements(p_read), billing_private.record_trial(p_read);
+    when 'invoice' then
+      perform billing_private.project_invoice(p_read), billing_private.link_invoice_payments(p_read),
+        billing_private.keep_history_debt(p_read.object_id, p_read.received_at);
+    when 'invoice_payment' then
+      perform billing_private.project_invoice_payment(p_read);
+    when 'payment_intent' then
+      perform billing_private.project_payment_intent(p_read), billing_private.keep_debts_of_payment(p_read.object_id, p_read.received_at);
+    when 'charge' then
+      perform billing_private.project_charge(p_read), billing_private.keep_first_failure(p_read.object_id),
+        billing_private.keep_debts_of_payment(p_read.object_id, p_read.received_at);
+    when 'payment_record' then
+      perform billing_private.project_payment_record(p_read);
+    when 'refund' then
+      perform billing_private.project_refund(p_read);
+    when 'dispute' then
+      perform billing_private.project_dispute(p_read), billing_private.update_dispute_amounts(p_read);
+    when 'payment_method' then
+      perform billing_private.project_payment_method(p_read);
+    when 'checkout.session' then
+      perform billing_private.project_checkout_session(p_read), billing_private.record_credit_purchase(p_read);
+      if p_read.payload #>> '{data,object,status}' = 'complete' then
+        perform billing_private.link_from_checkout(p_read);
+      end if;
+      perform billing_private.match_credits_to_checkout(p_read);
+    when 'entitlements.active_entitlement_summary' then
+      perform billing_private.project_entitlement_summary(p_read), billing_private.project_entitlements(p_read);
+    else
+      perform billing_private.raise_error('DU008', format('cannot apply %s', p_read.object_id));
+  end case;
+end;
+$$;
+
+comment on function billing_private.project_history is
+  'Runs the handlers that keep the state of an object read by a history run, and none that enqueues an effect. Raises DU008 for a kind that is not kept.';
+
+create function billing_private.apply_history_object(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  incoming constant billing.stripe_events := billing_private.take_read(p_object, p_read_at, p_now);
+  outcome constant text := billing_private.order_refresh(incoming);
+begin
+  if exists (select from billing.dunning_cases as c where c.customer = incoming.customer_id and c.status = 'open') then
+    perform billing_private.run_refresh_handlers(incoming, outcome);
+  elsif outcome = 'applied' then
+    perform billing_private.project_history(incoming);
+  end if;
+  if outcome = 'undecided' then
+    -- An event of the same second as the read: it is read again, as after any other tie.
+    perform billing_private.enqueue_refresh(incoming, 'history');
+  end if;
+  if p_object ? 'customer_account' then
+    perform billing_private.move_account_to_customer(incoming);
+  end if;
+  return outcome;
+end;
+$$;
+
+comment on function billing_private.apply_history_object is
+  'Applies one object that a history run has read, as the truth of p_read_at. Returns what apply_refresh does, and raises as it does.';
+
+-- supabase/schemas/15_history/030_apply_history.sql
+
+-- Applying a page: the objects of one page of a list at Stripe, and how far the list has come, in one transaction.
+-- It takes its locks as receive_events does: in front, in one order, and without waiting. What it cannot have leaves the page
+-- and is sent alone; the cursor moves once all of the page is applied, so that no object is skipped.
+-- Reads: the page. Writes: billing state, history_runs, history_steps, history_problems. Called by: duebase backfill, duebase-reconcile.
+
+create function billing_private.history_locks_wanted(p_objects jsonb, p_read_at timestamptz, p_now timestamptz)
+returns billing.stripe_events[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  wanted billing.stripe_events[] := array[]::billing.stripe_events[];
+  event billing.stripe_events;
+  object jsonb;
+begin
+  for object in select o.value from jsonb_array_elements(p_objects) with ordinality as o (value, n) order by o.n loop
+    event := billing_private.read_as_event(object, p_read_at, p_now);
+    -- As locks_of_events and needs_own_transaction know events: by an id, and by the kind in their type.
+    event.id := event.object_id;
+    event.type := concat(object ->> 'object', '.read');
+    wanted := wanted || event;
+  end loop;
+  return wanted;
+end;
+$$;
+
+comment on function billing_private.history_locks_wanted is
+  'The objects of a page as events, only to tell which locks they need.';
+
+create function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- Drift replaces this function.
+  return null;
+end;
+$$;
+
+comment on function billing_private.compare_object is
+  'Applies one object that a comparison has read, by the way of any read, and records in drift what differed.';
+
+create function billing_private.apply_history_member(
+  p_run_id bigint, p_step text, p_object jsonb, p_read_at timestamptz, p_now timestamptz, p_is_alone boolean
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  error_state text;
+  error_message text;
+  error_context text;
+begin
+  if exists (select from billing.history_runs as r where r.id = p_run_id and r.kind = 'comparison') then
+    return billing_private.compare_object(p_run_id, p_object, p_read_at, p_now);
+  end if;
+  return billing_private.apply_history_object(p_object, p_read_at, p_now);
+-- Not query_canceled, which is not among "others".
+exception when others then
+  get stacked diagnostics error_state = returned_sqlstate, error_message = message_text, error_context = pg_exception_context;
+  -- A lost race is nothing to keep: the object is sent alone, and then again.
+  if error_state in ('40001', '40P01', '55P03') then
+    if p_is_alone then
+      raise;
+    end if;
+    return 'left';
+  end if;
+  insert into billing.history_problems as p (run_id, object_id, step, error, found_at)
+  values (
+    p_run_id, coalesce(p_object ->> 'id', ''), p_step,
+    jsonb_build_object('sqlstate', error_state, 'message', error_message, 'context', error_context), p_now
+  )
+  on conflict (run_id, object_id) do update set error = excluded.error, found_at = excluded.found_at;
+  return 'failed';
+end;
+$$;
+
+comment on function billing_private.apply_history_member is
+  'Applies one object of a page in a subtransaction: one that cannot be applied is recorded in history_problems and holds up no other. Returns applied, stale, undecided, failed; left where its locks were not free.';
+
+create function billing_private.apply_history_objects(
+  p_run_id bigint, p_step text, p_objects jsonb, p_read_at timestamptz, p_now timestamptz
+)
+returns text[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  -- Others wait for the locks of a page no longer than for those of one event: see project_event.
+  no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
+  sent constant integer := jsonb_array_length(p_objects);
+  admitted integer[] := array[1];
+  outcomes text[] := array[]::text[];
+begin
+  if sent > 1 then
+    admitted := billing_private.admit_to_batch(billing_private.history_locks_wanted(p_objects, p_read_at, p_now));
+  else
+    perform set_config('lock_timeout', '3s', true);
+  end if;
+  for n in 1..sent loop
+    outcomes := outcomes || case
+      when n = any (admitted) and (sent = 1 or clock_timestamp() < no_more_after)
+        then billing_private.apply_history_member(p_run_id, p_step, p_objects -> (n - 1), p_read_at, p_now, sent = 1)
+      else 'left'
+    end;
+  end loop;
+  return outcomes;
+end;
+$$;
+
+comment on function billing_private.apply_history_objects is
+  'Applies the objects of a page and returns an outcome for each, in their order.';
+
+create function billing_private.begin_history_step(p_run_id bigint, p_step text, p_objects jsonb, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  update billing.history_steps as s
+  set status = 'running', started_at = coalesce(s.started_at, p_now)
+  from billing.history_runs as r
+  where s.run_id = p_run_id and s.step = p_step and s.status <> 'done' and r.id = s.run_id and r.status = 'running';
+  if not found or jsonb_typeof(p_objects) is distinct from 'array' or jsonb_array_length(p_objects) > 100 then
+    perform billing_private.raise_error('DU091', format('cannot apply a page of step %s of history run %s', p_step, p_run_id));
+  end if;
+end;
+$$;
+
+comment on function billing_private.begin_history_step is 'Marks a step as under way. Raises DU091 where it is not one to go on with, or the page is none.';
+
+create function billing.apply_history(p_claim uuid, p_run_id bigint, p_step text, p_page jsonb, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+-- See receive_events.
+set lock_timeout = '20ms'
+as $$
+declare
+  objects constant jsonb := coalesce(p_page -> 'objects', '[]');
+  outcomes text[] := array[]::text[];
+  is_whole boolean;
+begin
+  perform billing_private.renew_history_lease(p_claim, p_now);
+  perform billing_private.begin_history_step(p_run_id, p_step, objects, p_now);
+  if jsonb_array_length(objects) > 0 then
+    outcomes := billing_private.apply_history_objects(p_run_id, p_step, objects, (p_page ->> 'read_at')::timestamptz, p_now);
+  end if;
+  is_whole := 'left' <> all (outcomes);
+
+  update billing.history_steps as s
+  set
+    cursor = case when is_whole and p_page ? 'cursor' then p_page ->> 'cursor' else s.cursor end,
+    status = case when is_whole and p_page -> 'is_last' = 'true' then 'done' else s.status end,
+    finished_at = case when is_whole and p_page -> 'is_last' = 'true' then p_now end,
+    pages = s.pages + case when is_whole then coalesce((p_page ->> 'pages')::integer, 0) else 0 end,
+    objects = s.objects + c.objects,
+    applied = s.applied + c.applied,
+    stale = s.stale + c.stale,
+    failed = s.failed + c.failed
+  from (
+    select
+      count(*) filter (where o.outcome <> 'left') + coalesce((p_page ->> 'seen')::integer, 0) as objects,
+      count(*) filter (where o.outcome = 'applied') + coalesce((p_page ->> 'found')::integer, 0) as applied,
+      count(*) filter (where o.outcome in ('stale', 'undecided')) as stale,
+      count(*) filter (where o.outcome = 'failed') as failed
+    from unnest(outcomes) as o (outcome)
+  ) as c
+  where s.run_id = p_run_id and s.step = p_step;
+  update billing.history_runs as r
+  set progressed_at = p_now, problem = null, calls = r.calls + case when is_whole then coalesce((p_page ->> 'calls')::integer, 0) else 0 end
+  where r.id = p_run_id;
+  return to_jsonb(outcomes);
+end;
+$$;
+
+comment on function billing.apply_history is
+  'Applies a page of a history run: p_page is {objects, read_at, cursor, is_last, calls, pages}, objects up to 100 as Stripe answered them, read_at the time of that answer, cursor where the list goes on; seen and found count what was read and found otherwise. Returns an outcome for each object: applied; stale; undecided, it is read again; failed, see history_problems; left, its locks were not free or it needs a transaction of its own: send it alone, and then the cursor, which has not moved. Raises DU090, DU091.';
+
+create function billing.customers_to_entitle(p_after text, p_limit integer default 100)
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(c.customer order by c.customer), '[]')
+  from (
+    select distinct s.customer collate "C" as customer
+    from billing.subscriptions as s
+    join billing.customers as u on u.id = s.customer and u.deleted_at is null
+    where s.customer collate "C" > p_after and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
+    order by 1
+    limit p_limit
+  ) as c;
+$$;
+
+comment on function billing.customers_to_entitle is
+  'For history runs: the next customers, after p_after, who have a running subscription, and so may have active entitlements at Stripe.';
+
+create function billing.unread_customers(p_after text, p_limit integer default 100)
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(c.customer order by c.customer), '[]')
+  from (
+    select n.customer collate "C" as customer
+    from (
+      select s.customer from billing.subscriptions as s where s.status not in ('canceled', 'incomplete_expired')
+      union
+      select i.customer from billing.invoices as i where i.status = 'open'
+    ) as n
+    where n.customer collate "C" > p_after
+      and n.customer like 'cus\_%'
+      and not exists (select from billing.customers as u where u.id = n.customer and (u.created is not null or u.deleted_at is not null))
+    order by 1
+    limit p_limit
+  ) as c;
+$$;
+
+comment on function billing.unread_customers is
+  'For history runs: the next customers, after p_after, that a running subscription or an open invoice names and Stripe''s list left out, such as those under a test clock.';
+
+create function billing.finish_history(p_claim uuid, p_run_id bigint, p_problem text default null, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  failed bigint;
+  begun billing.history_runs;
+begin
+  perform billing_private.renew_history_lease(p_claim, p_now);
+  select count(*) into failed from billing.history_problems as p where p.run_id = p_run_id;
+  update billing.history_runs as r
+  set
+    status = case when failed = 0 and p_problem is null then 'complete' else 'incomplete' end,
+    finished_at = p_now,
+    progressed_at = p_now,
+    problem = concat_ws('; ', p_problem, case when failed > 0 then format('%s objects could not be applied: see billing.history_problems', failed) end)
+  where r.id = p_run_id and r.status = 'running'
+    and not exists (select from billing.history_steps as s where s.run_id = r.id and s.status <> 'done')
+  returning * into begun;
+  if begun.id is null then
+    perform billing_private.raise_error('DU091', format('history run %s is not one that can end', p_run_id));
+  end if;
+  update billing.history_runs as r set problem = nullif(r.problem, '') where r.id = p_run_id;
+  if begun.kind = 'events' then
+    perform billing_private.forget_drift_of_late_events(p_now);
+  elsif begun.kind = 'backfill' then
+    perform billing_private.audit('history.read', 'system', null, null, jsonb_build_object('run', p_run_id, 'status', begun.status), p_now);
+  end if;
+  return billing.history_state(begun.kind);
+end;
+$$;
+
+comment on function billing.finish_history is
+  'Ends a history run all of whose steps are done: complete, or incomplete where an object could not be applied or p_problem says so. Returns it as history_state does. Raises DU090, DU091.';
+
+grant execute on function
+  billing.apply_history(uuid, bigint, text, jsonb, timestamptz),
+  billing.customers_to_entitle(text, integer),
+  billing.unread_customers(text, integer),
+  billing.finish_history(uuid, bigint, text, timestamptz)
+to service_role;
+
+-- supabase/schemas/15_history/040_drift.sql
+
+-- Drift: what differed at Stripe though no event told of it. A comparison reads what runs and what is owed, and applies it by
+-- the way of any read; what that changed was drift.
+-- Reads: subscriptions, items, invoices, failed_webhooks. Writes: drift, compared_objects, and billing state through the
+-- handlers. Called by: duebase-reconcile.
+
+create table billing.drift (
+  id bigint generated always as identity primary key,
+  run_id bigint not null references billing.history_runs (id) on delete cascade,
+  object text not null,
+  object_id text not null,
+  customer text,
+  field text not null,
+  ours jsonb,
+  stripes jsonb,
+  why text not null,
+  found_at timestamptz not null,
+  mended_at timestamptz
+);
+
+comment on table billing.drift is
+  'What a comparison with Stripe found different, one row per field. Differences are mended as they are found, by what was read. Rows stay for the operator.';
+comment on column billing.drift.run_id is 'The comparison (billing.history_runs.id).';
+comment on column billing.drift.object is 'Stripe''s object field: subscription or invoice.';
+comment on column billing.drift.object_id is 'Id of the object.';
+comment on column billing.drift.customer is 'Customer (billing.customers.id) it is of.';
+comment on column billing.drift.field is 'Column of its table here; items: what a subscription bills; object: the whole of it, where only one side knows it.';
+comment on column billing.drift.ours is 'What was stored; null: nothing.';
+comment on column billing.drift.stripes is 'What was read at Stripe, as it is stored since; null: nothing.';
+comment on column billing.drift.why is 'Why it differed, as far as is known.';
+comment on column billing.drift.found_at is 'When (UTC).';
+comment on column billing.drift.mended_at is 'When what was read was applied (UTC); null: it could not be, and a person has to look.';
+
+create index drift_by_object on billing.drift (object_id);
+create index drift_by_age on billing.drift (found_at);
+create index drift_by_run on billing.drift (run_id);
+
+alter table billing.drift enable row level security;
+create policy service_role_reads on billing.drift for select to service_role using (true);
+grant select on billing.drift to service_role;
+
+insert into billing_private.personal_data (table_name, column_name, becomes, about) values
+  ('billing.drift', 'ours', 'null', 'customer = any ($1)'),
+  ('billing.drift', 'stripes', 'null', 'customer = any ($1)'),
+  (
+    'billing.history_problems', 'error',
+    'jsonb_build_object(''sqlstate'', error -> ''sqlstate'', ''message'', ''removed: the customer is forgotten'')',
+    'object_id = any ($1) or object_id = any ($3) or object_id = any ($6)'
+  );
+
+create table billing_private.compared_objects (
+  object_id text primary key,
+  run_id bigint not null
+);
+
+comment on table billing_private.compared_objects is
+  'Which comparison last read an object: what is stored as running or open and was not in Stripe''s list is read by itself.';
+comment on column billing_private.compared_objects.run_id is 'The comparison (billing.history_runs.id).';
+
+alter table billing_private.compared_objects enable row level security;
+create policy nobody_reads on billing_private.compared_objects using (false);
+
+create function billing_private.stored_object(p_object text, p_id text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if p_object = 'subscription' then
+    return (
+      select to_jsonb(s) || jsonb_build_object('items', (
+        select jsonb_agg(to_jsonb(i) order by i.id) from billing.subscription_items as i where i.subscription = s.id
+      ))
+      from billing.subscriptions as s
+      where s.id = p_id
+    );
+  end if;
+  -- What only events tell is nothing to compare.
+  return (select to_jsonb(i) - 'first_payment_failed_at' from billing.invoices as i where i.id = p_id);
+end;
+$$;
+
+comment on function billing_private.stored_object is 'A subscription with its items, or an invoice, as it is stored; null where it is not.';
+
+create function billing_private.reason_of_drift(p_object_id text)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  failure record;
+begin
+  select f.event_id, f.status
+  into failure
+  from billing.webhook_events as e
+  join billing.failed_webhooks as f on f.event_id = e.id and f.status <> 'resolved'
+  where e.object_id = p_object_id
+  order by e.created desc
+  limit 1;
+  if failure.event_id is not null then
+    return format('its event %s is %s: see billing.failed_webhooks', failure.event_id, failure.status);
+  elsif exists (select from billing.webhook_events as e where e.object_id = p_object_id) then
+    return 'no event told of it';
+  end if;
+  return 'no event ever told of the object';
+end;
+$$;
+
+comment on function billing_private.reason_of_drift is 'Why an object differed from what is at Stripe, as far as the ledger of events tells.';
+
+create or replace function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  incoming constant billing.stripe_events := billing_private.take_read(p_object, p_read_at, p_now);
+  kind constant text := p_object ->> 'object';
+  before constant jsonb := billing_private.stored_object(kind, incoming.object_id);
+  reason constant text := billing_private.reason_of_drift(incoming.object_id);
+  outcome constant text := billing_private.order_refresh(incoming);
+  after jsonb;
+begin
+  if kind not in ('subscription', 'invoice') then
+    perform billing_private.raise_error('DU008', format('cannot compare %s %s', kind, incoming.object_id));
+  end if;
+  if before is not null then
+    perform billing_private.run_refresh_handlers(incoming, outcome);
+  elsif outcome = 'applied' then
+    -- Nobody has been told of it, and it may be years old.
+    perform billing_private.project_history(incoming);
+  end if;
+  after := billing_private.stored_object(kind, incoming.object_id);
+  insert into billing_private.compared_objects as c (object_id, run_id)
+  values (incoming.object_id, p_run_id)
+  on conflict (object_id) do update set run_id = excluded.run_id;
+  insert into billing.drift (run_id, object, object_id, customer, field, ours, stripes, why, found_at, mended_at)
+  select
+    p_run_id, kind, incoming.object_id, incoming.customer_id, d.field, nullif(d.ours, 'null'), nullif(d.stripes, 'null'), reason, p_now, p_now
+  from (
+    select f.field, before -> f.field as ours, after -> f.field as stripes
+    from jsonb_object_keys(after) as f (field)
+    where before is not null and before -> f.field is distinct from after -> f.field
+    union all
+    select 'object', null, jsonb_build_object('status', after -> 'status') where before is null and after is not null
+  ) as d
+  order by d.field;
+  if outcome = 'undecided' then
+    perform billing_private.enqueue_refresh(incoming, 'comparison');
+  end if;
+  if p_object ? 'customer_account' then
+    perform billing_private.move_account_to_customer(incoming);
+  end if;
+  return outcome;
+end;
+$$;
+
+create function billing.uncompared_objects(p_run_id bigint, p_object text, p_after text, p_limit integer default 100)
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(u.id order by u.id), '[]')
+  from (
+    select o.id collate "C" as id
+    from (
+      select s.id from billing.subscriptions as s where p_object = 'subscription' and s.status not in ('canceled', 'incomplete_expired')
+      union all
+      select i.id from billing.invoices as i where p_object = 'invoice' and i.status = 'open' and i.deleted_at is null
+    ) as o
+    where o.id collate "C" > p_after
+      and not exists (select from billing_private.compared_objects as c where c.object_id = o.id and c.run_id = p_run_id)
+    order by 1
+    limit p_limit
+  ) as u;
+$$;
+
+comment on function billing.uncompared_objects is
+  'For duebase-reconcile: the next running subscriptions or open invoices, after p_after, that a comparison has not read yet: Stripe''s list did not have them.';
+
+create function billing.record_object_not_found(p_claim uuid, p_run_id bigint, p_object text, p_id text, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  before constant jsonb := billing_private.stored_object(p_object, p_id);
+begin
+  perform billing_private.renew_history_lease(p_claim, p_now);
+  insert into billing_private.compared_objects as c (object_id, run_id)
+  values (p_id, p_run_id)
+  on conflict (object_id) do update set run_id = excluded.run_id;
+  -- Told once, and not every day.
+  insert into billing.drift (run_id, object, object_id, customer, field, ours, why, found_at)
+  select
+    p_run_id, p_object, p_id, before ->> 'customer', 'object', jsonb_build_object('status', before -> 'status'),
+    'Stripe does not find it, and such an object is never deleted: it is of another account or mode, or of a test clock that was deleted',
+    p_now
+  where not exists (select from billing.drift as d where d.object_id = p_id and d.field = 'object' and d.mended_at is null);
+  return found;
+end;
+$$;
+
+comment on function billing.record_object_not_found is
+  'For duebase-reconcile: records in drift that Stripe does not find an object that is never deleted there. Nothing is changed. Returns whether that is new. Raises DU090.';
+
+grant execute on function
+  billing.uncompared_objects(bigint, text, text, integer),
+  billing.record_object_not_found(uuid, bigint, text, text, timestamptz)
+to service_role;
+
+-- supabase/schemas/15_history/050_missed_webhooks.sql
+
+-- Missed webhooks: events that are in Stripe's list and never arrived. They come in through the door that every event takes.
+-- Reads: webhook_events, history_runs. Writes: missed_webhooks, and what receive_events writes. Called by: duebase-reconcile.
+
+create table billing.missed_webhooks (
+  event_id text primary key,
+  type text not null,
+  created timestamptz not null,
+  found_at timestamptz not null,
+  run_id bigint not null
+);
+
+comment on table billing.missed_webhooks is
+  'Events that Stripe''s list had and no webhook brought within five minutes. They were received when they were found. Many of them: the webhook endpoint is switched off, refused, or lacks their types.';
+comment on column billing.missed_webhooks.event_id is 'Event (billing.webhook_events.id).';
+comment on column billing.missed_webhooks.created is 'When it happened at Stripe (UTC).';
+comment on column billing.missed_webhooks.found_at is 'When it was found (UTC).';
+comment on column billing.missed_webhooks.run_id is 'The run that found it (billing.history_runs.id).';
+
+create index missed_webhooks_by_age on billing.missed_webhooks (found_at);
+alter table billing.missed_webhooks enable row level security;
+create policy service_role_reads on billing.missed_webhooks for select to service_role using (true);
+grant select on billing.missed_webhooks to service_role;
+
+create function billing.unknown_events(p_ids text[])
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  select coalesce(jsonb_agg(i.id), '[]')
+  from unnest(p_ids) as i (id)
+  where not exists (select from billing.webhook_events as e where e.id = i.id);
+$$;
+
+comment on function billing.unknown_events is
+  'Which of these events are not stored. Asked before they are received: those that are would be counted as repeated deliveries.';
+
+create function billing.receive_missed_events(p_run_id bigint, p_events jsonb, p_now timestamptz default now())
+returns text[]
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  answers text[];
+begin
+  if jsonb_typeof(p_events) = 'array' and jsonb_array_length(p_events) = 1 then
+    -- What needs a transaction of its own, as its caller was told.
+    answers := array[billing.receive_event(p_events -> 0, p_now)];
+  else
+    answers := billing.receive_events(p_events, p_now);
+  end if;
+  insert into billing.missed_webhooks (event_id, type, created, found_at, run_id)
+  select e.id, e.type, e.created, p_now, p_run_id
+  from unnest(answers) with ordinality as a (answer, n)
+  join billing.webhook_events as e on e.id = p_events -> (a.n::integer - 1) ->> 'id'
+  join billing.history_runs as r on r.id = p_run_id and r.kind = 'events'
+  where a.answer in ('processed', 'failed', 'quarantined')
+  on conflict (event_id) do nothing;
+  return answers;
+end;
+$$;
+
+comment on function billing.receive_missed_events is
+  'receive_events (receive_event for a single one), for events found in Stripe''s list: those that were not stored are counted in missed_webhooks, where a run of kind events found them. Answers and raises as receive_events does.';
+
+create function billing_private.forget_drift_of_late_events(p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  forgotten integer;
+begin
+  delete from billing.drift as d
+  where d.found_at > p_now - interval '3 hours'
+    and exists (
+      select
+      from billing.webhook_events as e
+      where e.object_id = d.object_id
+        and e.received_at between d.found_at and d.found_at + interval '5 minutes'
+        and e.created <= d.found_at
+        and not exists (select from billing.missed_webhooks as m where m.event_id = e.id)
+    );
+  get diagnostics forgotten = row_count;
+  return forgotten;
+end;
+$$;
+
+comment on function billing_private.forget_drift_of_late_events is
+  'Takes back drift whose event was only on its way when the comparison read the object. Returns how many rows.';
+
+create function billing.due_history(p_now timestamptz default now())
+returns jsonb
+language sql
+stable
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+  with last as (
+    select r.kind, max(r.started_at) as started_at, max(r.started_at) filter (where r.status in ('complete', 'incomplete')) as ended_from,
+      bool_or(r.status = 'running') as is_running
+    from billing.history_runs as r
+    group by r.kind
+  ),
+  events as (
+    select
+      coalesce(
+        (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
+        (select min(e.received_at) from billing.webhook_events as e),
+        p_now
+      ) - interval '15 minutes' as since,
+      coalesce(
+        (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
+        (select min(e.received_at) from billing.webhook_events as e)
+      ) as last_read_at,
+      coalesce(
+        (select max(l.started_at) from last as l where l.kind = 'comparison'),
+        (select min(e.received_at) from billing.webhook_events as e)
+      ) as last_compared_at
+  )
+  select jsonb_build_object(
+    'backfill', coalesce((select l.is_running from last as l where l.kind = 'backfill'), false),
+    'events', coalesce(e.last_read_at <= p_now - interval '59 minutes', false)
+      or exists (select from last as l where l.kind = 'events' and l.is_running),
+    'events_from', greatest(e.since, p_now - interval '30 days'),
+    -- Older than what Stripe lists: objects have to be read.
+    'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
+    'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
+      or exists (select from last as l where l.kind = 'comparison' and l.is_running)
+  )
+  from events as e;
+$$;
+
+comment on function billing.due_history is
+  'For duebase-reconcile: what is due at p_now, {backfill, events, events_from, gap_from, comparison}. A backfill is due while one is running; events an hour, a comparison a day after the last one began, else after the first event came. gap_from: since when events are missing that Stripe''s list, which goes back 30 days, no longer has; null: none are.';
+
+grant execute on function
+  billing.unknown_events(text[]),
+  billing.receive_missed_events(bigint, jsonb, timestamptz),
+  billing.due_history(timestamptz)
+to service_role;
+
+create function billing_private.wake_reconcile(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  due constant jsonb := billing.due_history(p_now);
+begin
+  -- Where Stripe has told nothing yet there is nothing to compare with.
+  if not exists (select from billing.webhook_events) and not exists (select from billing.history_runs) then
+    return false;
+  elsif not ((due -> 'backfill')::boolean or (due -> 'events')::boolean or (due -> 'comparison')::boolean) then
+    return false;
+  -- Somebody is at it, or it has just failed.
+  elsif exists (select from billing_private.history_lease as l where l.locked_until > p_now)
+    or exists (select from billing.history_runs as r where r.status = 'running' and r.problem is not null and r.progressed_at > p_now - interval '10 minutes')
+  then
+    return false;
+  end if;
+  return billing_private.start_function('duebase-reconcile', p_now);
+end;
+$$;
+
+comment on function billing_private.wake_reconcile is
+  'Calls duebase-reconcile if a history run is due at p_now, and nobody is at it. Run by the tick every minute. Returns whether it called; where it should and cannot, or the function does not answer as it should, job_problems says why.';
+
+-- supabase/schemas/15_history/060_unlinked_payers.sql
+
+-- Unlinked payers: who pays and is nobody's customer here, and so has no access.
+-- Reads: subscriptions, customers. Read by: people, duebase backfill.
+
+create view billing.unlinked_payers with (security_invoker = true) as
+select
+  s.customer,
+  c.email,
+  c.name,
+  count(*) as subscriptions,
+  min(s.created) as paying_since
+from billing.subscriptions as s
+left join billing.customers as c on c.id = s.customer
+where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and c.owner_id is null and c.deleted_at is null
+group by s.customer, c.email, c.name;
+
+comment on view billing.unlinked_payers is
+  'Customers with a running subscription that belong to no owner: they pay and have no access. Link them by billing.link_customers.';
+comment on column billing.unlinked_payers.customer is 'Stripe''s customer id (cus_…).';
+comment on column billing.unlinked_payers.subscriptions is 'How many of theirs are running.';
+comment on column billing.unlinked_payers.paying_since is 'When the first of these was made (UTC).';
+
+grant select on billing.unlinked_payers to service_role;
+
 -- supabase/schemas/15_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
@@ -22036,7 +23196,7 @@ grant select on billing.subscription_overview, billing.customer_overview to serv
 -- supabase/schemas/15_overviews/020_history_gaps.sql
 
 -- History gaps: what of the past is known to be missing here. Going live on half a history would mail and chase by half of it.
--- Reads: outbox, failed_webhooks, quarantined events. Called by: duebase doctor, duebase go-live.
+-- Reads: outbox, failed_webhooks, history_runs. Called by: duebase doctor, duebase go-live.
 
 create function billing.history_gaps(p_now timestamptz default now())
 returns table (gap text, amount bigint, cure text)
@@ -22056,6 +23216,14 @@ as $$
       'select event_id, error from billing.failed_webhooks where status in (''retrying'', ''dead''), put the cause right, then billing.replay_failed_webhook(event_id)'
     from billing.failed_webhooks as f
     where f.status in ('retrying', 'dead')
+    union all
+    select
+      'a backfill has begun and is not complete', count(*),
+      'run duebase backfill until it is complete; billing.history_runs says what keeps it from that'
+    from billing.history_runs as r
+    where r.kind = 'backfill' and r.status <> 'complete' and not exists (
+      select from billing.history_runs as later where later.kind = 'backfill' and later.id > r.id
+    )
   )
   select g.gap, g.amount, g.cure from gaps as g where g.amount > 0;
 $$;
@@ -22129,6 +23297,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (15, 'outbound-answers', 'billing_private.read_outbound_answers', '1 minute', false, false),
   -- It alerts when dunning did not run.
   (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
+  (30, 'wake-reconcile', 'billing_private.wake_reconcile', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),

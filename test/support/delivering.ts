@@ -104,7 +104,7 @@ export function callAsService(database: TestDatabase): CallBilling {
 }
 
 const SETS = new Set(["claim_outbox", "begin_emails"]);
-const ARRAYS = new Set(["p_ids", "p_kinds", "p_checked"]);
+const ARRAYS = new Set(["p_ids", "p_kinds", "p_checked", "p_steps"]);
 
 /** PostgREST reads JSON by the parameter's type: an array of Postgres is one there, jsonb stays JSON. */
 function literal(parameter: string, value: unknown): string {

@@ -161,6 +161,53 @@ $$;
 comment on function billing_private.read_problem is
   'Why what was read from Stripe cannot be true here, or null: it is of the other mode, or says that an invoice was deleted which cannot be.';
 
+create function billing_private.take_read(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+returns billing.stripe_events
+language plpgsql
+set search_path = ''
+as $$
+declare
+  incoming billing.stripe_events := billing_private.read_as_event(p_object, p_read_at, p_now);
+  refusal constant text := billing_private.read_problem(incoming);
+begin
+  if refusal is not null then
+    perform billing_private.raise_error('DU058', refusal);
+  end if;
+  incoming := billing_private.fill_in_customer(incoming);
+  if billing_private.is_forgotten(incoming.customer_id, p_object) then
+    incoming.payload := billing_private.redact(incoming.payload);
+  end if;
+  if billing_private.lock_customer(incoming) and billing_private.goes_by_test_clock(incoming) then
+    incoming.created := billing_private.step_back_shown_version(incoming);
+  end if;
+  return incoming;
+end;
+$$;
+
+comment on function billing_private.take_read is
+  'An object read from Stripe as handlers take it: of its customer, redacted where that is forgotten, and at its place in time; under its customer''s lock. Raises DU058 for what cannot be true here.';
+
+create function billing_private.run_refresh_handlers(p_read billing.stripe_events, p_outcome text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  handlers text;
+begin
+  select string_agg(h.handler || '($1)', ', ' order by h.position, h.handler)
+  into handlers
+  from billing_private.refresh_handlers as h
+  where h.object = p_read.payload #>> '{data,object,object}' and (p_outcome = 'applied' or p_outcome = 'stale' and h.runs_on_stale);
+  if handlers is not null then
+    execute 'select ' || handlers using p_read;
+  end if;
+end;
+$$;
+
+comment on function billing_private.run_refresh_handlers is
+  'Runs the handlers of an object read from Stripe: all where it is applied, those that run on stale where it is stale, none where that is undecided.';
+
 create function billing.apply_refresh(object jsonb, p_read_at timestamptz, p_now timestamptz default now())
 returns text
 language plpgsql
@@ -172,44 +219,20 @@ set lock_timeout = '3s'
 as $$
 declare
   incoming billing.stripe_events;
-  handlers text;
-  handlers_of_stale text;
   outcome text;
-  refusal text;
 begin
-  select
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler),
-    string_agg(h.handler || '($1)', ', ' order by h.position, h.handler) filter (where h.runs_on_stale)
-  into handlers, handlers_of_stale
-  from billing_private.refresh_handlers as h
-  where h.object = apply_refresh.object ->> 'object';
-  if handlers is null or coalesce(btrim(apply_refresh.object ->> 'id'), '') = '' or p_read_at is null then
+  if not exists (select from billing_private.refresh_handlers as h where h.object = apply_refresh.object ->> 'object')
+    or coalesce(btrim(apply_refresh.object ->> 'id'), '') = ''
+    or p_read_at is null
+  then
     perform billing_private.raise_error(
       'DU008', format('cannot apply %s %s', coalesce(apply_refresh.object ->> 'object', 'nothing'), left(apply_refresh.object ->> 'id', 80))
     );
   end if;
 
-  incoming := billing_private.read_as_event(apply_refresh.object, p_read_at, p_now);
-  refusal := billing_private.read_problem(incoming);
-  if refusal is not null then
-    perform billing_private.raise_error('DU058', refusal);
-  end if;
-  incoming := billing_private.fill_in_customer(incoming);
-  if billing_private.is_forgotten(incoming.customer_id, apply_refresh.object) then
-    incoming.payload := billing_private.redact(incoming.payload);
-  end if;
-  if not billing_private.lock_customer(incoming) then
-    return 'undecided';
-  end if;
-  if billing_private.goes_by_test_clock(incoming) then
-    incoming.created := billing_private.step_back_shown_version(incoming);
-  end if;
+  incoming := billing_private.take_read(apply_refresh.object, p_read_at, p_now);
   outcome := billing_private.order_refresh(incoming);
-  if outcome = 'applied' then
-    execute 'select ' || handlers using incoming;
-  elsif outcome = 'stale' and handlers_of_stale is not null then
-    execute 'select ' || handlers_of_stale using incoming;
-  end if;
+  perform billing_private.run_refresh_handlers(incoming, outcome);
   perform billing_private.move_account_to_customer(incoming);
   return outcome;
 end;

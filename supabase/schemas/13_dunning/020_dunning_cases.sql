@@ -83,7 +83,8 @@ create index dunning_case_invoices_by_case on billing.dunning_case_invoices (cas
 create table billing_private.known_debts (
   invoice text primary key,
   known_at timestamptz not null,
-  released_at timestamptz
+  released_at timestamptz,
+  is_from_history boolean not null default false
 );
 
 comment on table billing_private.known_debts is
@@ -92,6 +93,8 @@ comment on column billing_private.known_debts.invoice is 'Invoice (billing.invoi
 comment on column billing_private.known_debts.known_at is 'When the event was received, or the object read, that first said so (UTC).';
 comment on column billing_private.known_debts.released_at is
   'When a person said that it is to be dunned, though it is an old debt or an earlier case was closed about it (UTC); null: nobody has.';
+comment on column billing_private.known_debts.is_from_history is
+  'Whether a history run found it overdue already: an old debt, whatever settings.adopted_at says.';
 
 alter table billing_private.known_debts enable row level security;
 create policy nobody_reads on billing_private.known_debts using (false);

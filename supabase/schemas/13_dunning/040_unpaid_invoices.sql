@@ -108,9 +108,17 @@ language sql
 stable
 set search_path = ''
 as $$
-  select coalesce(p_overdue_since < (select s.adopted_at from billing.settings as s), false)
-    and not exists (select from billing_private.known_debts as d where d.invoice = p_invoice and d.released_at is not null);
+  select coalesce(
+    case
+      when d.released_at is not null then false
+      when d.is_from_history then true
+    end,
+    p_overdue_since < (select s.adopted_at from billing.settings as s),
+    false
+  )
+  from (values (p_invoice)) as i (id)
+  left join billing_private.known_debts as d on d.invoice = i.id;
 $$;
 
 comment on function billing_private.is_old_debt is
-  'Whether something was overdue before this project took over the billing (settings.adopted_at): nobody is dunned about it until a person says so.';
+  'Whether something was overdue before this project took over the billing (settings.adopted_at), or before a history run found it: nobody is dunned about it until a person says so.';

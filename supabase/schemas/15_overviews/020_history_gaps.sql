@@ -1,5 +1,5 @@
 -- History gaps: what of the past is known to be missing here. Going live on half a history would mail and chase by half of it.
--- Reads: outbox, failed_webhooks, quarantined events. Called by: duebase doctor, duebase go-live.
+-- Reads: outbox, failed_webhooks, history_runs. Called by: duebase doctor, duebase go-live.
 
 create function billing.history_gaps(p_now timestamptz default now())
 returns table (gap text, amount bigint, cure text)
@@ -19,6 +19,14 @@ as $$
       'select event_id, error from billing.failed_webhooks where status in (''retrying'', ''dead''), put the cause right, then billing.replay_failed_webhook(event_id)'
     from billing.failed_webhooks as f
     where f.status in ('retrying', 'dead')
+    union all
+    select
+      'a backfill has begun and is not complete', count(*),
+      'run duebase backfill until it is complete; billing.history_runs says what keeps it from that'
+    from billing.history_runs as r
+    where r.kind = 'backfill' and r.status <> 'complete' and not exists (
+      select from billing.history_runs as later where later.kind = 'backfill' and later.id > r.id
+    )
   )
   select g.gap, g.amount, g.cure from gaps as g where g.amount > 0;
 $$;

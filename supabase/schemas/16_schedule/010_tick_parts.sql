@@ -60,6 +60,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (15, 'outbound-answers', 'billing_private.read_outbound_answers', '1 minute', false, false),
   -- It alerts when dunning did not run.
   (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
+  (30, 'wake-reconcile', 'billing_private.wake_reconcile', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),

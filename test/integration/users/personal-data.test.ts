@@ -12,6 +12,9 @@ const ABOUT_NOBODY = [
   "billing.dunning_policies",
   "billing.job_problems",
   "billing.releases",
+  "billing.history_runs",
+  "billing.history_steps",
+  "billing_private.history_lease",
   "billing.outbound_calls",
   "billing.setup_answers",
   "billing.tick_parts",
@@ -68,7 +71,11 @@ const CODES = [
 /** Columns that could hold more, and why they do not. */
 const DECIDED: Record<string, string> = {
   "billing.audit_events.detail": "append-only: written without personal data, see audit_facts",
+  "billing.drift.field": "a column's name",
+  "billing.drift.object": "a kind of object",
+  "billing.drift.why": "written by us, with ids",
   "billing.dunning_runs.problem": "of a run, not of a customer",
+  "billing.history_problems.step": "a kind of object",
   "billing.emails.from_address": "the project's own",
   "billing.emails.reply_to": "the project's own",
   "billing.suppressed_addresses.address": "becomes its digest, see forget_addresses",

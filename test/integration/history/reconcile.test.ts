@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
+import { reconcile } from "../../../supabase/functions/duebase-reconcile/reconcile.ts";
+import { impatientClock, mirroredRows, readHistory, TEST_KEY } from "../../support/account/moving-in.ts";
+import { type StripeAccount, startAccountWithHistory } from "../../support/account/stripe-account.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { callAsService } from "../../support/delivering.ts";
+
+let account: StripeAccount;
+let database: TestDatabase;
+
+/** What the minute's tick sets off. */
+function work(): Promise<Record<string, number>> {
+  return reconcile({
+    callBilling: callAsService(database),
+    callStripe: connectStripe({ secretKey: TEST_KEY, baseUrl: account.local.url }),
+    secretKey: TEST_KEY,
+    holder: "test",
+    clock: impatientClock(),
+    now: account.now().toISOString(),
+  });
+}
+
+/** Webhooks that get through, from now on. */
+async function deliver(since: number): Promise<void> {
+  for (const event of account.local.events.all().slice(since)) await database.receive(event, account.now());
+}
+
+const happened = (): number => account.local.events.all().length;
+
+beforeAll(async () => {
+  account = await startAccountWithHistory({ customers: 12, months: 3 });
+  database = await createTestDatabase();
+  await readHistory(database, account);
+}, 300_000);
+afterAll(async () => {
+  await account?.close();
+  await database?.drop();
+});
+
+test("with every webhook delivered nothing is missed, nothing differs, and no delivery counts as repeated", async () => {
+  const before = happened();
+  await account.pass(1);
+  await deliver(before);
+  await account.pass(1);
+  await deliver(before);
+  const counted = await database.sql`select from billing.webhook_duplicates`;
+  expect(await work()).toMatchObject({ finished: 2, incomplete: 0, paused: 0, busy: 0 });
+  expect(await database.sql`select * from billing.drift`).toEqual([]);
+  expect((await database.sql`select from billing.webhook_duplicates`).length).toBe(counted.length);
+});
+
+test("webhooks that were off for three days are found, counted, and bring the rows they would have brought", async () => {
+  const missedBefore = await missed();
+  const before = happened();
+  await account.pass(1);
+  const [running] = (await account.stripe.subscriptions.list({ status: "active", limit: 1 })).data;
+  await account.stripe.subscriptions.update(running?.id ?? "", {
+    metadata: { said: "while nobody listened" },
+  });
+  await account.pass(2);
+  // Younger than five minutes, an event may be on its way.
+  const late = account.local.events
+    .all()
+    .slice(before)
+    .filter(({ created }) => created <= account.now().getTime() / 1000 - 300);
+  expect(late.length).toBeGreaterThan(5);
+  await work();
+  expect((await missed()) - missedBefore).toBe(late.length);
+  const [row] =
+    await database.sql`select metadata from billing.object_metadata where object_id = ${running?.id ?? ""}`;
+  expect(row).toMatchObject({ metadata: { said: "while nobody listened" } });
+});
+
+test("what was changed behind its back is found within a day, with the field, and is as at Stripe again", async () => {
+  await account.pass(0.9);
+  await work();
+  const truth = await mirroredRows(database);
+  const [running] = (await account.stripe.subscriptions.list({ status: "active", limit: 1 })).data;
+  const [open] = (await account.stripe.invoices.list({ status: "open", limit: 1 })).data;
+  await database.sql`update billing.subscriptions set cancel_at_period_end = true where id = ${running?.id ?? ""}`;
+  await database.sql`update billing.invoices set amount_remaining = 1 where id = ${open?.id ?? ""}`;
+  const before = await database.sql`select max(id) as id from billing.drift`;
+  await account.pass(1);
+  await work();
+  const found = await database.sql`
+    select object_id, field, ours, stripes, why, mended_at is not null as is_mended
+    from billing.drift where id > ${before[0]?.id ?? 0} and object_id in (${running?.id ?? ""}, ${open?.id ?? ""})
+    order by object
+  `;
+  expect(found).toEqual([
+    {
+      object_id: open?.id,
+      field: "amount_remaining",
+      ours: 1,
+      stripes: open?.amount_remaining,
+      why: expect.any(String),
+      is_mended: true,
+    },
+    {
+      object_id: running?.id,
+      field: "cancel_at_period_end",
+      ours: true,
+      stripes: false,
+      why: expect.any(String),
+      is_mended: true,
+    },
+  ]);
+  const mended = await mirroredRows(database);
+  expect(mended.subscriptions).toEqual(truth.subscriptions);
+});
+
+test("nothing is due until an hour has gone by, and no function is called meanwhile", async () => {
+  const wake = async (minutes: number): Promise<boolean> => {
+    const at = new Date(account.now().getTime() + minutes * 60_000);
+    const [row] = await database.sql`select billing_private.wake_reconcile(${at}) as woken`;
+    return row?.woken === true;
+  };
+  expect(await wake(1)).toBe(false);
+  expect(await wake(58)).toBe(false);
+  await database.sql`select vault.create_secret('http://127.0.0.1:9/functions/v1', 'duebase_functions_url')`;
+  await database.sql`select vault.create_secret('example-cron-secret', 'duebase_cron_secret')`;
+  expect(await wake(60)).toBe(true);
+});
+
+test("events that Stripe lists no longer are met by reading the objects of that time", async () => {
+  const [running] = (await account.stripe.subscriptions.list({ status: "active", limit: 1 })).data;
+  await account.pass(1);
+  await account.stripe.customers.update(String(running?.customer), { name: "Said forty days ago" });
+  await account.pass(40);
+  await work();
+  expect(
+    await database.sql`select name from billing.customers where id = ${String(running?.customer)}`,
+  ).toEqual([{ name: "Said forty days ago" }]);
+  const runs = await database.sql`select kind, status from billing.history_runs order by id desc limit 3`;
+  expect(runs).toContainEqual({ kind: "backfill", status: "complete" });
+});
+
+async function missed(): Promise<number> {
+  return (await database.sql`select from billing.missed_webhooks`).length;
+}
