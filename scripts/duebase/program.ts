@@ -1,9 +1,11 @@
 import { Command, CommanderError } from "commander";
+import { addBackfill } from "./commands/backfill.ts";
 import { addConnect } from "./commands/connect.ts";
 import { addDunning } from "./commands/dunning.ts";
 import { addEmails } from "./commands/emails.ts";
 import { addExport } from "./commands/export.ts";
 import { addInit } from "./commands/init.ts";
+import { addReconcile } from "./commands/reconcile.ts";
 import { addUninstall } from "./commands/uninstall.ts";
 import { addUpgrade } from "./commands/upgrade.ts";
 import { packageManifest } from "./package.ts";
@@ -13,6 +15,8 @@ import { ExitCode, StoppedByPerson, Terminal } from "./terminal.ts";
 const commands: ((program: Command) => void)[] = [
   addInit,
   addConnect,
+  addBackfill,
+  addReconcile,
   addUpgrade,
   addUninstall,
   addExport,

@@ -1,0 +1,142 @@
+import type { Sql } from "postgres";
+import { Refusal } from "../terminal.ts";
+
+/** How many links the database takes at once. */
+const LINKS_A_CALL = 500;
+
+/** What became of the links that a query of the application's gave. */
+export interface LinkReport {
+  links: number;
+  /** How many came to which outcome: linked, kept, unchanged, taken_back, refused. */
+  outcomes: Record<string, number>;
+  /** The first of those that were refused or wait, with the reason. */
+  reasons: { customer: string; outcome: string; reason: string }[];
+}
+
+/** A customer who pays and belongs to nobody here. */
+export interface UnlinkedPayer {
+  customer: string;
+  email: string | null;
+  subscriptions: number;
+}
+
+/** What is overdue from before, by how long it has been. */
+export interface OldDebts {
+  invoices: number;
+  customers: number;
+  /** Minor units, by currency. */
+  amounts: Record<string, number>;
+  /** Invoices by days overdue. */
+  byAge: Record<"up to 7 days" | "8 to 30 days" | "31 to 90 days" | "over 90 days", number>;
+}
+
+/** Who would have other access than in the application's own table. */
+export interface AccessReport {
+  same: number;
+  /** Has access there and would not have it here. */
+  lost: { owner_id: string; feature: string }[];
+  /** Would have access here and has it not there. */
+  gained: { owner_id: string; feature: string }[];
+}
+
+/**
+ * Rows of a query of the application's, in a transaction that can change nothing.
+ *
+ * @param columns that every row has to have
+ * @throws Refusal where the query fails, or lacks a column
+ */
+export async function theirRows(
+  sql: Sql,
+  query: string,
+  columns: string[],
+): Promise<Record<string, unknown>[]> {
+  let rows: Record<string, unknown>[];
+  try {
+    rows = (await sql.begin("read only", (transaction) => transaction.unsafe(query))) as never;
+  } catch (error) {
+    throw new Refusal(
+      `Your query failed: ${(error as Error).message}`,
+      `Write a select that gives ${columns.join(" and ")}.`,
+      { cause: error },
+    );
+  }
+  const lacking = rows[0] === undefined ? [] : columns.filter((column) => !(column in (rows[0] ?? {})));
+  if (lacking.length > 0) {
+    throw new Refusal(
+      `Your query gives no column ${lacking.join(", ")}.`,
+      `Name its columns ${columns.join(" and ")}.`,
+    );
+  }
+  return rows;
+}
+
+/** Hands {customer, owner_id} to billing.link_customers, 500 at a time. */
+export async function linkCustomers(sql: Sql, rows: Record<string, unknown>[]): Promise<LinkReport> {
+  const report: LinkReport = { links: rows.length, outcomes: {}, reasons: [] };
+  for (let at = 0; at < rows.length; at += LINKS_A_CALL) {
+    const links = rows
+      .slice(at, at + LINKS_A_CALL)
+      .map(({ customer, owner_id }) => ({ customer, owner_id: owner_id ?? null }));
+    const answers = await sql<{ customer: string; outcome: string; reason: string | null }[]>`
+      select customer, outcome, reason from billing.link_customers(${sql.json(links as never)})
+    `;
+    for (const { customer, outcome, reason } of answers) {
+      report.outcomes[outcome] = (report.outcomes[outcome] ?? 0) + 1;
+      if (reason !== null && report.reasons.length < 20) report.reasons.push({ customer, outcome, reason });
+    }
+  }
+  return report;
+}
+
+/** Everybody who pays and belongs to nobody here. */
+export async function unlinkedPayers(sql: Sql): Promise<UnlinkedPayer[]> {
+  return await sql<UnlinkedPayer[]>`
+    select customer, email, subscriptions::integer from billing.unlinked_payers order by paying_since, customer
+  `;
+}
+
+/** What is overdue from before this project took over, none of which is dunned until a person releases it. */
+export async function oldDebts(sql: Sql, now: Date): Promise<OldDebts> {
+  const rows = await sql<{ customer: string; currency: string; amount: string; days: number }[]>`
+    select v.customer, v.currency, v.amount_remaining as amount, extract(day from ${now} - v.overdue_since)::integer as days
+    from billing_private.overdue_invoices as v
+    where v.overdue_since <= ${now} and billing_private.is_old_debt(v.invoice, v.overdue_since)
+      and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+  `;
+  const debts: OldDebts = {
+    invoices: rows.length,
+    customers: new Set(rows.map(({ customer }) => customer)).size,
+    amounts: {},
+    byAge: { "up to 7 days": 0, "8 to 30 days": 0, "31 to 90 days": 0, "over 90 days": 0 },
+  };
+  for (const { currency, amount, days } of rows) {
+    debts.amounts[currency] = (debts.amounts[currency] ?? 0) + Number(amount);
+    debts.byAge[ageOf(days)] += 1;
+  }
+  return debts;
+}
+
+export function ageOf(days: number): keyof OldDebts["byAge"] {
+  if (days <= 7) return "up to 7 days";
+  if (days <= 30) return "8 to 30 days";
+  return days <= 90 ? "31 to 90 days" : "over 90 days";
+}
+
+/** Compares {owner_id, feature} of the application's with billing.entitlements. */
+export async function compareAccess(sql: Sql, rows: Record<string, unknown>[]): Promise<AccessReport> {
+  const keyOf = (owner: unknown, feature: unknown) => `${String(owner)}\n${String(feature)}`;
+  const ours = await sql<{ owner_id: string; feature: string }[]>`
+    select owner_id, feature from billing.entitlements order by 1, 2
+  `;
+  const here = new Set(ours.map(({ owner_id, feature }) => keyOf(owner_id, feature)));
+  const there = new Set(rows.map(({ owner_id, feature }) => keyOf(owner_id, feature)));
+  const asRow = (key: string) => {
+    const [owner_id = "", feature = ""] = key.split("\n");
+    return { owner_id, feature };
+  };
+  return {
+    same: [...there].filter((key) => here.has(key)).length,
+    lost: [...there].filter((key) => !here.has(key)).map(asRow),
+    gained: [...here].filter((key) => !there.has(key)).map(asRow),
+  };
+}
