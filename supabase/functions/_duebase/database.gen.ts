@@ -286,6 +286,57 @@ export type Database = {
         };
         Relationships: [];
       };
+      drift: {
+        Row: {
+          customer: string | null;
+          field: string;
+          found_at: string;
+          id: number;
+          mended_at: string | null;
+          object: string;
+          object_id: string;
+          ours: Json | null;
+          run_id: number;
+          stripes: Json | null;
+          why: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          customer?: string | null;
+          field: string;
+          found_at: string;
+          id?: never;
+          mended_at?: string | null;
+          object: string;
+          object_id: string;
+          ours?: Json | null;
+          run_id: number;
+          stripes?: Json | null;
+          why: string;
+        };
+        Update: {
+          customer?: string | null;
+          field?: string;
+          found_at?: string;
+          id?: never;
+          mended_at?: string | null;
+          object?: string;
+          object_id?: string;
+          ours?: Json | null;
+          run_id?: number;
+          stripes?: Json | null;
+          why?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "drift_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "history_runs";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       dunning_actions: {
         Row: {
           anchor_invoice: string;
@@ -897,6 +948,139 @@ export type Database = {
           },
         ];
       };
+      history_problems: {
+        Row: {
+          error: NonNullable<Json>;
+          found_at: string;
+          object_id: string;
+          run_id: number;
+          step: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          error: NonNullable<Json>;
+          found_at: string;
+          object_id: string;
+          run_id: number;
+          step: string;
+        };
+        Update: {
+          error?: NonNullable<Json>;
+          found_at?: string;
+          object_id?: string;
+          run_id?: number;
+          step?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "history_problems_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "history_runs";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      history_runs: {
+        Row: {
+          account: string | null;
+          calls: number;
+          events_from: string;
+          finished_at: string | null;
+          id: number;
+          kind: string;
+          livemode: boolean;
+          problem: string | null;
+          progressed_at: string;
+          reads_since: string | null;
+          started_at: string;
+          status: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          account?: string | null;
+          calls?: number;
+          events_from: string;
+          finished_at?: string | null;
+          id?: never;
+          kind: string;
+          livemode: boolean;
+          problem?: string | null;
+          progressed_at: string;
+          reads_since?: string | null;
+          started_at: string;
+          status?: string;
+        };
+        Update: {
+          account?: string | null;
+          calls?: number;
+          events_from?: string;
+          finished_at?: string | null;
+          id?: never;
+          kind?: string;
+          livemode?: boolean;
+          problem?: string | null;
+          progressed_at?: string;
+          reads_since?: string | null;
+          started_at?: string;
+          status?: string;
+        };
+        Relationships: [];
+      };
+      history_steps: {
+        Row: {
+          applied: number;
+          cursor: string | null;
+          failed: number;
+          finished_at: string | null;
+          objects: number;
+          pages: number;
+          position: number;
+          run_id: number;
+          stale: number;
+          started_at: string | null;
+          status: string;
+          step: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          applied?: number;
+          cursor?: string | null;
+          failed?: number;
+          finished_at?: string | null;
+          objects?: number;
+          pages?: number;
+          position: number;
+          run_id: number;
+          stale?: number;
+          started_at?: string | null;
+          status?: string;
+          step: string;
+        };
+        Update: {
+          applied?: number;
+          cursor?: string | null;
+          failed?: number;
+          finished_at?: string | null;
+          objects?: number;
+          pages?: number;
+          position?: number;
+          run_id?: number;
+          stale?: number;
+          started_at?: string | null;
+          status?: string;
+          step?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "history_steps_run_id_fkey";
+            columns: ["run_id"];
+            isOneToOne: false;
+            referencedRelation: "history_runs";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       invoice_payments: {
         Row: {
           amount_paid: number | null;
@@ -1077,6 +1261,31 @@ export type Database = {
           last_seen?: string;
           problem?: string;
           since?: string;
+        };
+        Relationships: [];
+      };
+      missed_webhooks: {
+        Row: {
+          created: string;
+          event_id: string;
+          found_at: string;
+          run_id: number;
+          type: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          created: string;
+          event_id: string;
+          found_at: string;
+          run_id: number;
+          type: string;
+        };
+        Update: {
+          created?: string;
+          event_id?: string;
+          found_at?: string;
+          run_id?: number;
+          type?: string;
         };
         Relationships: [];
       };
@@ -2175,9 +2384,24 @@ export type Database = {
         ComputedFields: never;
         Relationships: [];
       };
+      unlinked_payers: {
+        Row: {
+          customer: string | null;
+          email: string | null;
+          name: string | null;
+          paying_since: string | null;
+          subscriptions: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       advance_dunning: { Args: { p_after?: string; p_limit?: number; p_now?: string }; Returns: Json };
+      apply_history: {
+        Args: { p_claim: string; p_now?: string; p_page: Json; p_run_id: number; p_step: string };
+        Returns: Json;
+      };
       apply_refresh: { Args: { object: Json; p_now?: string; p_read_at: string }; Returns: string };
       assign_dunning_policy: {
         Args: { p_now?: string; p_policy: string; p_scope: string; p_subject_id: string };
@@ -2233,6 +2457,11 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      begin_history: {
+        Args: { p_kind: string; p_now?: string; p_options?: Json; p_steps: string[] };
+        Returns: Json;
+      };
+      claim_history: { Args: { p_holder: string; p_now?: string }; Returns: Json };
       claim_outbox: {
         Args: { p_kinds?: string[]; p_lease?: string; p_limit?: number; p_now?: string; p_worker: string };
         Returns: {
@@ -2285,6 +2514,7 @@ export type Database = {
               isSetofReturn: false;
             };
           };
+      customers_to_entitle: { Args: { p_after: string; p_limit?: number }; Returns: Json };
       deduct_credits: {
         Args: {
           amount: number;
@@ -2327,6 +2557,7 @@ export type Database = {
         };
         Returns: number;
       };
+      due_history: { Args: { p_now?: string }; Returns: Json };
       dunning_preview: {
         Args: { p_now?: string };
         Returns: {
@@ -2383,6 +2614,10 @@ export type Database = {
         Returns: boolean;
       };
       finish_emails: { Args: { p_answers: Json; p_claim_id: string; p_now?: string }; Returns: Json };
+      finish_history: {
+        Args: { p_claim: string; p_now?: string; p_problem?: string; p_run_id: number };
+        Returns: Json;
+      };
       finish_resumption: { Args: { p_id: number; p_now?: string }; Returns: string };
       finish_seats: {
         Args: {
@@ -2434,6 +2669,7 @@ export type Database = {
           gap: string;
         }[];
       };
+      history_state: { Args: { p_kind: string }; Returns: Json };
       hold_dunning: {
         Args: { p_case_id: number; p_now?: string; p_reason: string; p_until?: string };
         Returns: undefined;
@@ -2511,6 +2747,10 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      note_history_problem: {
+        Args: { p_claim: string; p_now?: string; p_problem: string; p_run_id: number };
+        Returns: boolean;
+      };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       owner_deleted: { Args: { owner_id: string; p_now?: string }; Returns: number };
       owner_has_feature: { Args: { feature: string; owner_id: string }; Returns: boolean };
@@ -2534,8 +2774,16 @@ export type Database = {
       receive_email_report: { Args: { p_id: string; p_now?: string; p_report: Json }; Returns: string };
       receive_event: { Args: { event: Json; p_now?: string }; Returns: string };
       receive_events: { Args: { events: Json; p_now?: string }; Returns: string[] };
+      receive_missed_events: {
+        Args: { p_events: Json; p_now?: string; p_run_id: number };
+        Returns: string[];
+      };
       record_checkout: {
         Args: { p_attempt: string; p_expires_at: string; p_session: string; p_url: string };
+        Returns: boolean;
+      };
+      record_object_not_found: {
+        Args: { p_claim: string; p_id: string; p_now?: string; p_object: string; p_run_id: number };
         Returns: boolean;
       };
       record_usage: {
@@ -2549,6 +2797,7 @@ export type Database = {
         };
       };
       release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
+      release_history: { Args: { p_claim: string }; Returns: boolean };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
         Returns: number;
@@ -2560,12 +2809,19 @@ export type Database = {
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
       review_resumption: { Args: { p_checked?: string[]; p_id: number; p_now?: string }; Returns: Json };
       review_seats: { Args: { p_checked: string[]; p_now?: string; p_owner_id: string }; Returns: Json };
+      stop_history: { Args: { p_kind: string; p_now?: string }; Returns: boolean };
       stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
       sync_seats: { Args: { owner_id: string; p_now?: string; quantity: number }; Returns: boolean };
       take_dunning_steps: {
         Args: { p_checked?: string[]; p_customer: string; p_now?: string };
         Returns: Json;
       };
+      uncompared_objects: {
+        Args: { p_after: string; p_limit?: number; p_object: string; p_run_id: number };
+        Returns: Json;
+      };
+      unknown_events: { Args: { p_ids: string[] }; Returns: Json };
+      unread_customers: { Args: { p_after: string; p_limit?: number }; Returns: Json };
       user_has_feature: { Args: { feature: string; user_id: string }; Returns: boolean };
       version: { Args: Record<PropertyKey, never>; Returns: string };
     };
