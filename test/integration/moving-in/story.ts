@@ -16,6 +16,7 @@ import {
   withClient,
 } from "../../support/existing-project.ts";
 import { type PackedCommand, packCommand } from "../../support/packed-command.ts";
+import { serve } from "../../unit/functions/served-function.ts";
 
 /** A hosted-like database that the story is told on. */
 export interface StoryServer {
@@ -102,6 +103,22 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     expect(await version()).toBe(release);
     const others = (await differences()).filter((line) => !OURS.some((ours) => ours.test(line)));
     expect(others).toEqual([]);
+  });
+
+  test("our functions run from their folder as they were put there, beside theirs", async () => {
+    const environment = {
+      SUPABASE_URL: "http://127.0.0.1:9",
+      SUPABASE_SECRET_KEY: "sb_secret_example",
+      DUEBASE_STRIPE_WEBHOOK_SECRET: "whsec_example",
+    };
+    const served = await serve("duebase-stripe-webhook", environment, project.root);
+    if (!("url" in served)) throw new Error(served.output);
+    try {
+      const answer = await fetch(served.url, { method: "POST", body: "{}" });
+      expect([answer.status, answer.headers.get("duebase-release")]).toEqual([400, release]);
+    } finally {
+      await served.stop();
+    }
   });
 
   test("init a second time changes nothing and says so", async () => {

@@ -12,12 +12,15 @@ export type Ended = { code: number | null; output: string };
 /**
  * Runs a function's real index.ts under Deno on a free port of loopback, with no environment but the given.
  * Resolves with the served function, or with how it ended where it refused to serve.
+ *
+ * @param root the project whose function it is; this one by default
  */
 export async function serve(
   slug: string,
   environment: Record<string, string>,
+  root = ROOT,
 ): Promise<ServedFunction | Ended> {
-  const folder = resolve(ROOT, "supabase/functions", slug);
+  const folder = resolve(root, "supabase/functions", slug);
   const permissions = ["--no-prompt", "--allow-env", "--allow-net=127.0.0.1"];
   const child = spawn(
     denoExecutable(),
