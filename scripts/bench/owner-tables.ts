@@ -89,6 +89,8 @@ const KEYS: Record<string, string> = {
   // Most customers have no owner, or an owner with no other customer. The first have those by whom owners have rows.
   "customers.owner_id": OWNER_OF_CUSTOMER,
   "customers.user_id": OWNER_OF_CUSTOMER,
+  // A row an owner.
+  "entitlement_versions.owner_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
   "subscriptions.id": "'sub_' || n",
   "subscription_items.subscription": "'sub_' || n",
 };

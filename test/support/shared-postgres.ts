@@ -23,7 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = await startPostgres({
     directory,
     fsync: false,
-    settings: { max_connections: "200", shared_buffers: "128MB", autovacuum: "off" },
+    settings: { max_connections: "200", shared_buffers: "128MB", autovacuum: "off", wal_level: "logical" },
   }).catch(async (error) => {
     await removePostgresData(directory);
     throw error;

@@ -40,6 +40,7 @@ export const DATABASE_REFUSALS = {
   DU070: { code: "invalid_owners_function", status: 400 },
   DU071: { code: "owner_must_be_named", status: 400 },
   DU072: { code: "owner_is_not_yours", status: 404 },
+  DU075: { code: "versions_are_kept", status: 409 },
   DU090: { code: "history_lease_lost", status: 409 },
   DU091: { code: "invalid_history_page", status: 400 },
 } as const;

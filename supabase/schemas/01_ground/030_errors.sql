@@ -46,6 +46,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU070', 'invalid_owners_function', 'Name a function with its schema that takes one uuid, returns table (owner_id uuid, can_manage boolean), is stable or immutable and sets its search_path or qualifies every name.'),
   ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
   ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.'),
+  ('DU075', 'versions_are_kept', 'Leave the row. Realtime tells everybody who listens the key of a deleted row, and caches would take a version that begins again for one they know.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 

@@ -71,16 +71,12 @@ $$;
 comment on function billing_private.unlink_customers_of is
   'Takes an owner''s customers from the owner and puts on record whose they were. Takes no lock but those of the rows. Returns them in order.';
 
-create function billing_private.release_rows_of(p_owner_id uuid, p_reason text)
+create function billing_private.release_rows_of(p_owner_id uuid)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  delete from billing.entitlements as e where e.owner_id = p_owner_id;
-  if p_reason = 'user_deleted' then
-    delete from billing_private.entitlement_versions as v where v.owner_id = p_owner_id;
-  end if;
   -- In the order in which record_usage locks them, so that it is waited for.
   perform from billing.subscription_usage as u where u.owner_id = p_owner_id order by u.id for update;
   update billing.subscription_usage as u set owner_id = null where u.owner_id = p_owner_id;
@@ -95,7 +91,7 @@ end;
 $$;
 
 comment on function billing_private.release_rows_of is
-  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys, seats and attempts at buying go. The version of a team stays, so that its members are told.';
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; balances, keys, seats and attempts at buying go. Entitlements end by themselves, in save_entitlements.';
 
 create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
 returns void
@@ -143,8 +139,9 @@ begin
   on conflict (owner_id) do update set is_finished = true;
   unlinked := billing_private.unlink_customers_of(p_owner_id, p_reason, p_now);
   perform billing_private.match_credits_of_customer(c.id, p_now) from unnest(unlinked) as c (id);
+  perform billing_private.release_rows_of(p_owner_id);
+  -- Last: whoever listens is told once of all that ended.
   perform billing_private.save_entitlements(p_owner_id, p_now);
-  perform billing_private.release_rows_of(p_owner_id, p_reason);
   -- Somebody else may be named for the same customer, by a source that counts for less.
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
   -- Of those that were the owner's, also the ones that an earlier attempt unlinked.
@@ -171,7 +168,11 @@ begin
   end;
   begin
     unlinked := cardinality(billing_private.unlink_customers_of(p_owner_id, p_reason, p_now));
-    perform billing_private.release_rows_of(p_owner_id, p_reason);
+    perform billing_private.release_rows_of(p_owner_id);
+    delete from billing.entitlements as e where e.owner_id = p_owner_id;
+    if found then
+      perform billing_private.next_entitlement_version(p_owner_id, p_now);
+    end if;
   exception when others then
     raise warning 'duebase: rows of deleted owner % could not be released: % (%)', p_owner_id, sqlerrm, sqlstate;
     unlinked := 0;

@@ -1,5 +1,5 @@
 -- Usage periods: the open rows of subscription_usage follow what is projected, so they are a function of it.
--- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force.
+-- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force, changed_features.
 -- Called by: projection, and the link of a customer to an owner.
 
 create table billing_private.limits_in_force (
@@ -220,6 +220,10 @@ begin
   insert into billing_private.limits_in_force (object_id, limits)
   values (p_event.object_id, coalesce(limits, '{}'))
   on conflict (object_id) do update set limits = excluded.limits;
+  -- Those who subscribe are told by the tick, in batches.
+  insert into billing_private.changed_features (kind, object_id, changed_at)
+  values (case when is_price then 'price' else 'product' end, p_event.object_id, p_event.received_at)
+  on conflict (kind, object_id) do update set changed_at = excluded.changed_at, reached = '';
 
   -- A product's event does not wait for its prices', so a price's waits for the product's.
   if is_price then

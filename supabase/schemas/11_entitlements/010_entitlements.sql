@@ -1,6 +1,6 @@
 -- Entitlements: which features each owner may use now. A row is there exactly as long as something grants the feature,
 -- so that a forgotten condition can never let anybody in.
--- Written by: refresh_entitlements. Read by: applications (has_feature, select, Realtime), caches (version, NOTIFY).
+-- Written by: refresh_entitlements. Read by: applications (has_feature, select). What clients listen to is entitlement_versions.
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
@@ -18,7 +18,7 @@ create table billing.entitlements (
 comment on table billing.entitlements is
   'One row per owner and feature the owner may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
-  'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
+  'All that a removed row would tell, where an application publishes this table; it says nothing about anybody.';
 comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
@@ -37,27 +37,3 @@ grant select on billing.entitlements to authenticated, service_role;
 create policy members_read on billing.entitlements
   for select to authenticated
   using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
-
--- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
-do $$
-begin
-  if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
-    alter publication supabase_realtime add table billing.entitlements;
-  end if;
-end;
-$$;
-
-create table billing_private.entitlement_versions (
-  owner_id uuid primary key,
-  version bigint not null,
-  updated_at timestamptz not null
-);
-
-comment on table billing_private.entitlement_versions is
-  'How often each owner''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
-comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
-comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
-
-alter table billing_private.entitlement_versions enable row level security;
-create policy nobody_reads on billing_private.entitlement_versions using (false);

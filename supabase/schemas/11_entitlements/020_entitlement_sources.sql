@@ -44,7 +44,7 @@ create table billing_private.changed_features (
 );
 
 comment on table billing_private.changed_features is
-  'Products and prices whose features changed and whose subscribers are still to be computed anew; worked off in small batches every minute.';
+  'Products and prices whose features or limits changed and whose subscribers are still to be computed anew and told; worked off in small batches every minute.';
 comment on column billing_private.changed_features.changed_at is 'When we learnt of it (UTC).';
 comment on column billing_private.changed_features.reached is 'Subscription items up to this id are done.';
 

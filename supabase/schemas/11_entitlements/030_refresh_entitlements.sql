@@ -1,7 +1,7 @@
 -- Refresh: the entitlements of an owner, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
--- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
+-- entitlement_versions, limits_told, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
 
 create function billing_private.dunning_access(p_subscription_id text)
 returns boolean
@@ -72,7 +72,9 @@ $$;
 comment on function billing_private.entitlements_of is
   'What an owner may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
-create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
+create function billing_private.save_entitlements(
+  p_owner_id uuid, p_now timestamptz, p_customer_id text default null, p_is_news boolean default false
+)
 returns void
 language plpgsql
 set search_path = ''
@@ -85,6 +87,9 @@ begin
   if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
+  if billing_private.record_limits(p_owner_id) or p_is_news then
+    next_version := billing_private.next_entitlement_version(p_owner_id, p_now);
+  end if;
   for change in
     select coalesce(w.feature, h.feature) as feature, w.sources, w.valid_until, h.id, w.feature is null as is_gone
     from billing_private.entitlements_of(p_owner_id) as w
@@ -93,10 +98,7 @@ begin
     order by 1
   loop
     if next_version is null then
-      insert into billing_private.entitlement_versions as v (owner_id, version, updated_at)
-      values (p_owner_id, 1, p_now)
-      on conflict (owner_id) do update set version = v.version + 1, updated_at = excluded.updated_at
-      returning v.version into next_version;
+      next_version := billing_private.next_entitlement_version(p_owner_id, p_now);
     end if;
     if change.is_gone then
       delete from billing.entitlements as e where e.id = change.id;
@@ -117,16 +119,13 @@ begin
       );
     end if;
   end loop;
-  if next_version is not null then
-    perform pg_notify('billing_entitlements', json_build_object('owner_id', p_owner_id, 'version', next_version)::text);
-  end if;
 end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes: audit_events, the owner''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes, also of the owner''s limits: audit_events, and the owner''s version once. p_customer_id: the customer whose news led here, for the audit. p_is_news: the version moves in any case.';
 
-create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
+create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz, p_is_news boolean default false)
 returns void
 language plpgsql
 set search_path = ''
@@ -136,13 +135,13 @@ declare
 begin
   select c.owner_id into owner from billing.customers as c where c.id = p_customer_id;
   if owner is not null then
-    perform billing_private.save_entitlements(owner, p_now, p_customer_id);
+    perform billing_private.save_entitlements(owner, p_now, p_customer_id, p_is_news);
   end if;
 end;
 $$;
 
 comment on function billing_private.refresh_entitlements is
-  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
+  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. p_is_news: what the owner owes has changed, and clients are told though no entitlement did. The caller holds the customer''s lock.';
 
 create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void

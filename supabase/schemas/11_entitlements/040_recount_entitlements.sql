@@ -81,7 +81,7 @@ end;
 $$;
 
 comment on function billing_private.recount_entitlements is
-  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
+  'Computes anew the next p_limit subscribers of a product or price whose features or limits changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
 
 create function billing_private.recheck_entitlements(p_now timestamptz, p_limit integer default 1000)
 returns integer

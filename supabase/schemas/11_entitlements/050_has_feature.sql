@@ -70,7 +70,7 @@ create function billing.entitlements_version()
 returns bigint
 language plpgsql
 stable
--- Definer: the versions are kept where no API role reads. It answers the caller about the caller's owners alone.
+-- Definer: the policy of the versions would ask for the caller's owners a second time.
 security definer
 set search_path = ''
 as $$
@@ -80,10 +80,10 @@ declare
 begin
   -- Nothing is called where every user is their own owner: caches ask often.
   if (select s.owners_function is null from billing.settings as s) then
-    return coalesce((select v.version from billing_private.entitlement_versions as v where v.owner_id = auth.uid()), 0);
+    return coalesce((select v.version from billing.entitlement_versions as v where v.owner_id = auth.uid()), 0);
   end if;
   owners := billing_private.my_owner_ids();
-  changes := coalesce((select sum(v.version) from billing_private.entitlement_versions as v where v.owner_id = any (owners)), 0);
+  changes := coalesce((select sum(v.version) from billing.entitlement_versions as v where v.owner_id = any (owners)), 0);
   if cardinality(owners) = 0 then
     return 0;
   end if;
@@ -93,7 +93,7 @@ end;
 $$;
 
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
+  'A number that grows with every version of entitlement_versions that the signed-in user reads, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;

@@ -93,7 +93,7 @@ begin
     has_news := true;
   end loop;
   if has_news then
-    perform billing_private.refresh_entitlements(p_customer, p_now);
+    perform billing_private.refresh_entitlements(p_customer, p_now, p_is_news => true);
   end if;
   return has_news;
 end;

@@ -37,7 +37,7 @@ begin
   perform billing_private.audit_dunning_case(
     p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now
   );
-  perform billing_private.refresh_entitlements(p_case.customer, p_now);
+  perform billing_private.refresh_entitlements(p_case.customer, p_now, p_is_news => true);
 end;
 $$;
 

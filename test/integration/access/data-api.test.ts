@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
@@ -11,6 +12,7 @@ import { subscribe } from "./subscribers.ts";
 let database: TestDatabase;
 let clients: Clients;
 let owner: Client;
+let ownerId: string;
 let newcomer: Client;
 beforeAll(async () => {
   // The API tells its terminal of every refusal, and here are hundreds.
@@ -23,6 +25,7 @@ beforeAll(async () => {
     await clients.signUp("new"),
   ];
   owner = ada.client;
+  ownerId = ada.userId;
   newcomer = stranger.client;
   await subscribe(database, "ada", ada.userId);
   await subscribe(database, "bob", bob.userId);
@@ -45,11 +48,13 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
     const signedIn = await relation(owner, table).select("*");
     const service = await relation(clients.connect(localKeys.secret), table).select("*");
     expect(service.error).toBeNull();
-    if (audience === "owner") {
+    if (audience === "owner" || audience === "version") {
       expect(signedIn.error).toBeNull();
       expect(signedIn.data?.length).toBeGreaterThan(0);
-      for (const row of signedIn.data as Record<string, string>[])
-        expect(row[namedBy[table] ?? "id"]).toMatch(/_ada$/);
+      for (const row of signedIn.data as Record<string, string>[]) {
+        if (audience === "version") expect(row.owner_id).toBe(ownerId);
+        else expect(row[namedBy[table] ?? "id"]).toMatch(/_ada$/);
+      }
       expect((await relation(newcomer, table).select("*")).data).toEqual([]);
       expect(service.data?.length).toBeGreaterThan(signedIn.data?.length ?? 0);
     } else {
@@ -60,17 +65,19 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
 
   test("is written by nobody, with whatever key", async () => {
     const [text] = await database.sql`
-      select attname as column from pg_attribute
-      where attrelid = ${table}::regclass and atttypid = 'text'::regtype and attnum > 0 order by attnum limit 1
+      select attname as column, atttypid::regtype::text as type from pg_attribute
+      where attrelid = ${table}::regclass and atttypid in ('text'::regtype, 'uuid'::regtype) and attnum > 0
+      order by atttypid <> 'text'::regtype, attnum limit 1
     `;
     const column: string = text?.column;
+    const planted = text?.type === "uuid" ? randomUUID() : "planted";
     for (const client of [clients.connect(localKeys.publishable), owner, clients.connect(localKeys.secret)]) {
       const attempts = [
-        await relation(client, table).insert({ [column]: "planted" }),
+        await relation(client, table).insert({ [column]: planted }),
         await relation(client, table)
-          .update({ [column]: "planted" })
-          .neq(column, "nothing"),
-        await relation(client, table).delete().neq(column, "nothing"),
+          .update({ [column]: planted })
+          .neq(column, planted),
+        await relation(client, table).delete().neq(column, planted),
       ];
       // 55000: a view that gathers cannot be written to by anybody.
       for (const { error } of attempts) expect(["42501", "55000"]).toContain(error?.code);

@@ -2,6 +2,8 @@
 export type Audience =
   /** A signed-in user, but only rows of the user's owners, or of those the user manages; and service_role. */
   | "owner"
+  /** As `owner`; but its rows have no text that names whose they are, only the owner's id. */
+  | "version"
   /** A signed-in user about themselves, and nobody for them. */
   | "user"
   /** The project's own functions and operators, as service_role. */
@@ -29,6 +31,7 @@ export const tables: Record<string, Audience> = {
   "billing.dunning_steps": "service",
   "billing.dunning_outcomes": "service",
   "billing.emails": "service",
+  "billing.entitlement_versions": "version",
   "billing.entitlements": "owner",
   "billing.event_handlers": "service",
   "billing.failed_webhooks": "service",

@@ -13,6 +13,7 @@ const roles: Role[] = ["anon", "authenticated", "service_role"];
 
 const readers: Record<Audience, Role[]> = {
   owner: ["authenticated", "service_role"],
+  version: ["authenticated", "service_role"],
   user: ["authenticated"],
   service: ["service_role"],
   nobody: [],

@@ -88,14 +88,14 @@ describe("a change of membership", () => {
     await leave(database, team, user);
     await join(database, other, user, "member");
     const [same] = await database.sql`
-      select count(distinct version)::int as versions from billing_private.entitlement_versions
+      select count(distinct version)::int as versions from billing.entitlement_versions
       where owner_id in (${team}, ${other})`;
     expect(same).toEqual({ versions: 1 });
     expect(await version()).not.toBe(inRed);
     await join(database, team, user, "member");
     const inBoth = BigInt(await version());
     await database.sql`
-      update billing_private.entitlement_versions set version = version + 1 where owner_id = ${team}`;
+      update billing.entitlement_versions set version = version + 1 where owner_id = ${team}`;
     expect(BigInt(await version())).toBeGreaterThan(inBoth);
   });
 });

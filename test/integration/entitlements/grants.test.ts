@@ -101,7 +101,7 @@ describe("a subscription", () => {
     await tell(database, subscription, story.customer(user), story.product("export"), story.subscription());
     expect(await version()).toBe(1);
     const [row] = await database.sql`
-      select xmin::text = (select xmin::text from billing_private.entitlement_versions where owner_id = ${user}) as untouched
+      select xmin::text = (select xmin::text from billing.entitlement_versions where owner_id = ${user}) as untouched
       from billing.entitlements where owner_id = ${user}
     `;
     expect(row).toEqual({ untouched: true });

@@ -117,7 +117,7 @@ export async function featuresOf(database: TestDatabase, userId: string): Promis
 /** The number of changes of a user's entitlements so far. */
 export async function versionOf(database: TestDatabase, userId: string): Promise<number> {
   const [row] = await database.sql<{ version: string }[]>`
-    select version from billing_private.entitlement_versions where owner_id = ${userId}
+    select version from billing.entitlement_versions where owner_id = ${userId}
   `;
   return Number(row?.version ?? 0);
 }

@@ -109,7 +109,7 @@ describe("a team that is deleted", () => {
         (select array_agg(row(e.credits, e.note is null)::text) from billing.credit_entries as e where e.owner_id is null) as entries,
         (select count(*)::int from billing_private.usage_records as r where r.owner_id = ${team}) as keys,
         (select s.status from billing.subscriptions as s where s.id = 'sub_Gone1') as status,
-        (select v.version::int from billing_private.entitlement_versions as v where v.owner_id = ${team}) as version`;
+        (select v.version::int from billing.entitlement_versions as v where v.owner_id = ${team}) as version`;
     expect(left).toEqual({ usage: ["2"], entries: ["(5,t)"], keys: 0, status: "active", version: 2 });
     expect(
       await database.sql`select actor, detail from billing.audit_events where customer_id = 'cus_Gone1' and action = 'customer.unlinked'`,

@@ -8,7 +8,7 @@ import { type Observer, observe } from "./observer.ts";
 // What a signed-in user asks of the own rows, through row security, among a million rows of others.
 
 const ROWS = 1_000_000;
-const owned = Object.keys(tables).filter((name) => tables[name] === "owner");
+const owned = Object.keys(tables).filter((name) => ["owner", "version"].includes(tables[name] ?? ""));
 const owner = { role: "authenticated", userId: ownerId(4711) };
 /** How many owners a user of an application belongs to whose teams pay. */
 const MEMBERSHIPS = [1, 200];

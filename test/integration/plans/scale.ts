@@ -60,7 +60,7 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       ('00000000-0000-4000-8000-' || lpad((n % ${customers} + 1)::text, 12, '0'))::uuid, 'feature_' || n / ${customers},
       array['sub_' || n % 50000 + 1], now() + interval '1 day' * (n % 30), 1, to_timestamp(1700000000)
     from generate_series(0, 99999) as n;
-    insert into billing_private.entitlement_versions (owner_id, version, updated_at)
+    insert into billing.entitlement_versions (owner_id, version, updated_at)
     select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 1, to_timestamp(1700000000)
     from generate_series(1, ${customers}) as n;
     insert into billing_private.changed_features (kind, object_id, changed_at) values ('product', 'prod_11', to_timestamp(1700000000));

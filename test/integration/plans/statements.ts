@@ -701,6 +701,12 @@ export const hotStatements: Statement[] = [
     uses: ["an_owner_has_a_feature_once"],
   },
   {
+    what: "the version of an owner's entitlements",
+    sql: "select * from billing.entitlement_versions",
+    as: owner,
+    uses: ["entitlement_versions_pkey"],
+  },
+  {
     what: "what an owner owes",
     sql: "select * from billing.my_billing_status()",
     as: owner,
