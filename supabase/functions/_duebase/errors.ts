@@ -132,6 +132,7 @@ export class SessionRefusedError extends DuebaseError {
       | "invalid_request"
       | "invalid_url"
       | "no_customer"
+      | "owner_deleted"
       | "unknown_subscription"
       | "unknown_price"
       | "already_subscribed"

@@ -6,6 +6,7 @@ import { pageOf, sessionError } from "../_duebase/stripe-session.ts";
 export type Verdict =
   | { outcome: "conflict" }
   | { outcome: "subscribed" }
+  | { outcome: "no_owner" }
   | { outcome: "done"; url: string }
   | {
       outcome: "make" | "reuse" | "replace";
@@ -75,6 +76,12 @@ export async function openCheckout(dependencies: AttemptDependencies, wish: Wish
     }
     if (verdict.outcome === "done") return verdict.url;
     if (verdict.outcome === "subscribed") throw alreadySubscribed();
+    if (verdict.outcome === "no_owner")
+      throw new SessionRefusedError(
+        "owner_deleted",
+        409,
+        "This owner was deleted. Nothing can be bought for it.",
+      );
     const session = await carryOut(dependencies, wish, verdict);
     if (session.status === "open" && verdict.outcome !== "replace") return pageOf(session.object);
     if (session.status === "complete") {

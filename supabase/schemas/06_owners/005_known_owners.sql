@@ -6,15 +6,24 @@
 create table billing_private.deleted_owners (
   owner_id uuid primary key,
   deleted_at timestamptz not null,
-  is_finished boolean not null
+  reason text not null,
+  is_finished boolean not null,
+  tried_at timestamptz,
+  problem text,
+  constraint reason_is_known check (reason in ('user_deleted', 'owner_deleted')),
+  constraint only_the_unfinished_have_a_problem check (problem is null or not is_finished)
 );
 
 comment on table billing_private.deleted_owners is
-  'Owners that were deleted, so that what is told of them later links nothing to them again. A user who signs up again under the same id is taken out.';
+  'Owners that were deleted, so that what is told of them later links nothing to them again. A user who signs up again under the same id is taken out, and so is an owner that billing.owner_restored names.';
 comment on column billing_private.deleted_owners.owner_id is 'Who was deleted: a user, or a team of the application''s.';
 comment on column billing_private.deleted_owners.deleted_at is 'When we learnt of it (UTC).';
+comment on column billing_private.deleted_owners.reason is
+  'How we learnt of it: user_deleted, the account was; owner_deleted, the application said so.';
 comment on column billing_private.deleted_owners.is_finished is
   'False: something failed when the owner was deleted, and the tick does the rest.';
+comment on column billing_private.deleted_owners.tried_at is 'When the tick last tried to (UTC).';
+comment on column billing_private.deleted_owners.problem is 'What that try raised; also in job_problems, until it succeeds.';
 
 create index deleted_owners_unfinished on billing_private.deleted_owners (owner_id) where not is_finished;
 alter table billing_private.deleted_owners enable row level security;

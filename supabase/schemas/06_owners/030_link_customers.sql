@@ -72,6 +72,9 @@ declare
 begin
   select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
   if previous is not distinct from named then
+    if named is null then
+      perform billing_private.alert_unowned_subscriptions(array[p_customer_id], p_now);
+    end if;
     return;
   end if;
   perform billing_private.lock_links(array[p_customer_id], array[named]);

@@ -1,7 +1,7 @@
 -- Owners go: what becomes of customers, and of all that is kept by owner, when a user or a team is deleted.
 -- Reads: customer_owner_hints, customers, subscriptions, audit_events. Writes: deleted_owners, customers.owner_id,
--- audit_events, outbox (alerts), and whatever has an owner_id. Called by: the trigger on auth.users; the application,
--- when a team is deleted; the tick, for what failed.
+-- audit_events, outbox (alerts), job_problems, and whatever has an owner_id. Called by: the trigger on auth.users; the application,
+-- when a team is deleted or restored; the tick, for what failed; linking and projection, for what is learnt later.
 
 create function billing_private.customers_naming(p_owner_id uuid)
 returns text[]
@@ -87,43 +87,82 @@ begin
   delete from billing_private.checkout_attempts as a where a.owner_id = p_owner_id;
   delete from billing.seats as s where s.owner_id = p_owner_id;
   delete from billing_private.seat_counts as n where n.owner_id = p_owner_id;
+  -- What a manager began for a team stays the team's, and no longer says whose address it was made with. Where nobody knows
+  -- whether Stripe made the session, the same call cannot be made again.
+  update billing_private.checkout_attempts as a
+  set
+    user_id = null,
+    request = a.request - 'customer_email',
+    status = case when a.status = 'making' and a.request ? 'customer_email' then 'expired' else a.status end
+  where a.user_id = p_owner_id;
 end;
 $$;
 
 comment on function billing_private.release_rows_of is
-  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; balances, keys, seats and attempts at buying go. Entitlements end by themselves, in save_entitlements.';
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; balances, keys, seats and attempts at buying go, and the address in what a deleted user began for a team. Entitlements end by themselves, in save_entitlements.';
 
-create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
+create function billing_private.deleted_owner_of(p_customer_id text)
+returns billing_private.deleted_owners
+language sql
+stable
+set search_path = ''
+as $$
+  select d.*
+  from billing_private.deleted_owners as d
+  where d.owner_id in (
+    select billing_private.as_uuid(h.hinted_owner)
+    from billing_private.customer_owner_hints as h
+    where h.customer_id = p_customer_id and billing_private.is_trusted_source(h.source)
+    union all
+    -- Whose the customer was: a link by email has no hint.
+    select billing_private.as_uuid(u.detail ->> 'former_owner_id')
+    from billing.audit_events as u
+    where u.customer_id = p_customer_id and u.action = 'customer.unlinked'
+  )
+  order by d.deleted_at desc, d.owner_id
+  limit 1;
+$$;
+
+comment on function billing_private.deleted_owner_of is
+  'The deleted owner whom a customer of nobody belongs to: one that a hint names which is believed, or one from whom the customer was taken. Of several the one deleted last; null where there is none.';
+
+create function billing_private.alert_unowned_subscriptions(p_customers text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  running jsonb;
+  running record;
+  gone billing_private.deleted_owners;
 begin
-  select jsonb_agg(jsonb_build_object('subscription', s.id, 'customer', s.customer, 'status', s.status) order by s.id)
-  into running
-  from billing.customers as c
-  join billing.subscriptions as s on s.customer = c.id
-  where c.id = any (p_customers)
-    and c.owner_id is null
-    and c.deleted_at is null
-    and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
-    and not coalesce(s.cancel_at_period_end, false);
-  if running is not null then
+  for running in
+    select s.id, s.customer, s.status
+    from billing.customers as c
+    join billing.subscriptions as s on s.customer = c.id
+    where c.id = any (p_customers)
+      and c.owner_id is null
+      and c.deleted_at is null
+      and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
+      and not coalesce(s.cancel_at_period_end, false)
+    order by s.id
+  loop
+    gone := billing_private.deleted_owner_of(running.customer);
+    continue when gone.owner_id is null;
     perform billing_private.enqueue(
-      'alert', format('alert:owner_deleted_with_subscription:%s', p_owner_id),
+      'alert',
+      format('alert:owner_deleted_with_subscription:%s:%s:%s', running.id, gone.owner_id, extract(epoch from gone.deleted_at)),
       jsonb_build_object(
-        'cause', 'owner_deleted_with_subscription', 'owner_id', p_owner_id, 'reason', p_reason, 'subscriptions', running
+        'cause', 'owner_deleted_with_subscription', 'owner_id', gone.owner_id, 'reason', gone.reason,
+        'subscription', running.id, 'customer', running.customer, 'status', running.status
       ),
       p_now
     );
-  end if;
+  end loop;
 end;
 $$;
 
 comment on function billing_private.alert_unowned_subscriptions is
-  'Enqueues the alert that a deleted owner''s subscriptions go on, once for an owner: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now.';
+  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
 
 create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
 returns integer
@@ -134,9 +173,9 @@ declare
   naming constant text[] := billing_private.lock_owner_to_remove(p_owner_id);
   unlinked text[];
 begin
-  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
-  values (p_owner_id, p_now, true)
-  on conflict (owner_id) do update set is_finished = true;
+  insert into billing_private.deleted_owners as d (owner_id, deleted_at, reason, is_finished)
+  values (p_owner_id, p_now, p_reason, true)
+  on conflict (owner_id) do update set is_finished = true, problem = null;
   unlinked := billing_private.unlink_customers_of(p_owner_id, p_reason, p_now);
   perform billing_private.match_credits_of_customer(c.id, p_now) from unnest(unlinked) as c (id);
   perform billing_private.release_rows_of(p_owner_id);
@@ -145,7 +184,7 @@ begin
   -- Somebody else may be named for the same customer, by a source that counts for less.
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
   -- Of those that were the owner's, also the ones that an earlier attempt unlinked.
-  perform billing_private.alert_unowned_subscriptions(p_owner_id, billing_private.customers_of_owner(p_owner_id), p_reason, p_now);
+  perform billing_private.alert_unowned_subscriptions(naming || billing_private.customers_of_owner(p_owner_id), p_now);
   return cardinality(unlinked);
 end;
 $$;
@@ -177,9 +216,13 @@ begin
     raise warning 'duebase: rows of deleted owner % could not be released: % (%)', p_owner_id, sqlerrm, sqlstate;
     unlinked := 0;
   end;
-  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
-  values (p_owner_id, p_now, false)
-  on conflict (owner_id) do update set is_finished = false;
+  begin
+    insert into billing_private.deleted_owners as d (owner_id, deleted_at, reason, is_finished)
+    values (p_owner_id, p_now, p_reason, false)
+    on conflict (owner_id) do update set is_finished = false;
+  exception when others then
+    raise warning 'duebase: deleted owner % is not on record; call billing.owner_deleted again: % (%)', p_owner_id, sqlerrm, sqlstate;
+  end;
   return unlinked;
 end;
 $$;
@@ -187,28 +230,63 @@ $$;
 comment on function billing_private.remove_owner_or_defer is
   'remove_owner, for whoever must not fail with it: a deletion of an account or of a team. What fails is logged; what can be done without locks is done at once, and the tick does the rest.';
 
+create function billing_private.record_unremoved_owners(p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  unremoved record;
+begin
+  select count(*) as owners, min(d.owner_id::text) as one, (array_agg(d.problem order by d.owner_id))[1] as problem
+  into unremoved
+  from billing_private.deleted_owners as d
+  where not d.is_finished and d.problem is not null;
+  perform billing_private.record_job_problem(
+    'remove-owners',
+    case when unremoved.owners > 0 then format(
+      '%s deleted owner(s) cannot be removed yet; %s: %s', unremoved.owners, unremoved.one, unremoved.problem
+    ) end,
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.record_unremoved_owners is
+  'Keeps in job_problems (remove-owners) how many deleted owners could not be removed, and what the first of them raised.';
+
 create function billing_private.remove_deferred_owners(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  deferred constant uuid := (
-    select d.owner_id from billing_private.deleted_owners as d where not d.is_finished order by d.owner_id limit 1
-  );
+  deferred billing_private.deleted_owners;
 begin
-  if deferred is null then
+  select *
+  into deferred
+  from billing_private.deleted_owners as d
+  -- Whoever waited longest comes first, and each has one try a minute: one that always fails is in nobody's way.
+  where not d.is_finished and (d.tried_at is null or d.tried_at <= p_now - interval '50 seconds')
+  order by d.tried_at nulls first, d.owner_id
+  limit 1;
+  if deferred.owner_id is null then
     return 0;
   end if;
-  perform billing_private.remove_owner(
-    deferred, case when billing_private.owners_are_users() then 'user_deleted' else 'owner_deleted' end, p_now
-  );
+  begin
+    perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+  exception when others then
+    update billing_private.deleted_owners as d
+    set tried_at = p_now, problem = format('%s (%s)', sqlerrm, sqlstate)
+    where d.owner_id = deferred.owner_id;
+  end;
+  perform billing_private.record_unremoved_owners(p_now);
   return 1;
 end;
 $$;
 
 comment on function billing_private.remove_deferred_owners is
-  'Sees to one owner whose deletion met with a failure, as remove_owner does. Run by the tick every minute. Returns how many.';
+  'Tries once more to see to one owner whose deletion met with a failure, as remove_owner does. What it raises is in job_problems, and the next owner has its turn. Run by the tick every minute. Returns how many it tried.';
 
 create function billing_private.tg_users__after_delete()
 returns trigger
@@ -249,6 +327,38 @@ end;
 $$;
 
 comment on function billing.owner_deleted is
-  'Tells that an owner of the application''s, such as a team, was deleted; call it from a trigger on the application''s table. Its customers are unlinked, on record, and not linked to it again; entitlements end; the books stay and name nobody. Where a subscription goes on, the operator is alerted: cancel it at Stripe. Returns how many customers were unlinked. Raises DU020 for null and nothing else. Users go with their account: without settings.owners_function this does nothing about a user who is there.';
+  'Tells that an owner of the application''s, such as a team, was deleted; call it from a trigger on the application''s table. Its customers are unlinked, on record, and not linked to it again, unless billing.owner_restored takes it back; entitlements end; the books stay and name nobody. Where a subscription goes on, the operator is alerted: cancel it at Stripe. Returns how many customers were unlinked. Raises DU020 for null and nothing else. Users go with their account: without settings.owners_function this does nothing about a user who is there.';
 
-grant execute on function billing.owner_deleted(uuid, timestamptz) to service_role;
+create function billing.owner_restored(owner_id uuid, p_now timestamptz default now())
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  naming constant text[] := billing_private.customers_naming(owner_restored.owner_id);
+  linked integer;
+begin
+  if owner_id is null then
+    perform billing_private.raise_error('DU020', 'no owner was restored: owner_id is null');
+  elsif billing_private.owners_are_users() then
+    -- A user comes back with the account, by signing up under the same id.
+    return 0;
+  end if;
+  perform billing_private.lock_links(naming, array[owner_restored.owner_id]);
+  delete from billing_private.deleted_owners as d where d.owner_id = owner_restored.owner_id;
+  if not found then
+    return 0;
+  end if;
+  perform billing_private.audit('owner.restored', 'operator', owner_restored.owner_id::text, null, '{}', p_now);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
+  select count(*) into linked from billing.customers as c where c.id = any (naming) and c.owner_id = owner_restored.owner_id;
+  return linked;
+end;
+$$;
+
+comment on function billing.owner_restored is
+  'Takes owner_deleted back, for a team that the application restored: customers that name it are linked to it again, with what their subscriptions and purchases give and what the open usage periods have counted. Credits that were granted stay in the books of nobody. Returns how many customers were linked; 0 for an owner that is not deleted, and for users, who come back with their account. Raises DU020 for null.';
+
+grant execute on function billing.owner_deleted(uuid, timestamptz), billing.owner_restored(uuid, timestamptz) to service_role;

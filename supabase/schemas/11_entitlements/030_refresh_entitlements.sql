@@ -136,12 +136,14 @@ begin
   select c.owner_id into owner from billing.customers as c where c.id = p_customer_id;
   if owner is not null then
     perform billing_private.save_entitlements(owner, p_now, p_customer_id, p_is_news);
+  else
+    perform billing_private.alert_unowned_subscriptions(array[p_customer_id], p_now);
   end if;
 end;
 $$;
 
 comment on function billing_private.refresh_entitlements is
-  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. p_is_news: what the owner owes has changed, and clients are told though no entitlement did. The caller holds the customer''s lock.';
+  'Computes anew the entitlements of the owner a customer belongs to; of nobody''s customer, only a deleted owner''s subscriptions are alerted. p_is_news: what the owner owes has changed, and clients are told though no entitlement did. The caller holds the customer''s lock.';
 
 create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void

@@ -146,8 +146,7 @@ begin
   if subjects = '{}'
     and not is_on_record
     and not exists (select from auth.users as u where u.id = forget_user.user_id)
-    -- What a manager began for a team has the manager's address, and outlives the account.
-    and not exists (select from billing_private.checkout_attempts as a where a.user_id = forget_user.user_id)
+    and not billing_private.is_deleted_owner(forget_user.user_id)
   then
     perform billing_private.raise_error('DU025', format('there is and was no user %s', coalesce(forget_user.user_id::text, 'null')));
   end if;

@@ -137,6 +137,11 @@ declare
 begin
   -- One tab at a time, whoever's it is; the calls to Stripe are made without this lock.
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
+  -- Before any row: who removes the owner holds the same lock and then takes the attempts away.
+  perform pg_advisory_xact_lock_shared(hashtextextended(p_owner_id::text, 7308));
+  if not billing_private.owner_exists(p_owner_id) then
+    return jsonb_build_object('outcome', 'no_owner');
+  end if;
   perform billing_private.close_old_checkouts(p_owner_id, p_now);
   if p_key is not null then
     select *
@@ -182,7 +187,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish.';
+  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean

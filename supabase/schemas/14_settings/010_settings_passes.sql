@@ -5,13 +5,13 @@ create table billing_private.settings_passes (
   setting text primary key,
   changed_at timestamptz not null,
   done_up_to text not null,
-  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests'))
+  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests', 'owners'))
 );
 
 comment on table billing_private.settings_passes is
   'One row for each setting that what is stored still has to follow; none otherwise.';
 comment on column billing_private.settings_passes.setting is
-  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id.';
+  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id. owners: whose customers are, after a change of owners_function.';
 comment on column billing_private.settings_passes.changed_at is 'When the setting was changed (UTC).';
 comment on column billing_private.settings_passes.done_up_to is 'Rows up to this id are done.';
 
@@ -30,7 +30,8 @@ begin
     values
       ('visible_metadata', old.visible_metadata is distinct from new.visible_metadata),
       ('trusted_customers', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
-      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id)
+      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
+      ('owners', old.owners_function is distinct from new.owners_function)
   ) as c (setting, has_changed)
   where c.has_changed
   on conflict (setting) do update set changed_at = excluded.changed_at, done_up_to = excluded.done_up_to;
@@ -95,6 +96,7 @@ begin
   return coalesce(
     nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
     nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
+    nullif(billing_private.relink_owned_customers(p_now, least(p_limit, 200)), 0),
     billing_private.match_credits_of_hinted_guests(p_now, p_limit)
   );
 end;

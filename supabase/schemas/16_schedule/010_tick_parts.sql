@@ -64,7 +64,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),
-  (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', false, true),
+  (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', true, true),
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),

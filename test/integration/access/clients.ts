@@ -27,6 +27,13 @@ export class Clients {
     );
   }
 
+  /** Answers requests to whichever address, as the API would. */
+  readonly fetch: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    const isAuth = new URL(request.url).pathname.startsWith("/auth/v1");
+    return await (isAuth ? this.#api.auth : this.#api.rest)(request, "127.0.0.1");
+  };
+
   /** @param token sent as the caller's access token, in place of the one that Auth would give out */
   connect(key: string, token?: string, schema = "billing") {
     return createClient("http://api.test", key, {
@@ -35,11 +42,7 @@ export class Clients {
       auth: { persistSession: false, autoRefreshToken: false },
       realtime: { transport: ws as never },
       global: {
-        fetch: (input, init) => {
-          const request = new Request(input, init);
-          const isAuth = new URL(request.url).pathname.startsWith("/auth/v1");
-          return (isAuth ? this.#api.auth : this.#api.rest)(request, "127.0.0.1");
-        },
+        fetch: this.fetch,
       },
     });
   }

@@ -147,6 +147,7 @@ export const functions: Record<string, Audience> = {
   "billing.review_seats(uuid, text[], timestamp with time zone)": "service",
   "billing.finish_seats(uuid, bigint, bigint, text, text, timestamp with time zone)": "service",
   "billing.owner_deleted(uuid, timestamp with time zone)": "service",
+  "billing.owner_restored(uuid, timestamp with time zone)": "service",
   "billing.user_has_feature(uuid, text)": "service",
   "billing.my_owners()": "owner",
   "billing.forget_user(uuid, timestamp with time zone)": "service",

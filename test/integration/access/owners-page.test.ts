@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
+import { Story, tell } from "../entitlements/story.ts";
 import { subscribe } from "./subscribers.ts";
 
 // The SQL of docs/owners.md, as it stands there.
@@ -30,6 +31,33 @@ const as = (name: string, sql: string) =>
 test("users pay: each is their own owner and manages it", async () => {
   expect(await as("ada", block("users"))).toEqual([{ owner_id: people.ada, can_manage: true }]);
   expect(await as("red", "select id from billing.invoices")).toEqual([{ id: "in_red" }]);
+});
+
+test("users pay: who signs up, buys by a checkout that names them and has the feature passes the page's policy", async () => {
+  await database.sql.unsafe(block("users-policy"));
+  const { ada = "", bob = "" } = people;
+  const story = new Story();
+  const write = (name: string) => as(name, "insert into public.reports default values returning id");
+  await expect(write("ada")).rejects.toMatchObject({ code: "42501" });
+  const session = story.event("checkout.session.completed", {
+    id: story.id("cs"),
+    object: "checkout.session",
+    status: "complete",
+    mode: "subscription",
+    customer: story.id("cus"),
+    subscription: story.id("sub"),
+    client_reference_id: ada,
+    metadata: { owner_id: ada },
+  });
+  await tell(database, story.product("export"), session, story.subscription({ metadata: { owner_id: ada } }));
+  expect(await write("ada")).toHaveLength(1);
+  expect(await as("ada", "select user_id from public.reports")).toEqual([{ user_id: ada }]);
+  await expect(write("bob")).rejects.toMatchObject({ code: "42501" });
+  expect(await as("bob", "select * from public.reports")).toEqual([]);
+  expect(bob).not.toBe(ada);
+  await tell(database, story.subscription({ status: "canceled" }));
+  expect(await as("ada", "select * from public.reports")).toEqual([]);
+  await expect(write("ada")).rejects.toMatchObject({ code: "42501" });
 });
 
 test("teams pay: members and managers read what the page says", async () => {
@@ -78,6 +106,11 @@ test("the page's links and its trigger: a team is linked by what the application
   await database.sql`delete from public.teams where id = ${red}`;
   expect(await database.sql`select id from billing.customers where owner_id = ${red}`).toEqual([]);
   expect(await database.sql`select feature from billing.entitlements where owner_id = ${red}`).toEqual([]);
+  const restore = block("restored").replace("00000000-0000-4000-8000-000000000001", red);
+  expect(restore).toContain(red);
+  expect(await database.sql.unsafe(restore)).toMatchObject([{ owner_restored: expect.any(Number) }]);
+  const customers = await database.sql`select id from billing.customers where owner_id = ${red} order by 1`;
+  expect(customers.map(({ id }) => id)).toContain("cus_blue");
 });
 
 test("the page's triggers count the members, and keep out whoever has no seat", async () => {

@@ -161,7 +161,7 @@ describe("a team that is deleted", () => {
     ]);
     for (const one of [team, ending, team, ending]) await deleteTeam(one);
     expect(await alertsAbout(database, team)).toEqual([
-      { subscriptions: [{ subscription: "sub_Gone5", customer: "cus_Gone5", status: "active" }] },
+      { subscription: "sub_Gone5", customer: "cus_Gone5", status: "active", reason: "owner_deleted" },
     ]);
     expect(await alertsAbout(database, ending)).toEqual([]);
   });
@@ -228,7 +228,7 @@ describe("a user who is deleted", () => {
     await receive(subscribed("User1", user), users);
     await leave(user);
     expect(await alertsAbout(users, user)).toEqual([
-      { subscriptions: [{ subscription: "sub_User1", customer: "cus_User1", status: "active" }] },
+      { subscription: "sub_User1", customer: "cus_User1", status: "active", reason: "user_deleted" },
     ]);
   });
 

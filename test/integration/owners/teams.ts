@@ -103,9 +103,12 @@ export async function havings(
 
 /** Alerts about subscriptions of deleted owners, for one owner. */
 export const alertsAbout = async (database: TestDatabase, owner: string) =>
-  await database.sql<{ subscriptions: unknown }[]>`
-    select payload -> 'subscriptions' as subscriptions from billing.outbox
+  await database.sql<{ subscription: string; customer: string; status: string; reason: string }[]>`
+    select payload ->> 'subscription' as subscription, payload ->> 'customer' as customer, payload ->> 'status' as status,
+      payload ->> 'reason' as reason
+    from billing.outbox
     where kind = 'alert' and payload ->> 'cause' = 'owner_deleted_with_subscription' and payload ->> 'owner_id' = ${owner}
+    order by 1
   `;
 
 export const newTeam = (): string => randomUUID();

@@ -31,8 +31,8 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select 'cus_' || n, 'customer', '00000000-0000-4000-8000-' || lpad(n::text, 12, '0'), to_timestamp(1700000000), 'cus_' || n, n % 5000 = 0
     from generate_series(1, ${customers}) as n;
 
-    insert into billing_private.deleted_owners (owner_id, deleted_at, is_finished)
-    select ('00000000-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, now(), true from generate_series(1, ${customers}) as n;
+    insert into billing_private.deleted_owners (owner_id, deleted_at, reason, is_finished)
+    select ('00000000-0000-4000-9000-' || lpad(n::text, 12, '0'))::uuid, now(), 'user_deleted', true from generate_series(1, ${customers}) as n;
 
     insert into billing_private.customer_accounts (customer_account, customer, is_moved)
     select 'acct_' || n, 'cus_' || n, true from generate_series(1, ${customers}) as n;

@@ -203,6 +203,12 @@ describe("duebase-checkout", () => {
     expect(await again.json()).toEqual({ url: "https://checkout.stripe.com/done" });
     expect(around.stripeCalls).toEqual([]);
   });
+
+  it("says 409 for an owner that was deleted, and asks Stripe for nothing", async () => {
+    verdicts = [{ outcome: "no_owner" }];
+    expect(await answerOf(await handle(request(order)))).toEqual([409, "owner_deleted"]);
+    expect(around.stripeCalls).toEqual([]);
+  });
 });
 
 describe("a session that is open already", () => {

@@ -43,7 +43,7 @@ const CAUSES: Record<string, string> = {
   paid_while_ending:
     "A debt was closed, by a payment, a credit note or a void, while the subscription was being ended for non-payment. Start it again, or give the money back; no email about it was sent to the customer.",
   owner_deleted_with_subscription:
-    'A user or team was deleted whose subscriptions go on: nothing else stops the charges. Cancel them at Stripe, or say whose they are now: select * from billing.link_customers(\'[{"customer": "cus_…", "owner_id": "…"}]\').',
+    'A user or team was deleted whose subscription goes on: nothing else stops the charges. Cancel it at Stripe, say that the team is back: select billing.owner_restored(owner_id), or whose the customer is now: select * from billing.link_customers(\'[{"customer": "cus_…", "owner_id": "…"}]\').',
   two_subscriptions:
     "Somebody pays twice: one buyer has two running subscriptions to one product, the newest named first. Cancel the one too many at Stripe and refund its invoice. Where both are meant, set metadata duebase_another on the second.",
   seats_not_counted:
