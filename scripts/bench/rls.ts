@@ -48,7 +48,10 @@ export async function benchRowSecurity(): Promise<BenchRow[]> {
       const rows: BenchRow[] = [];
       for (const question of await questions(admin)) rows.push(...(await compareWithService(api, question)));
       await letTeamsPay(admin);
-      for (const { name } of await ownerTables(admin)) rows.push(...(await compareOwners(admin, api, name)));
+      for (const { name } of await ownerTables(admin)) {
+        // An owner has one version, so that one owner never has the rows of 200.
+        if (name !== "entitlement_versions") rows.push(...(await compareOwners(admin, api, name)));
+      }
       return rows;
     } finally {
       await api.end();
