@@ -50,7 +50,7 @@ class Reader {
 
 /**
  * Decodes messages of PostgreSQL's output plugin `pgoutput`, protocol version 1. Transactions' ends, types and origins
- * are passed over; a truncation, which no subscriber is told of, too.
+ * are skipped, and so is a truncation, which no subscriber is told of.
  */
 export class Decoder {
   readonly #relations = new Map<number, Relation>();
