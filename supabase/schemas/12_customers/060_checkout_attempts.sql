@@ -139,7 +139,7 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
   -- Before any row: who removes the owner holds the same lock and then takes the attempts away.
   perform pg_advisory_xact_lock_shared(hashtextextended(p_owner_id::text, 7308));
-  if not billing_private.owner_exists(p_owner_id) then
+  if billing_private.is_deleted_owner(p_owner_id) then
     return jsonb_build_object('outcome', 'no_owner');
   end if;
   perform billing_private.close_old_checkouts(p_owner_id, p_now);

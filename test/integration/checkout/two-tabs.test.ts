@@ -214,7 +214,7 @@ describe("two managers of a team", () => {
     await shop.tab(alone, { price: yearly });
     const attempts = () => sql`
       select owner_id, url, request ->> 'customer_email' as email, wish ->> 'price' as price
-      from billing_private.checkout_attempts where user_id = ${ada.id}
+      from billing_private.checkout_attempts where owner_id in (${ada.team ?? ""}, ${ada.id})
     `;
     expect(await attempts()).toHaveLength(2);
     await sql`select billing.forget_user(${ada.id})`;
@@ -230,16 +230,17 @@ describe("two managers of a team", () => {
     await expect(shop.pay(page, bob)).rejects.toThrow();
   });
 
-  it("lose the address also where the one who began is forgotten after the deletion", async () => {
+  it("lose the address with the account of the one who began, who can be forgotten after that as well", async () => {
     const { sql } = shop.database;
     await shop.tab(ada, { price: monthly });
-    const emails = () => sql`
-      select request ->> 'customer_email' as email from billing_private.checkout_attempts where user_id = ${ada.id}
+    const begun = () => sql`
+      select user_id, request ->> 'customer_email' as email from billing_private.checkout_attempts where owner_id = ${ada.team ?? ""}
     `;
-    expect(await emails()).toEqual([{ email: ada.email }]);
+    expect(await begun()).toEqual([{ user_id: ada.id, email: ada.email }]);
     await sql`delete from auth.users where id = ${ada.id}`;
+    expect(await begun()).toEqual([{ user_id: null, email: null }]);
     await sql`select billing.forget_user(${ada.id})`;
-    expect(await emails()).toEqual([{ email: null }]);
+    expect(await begun()).toEqual([{ user_id: null, email: null }]);
   });
 });
 
