@@ -218,7 +218,7 @@ describe("whose they are", () => {
     const auth = database.connect({ role: "supabase_auth_admin" });
     await auth`delete from auth.users where id = ${user}`;
     expect(await features()).toEqual([]);
-    expect(await version()).toBe(0);
+    expect(await version()).toBe(2);
     expect(await audited()).toEqual(["entitlement.granted export", "entitlement.revoked export"]);
     await tell(database, story.subscription({ status: "past_due" }));
     expect(await features()).toEqual([]);

@@ -86,6 +86,8 @@ const DECIDED: Record<string, string> = {
   "billing.seats.item": "id of a subscription item",
   "billing.seats.tried_cards": "ids of payment methods, and a digest of a card's data",
   "billing.subscriptions.pause_collection": "behavior and a date",
+  "billing_private.deleted_owners.problem":
+    "an error of ours about ids, gone with the next try that succeeds",
   "billing.subscriptions.status_details": "Stripe's reason of a pause, and a date",
 };
 
