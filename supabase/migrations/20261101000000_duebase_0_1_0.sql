@@ -249,6 +249,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU070', 'invalid_owners_function', 'Name a function with its schema that takes one uuid, returns table (owner_id uuid, can_manage boolean), is stable or immutable and sets its search_path or qualifies every name.'),
   ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
   ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.'),
+  ('DU075', 'versions_are_kept', 'Leave the row. Realtime tells everybody who listens the key of a deleted row, and caches would take a version that begins again for one they know.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 
@@ -6535,15 +6536,24 @@ cross join lateral unnest(h.event_types) as t (event_type);
 create table billing_private.deleted_owners (
   owner_id uuid primary key,
   deleted_at timestamptz not null,
-  is_finished boolean not null
+  reason text not null,
+  is_finished boolean not null,
+  tried_at timestamptz,
+  problem text,
+  constraint reason_is_known check (reason in ('user_deleted', 'owner_deleted')),
+  constraint only_the_unfinished_have_a_problem check (problem is null or not is_finished)
 );
 
 comment on table billing_private.deleted_owners is
-  'Owners that were deleted, so that what is told of them later links nothing to them again. A user who signs up again under the same id is taken out.';
+  'Owners that were deleted, so that what is told of them later links nothing to them again. A user who signs up again under the same id is taken out, and so is an owner that billing.owner_restored names.';
 comment on column billing_private.deleted_owners.owner_id is 'Who was deleted: a user, or a team of the application''s.';
 comment on column billing_private.deleted_owners.deleted_at is 'When we learnt of it (UTC).';
+comment on column billing_private.deleted_owners.reason is
+  'How we learnt of it: user_deleted, the account was; owner_deleted, the application said so.';
 comment on column billing_private.deleted_owners.is_finished is
   'False: something failed when the owner was deleted, and the tick does the rest.';
+comment on column billing_private.deleted_owners.tried_at is 'When the tick last tried to (UTC).';
+comment on column billing_private.deleted_owners.problem is 'What that try raised; also in job_problems, until it succeeds.';
 
 create index deleted_owners_unfinished on billing_private.deleted_owners (owner_id) where not is_finished;
 alter table billing_private.deleted_owners enable row level security;
@@ -6997,6 +7007,9 @@ declare
 begin
   select c.owner_id into previous from billing.customers as c where c.id = p_customer_id;
   if previous is not distinct from named then
+    if named is null then
+      perform billing_private.alert_unowned_subscriptions(array[p_customer_id], p_now);
+    end if;
     return;
   end if;
   perform billing_private.lock_links(array[p_customer_id], array[named]);
@@ -7225,8 +7238,8 @@ create trigger duebase_links_customers
 
 -- Owners go: what becomes of customers, and of all that is kept by owner, when a user or a team is deleted.
 -- Reads: customer_owner_hints, customers, subscriptions, audit_events. Writes: deleted_owners, customers.owner_id,
--- audit_events, outbox (alerts), and whatever has an owner_id. Called by: the trigger on auth.users; the application,
--- when a team is deleted; the tick, for what failed.
+-- audit_events, outbox (alerts), job_problems, and whatever has an owner_id. Called by: the trigger on auth.users; the application,
+-- when a team is deleted or restored; the tick, for what failed; linking and projection, for what is learnt later.
 
 create function billing_private.customers_naming(p_owner_id uuid)
 returns text[]
@@ -7296,16 +7309,12 @@ $$;
 comment on function billing_private.unlink_customers_of is
   'Takes an owner''s customers from the owner and puts on record whose they were. Takes no lock but those of the rows. Returns them in order.';
 
-create function billing_private.release_rows_of(p_owner_id uuid, p_reason text)
+create function billing_private.release_rows_of(p_owner_id uuid)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  delete from billing.entitlements as e where e.owner_id = p_owner_id;
-  if p_reason = 'user_deleted' then
-    delete from billing_private.entitlement_versions as v where v.owner_id = p_owner_id;
-  end if;
   -- In the order in which record_usage locks them, so that it is waited for.
   perform from billing.subscription_usage as u where u.owner_id = p_owner_id order by u.id for update;
   update billing.subscription_usage as u set owner_id = null where u.owner_id = p_owner_id;
@@ -7316,43 +7325,82 @@ begin
   delete from billing_private.checkout_attempts as a where a.owner_id = p_owner_id;
   delete from billing.seats as s where s.owner_id = p_owner_id;
   delete from billing_private.seat_counts as n where n.owner_id = p_owner_id;
+  -- What a manager began for a team stays the team's, and no longer says whose address it was made with. Where nobody knows
+  -- whether Stripe made the session, the same call cannot be made again.
+  update billing_private.checkout_attempts as a
+  set
+    user_id = null,
+    request = a.request - 'customer_email',
+    status = case when a.status = 'making' and a.request ? 'customer_email' then 'expired' else a.status end
+  where a.user_id = p_owner_id;
 end;
 $$;
 
 comment on function billing_private.release_rows_of is
-  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; entitlements, balances, keys, seats and attempts at buying go. The version of a team stays, so that its members are told.';
+  'What is kept by owner, when the owner is gone: the books (usage, credits) stay and name nobody; balances, keys, seats and attempts at buying go, and the address in what a deleted user began for a team. Entitlements end by themselves, in save_entitlements.';
 
-create function billing_private.alert_unowned_subscriptions(p_owner_id uuid, p_customers text[], p_reason text, p_now timestamptz)
+create function billing_private.deleted_owner_of(p_customer_id text)
+returns billing_private.deleted_owners
+language sql
+stable
+set search_path = ''
+as $$
+  select d.*
+  from billing_private.deleted_owners as d
+  where d.owner_id in (
+    select billing_private.as_uuid(h.hinted_owner)
+    from billing_private.customer_owner_hints as h
+    where h.customer_id = p_customer_id and billing_private.is_trusted_source(h.source)
+    union all
+    -- Whose the customer was: a link by email has no hint.
+    select billing_private.as_uuid(u.detail ->> 'former_owner_id')
+    from billing.audit_events as u
+    where u.customer_id = p_customer_id and u.action = 'customer.unlinked'
+  )
+  order by d.deleted_at desc, d.owner_id
+  limit 1;
+$$;
+
+comment on function billing_private.deleted_owner_of is
+  'The deleted owner whom a customer of nobody belongs to: one that a hint names which is believed, or one from whom the customer was taken. Of several the one deleted last; null where there is none.';
+
+create function billing_private.alert_unowned_subscriptions(p_customers text[], p_now timestamptz)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  running jsonb;
+  running record;
+  gone billing_private.deleted_owners;
 begin
-  select jsonb_agg(jsonb_build_object('subscription', s.id, 'customer', s.customer, 'status', s.status) order by s.id)
-  into running
-  from billing.customers as c
-  join billing.subscriptions as s on s.customer = c.id
-  where c.id = any (p_customers)
-    and c.owner_id is null
-    and c.deleted_at is null
-    and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
-    and not coalesce(s.cancel_at_period_end, false);
-  if running is not null then
+  for running in
+    select s.id, s.customer, s.status
+    from billing.customers as c
+    join billing.subscriptions as s on s.customer = c.id
+    where c.id = any (p_customers)
+      and c.owner_id is null
+      and c.deleted_at is null
+      and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
+      and not coalesce(s.cancel_at_period_end, false)
+    order by s.id
+  loop
+    gone := billing_private.deleted_owner_of(running.customer);
+    continue when gone.owner_id is null;
     perform billing_private.enqueue(
-      'alert', format('alert:owner_deleted_with_subscription:%s', p_owner_id),
+      'alert',
+      format('alert:owner_deleted_with_subscription:%s:%s:%s', running.id, gone.owner_id, extract(epoch from gone.deleted_at)),
       jsonb_build_object(
-        'cause', 'owner_deleted_with_subscription', 'owner_id', p_owner_id, 'reason', p_reason, 'subscriptions', running
+        'cause', 'owner_deleted_with_subscription', 'owner_id', gone.owner_id, 'reason', gone.reason,
+        'subscription', running.id, 'customer', running.customer, 'status', running.status
       ),
       p_now
     );
-  end if;
+  end loop;
 end;
 $$;
 
 comment on function billing_private.alert_unowned_subscriptions is
-  'Enqueues the alert that a deleted owner''s subscriptions go on, once for an owner: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now.';
+  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
 
 create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
 returns integer
@@ -7363,17 +7411,18 @@ declare
   naming constant text[] := billing_private.lock_owner_to_remove(p_owner_id);
   unlinked text[];
 begin
-  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
-  values (p_owner_id, p_now, true)
-  on conflict (owner_id) do update set is_finished = true;
+  insert into billing_private.deleted_owners as d (owner_id, deleted_at, reason, is_finished)
+  values (p_owner_id, p_now, p_reason, true)
+  on conflict (owner_id) do update set is_finished = true, problem = null;
   unlinked := billing_private.unlink_customers_of(p_owner_id, p_reason, p_now);
   perform billing_private.match_credits_of_customer(c.id, p_now) from unnest(unlinked) as c (id);
+  perform billing_private.release_rows_of(p_owner_id);
+  -- Last: whoever listens is told once of all that ended.
   perform billing_private.save_entitlements(p_owner_id, p_now);
-  perform billing_private.release_rows_of(p_owner_id, p_reason);
   -- Somebody else may be named for the same customer, by a source that counts for less.
   perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
   -- Of those that were the owner's, also the ones that an earlier attempt unlinked.
-  perform billing_private.alert_unowned_subscriptions(p_owner_id, billing_private.customers_of_owner(p_owner_id), p_reason, p_now);
+  perform billing_private.alert_unowned_subscriptions(naming || billing_private.customers_of_owner(p_owner_id), p_now);
   return cardinality(unlinked);
 end;
 $$;
@@ -7396,14 +7445,22 @@ begin
   end;
   begin
     unlinked := cardinality(billing_private.unlink_customers_of(p_owner_id, p_reason, p_now));
-    perform billing_private.release_rows_of(p_owner_id, p_reason);
+    perform billing_private.release_rows_of(p_owner_id);
+    delete from billing.entitlements as e where e.owner_id = p_owner_id;
+    if found then
+      perform billing_private.next_entitlement_version(p_owner_id, p_now);
+    end if;
   exception when others then
     raise warning 'duebase: rows of deleted owner % could not be released: % (%)', p_owner_id, sqlerrm, sqlstate;
     unlinked := 0;
   end;
-  insert into billing_private.deleted_owners as d (owner_id, deleted_at, is_finished)
-  values (p_owner_id, p_now, false)
-  on conflict (owner_id) do update set is_finished = false;
+  begin
+    insert into billing_private.deleted_owners as d (owner_id, deleted_at, reason, is_finished)
+    values (p_owner_id, p_now, p_reason, false)
+    on conflict (owner_id) do update set is_finished = false;
+  exception when others then
+    raise warning 'duebase: deleted owner % is not on record; call billing.owner_deleted again: % (%)', p_owner_id, sqlerrm, sqlstate;
+  end;
   return unlinked;
 end;
 $$;
@@ -7411,28 +7468,63 @@ $$;
 comment on function billing_private.remove_owner_or_defer is
   'remove_owner, for whoever must not fail with it: a deletion of an account or of a team. What fails is logged; what can be done without locks is done at once, and the tick does the rest.';
 
+create function billing_private.record_unremoved_owners(p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  unremoved record;
+begin
+  select count(*) as owners, min(d.owner_id::text) as one, (array_agg(d.problem order by d.owner_id))[1] as problem
+  into unremoved
+  from billing_private.deleted_owners as d
+  where not d.is_finished and d.problem is not null;
+  perform billing_private.record_job_problem(
+    'remove-owners',
+    case when unremoved.owners > 0 then format(
+      '%s deleted owner(s) cannot be removed yet; %s: %s', unremoved.owners, unremoved.one, unremoved.problem
+    ) end,
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.record_unremoved_owners is
+  'Keeps in job_problems (remove-owners) how many deleted owners could not be removed, and what the first of them raised.';
+
 create function billing_private.remove_deferred_owners(p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  deferred constant uuid := (
-    select d.owner_id from billing_private.deleted_owners as d where not d.is_finished order by d.owner_id limit 1
-  );
+  deferred billing_private.deleted_owners;
 begin
-  if deferred is null then
+  select *
+  into deferred
+  from billing_private.deleted_owners as d
+  -- Whoever waited longest comes first, and each has one try a minute: one that always fails is in nobody's way.
+  where not d.is_finished and (d.tried_at is null or d.tried_at <= p_now - interval '50 seconds')
+  order by d.tried_at nulls first, d.owner_id
+  limit 1;
+  if deferred.owner_id is null then
     return 0;
   end if;
-  perform billing_private.remove_owner(
-    deferred, case when billing_private.owners_are_users() then 'user_deleted' else 'owner_deleted' end, p_now
-  );
+  begin
+    perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+  exception when others then
+    update billing_private.deleted_owners as d
+    set tried_at = p_now, problem = format('%s (%s)', sqlerrm, sqlstate)
+    where d.owner_id = deferred.owner_id;
+  end;
+  perform billing_private.record_unremoved_owners(p_now);
   return 1;
 end;
 $$;
 
 comment on function billing_private.remove_deferred_owners is
-  'Sees to one owner whose deletion met with a failure, as remove_owner does. Run by the tick every minute. Returns how many.';
+  'Tries once more to see to one owner whose deletion met with a failure, as remove_owner does. What it raises is in job_problems, and the next owner has its turn. Run by the tick every minute. Returns how many it tried.';
 
 create function billing_private.tg_users__after_delete()
 returns trigger
@@ -7473,9 +7565,41 @@ end;
 $$;
 
 comment on function billing.owner_deleted is
-  'Tells that an owner of the application''s, such as a team, was deleted; call it from a trigger on the application''s table. Its customers are unlinked, on record, and not linked to it again; entitlements end; the books stay and name nobody. Where a subscription goes on, the operator is alerted: cancel it at Stripe. Returns how many customers were unlinked. Raises DU020 for null and nothing else. Users go with their account: without settings.owners_function this does nothing about a user who is there.';
+  'Tells that an owner of the application''s, such as a team, was deleted; call it from a trigger on the application''s table. Its customers are unlinked, on record, and not linked to it again, unless billing.owner_restored takes it back; entitlements end; the books stay and name nobody. Where a subscription goes on, the operator is alerted: cancel it at Stripe. Returns how many customers were unlinked. Raises DU020 for null and nothing else. Users go with their account: without settings.owners_function this does nothing about a user who is there.';
 
-grant execute on function billing.owner_deleted(uuid, timestamptz) to service_role;
+create function billing.owner_restored(owner_id uuid, p_now timestamptz default now())
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  naming constant text[] := billing_private.customers_naming(owner_restored.owner_id);
+  linked integer;
+begin
+  if owner_id is null then
+    perform billing_private.raise_error('DU020', 'no owner was restored: owner_id is null');
+  elsif billing_private.owners_are_users() then
+    -- A user comes back with the account, by signing up under the same id.
+    return 0;
+  end if;
+  perform billing_private.lock_links(naming, array[owner_restored.owner_id]);
+  delete from billing_private.deleted_owners as d where d.owner_id = owner_restored.owner_id;
+  if not found then
+    return 0;
+  end if;
+  perform billing_private.audit('owner.restored', 'operator', owner_restored.owner_id::text, null, '{}', p_now);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(naming) as c (id);
+  select count(*) into linked from billing.customers as c where c.id = any (naming) and c.owner_id = owner_restored.owner_id;
+  return linked;
+end;
+$$;
+
+comment on function billing.owner_restored is
+  'Takes owner_deleted back, for a team that the application restored: customers that name it are linked to it again, with what their subscriptions and purchases give and what the open usage periods have counted. Credits that were granted stay in the books of nobody. Returns how many customers were linked; 0 for an owner that is not deleted, and for users, who come back with their account. Raises DU020 for null.';
+
+grant execute on function billing.owner_deleted(uuid, timestamptz), billing.owner_restored(uuid, timestamptz) to service_role;
 
 -- supabase/schemas/06_owners/050_untrusted_hints.sql
 
@@ -12522,7 +12646,7 @@ comment on function billing_private.allowed_usage is
 -- supabase/schemas/09_usage/020_usage_periods.sql
 
 -- Usage periods: the open rows of subscription_usage follow what is projected, so they are a function of it.
--- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force.
+-- Reads: subscriptions, items, prices, products, customers. Writes: subscription_usage, limits_in_force, changed_features.
 -- Called by: projection, and the link of a customer to an owner.
 
 create table billing_private.limits_in_force (
@@ -12743,6 +12867,10 @@ begin
   insert into billing_private.limits_in_force (object_id, limits)
   values (p_event.object_id, coalesce(limits, '{}'))
   on conflict (object_id) do update set limits = excluded.limits;
+  -- Those who subscribe are told by the tick, in batches.
+  insert into billing_private.changed_features (kind, object_id, changed_at)
+  values (case when is_price then 'price' else 'product' end, p_event.object_id, p_event.received_at)
+  on conflict (kind, object_id) do update set changed_at = excluded.changed_at, reached = '';
 
   -- A product's event does not wait for its prices', so a price's waits for the product's.
   if is_price then
@@ -13974,7 +14102,7 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 -- Entitlements: which features each owner may use now. A row is there exactly as long as something grants the feature,
 -- so that a forgotten condition can never let anybody in.
--- Written by: refresh_entitlements. Read by: applications (has_feature, select, Realtime), caches (version, NOTIFY).
+-- Written by: refresh_entitlements. Read by: applications (has_feature, select). What clients listen to is entitlement_versions.
 
 create table billing.entitlements (
   id bigint generated always as identity primary key,
@@ -13992,7 +14120,7 @@ create table billing.entitlements (
 comment on table billing.entitlements is
   'One row per owner and feature the owner may use now. No row, no access. Computed anew whenever something it follows from changes; never written by hand.';
 comment on column billing.entitlements.id is
-  'The only column of a removed row that Realtime tells everybody who listens; it says nothing about anybody.';
+  'All that a removed row would tell, where an application publishes this table; it says nothing about anybody.';
 comment on column billing.entitlements.owner_id is 'Who may use it; gone with the owner, see remove_owner.';
 comment on column billing.entitlements.feature is
   'Name of the feature: a key in metadata.features of a product or price, or lookup_key of a feature at Stripe.';
@@ -14012,29 +14140,127 @@ create policy members_read on billing.entitlements
   for select to authenticated
   using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
 
--- Realtime sends a user the rows its policy shows. Without the platform there is no such publication.
-do $$
-begin
-  if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
-    alter publication supabase_realtime add table billing.entitlements;
-  end if;
-end;
-$$;
+-- supabase/schemas/11_entitlements/015_entitlement_versions.sql
 
-create table billing_private.entitlement_versions (
+-- Entitlement versions: what clients and caches listen to. Realtime checks row level security of a row that is inserted or
+-- updated, and of one that is deleted it checks nothing: everybody who listens is told its key, and nobody who filters by
+-- owner_id is told at all. So a revocation is an update here, and no row is ever deleted.
+-- Reads: subscription_usage. Written by: refresh_entitlements, owners who are removed. Read by: applications, through
+-- Realtime and the Data API.
+
+create table billing.entitlement_versions (
   owner_id uuid primary key,
   version bigint not null,
   updated_at timestamptz not null
 );
 
-comment on table billing_private.entitlement_versions is
-  'How often each owner''s entitlements have changed. Kept apart from them, because it must not go back when the last one goes.';
-comment on column billing_private.entitlement_versions.owner_id is 'Whose. Gone with a user; kept of a team that is deleted, whose members are still told.';
-comment on column billing_private.entitlement_versions.version is 'Grows by one with each change; the rows of one change share it.';
-comment on column billing_private.entitlement_versions.updated_at is 'When they last changed (UTC).';
+comment on table billing.entitlement_versions is
+  'One row per owner that ever had an entitlement or a limit: how often what the owner may use has changed. Clients subscribe to it by Realtime (owner_id=eq.…) and read again what they show. Updated, never deleted: of an owner that is deleted or forgotten an id and a number stay.';
+comment on column billing.entitlement_versions.owner_id is 'Whose. It stays when the owner is deleted, and names nobody then.';
+comment on column billing.entitlement_versions.version is
+  'Grows by one with each change of the owner''s entitlements, limits or usage periods, and when a dunning case opens, is about more, or closes. Entitlements that change together share it.';
+comment on column billing.entitlement_versions.updated_at is 'When that was (UTC).';
 
-alter table billing_private.entitlement_versions enable row level security;
-create policy nobody_reads on billing_private.entitlement_versions using (false);
+alter table billing.entitlement_versions enable row level security;
+grant select on billing.entitlement_versions to authenticated, service_role;
+
+create policy members_read on billing.entitlement_versions
+  for select to authenticated
+  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+
+-- Without the platform there is no such publication; one for all tables has this one already.
+do $$
+begin
+  if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
+    alter publication supabase_realtime add table billing.entitlement_versions;
+  end if;
+end;
+$$;
+
+create function billing_private.tg_entitlement_versions__before_delete()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.raise_error('DU075', format('%s on %I.%I refused', tg_op, tg_table_schema, tg_table_name));
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_entitlement_versions__before_delete is
+  'Trigger function: refuses to remove versions (DU075). Realtime would tell everybody whose they were, and a version that began again would be one that a cache knows.';
+
+create trigger versions_are_never_removed
+  before delete or truncate on billing.entitlement_versions
+  for each statement execute function billing_private.tg_entitlement_versions__before_delete();
+
+create table billing_private.limits_told (
+  owner_id uuid primary key,
+  limits text not null
+);
+
+comment on table billing_private.limits_told is
+  'Digest of the limits and usage periods that each owner''s version has told of. No row: there are none. Tells a change of limits from all else that happens to a subscription.';
+comment on column billing_private.limits_told.owner_id is 'Whose; the row goes with the owner''s last open usage period.';
+
+alter table billing_private.limits_told enable row level security;
+create policy nobody_reads on billing_private.limits_told using (false);
+
+create function billing_private.record_limits(p_owner_id uuid)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  told constant text := (select t.limits from billing_private.limits_told as t where t.owner_id = p_owner_id);
+  present constant text := (
+    select md5(string_agg(
+      format(
+        '%s %s %s %s %s', u.subscription, u.metric, u.usage_limit,
+        extract(epoch from u.period_start), extract(epoch from u.period_end)
+      ),
+      ',' order by u.id
+    ))
+    from billing.subscription_usage as u
+    where u.owner_id = p_owner_id and u.is_open
+  );
+begin
+  if present is not distinct from told then
+    return false;
+  elsif present is null then
+    delete from billing_private.limits_told as t where t.owner_id = p_owner_id;
+  else
+    insert into billing_private.limits_told (owner_id, limits)
+    values (p_owner_id, present)
+    on conflict (owner_id) do update set limits = excluded.limits;
+  end if;
+  return true;
+end;
+$$;
+
+comment on function billing_private.record_limits is
+  'Keeps which limits and usage periods an owner has now. Returns whether they are others than before; what was used does not count. The caller holds the owner''s lock.';
+
+create function billing_private.next_entitlement_version(p_owner_id uuid, p_now timestamptz)
+returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+  next_version bigint;
+begin
+  insert into billing.entitlement_versions as v (owner_id, version, updated_at)
+  values (p_owner_id, 1, p_now)
+  on conflict (owner_id) do update set version = v.version + 1, updated_at = excluded.updated_at
+  returning v.version into next_version;
+  perform pg_notify('billing_entitlements', json_build_object('owner_id', p_owner_id, 'version', next_version)::text);
+  return next_version;
+end;
+$$;
+
+comment on function billing_private.next_entitlement_version is
+  'Moves an owner''s version on and tells of it: Realtime by the row, and NOTIFY billing_entitlements with {owner_id, version}, once this commits. Returns the version. The caller holds the owner''s lock.';
 
 -- supabase/schemas/11_entitlements/020_entitlement_sources.sql
 
@@ -14084,7 +14310,7 @@ create table billing_private.changed_features (
 );
 
 comment on table billing_private.changed_features is
-  'Products and prices whose features changed and whose subscribers are still to be computed anew; worked off in small batches every minute.';
+  'Products and prices whose features or limits changed and whose subscribers are still to be computed anew and told; worked off in small batches every minute.';
 comment on column billing_private.changed_features.changed_at is 'When we learnt of it (UTC).';
 comment on column billing_private.changed_features.reached is 'Subscription items up to this id are done.';
 
@@ -14193,7 +14419,7 @@ comment on function billing_private.project_entitlement_summary is
 -- Refresh: the entitlements of an owner, computed from what grants them and nothing else, so that they are right in
 -- whatever order it became known. Nothing is written, and no version moves, unless something changed.
 -- Reads: customers, subscriptions and items, catalogue_features, entitlement_summaries. Writes: entitlements,
--- entitlement_versions, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
+-- entitlement_versions, limits_told, audit_events; NOTIFY. Called by: projection, linking, dunning, the tick.
 
 create function billing_private.dunning_access(p_subscription_id text)
 returns boolean
@@ -14264,7 +14490,9 @@ $$;
 comment on function billing_private.entitlements_of is
   'What an owner may use, why, and until when that is known to hold: a pure function of what is projected. Subscriptions that are active, trialing or past_due grant; so do those that dunning keeps, and not those it withholds. A deleted customer grants nothing.';
 
-create function billing_private.save_entitlements(p_owner_id uuid, p_now timestamptz, p_customer_id text default null)
+create function billing_private.save_entitlements(
+  p_owner_id uuid, p_now timestamptz, p_customer_id text default null, p_is_news boolean default false
+)
 returns void
 language plpgsql
 set search_path = ''
@@ -14277,6 +14505,9 @@ begin
   if pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7308)) is null then
     return;
   end if;
+  if billing_private.record_limits(p_owner_id) or p_is_news then
+    next_version := billing_private.next_entitlement_version(p_owner_id, p_now);
+  end if;
   for change in
     select coalesce(w.feature, h.feature) as feature, w.sources, w.valid_until, h.id, w.feature is null as is_gone
     from billing_private.entitlements_of(p_owner_id) as w
@@ -14285,10 +14516,7 @@ begin
     order by 1
   loop
     if next_version is null then
-      insert into billing_private.entitlement_versions as v (owner_id, version, updated_at)
-      values (p_owner_id, 1, p_now)
-      on conflict (owner_id) do update set version = v.version + 1, updated_at = excluded.updated_at
-      returning v.version into next_version;
+      next_version := billing_private.next_entitlement_version(p_owner_id, p_now);
     end if;
     if change.is_gone then
       delete from billing.entitlements as e where e.id = change.id;
@@ -14309,16 +14537,13 @@ begin
       );
     end if;
   end loop;
-  if next_version is not null then
-    perform pg_notify('billing_entitlements', json_build_object('owner_id', p_owner_id, 'version', next_version)::text);
-  end if;
 end;
 $$;
 
 comment on function billing_private.save_entitlements is
-  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes: audit_events, the owner''s version, and NOTIFY billing_entitlements with {owner_id, version} once this commits. p_customer_id: the customer whose news led here, for the audit.';
+  'Makes an owner''s entitlements what entitlements_of says, under the owner''s lock (advisory lock 7308), and tells of changes, also of the owner''s limits: audit_events, and the owner''s version once. p_customer_id: the customer whose news led here, for the audit. p_is_news: the version moves in any case.';
 
-create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz)
+create function billing_private.refresh_entitlements(p_customer_id text, p_now timestamptz, p_is_news boolean default false)
 returns void
 language plpgsql
 set search_path = ''
@@ -14328,13 +14553,15 @@ declare
 begin
   select c.owner_id into owner from billing.customers as c where c.id = p_customer_id;
   if owner is not null then
-    perform billing_private.save_entitlements(owner, p_now, p_customer_id);
+    perform billing_private.save_entitlements(owner, p_now, p_customer_id, p_is_news);
+  else
+    perform billing_private.alert_unowned_subscriptions(array[p_customer_id], p_now);
   end if;
 end;
 $$;
 
 comment on function billing_private.refresh_entitlements is
-  'Computes anew the entitlements of the owner a customer belongs to; nothing for a customer of nobody. The caller holds the customer''s lock.';
+  'Computes anew the entitlements of the owner a customer belongs to; of nobody''s customer, only a deleted owner''s subscriptions are alerted. p_is_news: what the owner owes has changed, and clients are told though no entitlement did. The caller holds the customer''s lock.';
 
 create function billing_private.refresh_entitlements_of(p_owners uuid[], p_now timestamptz, p_customer_id text default null)
 returns void
@@ -14490,7 +14717,7 @@ end;
 $$;
 
 comment on function billing_private.recount_entitlements is
-  'Computes anew the next p_limit subscribers of a product or price whose features changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
+  'Computes anew the next p_limit subscribers of a product or price whose features or limits changed. Returns false when none is left. Run by the tick every minute, a transaction for each batch, so that no user waits long for their turn.';
 
 create function billing_private.recheck_entitlements(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -14603,7 +14830,7 @@ create function billing.entitlements_version()
 returns bigint
 language plpgsql
 stable
--- Definer: the versions are kept where no API role reads. It answers the caller about the caller's owners alone.
+-- Definer: the policy of the versions would ask for the caller's owners a second time.
 security definer
 set search_path = ''
 as $$
@@ -14613,10 +14840,10 @@ declare
 begin
   -- Nothing is called where every user is their own owner: caches ask often.
   if (select s.owners_function is null from billing.settings as s) then
-    return coalesce((select v.version from billing_private.entitlement_versions as v where v.owner_id = auth.uid()), 0);
+    return coalesce((select v.version from billing.entitlement_versions as v where v.owner_id = auth.uid()), 0);
   end if;
   owners := billing_private.my_owner_ids();
-  changes := coalesce((select sum(v.version) from billing_private.entitlement_versions as v where v.owner_id = any (owners)), 0);
+  changes := coalesce((select sum(v.version) from billing.entitlement_versions as v where v.owner_id = any (owners)), 0);
   if cardinality(owners) = 0 then
     return 0;
   end if;
@@ -14626,7 +14853,7 @@ end;
 $$;
 
 comment on function billing.entitlements_version is
-  'A number that grows with every change of the entitlements of any owner the signed-in user belongs to, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
+  'A number that grows with every version of entitlement_versions that the signed-in user reads, and with nothing else but this: where settings.owners_function is set it changes, up or down, when the user joins or leaves an owner. 0: there were no changes yet, or the user has no owner. A cache that has the same number is right.';
 
 grant execute on function billing.has_feature(text), billing.entitlements_version() to authenticated, service_role;
 grant execute on function billing.owner_has_feature(uuid, text), billing.user_has_feature(uuid, text) to service_role;
@@ -15081,8 +15308,7 @@ begin
   if subjects = '{}'
     and not is_on_record
     and not exists (select from auth.users as u where u.id = forget_user.user_id)
-    -- What a manager began for a team has the manager's address, and outlives the account.
-    and not exists (select from billing_private.checkout_attempts as a where a.user_id = forget_user.user_id)
+    and not billing_private.is_deleted_owner(forget_user.user_id)
   then
     perform billing_private.raise_error('DU025', format('there is and was no user %s', coalesce(forget_user.user_id::text, 'null')));
   end if;
@@ -15486,6 +15712,11 @@ declare
 begin
   -- One tab at a time, whoever's it is; the calls to Stripe are made without this lock.
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
+  -- Before any row: who removes the owner holds the same lock and then takes the attempts away.
+  perform pg_advisory_xact_lock_shared(hashtextextended(p_owner_id::text, 7308));
+  if billing_private.is_deleted_owner(p_owner_id) then
+    return jsonb_build_object('outcome', 'no_owner');
+  end if;
   perform billing_private.close_old_checkouts(p_owner_id, p_now);
   if p_key is not null then
     select *
@@ -15531,7 +15762,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish.';
+  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean
@@ -17011,7 +17242,7 @@ begin
     has_news := true;
   end loop;
   if has_news then
-    perform billing_private.refresh_entitlements(p_customer, p_now);
+    perform billing_private.refresh_entitlements(p_customer, p_now, p_is_news => true);
   end if;
   return has_news;
 end;
@@ -17417,7 +17648,7 @@ begin
   perform billing_private.audit_dunning_case(
     p_case, 'dunning.closed', jsonb_build_object('outcome', p_outcome, 'amount_recovered', recovered, 'currency', p_case.currency), p_now
   );
-  perform billing_private.refresh_entitlements(p_case.customer, p_now);
+  perform billing_private.refresh_entitlements(p_case.customer, p_now, p_is_news => true);
 end;
 $$;
 
@@ -21587,13 +21818,13 @@ create table billing_private.settings_passes (
   setting text primary key,
   changed_at timestamptz not null,
   done_up_to text not null,
-  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests'))
+  constraint setting_has_a_pass check (setting in ('visible_metadata', 'trusted_customers', 'trusted_guests', 'owners'))
 );
 
 comment on table billing_private.settings_passes is
   'One row for each setting that what is stored still has to follow; none otherwise.';
 comment on column billing_private.settings_passes.setting is
-  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id.';
+  'visible_metadata: what users read of metadata. trusted_customers, trusted_guests: whose customers, and what was bought without one, after a change of trust_client_reference_id. owners: whose customers are, after a change of owners_function.';
 comment on column billing_private.settings_passes.changed_at is 'When the setting was changed (UTC).';
 comment on column billing_private.settings_passes.done_up_to is 'Rows up to this id are done.';
 
@@ -21612,7 +21843,8 @@ begin
     values
       ('visible_metadata', old.visible_metadata is distinct from new.visible_metadata),
       ('trusted_customers', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
-      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id)
+      ('trusted_guests', old.trust_client_reference_id is distinct from new.trust_client_reference_id),
+      ('owners', old.owners_function is distinct from new.owners_function)
   ) as c (setting, has_changed)
   where c.has_changed
   on conflict (setting) do update set changed_at = excluded.changed_at, done_up_to = excluded.done_up_to;
@@ -21677,6 +21909,7 @@ begin
   return coalesce(
     nullif(billing_private.update_visible_metadata(p_now, p_limit), 0),
     nullif(billing_private.relink_hinted_customers(p_now, p_limit), 0),
+    nullif(billing_private.relink_owned_customers(p_now, least(p_limit, 200)), 0),
     billing_private.match_credits_of_hinted_guests(p_now, p_limit)
   );
 end;
@@ -21770,7 +22003,8 @@ comment on function billing_private.update_visible_metadata is
 
 -- supabase/schemas/14_settings/030_relink_hinted_customers.sql
 
--- The passes after a change of settings.trust_client_reference_id: whose customers are, and what was bought without one.
+-- The passes after a change of settings.trust_client_reference_id or owners_function: whose customers are, and what was bought
+-- without one.
 -- Reads: checkout_sessions, customer_owner_hints, credit_purchases, settings. Writes: customers.owner_id, and what follows
 -- from it. Called by: settings_passes.
 
@@ -21832,6 +22066,47 @@ $$;
 
 comment on function billing_private.match_credits_of_hinted_guests is
   'One batch of the pass after a change of settings.trust_client_reference_id: credits bought without a customer. Returns how many.';
+
+create function billing_private.relink_owned_customers(p_now timestamptz, p_limit integer)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  after_id constant text := billing_private.lock_settings_pass('owners', p_now);
+  batch text[];
+begin
+  if after_id is null then
+    return 0;
+  end if;
+  batch := array(
+    select k.id
+    from (
+      (
+        select distinct h.customer_id as id
+        from billing_private.customer_owner_hints as h
+        where h.customer_id > after_id
+        order by h.customer_id
+        limit p_limit
+      )
+      union
+      (select c.id from billing.customers as c where c.id > after_id and c.owner_id is not null order by c.id limit p_limit)
+    ) as k
+    order by k.id
+    limit p_limit
+  );
+  -- All locks before the first link, as in link_waiting_customers.
+  perform billing_private.lock_links(batch);
+  update billing_private.customer_owner_hints as h
+  set is_waiting = billing_private.could_sign_up(h.hinted_owner)
+  where h.customer_id = any (batch) and h.is_waiting is distinct from billing_private.could_sign_up(h.hinted_owner);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(batch) as c (id);
+  return billing_private.advance_settings_pass('owners', batch);
+end;
+$$;
+
+comment on function billing_private.relink_owned_customers is
+  'One batch of the pass after a change of settings.owners_function: customers that something names an owner for, and those that have one. Returns how many.';
 
 -- supabase/schemas/14_settings/040_probe_owners_function.sql
 
@@ -23301,7 +23576,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),
-  (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', false, true),
+  (120, 'follow-settings', 'billing_private.run_settings_pass', '1 minute', true, true),
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),

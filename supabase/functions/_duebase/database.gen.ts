@@ -843,6 +843,25 @@ export type Database = {
         };
         Relationships: [];
       };
+      entitlement_versions: {
+        Row: {
+          owner_id: string;
+          updated_at: string;
+          version: number;
+        };
+        ComputedFields: never;
+        Insert: {
+          owner_id: string;
+          updated_at: string;
+          version: number;
+        };
+        Update: {
+          owner_id?: string;
+          updated_at?: string;
+          version?: number;
+        };
+        Relationships: [];
+      };
       entitlements: {
         Row: {
           feature: string;
@@ -2754,6 +2773,7 @@ export type Database = {
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       owner_deleted: { Args: { owner_id: string; p_now?: string }; Returns: number };
       owner_has_feature: { Args: { feature: string; owner_id: string }; Returns: boolean };
+      owner_restored: { Args: { owner_id: string; p_now?: string }; Returns: number };
       prepare_checkout: { Args: { p_owner_id: string; p_price: string }; Returns: Json };
       prepare_emails: {
         Args: { p_claim_id: string; p_default_sender?: string; p_ids: number[]; p_now?: string };
