@@ -83,14 +83,17 @@ const OWNER_OF_CUSTOMER = numbered(
   `case when n <= ${FIRST_SHARER + SHARERS} then n else ${shared(ALONE_WITH_CUSTOMERS, FIRST_SHARER_OF_CUSTOMERS, "n")} end`,
 );
 
+/** Tables of which an owner has one row. */
+export const ONE_ROW_AN_OWNER = ["entitlement_versions", "seats"];
+
 /** What goes into a column of a kind that ties rows to each other, as SQL of the row's number `n`. */
 const KEYS: Record<string, string> = {
   "customers.id": "'cus_' || n",
   // Most customers have no owner, or an owner with no other customer. The first have those by whom owners have rows.
   "customers.owner_id": OWNER_OF_CUSTOMER,
   "customers.user_id": OWNER_OF_CUSTOMER,
-  // A row an owner.
-  "entitlement_versions.owner_id": "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
+  "entitlement_versions.owner_id": numbered("n"),
+  "seats.owner_id": numbered("n"),
   "subscriptions.id": "'sub_' || n",
   "subscription_items.subscription": "'sub_' || n",
 };
