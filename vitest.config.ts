@@ -8,6 +8,7 @@ const UNIT = ["test/unit/**/*.test.ts"];
 const STACK = [
   "test/integration/stack*.test.ts",
   "test/integration/moving-in/**/*.test.ts",
+  "test/integration/doctor/**/*.test.ts",
   "test/local-stripe/**/*.test.ts",
   "test/local-inbox/**/*.test.ts",
   "test/local-management/**/*.test.ts",

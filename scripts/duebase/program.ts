@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { addBackfill } from "./commands/backfill.ts";
 import { addConnect } from "./commands/connect.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addDunning } from "./commands/dunning.ts";
 import { addEmails } from "./commands/emails.ts";
 import { addExport } from "./commands/export.ts";
@@ -15,6 +16,7 @@ import { ExitCode, StoppedByPerson, Terminal } from "./terminal.ts";
 const commands: ((program: Command) => void)[] = [
   addInit,
   addConnect,
+  addDoctor,
   addBackfill,
   addReconcile,
   addUpgrade,

@@ -116,6 +116,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       log: (line) => logs.of("inbox").write(line),
       webhooks: [{ url: `${functionsUrl}/duebase-resend-webhook` }],
       webhookSecret: localKeys.resendWebhookSecret,
+      domains: [{ name: "example.com", status: "verified" }],
     });
     closers.add("inbox", () => inbox.close());
 

@@ -12,6 +12,8 @@ export interface DatabaseOptions {
   command: string;
   /** Milliseconds a statement may take. Default 60,000. */
   statementTimeout?: number;
+  /** How many at once. Default 1. */
+  connections?: number;
 }
 
 const FORM = "postgresql://postgres:PASSWORD@HOST:5432/postgres";
@@ -59,16 +61,16 @@ export function requireDatabaseUrl(option?: string, env = process.env): string {
 }
 
 /**
- * Opens the database for one piece of work and closes it afterwards. One connection.
+ * Opens the database for one piece of work and closes it afterwards.
  *
  * @throws UnusableDatabase where it does not answer, or refuses the role; what `work` throws otherwise
  */
 export async function withDatabase<T>(
   url: string,
-  { command, statementTimeout = 60_000 }: DatabaseOptions,
+  { command, statementTimeout = 60_000, connections = 1 }: DatabaseOptions,
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
-  const sql = open(url, command, statementTimeout);
+  const sql = open(url, command, statementTimeout, connections);
   try {
     return await work(sql);
   } catch (error) {
@@ -78,10 +80,10 @@ export async function withDatabase<T>(
   }
 }
 
-function open(url: string, command: string, statementTimeout: number): Sql {
+function open(url: string, command: string, statementTimeout: number, connections: number): Sql {
   try {
     return postgres(url, {
-      max: 1,
+      max: connections,
       connect_timeout: 10,
       onnotice: () => {},
       ...(needsEncryption(url) ? { ssl: "require" as const } : {}),

@@ -52,6 +52,30 @@ export class EdgeFunctions {
     await one.kill();
   }
 
+  /** What `supabase secrets set` does, and `unset` for undefined: every function starts anew with them. */
+  async setSecrets(secrets: Record<string, string | undefined>): Promise<void> {
+    const env = { ...this.#runtime.env, ...secrets };
+    this.#runtime.env = Object.fromEntries(
+      Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    );
+    await Promise.all([...this.#processes.values()].map((one) => one.restart(one.source)));
+  }
+
+  /** What `supabase functions delete` does. */
+  async undeploy(name: string): Promise<void> {
+    const one = this.#processes.get(name);
+    this.#processes.delete(name);
+    await one?.stop();
+  }
+
+  /** What `supabase functions deploy` does with the project's source; `verifyJwt` as config.toml might have it. */
+  async deploy(name: string, options: { verifyJwt?: boolean } = {}): Promise<void> {
+    const source = findFunctions(this.#runtime.projectDirectory).find((one) => one.name === name);
+    if (!source) throw new Error(`the project has no function ${name}`);
+    await this.undeploy(name);
+    this.#add({ ...source, ...options });
+  }
+
   /** Waits until all serve; names those that do not within `timeout` milliseconds. */
   async ready(timeout: number): Promise<string[]> {
     const late = await Promise.all(

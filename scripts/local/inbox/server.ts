@@ -75,6 +75,8 @@ export interface Inbox {
   endpoints: WebhookEndpoints;
   keys: IdempotencyKeys<Replay>;
   suppressions: Suppressions;
+  /** The team's domains; may be changed at any time. */
+  domains: LocalDomain[];
   /** Every email that was accepted, in order, as `GET /emails/:id` shows it. */
   emails(): GetEmailResponseSuccess[];
   /** The headers and attachments an accepted email asked for, which `GET /emails/:id` does not show. */
@@ -114,6 +116,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
   );
   const webhooks = new ResendWebhooks(endpoints, options.delivery);
   const suppressions = new Suppressions(() => journal?.write({ suppressions: suppressions.all() }));
+  const domains = [...(options.domains ?? [])];
   const mailbox = new Mailbox(options.mailbox === false ? Promise.resolve(noPage) : openPage(), log);
   const office = new PostOffice({
     now,
@@ -137,7 +140,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
       ...emailRoutes(office, options.fetchFile ?? fetchLocalFile),
       ...suppressionRoutes(suppressions, now),
       ...webhookRoutes(endpoints, now),
-      ...domainRoutes(options.domains ?? [], now),
+      ...domainRoutes(domains, now),
     ],
     ledger,
     faults,
@@ -170,6 +173,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
     endpoints,
     keys,
     suppressions,
+    domains,
     emails: () => office.all().map((email) => email.shown),
     enclosed: (emailId) => office.get(emailId),
     report: (emailId, type, bounce) => office.report(emailId, type, bounce),

@@ -58,10 +58,13 @@ function failure(error: unknown): Finding {
 }
 
 /** The part of a report that every function has. `ask` is a question to the database, whatever it is about. */
-export async function reportDatabase(name: string, ask: () => Promise<unknown>): Promise<SelfReport> {
+export async function reportDatabase(
+  who: Pick<SelfReport, "function">,
+  ask: () => Promise<unknown>,
+): Promise<SelfReport> {
   const database = await findingOf(async () => {
     await ask();
     return { is: "ok" };
   });
-  return { function: name, clock: new Date().toISOString(), database };
+  return { ...who, clock: new Date().toISOString(), database };
 }

@@ -31,7 +31,7 @@ export async function reportDelivery(
   const identity = dependencies.readIdentity();
   identity.catch(() => {});
   const [report, webhook, stripe, resend] = await Promise.all([
-    reportDatabase("duebase-deliver", () => identity),
+    reportDatabase({ function: "duebase-deliver" }, () => identity),
     findingOf(() => tryWayIn(environment, dependencies, identity)),
     findingOf(() => tryStripe(environment, dependencies, identity)),
     findingOf(() => tryResend(environment, dependencies)),
@@ -107,7 +107,8 @@ async function tryResend(
     signal: AbortSignal.timeout(PART_TIMEOUT_MS),
   });
   const answer = (await response.json().catch(() => ({}))) as { name?: string; message?: string };
-  if (response.ok) return { is: "ok" };
+  // Who is asked to come back later was let in.
+  if (response.ok || response.status === 429) return { is: "ok" };
   // A key that may only send mail is the right one to give a function.
   if (answer.name === "restricted_api_key") return { is: "ok", says: "The key may only send mail." };
   return {

@@ -26,7 +26,9 @@ const handler = createDunningHandler({
   log,
   inBackground: keepAliveFor,
   report: () =>
-    reportDatabase("duebase-dunning", () => connectOutbox(callBilling, { worker: "probe" }).stripeIdentity()),
+    reportDatabase({ function: "duebase-dunning" }, () =>
+      connectOutbox(callBilling, { worker: "probe" }).stripeIdentity(),
+    ),
   async run({ now, stop_at, stop_at_nth }) {
     const startedAt = performance.now();
     const worker = `dunning-${crypto.randomUUID().slice(0, 8)}`;

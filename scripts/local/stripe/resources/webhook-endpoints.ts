@@ -176,4 +176,12 @@ export const eventDestinationRoutes: Route[] = [
   get("/v2/core/event_destinations/:id", (call) =>
     shownDestination(call.world, endpointOf(call.world, idOf(call)), call.params.strings("include") ?? []),
   ),
+  del("/v2/core/event_destinations/:id", (call) => {
+    const endpoint = endpointOf(call.world, idOf(call));
+    call.world.secrets.delete(endpoint.id);
+    call.world.thinEndpoints.delete(endpoint.id);
+    call.world.connectedEndpoints.delete(endpoint.id);
+    call.world.store.delete("webhook_endpoint", endpoint.id);
+    return { id: endpoint.id, object: "v2.core.event_destination" };
+  }),
 ];
