@@ -22,7 +22,7 @@ const handler = createReconcileHandler({
   isLocal: environment.isLocal,
   log,
   inBackground: keepAliveFor,
-  report: () => reportDatabase("duebase-reconcile", () => readIdentity(callBilling)),
+  report: () => reportDatabase({ function: "duebase-reconcile" }, () => readIdentity(callBilling)),
   async run({ now }) {
     const startedAt = performance.now();
     const counts = await reconcile({
