@@ -23481,10 +23481,12 @@ set search_path = ''
 as $$
   with gaps (gap, amount, cure) as (
     select
-      'objects that events named are not read from Stripe yet', count(*),
+      'objects that events named have not been read from Stripe for minutes', count(*),
       'wait until duebase-deliver has read them; billing.outbox (kind refresh) shows what keeps it from that'
     from billing.outbox as o
-    where o.kind = 'refresh' and o.status in ('pending', 'claimed') and o.run_after <= p_now
+    where o.kind = 'refresh' and o.status in ('pending', 'claimed')
+      -- Some are always under way where events come.
+      and o.created_at <= p_now - interval '5 minutes'
     union all
     select
       'events are stored and not projected', count(*),
@@ -23774,28 +23776,43 @@ comment on function billing_private.advance_tick is
 
 create extension if not exists pg_cron with schema pg_catalog;
 
--- A block, and no procedure: one that sets its search_path cannot commit, and one that does not is an advisor's finding.
--- The first commit fails inside of somebody's transaction, before anything is held. The lock is the session's, as it outlasts
--- commits: it goes with the session, so a tick that is cut off leaves nothing locked. A tick that meets another does nothing.
--- The timeouts are those of cron's session. A statement timeout is for the whole block, however often it commits; a part that it
--- cancels is recorded, and the rest comes first in the next tick.
-select cron.schedule(
-  'duebase-tick',
-  '* * * * *',
-  $job$do $$
-declare
-  tick_at constant timestamptz := now();
+create function billing_private.schedule_tick()
+returns bigint
+language plpgsql
+-- Definer: see schedule_dunning.
+security definer
+set search_path = ''
+as $function$
 begin
-  commit;
-  if pg_try_advisory_lock(hashtextextended('tick', 7310)) then
-    while billing_private.advance_tick(tick_at, now()) loop
-      commit;
-    end loop;
+  -- A block, and no procedure: one that sets its search_path cannot commit, and one that does not is an advisor's finding.
+  -- The first commit fails inside of somebody's transaction, before anything is held. The lock is the session's, as it outlasts
+  -- commits: it goes with the session, so a tick that is cut off leaves nothing locked. A tick that meets another does nothing.
+  -- The timeouts are those of cron's session. A statement timeout is for the whole block, however often it commits; a part that it
+  -- cancels is recorded, and the rest comes first in the next tick.
+  return cron.schedule(
+    'duebase-tick',
+    '* * * * *',
+    $job$do $$
+  declare
+    tick_at constant timestamptz := now();
+  begin
     commit;
-    perform pg_advisory_unlock(hashtextextended('tick', 7310));
-  end if;
-end $$$job$
-);
+    if pg_try_advisory_lock(hashtextextended('tick', 7310)) then
+      while billing_private.advance_tick(tick_at, now()) loop
+        commit;
+      end loop;
+      commit;
+      perform pg_advisory_unlock(hashtextextended('tick', 7310));
+    end if;
+  end $$$job$
+  );
+end;
+$function$;
+
+comment on function billing_private.schedule_tick is
+  'Schedules the minute tick, anew where its job was lost. Returns the job''s id.';
+
+select billing_private.schedule_tick();
 select billing_private.schedule_dunning();
 
 -- supabase/schemas/17_access/010_revoke_from_public.sql
