@@ -44,11 +44,26 @@ create table billing.settings (
   seats_proration text not null default 'create_prorations',
   seats_without_plan integer default 0,
   adopted_at timestamptz,
+  keep_payloads_days smallint not null default 90,
+  keep_events_days smallint not null default 400,
+  keep_duplicates_days smallint not null default 90,
+  keep_outbox_days smallint not null default 90,
+  keep_email_bodies_days smallint not null default 400,
+  keep_cron_history_days smallint not null default 7,
+  keep_audit_years smallint not null default 10,
   constraint settings_is_one_row check (id),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
   constraint seats_without_plan_is_not_negative check (seats_without_plan >= 0),
+  constraint payloads_are_kept_while_they_are_compared check (keep_payloads_days >= 35),
+  constraint events_are_kept_for_13_months check (keep_events_days >= 396),
+  constraint an_event_outlives_its_payload check (keep_events_days >= keep_payloads_days),
+  constraint duplicates_are_kept_for_a_month check (keep_duplicates_days >= 30),
+  constraint a_dedupe_key_outlives_its_repetitions check (keep_outbox_days >= 90),
+  constraint an_email_is_kept_while_its_effect_is check (keep_email_bodies_days >= keep_outbox_days),
+  constraint cron_history_is_kept_for_a_day check (keep_cron_history_days >= 1),
+  constraint audit_is_kept_for_years check (keep_audit_years >= 1),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
@@ -99,6 +114,18 @@ comment on column billing.settings.vat_id is
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
+comment on column billing.settings.keep_payloads_days is
+  'Days for which what Stripe sent is kept (35 at least). It goes by the month: a month is dropped when its last day is that old. What is still needed stays (billing_private.needed_payloads).';
+comment on column billing.settings.keep_events_days is
+  'Days for which the ledger knows an event, so that a repetition of it changes nothing (396 at least, which is 13 months; Stripe itself sends an event again for 30 days).';
+comment on column billing.settings.keep_duplicates_days is 'Days for which repeated deliveries are kept (30 at least); the share of repetitions is counted from them.';
+comment on column billing.settings.keep_outbox_days is
+  'Days for which delivered and canceled effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
+comment on column billing.settings.keep_email_bodies_days is
+  'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
+comment on column billing.settings.keep_cron_history_days is
+  'Days for which pg_cron''s history of our two jobs is kept; that of other jobs is not touched.';
+comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept. What the law of your country asks for bills is ten at most in most places.';
 comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.renewal_reminder_days is

@@ -89,6 +89,16 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+  -- The purge says first what it removes (record_purge), and may then do so until its transaction ends.
+  if tg_op = 'DELETE' and tg_relid <> 'billing.purges'::regclass then
+    if exists (
+      select
+      from billing.purges as p
+      where p.transaction_id = pg_current_xact_id_if_assigned() and p.relation = format('%I.%I', tg_table_schema, tg_table_name)
+    ) then
+      return null;
+    end if;
+  end if;
   perform billing_private.raise_error(
     'DU004',
     format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
@@ -97,7 +107,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004).';
+comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004), but for the deletions of a purge.';
 
 alter table billing_private.error_codes enable row level security;
 create policy nobody_reads on billing_private.error_codes using (false);

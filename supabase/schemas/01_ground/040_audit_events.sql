@@ -16,7 +16,7 @@ create table billing.audit_events (
 );
 
 comment on table billing.audit_events is
-  'Append-only: what happened to money and access, when, and which event said so. Update, delete and truncate are refused.';
+  'Append-only: what happened to money and access, when, and which event said so. Update, delete and truncate are refused to everybody but the purge, ten years later (settings.keep_audit_years).';
 comment on column billing.audit_events.occurred_at is 'When it happened: the event''s created, or the clock of the action (UTC).';
 comment on column billing.audit_events.recorded_at is 'When the row was written (UTC); later than occurred_at for a late event.';
 comment on column billing.audit_events.action is 'What happened. Stripe''s event type where a Stripe event says it, else subject.verb such as customer.linked.';
@@ -27,6 +27,8 @@ comment on column billing.audit_events.event_id is 'Stripe event that said so; o
 comment on column billing.audit_events.detail is 'The fact in short: amounts in minor units, statuses before and after. No card data, no addresses.';
 
 create unique index audit_events_once_per_event on billing.audit_events (event_id, action) where event_id is not null;
+-- Rows are recorded in this order: the oldest are found at almost no cost to inserts.
+create index audit_events_by_age on billing.audit_events using brin (recorded_at);
 create index audit_events_by_subject on billing.audit_events (subject_id, occurred_at);
 create index audit_events_by_customer on billing.audit_events (customer_id, occurred_at);
 -- Whose a customer was before the account was deleted.

@@ -29,8 +29,8 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
-create trigger webhook_events_are_never_updated
-  before update or truncate on billing.webhook_events
+create trigger webhook_events_are_append_only
+  before update or delete or truncate on billing.webhook_events
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.webhook_duplicates (
@@ -44,8 +44,8 @@ comment on table billing.webhook_duplicates is
 
 create index webhook_duplicates_by_event on billing.webhook_duplicates (event_id);
 
-create trigger webhook_duplicates_are_never_updated
-  before update or truncate on billing.webhook_duplicates
+create trigger webhook_duplicates_are_append_only
+  before update or delete or truncate on billing.webhook_duplicates
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.failed_webhooks (

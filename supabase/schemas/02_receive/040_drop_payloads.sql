@@ -1,6 +1,6 @@
 -- Dropping payloads: by the month, not row by row; what is still needed is kept.
 -- Reads: failed_webhooks, subscriptions, invoices, customers, object_versions, webhook_events.
--- Writes: webhook_payloads, kept_payloads, audit_events. Called by: operators.
+-- Writes: webhook_payloads, kept_payloads, audit_events. Called by: the tick, every day; operators.
 
 create function billing_private.needed_payloads()
 returns setof text
@@ -135,6 +135,8 @@ begin
   if p_before is null or p_before > p_now - interval '35 days' then
     perform billing_private.raise_error('DU034', format('payloads of %s and later are still needed', p_now - interval '35 days'));
   end if;
+  -- Not while a person is being forgotten: what is copied here would be found by them neither where it was nor where it is.
+  perform pg_advisory_xact_lock(hashtextextended('payloads', 7313));
   needed := array(select billing_private.needed_payloads());
   dropped := billing_private.drop_kept_payloads(needed) + billing_private.drop_stray_payloads(p_before, needed);
 

@@ -7,14 +7,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_outbox_days from billing.settings as s));
   purged integer;
 begin
-  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
   delete from billing.outbox as o
   where o.id in (
     select f.id
     from billing.outbox as f
-    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
+    where f.finished_at < before and f.status in ('delivered', 'canceled')
     limit p_limit
   );
   get diagnostics purged = row_count;
@@ -23,4 +23,4 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered or canceled more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';

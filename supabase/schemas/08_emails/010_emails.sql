@@ -48,7 +48,7 @@ comment on column billing.emails.message_references is
   'Header References: one id for each overdue invoice it tells of, so that mail programs show all mails about an invoice as one conversation. Null: it stands by itself.';
 comment on column billing.emails.locale is 'Language it was written in (BCP 47).';
 comment on column billing.emails.subject is 'As sent; html and text too: each attempt sends the same bytes.';
-comment on column billing.emails.html is 'As sent.';
+comment on column billing.emails.html is 'As sent; empty once it is older than settings.keep_email_bodies_days, and text with it.';
 comment on column billing.emails.text is 'As sent: the same mail without markup.';
 comment on column billing.emails.attachment is
   'What it carries: {filename, path}, a PDF that Resend fetches from Stripe at path. Null: nothing, or nothing any more, as Resend would not have it.';
@@ -68,6 +68,8 @@ comment on column billing.emails.resend_id is 'Resend''s id of the mail.';
 comment on column billing.emails.problem is 'Why it bounced or failed, as the receiving side said.';
 
 create index emails_by_customer on billing.emails (customer_id, created_at);
+-- Finds the oldest that still have a text (see purge_email_bodies).
+create index emails_with_body on billing.emails (created_at) where text <> '';
 create index emails_by_address on billing.emails (lower(to_address));
 
 create table billing.suppressed_addresses (

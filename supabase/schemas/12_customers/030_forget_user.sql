@@ -10,6 +10,8 @@ as $$
 declare
   subject text;
 begin
+  -- Payloads stay where they are meanwhile (see drop_payloads).
+  perform pg_advisory_xact_lock_shared(hashtextextended('payloads', 7313));
   -- First whoever is bringing news of them (see is_forgotten), then their projections, then what is kept by user.
   for subject in select distinct k.id from unnest(p_subjects || p_user_id::text) as k (id) order by k.id loop
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));

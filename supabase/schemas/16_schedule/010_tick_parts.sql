@@ -74,4 +74,12 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
   (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true),
-  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true);
+  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true),
+  -- What is old goes piece by piece, each in a transaction of its own; what finds no time today is older tomorrow.
+  (300, 'purge-payloads', 'billing_private.purge_payloads', '1 day', true, true),
+  (310, 'purge-duplicates', 'billing_private.purge_duplicates', '1 day', true, true),
+  (320, 'purge-events', 'billing_private.purge_events', '1 day', true, true),
+  (330, 'purge-email-bodies', 'billing_private.purge_email_bodies', '1 day', true, true),
+  (340, 'purge-email-reports', 'billing_private.purge_email_reports', '1 day', true, true),
+  (350, 'purge-cron-history', 'billing_private.purge_cron_history', '1 day', true, true),
+  (360, 'purge-audit', 'billing_private.purge_audit', '1 day', true, true);

@@ -753,9 +753,24 @@ export const lookups: Statement[] = [
     uses: ["webhook_events_by_arrival"],
   },
   {
-    what: "an event past its retention",
-    sql: "delete from billing.webhook_events where id = 'evt_150001'",
-    uses: ["webhook_events_pkey"],
+    what: "events past their age, every day",
+    sql: "select billing_private.purgeable_events(to_timestamp(1700000100), 100)",
+    uses: ["webhook_events_by_arrival"],
+  },
+  {
+    what: "repetitions past their age, every day",
+    sql: "select billing_private.purge_duplicates(to_timestamp(1700000000), 100)",
+    uses: ["webhook_duplicates_pkey"],
+  },
+  {
+    what: "texts of emails past their age, every day",
+    sql: "select billing_private.purge_email_bodies(to_timestamp(1700000000), 100)",
+    uses: ["emails_with_body"],
+  },
+  {
+    what: "audit facts past their age, every day",
+    sql: "select billing_private.purge_audit(to_timestamp(1700000000), 100)",
+    uses: ["audit_events_by_age"],
   },
   {
     what: "how often an event was repeated",

@@ -29,6 +29,15 @@ const MINUTELY = [
   "follow-seats",
 ];
 const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
+const DAILY = [
+  "purge-payloads",
+  "purge-duplicates",
+  "purge-events",
+  "purge-email-bodies",
+  "purge-email-reports",
+  "purge-cron-history",
+  "purge-audit",
+];
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -88,14 +97,14 @@ async function called(): Promise<string[]> {
 }
 
 const replaceAll = async () => {
-  for (const part of [...FIRST, ...MINUTELY, ...HOURLY]) await replace(part);
+  for (const part of [...FIRST, ...MINUTELY, ...HOURLY, ...DAILY]) await replace(part);
 };
 
 describe("a tick", () => {
   it("runs each part once, waking deliver first, and records that it did", async () => {
     await replaceAll();
     await tick();
-    expect(await called()).toEqual([...FIRST, ...MINUTELY, ...HOURLY]);
+    expect(await called()).toEqual([...FIRST, ...MINUTELY, ...HOURLY, ...DAILY]);
     expect(await see("link")).toMatchObject({
       last_count: 0,
       last_active_at: null,
@@ -161,7 +170,9 @@ describe("a part that raises", () => {
     await replaceAll();
     await replace("link", body);
     await tick();
-    expect(await called()).toEqual([...FIRST, ...MINUTELY, ...HOURLY].filter((part) => part !== "link"));
+    expect(await called()).toEqual(
+      [...FIRST, ...MINUTELY, ...HOURLY, ...DAILY].filter((part) => part !== "link"),
+    );
     const part = await see("link");
     expect(part).toMatchObject({
       failures: 1,

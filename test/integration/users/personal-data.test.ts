@@ -18,6 +18,7 @@ const ABOUT_NOBODY = [
   "billing.outbound_calls",
   "billing.setup_answers",
   "billing.tick_parts",
+  "billing.purges",
   "billing_private.error_codes",
   "billing_private.outbound_requests",
   "billing_private.settings_passes",
