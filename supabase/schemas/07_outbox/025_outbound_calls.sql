@@ -16,6 +16,10 @@ create unlogged table billing_private.outbound_requests (
 
 comment on table billing_private.outbound_requests is
   'Calls whose answer was not read yet, at most one a minute and job. A row goes when the answer is read, or has not come for two minutes.';
+comment on column billing_private.outbound_requests.job is 'What asked, as in billing.outbound_calls.';
+comment on column billing_private.outbound_requests.function_name is 'The Edge Function that was asked; null where another address was.';
+comment on column billing_private.outbound_requests.url is 'Its address, without what could be secret; of another address only scheme and host.';
+comment on column billing_private.outbound_requests.error is 'Why it could not be asked; null where it was.';
 comment on column billing_private.outbound_requests.request_id is 'pg_net''s id of the request; null where it could not be asked.';
 comment on column billing_private.outbound_requests.asked_at is 'By the clock of the server, as pg_net''s answers are (UTC).';
 

@@ -59,6 +59,7 @@ create table billing_private.seat_counts (
 
 comment on table billing_private.seat_counts is
   'What is still to be made of billing.seats: a count of the application''s, or news of an owner''s subscription, price or card. Rows are only added, each by itself, so that nobody waits for anybody; the tick takes them away.';
+comment on column billing_private.seat_counts.owner_id is 'Whose seats.';
 comment on column billing_private.seat_counts.quantity is 'Seats in use; null: nothing was counted, only look again.';
 comment on column billing_private.seat_counts.counted_at is 'When it was counted, or told (UTC).';
 

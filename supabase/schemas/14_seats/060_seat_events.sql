@@ -8,6 +8,7 @@ create table billing_private.seat_prices (
 
 comment on table billing_private.seat_prices is
   'Prices that billed by seats when their owners'' seats were last looked at. Tells an edit of metadata.seats from any other.';
+comment on column billing_private.seat_prices.price is 'Id of the price (price_…).';
 
 alter table billing_private.seat_prices enable row level security;
 create policy nobody_reads on billing_private.seat_prices using (false);

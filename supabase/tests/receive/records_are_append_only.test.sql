@@ -1,6 +1,6 @@
 -- What happened stays as it was written, whoever asks: also the owner of the tables.
 begin;
-select plan(20);
+select plan(22);
 
 select billing.receive_event('{
   "id": "evt_1", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
@@ -38,20 +38,12 @@ select throws_ok($$ truncate billing.webhook_duplicates $$, 'DU004', null, 'nor 
 select is((select count(*) from billing.audit_events where event_id = 'evt_1'), 1::bigint, 'the fact is still there');
 select is((select payload ->> 'id' from billing.stripe_events), 'evt_1', 'and so is the event');
 
--- Retention: an event past its time may go; one whose failure is kept stays.
-select lives_ok($$ delete from billing.webhook_events where id = 'evt_1' $$, 'an old event may be removed');
-create schema app;
-create function app.raise_an_error(p_event billing.stripe_events) returns void language plpgsql as $$
-begin
-  raise exception 'this handler always fails';
-end;
-$$;
-insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.raise_an_error');
-select billing.receive_event('{
-  "id": "evt_2", "object": "event", "type": "customer.created", "created": 1790000000, "livemode": false,
-  "data": {"object": {"id": "cus_2", "object": "customer"}}
-}');
-select throws_ok($$ delete from billing.webhook_events where id = 'evt_2' $$, '23503', null, 'but not one whose failure is kept');
+-- Retention: what is removed by age is said in the same transaction, and nothing else is removed.
+select throws_ok($$ delete from billing.webhook_events where id = 'evt_1' $$, 'DU004', null, 'an event is not removed by hand');
+select billing_private.record_purge('billing.webhook_events', now(), 1, now());
+select lives_ok($$ delete from billing.webhook_events where id = 'evt_1' $$, 'a purge that says so removes one');
+select throws_ok($$ delete from billing.audit_events $$, 'DU004', null, 'and nothing of another table');
+select throws_ok($$ delete from billing.purges $$, 'DU004', null, 'nor the row that says so');
 
 select * from finish();
 rollback;

@@ -17,8 +17,8 @@ select is_empty(
 );
 select is(
   (select array_agg(part order by position) from billing.tick_parts where repeats), array[
-    'retry', 'recount-entitlements', 'remove-owners', 'purge-payloads', 'purge-duplicates', 'purge-events', 'purge-email-bodies',
-    'purge-email-reports', 'purge-cron-history', 'purge-audit'
+    'retry', 'recount-entitlements', 'remove-owners', 'follow-seats', 'purge-payloads', 'purge-duplicates', 'purge-events',
+    'purge-email-bodies', 'purge-email-reports', 'purge-cron-history', 'purge-audit'
   ],
   'what locks customer by customer, or removes many rows, commits piece by piece'
 );
@@ -53,8 +53,8 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'dunning-watchdog', 'purge-usage', 'owners-function', 'remove-owners', 'recheck-entitlements', 'recount-entitlements',
-    'follow-settings', 'link', 'retry'
+    'wake-deliver', 'outbound-answers', 'dunning-watchdog', 'purge-usage', 'follow-seats', 'owners-function', 'remove-owners',
+    'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
   ],
   'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
 );

@@ -38,7 +38,7 @@ select set_eq(
   array[
     'billing.has_feature(text)', 'billing.entitlements_version()', 'billing.current_usage(text)', 'billing.credit_balance(text)',
     'billing.my_billing_status(timestamp with time zone)', 'billing.my_owners()', 'billing.my_usage(text,uuid)',
-    'billing.my_credit_balance(text,uuid)', 'billing_private.my_customers(boolean)'
+    'billing.my_credit_balance(text,uuid)', 'billing.my_seats(uuid)', 'billing_private.my_customers(boolean)'
   ],
   'authenticated may ask about themselves and execute nothing else'
 );

@@ -631,6 +631,11 @@ export const hotStatements: Statement[] = [
     uses: ["a_place_in_a_batch_is_taken_once"],
   },
   {
+    what: "whether a call was made in this minute",
+    sql: "select from billing_private.outbound_requests where job = 'deliver' and asked_at > now() - interval '1 minute'",
+    uses: ["outbound_requests_by_job"],
+  },
+  {
     what: "whether the outbox owes anything, every minute",
     sql: "select billing_private.wake_deliver(now())",
   },
