@@ -32,6 +32,7 @@ comment on column billing.history_runs.reads_since is
 comment on column billing.history_runs.account is 'The account (acct_…) the key is of, where it may tell.';
 comment on column billing.history_runs.events_from is 'The events since then (UTC) belong to the run: what happens while it reads.';
 comment on column billing.history_runs.calls is 'Calls to Stripe that were answered and whose answer is stored.';
+comment on column billing.history_runs.started_at is 'When it began (UTC).';
 comment on column billing.history_runs.progressed_at is 'When it last came further, or met a problem (UTC).';
 comment on column billing.history_runs.finished_at is 'When it ended (UTC); null: it is running, or waits for somebody to go on with it.';
 comment on column billing.history_runs.problem is 'What keeps it from going on, or why it is incomplete; null: nothing.';
@@ -58,10 +59,13 @@ create table billing.history_steps (
 );
 
 comment on table billing.history_steps is 'The steps of each history run: one kind of list at Stripe each.';
+comment on column billing.history_steps.run_id is 'The run (billing.history_runs.id).';
 comment on column billing.history_steps.step is 'What is listed: products, prices, customers, subscriptions, …';
 comment on column billing.history_steps.position is 'The order in which they are made.';
 comment on column billing.history_steps.cursor is
   'Where the list goes on: the last object of the last page that was applied, with the time it was made where that is known. Written with that page.';
+comment on column billing.history_steps.pages is 'Pages that were read and applied.';
+comment on column billing.history_steps.started_at is 'When its first page was asked for (UTC); null: it waits for the steps before it.';
 comment on column billing.history_steps.objects is 'Objects that were read.';
 comment on column billing.history_steps.applied is 'Those that are shown now as they were read.';
 comment on column billing.history_steps.stale is 'Those of which something newer was known, or may be: a webhook, or a deletion.';
@@ -78,6 +82,7 @@ create table billing.history_problems (
 
 comment on table billing.history_problems is
   'Objects read at Stripe that could not be applied, by run. The run is incomplete; once the cause is put right, another backfill reads them again.';
+comment on column billing.history_problems.run_id is 'The run (billing.history_runs.id).';
 comment on column billing.history_problems.object_id is 'Id of the object at Stripe.';
 comment on column billing.history_problems.step is 'The step that read it (history_steps).';
 comment on column billing.history_problems.error is 'sqlstate, message and context of what the database said.';

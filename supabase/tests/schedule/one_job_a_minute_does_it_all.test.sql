@@ -53,8 +53,8 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'outbound-answers', 'dunning-watchdog', 'purge-usage', 'follow-seats', 'owners-function', 'remove-owners',
-    'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
+    'wake-deliver', 'outbound-answers', 'dunning-watchdog', 'wake-reconcile', 'purge-usage', 'follow-seats', 'owners-function',
+    'remove-owners', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
   ],
   'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'
 );

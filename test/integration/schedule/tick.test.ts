@@ -17,7 +17,7 @@ interface Part {
 
 const noon = new Date("2026-11-01T12:00:00Z");
 const minutesLater = (minutes: number) => new Date(noon.getTime() + minutes * 60_000);
-const FIRST = ["wake-deliver", "outbound-answers", "dunning-watchdog"];
+const FIRST = ["wake-deliver", "outbound-answers", "dunning-watchdog", "wake-reconcile"];
 const MINUTELY = [
   "retry",
   "link",
