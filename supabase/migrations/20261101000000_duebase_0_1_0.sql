@@ -105,11 +105,26 @@ create table billing.settings (
   seats_proration text not null default 'create_prorations',
   seats_without_plan integer default 0,
   adopted_at timestamptz,
+  keep_payloads_days smallint not null default 90,
+  keep_events_days smallint not null default 400,
+  keep_duplicates_days smallint not null default 90,
+  keep_outbox_days smallint not null default 90,
+  keep_email_bodies_days smallint not null default 400,
+  keep_cron_history_days smallint not null default 7,
+  keep_audit_years smallint not null default 10,
   constraint settings_is_one_row check (id),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
   constraint seats_without_plan_is_not_negative check (seats_without_plan >= 0),
+  constraint payloads_are_kept_while_they_are_compared check (keep_payloads_days >= 35),
+  constraint events_are_kept_for_13_months check (keep_events_days >= 396),
+  constraint an_event_outlives_its_payload check (keep_events_days >= keep_payloads_days),
+  constraint duplicates_are_kept_for_a_month check (keep_duplicates_days >= 30),
+  constraint a_dedupe_key_outlives_its_repetitions check (keep_outbox_days >= 90),
+  constraint an_email_is_kept_while_its_effect_is check (keep_email_bodies_days >= keep_outbox_days),
+  constraint cron_history_is_kept_for_a_day check (keep_cron_history_days >= 1),
+  constraint audit_is_kept_for_years check (keep_audit_years >= 1),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
   constraint owners_function_takes_a_uuid check (owners_function ~ '^.+\..+\(uuid\)$'),
   constraint trust_is_known check (trust_client_reference_id in ('never', 'without_payment_link', 'always')),
@@ -160,6 +175,18 @@ comment on column billing.settings.vat_id is
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
   'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
+comment on column billing.settings.keep_payloads_days is
+  'Days for which what Stripe sent is kept (35 at least). It goes by the month: a month is dropped when its last day is that old. What is still needed stays (billing_private.needed_payloads).';
+comment on column billing.settings.keep_events_days is
+  'Days for which the ledger knows an event, so that a repetition of it changes nothing (396 at least, which is 13 months; Stripe itself sends an event again for 30 days).';
+comment on column billing.settings.keep_duplicates_days is 'Days for which repeated deliveries are kept (30 at least); the share of repetitions is counted from them.';
+comment on column billing.settings.keep_outbox_days is
+  'Days for which delivered and canceled effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
+comment on column billing.settings.keep_email_bodies_days is
+  'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
+comment on column billing.settings.keep_cron_history_days is
+  'Days for which pg_cron''s history of our two jobs is kept; that of other jobs is not touched.';
+comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept. What the law of your country asks for bills is ten at most in most places.';
 comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.renewal_reminder_days is
@@ -292,6 +319,16 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+  -- The purge says first what it removes (record_purge), and may then do so until its transaction ends.
+  if tg_op = 'DELETE' and tg_relid <> 'billing.purges'::regclass then
+    if exists (
+      select
+      from billing.purges as p
+      where p.transaction_id = pg_current_xact_id_if_assigned() and p.relation = format('%I.%I', tg_table_schema, tg_table_name)
+    ) then
+      return null;
+    end if;
+  end if;
   perform billing_private.raise_error(
     'DU004',
     format('%s on %I.%I refused: its rows are never changed or removed', tg_op, tg_table_schema, tg_table_name)
@@ -300,7 +337,7 @@ begin
 end;
 $$;
 
-comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004).';
+comment on function billing_private.tg_append_only is 'Trigger function: refuses the statement it is attached to (DU004), but for the deletions of a purge.';
 
 alter table billing_private.error_codes enable row level security;
 create policy nobody_reads on billing_private.error_codes using (false);
@@ -325,7 +362,7 @@ create table billing.audit_events (
 );
 
 comment on table billing.audit_events is
-  'Append-only: what happened to money and access, when, and which event said so. Update, delete and truncate are refused.';
+  'Append-only: what happened to money and access, when, and which event said so. Update, delete and truncate are refused to everybody but the purge, ten years later (settings.keep_audit_years).';
 comment on column billing.audit_events.occurred_at is 'When it happened: the event''s created, or the clock of the action (UTC).';
 comment on column billing.audit_events.recorded_at is 'When the row was written (UTC); later than occurred_at for a late event.';
 comment on column billing.audit_events.action is 'What happened. Stripe''s event type where a Stripe event says it, else subject.verb such as customer.linked.';
@@ -336,6 +373,8 @@ comment on column billing.audit_events.event_id is 'Stripe event that said so; o
 comment on column billing.audit_events.detail is 'The fact in short: amounts in minor units, statuses before and after. No card data, no addresses.';
 
 create unique index audit_events_once_per_event on billing.audit_events (event_id, action) where event_id is not null;
+-- Rows are recorded in this order: the oldest are found at almost no cost to inserts.
+create index audit_events_by_age on billing.audit_events using brin (recorded_at);
 create index audit_events_by_subject on billing.audit_events (subject_id, occurred_at);
 create index audit_events_by_customer on billing.audit_events (customer_id, occurred_at);
 -- Whose a customer was before the account was deleted.
@@ -372,6 +411,76 @@ $$;
 
 comment on function billing_private.audit is
   'Records one fact. Facts that a Stripe event tells are recorded once per event and action, however often it is replayed. Returns whether it was new.';
+
+-- supabase/schemas/01_ground/045_purges.sql
+
+-- Purges: the one way in which rows of a record go, by age, and the row that says so.
+-- Written by: the parts of the tick that purge. Read by: operators, tg_append_only.
+
+create table billing.purges (
+  id bigint generated always as identity primary key,
+  relation text not null,
+  purged_before timestamptz not null,
+  removed bigint not null,
+  purged_at timestamptz not null,
+  transaction_id xid8 not null default pg_current_xact_id(),
+  constraint something_is_removed check (removed > 0)
+);
+
+comment on table billing.purges is
+  'Append-only: what was removed by age from tables whose rows are never removed otherwise. Ages are columns of billing.settings (keep_…).';
+comment on column billing.purges.relation is 'The table, with its schema.';
+comment on column billing.purges.purged_before is 'Only rows from before this time (UTC) were removed.';
+comment on column billing.purges.removed is 'How many rows.';
+comment on column billing.purges.purged_at is 'When (UTC).';
+comment on column billing.purges.transaction_id is 'The transaction that removed them: in it, and in no other, the table lets rows be deleted.';
+
+-- One row for each table and transaction that purges it: asked once for every statement that deletes.
+create unique index a_transaction_purges_a_table_once on billing.purges (transaction_id, relation);
+
+create trigger purges_are_append_only
+  before update or delete or truncate on billing.purges
+  for each statement execute function billing_private.tg_append_only();
+
+alter table billing.purges enable row level security;
+create policy service_role_reads on billing.purges for select to service_role using (true);
+grant select on billing.purges to service_role;
+
+create function billing_private.record_purge(p_relation regclass, p_before timestamptz, p_removed bigint, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  insert into billing.purges (relation, purged_before, removed, purged_at)
+  select format('%I.%I', n.nspname, c.relname), p_before, p_removed, p_now
+  from pg_catalog.pg_class as c
+  join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+  where c.oid = p_relation;
+$$;
+
+comment on function billing_private.record_purge is
+  'Says that this transaction removes p_removed rows of a table, all from before p_before. Called before they are removed: without it the table refuses (DU004).';
+
+create function billing_private.purge_audit(p_now timestamptz, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(years => (select s.keep_audit_years from billing.settings as s));
+  old constant bigint[] := array(select a.id from billing.audit_events as a where a.recorded_at < before limit p_limit);
+begin
+  if old = '{}' then
+    return 0;
+  end if;
+  perform billing_private.record_purge('billing.audit_events', before, cardinality(old), p_now);
+  delete from billing.audit_events as a where a.id = any (old);
+  return cardinality(old);
+end;
+$$;
+
+comment on function billing_private.purge_audit is
+  'Removes facts that were recorded more than settings.keep_audit_years ago, at most p_limit, and says so in billing.purges. Run by the tick every day. Returns how many.';
 
 -- supabase/schemas/01_ground/050_outbox.sql
 
@@ -695,8 +804,8 @@ create index webhook_events_by_customer on billing.webhook_events (customer_id, 
 -- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
 create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
 
-create trigger webhook_events_are_never_updated
-  before update or truncate on billing.webhook_events
+create trigger webhook_events_are_append_only
+  before update or delete or truncate on billing.webhook_events
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.webhook_duplicates (
@@ -710,8 +819,8 @@ comment on table billing.webhook_duplicates is
 
 create index webhook_duplicates_by_event on billing.webhook_duplicates (event_id);
 
-create trigger webhook_duplicates_are_never_updated
-  before update or truncate on billing.webhook_duplicates
+create trigger webhook_duplicates_are_append_only
+  before update or delete or truncate on billing.webhook_duplicates
   for each statement execute function billing_private.tg_append_only();
 
 create table billing.failed_webhooks (
@@ -1031,7 +1140,7 @@ select billing_private.make_payload_partitions(now());
 
 -- Dropping payloads: by the month, not row by row; what is still needed is kept.
 -- Reads: failed_webhooks, subscriptions, invoices, customers, object_versions, webhook_events.
--- Writes: webhook_payloads, kept_payloads, audit_events. Called by: operators.
+-- Writes: webhook_payloads, kept_payloads, audit_events. Called by: the tick, every day; operators.
 
 create function billing_private.needed_payloads()
 returns setof text
@@ -1166,6 +1275,8 @@ begin
   if p_before is null or p_before > p_now - interval '35 days' then
     perform billing_private.raise_error('DU034', format('payloads of %s and later are still needed', p_now - interval '35 days'));
   end if;
+  -- Not while a person is being forgotten: what is copied here would be found by them neither where it was nor where it is.
+  perform pg_advisory_xact_lock(hashtextextended('payloads', 7313));
   needed := array(select billing_private.needed_payloads());
   dropped := billing_private.drop_kept_payloads(needed) + billing_private.drop_stray_payloads(p_before, needed);
 
@@ -1195,6 +1306,91 @@ $$;
 
 comment on function billing_private.drop_payloads is
   'Drops payloads that were received before p_before: the oldest month that has passed altogether, and what no partition was made for. The ledger stays, and so do the payloads that are needed (needed_payloads). Returns how many payloads are gone, null where there was nothing: call again until then, each time in a transaction of its own. Waits at most a second for a lock (55P03: try again later). Raises DU034 for an age under 35 days. Leaves an audit row.';
+
+-- supabase/schemas/02_receive/050_purge_events.sql
+
+-- Purging what was received: repetitions, then events. Payloads go by the month, see drop_payloads.
+-- Reads: settings, kept_payloads, webhook_payloads. Writes: webhook_duplicates, failed_webhooks, webhook_events, purges.
+-- Called by: the tick, every day.
+
+create function billing_private.purge_duplicates(p_now timestamptz, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_duplicates_days from billing.settings as s));
+  -- They are numbered as they come: the oldest are found without an index by time.
+  old constant bigint[] := array(
+    select o.id
+    from (select d.id, d.received_at from billing.webhook_duplicates as d order by d.id limit p_limit) as o
+    where o.received_at < before
+  );
+begin
+  if old = '{}' then
+    return 0;
+  end if;
+  perform billing_private.record_purge('billing.webhook_duplicates', before, cardinality(old), p_now);
+  delete from billing.webhook_duplicates as d where d.id = any (old);
+  return cardinality(old);
+end;
+$$;
+
+comment on function billing_private.purge_duplicates is
+  'Removes repeated deliveries that came more than settings.keep_duplicates_days ago, of the oldest p_limit, and says so in billing.purges. Returns how many.';
+
+create function billing_private.purgeable_events(p_before timestamptz, p_limit integer)
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+  select e.id
+  from billing.webhook_events as e
+  where e.received_at < p_before
+    -- What is still projected or compared keeps its payload, and with it its event.
+    and not exists (select from billing_private.kept_payloads as k where k.event_id = e.id)
+    and not exists (select from billing_private.webhook_payloads as p where p.event_id = e.id and p.received_at = e.received_at)
+    and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status <> 'resolved')
+  limit p_limit;
+$$;
+
+comment on function billing_private.purgeable_events is
+  'Events received before p_before, at most p_limit, of which no payload is kept and no failure is open.';
+
+create function billing_private.purge_events(p_now timestamptz, p_limit integer default 5000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_events_days from billing.settings as s));
+  old constant text[] := array(select billing_private.purgeable_events(before, p_limit));
+begin
+  if old = '{}' then
+    return 0;
+  end if;
+  perform billing_private.record_purge('billing.webhook_events', before, cardinality(old), p_now);
+  delete from billing.failed_webhooks as f where f.event_id = any (old);
+  delete from billing.webhook_events as e where e.id = any (old);
+  return cardinality(old);
+end;
+$$;
+
+comment on function billing_private.purge_events is
+  'Removes from the ledger what was received more than settings.keep_events_days ago, at most p_limit, and says so in billing.purges. Stripe sends what happened up to 30 days ago, so a repetition still finds its event. Returns how many.';
+
+create function billing_private.purge_payloads(p_now timestamptz)
+returns boolean
+language sql
+set search_path = ''
+as $$
+  -- A month without payloads is something too: the one after it may hold some.
+  select billing_private.drop_payloads(p_now - make_interval(days => s.keep_payloads_days), p_now) is not null from billing.settings as s;
+$$;
+
+comment on function billing_private.purge_payloads is
+  'drop_payloads by the age that settings.keep_payloads_days says, one month at most. Returns whether there was anything to drop.';
 
 -- supabase/schemas/03_read/010_stripe_shapes.sql
 
@@ -8171,6 +8367,10 @@ create unlogged table billing_private.outbound_requests (
 
 comment on table billing_private.outbound_requests is
   'Calls whose answer was not read yet, at most one a minute and job. A row goes when the answer is read, or has not come for two minutes.';
+comment on column billing_private.outbound_requests.job is 'What asked, as in billing.outbound_calls.';
+comment on column billing_private.outbound_requests.function_name is 'The Edge Function that was asked; null where another address was.';
+comment on column billing_private.outbound_requests.url is 'Its address, without what could be secret; of another address only scheme and host.';
+comment on column billing_private.outbound_requests.error is 'Why it could not be asked; null where it was.';
 comment on column billing_private.outbound_requests.request_id is 'pg_net''s id of the request; null where it could not be asked.';
 comment on column billing_private.outbound_requests.asked_at is 'By the clock of the server, as pg_net''s answers are (UTC).';
 
@@ -9142,14 +9342,14 @@ language plpgsql
 set search_path = ''
 as $$
 declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_outbox_days from billing.settings as s));
   purged integer;
 begin
-  -- Ninety days: three times as long as Stripe can send an event again, so a dedupe key outlives its last repetition.
   delete from billing.outbox as o
   where o.id in (
     select f.id
     from billing.outbox as f
-    where f.finished_at < p_now - interval '90 days' and f.status in ('delivered', 'canceled')
+    where f.finished_at < before and f.status in ('delivered', 'canceled')
     limit p_limit
   );
   get diagnostics purged = row_count;
@@ -9158,7 +9358,7 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than 90 days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered or canceled more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
 
 -- supabase/schemas/08_emails/010_emails.sql
 
@@ -9212,7 +9412,7 @@ comment on column billing.emails.message_references is
   'Header References: one id for each overdue invoice it tells of, so that mail programs show all mails about an invoice as one conversation. Null: it stands by itself.';
 comment on column billing.emails.locale is 'Language it was written in (BCP 47).';
 comment on column billing.emails.subject is 'As sent; html and text too: each attempt sends the same bytes.';
-comment on column billing.emails.html is 'As sent.';
+comment on column billing.emails.html is 'As sent; empty once it is older than settings.keep_email_bodies_days, and text with it.';
 comment on column billing.emails.text is 'As sent: the same mail without markup.';
 comment on column billing.emails.attachment is
   'What it carries: {filename, path}, a PDF that Resend fetches from Stripe at path. Null: nothing, or nothing any more, as Resend would not have it.';
@@ -9232,6 +9432,8 @@ comment on column billing.emails.resend_id is 'Resend''s id of the mail.';
 comment on column billing.emails.problem is 'Why it bounced or failed, as the receiving side said.';
 
 create index emails_by_customer on billing.emails (customer_id, created_at);
+-- Finds the oldest that still have a text (see purge_email_bodies).
+create index emails_with_body on billing.emails (created_at) where text <> '';
 create index emails_by_address on billing.emails (lower(to_address));
 
 create table billing.suppressed_addresses (
@@ -12534,6 +12736,59 @@ insert into billing.event_handlers (event_type, handler, position, description) 
   ('charge.dispute.updated', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened'),
   ('charge.dispute.closed', 'billing_private.enqueue_dispute_alert', 42, 'mail to the operator: dispute opened');
 
+-- supabase/schemas/08_emails/240_purge_emails.sql
+
+-- Purging emails: the text goes, the row that says what was sent to whom stays.
+-- Reads: settings, outbox. Writes: emails, resend_events. Called by: the tick, every day.
+
+create function billing_private.purge_email_bodies(p_now timestamptz, p_limit integer default 2000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_email_bodies_days from billing.settings as s));
+  emptied integer;
+begin
+  update billing.emails as e
+  set html = '', text = '', attachment = null
+  where e.id = any (array(
+    select o.id
+    from billing.emails as o
+    where o.text <> ''
+      and o.created_at < before
+      -- An effect that is dead may be replayed, and then sends what is kept.
+      and not exists (select from billing.outbox as x where x.id = o.outbox_id)
+    order by o.created_at
+    limit p_limit
+  ));
+  get diagnostics emptied = row_count;
+  return emptied;
+end;
+$$;
+
+comment on function billing_private.purge_email_bodies is
+  'Empties emails that were written more than settings.keep_email_bodies_days ago and whose effect is gone, at most p_limit. Run by the tick every day. Returns how many.';
+
+create function billing_private.purge_email_reports(p_now timestamptz, p_limit integer default 10000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_email_bodies_days from billing.settings as s));
+  removed integer;
+begin
+  delete from billing.resend_events as r
+  where r.id = any (array(select o.id from billing.resend_events as o where o.received_at < before limit p_limit));
+  get diagnostics removed = row_count;
+  return removed;
+end;
+$$;
+
+comment on function billing_private.purge_email_reports is
+  'Removes Resend''s reports that came more than settings.keep_email_bodies_days ago, at most p_limit; what they said of a mail stays in billing.emails. Run by the tick every day. Returns how many.';
+
 -- supabase/schemas/09_usage/010_subscription_usage.sql
 
 -- Usage: how much of what a plan allows has been used, one row per subscription, metric and billing period.
@@ -15172,6 +15427,8 @@ as $$
 declare
   subject text;
 begin
+  -- Payloads stay where they are meanwhile (see drop_payloads).
+  perform pg_advisory_xact_lock_shared(hashtextextended('payloads', 7313));
   -- First whoever is bringing news of them (see is_forgotten), then their projections, then what is kept by user.
   for subject in select distinct k.id from unnest(p_subjects || p_user_id::text) as k (id) order by k.id loop
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
@@ -20940,6 +21197,7 @@ create table billing_private.seat_counts (
 
 comment on table billing_private.seat_counts is
   'What is still to be made of billing.seats: a count of the application''s, or news of an owner''s subscription, price or card. Rows are only added, each by itself, so that nobody waits for anybody; the tick takes them away.';
+comment on column billing_private.seat_counts.owner_id is 'Whose seats.';
 comment on column billing_private.seat_counts.quantity is 'Seats in use; null: nothing was counted, only look again.';
 comment on column billing_private.seat_counts.counted_at is 'When it was counted, or told (UTC).';
 
@@ -21550,6 +21808,7 @@ create table billing_private.seat_prices (
 
 comment on table billing_private.seat_prices is
   'Prices that billed by seats when their owners'' seats were last looked at. Tells an edit of metadata.seats from any other.';
+comment on column billing_private.seat_prices.price is 'Id of the price (price_…).';
 
 alter table billing_private.seat_prices enable row level security;
 create policy nobody_reads on billing_private.seat_prices using (false);
@@ -22204,6 +22463,7 @@ comment on column billing.history_runs.reads_since is
 comment on column billing.history_runs.account is 'The account (acct_…) the key is of, where it may tell.';
 comment on column billing.history_runs.events_from is 'The events since then (UTC) belong to the run: what happens while it reads.';
 comment on column billing.history_runs.calls is 'Calls to Stripe that were answered and whose answer is stored.';
+comment on column billing.history_runs.started_at is 'When it began (UTC).';
 comment on column billing.history_runs.progressed_at is 'When it last came further, or met a problem (UTC).';
 comment on column billing.history_runs.finished_at is 'When it ended (UTC); null: it is running, or waits for somebody to go on with it.';
 comment on column billing.history_runs.problem is 'What keeps it from going on, or why it is incomplete; null: nothing.';
@@ -22230,10 +22490,13 @@ create table billing.history_steps (
 );
 
 comment on table billing.history_steps is 'The steps of each history run: one kind of list at Stripe each.';
+comment on column billing.history_steps.run_id is 'The run (billing.history_runs.id).';
 comment on column billing.history_steps.step is 'What is listed: products, prices, customers, subscriptions, …';
 comment on column billing.history_steps.position is 'The order in which they are made.';
 comment on column billing.history_steps.cursor is
   'Where the list goes on: the last object of the last page that was applied, with the time it was made where that is known. Written with that page.';
+comment on column billing.history_steps.pages is 'Pages that were read and applied.';
+comment on column billing.history_steps.started_at is 'When its first page was asked for (UTC); null: it waits for the steps before it.';
 comment on column billing.history_steps.objects is 'Objects that were read.';
 comment on column billing.history_steps.applied is 'Those that are shown now as they were read.';
 comment on column billing.history_steps.stale is 'Those of which something newer was known, or may be: a webhook, or a deletion.';
@@ -22250,6 +22513,7 @@ create table billing.history_problems (
 
 comment on table billing.history_problems is
   'Objects read at Stripe that could not be applied, by run. The run is incomplete; once the cause is put right, another backfill reads them again.';
+comment on column billing.history_problems.run_id is 'The run (billing.history_runs.id).';
 comment on column billing.history_problems.object_id is 'Id of the object at Stripe.';
 comment on column billing.history_problems.step is 'The step that read it (history_steps).';
 comment on column billing.history_problems.error is 'sqlstate, message and context of what the database said.';
@@ -23588,7 +23852,15 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
   (230, 'purge-usage', 'billing_private.purge_usage_records', '1 hour', false, true),
-  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true);
+  (240, 'payload-partitions', 'billing_private.make_payload_partitions', '1 hour', false, true),
+  -- What is old goes piece by piece, each in a transaction of its own; what finds no time today is older tomorrow.
+  (300, 'purge-payloads', 'billing_private.purge_payloads', '1 day', true, true),
+  (310, 'purge-duplicates', 'billing_private.purge_duplicates', '1 day', true, true),
+  (320, 'purge-events', 'billing_private.purge_events', '1 day', true, true),
+  (330, 'purge-email-bodies', 'billing_private.purge_email_bodies', '1 day', true, true),
+  (340, 'purge-email-reports', 'billing_private.purge_email_reports', '1 day', true, true),
+  (350, 'purge-cron-history', 'billing_private.purge_cron_history', '1 day', true, true),
+  (360, 'purge-audit', 'billing_private.purge_audit', '1 day', true, true);
 
 -- supabase/schemas/16_schedule/020_call_tick_part.sql
 
@@ -23814,6 +24086,37 @@ comment on function billing_private.schedule_tick is
 
 select billing_private.schedule_tick();
 select billing_private.schedule_dunning();
+
+-- supabase/schemas/16_schedule/050_purge_cron_history.sql
+
+-- Purging pg_cron's history: it keeps a row of every run for ever, and a job that runs every minute fills it.
+-- Writes: cron.job_run_details. Called by: the tick, every day.
+
+create function billing_private.purge_cron_history(p_now timestamptz, p_limit integer default 5000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_cron_history_days from billing.settings as s));
+  removed integer;
+begin
+  delete from cron.job_run_details as d
+  where d.runid = any (array(
+    select r.runid
+    from cron.job_run_details as r
+    -- Jobs of the application's are not ours to clean.
+    where r.jobid in (select j.jobid from cron.job as j where j.jobname in ('duebase-tick', 'duebase-dunning'))
+      and r.end_time < before
+    limit p_limit
+  ));
+  get diagnostics removed = row_count;
+  return removed;
+end;
+$$;
+
+comment on function billing_private.purge_cron_history is
+  'Removes what pg_cron notes about runs of our two jobs that ended more than settings.keep_cron_history_days ago, at most p_limit. Run by the tick every day. Returns how many.';
 
 -- supabase/schemas/17_access/010_revoke_from_public.sql
 

@@ -1697,6 +1697,34 @@ export type Database = {
         };
         Relationships: [];
       };
+      purges: {
+        Row: {
+          id: number;
+          purged_at: string;
+          purged_before: string;
+          relation: string;
+          removed: number;
+          transaction_id: unknown;
+        };
+        ComputedFields: never;
+        Insert: {
+          id?: never;
+          purged_at: string;
+          purged_before: string;
+          relation: string;
+          removed: number;
+          transaction_id?: unknown;
+        };
+        Update: {
+          id?: never;
+          purged_at?: string;
+          purged_before?: string;
+          relation?: string;
+          removed?: number;
+          transaction_id?: unknown;
+        };
+        Relationships: [];
+      };
       refunds: {
         Row: {
           amount: number;
@@ -1860,6 +1888,13 @@ export type Database = {
           emails_off: string[];
           emails_on: string[];
           id: boolean;
+          keep_audit_years: number;
+          keep_cron_history_days: number;
+          keep_duplicates_days: number;
+          keep_email_bodies_days: number;
+          keep_events_days: number;
+          keep_outbox_days: number;
+          keep_payloads_days: number;
           link_customers_by_email: boolean;
           livemode: boolean;
           logo_url: string | null;
@@ -1893,6 +1928,13 @@ export type Database = {
           emails_off?: string[];
           emails_on?: string[];
           id?: boolean;
+          keep_audit_years?: number;
+          keep_cron_history_days?: number;
+          keep_duplicates_days?: number;
+          keep_email_bodies_days?: number;
+          keep_events_days?: number;
+          keep_outbox_days?: number;
+          keep_payloads_days?: number;
           link_customers_by_email?: boolean;
           livemode?: boolean;
           logo_url?: string | null;
@@ -1925,6 +1967,13 @@ export type Database = {
           emails_off?: string[];
           emails_on?: string[];
           id?: boolean;
+          keep_audit_years?: number;
+          keep_cron_history_days?: number;
+          keep_duplicates_days?: number;
+          keep_email_bodies_days?: number;
+          keep_events_days?: number;
+          keep_outbox_days?: number;
+          keep_payloads_days?: number;
           link_customers_by_email?: boolean;
           livemode?: boolean;
           logo_url?: string | null;
