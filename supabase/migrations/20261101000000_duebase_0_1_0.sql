@@ -186,7 +186,7 @@ comment on column billing.settings.keep_email_bodies_days is
   'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
 comment on column billing.settings.keep_cron_history_days is
   'Days for which pg_cron''s history of our two jobs is kept; that of other jobs is not touched.';
-comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept. What the law of your country asks for bills is ten at most in most places.';
+comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept: ten, which is as long as most countries ask for books to be kept.';
 comment on column billing.settings.trial_reminder_days is
   'Days (of 24 hours) before the end of a trial at which its reminder is sent. Visa asks for 7 at least where a payment follows.';
 comment on column billing.settings.renewal_reminder_days is
