@@ -3,7 +3,7 @@
 -- Everything comes in by the door, as Stripe tells it. Where the door has been used already, nothing is done.
 
 update billing.settings
-set app_name = 'Example Notes', app_url = 'http://localhost:3000', livemode = false
+set app_name = 'Example Notes', app_url = 'http://localhost:3000', livemode = false, mode = 'live', project_ref = 'local'
 where id;
 
 -- Stripe's events, made here. Ids end in a number that counts the customers; times are days ago, fractions included.

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import postgres from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import type { LocalPostgres } from "../local/postgres/server.ts";
 import { projectRoot } from "../local/project.ts";
@@ -28,6 +29,7 @@ export async function databasesOfBuilds(
   }
   await applyMigrations(server.urlFor("postgres", "older"), checkOut(commit, directory));
   await applyMigrations(server.urlFor("postgres", "current"));
+  for (const name of ["older", "current"]) await setLive(server.urlFor("postgres", name));
 }
 
 /** The commit's migrations in a project of their own. */

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import type Stripe from "stripe";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import { billingEvents } from "./events.ts";
@@ -28,6 +29,7 @@ export async function benchDatabase(): Promise<BenchRow[]> {
   const server = await startPostgres({ directory });
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const sql = postgres(server.url, { max: 1, onnotice: () => {} });
     try {
       await sql`create table public.bare_payloads (id text primary key, payload jsonb not null)`;

@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import type { BenchRow } from "./report.ts";
@@ -26,6 +27,7 @@ export async function benchDunning(): Promise<BenchRow[]> {
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     // What a wake-up costs is not part of it.
     await sql`alter table billing.outbox disable trigger outbox_wakes_deliver`;
     await openCases(sql, 1, FEW);

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import type { BenchRow } from "./report.ts";
@@ -27,6 +28,7 @@ export async function benchForgetting(): Promise<BenchRow[]> {
   const clients: Sql[] = [];
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
     for (const name of ["few", "many"])
       await admin.unsafe(`create database ${name} template postgres owner postgres`);

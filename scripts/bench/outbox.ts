@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import type { BenchRow } from "./report.ts";
@@ -35,6 +36,7 @@ export async function benchOutbox(): Promise<BenchRow[]> {
   };
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
     for (const name of ["few", "many"])
       await admin.unsafe(`create database ${name} template postgres owner postgres`);

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import { middle } from "./builds.ts";
@@ -41,6 +42,7 @@ export async function benchRowSecurity(): Promise<BenchRow[]> {
   const server = await startPostgres({ directory, fsync: false });
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
     const api = postgres(server.urlFor("authenticator", "postgres"), { max: 1, onnotice: () => {} });
     try {

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
+import { setLive } from "../local/live.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
 import { type BenchRow, percentile } from "./report.ts";
@@ -21,6 +22,7 @@ export async function benchTick(): Promise<BenchRow[]> {
   const sql = postgres(server.url, { max: 1, onnotice: () => {} });
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const [job] = await sql<
       { command: string }[]
     >`select command from cron.job where jobname = 'duebase-tick'`;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { localKeys } from "./keys.ts";
+import { setLive } from "./live.ts";
 import type { LineLog } from "./log.ts";
 import { applyMigrations } from "./migrations.ts";
 import type { LocalPostgres } from "./postgres/server.ts";
@@ -9,12 +10,13 @@ import { openSql } from "./sql.ts";
 
 /**
  * Brings a database to where the project wants it: migrations by the CLI, the secrets a hosted project is told by
- * hand, and, where it is asked for, supabase/seed.sql once, after the first migrations, as `supabase start` does.
+ * hand, once the mode, and, where it is asked for, supabase/seed.sql once, after the first migrations, as `supabase
+ * start` does.
  */
 export async function prepareProjectDatabase(
   database: LocalPostgres,
   projectDirectory: string,
-  options: { functionsUrl: string; seed: boolean; log: LineLog },
+  options: { functionsUrl: string; seed: boolean; mode: "live" | "mirror"; log: LineLog },
 ): Promise<void> {
   const isNew = await isEmpty(database.adminUrl);
   const output = await applyMigrations(database.url, projectDirectory);
@@ -23,6 +25,7 @@ export async function prepareProjectDatabase(
     duebase_functions_url: options.functionsUrl,
     duebase_cron_secret: localKeys.cronSecret,
   });
+  if (isNew && options.mode === "live") await setLive(database.url);
   const seed = join(projectDirectory, "supabase", "seed.sql");
   if (options.seed && isNew && existsSync(seed)) await execute(database.url, await readFile(seed, "utf8"));
 }

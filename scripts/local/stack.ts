@@ -33,6 +33,8 @@ export interface StackOptions {
   ports?: Partial<typeof defaultPorts>;
   /** Whether a new database gets supabase/seed.sql. Default false: a test that counts events wants only its own. */
   seed?: boolean;
+  /** What a new database does: all of it, or nothing until it goes live. Default live. */
+  mode?: "live" | "mirror";
   /** False trades safety against a power cut for speed. Default true. */
   fsync?: boolean;
   /** Restart functions when their files change. Default true. */
@@ -152,6 +154,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await prepareProjectDatabase(database, projectDirectory, {
       functionsUrl,
       seed: options.seed ?? false,
+      mode: options.mode ?? "live",
       log: logs.of("migrations"),
     });
 

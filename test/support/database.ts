@@ -32,8 +32,8 @@ export interface TestDatabase {
   connect(options?: { role?: string; connections?: number }): Sql;
   /** Runs work in a transaction as the Data API does: logged in as authenticator, then `set local role`. */
   asService<T>(work: (sql: TransactionSql) => Promise<T>): Promise<T>;
-  /** The rows of one statement as service_role, in one round trip to the server. */
-  askAsService(statement: string): Promise<Record<string, unknown>[]>;
+  /** The rows of one statement as service_role, in one round trip to the server; `headers` of the request as JSON. */
+  askAsService(statement: string, headers?: string): Promise<Record<string, unknown>[]>;
   /** The same for a signed-in user, whose id `auth.uid()` answers. */
   asUser<T>(userId: string, work: (sql: TransactionSql) => Promise<T>): Promise<T>;
   /** The same without a user. */
@@ -52,8 +52,10 @@ const AS_SERVICE = `
 /**
  * Makes a migrated database of your own by copying the template: about 0.1 s.
  * Call it in `beforeAll` and `drop` it in `afterAll`; tests of one file may share it if they use ids of their own.
+ *
+ * @param copyOf another test's database, to be copied as it is; nobody else may be connected to it meanwhile
  */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export async function createTestDatabase({ copyOf }: { copyOf?: TestDatabase } = {}): Promise<TestDatabase> {
   const server = new URL(inject("sharedPostgres"));
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   const urlFor = (role: string, database = name) => {
@@ -63,7 +65,10 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     return url.href;
   };
   await onServer(urlFor("supabase_admin", "template1"), [
-    `create database ${name} template ${TEMPLATE} strategy file_copy`,
+    ...(copyOf
+      ? [`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${copyOf.name}'`]
+      : []),
+    `create database ${name} template ${copyOf?.name ?? TEMPLATE} strategy file_copy`,
     // Privileges on a database are not copied with it.
     `grant all on database ${name} to postgres`,
     `grant create on database ${name} to supabase_auth_admin`,
@@ -93,10 +98,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     sql,
     connect,
     asService: async (work) => (await asRole("service_role", { role: "service_role" }, work)).result,
-    askAsService: async (statement) => {
+    askAsService: async (statement, headers = "") => {
+      const request = `select set_config('request.headers', '${headers.replaceAll("'", "''")}', true)`;
       // Statements sent as one text are one transaction.
-      const results = await api.unsafe(`${AS_SERVICE}; ${statement}`);
-      return (results as unknown as Record<string, unknown>[][])[1] ?? [];
+      const results = await api.unsafe(`${request}; ${AS_SERVICE}; ${statement}`);
+      return (results as unknown as Record<string, unknown>[][])[2] ?? [];
     },
     asUser: async (userId, work) =>
       (await asRole("authenticated", { sub: userId, role: "authenticated" }, work)).result,

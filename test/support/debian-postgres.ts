@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setLive } from "../../scripts/local/live.ts";
 import { applyMigrations } from "../../scripts/local/migrations.ts";
 import { debianBuild } from "../../scripts/local/postgres/binaries.ts";
 import {
@@ -67,7 +68,10 @@ export async function startDebianPostgres(
     await removePostgresData(directory);
   };
   try {
-    if (migrate) await applyMigrations(server.url);
+    if (migrate) {
+      await applyMigrations(server.url);
+      await setLive(server.url);
+    }
   } catch (error) {
     await remove();
     throw error;

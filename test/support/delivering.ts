@@ -21,6 +21,8 @@ import type { TestDatabase } from "./database.ts";
 /** What a test's deliver works with. What is left out does not exist for it. */
 export interface DeliverParts {
   database: TestDatabase;
+  /** Which project the function says it runs in. Left out, it speaks to the database as SQL does, without a request. */
+  project?: string;
   /** Address and key of a stand-in for Resend. */
   resend?: { url: string; apiKey?: string; timeoutMs?: number };
   stripe?: { url: string; secretKey?: string; timeoutMs?: number };
@@ -55,12 +57,12 @@ export async function deliver(parts: DeliverParts, now?: Date): Promise<Delivere
 /** One daily run of dunning in this process, likewise. Returns its counts. */
 export async function chase(parts: DeliverParts, now: Date): Promise<Record<string, number>> {
   const run = createRun(parts, [], now);
-  return runDaily({ callBilling: callAsService(parts.database), run, now: now.toISOString() });
+  return runDaily({ callBilling: callAsService(parts.database, parts.project), run, now: now.toISOString() });
 }
 
 function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefined): Run {
   return new Run({
-    outbox: connectOutbox(callAsService(parts.database), {
+    outbox: connectOutbox(callAsService(parts.database, parts.project), {
       worker: "test",
       defaultSender: parts.sender === null ? undefined : (parts.sender ?? "Example <billing@example.com>"),
       now: now?.toISOString(),
@@ -84,14 +86,23 @@ function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefine
   });
 }
 
-/** Does what the Data API does: calls a function of schema billing by name with JSON, as service_role. */
-export function callAsService(database: TestDatabase): CallBilling {
+/**
+ * Does what the Data API does: calls a function of schema billing by name with JSON, as service_role.
+ *
+ * @param project what the request's header says; null: the request has none; undefined: there is no request
+ */
+export function callAsService(database: TestDatabase, project?: string | null): CallBilling {
+  const headers =
+    project === undefined ? "" : JSON.stringify(project === null ? {} : { "duebase-project": project });
   return async (name, args) => {
     const parameters = Object.entries(JSON.parse(args) as Record<string, unknown>)
       .filter(([, value]) => value !== undefined && value !== null)
       .map(([parameter, value]) => `${parameter} => ${literal(parameter, value)}`);
     const asked = database
-      .askAsService(`select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`)
+      .askAsService(
+        `select to_jsonb(f) as answer from billing.${name}(${parameters.join(", ")}) as f`,
+        headers,
+      )
       .then((rows) => {
         const answers = rows.map(({ answer }) => answer);
         return (SETS.has(name) ? answers : answers[0]) as never;

@@ -235,6 +235,8 @@ export class DunningWorld {
 
   /** Lets time pass until a subscription's next renewal is due and its payment was attempted. */
   async renew({ subscription }: Subscriber): Promise<void> {
+    // What is due now leaves now: a month later it would be stale.
+    await this.deliver();
     const { items } = await this.stripe.subscriptions.retrieve(subscription);
     const end = items.data[0]?.current_period_end;
     if (end === undefined) throw new Error(`subscription ${subscription} has no item`);

@@ -1,6 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
+import { setLive } from "../../scripts/local/live.ts";
 import { applyMigrations } from "../../scripts/local/migrations.ts";
 import { removePostgresData, startPostgres } from "../../scripts/local/postgres/server.ts";
 import { isMigrationCurrent } from "../../scripts/local/release-migration.ts";
@@ -34,6 +35,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
   try {
     await applyMigrations(server.url);
+    await setLive(server.url);
     const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
     await admin.unsafe(`create database ${TEMPLATE} template postgres strategy file_copy`);
     await admin.unsafe(`alter database ${TEMPLATE} with allow_connections false`);

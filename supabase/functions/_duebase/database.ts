@@ -18,6 +18,8 @@ export type DatabaseSettings = {
   url: string;
   /** `sb_secret_…`, or the older JWT of `service_role`. */
   secretKey: string;
+  /** Which project asks. Required: without it the database takes the caller for another project's. */
+  projectRef: string;
   timeoutMs?: number;
   fetch?: typeof fetch;
 };
@@ -56,7 +58,7 @@ export async function callDataApi(
   identity: Record<string, string>,
   args: string,
 ): Promise<unknown> {
-  const { url, timeoutMs = DATABASE_TIMEOUT_MS, fetch: send = fetch } = settings;
+  const { url, projectRef, timeoutMs = DATABASE_TIMEOUT_MS, fetch: send = fetch } = settings;
   let response: Response;
   let text: string;
   try {
@@ -67,6 +69,7 @@ export async function callDataApi(
         accept: "application/json",
         "content-type": "application/json",
         "content-profile": "billing",
+        "duebase-project": projectRef,
       },
       body: args,
       // Following one would hand the key to wherever it points.

@@ -1,10 +1,16 @@
 import { ConfigurationError } from "./errors.ts";
+import { projectRef } from "./project-ref.ts";
 
 /** Where settings come from: `Deno.env.get` when serving, a plain lookup in tests. */
 export type ReadVariable = (name: string) => string | undefined;
 
 /** What every function needs to reach the project's own Data API. */
-export type ProjectEnvironment = { supabaseUrl: string; secretKey: string };
+export type ProjectEnvironment = {
+  supabaseUrl: string;
+  secretKey: string;
+  /** Which project this is: what the database takes from another one it only receives. */
+  projectRef: string;
+};
 
 /** What `duebase-stripe-webhook` and `duebase-resend-webhook` need. */
 export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
@@ -145,6 +151,7 @@ export function readDunningEnvironment(read: ReadVariable): DunningEnvironment {
 const project = (read: ReadVariable) => ({
   supabaseUrl: () => projectUrl(read),
   secretKey: () => serviceKey(read),
+  projectRef: () => projectRef(projectUrl(read), read),
 });
 
 const cronAndStripe = (read: ReadVariable) => ({
@@ -173,7 +180,8 @@ function readAll<Parts extends Record<string, () => unknown>>(
       return [name, undefined] as const;
     }
   });
-  if (problems.length > 0) throw new ConfigurationError(`Refusing to serve. ${problems.join(" ")}`);
+  if (problems.length > 0)
+    throw new ConfigurationError(`Refusing to serve. ${[...new Set(problems)].join(" ")}`);
   return Object.fromEntries(values) as { [Name in keyof Parts]: ReturnType<Parts[Name]> };
 }
 

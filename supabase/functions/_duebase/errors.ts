@@ -41,6 +41,10 @@ export const DATABASE_REFUSALS = {
   DU071: { code: "owner_must_be_named", status: 400 },
   DU072: { code: "owner_is_not_yours", status: 404 },
   DU075: { code: "versions_are_kept", status: 409 },
+  DU080: { code: "mirror_mode", status: 409 },
+  DU081: { code: "not_ready_to_go_live", status: 409 },
+  DU082: { code: "invalid_project_ref", status: 400 },
+  DU083: { code: "invalid_debts", status: 400 },
   DU090: { code: "history_lease_lost", status: 409 },
   DU091: { code: "invalid_history_page", status: 400 },
 } as const;

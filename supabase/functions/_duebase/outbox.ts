@@ -115,6 +115,8 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       );
       return rows as Effect[];
     },
+    /** Whether an effect is still to be performed; asked right before its first call. */
+    confirm: (effect: Effect): Promise<boolean> => call("confirm_effect", json(held(effect))),
     complete: (effect: Effect) => call("complete_outbox", json(held(effect))),
     fail: (effect: Effect, { error, retryAfterSeconds, final, isOutage }: Failure) =>
       call(

@@ -12,13 +12,13 @@ import { type CheckoutFacts, createCheckoutHandler } from "./handler.ts";
 
 // Throws, and so never serves, when a setting is missing.
 const environment = readSessionEnvironment((name) => Deno.env.get(name));
-const { supabaseUrl: url, secretKey, stripeSecretKey, stripeUrl: baseUrl } = environment;
-const callBilling = connectDatabase({ url, secretKey });
+const { supabaseUrl: url, secretKey, projectRef, stripeSecretKey, stripeUrl: baseUrl } = environment;
+const callBilling = connectDatabase({ url, secretKey, projectRef });
 
 const handler = createCheckoutHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
-  readManagedOwners: connectOwners({ url, secretKey }),
+  readManagedOwners: connectOwners({ url, secretKey, projectRef }),
   prepare: async (p_owner_id, p_price) =>
     (await callBilling("prepare_checkout", JSON.stringify({ p_owner_id, p_price }))) as CheckoutFacts,
   callStripe: connectStripe({ secretKey: stripeSecretKey, baseUrl, timeoutMs: SESSION_TIMEOUT_MS }),

@@ -23,6 +23,9 @@ export type DrainSettings = {
 /** What needs Stripe, and what leaves for people: who is slow or away in one holds up nothing of the other. */
 const LANES = { stripe: ["stripe", "refresh", "dunning"], people: ["alert", "email"] } as const;
 
+/** What changes something at Stripe; an email is asked about with its batch, when the attempt begins. */
+const WRITES: ReadonlySet<string> = new Set(["stripe", "dunning"]);
+
 /** How long effects wait whose dependency is left alone: when it asked for no time itself, and at most; seconds. */
 const LEAVE_ALONE_SECONDS = 30;
 const LONGEST_PAUSE_SECONDS = 3600;
@@ -88,6 +91,11 @@ async function deliverOthers(effects: readonly Effect[], run: Run, settings: Dra
       return;
     }
     const startedAt = performance.now();
+    // The project may have gone back to mirror mode since it was claimed. Reads and alerts go on then.
+    if (WRITES.has(effect.kind) && !(await run.outbox.confirm(effect))) {
+      run.counts.handed_back += 1;
+      continue;
+    }
     const outcome = await perform(effect, run, settings);
     const ending = await reportOutcome(effect, outcome, run);
     run.log(outcome.is === "failed" ? "warn" : "info", {

@@ -18,7 +18,11 @@ import { reportDelivery } from "./self-report.ts";
 const environment = readDeliverEnvironment((name) => Deno.env.get(name));
 const { isLocal, alertEmail, emailFrom } = environment;
 
-const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: environment.secretKey });
+const callBilling = connectDatabase({
+  url: environment.supabaseUrl,
+  secretKey: environment.secretKey,
+  projectRef: environment.projectRef,
+});
 const sendMails = connectResend({ apiKey: environment.resendApiKey, baseUrl: environment.resendUrl });
 const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
 const postAlert = environment.alertWebhookUrl ? connectAlerts(environment.alertWebhookUrl) : undefined;

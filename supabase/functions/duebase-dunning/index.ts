@@ -16,7 +16,11 @@ import { createDunningHandler } from "./handler.ts";
 const environment = readDunningEnvironment((name) => Deno.env.get(name));
 const { isLocal } = environment;
 
-const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: environment.secretKey });
+const callBilling = connectDatabase({
+  url: environment.supabaseUrl,
+  secretKey: environment.secretKey,
+  projectRef: environment.projectRef,
+});
 const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
 const log = createLogger("duebase-dunning");
 

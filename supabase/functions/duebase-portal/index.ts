@@ -11,13 +11,13 @@ import { createPortalHandler, type PortalCustomer } from "./handler.ts";
 
 // Throws, and so never serves, when a setting is missing.
 const environment = readSessionEnvironment((name) => Deno.env.get(name));
-const { supabaseUrl: url, secretKey, stripeSecretKey, stripeUrl: baseUrl } = environment;
-const callBilling = connectDatabase({ url, secretKey });
+const { supabaseUrl: url, secretKey, projectRef, stripeSecretKey, stripeUrl: baseUrl } = environment;
+const callBilling = connectDatabase({ url, secretKey, projectRef });
 
 const handler = createPortalHandler({
   readAddresses: createAddressReader(callBilling),
   verifyUser: connectAuth({ url, secretKey }),
-  readManagedOwners: connectOwners({ url, secretKey }),
+  readManagedOwners: connectOwners({ url, secretKey, projectRef }),
   findCustomer: async (p_owner_id, p_subscription) =>
     (await callBilling(
       "find_portal_customer",

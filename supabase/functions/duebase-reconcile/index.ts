@@ -13,7 +13,11 @@ import { reconcile } from "./reconcile.ts";
 // Throws, and so never serves, when a setting is missing. It needs what duebase-dunning needs.
 const environment = readDunningEnvironment((name) => Deno.env.get(name));
 
-const callBilling = connectDatabase({ url: environment.supabaseUrl, secretKey: environment.secretKey });
+const callBilling = connectDatabase({
+  url: environment.supabaseUrl,
+  secretKey: environment.secretKey,
+  projectRef: environment.projectRef,
+});
 const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseUrl: environment.stripeUrl });
 const log = createLogger("duebase-reconcile");
 

@@ -6,8 +6,10 @@ import { createSvixVerifier } from "../_duebase/svix-signature.ts";
 import { handleResendWebhook, type ResendWebhookDependencies } from "./handler.ts";
 
 // Throws, and so never serves, when a setting is missing.
-const { supabaseUrl, secretKey, webhookSecrets } = readResendWebhookEnvironment((name) => Deno.env.get(name));
-const callBilling = connectDatabase({ url: supabaseUrl, secretKey });
+const { supabaseUrl, secretKey, projectRef, webhookSecrets } = readResendWebhookEnvironment((name) =>
+  Deno.env.get(name),
+);
+const callBilling = connectDatabase({ url: supabaseUrl, secretKey, projectRef });
 
 const dependencies: ResendWebhookDependencies = {
   verifySignature: createSvixVerifier(webhookSecrets),

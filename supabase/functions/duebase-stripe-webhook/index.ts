@@ -7,8 +7,10 @@ import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
 import { createTurns } from "./turns.ts";
 
 // Throws, and so never serves, when a setting is missing.
-const { supabaseUrl, secretKey, webhookSecrets } = readWebhookEnvironment((name) => Deno.env.get(name));
-const callBilling = connectDatabase({ url: supabaseUrl, secretKey });
+const { supabaseUrl, secretKey, projectRef, webhookSecrets } = readWebhookEnvironment((name) =>
+  Deno.env.get(name),
+);
+const callBilling = connectDatabase({ url: supabaseUrl, secretKey, projectRef });
 
 const dependencies: WebhookDependencies = {
   verifySignature: createSignatureVerifier(webhookSecrets),

@@ -15,6 +15,10 @@ comment on function billing_private.emails_off_by_default is
 
 create table billing.settings (
   id boolean primary key default true,
+  mode text not null default 'mirror',
+  project_ref text,
+  live_since timestamptz,
+  withheld_up_to bigint not null default 0,
   app_name text not null default 'Example App',
   app_url text not null default 'http://localhost:3000',
   livemode boolean not null default false,
@@ -51,7 +55,12 @@ create table billing.settings (
   keep_email_bodies_days smallint not null default 400,
   keep_cron_history_days smallint not null default 7,
   keep_audit_years smallint not null default 10,
+  stale_mail_days smallint not null default 3,
   constraint settings_is_one_row check (id),
+  constraint mode_is_known check (mode in ('mirror', 'live')),
+  constraint a_live_project_is_named check (mode = 'mirror' or project_ref is not null),
+  constraint project_ref_is_not_blank check (btrim(project_ref) <> ''),
+  constraint mail_is_stale_after_days check (stale_mail_days between 1 and 30),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
@@ -80,6 +89,14 @@ create table billing.settings (
 
 comment on table billing.settings is 'One row: how this project bills. Edit it in Studio; it takes effect with the next event.';
 comment on column billing.settings.id is 'Always true: there is one row.';
+comment on column billing.settings.mode is
+  'mirror: everything that Stripe tells is received and shown, and nothing is done: no email to customers, no writing call at Stripe, no dunning; what would be done is in billing.withheld_effects. live: it is done. Change it by billing.go_live and billing.back_to_mirror.';
+comment on column billing.settings.project_ref is
+  'The project that went live with this database (the reference in https://<ref>.supabase.co; local on the local stack). Where functions of another one use it, it is a copy, and they do what they do in mirror mode. Set by billing.go_live.';
+comment on column billing.settings.live_since is
+  'When it went live, the last time (UTC). What happened before is not told to customers. Set by billing.go_live; null: it is told whatever its age.';
+comment on column billing.settings.withheld_up_to is
+  'What was enqueued up to this one (billing.outbox.id), before it went live the last time, is not done unless a person releases it. Set by billing.go_live.';
 comment on column billing.settings.app_name is 'Name customers know the product by; used in emails.';
 comment on column billing.settings.app_url is 'Base URL of the application, with scheme; links in emails point there.';
 comment on column billing.settings.livemode is
@@ -113,14 +130,16 @@ comment on column billing.settings.vat_id is
   'The seller''s VAT number on receipts, where the invoice does not tell it: Stripe''s webhooks name account_tax_ids by their ids only. Null: none is said then.';
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
-  'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
+  'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself (billing.old_debts). Set by billing.go_live, which keeps a date that a person set. Null: there is nothing from before.';
+comment on column billing.settings.stale_mail_days is
+  'Days (of 24 hours) after which an email is not sent any more by itself, where it could not leave before, as Stripe told of it late or no sender was set: it is withheld, and a person may release it.';
 comment on column billing.settings.keep_payloads_days is
   'Days for which what Stripe sent is kept (35 at least). It goes by the month: a month is dropped when its last day is that old. What is still needed stays (billing_private.needed_payloads).';
 comment on column billing.settings.keep_events_days is
   'Days for which the ledger knows an event, so that a repetition of it changes nothing (396 at least, which is 13 months; Stripe itself sends an event again for 30 days).';
 comment on column billing.settings.keep_duplicates_days is 'Days for which repeated deliveries are kept (30 at least); the share of repetitions is counted from them.';
 comment on column billing.settings.keep_outbox_days is
-  'Days for which delivered and canceled effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
+  'Days for which delivered, canceled and withheld effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
 comment on column billing.settings.keep_email_bodies_days is
   'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
 comment on column billing.settings.keep_cron_history_days is

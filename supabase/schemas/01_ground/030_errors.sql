@@ -47,6 +47,10 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
   ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.'),
   ('DU075', 'versions_are_kept', 'Leave the row. Realtime tells everybody who listens the key of a deleted row, and caches would take a version that begins again for one they know.'),
+  ('DU080', 'mirror_mode', 'This project mirrors Stripe and does nothing by itself until billing.go_live says so.'),
+  ('DU081', 'not_ready_to_go_live', 'Set in billing.settings what DETAIL lists as JSON, then go live.'),
+  ('DU082', 'invalid_project_ref', 'Pass the reference of the project, as in https://<ref>.supabase.co; local for a local stack.'),
+  ('DU083', 'invalid_debts', 'Pass 1 to 500 ids of invoices (in_…) that billing.old_debts lists; more of them in further calls.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 

@@ -87,14 +87,14 @@ declare
     where coalesce(
         o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id'
       ) = p_account
-      and o.status = 'pending'
+      and o.status in ('pending', 'withheld')
   );
 begin
   perform billing_private.lock_effects(waiting);
   -- A worker performs what it has claimed meanwhile unchanged: a mail goes to the address in its event.
   update billing.outbox as o
   set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
-  where o.id = any (waiting) and o.status = 'pending';
+  where o.id = any (waiting) and o.status in ('pending', 'withheld');
 end;
 $$;
 

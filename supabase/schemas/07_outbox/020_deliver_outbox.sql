@@ -33,6 +33,8 @@ declare
   fresh_claim constant uuid := gen_random_uuid();
   exhausted constant integer := billing_private.max_attempts();
   worker_lost constant jsonb := jsonb_build_object('code', 'worker_lost', 'message', 'the worker of the last try never reported back');
+  here constant text := billing_private.mode_here(true);
+  before_live constant bigint := (select s.withheld_up_to from billing.settings as s);
   effect billing.outbox;
 begin
   if coalesce(btrim(p_worker), '') = ''
@@ -44,13 +46,22 @@ begin
     );
   end if;
 
+  if here = 'copy' then
+    perform billing_private.report_copy(p_now);
+  elsif here = 'live' and exists (select from billing.job_problems as j where j.job = 'project') then
+    perform billing_private.record_job_problem('project', null, p_now);
+  end if;
   for effect in
     with locked as (
-      select o.id, o.kind, o.claim_id, o.run_after, o.attempts - o.excused_attempts as tries
+      select
+        o.id, o.kind, o.claim_id, o.run_after, o.attempts - o.excused_attempts as tries,
+        billing_private.is_write(o.kind) and (here = 'mirror' or (o.id <= before_live and o.released_at is null)) as is_withheld
       from billing.outbox as o
       where o.status in ('pending', 'claimed')
         and coalesce(o.locked_until, o.run_after) <= p_now
         and (p_kinds is null or o.kind = any (p_kinds))
+        -- On a copy they stay as they are: the original has the same rows, and performs them.
+        and not (here = 'copy' and billing_private.is_write(o.kind))
       order by coalesce(o.locked_until, o.run_after), o.id
       limit p_limit
       for update skip locked
@@ -65,6 +76,7 @@ begin
           k.claim_id is not null and k.kind <> 'email'
             and row_number() over (partition by k.claim_id, k.kind = 'email' order by k.run_after, k.id) > 1 as is_spared
         from locked as k
+        where not k.is_withheld
       ) as l
     ),
     taken as (
@@ -82,10 +94,15 @@ begin
       where o.id = due.id
       returning o.*
     )
-    select t.* from taken as t order by t.run_after, t.id
+    select t.* from taken as t
+    union all
+    select o.* from locked as k join billing.outbox as o on o.id = k.id where k.is_withheld
+    order by run_after, id
   loop
+    if effect.claim_id is distinct from fresh_claim and effect.status <> 'dead' then
+      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then 'mirror' else 'before_go_live' end, p_now);
     -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
-    if effect.status = 'dead' then
+    elsif effect.status = 'dead' then
       perform billing_private.alert_dead_letter(effect, p_now);
     else
       return next effect;
@@ -95,7 +112,38 @@ end;
 $$;
 
 comment on function billing.claim_outbox is
-  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too, of which only what its worker may have begun has lost a try. p_kinds: only these, null for all. Rows another worker is claiming are skipped. Raises DU007.';
+  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too, of which only what its worker may have begun has lost a try. p_kinds: only these, null for all. Rows another worker is claiming are skipped. In mirror mode only reads and alerts are claimed: of the others those that are due are withheld, and so is what was enqueued before the project went live. Functions of another project get reads and alerts, and change nothing of the rest. Raises DU007.';
+
+create function billing.confirm_effect(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  here constant text := billing_private.mode_here(true);
+  effect billing.outbox;
+begin
+  -- Its row is this worker's alone, and so is the order of its locks: the customer's may be waited for.
+  select * into effect from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id;
+  if effect.id is null or here = 'live' then
+    return effect.id is not null;
+  elsif here = 'copy' then
+    perform billing.release_outbox(array[p_id], p_claim_id, interval '5 minutes', p_now);
+    return false;
+  end if;
+  perform billing_private.lock_customers(array_remove(array[billing_private.customer_to_lock(effect)], null));
+  perform from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id for update;
+  if found then
+    perform billing_private.withhold_as(p_id, 'mirror', p_now);
+  end if;
+  return false;
+end;
+$$;
+
+comment on function billing.confirm_effect is
+  'Whether a claimed effect is still to be performed, asked right before its first call. False: the claim was lost, or the project is in mirror mode now, and the effect was withheld.';
 
 create function billing.complete_outbox(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
 returns boolean
@@ -209,6 +257,7 @@ comment on function billing.release_outbox is
 
 grant execute on function
   billing.claim_outbox(text, integer, interval, text[], timestamptz),
+  billing.confirm_effect(bigint, uuid, timestamptz),
   billing.complete_outbox(bigint, uuid, timestamptz),
   billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamptz, boolean),
   billing.release_outbox(bigint[], uuid, interval, timestamptz)

@@ -40,6 +40,34 @@ $$;
 
 comment on function billing_private.record_job_problem is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
 
+create function billing_private.report_copy(p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  caller constant text := coalesce(billing_private.calling_project(), 'a project that does not say which');
+  original constant text := (select s.project_ref from billing.settings as s);
+begin
+  perform billing_private.record_job_problem(
+    'project',
+    format(
+      'Functions of %s work on this database, which is live as %s: it is a copy, and nothing is sent or done. Where it is the original now: select billing.go_live(''its reference'')',
+      caller, original
+    ),
+    p_now
+  );
+  -- Once a copy, and not once an hour: nothing is wrong with it.
+  perform billing_private.enqueue(
+    'alert', format('alert:copy:%s:%s', original, caller),
+    jsonb_build_object('cause', 'copy', 'project', caller, 'original', original), p_now
+  );
+end;
+$$;
+
+comment on function billing_private.report_copy is
+  'Shows in job_problems, and tells the operator once, that the caller''s project is not the one that went live.';
+
 create function billing_private.wake_deliver(p_now timestamptz default now())
 returns boolean
 language plpgsql
@@ -73,7 +101,7 @@ declare
 begin
   -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
   if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from enqueued as o where o.run_after <= clock_timestamp())
+    and exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
     problem := billing_private.call_function('duebase-deliver');

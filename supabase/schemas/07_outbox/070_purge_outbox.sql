@@ -1,4 +1,4 @@
--- Purge: effects that left long ago are removed.
+-- Purge: effects that left, or were withheld, long ago are removed.
 -- Writes: outbox. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
@@ -14,7 +14,7 @@ begin
   where o.id in (
     select f.id
     from billing.outbox as f
-    where f.finished_at < before and f.status in ('delivered', 'canceled')
+    where f.finished_at < before and f.status in ('delivered', 'canceled', 'withheld')
     limit p_limit
   );
   get diagnostics purged = row_count;
@@ -23,4 +23,4 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';

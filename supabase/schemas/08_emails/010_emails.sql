@@ -39,7 +39,7 @@ create table billing.emails (
 comment on table billing.emails is 'One row per email: the mail as it was written before its first attempt, and what became of it.';
 comment on column billing.emails.outbox_id is 'The effect it was written for (billing.outbox.id), which is removed earlier than the mail.';
 comment on column billing.emails.dedupe_key is 'Of that effect; with key_generation, the idempotency key at Resend.';
-comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt.';
+comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt. It follows from the dedupe key.';
 comment on column billing.emails.template is 'Which email: payment-receipt, trial-ending, …';
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
 comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';

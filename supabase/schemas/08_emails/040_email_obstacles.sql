@@ -66,10 +66,6 @@ begin
   locales := customer.preferred_locales;
   obstacle := case
     when billing_private.is_email_off(p_effect.payload ->> 'template') then 'switched_off'
-    -- A test clock may stand anywhere.
-    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '168 hours'
-      and (select s.livemode from billing.settings as s)
-    then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
     when exists (select from billing_private.forgotten_subjects as f where f.subject_id = customer.id) then 'customer_forgotten'
     when address is null and customer.created is null then 'customer_unknown'
@@ -84,7 +80,35 @@ end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or the obstacle: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or the obstacle: switched_off, customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+
+create function billing_private.is_stale_mail(p_effect billing.outbox, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_effect.released_at is null and coalesce((
+    select case
+      when s.livemode then p_now - (p_effect.payload ->> 'happened_at')::timestamptz
+      -- A test clock may stand anywhere: what counts then is also how long it has waited.
+      else least(p_now - (p_effect.payload ->> 'happened_at')::timestamptz, p_now - p_effect.created_at)
+    end > s.stale_mail_days * interval '24 hours'
+    from billing.settings as s
+  ), false)
+  -- Nor does a reminder leave whose notice, as it turns out, was not told: it was decided as if it had been.
+  or exists (
+    select
+    from billing.dunning_actions as d
+    join billing.dunning_actions as e on e.case_id = d.case_id and e.position < d.position
+    where d.outbox_id = p_effect.id and d.status = 'planned' and e.note = 'withheld: stale' and e.finished_at >= d.decided_at
+  );
+end;
+$$;
+
+comment on function billing_private.is_stale_mail is
+  'Whether what an email tells happened longer ago than settings.stale_mail_days, at the moment when it could first leave, and nobody released it. Also a dunning email after one that was stale.';
 
 create function billing_private.decide_email(p_effect billing.outbox, p_now timestamptz, out props jsonb, out obstacle text)
 language plpgsql
@@ -110,6 +134,19 @@ $$;
 comment on function billing_private.decide_email is
   'What an email says as things are now, where that is decided only when it is written; or what speaks against it, such as out_of_date: it is not so any more.';
 
+create function billing_private.loopback_problem(p_url text)
+returns text
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select format('is %s, which nobody who gets a mail can open', p_url)
+  where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])';
+$$;
+
+comment on function billing_private.loopback_problem is
+  'What is wrong with an address that only this very machine can open; null for others.';
+
 create function billing_private.email_problem(p_sender text)
 returns text
 language sql
@@ -125,10 +162,10 @@ as $$
       where s.livemode and s.app_name = 'Example App'
     ),
     (
-      select format('%s in billing.settings is %s, which nobody who gets a mail can open', u.name, u.url)
+      select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
       from billing.settings as s
       cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
-      where s.livemode and u.url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+      where s.livemode and billing_private.loopback_problem(u.url) is not null
       order by u.name
       limit 1
     )

@@ -47,6 +47,9 @@ begin
   elsif p_sender is null then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);
     return null;
+  elsif billing_private.is_stale_mail(p_effect, p_now) then
+    perform billing_private.withhold_as(p_effect.id, 'stale', p_now);
+    return null;
   elsif billing_private.awaits_payment_record(p_effect, p_now) then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '30 seconds', p_now);
     return null;
@@ -82,7 +85,32 @@ end;
 $$;
 
 comment on function billing_private.prepare_email is
-  'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
+  'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, stale, or of an outcome that cannot be known any more.';
+
+create function billing_private.keep_claimed_mails(p_ids bigint[], p_claim_id uuid, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  here constant text := billing_private.mode_here(true);
+begin
+  if here = 'live' then
+    return true;
+  elsif here = 'copy' then
+    perform billing.release_outbox(p_ids, p_claim_id, interval '5 minutes', p_now);
+    return false;
+  end if;
+  perform billing_private.withhold_as(o.id, 'mirror', p_now)
+  from billing.outbox as o
+  where o.id = any (p_ids) and o.claim_id = p_claim_id
+  order by o.id;
+  return false;
+end;
+$$;
+
+comment on function billing_private.keep_claimed_mails is
+  'Whether claimed mails, whose rows the caller has locked, are still to be sent. False: the project is in mirror mode now, and they were withheld; of a mail whose attempt has begun before, the outcome stays unknown.';
 
 create function billing.prepare_emails(
   p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()
@@ -101,6 +129,9 @@ declare
   steps jsonb := jsonb_build_array();
 begin
   perform billing_private.lock_effects(p_ids);
+  if not billing_private.keep_claimed_mails(p_ids, p_claim_id, p_now) then
+    return steps;
+  end if;
   for effect in
     select *
     from billing.outbox as o

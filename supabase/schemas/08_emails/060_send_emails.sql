@@ -51,6 +51,16 @@ $$;
 comment on function billing_private.email_references is
   'Header References of a mail about overdue invoices: an id for each of them, the same in every mail about it, at the sender''s domain. Null for other mails.';
 
+create function billing_private.email_tag(p_dedupe_key text)
+returns uuid
+language sql
+immutable parallel safe
+set search_path = ''
+as $$ select md5(p_dedupe_key)::uuid $$;
+
+comment on function billing_private.email_tag is
+  'The tag duebase_email of the mail of an effect. It follows from the effect alone, so that a mail can be found at Resend whose row was lost, as a backup was restored.';
+
 create function billing.begin_emails(
   p_claim_id uuid, p_emails jsonb, p_default_sender text default null, p_now timestamptz default now()
 )
@@ -74,12 +84,15 @@ begin
   order by e.id
   for update;
   perform billing_private.lock_effects(effects);
+  if not billing_private.keep_claimed_mails(effects, p_claim_id, p_now) then
+    return;
+  end if;
   insert into billing.emails as e (
-    outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
+    outbox_id, dedupe_key, tag, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
     attachment, batch_id, batch_position, status_at, created_at
   )
   select
-    o.id, o.dedupe_key, o.payload ->> 'template', o.payload ->> 'customer',
+    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key), o.payload ->> 'template', o.payload ->> 'customer',
     f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
     a.attachment,
@@ -122,7 +135,7 @@ end;
 $$;
 
 comment on function billing.begin_emails is
-  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch, but none with an attachment; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost.';
+  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch, but none with an attachment; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost, or the project is in mirror mode now.';
 
 create function billing.finish_emails(p_claim_id uuid, p_answers jsonb, p_now timestamptz default now())
 returns jsonb
@@ -154,10 +167,10 @@ begin
     return jsonb_build_object();
   end if;
 
-  -- The answer speaks for the whole batch: what of it waits to try again, or gave up not knowing, is done as well.
+  -- The answer speaks for the whole batch: what of it waits to try again, gave up not knowing, or was withheld meanwhile, is done as well.
   update billing.outbox as o
-  set status = 'delivered', claim_id = null, locked_until = null, last_error = null, finished_at = p_now
-  where o.id = any (sent) and (o.claim_id = p_claim_id or o.status in ('pending', 'dead'));
+  set status = 'delivered', withheld_reason = null, claim_id = null, locked_until = null, last_error = null, finished_at = p_now
+  where o.id = any (sent) and (o.claim_id = p_claim_id or o.status in ('pending', 'dead', 'withheld'));
   get diagnostics delivered = row_count;
   update billing.emails as e
   set

@@ -122,10 +122,10 @@ begin
   where e.id = p_email.id
     and billing_private.email_status_rank(reported) > billing_private.email_status_rank(e.status);
 
-  -- It was sent: a row that waits for another try, or is dead with an unknown outcome, is done. A worker that holds it learns that it lost its claim.
+  -- It was sent: a row that waits for another try, is dead with an unknown outcome, or was withheld after an attempt, is done. A worker that holds it learns that it lost its claim.
   update billing.outbox as o
-  set status = 'delivered', finished_at = p_now, last_error = null
-  where o.id = p_email.outbox_id and o.status in ('pending', 'dead');
+  set status = 'delivered', withheld_reason = null, finished_at = p_now, last_error = null
+  where o.id = p_email.outbox_id and o.status in ('pending', 'dead', 'withheld');
 end;
 $$;
 

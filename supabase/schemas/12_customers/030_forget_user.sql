@@ -86,11 +86,11 @@ begin
   perform billing_private.lock_effects(p_effects);
   update billing.outbox as o
   set
-    status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
+    status = 'canceled', withheld_reason = null, claim_id = null, locked_until = null, finished_at = p_now,
     last_error = jsonb_build_object('code', 'customer_forgotten')
   where o.kind = 'email'
     and o.id = any (p_effects)
-    and o.status in ('pending', 'claimed', 'dead');
+    and o.status in ('pending', 'claimed', 'dead', 'withheld');
 end;
 $$;
 

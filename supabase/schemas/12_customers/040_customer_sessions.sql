@@ -59,6 +59,7 @@ security definer
 set search_path = ''
 as $$
 begin
+  perform billing_private.require_live_mode();
   return (
     select jsonb_build_object(
       'customer', billing_private.customer_of_owner(p_owner_id, p_subscription),
@@ -70,7 +71,7 @@ end;
 $$;
 
 comment on function billing.find_portal_customer is
-  'For duebase-portal: {customer, account}, the customer of an owner whose portal is to be shown and the connected account it is of. customer is null where the owner is no customer, or has no subscription p_subscription.';
+  'For duebase-portal: {customer, account}, the customer of an owner whose portal is to be shown and the connected account it is of. customer is null where the owner is no customer, or has no subscription p_subscription. Raises DU080 in mirror mode.';
 
 create function billing_private.trial_days(p_owner_id uuid, p_price billing.prices)
 returns integer
@@ -105,6 +106,7 @@ security definer
 set search_path = ''
 as $$
 begin
+  perform billing_private.require_live_mode();
   return (
     select jsonb_build_object(
       'customer', billing_private.customer_of_owner(p_owner_id),
@@ -142,7 +144,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the owner has a running subscription to this price, or to another price of its product.';
+  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the owner has a running subscription to this price, or to another price of its product. Raises DU080 in mirror mode.';
 
 grant execute on function
   billing.read_app_addresses(),

@@ -135,6 +135,7 @@ declare
   verdict text;
   is_new boolean := false;
 begin
+  perform billing_private.require_live_mode();
   -- One tab at a time, whoever's it is; the calls to Stripe are made without this lock.
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
   -- Before any row: who removes the owner holds the same lock and then takes the attempts away.
@@ -187,7 +188,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted.';
+  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted. Raises DU080 in mirror mode.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean

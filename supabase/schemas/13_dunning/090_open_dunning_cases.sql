@@ -41,12 +41,16 @@ declare
   opened billing.dunning_cases;
   was_open boolean;
   has_news boolean := false;
+  live_since constant timestamptz := (select s.live_since from billing.settings as s);
 begin
+  if billing_private.mode_here() <> 'live' then
+    return false;
+  end if;
   for found_overdue in
     select
       v.subject_id, v.subscription, min(v.billed_subscription) as billed, min(v.currency) as currency, min(v.overdue_since) as since, sum(v.amount_remaining)::bigint as amount,
       array_agg(v.invoice order by v.invoice) as invoices,
-      (array_agg(coalesce(greatest(d.known_at, d.released_at), p_now) order by v.overdue_since, v.invoice))[1] as known_at
+      (array_agg(coalesce(greatest(d.known_at, d.released_at, live_since), p_now) order by v.overdue_since, v.invoice))[1] as known_at
     from billing_private.overdue_invoices as v
     left join billing_private.known_debts as d on d.invoice = v.invoice
     where v.customer = p_customer
@@ -80,7 +84,7 @@ begin
     end if;
     insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at, currency, amount_paid_before)
     select
-      v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at), p_now), v.currency, coalesce(i.amount_paid, 0)
+      v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at, live_since), p_now), v.currency, coalesce(i.amount_paid, 0)
     from billing_private.overdue_invoices as v
     join billing.invoices as i on i.id = v.invoice
     left join billing_private.known_debts as d on d.invoice = v.invoice
@@ -100,4 +104,4 @@ end;
 $$;
 
 comment on function billing_private.open_dunning_cases is
-  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt. Returns whether there was any.';
+  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt, and in mirror mode none opens. Days count from no earlier than the project went live. Returns whether there was any.';

@@ -52,6 +52,24 @@ $$;
 comment on function billing_private.record_dunning_step is
   'Records that the due step of a case was taken, that lower steps which were due too were skipped, and that earlier attempts at this step no longer count. Returns the action''s id.';
 
+create function billing_private.link_dunning_actions(p_actions bigint[], p_dedupe_key text)
+returns void
+language sql
+set search_path = ''
+as $$
+  update billing.dunning_actions as d
+  set
+    outbox_id = o.id,
+    -- The mode was changed at the same time.
+    status = case o.status when 'withheld' then 'canceled' else d.status end,
+    finished_at = case o.status when 'withheld' then greatest(o.finished_at, d.decided_at) else d.finished_at end,
+    note = case o.status when 'withheld' then 'withheld: ' || o.withheld_reason else d.note end
+  from billing.outbox as o
+  where o.dedupe_key = p_dedupe_key and d.id = any (p_actions);
+$$;
+
+comment on function billing_private.link_dunning_actions is 'Says of planned actions by which effect they are performed; one that was withheld at once is not.';
+
 create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns boolean
 language plpgsql
@@ -62,7 +80,6 @@ declare
   kind text;
   template text;
   actions bigint[] := array[]::bigint[];
-  effect bigint;
   -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
@@ -92,8 +109,7 @@ begin
     jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
   );
-  select o.id into effect from billing.outbox as o where o.dedupe_key = 'dunning:' || actions[1];
-  update billing.dunning_actions as d set outbox_id = effect where d.id = any (actions);
+  perform billing_private.link_dunning_actions(actions, 'dunning:' || actions[1]);
   return true;
 end;
 $$;
@@ -158,9 +174,7 @@ begin
     jsonb_build_object('customer', p_fact.customer, 'end', action, 'not_before', p_now),
     least(p_now, clock_timestamp())
   );
-  update billing.dunning_actions as d
-  set outbox_id = (select o.id from billing.outbox as o where o.dedupe_key = 'dunning-end:' || action)
-  where d.id = action;
+  perform billing_private.link_dunning_actions(array[action], 'dunning-end:' || action);
 end;
 $$;
 

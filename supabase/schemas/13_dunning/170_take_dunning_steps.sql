@@ -66,6 +66,9 @@ declare
   obstacles text[];
   counts jsonb := jsonb_build_object('opened', 0, 'closed', 0, 'mails', 0, 'ends', 0, 'held', 0);
 begin
+  if billing_private.mode_here(true) <> 'live' then
+    return counts;
+  end if;
   perform billing_private.lock_customers(array[p_customer]);
   counts := counts || jsonb_build_object(
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
@@ -104,6 +107,6 @@ end;
 $$;
 
 comment on function billing.take_dunning_steps is
-  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once. In mirror mode it does nothing.';
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;

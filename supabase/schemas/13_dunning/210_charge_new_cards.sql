@@ -49,6 +49,7 @@ set search_path = ''
 as $$
 declare
   planned billing.dunning_charges;
+  effect billing.outbox;
 begin
   insert into billing.dunning_charges as g (case_id, invoice, payment_method, renewal, default_payment_method, status, planned_at)
   select
@@ -72,8 +73,15 @@ begin
     )),
     least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
   )
-  returning id into planned.outbox_id;
-  update billing.dunning_charges as g set outbox_id = planned.outbox_id where g.id = planned.id;
+  returning * into effect;
+  update billing.dunning_charges as g
+  set
+    outbox_id = effect.id,
+    -- The mode was changed at the same time.
+    status = case effect.status when 'withheld' then 'failed' else g.status end,
+    reason = case effect.status when 'withheld' then 'withheld' else g.reason end,
+    status_at = case effect.status when 'withheld' then p_now else g.status_at end
+  where g.id = planned.id;
 end;
 $$;
 
@@ -89,7 +97,9 @@ declare
   fact billing_private.dunning_fact;
   wanted record;
 begin
-  if not exists (
+  if billing_private.mode_here() <> 'live' then
+    return;
+  elsif not exists (
     select
     from billing.customers as u
     left join billing.subscriptions as s on s.customer = u.id
@@ -123,7 +133,7 @@ end;
 $$;
 
 comment on function billing_private.charge_new_cards is
-  'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back.';
+  'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back. In mirror mode none.';
 
 create function billing_private.charge_given_card(p_event billing.stripe_events)
 returns void

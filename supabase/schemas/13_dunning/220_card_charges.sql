@@ -170,12 +170,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_charge_ended is
-  'Trigger function: a charge whose effect is dead or canceled holds no step any more.';
+  'Trigger function: a charge whose effect is dead, canceled or withheld holds no step any more.';
 
 create trigger outbox_finishes_dunning_charges
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'pay:%')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.dedupe_key like 'pay:%')
   execute function billing_private.tg_outbox__after_charge_ended();
 
 create function billing_private.declined_new_card(p_cases bigint[])

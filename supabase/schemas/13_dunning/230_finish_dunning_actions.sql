@@ -9,14 +9,25 @@ as $$
 begin
   update billing.dunning_actions as d
   set
-    status = case new.status when 'canceled' then 'canceled' else 'failed' end,
+    status = case
+      when new.status = 'dead' then 'failed'
+      -- An attempt had begun, and may have been made.
+      when new.status = 'withheld' and exists (select from billing.emails as e where e.outbox_id = new.id and e.unknown_since is not null)
+        then 'failed'
+      -- What was withheld was not told, so it is due again.
+      else 'canceled'
+    end,
     finished_at = new.finished_at,
-    note = new.last_error ->> 'message'
+    note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where d.outbox_id = new.id and d.status = 'planned' and d.kind <> 'end';
   -- An end out of tries has to be decided anew.
   update billing.dunning_actions as d
-  set status = 'canceled', finished_at = new.finished_at, note = new.last_error ->> 'message'
+  set
+    status = 'canceled', finished_at = new.finished_at, note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where d.outbox_id = new.id and d.status = 'planned' and d.kind = 'end' and new.kind = 'dunning';
+  if new.withheld_reason = 'stale' then
+    perform billing_private.enqueue_dunning_evaluation(new.payload ->> 'customer', 'withheld:' || new.id, new.finished_at);
+  end if;
   if billing_private.was_refused(new) and new.payload ? 'end' then
     perform billing_private.enqueue(
       'alert', 'alert:end_refused:' || c.id,
@@ -34,12 +45,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_end is
-  'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too. An end that Stripe refused is alerted by itself, once a case.';
+  'Trigger function: a dunning mail or end that is canceled, dead or withheld is so in dunning_actions too. A stale mail is due again at once. An end that Stripe refused is alerted by itself, once a case.';
 
 create trigger outbox_finishes_dunning_actions
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'dunning%')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.dedupe_key like 'dunning%')
   execute function billing_private.tg_outbox__after_end();
 
 create function billing_private.tg_emails__after_status()

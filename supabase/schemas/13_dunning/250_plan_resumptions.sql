@@ -151,7 +151,11 @@ begin
   where i.subscription = p_subscription
     and i.status = 'paid'
     and (
-      i.paid_at >= billing_private.paused_at(paused.status_details)
+      -- What was paid before the project went live is not for it to resume, unless it was dunning that paused it.
+      (
+        i.paid_at >= billing_private.paused_at(paused.status_details)
+        and i.paid_at >= coalesce((select s.live_since from billing.settings as s), '-infinity')
+      )
       or exists (
         select
         from billing.dunning_case_invoices as k
@@ -176,7 +180,7 @@ declare
   paid constant text := billing_private.invoice_to_resume_for(p_subscription, p_now);
   planned billing.dunning_resumptions;
 begin
-  if paid is null then
+  if paid is null or billing_private.mode_here() <> 'live' then
     return;
   end if;
   insert into billing.dunning_resumptions as r (customer, subscription, invoice, status, decided_at, due_at)
@@ -199,11 +203,16 @@ begin
     -- The clock it is told by may be a test clock, and ahead of ours.
     least(p_now, clock_timestamp()), least(p_now, clock_timestamp()) + (planned.due_at - planned.decided_at)
   );
+  -- The mode was changed at the same time.
+  update billing.dunning_resumptions as r
+  set status = 'called_off', finished_at = p_now, note = 'withheld: ' || o.withheld_reason
+  from billing.outbox as o
+  where r.id = planned.id and o.dedupe_key = 'resume:' || planned.id and o.status = 'withheld';
 end;
 $$;
 
 comment on function billing_private.plan_resumption is
-  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event.';
+  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event. In mirror mode nothing is planned.';
 
 create function billing_private.plan_resumptions(p_customer text, p_now timestamptz)
 returns void

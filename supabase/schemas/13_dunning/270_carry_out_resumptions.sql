@@ -174,7 +174,7 @@ begin
   update billing.dunning_resumptions as r
   set
     status = case when billing_private.was_refused(new) then 'refused' when new.status = 'dead' then 'failed' else 'called_off' end,
-    finished_at = new.finished_at, note = new.last_error ->> 'message'
+    finished_at = new.finished_at, note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where r.id = (new.payload ->> 'resume')::bigint and r.status = 'planned'
   returning * into failed;
   if failed.status = 'refused' then
@@ -192,12 +192,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_resumption is
-  'Trigger function: a resumption whose effect is dead, or canceled, is so in dunning_resumptions too. One that Stripe refused is alerted by itself, as nothing tries it again.';
+  'Trigger function: a resumption whose effect is dead, canceled or withheld is so in dunning_resumptions too. One that Stripe refused is alerted by itself, as nothing tries it again.';
 
 create trigger outbox_ends_resumptions
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.kind = 'dunning' and new.payload ? 'resume')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.kind = 'dunning' and new.payload ? 'resume')
   execute function billing_private.tg_outbox__after_resumption();
 
 create function billing_private.tg_outbox__after_resumption_replayed()

@@ -119,12 +119,16 @@ set search_path = ''
 as $$
 declare
   page text[] := billing_private.customers_in_dunning(p_after, p_limit, p_now);
+  next_page jsonb := to_jsonb(case when cardinality(page) = p_limit then page[p_limit] end);
   found constant billing_private.dunning_fact[] := array(
     select f from billing_private.dunning_facts(page, p_now, false) as f
   );
   evaluations integer;
 begin
-  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
+  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, next_page #>> '{}', p_now);
+  if billing_private.mode_here(true) <> 'live' then
+    return jsonb_build_object('customers', cardinality(page), 'due', 0, 'next', next_page);
+  end if;
   -- An end is made at noon of its day, when no run takes place: an evaluation at that time decides on it.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
@@ -170,13 +174,13 @@ begin
   on conflict (dedupe_key) do nothing;
   get diagnostics evaluations = row_count;
   return jsonb_build_object(
-    'customers', cardinality(page), 'due', evaluations, 'next', case when cardinality(page) = p_limit then page[p_limit] end
+    'customers', cardinality(page), 'due', evaluations, 'next', next_page
   );
 end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. In mirror mode there are only the reads. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint

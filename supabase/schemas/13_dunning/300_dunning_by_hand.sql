@@ -47,6 +47,7 @@ declare
   customer text;
   opened bigint;
 begin
+  perform billing_private.require_live_mode();
   select v.customer
   into customer
   from billing_private.overdue_invoices as v
@@ -79,7 +80,7 @@ end;
 $$;
 
 comment on function billing.open_dunning is
-  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it or it was overdue before settings.adopted_at; its days count from now on. Returns its id, or that of the open one; raises DU044.';
+  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it or it was overdue before settings.adopted_at; its days count from now on. Returns its id, or that of the open one; raises DU044, and DU080 in mirror mode.';
 
 create function billing.close_dunning(p_case_id bigint, p_reason text, p_now timestamptz default now())
 returns void

@@ -17,7 +17,7 @@ as $$
     select
       v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, min(v.billed_subscription)) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
-      (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now)) order by v.overdue_since, v.invoice))[1] as ladder_from,
+      (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now), (select s.live_since from billing.settings as s)) order by v.overdue_since, v.invoice))[1] as ladder_from,
       min(v.currency) as currency, sum(v.amount_remaining)::bigint as amount
     from billing_private.overdue_invoices as v
     left join billing_private.known_debts as d on d.invoice = v.invoice

@@ -70,6 +70,7 @@ export const tables: Record<string, Audience> = {
   "billing.tick_parts": "service",
   "billing.webhook_duplicates": "service",
   "billing.webhook_events": "service",
+  "billing.withheld_effects": "service",
 };
 
 /** Of the tables that signed-in users read, those that every member of an owner reads. The others are for managers. */
@@ -96,6 +97,16 @@ export const functions: Record<string, Audience> = {
   "billing.begin_emails(uuid, jsonb, text, timestamp with time zone)": "service",
   "billing.claim_outbox(text, integer, interval, text[], timestamp with time zone)": "service",
   "billing.complete_outbox(bigint, uuid, timestamp with time zone)": "service",
+  "billing.confirm_effect(bigint, uuid, timestamp with time zone)": "service",
+  "billing.release_withheld(bigint[], timestamp with time zone)": "service",
+  "billing.old_debts(timestamp with time zone)": "service",
+  "billing.release_debts(text[], timestamp with time zone)": "service",
+  // Who changes the mode has the database itself, not a key of its API.
+  "billing.go_live(text, timestamp with time zone)": "nobody",
+  "billing.back_to_mirror(timestamp with time zone)": "nobody",
+  "billing.restored(timestamp with time zone)": "nobody",
+  "billing.mark_as_performed(bigint[], timestamp with time zone)": "nobody",
+  "billing.restored_effects()": "service",
   "billing.advance_dunning(timestamp with time zone, text, integer)": "service",
   "billing.begin_dunning_run(timestamp with time zone)": "service",
   "billing.close_dunning(bigint, text, timestamp with time zone)": "service",

@@ -125,20 +125,23 @@ describe("a receipt", () => {
     expect(inbox.ledger.mails[0]?.to).toEqual(["early@example.com"]);
   });
 
-  it("is not enqueued while receipts are switched off, nor for events of last week, which the audit trail shows", async () => {
+  it("is not enqueued while receipts are switched off, and withheld for events of last week", async () => {
     const database = await newDatabase();
     await database.sql`update billing.settings set emails_off = '{payment-receipt}' where id`;
     await receive(database, renamedFixture(fixture("invoice.paid"), "Off"));
-    await database.sql`update billing.settings set emails_off = '{}', livemode = true where id`;
+    await database.sql`
+      update billing.settings
+      set emails_off = '{}', livemode = true, app_name = 'Example Notes', app_url = 'https://notes.example.com' where id`;
     await receive(database, changed("invoice.paid", "Late", {}, { livemode: true }), 8 * 86_400);
     await deliver(
       { database, resend: { url: inbox.apiUrl } },
       new Date((fixture("invoice.paid").created + 8 * 86_400 + 5) * 1000),
     );
-    expect(await enqueued(database)).toEqual([]);
-    const audited =
-      await database.sql`select subject_id, detail ->> 'reason' as reason from billing.audit_events where action = 'email.skipped'`;
-    expect(audited).toEqual([{ subject_id: "receipt:in_LateFirst", reason: "too_late" }]);
+    const mails =
+      await database.sql`select dedupe_key, status, withheld_reason from billing.outbox where kind = 'email'`;
+    expect(mails).toEqual([
+      { dedupe_key: "receipt:in_LateFirst", status: "withheld", withheld_reason: "stale" },
+    ]);
   });
 });
 

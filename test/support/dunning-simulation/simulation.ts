@@ -34,6 +34,8 @@ export interface SimulationSettings {
   /** Indexes of the customers in it. */
   customers: readonly number[];
   faults: ReadonlySet<FaultKind>;
+  /** What the project does with what Stripe tells. Default live. */
+  mode?: "live" | "mirror";
   /** Places of the actions that are played, among those planned for each customer; all of them where absent. */
   actions?: ReadonlySet<number>;
   /** Whether customers belong to teams, which people join and leave meanwhile. */
@@ -52,6 +54,8 @@ export class Simulation {
   readonly crashes: string[] = [];
   /** Reads that Stripe answered after something had changed. */
   slowReads = 0;
+  /** Requests of deliver's and the daily run's that change something at Stripe: method and path. */
+  readonly writes: string[] = [];
   readonly #faults: Faults;
   readonly #random: Random;
   readonly #dashboard: Random;
@@ -71,6 +75,7 @@ export class Simulation {
   static async play(settings: SimulationSettings): Promise<Simulation> {
     const world = await DunningWorld.open(START, { debitSeconds: DEBIT_SECONDS });
     const simulation = new Simulation(settings, world);
+    await world.database.sql`update billing.settings set mode = ${settings.mode ?? "live"} where id`;
     await definePolicies(world.database, world.now);
     const teams = settings.hasTeams ? await Teams.open(world, settings.seed) : undefined;
     simulation.teams = teams;
@@ -156,6 +161,7 @@ export class Simulation {
     const { world } = this;
     const parts = this.#partsIn(fault);
     const crash = crashAt(fault?.crash ?? null);
+    const requests = world.local.ledger.requests.length;
     this.#watch.begin();
     const slow = new SlowAnswer(world, fault?.answerFault ?? null, async (path) => {
       this.slowReads += 1;
@@ -177,6 +183,9 @@ export class Simulation {
     });
     const results = await Promise.allSettled(runs);
     await slow.over();
+    for (const { method, path } of world.local.ledger.requests.slice(requests)) {
+      if (method !== "GET") this.writes.push(`${method} ${path}`);
+    }
     for (const result of results) {
       if (result.status === "rejected" && !(result.reason instanceof Crashed)) throw result.reason;
     }

@@ -22,7 +22,7 @@ describe("an error the database raises on purpose", () => {
           details: '{"left": 1}',
         }),
       );
-      const call = connectDatabase({ url: dataApi.url, secretKey: "sb_secret_example" });
+      const call = connectDatabase({ url: dataApi.url, secretKey: "sb_secret_example", projectRef: "local" });
       const error = await call("receive_event", '{"event":{}}').catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(DatabaseRefusal);
       expect(error).toMatchObject({

@@ -21,6 +21,7 @@ describe("the environment of duebase-stripe-webhook", () => {
       supabaseUrl: "https://example.supabase.co",
       secretKey: "sb_secret_example",
       webhookSecrets: ["whsec_example"],
+      projectRef: "example.supabase.co",
     });
   });
 

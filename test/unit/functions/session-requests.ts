@@ -64,6 +64,7 @@ export function surroundings() {
     readManagedOwners: connectOwners({
       url: "https://project.example.com",
       secretKey: "sb_secret_canary",
+      projectRef: "local",
       fetch: async (input, init) => {
         const url = new URL(String(input));
         ownerCalls.push({ url, headers: init?.headers as Record<string, string> });

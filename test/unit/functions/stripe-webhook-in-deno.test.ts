@@ -135,7 +135,7 @@ it("under Deno, a database that never answers is given up after the timeout", {
   );
   const printed = await runInDeno(`
     import { connectDatabase } from ${JSON.stringify(database.href)};
-    const call = connectDatabase({ url: ${JSON.stringify(silent.url)}, secretKey: "sb_secret_example", timeoutMs: 100 });
+    const call = connectDatabase({ url: ${JSON.stringify(silent.url)}, secretKey: "sb_secret_example", projectRef: "local", timeoutMs: 100 });
     await call("receive_event", '{"event":{}}').catch((error) => console.log(error.code, error.diagnostics.reason));
   `);
   await silent.close();

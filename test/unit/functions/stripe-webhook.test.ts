@@ -23,7 +23,12 @@ beforeEach(async () => {
 afterEach(() => dataApi.close());
 
 async function post(request: Request, url = dataApi.url): Promise<Response> {
-  const callBilling = connectDatabase({ url, secretKey: SECRET_KEY, timeoutMs: TIMEOUT_MS });
+  const callBilling = connectDatabase({
+    url,
+    secretKey: SECRET_KEY,
+    projectRef: "local",
+    timeoutMs: TIMEOUT_MS,
+  });
   return await handleStripeWebhook(request, {
     verifySignature: createSignatureVerifier([SECRET]),
     receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
@@ -91,7 +96,7 @@ describe("a signed event", () => {
   });
 
   it("goes with an older project's JWT as bearer token too", async () => {
-    const call = connectDatabase({ url: dataApi.url, secretKey: "a.b.c" });
+    const call = connectDatabase({ url: dataApi.url, secretKey: "a.b.c", projectRef: "local" });
     await call("receive_event", '{"event":{"id":"evt_1"}}');
     expect(dataApi.calls[0]?.headers).toMatchObject({ apikey: "a.b.c", authorization: "Bearer a.b.c" });
   });
