@@ -94,6 +94,7 @@ async function doors(): Promise<Record<string, boolean>> {
 async function managed(owner: string | undefined): Promise<boolean> {
   const read = connectOwners({
     url: "http://api.test",
+    projectRef: "local",
     secretKey: localKeys.secret,
     fetch: clients.fetch,
   });
