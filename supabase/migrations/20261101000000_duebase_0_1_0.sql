@@ -76,6 +76,10 @@ comment on function billing_private.emails_off_by_default is
 
 create table billing.settings (
   id boolean primary key default true,
+  mode text not null default 'mirror',
+  project_ref text,
+  live_since timestamptz,
+  withheld_up_to bigint not null default 0,
   app_name text not null default 'Example App',
   app_url text not null default 'http://localhost:3000',
   livemode boolean not null default false,
@@ -112,7 +116,12 @@ create table billing.settings (
   keep_email_bodies_days smallint not null default 400,
   keep_cron_history_days smallint not null default 7,
   keep_audit_years smallint not null default 10,
+  stale_mail_days smallint not null default 3,
   constraint settings_is_one_row check (id),
+  constraint mode_is_known check (mode in ('mirror', 'live')),
+  constraint a_live_project_is_named check (mode = 'mirror' or project_ref is not null),
+  constraint project_ref_is_not_blank check (btrim(project_ref) <> ''),
+  constraint mail_is_stale_after_days check (stale_mail_days between 1 and 30),
   constraint a_trial_reminder_comes_days_before check (trial_reminder_days between 1 and 30),
   constraint a_renewal_reminder_comes_days_before check (renewal_reminder_days between 1 and 60),
   constraint seats_proration_is_known check (seats_proration in ('create_prorations', 'always_invoice', 'none')),
@@ -141,6 +150,14 @@ create table billing.settings (
 
 comment on table billing.settings is 'One row: how this project bills. Edit it in Studio; it takes effect with the next event.';
 comment on column billing.settings.id is 'Always true: there is one row.';
+comment on column billing.settings.mode is
+  'mirror: everything that Stripe tells is received and shown, and nothing is done: no email to customers, no writing call at Stripe, no dunning; what would be done is in billing.withheld_effects. live: it is done. Change it by billing.go_live and billing.back_to_mirror.';
+comment on column billing.settings.project_ref is
+  'The project that went live with this database (the reference in https://<ref>.supabase.co; local on the local stack). Where functions of another one use it, it is a copy, and they do what they do in mirror mode. Set by billing.go_live.';
+comment on column billing.settings.live_since is
+  'When it went live, the last time (UTC). What happened before is not told to customers. Set by billing.go_live; null: it is told whatever its age.';
+comment on column billing.settings.withheld_up_to is
+  'What was enqueued up to this one (billing.outbox.id), before it went live the last time, is not done unless a person releases it. Set by billing.go_live.';
 comment on column billing.settings.app_name is 'Name customers know the product by; used in emails.';
 comment on column billing.settings.app_url is 'Base URL of the application, with scheme; links in emails point there.';
 comment on column billing.settings.livemode is
@@ -174,14 +191,16 @@ comment on column billing.settings.vat_id is
   'The seller''s VAT number on receipts, where the invoice does not tell it: Stripe''s webhooks name account_tax_ids by their ids only. Null: none is said then.';
 comment on column billing.settings.dunning_hour is 'Hour of the day (UTC) at which overdue payments are chased.';
 comment on column billing.settings.adopted_at is
-  'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself. Null: there is nothing from before.';
+  'When this project took over the billing of an account with history (UTC). What was overdue before it opens no dunning case by itself (billing.old_debts). Set by billing.go_live, which keeps a date that a person set. Null: there is nothing from before.';
+comment on column billing.settings.stale_mail_days is
+  'Days (of 24 hours) after which an email is not sent any more by itself, where it could not leave before, as Stripe told of it late or no sender was set: it is withheld, and a person may release it.';
 comment on column billing.settings.keep_payloads_days is
   'Days for which what Stripe sent is kept (35 at least). It goes by the month: a month is dropped when its last day is that old. What is still needed stays (billing_private.needed_payloads).';
 comment on column billing.settings.keep_events_days is
   'Days for which the ledger knows an event, so that a repetition of it changes nothing (396 at least, which is 13 months; Stripe itself sends an event again for 30 days).';
 comment on column billing.settings.keep_duplicates_days is 'Days for which repeated deliveries are kept (30 at least); the share of repetitions is counted from them.';
 comment on column billing.settings.keep_outbox_days is
-  'Days for which delivered and canceled effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
+  'Days for which delivered, canceled and withheld effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
 comment on column billing.settings.keep_email_bodies_days is
   'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
 comment on column billing.settings.keep_cron_history_days is
@@ -277,6 +296,10 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU071', 'owner_must_be_named', 'You belong to several owners. Pass the owner_id of one of them; DETAIL lists them as JSON.'),
   ('DU072', 'owner_is_not_yours', 'Pass an owner_id that billing.my_owners() returns.'),
   ('DU075', 'versions_are_kept', 'Leave the row. Realtime tells everybody who listens the key of a deleted row, and caches would take a version that begins again for one they know.'),
+  ('DU080', 'mirror_mode', 'This project mirrors Stripe and does nothing by itself until billing.go_live says so.'),
+  ('DU081', 'not_ready_to_go_live', 'Set in billing.settings what DETAIL lists as JSON, then go live.'),
+  ('DU082', 'invalid_project_ref', 'Pass the reference of the project, as in https://<ref>.supabase.co; local for a local stack.'),
+  ('DU083', 'invalid_debts', 'Pass 1 to 500 ids of invoices (in_…) that billing.old_debts lists; more of them in further calls.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 
@@ -412,6 +435,75 @@ $$;
 comment on function billing_private.audit is
   'Records one fact. Facts that a Stripe event tells are recorded once per event and action, however often it is replayed. Returns whether it was new.';
 
+-- supabase/schemas/01_ground/045_mode.sql
+
+-- Mode: whether things are done here, or only mirrored; and for whom: functions of another project than the one that
+-- went live work on a copy, and do nothing either.
+-- Reads: settings, the request's headers. Writes: nothing. Called by: whatever decides on an effect, or hands one out.
+
+create function billing_private.calling_project()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  -- The Data API gives each transaction the headers of its request, with lower-case names.
+  return nullif(btrim(nullif(current_setting('request.headers', true), '')::jsonb ->> 'duebase-project'), '');
+end;
+$$;
+
+comment on function billing_private.calling_project is
+  'Reference of the project whose function is calling, as each function of Duebase says in the header duebase-project; null for everybody else.';
+
+create function billing_private.mode_here(p_must_be_named boolean default false)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  caller constant text := billing_private.calling_project();
+  is_api_call constant boolean := coalesce(current_setting('request.headers', true), '') <> '';
+  known record;
+begin
+  select s.mode, s.project_ref into known from billing.settings as s;
+  return case
+    when known.mode is distinct from 'live' then 'mirror'
+    when caller <> known.project_ref or (p_must_be_named and is_api_call and caller is null) then 'copy'
+    else 'live'
+  end;
+end;
+$$;
+
+comment on function billing_private.mode_here is
+  'Whether things are done at this moment: live; mirror, they are not; copy, they are not by this caller, whose project is not the one that went live. Who names no project may be the application, or SQL: p_must_be_named takes whoever comes through the Data API without a name for another project.';
+
+create function billing_private.is_write(p_kind text)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$ select p_kind not in ('refresh', 'alert') $$;
+
+comment on function billing_private.is_write is
+  'Whether effects of a kind change something for a customer or at Stripe. Not a refresh, which reads, nor an alert, which tells the operator; every other kind is a write, also one that is added.';
+
+create function billing_private.require_live_mode()
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  if billing_private.mode_here(true) <> 'live' then
+    perform billing_private.raise_error('DU080', 'billing is in mirror mode: nothing can be bought or changed here yet');
+  end if;
+end;
+$$;
+
+comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s.';
+
 -- supabase/schemas/01_ground/045_purges.sql
 
 -- Purges: the one way in which rows of a record go, by age, and the row that says so.
@@ -503,13 +595,19 @@ create table billing.outbox (
   locked_by text,
   last_error jsonb,
   finished_at timestamptz,
+  withheld_reason text,
+  released_at timestamptz,
   constraint an_effect_is_enqueued_once unique (dedupe_key),
   constraint kind_is_known check (kind in ('email', 'stripe', 'refresh', 'dunning', 'alert')),
-  constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled')),
+  constraint status_is_known check (status in ('pending', 'claimed', 'delivered', 'dead', 'canceled', 'withheld')),
+  constraint withheld_reason_is_known check (withheld_reason in ('mirror', 'copy', 'before_go_live', 'stale', 'restored')),
+  constraint only_the_withheld_have_a_reason check ((status = 'withheld') = (withheld_reason is not null)),
   constraint attempts_are_not_negative check (attempts >= 0),
   constraint no_more_is_excused_than_was_tried check (excused_attempts between 0 and attempts),
   constraint a_claim_has_a_lease check ((status = 'claimed') = (claim_id is not null and locked_until is not null)),
-  constraint only_the_finished_have_an_end check ((status in ('delivered', 'dead', 'canceled')) = (finished_at is not null))
+  constraint only_the_finished_have_an_end check (
+    (status in ('delivered', 'dead', 'canceled', 'withheld')) = (finished_at is not null)
+  )
 )
 -- Each row is rewritten twice, at claim and at completion, and finished rows pile up. With the usual share of
 -- the table as threshold, vacuum would run ever later, and claims would read more and more dead rows.
@@ -519,7 +617,7 @@ comment on table billing.outbox is
   'Effects to perform outside the database (email, Stripe call, refresh of a Stripe object, evaluation of overdue payments, alert), each enqueued once.';
 comment on column billing.outbox.kind is 'email: send through Resend. stripe: call Stripe. refresh: read an object from Stripe and apply it. dunning: evaluate a customer''s cases. alert: tell the operator.';
 comment on column billing.outbox.dedupe_key is 'Names the effect; also the idempotency key at Resend and Stripe. A second row with the same key is never made.';
-comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed.';
+comment on column billing.outbox.status is 'pending → claimed → delivered | dead; canceled: no longer wanted, never performed. withheld: not performed unless a person releases it (billing.release_withheld).';
 comment on column billing.outbox.attempts is 'How many times it has been tried; the try under way counts, one that was handed back does not.';
 comment on column billing.outbox.excused_attempts is
   'How many of these do not count against it: Stripe or Resend was away or refused the key, its worker was lost before it began, or a person replayed it since. It is dead after 15 that count.';
@@ -528,12 +626,19 @@ comment on column billing.outbox.locked_until is 'End of the lease (UTC) of the 
 comment on column billing.outbox.claim_id is 'Identity of the claim; a worker that lost its lease holds an old one and can change nothing.';
 comment on column billing.outbox.locked_by is 'The worker that holds or held it, for operators.';
 comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
+comment on column billing.outbox.finished_at is 'When it came to its end, or was withheld (UTC).';
+comment on column billing.outbox.withheld_reason is
+  'Why it is withheld. mirror: the project was in mirror mode. copy: functions of another project than settings.project_ref enqueued it. before_go_live: it happened, or was enqueued, before the project went live. stale: it could not leave for longer than settings.stale_mail_days. restored: it was pending when a backup was restored, and may have been performed after the backup.';
+comment on column billing.outbox.released_at is 'When a person released it though it was withheld (UTC); null: nobody did.';
 
 -- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished
 -- rows are not in it, so that a claim costs the same however many there are.
 create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id) where status in ('pending', 'claimed');
 -- For retention: rows finish about in the order they lie in.
 create index outbox_finished on billing.outbox using brin (finished_at);
+
+-- What operators look at (withheld_effects).
+create index outbox_withheld on billing.outbox (withheld_reason, kind) where status = 'withheld';
 
 -- Finds what concerns a person by its subject (see forget_user).
 create index outbox_by_subject on billing.outbox (
@@ -3005,14 +3110,14 @@ declare
     where coalesce(
         o.payload ->> 'customer', o.payload ->> 'payment', o.payload ->> 'event_id', o.payload ->> 'event', o.payload ->> 'outbox_id'
       ) = p_account
-      and o.status = 'pending'
+      and o.status in ('pending', 'withheld')
   );
 begin
   perform billing_private.lock_effects(waiting);
   -- A worker performs what it has claimed meanwhile unchanged: a mail goes to the address in its event.
   update billing.outbox as o
   set payload = jsonb_set(o.payload, '{customer}', to_jsonb(p_customer))
-  where o.id = any (waiting) and o.status = 'pending';
+  where o.id = any (waiting) and o.status in ('pending', 'withheld');
 end;
 $$;
 
@@ -8129,6 +8234,161 @@ $$;
 comment on function billing_private.alert_outage is
   'Enqueues the alert that an effect waits for Stripe or Resend: at once where the Stripe key is wrong, else after hours. One per cause and hour.';
 
+-- supabase/schemas/07_outbox/015_withhold_effects.sql
+
+-- Withheld: effects that are decided and not performed. They stay in the outbox, so that people see what would have been
+-- done and nothing is decided twice. Nothing performs them by itself, also not once the project goes live.
+-- Reads: settings. Writes: outbox. Called by: a trigger on the outbox; claiming, writing emails, changes of the mode.
+
+create function billing_private.tg_outbox__before_insert()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  here constant text := billing_private.mode_here();
+begin
+  new.withheld_reason := case
+    when here <> 'live' then here
+    when new.kind = 'email'
+      and (new.payload ->> 'happened_at')::timestamptz < (select s.live_since from billing.settings as s)
+    then 'before_go_live'
+  end;
+  if new.withheld_reason is not null then
+    new.status := 'withheld';
+    new.finished_at := new.created_at;
+  end if;
+  return new;
+end;
+$$;
+
+comment on function billing_private.tg_outbox__before_insert is
+  'Trigger function: a write that is enqueued in mirror mode, or by functions of another project, is withheld from the start, and so is the email about what happened before the project went live.';
+
+create trigger outbox_withholds_writes
+  before insert on billing.outbox
+  for each row
+  when (new.status = 'pending' and new.kind not in ('refresh', 'alert'))
+  execute function billing_private.tg_outbox__before_insert();
+
+create function billing_private.withhold_as(p_id bigint, p_reason text, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  update billing.outbox as o
+  set
+    status = 'withheld', withheld_reason = p_reason, claim_id = null, locked_until = null, finished_at = p_now, last_error = null
+  where o.id = p_id;
+$$;
+
+comment on function billing_private.withhold_as is
+  'Withholds an effect, whose row the caller has locked. What waits for it follows by the outbox''s triggers.';
+
+create function billing_private.customer_to_lock(p_effect billing.outbox)
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return case
+    when p_effect.payload ? 'charge' then (
+      select c.customer
+      from billing.dunning_charges as g
+      join billing.dunning_cases as c on c.id = g.case_id
+      where g.id = (p_effect.payload ->> 'charge')::bigint
+    )
+    else p_effect.payload ->> 'customer'
+  end;
+end;
+$$;
+
+comment on function billing_private.customer_to_lock is
+  'The customer whose lock guards what the outbox''s triggers change with an effect: a step, a charge, a resumption. Null: there is none.';
+
+create function billing_private.withhold_effect(p_id bigint, p_reason text, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  effect billing.outbox;
+  customer text;
+begin
+  select * into effect from billing.outbox as o where o.id = p_id for update skip locked;
+  customer := billing_private.customer_to_lock(effect);
+  -- A customer's lock goes before the row. Only tried, it makes nobody wait for another: who holds it is done soon.
+  if effect.status is null
+    or effect.status not in ('pending', 'claimed')
+    or effect.locked_until > p_now
+    or (customer is not null and not pg_try_advisory_xact_lock(hashtextextended(customer, 7305)))
+  then
+    return false;
+  end if;
+  perform billing_private.withhold_as(p_id, p_reason, p_now);
+  return true;
+end;
+$$;
+
+comment on function billing_private.withhold_effect is
+  'Withholds an effect that nobody performs at p_now. Returns whether it was; false also where somebody else is at it, or at its customer, right now. Waits for nobody.';
+
+create function billing_private.withhold_pending_writes(p_reason text, p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  waiting bigint;
+  withheld integer := 0;
+begin
+  for waiting in
+    select o.id
+    from billing.outbox as o
+    where o.status in ('pending', 'claimed')
+      and coalesce(o.locked_until, '-infinity') <= p_now
+      and billing_private.is_write(o.kind)
+    order by o.id
+  loop
+    withheld := withheld + billing_private.withhold_effect(waiting, p_reason, p_now)::integer;
+  end loop;
+  return withheld;
+end;
+$$;
+
+comment on function billing_private.withhold_pending_writes is
+  'Withholds every write that waits. What it cannot have at once, as somebody is at it, is withheld when it is claimed. Returns how many.';
+
+create view billing.withheld_effects with (security_invoker = true) as
+select
+  o.withheld_reason as reason,
+  o.kind,
+  coalesce(
+    o.payload ->> 'template',
+    o.payload ->> 'call',
+    case when o.kind = 'dunning' then case when o.payload ? 'end' then 'end' when o.payload ? 'resume' then 'resumption' else 'evaluation' end end
+  ) as what,
+  count(*) as effects,
+  count(distinct o.payload ->> 'customer') as customers,
+  min(o.created_at) as oldest,
+  max(o.created_at) as newest
+from billing.outbox as o
+where o.status = 'withheld'
+group by 1, 2, 3;
+
+comment on view billing.withheld_effects is
+  'What is not done and would have been: one row per reason and kind of withheld effect. Each is a row of billing.outbox with status withheld; a person releases it with billing.release_withheld.';
+comment on column billing.withheld_effects.reason is 'mirror, copy, before_go_live, stale, restored: see billing.outbox.withheld_reason.';
+comment on column billing.withheld_effects.kind is 'As in billing.outbox: email, stripe or dunning.';
+comment on column billing.withheld_effects.what is 'Which email, or which call.';
+comment on column billing.withheld_effects.effects is 'How many.';
+comment on column billing.withheld_effects.customers is 'To how many customers, where the effect names them.';
+comment on column billing.withheld_effects.oldest is 'When the oldest was enqueued (UTC).';
+comment on column billing.withheld_effects.newest is 'When the newest was enqueued (UTC).';
+
+grant select on billing.withheld_effects to service_role;
+
 -- supabase/schemas/07_outbox/020_deliver_outbox.sql
 
 -- Deliver: how effects leave the outbox. A worker claims what is due under a lease, performs it, and says how it went;
@@ -8166,6 +8426,8 @@ declare
   fresh_claim constant uuid := gen_random_uuid();
   exhausted constant integer := billing_private.max_attempts();
   worker_lost constant jsonb := jsonb_build_object('code', 'worker_lost', 'message', 'the worker of the last try never reported back');
+  here constant text := billing_private.mode_here(true);
+  before_live constant bigint := (select s.withheld_up_to from billing.settings as s);
   effect billing.outbox;
 begin
   if coalesce(btrim(p_worker), '') = ''
@@ -8177,13 +8439,22 @@ begin
     );
   end if;
 
+  if here = 'copy' then
+    perform billing_private.report_copy(p_now);
+  elsif here = 'live' and exists (select from billing.job_problems as j where j.job = 'project') then
+    perform billing_private.record_job_problem('project', null, p_now);
+  end if;
   for effect in
     with locked as (
-      select o.id, o.kind, o.claim_id, o.run_after, o.attempts - o.excused_attempts as tries
+      select
+        o.id, o.kind, o.claim_id, o.run_after, o.attempts - o.excused_attempts as tries,
+        billing_private.is_write(o.kind) and (here = 'mirror' or (o.id <= before_live and o.released_at is null)) as is_withheld
       from billing.outbox as o
       where o.status in ('pending', 'claimed')
         and coalesce(o.locked_until, o.run_after) <= p_now
         and (p_kinds is null or o.kind = any (p_kinds))
+        -- On a copy they stay as they are: the original has the same rows, and performs them.
+        and not (here = 'copy' and billing_private.is_write(o.kind))
       order by coalesce(o.locked_until, o.run_after), o.id
       limit p_limit
       for update skip locked
@@ -8198,6 +8469,7 @@ begin
           k.claim_id is not null and k.kind <> 'email'
             and row_number() over (partition by k.claim_id, k.kind = 'email' order by k.run_after, k.id) > 1 as is_spared
         from locked as k
+        where not k.is_withheld
       ) as l
     ),
     taken as (
@@ -8215,10 +8487,15 @@ begin
       where o.id = due.id
       returning o.*
     )
-    select t.* from taken as t order by t.run_after, t.id
+    select t.* from taken as t
+    union all
+    select o.* from locked as k join billing.outbox as o on o.id = k.id where k.is_withheld
+    order by run_after, id
   loop
+    if effect.claim_id is distinct from fresh_claim and effect.status <> 'dead' then
+      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then 'mirror' else 'before_go_live' end, p_now);
     -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
-    if effect.status = 'dead' then
+    elsif effect.status = 'dead' then
       perform billing_private.alert_dead_letter(effect, p_now);
     else
       return next effect;
@@ -8228,7 +8505,38 @@ end;
 $$;
 
 comment on function billing.claim_outbox is
-  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too, of which only what its worker may have begun has lost a try. p_kinds: only these, null for all. Rows another worker is claiming are skipped. Raises DU007.';
+  'Claims up to p_limit effects that are due at p_now, earliest first, for p_lease; those of an expired lease too, of which only what its worker may have begun has lost a try. p_kinds: only these, null for all. Rows another worker is claiming are skipped. In mirror mode only reads and alerts are claimed: of the others those that are due are withheld, and so is what was enqueued before the project went live. Functions of another project get reads and alerts, and change nothing of the rest. Raises DU007.';
+
+create function billing.confirm_effect(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  here constant text := billing_private.mode_here(true);
+  effect billing.outbox;
+begin
+  -- Its row is this worker's alone, and so is the order of its locks: the customer's may be waited for.
+  select * into effect from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id;
+  if effect.id is null or here = 'live' then
+    return effect.id is not null;
+  elsif here = 'copy' then
+    perform billing.release_outbox(array[p_id], p_claim_id, interval '5 minutes', p_now);
+    return false;
+  end if;
+  perform billing_private.lock_customers(array_remove(array[billing_private.customer_to_lock(effect)], null));
+  perform from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id for update;
+  if found then
+    perform billing_private.withhold_as(p_id, 'mirror', p_now);
+  end if;
+  return false;
+end;
+$$;
+
+comment on function billing.confirm_effect is
+  'Whether a claimed effect is still to be performed, asked right before its first call. False: the claim was lost, or the project is in mirror mode now, and the effect was withheld.';
 
 create function billing.complete_outbox(p_id bigint, p_claim_id uuid, p_now timestamptz default now())
 returns boolean
@@ -8342,6 +8650,7 @@ comment on function billing.release_outbox is
 
 grant execute on function
   billing.claim_outbox(text, integer, interval, text[], timestamptz),
+  billing.confirm_effect(bigint, uuid, timestamptz),
   billing.complete_outbox(bigint, uuid, timestamptz),
   billing.fail_outbox(bigint, uuid, jsonb, interval, boolean, timestamptz, boolean),
   billing.release_outbox(bigint[], uuid, interval, timestamptz)
@@ -8775,6 +9084,34 @@ $$;
 
 comment on function billing_private.record_job_problem is 'Keeps what stands in the way of a job in job_problems; null: nothing does.';
 
+create function billing_private.report_copy(p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  caller constant text := coalesce(billing_private.calling_project(), 'a project that does not say which');
+  original constant text := (select s.project_ref from billing.settings as s);
+begin
+  perform billing_private.record_job_problem(
+    'project',
+    format(
+      'Functions of %s work on this database, which is live as %s: it is a copy, and nothing is sent or done. Where it is the original now: select billing.go_live(''its reference'')',
+      caller, original
+    ),
+    p_now
+  );
+  -- Once a copy, and not once an hour: nothing is wrong with it.
+  perform billing_private.enqueue(
+    'alert', format('alert:copy:%s:%s', original, caller),
+    jsonb_build_object('cause', 'copy', 'project', caller, 'original', original), p_now
+  );
+end;
+$$;
+
+comment on function billing_private.report_copy is
+  'Shows in job_problems, and tells the operator once, that the caller''s project is not the one that went live.';
+
 create function billing_private.wake_deliver(p_now timestamptz default now())
 returns boolean
 language plpgsql
@@ -8808,7 +9145,7 @@ declare
 begin
   -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
   if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from enqueued as o where o.run_after <= clock_timestamp())
+    and exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp())
   then
     perform set_config('duebase.deliver_woken_in', transaction_id, true);
     problem := billing_private.call_function('duebase-deliver');
@@ -9333,7 +9670,7 @@ where h.handler = any (array[
 
 -- supabase/schemas/07_outbox/070_purge_outbox.sql
 
--- Purge: effects that left long ago are removed.
+-- Purge: effects that left, or were withheld, long ago are removed.
 -- Writes: outbox. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
@@ -9349,7 +9686,7 @@ begin
   where o.id in (
     select f.id
     from billing.outbox as f
-    where f.finished_at < before and f.status in ('delivered', 'canceled')
+    where f.finished_at < before and f.status in ('delivered', 'canceled', 'withheld')
     limit p_limit
   );
   get diagnostics purged = row_count;
@@ -9358,7 +9695,7 @@ end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered or canceled more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
 
 -- supabase/schemas/08_emails/010_emails.sql
 
@@ -9403,7 +9740,7 @@ create table billing.emails (
 comment on table billing.emails is 'One row per email: the mail as it was written before its first attempt, and what became of it.';
 comment on column billing.emails.outbox_id is 'The effect it was written for (billing.outbox.id), which is removed earlier than the mail.';
 comment on column billing.emails.dedupe_key is 'Of that effect; with key_generation, the idempotency key at Resend.';
-comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt.';
+comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt. It follows from the dedupe key.';
 comment on column billing.emails.template is 'Which email: payment-receipt, trial-ending, …';
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
 comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';
@@ -9768,10 +10105,6 @@ begin
   locales := customer.preferred_locales;
   obstacle := case
     when billing_private.is_email_off(p_effect.payload ->> 'template') then 'switched_off'
-    -- A test clock may stand anywhere.
-    when (p_effect.payload ->> 'happened_at')::timestamptz < p_effect.created_at - interval '168 hours'
-      and (select s.livemode from billing.settings as s)
-    then 'too_late'
     when customer.deleted_at is not null then 'customer_deleted'
     when exists (select from billing_private.forgotten_subjects as f where f.subject_id = customer.id) then 'customer_forgotten'
     when address is null and customer.created is null then 'customer_unknown'
@@ -9786,7 +10119,35 @@ end;
 $$;
 
 comment on function billing_private.email_recipient is
-  'Where a mail goes and in which languages, or the obstacle: switched_off, too_late (last week''s news), customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+  'Where a mail goes and in which languages, or the obstacle: switched_off, customer_deleted, customer_forgotten, customer_unknown (not heard of yet), no_address, address_suppressed.';
+
+create function billing_private.is_stale_mail(p_effect billing.outbox, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_effect.released_at is null and coalesce((
+    select case
+      when s.livemode then p_now - (p_effect.payload ->> 'happened_at')::timestamptz
+      -- A test clock may stand anywhere: what counts then is also how long it has waited.
+      else least(p_now - (p_effect.payload ->> 'happened_at')::timestamptz, p_now - p_effect.created_at)
+    end > s.stale_mail_days * interval '24 hours'
+    from billing.settings as s
+  ), false)
+  -- Nor does a reminder leave whose notice, as it turns out, was not told: it was decided as if it had been.
+  or exists (
+    select
+    from billing.dunning_actions as d
+    join billing.dunning_actions as e on e.case_id = d.case_id and e.position < d.position
+    where d.outbox_id = p_effect.id and d.status = 'planned' and e.note = 'withheld: stale' and e.finished_at >= d.decided_at
+  );
+end;
+$$;
+
+comment on function billing_private.is_stale_mail is
+  'Whether what an email tells happened longer ago than settings.stale_mail_days, at the moment when it could first leave, and nobody released it. Also a dunning email after one that was stale.';
 
 create function billing_private.decide_email(p_effect billing.outbox, p_now timestamptz, out props jsonb, out obstacle text)
 language plpgsql
@@ -9812,6 +10173,19 @@ $$;
 comment on function billing_private.decide_email is
   'What an email says as things are now, where that is decided only when it is written; or what speaks against it, such as out_of_date: it is not so any more.';
 
+create function billing_private.loopback_problem(p_url text)
+returns text
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select format('is %s, which nobody who gets a mail can open', p_url)
+  where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])';
+$$;
+
+comment on function billing_private.loopback_problem is
+  'What is wrong with an address that only this very machine can open; null for others.';
+
 create function billing_private.email_problem(p_sender text)
 returns text
 language sql
@@ -9827,10 +10201,10 @@ as $$
       where s.livemode and s.app_name = 'Example App'
     ),
     (
-      select format('%s in billing.settings is %s, which nobody who gets a mail can open', u.name, u.url)
+      select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
       from billing.settings as s
       cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
-      where s.livemode and u.url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+      where s.livemode and billing_private.loopback_problem(u.url) is not null
       order by u.name
       limit 1
     )
@@ -9891,6 +10265,9 @@ begin
   elsif p_sender is null then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '5 minutes', p_now);
     return null;
+  elsif billing_private.is_stale_mail(p_effect, p_now) then
+    perform billing_private.withhold_as(p_effect.id, 'stale', p_now);
+    return null;
   elsif billing_private.awaits_payment_record(p_effect, p_now) then
     perform billing.release_outbox(array[p_effect.id], p_effect.claim_id, interval '30 seconds', p_now);
     return null;
@@ -9926,7 +10303,32 @@ end;
 $$;
 
 comment on function billing_private.prepare_email is
-  'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, or of an outcome that cannot be known any more.';
+  'What a claimed email needs next: {id, render} to be written (with alone: not into a batch), {id, batch} to be sent as it is kept; null when it is dealt with: sent already, not wanted, not possible yet, stale, or of an outcome that cannot be known any more.';
+
+create function billing_private.keep_claimed_mails(p_ids bigint[], p_claim_id uuid, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  here constant text := billing_private.mode_here(true);
+begin
+  if here = 'live' then
+    return true;
+  elsif here = 'copy' then
+    perform billing.release_outbox(p_ids, p_claim_id, interval '5 minutes', p_now);
+    return false;
+  end if;
+  perform billing_private.withhold_as(o.id, 'mirror', p_now)
+  from billing.outbox as o
+  where o.id = any (p_ids) and o.claim_id = p_claim_id
+  order by o.id;
+  return false;
+end;
+$$;
+
+comment on function billing_private.keep_claimed_mails is
+  'Whether claimed mails, whose rows the caller has locked, are still to be sent. False: the project is in mirror mode now, and they were withheld; of a mail whose attempt has begun before, the outcome stays unknown.';
 
 create function billing.prepare_emails(
   p_ids bigint[], p_claim_id uuid, p_default_sender text default null, p_now timestamptz default now()
@@ -9945,6 +10347,9 @@ declare
   steps jsonb := jsonb_build_array();
 begin
   perform billing_private.lock_effects(p_ids);
+  if not billing_private.keep_claimed_mails(p_ids, p_claim_id, p_now) then
+    return steps;
+  end if;
   for effect in
     select *
     from billing.outbox as o
@@ -10021,6 +10426,16 @@ $$;
 comment on function billing_private.email_references is
   'Header References of a mail about overdue invoices: an id for each of them, the same in every mail about it, at the sender''s domain. Null for other mails.';
 
+create function billing_private.email_tag(p_dedupe_key text)
+returns uuid
+language sql
+immutable parallel safe
+set search_path = ''
+as $$ select md5(p_dedupe_key)::uuid $$;
+
+comment on function billing_private.email_tag is
+  'The tag duebase_email of the mail of an effect. It follows from the effect alone, so that a mail can be found at Resend whose row was lost, as a backup was restored.';
+
 create function billing.begin_emails(
   p_claim_id uuid, p_emails jsonb, p_default_sender text default null, p_now timestamptz default now()
 )
@@ -10044,12 +10459,15 @@ begin
   order by e.id
   for update;
   perform billing_private.lock_effects(effects);
+  if not billing_private.keep_claimed_mails(effects, p_claim_id, p_now) then
+    return;
+  end if;
   insert into billing.emails as e (
-    outbox_id, dedupe_key, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
+    outbox_id, dedupe_key, tag, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
     attachment, batch_id, batch_position, status_at, created_at
   )
   select
-    o.id, o.dedupe_key, o.payload ->> 'template', o.payload ->> 'customer',
+    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key), o.payload ->> 'template', o.payload ->> 'customer',
     f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
     a.attachment,
@@ -10092,7 +10510,7 @@ end;
 $$;
 
 comment on function billing.begin_emails is
-  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch, but none with an attachment; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost.';
+  'Keeps what was written, [{id, subject, html, text, locale}, …], several of them as a batch, but none with an attachment; or takes up what is kept already, [{id}]. Notes that an attempt begins. Returns the mails of the one request to make, exactly as they are to be sent: a batch whole, also those of its mails that others hold. None: the claim was lost, or the project is in mirror mode now.';
 
 create function billing.finish_emails(p_claim_id uuid, p_answers jsonb, p_now timestamptz default now())
 returns jsonb
@@ -10124,10 +10542,10 @@ begin
     return jsonb_build_object();
   end if;
 
-  -- The answer speaks for the whole batch: what of it waits to try again, or gave up not knowing, is done as well.
+  -- The answer speaks for the whole batch: what of it waits to try again, gave up not knowing, or was withheld meanwhile, is done as well.
   update billing.outbox as o
-  set status = 'delivered', claim_id = null, locked_until = null, last_error = null, finished_at = p_now
-  where o.id = any (sent) and (o.claim_id = p_claim_id or o.status in ('pending', 'dead'));
+  set status = 'delivered', withheld_reason = null, claim_id = null, locked_until = null, last_error = null, finished_at = p_now
+  where o.id = any (sent) and (o.claim_id = p_claim_id or o.status in ('pending', 'dead', 'withheld'));
   get diagnostics delivered = row_count;
   update billing.emails as e
   set
@@ -10412,10 +10830,10 @@ begin
   where e.id = p_email.id
     and billing_private.email_status_rank(reported) > billing_private.email_status_rank(e.status);
 
-  -- It was sent: a row that waits for another try, or is dead with an unknown outcome, is done. A worker that holds it learns that it lost its claim.
+  -- It was sent: a row that waits for another try, is dead with an unknown outcome, or was withheld after an attempt, is done. A worker that holds it learns that it lost its claim.
   update billing.outbox as o
-  set status = 'delivered', finished_at = p_now, last_error = null
-  where o.id = p_email.outbox_id and o.status in ('pending', 'dead');
+  set status = 'delivered', withheld_reason = null, finished_at = p_now, last_error = null
+  where o.id = p_email.outbox_id and o.status in ('pending', 'dead', 'withheld');
 end;
 $$;
 
@@ -10517,6 +10935,89 @@ comment on function billing.replay_outbox is
   'Owes a dead effect again with all its tries, under the same key (a mail of long unknown outcome: a new one), after its cause was fixed. Safe any number of times: an effect that is not dead is left as it is. Returns its status; raises DU006 for an unknown one.';
 
 grant execute on function billing.replay_outbox(bigint, timestamptz) to service_role;
+
+-- supabase/schemas/08_emails/095_release_withheld.sql
+
+-- Release: a withheld effect is performed after all when a person says so.
+-- Writes: outbox, emails, audit_events. Called by: operators.
+
+create function billing_private.is_decided_anew(p_effect billing.outbox)
+returns boolean
+language sql
+immutable parallel safe
+set search_path = ''
+as $$
+  select p_effect.kind = 'dunning' or p_effect.dedupe_key like 'dunning:%' or p_effect.dedupe_key like 'pay:%';
+$$;
+
+comment on function billing_private.is_decided_anew is
+  'Whether the next run of dunning decides by itself what became of an effect: an evaluation, a step, a resumption, a charge to a new card. A second mail or call beside that would be one too many.';
+
+create function billing_private.release_withheld_effect(p_id bigint, p_now timestamptz)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+  effect billing.outbox;
+  email billing.emails;
+begin
+  -- In the order in which a report takes the two rows.
+  select * into email from billing.emails as e where e.outbox_id = p_id for update;
+  select * into effect from billing.outbox as o where o.id = p_id for update;
+  if effect.id is null then
+    return 'unknown';
+  elsif effect.status <> 'withheld' then
+    return effect.status;
+  elsif billing_private.is_decided_anew(effect) then
+    return 'decided_anew';
+  elsif email.unknown_since >= p_now - interval '23 hours' then
+    return 'may_have_left';
+  end if;
+  -- Resend has forgotten the key of an attempt that long ago: as with replay_outbox, a person has looked it up there.
+  update billing.emails as e
+  set
+    key_generation = e.key_generation + (e.unknown_since is not null)::integer,
+    unknown_since = null, batch_id = null, batch_position = null
+  where e.id = email.id;
+  update billing.outbox as o
+  set
+    status = 'pending', withheld_reason = null, released_at = p_now, finished_at = null, excused_attempts = o.attempts,
+    run_after = greatest(o.run_after, p_now)
+  where o.id = p_id;
+  perform billing_private.audit(
+    'effect.released', 'operator', effect.dedupe_key, effect.payload ->> 'customer',
+    jsonb_build_object('outbox_id', p_id, 'kind', effect.kind, 'reason', effect.withheld_reason), p_now
+  );
+  return 'released';
+end;
+$$;
+
+comment on function billing_private.release_withheld_effect is 'Releases one withheld effect, see billing.release_withheld.';
+
+create function billing.release_withheld(p_ids bigint[], p_now timestamptz default now())
+returns table (id bigint, outcome text)
+language plpgsql
+-- Definer: see claim_outbox.
+security definer
+set search_path = ''
+as $$
+declare
+  wanted bigint;
+begin
+  perform billing_private.require_live_mode();
+  for wanted in select distinct w.id from unnest(p_ids) as w (id) where w.id is not null order by 1 loop
+    id := wanted;
+    outcome := billing_private.release_withheld_effect(wanted, p_now);
+    return next;
+  end loop;
+end;
+$$;
+
+comment on function billing.release_withheld is
+  'Has withheld effects (billing.outbox.id) performed after all, however old they are. Says for each what came of it. released; decided_anew, the next run of dunning decides on it by itself; may_have_left, an attempt to send the mail began less than 23 hours ago: look it up at Resend, and release it later if it is not there; unknown; or the status of one that is not withheld. Raises DU080 in mirror mode.';
+
+grant execute on function billing.release_withheld(bigint[], timestamptz) to service_role;
 
 -- supabase/schemas/08_emails/100_enqueue_emails.sql
 
@@ -15503,11 +16004,11 @@ begin
   perform billing_private.lock_effects(p_effects);
   update billing.outbox as o
   set
-    status = 'canceled', claim_id = null, locked_until = null, finished_at = p_now,
+    status = 'canceled', withheld_reason = null, claim_id = null, locked_until = null, finished_at = p_now,
     last_error = jsonb_build_object('code', 'customer_forgotten')
   where o.kind = 'email'
     and o.id = any (p_effects)
-    and o.status in ('pending', 'claimed', 'dead');
+    and o.status in ('pending', 'claimed', 'dead', 'withheld');
 end;
 $$;
 
@@ -15658,6 +16159,7 @@ security definer
 set search_path = ''
 as $$
 begin
+  perform billing_private.require_live_mode();
   return (
     select jsonb_build_object(
       'customer', billing_private.customer_of_owner(p_owner_id, p_subscription),
@@ -15669,7 +16171,7 @@ end;
 $$;
 
 comment on function billing.find_portal_customer is
-  'For duebase-portal: {customer, account}, the customer of an owner whose portal is to be shown and the connected account it is of. customer is null where the owner is no customer, or has no subscription p_subscription.';
+  'For duebase-portal: {customer, account}, the customer of an owner whose portal is to be shown and the connected account it is of. customer is null where the owner is no customer, or has no subscription p_subscription. Raises DU080 in mirror mode.';
 
 create function billing_private.trial_days(p_owner_id uuid, p_price billing.prices)
 returns integer
@@ -15704,6 +16206,7 @@ security definer
 set search_path = ''
 as $$
 begin
+  perform billing_private.require_live_mode();
   return (
     select jsonb_build_object(
       'customer', billing_private.customer_of_owner(p_owner_id),
@@ -15741,7 +16244,7 @@ end;
 $$;
 
 comment on function billing.prepare_checkout is
-  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the owner has a running subscription to this price, or to another price of its product.';
+  'For duebase-checkout: {customer, account, price: {type, usage_type, product, trial_days}, subscribed}. customer is null for a new one; price is null unless it is active, of an active product, and allowed by settings.checkout_prices; trial_days is null for none; subscribed: the owner has a running subscription to this price, or to another price of its product. Raises DU080 in mirror mode.';
 
 grant execute on function
   billing.read_app_addresses(),
@@ -15967,6 +16470,7 @@ declare
   verdict text;
   is_new boolean := false;
 begin
+  perform billing_private.require_live_mode();
   -- One tab at a time, whoever's it is; the calls to Stripe are made without this lock.
   perform pg_advisory_xact_lock(hashtextextended(p_owner_id::text, 7311));
   -- Before any row: who removes the owner holds the same lock and then takes the attempts away.
@@ -16019,7 +16523,7 @@ end;
 $$;
 
 comment on function billing.begin_checkout is
-  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted.';
+  'For duebase-checkout: what to do about the wish of a manager (p_user_id) to buy for an owner, {outcome, is_new, attempt, request, session}, or url with done. make: ask Stripe for request under the attempt''s id (unless is_new it may have been asked before, and repeats its answer of then); reuse: the same is open already; replace: another session of this scope, or one about to expire, has to be expired first (session is null where it is not known whether it was made: make it, then expire it); done: the key''s checkout was completed; subscribed: the owner has just bought it; conflict: the key named another wish; no_owner: the owner was deleted. Raises DU080 in mirror mode.';
 
 create function billing.record_checkout(p_attempt uuid, p_session text, p_url text, p_expires_at timestamptz)
 returns boolean
@@ -17447,12 +17951,16 @@ declare
   opened billing.dunning_cases;
   was_open boolean;
   has_news boolean := false;
+  live_since constant timestamptz := (select s.live_since from billing.settings as s);
 begin
+  if billing_private.mode_here() <> 'live' then
+    return false;
+  end if;
   for found_overdue in
     select
       v.subject_id, v.subscription, min(v.billed_subscription) as billed, min(v.currency) as currency, min(v.overdue_since) as since, sum(v.amount_remaining)::bigint as amount,
       array_agg(v.invoice order by v.invoice) as invoices,
-      (array_agg(coalesce(greatest(d.known_at, d.released_at), p_now) order by v.overdue_since, v.invoice))[1] as known_at
+      (array_agg(coalesce(greatest(d.known_at, d.released_at, live_since), p_now) order by v.overdue_since, v.invoice))[1] as known_at
     from billing_private.overdue_invoices as v
     left join billing_private.known_debts as d on d.invoice = v.invoice
     where v.customer = p_customer
@@ -17486,7 +17994,7 @@ begin
     end if;
     insert into billing.dunning_case_invoices (invoice, case_id, overdue_since, known_at, currency, amount_paid_before)
     select
-      v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at), p_now), v.currency, coalesce(i.amount_paid, 0)
+      v.invoice, opened.id, v.overdue_since, coalesce(greatest(d.known_at, d.released_at, live_since), p_now), v.currency, coalesce(i.amount_paid, 0)
     from billing_private.overdue_invoices as v
     join billing.invoices as i on i.id = v.invoice
     left join billing_private.known_debts as d on d.invoice = v.invoice
@@ -17506,7 +18014,7 @@ end;
 $$;
 
 comment on function billing_private.open_dunning_cases is
-  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt. Returns whether there was any.';
+  'Opens a case for each subject of a customer that is overdue at p_now, unless it is too little by its policy, and adds newly overdue invoices to open ones. An invoice that a case has been about already opens none, nor does an old debt, and in mirror mode none opens. Days count from no earlier than the project went live. Returns whether there was any.';
 
 -- supabase/schemas/13_dunning/100_dunning_outcomes.sql
 
@@ -18464,6 +18972,24 @@ $$;
 comment on function billing_private.record_dunning_step is
   'Records that the due step of a case was taken, that lower steps which were due too were skipped, and that earlier attempts at this step no longer count. Returns the action''s id.';
 
+create function billing_private.link_dunning_actions(p_actions bigint[], p_dedupe_key text)
+returns void
+language sql
+set search_path = ''
+as $$
+  update billing.dunning_actions as d
+  set
+    outbox_id = o.id,
+    -- The mode was changed at the same time.
+    status = case o.status when 'withheld' then 'canceled' else d.status end,
+    finished_at = case o.status when 'withheld' then greatest(o.finished_at, d.decided_at) else d.finished_at end,
+    note = case o.status when 'withheld' then 'withheld: ' || o.withheld_reason else d.note end
+  from billing.outbox as o
+  where o.dedupe_key = p_dedupe_key and d.id = any (p_actions);
+$$;
+
+comment on function billing_private.link_dunning_actions is 'Says of planned actions by which effect they are performed; one that was withheld at once is not.';
+
 create function billing_private.take_dunning_mail(p_facts billing_private.dunning_fact[], p_now timestamptz)
 returns boolean
 language plpgsql
@@ -18474,7 +19000,6 @@ declare
   kind text;
   template text;
   actions bigint[] := array[]::bigint[];
-  effect bigint;
   -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
@@ -18504,8 +19029,7 @@ begin
     jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
   );
-  select o.id into effect from billing.outbox as o where o.dedupe_key = 'dunning:' || actions[1];
-  update billing.dunning_actions as d set outbox_id = effect where d.id = any (actions);
+  perform billing_private.link_dunning_actions(actions, 'dunning:' || actions[1]);
   return true;
 end;
 $$;
@@ -18570,9 +19094,7 @@ begin
     jsonb_build_object('customer', p_fact.customer, 'end', action, 'not_before', p_now),
     least(p_now, clock_timestamp())
   );
-  update billing.dunning_actions as d
-  set outbox_id = (select o.id from billing.outbox as o where o.dedupe_key = 'dunning-end:' || action)
-  where d.id = action;
+  perform billing_private.link_dunning_actions(array[action], 'dunning-end:' || action);
 end;
 $$;
 
@@ -18649,6 +19171,9 @@ declare
   obstacles text[];
   counts jsonb := jsonb_build_object('opened', 0, 'closed', 0, 'mails', 0, 'ends', 0, 'held', 0);
 begin
+  if billing_private.mode_here(true) <> 'live' then
+    return counts;
+  end if;
   perform billing_private.lock_customers(array[p_customer]);
   counts := counts || jsonb_build_object(
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
@@ -18687,7 +19212,7 @@ end;
 $$;
 
 comment on function billing.take_dunning_steps is
-  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once.';
+  'Takes whatever step is due of a customer''s cases at p_now, and plans the resumptions that are due. Returns {read: [{object, id}, …]} while something they are about is not among p_checked, the ids the caller has just read from Stripe and applied; else counts {opened, closed, mails, ends, held}. Safe any number of times and any number at once. In mirror mode it does nothing.';
 
 grant execute on function billing.take_dunning_steps(text, text[], timestamptz) to service_role;
 
@@ -19229,6 +19754,7 @@ set search_path = ''
 as $$
 declare
   planned billing.dunning_charges;
+  effect billing.outbox;
 begin
   insert into billing.dunning_charges as g (case_id, invoice, payment_method, renewal, default_payment_method, status, planned_at)
   select
@@ -19252,8 +19778,15 @@ begin
     )),
     least(p_now, clock_timestamp()), least(p_now, clock_timestamp())
   )
-  returning id into planned.outbox_id;
-  update billing.dunning_charges as g set outbox_id = planned.outbox_id where g.id = planned.id;
+  returning * into effect;
+  update billing.dunning_charges as g
+  set
+    outbox_id = effect.id,
+    -- The mode was changed at the same time.
+    status = case effect.status when 'withheld' then 'failed' else g.status end,
+    reason = case effect.status when 'withheld' then 'withheld' else g.reason end,
+    status_at = case effect.status when 'withheld' then p_now else g.status_at end
+  where g.id = planned.id;
 end;
 $$;
 
@@ -19269,7 +19802,9 @@ declare
   fact billing_private.dunning_fact;
   wanted record;
 begin
-  if not exists (
+  if billing_private.mode_here() <> 'live' then
+    return;
+  elsif not exists (
     select
     from billing.customers as u
     left join billing.subscriptions as s on s.customer = u.id
@@ -19303,7 +19838,7 @@ end;
 $$;
 
 comment on function billing_private.charge_new_cards is
-  'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back.';
+  'Enqueues the charges of what is overdue of a customer to the new cards there are, unless something keeps them back. In mirror mode none.';
 
 create function billing_private.charge_given_card(p_event billing.stripe_events)
 returns void
@@ -19514,12 +20049,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_charge_ended is
-  'Trigger function: a charge whose effect is dead or canceled holds no step any more.';
+  'Trigger function: a charge whose effect is dead, canceled or withheld holds no step any more.';
 
 create trigger outbox_finishes_dunning_charges
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'pay:%')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.dedupe_key like 'pay:%')
   execute function billing_private.tg_outbox__after_charge_ended();
 
 create function billing_private.declined_new_card(p_cases bigint[])
@@ -19559,14 +20094,25 @@ as $$
 begin
   update billing.dunning_actions as d
   set
-    status = case new.status when 'canceled' then 'canceled' else 'failed' end,
+    status = case
+      when new.status = 'dead' then 'failed'
+      -- An attempt had begun, and may have been made.
+      when new.status = 'withheld' and exists (select from billing.emails as e where e.outbox_id = new.id and e.unknown_since is not null)
+        then 'failed'
+      -- What was withheld was not told, so it is due again.
+      else 'canceled'
+    end,
     finished_at = new.finished_at,
-    note = new.last_error ->> 'message'
+    note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where d.outbox_id = new.id and d.status = 'planned' and d.kind <> 'end';
   -- An end out of tries has to be decided anew.
   update billing.dunning_actions as d
-  set status = 'canceled', finished_at = new.finished_at, note = new.last_error ->> 'message'
+  set
+    status = 'canceled', finished_at = new.finished_at, note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where d.outbox_id = new.id and d.status = 'planned' and d.kind = 'end' and new.kind = 'dunning';
+  if new.withheld_reason = 'stale' then
+    perform billing_private.enqueue_dunning_evaluation(new.payload ->> 'customer', 'withheld:' || new.id, new.finished_at);
+  end if;
   if billing_private.was_refused(new) and new.payload ? 'end' then
     perform billing_private.enqueue(
       'alert', 'alert:end_refused:' || c.id,
@@ -19584,12 +20130,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_end is
-  'Trigger function: a dunning mail or end that is canceled or dead is so in dunning_actions too. An end that Stripe refused is alerted by itself, once a case.';
+  'Trigger function: a dunning mail or end that is canceled, dead or withheld is so in dunning_actions too. A stale mail is due again at once. An end that Stripe refused is alerted by itself, once a case.';
 
 create trigger outbox_finishes_dunning_actions
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.dedupe_key like 'dunning%')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.dedupe_key like 'dunning%')
   execute function billing_private.tg_outbox__after_end();
 
 create function billing_private.tg_emails__after_status()
@@ -19812,7 +20358,11 @@ begin
   where i.subscription = p_subscription
     and i.status = 'paid'
     and (
-      i.paid_at >= billing_private.paused_at(paused.status_details)
+      -- What was paid before the project went live is not for it to resume, unless it was dunning that paused it.
+      (
+        i.paid_at >= billing_private.paused_at(paused.status_details)
+        and i.paid_at >= coalesce((select s.live_since from billing.settings as s), '-infinity')
+      )
       or exists (
         select
         from billing.dunning_case_invoices as k
@@ -19837,7 +20387,7 @@ declare
   paid constant text := billing_private.invoice_to_resume_for(p_subscription, p_now);
   planned billing.dunning_resumptions;
 begin
-  if paid is null then
+  if paid is null or billing_private.mode_here() <> 'live' then
     return;
   end if;
   insert into billing.dunning_resumptions as r (customer, subscription, invoice, status, decided_at, due_at)
@@ -19860,11 +20410,16 @@ begin
     -- The clock it is told by may be a test clock, and ahead of ours.
     least(p_now, clock_timestamp()), least(p_now, clock_timestamp()) + (planned.due_at - planned.decided_at)
   );
+  -- The mode was changed at the same time.
+  update billing.dunning_resumptions as r
+  set status = 'called_off', finished_at = p_now, note = 'withheld: ' || o.withheld_reason
+  from billing.outbox as o
+  where r.id = planned.id and o.dedupe_key = 'resume:' || planned.id and o.status = 'withheld';
 end;
 $$;
 
 comment on function billing_private.plan_resumption is
-  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event.';
+  'Plans that a subscription goes on, if it was paused for non-payment, was paid since, and nothing is owed any more. One at a time, and once a payment unless it came to nothing; safe to call at any event. In mirror mode nothing is planned.';
 
 create function billing_private.plan_resumptions(p_customer text, p_now timestamptz)
 returns void
@@ -20171,7 +20726,7 @@ begin
   update billing.dunning_resumptions as r
   set
     status = case when billing_private.was_refused(new) then 'refused' when new.status = 'dead' then 'failed' else 'called_off' end,
-    finished_at = new.finished_at, note = new.last_error ->> 'message'
+    finished_at = new.finished_at, note = coalesce(new.last_error ->> 'message', 'withheld: ' || new.withheld_reason)
   where r.id = (new.payload ->> 'resume')::bigint and r.status = 'planned'
   returning * into failed;
   if failed.status = 'refused' then
@@ -20189,12 +20744,12 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__after_resumption is
-  'Trigger function: a resumption whose effect is dead, or canceled, is so in dunning_resumptions too. One that Stripe refused is alerted by itself, as nothing tries it again.';
+  'Trigger function: a resumption whose effect is dead, canceled or withheld is so in dunning_resumptions too. One that Stripe refused is alerted by itself, as nothing tries it again.';
 
 create trigger outbox_ends_resumptions
   after update of status on billing.outbox
   for each row
-  when (new.status in ('canceled', 'dead') and old.status <> new.status and new.kind = 'dunning' and new.payload ? 'resume')
+  when (new.status in ('canceled', 'dead', 'withheld') and old.status <> new.status and new.kind = 'dunning' and new.payload ? 'resume')
   execute function billing_private.tg_outbox__after_resumption();
 
 create function billing_private.tg_outbox__after_resumption_replayed()
@@ -20350,12 +20905,16 @@ set search_path = ''
 as $$
 declare
   page text[] := billing_private.customers_in_dunning(p_after, p_limit, p_now);
+  next_page jsonb := to_jsonb(case when cardinality(page) = p_limit then page[p_limit] end);
   found constant billing_private.dunning_fact[] := array(
     select f from billing_private.dunning_facts(page, p_now, false) as f
   );
   evaluations integer;
 begin
-  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, case when cardinality(page) = p_limit then page[p_limit] end, p_now);
+  perform billing_private.enqueue_refreshes_of_silent_invoices(p_after, next_page #>> '{}', p_now);
+  if billing_private.mode_here(true) <> 'live' then
+    return jsonb_build_object('customers', cardinality(page), 'due', 0, 'next', next_page);
+  end if;
   -- An end is made at noon of its day, when no run takes place: an evaluation at that time decides on it.
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   select distinct
@@ -20401,13 +20960,13 @@ begin
   on conflict (dedupe_key) do nothing;
   get diagnostics evaluations = row_count;
   return jsonb_build_object(
-    'customers', cardinality(page), 'due', evaluations, 'next', case when cardinality(page) = p_limit then page[p_limit] end
+    'customers', cardinality(page), 'due', evaluations, 'next', next_page
   );
 end;
 $$;
 
 comment on function billing.advance_dunning is
-  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
+  'One page of the daily run: of at most p_limit customers after p_after, enqueues an evaluation (an effect of kind dunning) for each with something due at p_now. For an end within the next 24 hours it enqueues one at that time. Invoices of which no failure was heard are read, see enqueue_refreshes_of_silent_invoices. Returns {customers, due, next}: call again with p_after => next until that is null. In mirror mode there are only the reads. Safe twice and at the same time: each evaluation decides anew, under the customer''s lock.';
 
 create function billing.begin_dunning_run(p_now timestamptz default now())
 returns bigint
@@ -20585,6 +21144,7 @@ declare
   customer text;
   opened bigint;
 begin
+  perform billing_private.require_live_mode();
   select v.customer
   into customer
   from billing_private.overdue_invoices as v
@@ -20617,7 +21177,7 @@ end;
 $$;
 
 comment on function billing.open_dunning is
-  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it or it was overdue before settings.adopted_at; its days count from now on. Returns its id, or that of the open one; raises DU044.';
+  'Opens a case about what is overdue of a subscription, or of an invoice without one, also where an earlier case was closed about it or it was overdue before settings.adopted_at; its days count from now on. Returns its id, or that of the open one; raises DU044, and DU080 in mirror mode.';
 
 create function billing.close_dunning(p_case_id bigint, p_reason text, p_now timestamptz default now())
 returns void
@@ -20750,6 +21310,83 @@ grant execute on function
   billing.release_dunning(bigint, text, timestamptz)
 to service_role;
 
+-- supabase/schemas/13_dunning/305_old_debts.sql
+
+-- Old debts: what was overdue before this project went live. Nobody is dunned about it unless a person releases it, all or
+-- one by one; released, it begins with a notice.
+-- Reads: overdue invoices, customers. Writes: known_debts, dunning cases, outbox, audit_events. Called by: operators.
+
+create function billing.old_debts(p_now timestamptz default now())
+returns table (
+  invoice text, customer text, email text, subscription text, amount_remaining bigint, currency text, overdue_since timestamptz
+)
+language sql
+stable
+-- Definer: it reads private views; service_role may read all it shows.
+security definer
+set search_path = ''
+as $$
+  select v.invoice, v.customer, c.email, v.billed_subscription, v.amount_remaining, v.currency, v.overdue_since
+  from billing_private.overdue_invoices as v
+  left join billing.customers as c on c.id = v.customer
+  where v.overdue_since <= p_now
+    and billing_private.is_old_debt(v.invoice, v.overdue_since)
+    and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+  order by v.overdue_since, v.invoice;
+$$;
+
+comment on function billing.old_debts is
+  'Invoices that were overdue before settings.adopted_at, when this project took over the billing: nobody is dunned about them unless a person releases them (billing.release_debts). Amounts in minor units of currency, times in UTC.';
+
+create function billing.release_debts(p_invoices text[], p_now timestamptz default now())
+returns table (invoice text, outcome text)
+language plpgsql
+-- Definer: see open_dunning.
+security definer
+set search_path = ''
+as $$
+declare
+  debtors text[];
+  debtor text;
+  old_debts text[];
+begin
+  perform billing_private.require_live_mode();
+  if coalesce(cardinality(p_invoices), 0) not between 1 and 500 then
+    perform billing_private.raise_error('DU083', format('cannot release %s debts', coalesce(cardinality(p_invoices), 0)));
+  end if;
+  debtors := array(select distinct i.customer from billing.invoices as i where i.id = any (p_invoices) and i.customer is not null);
+  perform billing_private.lock_customers(debtors);
+  old_debts := array(select d.invoice from billing.old_debts(p_now) as d where d.invoice = any (p_invoices));
+  insert into billing_private.known_debts as d (invoice, known_at, released_at)
+  select o.id, p_now, p_now
+  from unnest(old_debts) as o (id)
+  on conflict on constraint known_debts_pkey do update set released_at = excluded.released_at;
+  foreach debtor in array debtors loop
+    if billing_private.open_dunning_cases(debtor, p_now) then
+      perform billing_private.enqueue_dunning_evaluation(debtor, 'debts_released:' || extract(epoch from p_now)::text, p_now);
+    end if;
+  end loop;
+  perform billing_private.audit_operator_action('dunning.debt_released', o.id, i.customer, '{}', p_now)
+  from unnest(old_debts) as o (id)
+  join billing.invoices as i on i.id = o.id;
+  return query
+    select
+      w.id,
+      case
+        when w.id <> all (old_debts) then 'no_old_debt'
+        when exists (select from billing.dunning_case_invoices as k where k.invoice = w.id) then 'released'
+        else 'below_minimum'
+      end
+    from (select distinct w.id from unnest(p_invoices) as w (id)) as w
+    order by w.id;
+end;
+$$;
+
+comment on function billing.release_debts is
+  'Has up to 500 old debts (ids that billing.old_debts lists) dunned after all; days count from now on, and the first mail is the notice. Says for each: released; below_minimum, released, and too little by its policy to be dunned; no_old_debt, nothing was changed. Raises DU083, and DU080 in mirror mode.';
+
+grant execute on function billing.old_debts(timestamptz), billing.release_debts(text[], timestamptz) to service_role;
+
 -- supabase/schemas/13_dunning/310_dunning_preview.sql
 
 -- Preview: what dunning would do if nobody did anything.
@@ -20771,7 +21408,7 @@ as $$
     select
       v.customer, v.subject_id, v.subscription, billing_private.dunning_policy_of(v.customer, min(v.billed_subscription)) as policy_id,
       min(v.overdue_since) as anchor_at, array_agg(v.invoice order by v.overdue_since, v.invoice) as invoices,
-      (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now)) order by v.overdue_since, v.invoice))[1] as ladder_from,
+      (array_agg(greatest(v.overdue_since, coalesce(d.known_at, p_now), (select s.live_since from billing.settings as s)) order by v.overdue_since, v.invoice))[1] as ladder_from,
       min(v.currency) as currency, sum(v.amount_remaining)::bigint as amount
     from billing_private.overdue_invoices as v
     left join billing_private.known_debts as d on d.invoice = v.invoice
@@ -22391,6 +23028,218 @@ $$;
 
 comment on function billing_private.probe_owners_function is
   'Calls settings.owners_function with an id of nobody and keeps in job_problems what is wrong with it, until it is right. Run by the tick every minute. Returns whether something is.';
+
+-- supabase/schemas/14_settings/050_go_live.sql
+
+-- Going live, and back to mirror mode; and what a project does after a backup was restored.
+-- Reads: outbox, old debts. Writes: settings, outbox, job_problems, audit_events. Called by: operators; `duebase go-live`.
+
+create function billing_private.unready_settings(p_project_ref text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object('setting', u.name, 'problem', u.problem) order by u.place), '[]')
+    from billing.settings as s
+    cross join lateral (
+      values
+        (1, 'app_name', case when s.app_name = 'Example App' then 'is still Example App: name your product' end),
+        (2, 'app_url', case when p_project_ref <> 'local' then billing_private.loopback_problem(s.app_url) end),
+        (3, 'billing_url', case when p_project_ref <> 'local' then billing_private.loopback_problem(s.billing_url) end),
+        (4, 'email_from', case when coalesce(btrim(s.email_from), '') = '' then 'is not set: name the sender of mail, at a domain verified with Resend' end)
+    ) as u (place, name, problem)
+    where u.problem is not null
+  );
+end;
+$$;
+
+comment on function billing_private.unready_settings is
+  'What is not set yet in billing.settings and has to be before a project goes live, [{setting, problem}, …]; empty: nothing. A local stack may have local addresses.';
+
+create function billing_private.describe_mode(p_now timestamptz)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_build_object(
+      'mode', s.mode, 'project_ref', s.project_ref, 'live_since', s.live_since, 'adopted_at', s.adopted_at,
+      'withheld', (select count(*) from billing.outbox as o where o.status = 'withheld'),
+      'old_debts', (select count(*) from billing.old_debts(p_now))
+    )
+    from billing.settings as s
+  );
+end;
+$$;
+
+comment on function billing_private.describe_mode is 'The mode and what hangs on it, as go_live and back_to_mirror answer: {mode, project_ref, live_since, adopted_at, withheld, old_debts}.';
+
+create function billing.go_live(p_project_ref text, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before billing.settings;
+  problems constant jsonb := billing_private.unready_settings(p_project_ref);
+begin
+  if coalesce(p_project_ref, '') !~ '^[a-z0-9][a-z0-9.-]{0,99}$' then
+    perform billing_private.raise_error('DU082', format('%L is not the reference of a project', p_project_ref));
+  elsif problems <> '[]' then
+    perform billing_private.raise_error_with(
+      'DU081',
+      'cannot go live: ' || (
+        select string_agg((p.one ->> 'setting') || ' ' || (p.one ->> 'problem'), '; ') from jsonb_array_elements(problems) as p (one)
+      ),
+      problems
+    );
+  end if;
+  select * into before from billing.settings as s for update;
+  if before.mode = 'live' and before.project_ref = p_project_ref then
+    return billing_private.describe_mode(p_now);
+  end if;
+  perform billing_private.withhold_pending_writes(case before.mode when 'live' then 'copy' else 'before_go_live' end, p_now);
+  update billing.settings as s
+  set
+    mode = 'live',
+    project_ref = p_project_ref,
+    live_since = p_now,
+    -- The date that going live set before is not one that a person chose: what fell overdue in mirror mode is old as well.
+    adopted_at = case when s.adopted_at is null or s.adopted_at = s.live_since then p_now else s.adopted_at end,
+    -- Of transactions that are under way too: their ids have been given out.
+    withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
+  where s.id;
+  perform billing_private.record_job_problem('project', null, p_now);
+  perform billing_private.audit(
+    'billing.went_live', 'operator', p_project_ref, null,
+    jsonb_build_object('before', before.mode, 'project_ref_before', before.project_ref), p_now
+  );
+  return billing_private.describe_mode(p_now);
+end;
+$$;
+
+comment on function billing.go_live is
+  'From now on emails are sent, writing calls made at Stripe, and what falls overdue is dunned, by the functions of the project p_project_ref alone. What happened before is told to nobody, and what was overdue before is in billing.old_debts, unless a person releases it. Returns {mode, project_ref, live_since, adopted_at, withheld, old_debts}. Again for the same project it changes nothing. Raises DU081 while the name, an address or the sender in billing.settings is a default; DU082.';
+
+create function billing.back_to_mirror(p_now timestamptz default now())
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before text;
+begin
+  select s.mode into before from billing.settings as s for update;
+  update billing.settings as s set mode = 'mirror' where s.id and s.mode <> 'mirror';
+  -- What a worker holds is asked about once more before its first call, and withheld then.
+  perform billing_private.withhold_pending_writes('mirror', p_now);
+  if before <> 'mirror' then
+    perform billing_private.audit('billing.went_back_to_mirror', 'operator', null, null, '{}', p_now);
+  end if;
+  return billing_private.describe_mode(p_now);
+end;
+$$;
+
+comment on function billing.back_to_mirror is
+  'Stops everything: from now on no email and no writing call at Stripe begins. What waits is withheld; a call that is under way in this moment comes to its end. Open dunning cases stay open, and close when they are paid; no step is taken until the project goes live again. Returns as go_live does.';
+
+-- supabase/schemas/14_settings/060_restored.sql
+
+-- Restored: a backup of the same project was restored. What it has as pending may have been performed after the backup; so it
+-- is listed and withheld, matched with what Resend and Stripe have, and released only where it was not.
+-- Reads: outbox, emails. Writes: settings, outbox, dunning_actions, audit_events. Called by: operators; `duebase restored`.
+
+create function billing.restored_effects()
+returns table (
+  id bigint, kind text, what text, customer text, dedupe_key text, email_tag uuid, payload jsonb, enqueued_at timestamptz
+)
+language sql
+stable
+-- Definer: it asks private functions; service_role may read all it shows.
+security definer
+set search_path = ''
+as $$
+  select
+    o.id, o.kind, coalesce(o.payload ->> 'template', o.payload ->> 'call', o.kind), o.payload ->> 'customer', o.dedupe_key,
+    case when o.kind = 'email' then coalesce(e.tag, billing_private.email_tag(o.dedupe_key)) end,
+    case when o.kind <> 'email' then o.payload end,
+    o.created_at
+  from billing.outbox as o
+  left join billing.emails as e on e.outbox_id = o.id
+  where o.status = 'withheld' and o.withheld_reason = 'restored'
+  order by o.id;
+$$;
+
+comment on function billing.restored_effects is
+  'What was pending in a backup that was restored, and may have been performed after it: one row per effect that is still to be matched. An email is found at Resend by its tag duebase_email (email_tag), a call at Stripe by reading the object that payload names.';
+
+create function billing.restored(p_now timestamptz default now())
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+  withheld integer;
+begin
+  update billing.settings as s set mode = 'mirror' where s.id;
+  -- Whoever held a claim in the backup lost it: its rows are those of another time.
+  update billing.outbox as o set locked_until = p_now where o.status = 'claimed' and o.locked_until > p_now;
+  withheld := billing_private.withhold_pending_writes('restored', p_now);
+  perform billing_private.audit('billing.restored', 'operator', null, null, jsonb_build_object('withheld', withheld), p_now);
+  return billing_private.describe_mode(p_now) || jsonb_build_object(
+    'restored', (select count(*) from billing.restored_effects()),
+    'newest_event', (select max(e.received_at) from billing.webhook_events as e)
+  );
+end;
+$$;
+
+comment on function billing.restored is
+  'After a backup of the same project was restored: mirror mode, and every write that was pending in the backup is withheld as restored, see billing.restored_effects. Returns as go_live does, with restored, how many there are, and newest_event, when the last event was received before the backup: what Stripe sent since is missing. Safe any number of times.';
+
+create function billing.mark_as_performed(p_ids bigint[], p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  performed bigint[];
+begin
+  perform from billing.emails as e where e.outbox_id = any (p_ids) order by e.id for update;
+  perform billing_private.lock_effects(p_ids);
+  with marked as (
+    update billing.outbox as o
+    set status = 'delivered', withheld_reason = null, finished_at = p_now
+    where o.id = any (p_ids) and o.status = 'withheld' and o.withheld_reason = 'restored'
+    returning o.id
+  )
+  select array_agg(m.id) into performed from marked as m;
+  update billing.emails as e
+  set status = 'sent', status_at = p_now, sent_at = coalesce(e.sent_at, p_now), unknown_since = null
+  where e.outbox_id = any (performed) and e.status = 'pending';
+  -- A mail that left was told, so its step is not due again.
+  update billing.dunning_actions as d
+  set status = 'sent', finished_at = p_now, note = null
+  where d.outbox_id = any (performed) and d.kind <> 'end' and d.status in ('canceled', 'failed');
+  perform billing_private.audit(
+    'effect.marked_as_performed', 'operator', o.dedupe_key, o.payload ->> 'customer',
+    jsonb_build_object('outbox_id', o.id, 'kind', o.kind), p_now
+  )
+  from billing.outbox as o
+  where o.id = any (performed)
+  order by o.id;
+  return coalesce(cardinality(performed), 0);
+end;
+$$;
+
+comment on function billing.mark_as_performed is
+  'Records that effects of billing.restored_effects (their ids) were performed after the backup, as Resend or Stripe shows: they are not performed again, and a dunning email counts as sent. Returns how many; others are left as they are.';
+
+grant execute on function billing.restored_effects() to service_role;
 
 -- supabase/schemas/14_settings/060_setup_answers.sql
 

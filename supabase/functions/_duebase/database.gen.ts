@@ -1393,8 +1393,10 @@ export type Database = {
           locked_by: string | null;
           locked_until: string | null;
           payload: NonNullable<Json>;
+          released_at: string | null;
           run_after: string;
           status: string;
+          withheld_reason: string | null;
         };
         ComputedFields: never;
         Insert: {
@@ -1410,8 +1412,10 @@ export type Database = {
           locked_by?: string | null;
           locked_until?: string | null;
           payload?: NonNullable<Json>;
+          released_at?: string | null;
           run_after: string;
           status?: string;
+          withheld_reason?: string | null;
         };
         Update: {
           attempts?: number;
@@ -1426,8 +1430,10 @@ export type Database = {
           locked_by?: string | null;
           locked_until?: string | null;
           payload?: NonNullable<Json>;
+          released_at?: string | null;
           run_after?: string;
           status?: string;
+          withheld_reason?: string | null;
         };
         Relationships: [];
       };
@@ -1896,14 +1902,18 @@ export type Database = {
           keep_outbox_days: number;
           keep_payloads_days: number;
           link_customers_by_email: boolean;
+          live_since: string | null;
           livemode: boolean;
           logo_url: string | null;
+          mode: string;
           one_trial_per_product: boolean;
           owners_function: string | null;
           postal_address: string | null;
+          project_ref: string | null;
           renewal_reminder_days: number;
           seats_proration: string;
           seats_without_plan: number | null;
+          stale_mail_days: number;
           stripe_account: string | null;
           support_email: string | null;
           time_zone: string | null;
@@ -1911,6 +1921,7 @@ export type Database = {
           trust_client_reference_id: string;
           vat_id: string | null;
           visible_metadata: string[];
+          withheld_up_to: number;
         };
         ComputedFields: never;
         Insert: {
@@ -1936,14 +1947,18 @@ export type Database = {
           keep_outbox_days?: number;
           keep_payloads_days?: number;
           link_customers_by_email?: boolean;
+          live_since?: string | null;
           livemode?: boolean;
           logo_url?: string | null;
+          mode?: string;
           one_trial_per_product?: boolean;
           owners_function?: string | null;
           postal_address?: string | null;
+          project_ref?: string | null;
           renewal_reminder_days?: number;
           seats_proration?: string;
           seats_without_plan?: number | null;
+          stale_mail_days?: number;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
@@ -1951,6 +1966,7 @@ export type Database = {
           trust_client_reference_id?: string;
           vat_id?: string | null;
           visible_metadata?: string[];
+          withheld_up_to?: number;
         };
         Update: {
           adopted_at?: string | null;
@@ -1975,14 +1991,18 @@ export type Database = {
           keep_outbox_days?: number;
           keep_payloads_days?: number;
           link_customers_by_email?: boolean;
+          live_since?: string | null;
           livemode?: boolean;
           logo_url?: string | null;
+          mode?: string;
           one_trial_per_product?: boolean;
           owners_function?: string | null;
           postal_address?: string | null;
+          project_ref?: string | null;
           renewal_reminder_days?: number;
           seats_proration?: string;
           seats_without_plan?: number | null;
+          stale_mail_days?: number;
           stripe_account?: string | null;
           support_email?: string | null;
           time_zone?: string | null;
@@ -1990,6 +2010,7 @@ export type Database = {
           trust_client_reference_id?: string;
           vat_id?: string | null;
           visible_metadata?: string[];
+          withheld_up_to?: number;
         };
         Relationships: [];
       };
@@ -2463,6 +2484,19 @@ export type Database = {
         ComputedFields: never;
         Relationships: [];
       };
+      withheld_effects: {
+        Row: {
+          customers: number | null;
+          effects: number | null;
+          kind: string;
+          newest: string | null;
+          oldest: string | null;
+          reason: string | null;
+          what: string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       advance_dunning: { Args: { p_after?: string; p_limit?: number; p_now?: string }; Returns: Json };
@@ -2475,6 +2509,7 @@ export type Database = {
         Args: { p_now?: string; p_policy: string; p_scope: string; p_subject_id: string };
         Returns: undefined;
       };
+      back_to_mirror: { Args: { p_now?: string }; Returns: Json };
       begin_checkout: {
         Args: {
           p_key?: string;
@@ -2545,8 +2580,10 @@ export type Database = {
           locked_by: string | null;
           locked_until: string | null;
           payload: NonNullable<Json>;
+          released_at: string | null;
           run_after: string;
           status: string;
+          withheld_reason: string | null;
         }[];
         SetofOptions: {
           from: "*";
@@ -2558,6 +2595,7 @@ export type Database = {
       close_checkout: { Args: { p_attempt: string; p_status: string }; Returns: boolean };
       close_dunning: { Args: { p_case_id: number; p_now?: string; p_reason: string }; Returns: undefined };
       complete_outbox: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
+      confirm_effect: { Args: { p_claim_id: string; p_id: number; p_now?: string }; Returns: boolean };
       credit_balance:
         | { Args: { kind: string }; Returns: number }
         | { Args: { kind: string; owner_id: string }; Returns: number };
@@ -2699,6 +2737,7 @@ export type Database = {
         Returns: string;
       };
       forget_user: { Args: { p_now?: string; user_id: string }; Returns: number };
+      go_live: { Args: { p_now?: string; p_project_ref: string }; Returns: Json };
       grant_credits: {
         Args: {
           amount: number;
@@ -2762,6 +2801,7 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      mark_as_performed: { Args: { p_ids: number[]; p_now?: string }; Returns: number };
       my_billing_status: {
         Args: { p_now?: string };
         Returns: {
@@ -2819,6 +2859,18 @@ export type Database = {
         Args: { p_claim: string; p_now?: string; p_problem: string; p_run_id: number };
         Returns: boolean;
       };
+      old_debts: {
+        Args: { p_now?: string };
+        Returns: {
+          amount_remaining: number;
+          currency: string;
+          customer: string;
+          email: string;
+          invoice: string;
+          overdue_since: string;
+          subscription: string;
+        }[];
+      };
       open_dunning: { Args: { p_now?: string; p_subject_id: string }; Returns: number };
       owner_deleted: { Args: { owner_id: string; p_now?: string }; Returns: number };
       owner_has_feature: { Args: { feature: string; owner_id: string }; Returns: boolean };
@@ -2865,14 +2917,42 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      release_debts: {
+        Args: { p_invoices: string[]; p_now?: string };
+        Returns: {
+          invoice: string;
+          outcome: string;
+        }[];
+      };
       release_dunning: { Args: { p_case_id?: number; p_customer?: string; p_now?: string }; Returns: number };
       release_history: { Args: { p_claim: string }; Returns: boolean };
       release_outbox: {
         Args: { p_claim_id: string; p_ids: number[]; p_now?: string; p_retry_after?: string };
         Returns: number;
       };
+      release_withheld: {
+        Args: { p_ids: number[]; p_now?: string };
+        Returns: {
+          id: number;
+          outcome: string;
+        }[];
+      };
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
+      restored: { Args: { p_now?: string }; Returns: Json };
+      restored_effects: {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          customer: string;
+          dedupe_key: string;
+          email_tag: string;
+          enqueued_at: string;
+          id: number;
+          kind: string;
+          payload: Json;
+          what: string;
+        }[];
+      };
       retry_failed_webhook: { Args: { p_now?: string }; Returns: boolean };
       review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
