@@ -23,8 +23,6 @@ comment on column billing_private.outbound_requests.error is 'Why it could not b
 comment on column billing_private.outbound_requests.request_id is 'pg_net''s id of the request; null where it could not be asked.';
 comment on column billing_private.outbound_requests.asked_at is 'By the clock of the server, as pg_net''s answers are (UTC).';
 
-create index outbound_requests_by_job on billing_private.outbound_requests (job, asked_at);
-
 alter table billing_private.outbound_requests enable row level security;
 create policy nobody_reads on billing_private.outbound_requests using (false);
 

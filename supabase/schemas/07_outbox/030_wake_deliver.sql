@@ -73,8 +73,6 @@ returns boolean
 language plpgsql
 set search_path = ''
 as $$
-declare
-  problem text;
 begin
   if not exists (
     select

@@ -23,7 +23,7 @@ $$;
 comment on function billing_private.seats_change_params is
   'What Stripe is asked for when seats change, as form fields. A subscription on trial, past due or with paused collection is not charged at once: what always_invoice would charge waits for its next invoice.';
 
-create function billing.review_seats(p_owner_id uuid, p_checked text[], p_now timestamptz default now())
+create function billing.review_seats(p_owner_id uuid, p_checked text[])
 returns jsonb
 language plpgsql
 stable
@@ -154,6 +154,6 @@ create trigger outbox_finishes_seats
   execute function billing_private.tg_outbox__after_seats_ended();
 
 grant execute on function
-  billing.review_seats(uuid, text[], timestamptz),
+  billing.review_seats(uuid, text[]),
   billing.finish_seats(uuid, bigint, bigint, text, text, timestamptz)
 to service_role;

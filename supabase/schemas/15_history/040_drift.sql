@@ -33,6 +33,7 @@ comment on column billing.drift.mended_at is 'When what was read was applied (UT
 create index drift_by_object on billing.drift (object_id);
 create index drift_by_age on billing.drift (found_at);
 create index drift_by_run on billing.drift (run_id);
+create index drift_by_customer on billing.drift (customer);
 
 alter table billing.drift enable row level security;
 create policy service_role_reads on billing.drift for select to service_role using (true);

@@ -155,7 +155,7 @@ export const functions: Record<string, Audience> = {
   "billing.limit_seats(uuid, bigint)": "service",
   "billing.my_seats(uuid)": "user",
   "billing.sync_seats(uuid, bigint, timestamp with time zone)": "service",
-  "billing.review_seats(uuid, text[], timestamp with time zone)": "service",
+  "billing.review_seats(uuid, text[])": "service",
   "billing.finish_seats(uuid, bigint, bigint, text, text, timestamp with time zone)": "service",
   "billing.owner_deleted(uuid, timestamp with time zone)": "service",
   "billing.owner_restored(uuid, timestamp with time zone)": "service",

@@ -201,6 +201,13 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     from generate_series(1, 50000) as n;
     insert into billing.suppressed_addresses (address, reason, since, email_id)
     select n || '@example.com', 'bounced', to_timestamp(1700000000), n from generate_series(1, 20000) as n;
+    insert into billing.history_runs (kind, status, livemode, events_from, started_at, progressed_at, finished_at)
+    select 'comparison', 'complete', false, now(), now(), now(), now() from generate_series(1, 200);
+    insert into billing.drift (run_id, object, object_id, field, why, found_at)
+    select n / 100 + 1, 'invoice', 'in_' || n, 'status', 'no event told of it', to_timestamp(1700000000 + n)
+    from generate_series(0, 19999) as n;
+    insert into billing.missed_webhooks (event_id, type, created, found_at, run_id)
+    select 'evt_' || n, 'invoice.paid', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n), 1 from generate_series(1, 20000) as n;
     insert into billing.resend_events (id, type, resend_id, email_id, created_at, received_at)
     select 'msg_' || n, 'email.delivered', 're_' || n, n, to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
     from generate_series(1, 25000) as n;

@@ -403,6 +403,7 @@ export const hotStatements: Statement[] = [
     what: "a user who is forgotten",
     sql: `select billing.forget_user('${userOf(4711)}')`,
     uses: [
+      "drift_by_customer",
       "webhook_events_by_customer",
       "webhook_payloads_by_reference",
       "kept_payloads_by_reference",
@@ -631,9 +632,24 @@ export const hotStatements: Statement[] = [
     uses: ["a_place_in_a_batch_is_taken_once"],
   },
   {
-    what: "whether a call was made in this minute",
-    sql: "select from billing_private.outbound_requests where job = 'deliver' and asked_at > now() - interval '1 minute'",
-    uses: ["outbound_requests_by_job"],
+    what: "what differed of an object",
+    sql: "select * from billing.drift where object_id = 'in_4711'",
+    uses: ["drift_by_object"],
+  },
+  {
+    what: "what a comparison found different",
+    sql: "select * from billing.drift where run_id = 11",
+    uses: ["drift_by_run"],
+  },
+  {
+    what: "what differed in the last hours",
+    sql: "select count(*) from billing.drift where found_at > to_timestamp(1700019000)",
+    uses: ["drift_by_age"],
+  },
+  {
+    what: "the webhooks that were missed in the last hours",
+    sql: "select count(*) from billing.missed_webhooks where found_at > to_timestamp(1700019000)",
+    uses: ["missed_webhooks_by_age"],
   },
   {
     what: "whether the outbox owes anything, every minute",
