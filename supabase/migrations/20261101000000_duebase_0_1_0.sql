@@ -1449,6 +1449,9 @@ returns setof text
 language sql
 stable
 set search_path = ''
+-- A few events are asked about: no table of payloads is read from end to end for them.
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
   select e.id
   from billing.webhook_events as e
@@ -8683,8 +8686,6 @@ comment on column billing_private.outbound_requests.error is 'Why it could not b
 comment on column billing_private.outbound_requests.request_id is 'pg_net''s id of the request; null where it could not be asked.';
 comment on column billing_private.outbound_requests.asked_at is 'By the clock of the server, as pg_net''s answers are (UTC).';
 
-create index outbound_requests_by_job on billing_private.outbound_requests (job, asked_at);
-
 alter table billing_private.outbound_requests enable row level security;
 create policy nobody_reads on billing_private.outbound_requests using (false);
 
@@ -9117,8 +9118,6 @@ returns boolean
 language plpgsql
 set search_path = ''
 as $$
-declare
-  problem text;
 begin
   if not exists (
     select
@@ -22298,7 +22297,7 @@ $$;
 comment on function billing_private.seats_change_params is
   'What Stripe is asked for when seats change, as form fields. A subscription on trial, past due or with paused collection is not charged at once: what always_invoice would charge waits for its next invoice.';
 
-create function billing.review_seats(p_owner_id uuid, p_checked text[], p_now timestamptz default now())
+create function billing.review_seats(p_owner_id uuid, p_checked text[])
 returns jsonb
 language plpgsql
 stable
@@ -22429,7 +22428,7 @@ create trigger outbox_finishes_seats
   execute function billing_private.tg_outbox__after_seats_ended();
 
 grant execute on function
-  billing.review_seats(uuid, text[], timestamptz),
+  billing.review_seats(uuid, text[]),
   billing.finish_seats(uuid, bigint, bigint, text, text, timestamptz)
 to service_role;
 
@@ -24023,6 +24022,7 @@ comment on column billing.drift.mended_at is 'When what was read was applied (UT
 create index drift_by_object on billing.drift (object_id);
 create index drift_by_age on billing.drift (found_at);
 create index drift_by_run on billing.drift (run_id);
+create index drift_by_customer on billing.drift (customer);
 
 alter table billing.drift enable row level security;
 create policy service_role_reads on billing.drift for select to service_role using (true);

@@ -2957,7 +2957,7 @@ export type Database = {
       review_card_charge: { Args: { p_charge: number; p_now?: string }; Returns: Json };
       review_dunning_end: { Args: { p_action: number; p_checked?: string[]; p_now?: string }; Returns: Json };
       review_resumption: { Args: { p_checked?: string[]; p_id: number; p_now?: string }; Returns: Json };
-      review_seats: { Args: { p_checked: string[]; p_now?: string; p_owner_id: string }; Returns: Json };
+      review_seats: { Args: { p_checked: string[]; p_owner_id: string }; Returns: Json };
       stop_history: { Args: { p_kind: string; p_now?: string }; Returns: boolean };
       stripe_identity: { Args: Record<PropertyKey, never>; Returns: Json };
       sync_seats: { Args: { owner_id: string; p_now?: string; quantity: number }; Returns: boolean };
