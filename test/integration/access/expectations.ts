@@ -54,6 +54,7 @@ export const tables: Record<string, Audience> = {
   "billing.payments": "owner",
   "billing.prices": "service",
   "billing.products": "service",
+  "billing.purges": "service",
   "billing.refunds": "service",
   "billing.resend_events": "service",
   "billing.revenue": "service",

@@ -739,6 +739,11 @@ export const hotStatements: Statement[] = [
 /** What an operator asks in Studio, and what a report does. */
 export const lookups: Statement[] = [
   {
+    what: "what is withheld, and why",
+    sql: "select * from billing.withheld_effects",
+    uses: ["outbox_withheld"],
+  },
+  {
     what: "what happened to an object",
     sql: "select * from billing.audit_events where subject_id = 'in_4711' order by occurred_at",
     uses: ["audit_events_by_subject"],
