@@ -5,6 +5,7 @@ import { addDoctor } from "./commands/doctor.ts";
 import { addDunning } from "./commands/dunning.ts";
 import { addEmails } from "./commands/emails.ts";
 import { addExport } from "./commands/export.ts";
+import { addGoLive } from "./commands/go-live.ts";
 import { addInit } from "./commands/init.ts";
 import { addReconcile } from "./commands/reconcile.ts";
 import { addUninstall } from "./commands/uninstall.ts";
@@ -19,6 +20,7 @@ const commands: ((program: Command) => void)[] = [
   addDoctor,
   addBackfill,
   addReconcile,
+  addGoLive,
   addUpgrade,
   addUninstall,
   addExport,

@@ -6,6 +6,8 @@ import type { ReadStripe } from "./stripe.ts";
 
 /** The columns of billing.settings that checks ask about. */
 export interface Settings {
+  mode: "mirror" | "live";
+  project_ref: string | null;
   livemode: boolean;
   stripe_account: string | null;
   app_name: string;

@@ -86,7 +86,7 @@ async function refOf(
 
 async function settingsOf(sql: Sql): Promise<Settings> {
   const [row] = await sql<Settings[]>`
-    select s.livemode, s.stripe_account, s.app_name, s.app_url, s.email_from
+    select s.mode, s.project_ref, s.livemode, s.stripe_account, s.app_name, s.app_url, s.email_from
     from billing.settings as s`;
   if (row) return row;
   throw new Error("billing.settings has lost its row: insert into billing.settings default values");

@@ -14,6 +14,8 @@ export type Finding = {
  */
 export type SelfReport = {
   function: string;
+  /** The project it runs in: its reference, or `local`. */
+  project: string;
   /** The function's clock, ISO 8601. */
   clock: string;
   /** The Data API, as the function reaches it. */
@@ -59,7 +61,7 @@ function failure(error: unknown): Finding {
 
 /** The part of a report that every function has. `ask` is a question to the database, whatever it is about. */
 export async function reportDatabase(
-  who: Pick<SelfReport, "function">,
+  who: Pick<SelfReport, "function" | "project">,
   ask: () => Promise<unknown>,
 ): Promise<SelfReport> {
   const database = await findingOf(async () => {

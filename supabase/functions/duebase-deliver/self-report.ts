@@ -31,7 +31,7 @@ export async function reportDelivery(
   const identity = dependencies.readIdentity();
   identity.catch(() => {});
   const [report, webhook, stripe, resend] = await Promise.all([
-    reportDatabase({ function: "duebase-deliver" }, () => identity),
+    reportDatabase({ function: "duebase-deliver", project: environment.projectRef }, () => identity),
     findingOf(() => tryWayIn(environment, dependencies, identity)),
     findingOf(() => tryStripe(environment, dependencies, identity)),
     findingOf(() => tryResend(environment, dependencies)),

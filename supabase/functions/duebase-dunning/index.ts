@@ -30,7 +30,7 @@ const handler = createDunningHandler({
   log,
   inBackground: keepAliveFor,
   report: () =>
-    reportDatabase({ function: "duebase-dunning" }, () =>
+    reportDatabase({ function: "duebase-dunning", project: environment.projectRef }, () =>
       connectOutbox(callBilling, { worker: "probe" }).stripeIdentity(),
     ),
   async run({ now, stop_at, stop_at_nth }) {

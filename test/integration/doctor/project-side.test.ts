@@ -253,6 +253,16 @@ const wrongs: Misconfiguration[] = [
     follow: ({ sql }) => sql`select billing_private.record_job_problem('link', null, now())`,
   },
   {
+    what: "it is a copy",
+    check: "mode",
+    light: "red",
+    says: /it is a copy/,
+    cure: /npx duebase go-live/,
+    set: ({ sql }) =>
+      sql`update billing.settings set mode = 'live', project_ref = 'abcdefghijklmnopqrst' where id`,
+    follow: ({ sql }) => sql`select billing.go_live('local')`,
+  },
+  {
     what: "the name is the default",
     check: "settings",
     light: "red",

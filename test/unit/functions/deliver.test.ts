@@ -19,6 +19,7 @@ function createHandler({
     inBackground: (work) => background.push(work),
     report: async () => ({
       function: "duebase-deliver",
+      project: "local",
       clock: "2026-11-01T00:00:00Z",
       database: { is: "ok" },
     }),

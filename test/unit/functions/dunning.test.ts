@@ -16,6 +16,7 @@ function createHandler(isLocal = false) {
     inBackground: (work) => background.push(work),
     report: async () => ({
       function: "duebase-dunning",
+      project: "local",
       clock: "2026-11-01T00:00:00Z",
       database: { is: "ok" },
     }),

@@ -7,6 +7,7 @@ import { extensions } from "./extensions.ts";
 import { functions } from "./functions.ts";
 import { history } from "./history.ts";
 import { jobs } from "./jobs.ts";
+import { mode } from "./mode.ts";
 import { release } from "./release.ts";
 import { resendSender, resendWebhook } from "./resend.ts";
 import { settings } from "./settings.ts";
@@ -35,6 +36,7 @@ export const checks: readonly Check[] = [
   resendSender,
   resendWebhook,
   settings,
+  mode,
   jobs,
   history,
   access,

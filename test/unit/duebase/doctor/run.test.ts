@@ -78,6 +78,7 @@ it.each([
       answeredAt: Date.now(),
       report: {
         function: "duebase-deliver",
+        project: "local",
         clock: new Date(Date.now() + functions).toISOString(),
         database: { is: "ok" },
       },
