@@ -26,7 +26,10 @@ const handler = createReconcileHandler({
   isLocal: environment.isLocal,
   log,
   inBackground: keepAliveFor,
-  report: () => reportDatabase({ function: "duebase-reconcile", project: environment.projectRef }, () => readIdentity(callBilling)),
+  report: () =>
+    reportDatabase({ function: "duebase-reconcile", project: environment.projectRef }, () =>
+      readIdentity(callBilling),
+    ),
   async run({ now }) {
     const startedAt = performance.now();
     const counts = await reconcile({
