@@ -504,7 +504,7 @@ $$;
 
 comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s.';
 
--- supabase/schemas/01_ground/045_purges.sql
+-- supabase/schemas/01_ground/047_purges.sql
 
 -- Purges: the one way in which rows of a record go, by age, and the row that says so.
 -- Written by: the parts of the tick that purge. Read by: operators, tg_append_only.
@@ -22704,7 +22704,7 @@ comment on function billing.my_seats is
 grant execute on function billing.limit_seats(uuid, bigint) to service_role;
 grant execute on function billing.my_seats(uuid) to authenticated;
 
--- supabase/schemas/14_settings/010_settings_passes.sql
+-- supabase/schemas/15_settings/010_settings_passes.sql
 
 -- Settings passes: when settings change how stored rows are to be read, the rows follow in small batches.
 -- Reads: settings. Writes: settings_passes, and through the passes what users read. Called by: settings, the tick.
@@ -22813,7 +22813,7 @@ $$;
 comment on function billing_private.run_settings_pass is
   'One batch of what still has to follow a change of settings. Run by the tick every minute. Returns how many rows it was about; 0 when there is nothing to do.';
 
--- supabase/schemas/14_settings/020_update_visible_metadata.sql
+-- supabase/schemas/15_settings/020_update_visible_metadata.sql
 
 -- The pass after a change of settings.visible_metadata: what users may read of metadata is computed again.
 -- Reads: settings, object_metadata. Writes: metadata of the tables that users read. Called by: settings_passes.
@@ -22896,7 +22896,7 @@ $$;
 comment on function billing_private.update_visible_metadata is
   'One batch of the pass after a change of settings.visible_metadata. Returns how many objects it was about; 0 when there is nothing to do.';
 
--- supabase/schemas/14_settings/030_relink_hinted_customers.sql
+-- supabase/schemas/15_settings/030_relink_hinted_customers.sql
 
 -- The passes after a change of settings.trust_client_reference_id or owners_function: whose customers are, and what was bought
 -- without one.
@@ -23003,7 +23003,7 @@ $$;
 comment on function billing_private.relink_owned_customers is
   'One batch of the pass after a change of settings.owners_function: customers that something names an owner for, and those that have one. Returns how many.';
 
--- supabase/schemas/14_settings/040_probe_owners_function.sql
+-- supabase/schemas/15_settings/040_probe_owners_function.sql
 
 -- Probe: the owners function is tried every minute, because nobody reads anything while it cannot be called.
 -- Reads: settings, the application's function. Writes: job_problems. Called by: the tick.
@@ -23028,7 +23028,7 @@ $$;
 comment on function billing_private.probe_owners_function is
   'Calls settings.owners_function with an id of nobody and keeps in job_problems what is wrong with it, until it is right. Run by the tick every minute. Returns whether something is.';
 
--- supabase/schemas/14_settings/050_go_live.sql
+-- supabase/schemas/15_settings/050_go_live.sql
 
 -- Going live, and back to mirror mode; and what a project does after a backup was restored.
 -- Reads: outbox, old debts. Writes: settings, outbox, job_problems, audit_events. Called by: operators; `duebase go-live`.
@@ -23147,7 +23147,7 @@ $$;
 comment on function billing.back_to_mirror is
   'Stops everything: from now on no email and no writing call at Stripe begins. What waits is withheld; a call that is under way in this moment comes to its end. Open dunning cases stay open, and close when they are paid; no step is taken until the project goes live again. Returns as go_live does.';
 
--- supabase/schemas/14_settings/060_restored.sql
+-- supabase/schemas/15_settings/060_restored.sql
 
 -- Restored: a backup of the same project was restored. What it has as pending may have been performed after the backup; so it
 -- is listed and withheld, matched with what Resend and Stripe have, and released only where it was not.
@@ -23240,7 +23240,7 @@ comment on function billing.mark_as_performed is
 
 grant execute on function billing.restored_effects() to service_role;
 
--- supabase/schemas/14_settings/060_setup_answers.sql
+-- supabase/schemas/15_settings/070_setup_answers.sql
 
 -- Setup answers: what the operator says about settings at Stripe that no API shows.
 -- Written by: duebase doctor, as the operator. Read by: doctor, health.
@@ -23275,7 +23275,7 @@ $$;
 
 comment on function billing_private.record_setup_answer is 'Keeps an operator''s answer with its date, in place of an earlier one.';
 
--- supabase/schemas/15_history/010_history_runs.sql
+-- supabase/schemas/16_history/010_history_runs.sql
 
 -- History runs: reading at Stripe what no event has told, page by page. What has been read, and how far a run has come, are
 -- written in one transaction, so that a run that is killed goes on where it was.
@@ -23551,7 +23551,7 @@ grant execute on function
   billing.stop_history(text, timestamptz)
 to service_role;
 
--- supabase/schemas/15_history/020_project_history.sql
+-- supabase/schemas/16_history/020_project_history.sql
 
 -- Projecting history: an object that a history run has read goes through the handlers that keep state, and through none that
 -- tells anybody of anything: no email, no alert, no call, no dunning case. What was overdue is kept as an old debt. Only what
@@ -23706,7 +23706,7 @@ $$;
 comment on function billing_private.apply_history_object is
   'Applies one object that a history run has read, as the truth of p_read_at. Returns what apply_refresh does, and raises as it does.';
 
--- supabase/schemas/15_history/030_apply_history.sql
+-- supabase/schemas/16_history/030_apply_history.sql
 
 -- Applying a page: the objects of one page of a list at Stripe, and how far the list has come, in one transaction.
 -- It takes its locks as receive_events does: in front, in one order, and without waiting. What it cannot have leaves the page
@@ -23985,7 +23985,7 @@ grant execute on function
   billing.finish_history(uuid, bigint, text, timestamptz)
 to service_role;
 
--- supabase/schemas/15_history/040_drift.sql
+-- supabase/schemas/16_history/040_drift.sql
 
 -- Drift: what differed at Stripe though no event told of it. A comparison reads what runs and what is owed, and applies it by
 -- the way of any read; what that changed was drift.
@@ -24205,7 +24205,7 @@ grant execute on function
   billing.record_object_not_found(uuid, bigint, text, text, timestamptz)
 to service_role;
 
--- supabase/schemas/15_history/050_missed_webhooks.sql
+-- supabase/schemas/16_history/050_missed_webhooks.sql
 
 -- Missed webhooks: events that are in Stripe's list and never arrived. They come in through the door that every event takes.
 -- Reads: webhook_events, history_runs. Writes: missed_webhooks, and what receive_events writes. Called by: duebase-reconcile.
@@ -24380,7 +24380,7 @@ $$;
 comment on function billing_private.wake_reconcile is
   'Calls duebase-reconcile if a history run is due at p_now, and nobody is at it. Run by the tick every minute. Returns whether it called; where it should and cannot, or the function does not answer as it should, job_problems says why.';
 
--- supabase/schemas/15_history/060_unlinked_payers.sql
+-- supabase/schemas/16_history/060_unlinked_payers.sql
 
 -- Unlinked payers: who pays and is nobody's customer here, and so has no access.
 -- Reads: subscriptions, customers. Read by: people, duebase backfill.
@@ -24405,7 +24405,7 @@ comment on column billing.unlinked_payers.paying_since is 'When the first of the
 
 grant select on billing.unlinked_payers to service_role;
 
--- supabase/schemas/15_overviews/010_overviews.sql
+-- supabase/schemas/17_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
 -- Reads: customers, subscriptions, invoices, payments, payment methods, dunning cases. Read by: people.
@@ -24581,7 +24581,7 @@ comment on column billing.customer_overview.card is 'The card on file: the defau
 
 grant select on billing.subscription_overview, billing.customer_overview to service_role;
 
--- supabase/schemas/15_overviews/020_history_gaps.sql
+-- supabase/schemas/17_overviews/020_history_gaps.sql
 
 -- History gaps: what of the past is known to be missing here. Going live on half a history would mail and chase by half of it.
 -- Reads: outbox, failed_webhooks, history_runs. Called by: duebase doctor, duebase go-live.
@@ -24623,7 +24623,7 @@ comment on function billing.history_gaps is
 
 grant execute on function billing.history_gaps(timestamptz) to service_role;
 
--- supabase/schemas/16_schedule/010_tick_parts.sql
+-- supabase/schemas/18_schedule/010_tick_parts.sql
 
 -- Tick parts: what is done again and again, how often, and how it went the last time.
 -- Written by: the tick. Read by: operators.
@@ -24711,7 +24711,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (350, 'purge-cron-history', 'billing_private.purge_cron_history', '1 day', true, true),
   (360, 'purge-audit', 'billing_private.purge_audit', '1 day', true, true);
 
--- supabase/schemas/16_schedule/020_call_tick_part.sql
+-- supabase/schemas/18_schedule/020_call_tick_part.sql
 
 -- Calling a part of the tick: what it raises is its own affair, and is recorded.
 -- Reads and writes: tick_parts, job_problems; and what the parts do. Called by: the tick.
@@ -24805,7 +24805,7 @@ $$;
 comment on function billing_private.call_tick_part is
   'Calls a part''s function once, with p_now, and records what it did or which error it raised. Returns ended; again, where it repeats, found something and p_until has not come; or canceled, where the whole tick is to end.';
 
--- supabase/schemas/16_schedule/030_advance_tick.sql
+-- supabase/schemas/18_schedule/030_advance_tick.sql
 
 -- Tick: whose turn it is, and one transaction of a tick after the other.
 -- Reads and writes: tick_parts, job_problems; and what the parts do. Called by: cron.
@@ -24890,7 +24890,7 @@ $$;
 comment on function billing_private.advance_tick is
   'One transaction of the tick that began at p_tick_at: calls the part that is under way, and says which one comes next. A part that raises is recorded, and the next one has its turn. Returns whether to call again, after a commit; false: the tick is over. For one caller at a time, see cron job duebase-tick.';
 
--- supabase/schemas/16_schedule/040_cron_jobs.sql
+-- supabase/schemas/18_schedule/040_cron_jobs.sql
 
 -- Cron jobs: the two things that pg_cron starts. It does not make up runs that were missed while the server was down; minutes
 -- that a long run used up it makes up, back to back. So both jobs ask what is due, and not what time it is.
@@ -24936,7 +24936,7 @@ comment on function billing_private.schedule_tick is
 select billing_private.schedule_tick();
 select billing_private.schedule_dunning();
 
--- supabase/schemas/16_schedule/050_purge_cron_history.sql
+-- supabase/schemas/18_schedule/050_purge_cron_history.sql
 
 -- Purging pg_cron's history: it keeps a row of every run for ever, and a job that runs every minute fills it.
 -- Writes: cron.job_run_details. Called by: the tick, every day.
@@ -24967,7 +24967,7 @@ $$;
 comment on function billing_private.purge_cron_history is
   'Removes what pg_cron notes about runs of our two jobs that ended more than settings.keep_cron_history_days ago, at most p_limit. Run by the tick every day. Returns how many.';
 
--- supabase/schemas/17_access/010_revoke_from_public.sql
+-- supabase/schemas/19_access/010_revoke_from_public.sql
 
 -- Revoke from PUBLIC: nobody executes a function of ours unless it is granted by name.
 -- Reads: every function of our two schemas. Called by: nobody; it is the last file, so that it finds them all.
