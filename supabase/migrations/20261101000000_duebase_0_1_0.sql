@@ -22046,11 +22046,18 @@ stable
 set search_path = ''
 as $$
 begin
-  return exists (select from billing.outbox as o where o.id = p_outbox_id and o.status in ('pending', 'claimed'));
+  return exists (
+    select
+    from billing.outbox as o
+    where o.id = p_outbox_id
+      -- In mirror mode one that is withheld stands for all: going live enqueues another.
+      and (o.status in ('pending', 'claimed') or (o.status = 'withheld' and (select s.mode <> 'live' from billing.settings as s)))
+  );
 end;
 $$;
 
-comment on function billing_private.is_effect_open is 'Whether an effect is still to be performed, or under way.';
+comment on function billing_private.is_effect_open is
+  'Whether an effect is still to be performed, or under way; in mirror mode also whether it is withheld.';
 
 create function billing_private.seats_status(p_seats billing.seats, p_item billing_private.seat_item)
 returns text
@@ -23031,7 +23038,7 @@ comment on function billing_private.probe_owners_function is
 -- supabase/schemas/15_settings/050_go_live.sql
 
 -- Going live, and back to mirror mode; and what a project does after a backup was restored.
--- Reads: outbox, old debts. Writes: settings, outbox, job_problems, audit_events. Called by: operators; `duebase go-live`.
+-- Reads: outbox, old debts, seats. Writes: settings, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
 
 create function billing_private.unready_settings(p_project_ref text)
 returns jsonb
@@ -23113,6 +23120,8 @@ begin
     -- Of transactions that are under way too: their ids have been given out.
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
+  -- What Stripe has of the seats is of today, and not of before: it follows the members from now on.
+  perform billing_private.note_seats_of(array(select t.owner_id from billing.seats as t where t.status = 'enqueued'), p_now);
   perform billing_private.record_job_problem('project', null, p_now);
   perform billing_private.audit(
     'billing.went_live', 'operator', p_project_ref, null,

@@ -211,7 +211,7 @@ export function connectOutbox(callBilling: CallBilling, { worker, defaultSender,
       ),
     async reviewSeats(owner: string, checked: Iterable<string>): Promise<SeatsChange> {
       const args = { p_owner_id: owner, p_checked: [...checked] };
-      return (await call("review_seats", json(args))) as unknown as SeatsChange;
+      return (await call("review_seats", JSON.stringify(args))) as unknown as SeatsChange;
     },
     finishSeats: (owner: string, effect: Effect, { tried, cards, paidWith }: SeatsResult = {}) =>
       call(

@@ -9,11 +9,18 @@ stable
 set search_path = ''
 as $$
 begin
-  return exists (select from billing.outbox as o where o.id = p_outbox_id and o.status in ('pending', 'claimed'));
+  return exists (
+    select
+    from billing.outbox as o
+    where o.id = p_outbox_id
+      -- In mirror mode one that is withheld stands for all: going live enqueues another.
+      and (o.status in ('pending', 'claimed') or (o.status = 'withheld' and (select s.mode <> 'live' from billing.settings as s)))
+  );
 end;
 $$;
 
-comment on function billing_private.is_effect_open is 'Whether an effect is still to be performed, or under way.';
+comment on function billing_private.is_effect_open is
+  'Whether an effect is still to be performed, or under way; in mirror mode also whether it is withheld.';
 
 create function billing_private.seats_status(p_seats billing.seats, p_item billing_private.seat_item)
 returns text

@@ -1,5 +1,5 @@
 -- Going live, and back to mirror mode; and what a project does after a backup was restored.
--- Reads: outbox, old debts. Writes: settings, outbox, job_problems, audit_events. Called by: operators; `duebase go-live`.
+-- Reads: outbox, old debts, seats. Writes: settings, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
 
 create function billing_private.unready_settings(p_project_ref text)
 returns jsonb
@@ -81,6 +81,8 @@ begin
     -- Of transactions that are under way too: their ids have been given out.
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
+  -- What Stripe has of the seats is of today, and not of before: it follows the members from now on.
+  perform billing_private.note_seats_of(array(select t.owner_id from billing.seats as t where t.status = 'enqueued'), p_now);
   perform billing_private.record_job_problem('project', null, p_now);
   perform billing_private.audit(
     'billing.went_live', 'operator', p_project_ref, null,

@@ -95,6 +95,26 @@ describe("the quantity at Stripe follows the members", () => {
     expect(seats.changes(team.subscription)).toHaveLength(1);
   });
 
+  it("not in mirror mode, and as it then stands once the project goes live", async () => {
+    const team = await seats.subscribedTeam(1);
+    const { sql } = seats.world.database;
+    await sql`select billing.back_to_mirror(${seats.world.now})`;
+    for (let joined = 0; joined < 3; joined++) {
+      await seats.join(team.id);
+      await seats.minutes(2);
+    }
+    expect(seats.changes(team.subscription)).toEqual([]);
+    const withheld = () =>
+      sql`select from billing.outbox where dedupe_key like 'seats:%' and status = 'withheld'`;
+    expect(await withheld()).toHaveLength(1);
+    await sql`update billing.settings set app_name = 'Acme', email_from = 'Acme <billing@example.com>' where id`;
+    await sql`select billing.go_live('local', ${seats.world.now})`;
+    await seats.minutes(3);
+    expect(await seats.atStripe(team.subscription)).toBe(4);
+    expect(seats.changes(team.subscription)).toHaveLength(1);
+    expect(await withheld()).toHaveLength(1);
+  });
+
   it("and the item beside it, of another price, stays as it is", async () => {
     const base = await seats.newPrice({}, 5000);
     const team = await seats.subscribedTeam(1, { items: [{ price: base }, { price: seats.price }] });
