@@ -489,20 +489,20 @@ as $$ select p_kind not in ('refresh', 'alert') $$;
 comment on function billing_private.is_write is
   'Whether effects of a kind change something for a customer or at Stripe. Not a refresh, which reads, nor an alert, which tells the operator; every other kind is a write, also one that is added.';
 
-create function billing_private.require_live_mode()
+create function billing_private.require_live_mode(p_is_for_functions boolean default true)
 returns void
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  if billing_private.mode_here(true) <> 'live' then
+  if billing_private.mode_here(p_is_for_functions) <> 'live' then
     perform billing_private.raise_error('DU080', 'billing is in mirror mode: nothing can be bought or changed here yet');
   end if;
 end;
 $$;
 
-comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s.';
+comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s. p_is_for_functions: whether the caller must say which project it runs in, as our functions do; an application''s server does not.';
 
 -- supabase/schemas/01_ground/047_purges.sql
 
@@ -7816,7 +7816,11 @@ begin
     return 0;
   end if;
   begin
-    perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+    perform billing_private.lock_owner_to_remove(deferred.owner_id);
+    -- It may have been restored while this waited.
+    if exists (select from billing_private.deleted_owners as d where d.owner_id = deferred.owner_id and not d.is_finished) then
+      perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+    end if;
   exception when others then
     update billing_private.deleted_owners as d
     set tried_at = p_now, problem = format('%s (%s)', sqlerrm, sqlstate)
@@ -8444,7 +8448,7 @@ begin
 
   if here = 'copy' then
     perform billing_private.report_copy(p_now);
-  elsif here = 'live' and exists (select from billing.job_problems as j where j.job = 'project') then
+  elsif exists (select from billing.job_problems as j where j.job = 'project') then
     perform billing_private.record_job_problem('project', null, p_now);
   end if;
   for effect in
@@ -11004,7 +11008,7 @@ as $$
 declare
   wanted bigint;
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   for wanted in select distinct w.id from unnest(p_ids) as w (id) where w.id is not null order by 1 loop
     id := wanted;
     outcome := billing_private.release_withheld_effect(wanted, p_now);
@@ -21143,7 +21147,7 @@ declare
   customer text;
   opened bigint;
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   select v.customer
   into customer
   from billing_private.overdue_invoices as v
@@ -21349,7 +21353,7 @@ declare
   debtor text;
   old_debts text[];
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   if coalesce(cardinality(p_invoices), 0) not between 1 and 500 then
     perform billing_private.raise_error('DU083', format('cannot release %s debts', coalesce(cardinality(p_invoices), 0)));
   end if;
@@ -21931,11 +21935,12 @@ begin
       s.collection_method = 'send_invoice',
       -- While something is overdue no other payment is tried: it would fail too, or pay for seats before debts.
       s.status = 'active' and s.pause_collection is null,
-      concat_ws('/', coalesce(s.default_payment_method, ''), coalesce(c.default_payment_method, ''), (
+      -- Only compared, and read by members too: a digest tells them nothing of the cards.
+      md5(concat_ws('/', coalesce(s.default_payment_method, ''), coalesce(c.default_payment_method, ''), (
         select max(g.renewal)
         from billing_private.given_cards as g
         where g.object_id in (s.default_payment_method, c.default_payment_method)
-      )),
+      ))),
       s.default_payment_method,
       billing_private.newer_card_of_customer(s.id)
     )::billing_private.seat_item
@@ -22419,8 +22424,13 @@ begin
   update billing.seats as s
   set status = 'refused', status_since = new.finished_at, tried_quantity = greatest(s.quantity, 1), outbox_id = null
   -- Rows of the outbox come before those of seats, and several at once in any order: nobody is waited for. A row that is
-  -- being written is looked at again with its next count.
+  -- being written is looked at again by the tick.
   where s.owner_id = (select k.owner_id from billing.seats as k where k.outbox_id = new.id for update skip locked);
+  if not found then
+    insert into billing_private.seat_counts (owner_id, counted_at)
+    select billing_private.as_uuid(new.payload ->> 'owner_id'), new.finished_at
+    where billing_private.as_uuid(new.payload ->> 'owner_id') is not null;
+  end if;
   return null;
 end;
 $$;
@@ -23121,7 +23131,15 @@ begin
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
   -- What Stripe has of the seats is of today, and not of before: it follows the members from now on.
-  perform billing_private.note_seats_of(array(select t.owner_id from billing.seats as t where t.status = 'enqueued'), p_now);
+  perform billing_private.note_seats_of(
+    array(
+      select t.owner_id from billing.seats as t where t.status = 'enqueued'
+      union
+      -- Of these a look may be under way that still sees mirror mode.
+      select n.owner_id from billing_private.seat_counts as n
+    ),
+    p_now
+  );
   perform billing_private.record_job_problem('project', null, p_now);
   perform billing_private.audit(
     'billing.went_live', 'operator', p_project_ref, null,

@@ -148,7 +148,7 @@ function report(terminal: Terminal, project: Project, plan: InitPlan | undefined
     "Next:",
     "  git add supabase && git commit           what was added is yours to review",
     "  npx supabase db push --linked            the database, in mirror mode: nothing is mailed or charged",
-    "  npx supabase functions deploy            the functions",
+    "  npx supabase functions deploy            the functions: all in the folder, unless you name ours",
     "  npx duebase doctor                       what is right, what is not, and how to mend it",
   ];
   terminal.answer(

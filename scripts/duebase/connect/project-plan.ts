@@ -77,9 +77,15 @@ function planFunctionsUrl({ database }: Found, { functionsUrl }: Wanted): Plan {
   if (known?.replace(/\/+$/, "") === functionsUrl) return planOf();
   return planOf({
     id: "vault-functions-url",
-    what: `put ${functionsUrl} into Vault as ${VAULT_URL}${known === undefined ? "" : `, in place of ${known}`}`,
+    what: `put ${functionsUrl} into Vault as ${VAULT_URL}${inPlaceOf(known)}`,
     run: ({ sql }) => keepInVault(sql, VAULT_URL, functionsUrl),
   });
+}
+
+/** What is there is shown only if it is an address: the secret may have been put under the wrong name. */
+function inPlaceOf(known: string | undefined): string {
+  if (known === undefined) return "";
+  return /^https?:\/\/[^@\s]*$/.test(known) ? `, in place of ${known}` : ", in place of something else";
 }
 
 /**

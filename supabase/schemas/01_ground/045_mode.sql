@@ -50,17 +50,17 @@ as $$ select p_kind not in ('refresh', 'alert') $$;
 comment on function billing_private.is_write is
   'Whether effects of a kind change something for a customer or at Stripe. Not a refresh, which reads, nor an alert, which tells the operator; every other kind is a write, also one that is added.';
 
-create function billing_private.require_live_mode()
+create function billing_private.require_live_mode(p_is_for_functions boolean default true)
 returns void
 language plpgsql
 stable
 set search_path = ''
 as $$
 begin
-  if billing_private.mode_here(true) <> 'live' then
+  if billing_private.mode_here(p_is_for_functions) <> 'live' then
     perform billing_private.raise_error('DU080', 'billing is in mirror mode: nothing can be bought or changed here yet');
   end if;
 end;
 $$;
 
-comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s.';
+comment on function billing_private.require_live_mode is 'Raises DU080 unless the project is live, and the caller''s. p_is_for_functions: whether the caller must say which project it runs in, as our functions do; an application''s server does not.';

@@ -274,7 +274,11 @@ begin
     return 0;
   end if;
   begin
-    perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+    perform billing_private.lock_owner_to_remove(deferred.owner_id);
+    -- It may have been restored while this waited.
+    if exists (select from billing_private.deleted_owners as d where d.owner_id = deferred.owner_id and not d.is_finished) then
+      perform billing_private.remove_owner(deferred.owner_id, deferred.reason, p_now);
+    end if;
   exception when others then
     update billing_private.deleted_owners as d
     set tried_at = p_now, problem = format('%s (%s)', sqlerrm, sqlstate)

@@ -48,7 +48,7 @@ begin
 
   if here = 'copy' then
     perform billing_private.report_copy(p_now);
-  elsif here = 'live' and exists (select from billing.job_problems as j where j.job = 'project') then
+  elsif exists (select from billing.job_problems as j where j.job = 'project') then
     perform billing_private.record_job_problem('project', null, p_now);
   end if;
   for effect in

@@ -65,7 +65,7 @@ as $$
 declare
   wanted bigint;
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   for wanted in select distinct w.id from unnest(p_ids) as w (id) where w.id is not null order by 1 loop
     id := wanted;
     outcome := billing_private.release_withheld_effect(wanted, p_now);

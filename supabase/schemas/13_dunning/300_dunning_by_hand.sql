@@ -47,7 +47,7 @@ declare
   customer text;
   opened bigint;
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   select v.customer
   into customer
   from billing_private.overdue_invoices as v

@@ -36,7 +36,7 @@ declare
   debtor text;
   old_debts text[];
 begin
-  perform billing_private.require_live_mode();
+  perform billing_private.require_live_mode(p_is_for_functions => false);
   if coalesce(cardinality(p_invoices), 0) not between 1 and 500 then
     perform billing_private.raise_error('DU083', format('cannot release %s debts', coalesce(cardinality(p_invoices), 0)));
   end if;

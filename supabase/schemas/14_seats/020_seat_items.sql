@@ -85,11 +85,12 @@ begin
       s.collection_method = 'send_invoice',
       -- While something is overdue no other payment is tried: it would fail too, or pay for seats before debts.
       s.status = 'active' and s.pause_collection is null,
-      concat_ws('/', coalesce(s.default_payment_method, ''), coalesce(c.default_payment_method, ''), (
+      -- Only compared, and read by members too: a digest tells them nothing of the cards.
+      md5(concat_ws('/', coalesce(s.default_payment_method, ''), coalesce(c.default_payment_method, ''), (
         select max(g.renewal)
         from billing_private.given_cards as g
         where g.object_id in (s.default_payment_method, c.default_payment_method)
-      )),
+      ))),
       s.default_payment_method,
       billing_private.newer_card_of_customer(s.id)
     )::billing_private.seat_item

@@ -138,8 +138,13 @@ begin
   update billing.seats as s
   set status = 'refused', status_since = new.finished_at, tried_quantity = greatest(s.quantity, 1), outbox_id = null
   -- Rows of the outbox come before those of seats, and several at once in any order: nobody is waited for. A row that is
-  -- being written is looked at again with its next count.
+  -- being written is looked at again by the tick.
   where s.owner_id = (select k.owner_id from billing.seats as k where k.outbox_id = new.id for update skip locked);
+  if not found then
+    insert into billing_private.seat_counts (owner_id, counted_at)
+    select billing_private.as_uuid(new.payload ->> 'owner_id'), new.finished_at
+    where billing_private.as_uuid(new.payload ->> 'owner_id') is not null;
+  end if;
   return null;
 end;
 $$;

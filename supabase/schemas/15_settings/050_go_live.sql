@@ -82,7 +82,15 @@ begin
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
   -- What Stripe has of the seats is of today, and not of before: it follows the members from now on.
-  perform billing_private.note_seats_of(array(select t.owner_id from billing.seats as t where t.status = 'enqueued'), p_now);
+  perform billing_private.note_seats_of(
+    array(
+      select t.owner_id from billing.seats as t where t.status = 'enqueued'
+      union
+      -- Of these a look may be under way that still sees mirror mode.
+      select n.owner_id from billing_private.seat_counts as n
+    ),
+    p_now
+  );
   perform billing_private.record_job_problem('project', null, p_now);
   perform billing_private.audit(
     'billing.went_live', 'operator', p_project_ref, null,
