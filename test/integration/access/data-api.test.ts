@@ -90,7 +90,12 @@ test.each(Object.entries(functions))(
   async (signature, audience) => {
     const [name, args] = [nameOf(signature), await argumentsOf(signature)];
     const [anon, service] = [clients.connect(localKeys.publishable), clients.connect(localKeys.secret)];
-    const allowed = audience === "service" ? [service] : audience === "user" ? [owner] : [owner, service];
+    const called: Partial<Record<typeof audience, Client[]>> = {
+      nobody: [],
+      service: [service],
+      user: [owner],
+    };
+    const allowed = called[audience] ?? [owner, service];
     const refused = [anon, owner, service].filter((client) => !allowed.includes(client));
     for (const client of refused) {
       const { error, status } = await client.rpc(name, args);

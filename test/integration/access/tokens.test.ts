@@ -14,7 +14,7 @@ let adaId: string;
 let bobId: string;
 let adaToken: string;
 /** A column of text of each table, to try to write to. */
-let columns: Map<string, string>;
+let columns: Map<string, { column: string; type: string }>;
 beforeAll(async () => {
   // The API tells its terminal of every refusal, and here are hundreds.
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -26,13 +26,13 @@ beforeAll(async () => {
   adaToken = ada.token;
   await subscribe(database, "ada", adaId);
   await subscribe(database, "bob", bobId);
-  const found = await database.sql<{ table: string; column: string }[]>`
-    select distinct on (attrelid) relname as table, attname as column
+  const found = await database.sql<{ table: string; column: string; type: string }[]>`
+    select distinct on (attrelid) relname as table, attname as column, atttypid::regtype::text as type
     from pg_attribute join pg_class as c on c.oid = attrelid
-    where c.relnamespace = 'billing'::regnamespace and atttypid = 'text'::regtype and attnum > 0
-    order by attrelid, attnum
+    where c.relnamespace = 'billing'::regnamespace and atttypid in ('text'::regtype, 'uuid'::regtype) and attnum > 0
+    order by attrelid, atttypid <> 'text'::regtype, attnum
   `;
-  columns = new Map(found.map(({ table, column }) => [table, column]));
+  columns = new Map(found.map(({ table, column, type }) => [table, { column, type }]));
 });
 afterAll(async () => {
   await clients?.close();
@@ -69,15 +69,16 @@ const untrusted: [what: string, token: () => string][] = [
 async function allowed(client: Client, status: number): Promise<string[]> {
   const open: string[] = [];
   for (const table of names(tables)) {
-    const column = columns.get(table) ?? "";
+    const { column, type } = columns.get(table) ?? { column: "", type: "text" };
+    const [planted, other] = type === "uuid" ? [adaId, bobId] : ["planted", "nothing"];
     const answers = {
       select: await client.from(table).select("*"),
-      insert: await client.from(table).insert({ [column]: "planted" }),
+      insert: await client.from(table).insert({ [column]: planted }),
       update: await client
         .from(table)
-        .update({ [column]: "planted" })
-        .neq(column, "nothing"),
-      delete: await client.from(table).delete().neq(column, "nothing"),
+        .update({ [column]: planted })
+        .neq(column, other),
+      delete: await client.from(table).delete().neq(column, other),
     };
     // 55000: a view that gathers cannot be written to by anybody.
     for (const [verb, { status: given, data, error }] of Object.entries(answers))

@@ -53,6 +53,8 @@ async function tell(from: readonly StripeEvent[], language: string) {
     where o.kind = 'email'
       and not exists (select from billing.customers as c where c.id = o.payload ->> 'customer' and c.email is not null)`;
   const last = Math.max(...from.map(({ created }) => created));
+  // They are of months, and every mail is read all the same: none is too old to be sent.
+  await database.sql`update billing.outbox set created_at = ${new Date(last * 1000)} where kind = 'email'`;
   await deliver({ database, resend: { url: inbox.apiUrl } }, new Date((last + 900) * 1000));
   const mails = inbox.emails().map(({ tags, subject, text }) => ({
     template: tags?.find(({ name }) => name === "template")?.value ?? "",
