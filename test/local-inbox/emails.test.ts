@@ -182,14 +182,14 @@ test("a field that Resend does not have either is ignored and noted", async () =
 
 test("an endpoint that is not there is a 404, a wrong method a 405", async () => {
   const { inbox, resend } = await startHarness();
-  expect((await resend.domains.list()).error).toMatchObject({ statusCode: 404, name: "not_found" });
+  expect((await resend.apiKeys.list()).error).toMatchObject({ statusCode: 404, name: "not_found" });
   const wrong = await resend.emails.update({
     id: "00000000-0000-4000-8000-000000000000",
     scheduledAt: "later",
   });
   expect(wrong.error).toMatchObject({ statusCode: 405, name: "method_not_allowed" });
   expect(inbox.ledger.requests.map(({ path }) => path)).toEqual([
-    "/domains",
+    "/api-keys",
     "/emails/00000000-0000-4000-8000-000000000000",
   ]);
 });
