@@ -14959,6 +14959,7 @@ create table billing_private.limits_told (
   limits text not null
 );
 
+comment on column billing_private.limits_told.limits is 'A digest of them.';
 comment on table billing_private.limits_told is
   'Digest of the limits and usage periods that each owner''s version has told of. No row: there are none. Tells a change of limits from all else that happens to a subscription.';
 comment on column billing_private.limits_told.owner_id is 'Whose; the row goes with the owner''s last open usage period.';

@@ -19,7 +19,7 @@ select is_empty(
 select set_eq(
   $$ select signature from pg_temp.our_functions where prosecdef and schema <> 'billing' $$,
   array[
-    'billing_private.tg_users__after_write()', 'billing_private.tg_users__after_delete()', 'billing_private.schedule_dunning()',
+    'billing_private.tg_users__after_write()', 'billing_private.tg_users__after_delete()', 'billing_private.schedule_dunning()', 'billing_private.schedule_tick()',
     'billing_private.my_customers(boolean)'
   ],
   'only the doors in and out, what policies ask, and what Auth''s role or an operator sets off, run with their owner''s rights'
