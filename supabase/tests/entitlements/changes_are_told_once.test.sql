@@ -6,7 +6,7 @@ insert into auth.users (id, email) values ('00000000-0000-4000-8000-00000000000a
 insert into billing.customers (id, owner_id) values ('cus_1', '00000000-0000-4000-8000-00000000000a');
 insert into billing_private.entitlement_summaries (customer_id, features, is_whole) values ('cus_1', '{api,export}', true);
 
-create function pg_temp.version() returns bigint language sql as $$ select version from billing_private.entitlement_versions $$;
+create function pg_temp.version() returns bigint language sql as $$ select version from billing.entitlement_versions $$;
 
 select is(pg_temp.version(), null, 'a user to whom nothing happened has no version');
 select billing_private.refresh_entitlements('cus_1', '2026-11-01 12:00:00Z');
