@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { callAsService } from "../support/delivering.ts";
 
 const kills = Number(process.env.DUEBASE_HISTORY_KILLS ?? 1);
-const cuts = Number(process.env.DUEBASE_HISTORY_CUTS ?? 12);
+const cuts = 12;
 const seed = Number(process.env.DUEBASE_SEED ?? 7);
 
 let account: StripeAccount;

@@ -4,7 +4,7 @@ import { type StripeAccount, startAccountWithHistory } from "../../support/accou
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 
 const customers = Number(process.env.DUEBASE_HISTORY_CUSTOMERS ?? 24);
-const months = Number(process.env.DUEBASE_HISTORY_MONTHS ?? 6);
+const months = customers > 100 ? 36 : 6;
 
 let account: StripeAccount;
 let moved: TestDatabase;
