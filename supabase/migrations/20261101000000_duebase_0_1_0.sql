@@ -23706,6 +23706,25 @@ $$;
 comment on function billing_private.project_history is
   'Runs the handlers that keep the state of an object read by a history run, and none that enqueues an effect. Raises DU008 for a kind that is not kept.';
 
+create function billing_private.finish_history_read(p_read billing.stripe_events, p_object jsonb, p_outcome text, p_again text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_outcome = 'undecided' then
+    -- An event of the same second as the read: it is read again, as after any other tie.
+    perform billing_private.enqueue_refresh(p_read, p_again);
+  end if;
+  if p_object ? 'customer_account' then
+    perform billing_private.move_account_to_customer(p_read);
+  end if;
+end;
+$$;
+
+comment on function billing_private.finish_history_read is
+  'What every object of a history run ends with, however it was applied: one that is undecided is read again, and an account goes to its customer.';
+
 create function billing_private.apply_history_object(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
 returns text
 language plpgsql
@@ -23720,13 +23739,7 @@ begin
   elsif outcome = 'applied' then
     perform billing_private.project_history(incoming);
   end if;
-  if outcome = 'undecided' then
-    -- An event of the same second as the read: it is read again, as after any other tie.
-    perform billing_private.enqueue_refresh(incoming, 'history');
-  end if;
-  if p_object ? 'customer_account' then
-    perform billing_private.move_account_to_customer(incoming);
-  end if;
+  perform billing_private.finish_history_read(incoming, p_object, outcome, 'history');
   return outcome;
 end;
 $$;
@@ -23764,20 +23777,6 @@ $$;
 
 comment on function billing_private.history_locks_wanted is
   'The objects of a page as events, only to tell which locks they need.';
-
-create function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
-returns text
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- Drift replaces this function.
-  return null;
-end;
-$$;
-
-comment on function billing_private.compare_object is
-  'Applies one object that a comparison has read, by the way of any read, and records in drift what differed.';
 
 create function billing_private.apply_history_member(
   p_run_id bigint, p_step text, p_object jsonb, p_read_at timestamptz, p_now timestamptz, p_is_alone boolean
@@ -24127,7 +24126,7 @@ $$;
 
 comment on function billing_private.reason_of_drift is 'Why an object differed from what is at Stripe, as far as the ledger of events tells.';
 
-create or replace function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+create function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -24164,15 +24163,13 @@ begin
     select 'object', null, jsonb_build_object('status', after -> 'status') where before is null and after is not null
   ) as d
   order by d.field;
-  if outcome = 'undecided' then
-    perform billing_private.enqueue_refresh(incoming, 'comparison');
-  end if;
-  if p_object ? 'customer_account' then
-    perform billing_private.move_account_to_customer(incoming);
-  end if;
+  perform billing_private.finish_history_read(incoming, p_object, outcome, 'comparison');
   return outcome;
 end;
 $$;
+
+comment on function billing_private.compare_object is
+  'Applies one object that a comparison has read, by the way of any read, and records in drift what differed.';
 
 create function billing.uncompared_objects(p_run_id bigint, p_object text, p_after text, p_limit integer default 100)
 returns jsonb

@@ -123,6 +123,25 @@ $$;
 comment on function billing_private.project_history is
   'Runs the handlers that keep the state of an object read by a history run, and none that enqueues an effect. Raises DU008 for a kind that is not kept.';
 
+create function billing_private.finish_history_read(p_read billing.stripe_events, p_object jsonb, p_outcome text, p_again text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_outcome = 'undecided' then
+    -- An event of the same second as the read: it is read again, as after any other tie.
+    perform billing_private.enqueue_refresh(p_read, p_again);
+  end if;
+  if p_object ? 'customer_account' then
+    perform billing_private.move_account_to_customer(p_read);
+  end if;
+end;
+$$;
+
+comment on function billing_private.finish_history_read is
+  'What every object of a history run ends with, however it was applied: one that is undecided is read again, and an account goes to its customer.';
+
 create function billing_private.apply_history_object(p_object jsonb, p_read_at timestamptz, p_now timestamptz)
 returns text
 language plpgsql
@@ -137,13 +156,7 @@ begin
   elsif outcome = 'applied' then
     perform billing_private.project_history(incoming);
   end if;
-  if outcome = 'undecided' then
-    -- An event of the same second as the read: it is read again, as after any other tie.
-    perform billing_private.enqueue_refresh(incoming, 'history');
-  end if;
-  if p_object ? 'customer_account' then
-    perform billing_private.move_account_to_customer(incoming);
-  end if;
+  perform billing_private.finish_history_read(incoming, p_object, outcome, 'history');
   return outcome;
 end;
 $$;

@@ -27,20 +27,6 @@ $$;
 comment on function billing_private.history_locks_wanted is
   'The objects of a page as events, only to tell which locks they need.';
 
-create function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
-returns text
-language plpgsql
-set search_path = ''
-as $$
-begin
-  -- Drift replaces this function.
-  return null;
-end;
-$$;
-
-comment on function billing_private.compare_object is
-  'Applies one object that a comparison has read, by the way of any read, and records in drift what differed.';
-
 create function billing_private.apply_history_member(
   p_run_id bigint, p_step text, p_object jsonb, p_read_at timestamptz, p_now timestamptz, p_is_alone boolean
 )

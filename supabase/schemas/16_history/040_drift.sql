@@ -110,7 +110,7 @@ $$;
 
 comment on function billing_private.reason_of_drift is 'Why an object differed from what is at Stripe, as far as the ledger of events tells.';
 
-create or replace function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
+create function billing_private.compare_object(p_run_id bigint, p_object jsonb, p_read_at timestamptz, p_now timestamptz)
 returns text
 language plpgsql
 set search_path = ''
@@ -147,15 +147,13 @@ begin
     select 'object', null, jsonb_build_object('status', after -> 'status') where before is null and after is not null
   ) as d
   order by d.field;
-  if outcome = 'undecided' then
-    perform billing_private.enqueue_refresh(incoming, 'comparison');
-  end if;
-  if p_object ? 'customer_account' then
-    perform billing_private.move_account_to_customer(incoming);
-  end if;
+  perform billing_private.finish_history_read(incoming, p_object, outcome, 'comparison');
   return outcome;
 end;
 $$;
+
+comment on function billing_private.compare_object is
+  'Applies one object that a comparison has read, by the way of any read, and records in drift what differed.';
 
 create function billing.uncompared_objects(p_run_id bigint, p_object text, p_after text, p_limit integer default 100)
 returns jsonb

@@ -8,6 +8,7 @@ import type { Clock } from "../../../supabase/functions/_duebase/history/token-b
 import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import type { TestDatabase } from "../database.ts";
 import { callAsService } from "../delivering.ts";
+import { MIRRORED } from "../histories/truth-check.ts";
 import type { StripeAccount } from "./stripe-account.ts";
 
 /** A clock that waits for nobody: how long somebody would have waited is in `waited`, milliseconds. */
@@ -81,32 +82,13 @@ const SHOWN_ROWS: Record<string, string> = {
   )`,
 };
 
-/** Tables that mirror Stripe and what follows from them. */
-const MIRRORED = [
-  "customers",
-  "products",
-  "prices",
-  "subscriptions",
-  "subscription_items",
-  "invoices",
-  "invoice_payments",
-  "payments",
-  "refunds",
-  "disputes",
-  "payment_methods",
-  "checkout_sessions",
-  "entitlements",
-  "object_metadata",
-  "payment_failures",
-];
-
 /**
  * Every row of what is mirrored, by table, as text. Payment methods are those that are a default: no list has the others. Which
  * payment an open invoice waits for is left out: a list tells, and no event does before it is paid.
  */
 export async function mirroredRows(database: TestDatabase): Promise<Record<string, string[]>> {
   const rows: Record<string, string[]> = {};
-  for (const table of MIRRORED) {
+  for (const table of [...MIRRORED, "entitlements"]) {
     const found = await database.sql<{ row: string }[]>`
       select jsonb_strip_nulls(
         to_jsonb(t) - ${[...(ONLY_EVENTS_TELL[table] ?? []), ...(ONLY_READS_TELL[table] ?? [])]}::text[] - ${

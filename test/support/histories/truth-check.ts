@@ -5,7 +5,7 @@ import type { State } from "./state.ts";
 import { type Row, truthOf } from "./truth.ts";
 
 /** Tables whose rows are all objects of the account, so that an extra row is wrong as well. */
-const MIRRORED = [
+export const MIRRORED = [
   "customers",
   "products",
   "prices",
