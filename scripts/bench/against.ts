@@ -2,12 +2,8 @@
  * What an event costs now, beside an older build: two databases on one server, one built from this work tree and one
  * from a commit of its history, that take turns in short rounds. Whatever else the machine does hits both.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres, { type Sql } from "postgres";
-import { startPostgres } from "../local/postgres/server.ts";
-import { databasesOfBuilds, middle } from "./builds.ts";
+import type { JSONValue, Sql } from "postgres";
+import { middle, withBuilds } from "./builds.ts";
 import { billingEvents } from "./events.ts";
 import type { BenchRow } from "./report.ts";
 
@@ -35,25 +31,12 @@ interface Round {
  * @param commit whose migrations the older build is made of; any name that git knows it by
  * @throws Error where git knows no such commit, or where an event was not projected
  */
-export async function benchAgainst(commit: string): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
-  const server = await startPostgres({ directory: join(directory, "server") });
-  const clients: Sql[] = [];
-  const connect = (role: string, database: string) => {
-    const client = postgres(server.urlFor(role, database), { max: 1, onnotice: () => {} });
-    clients.push(client);
-    return client;
-  };
-  try {
-    await databasesOfBuilds(server, commit, directory);
+export function benchAgainst(commit: string): Promise<BenchRow[]> {
+  return withBuilds(commit, { fsync: true }, async (connect) => {
     const older = { sql: connect("postgres", "older"), events: billingEvents("build") };
     const current = { sql: connect("postgres", "current"), events: billingEvents("build") };
     return report(commit, await inTurns(older, current));
-  } finally {
-    for (const client of clients) await client.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function inTurns(older: Build, current: Build): Promise<[older: Round, current: Round][]> {
@@ -80,8 +63,7 @@ async function deliver({ sql, events }: Build): Promise<Round> {
   const batch = Array.from({ length: ROUND_EVENTS }, () => events.next().value);
   const before = await walPosition(sql);
   const started = performance.now();
-  for (const event of batch)
-    await sql`select billing.receive_event(${sql.json(event as postgres.JSONValue)})`;
+  for (const event of batch) await sql`select billing.receive_event(${sql.json(event as JSONValue)})`;
   return { milliseconds: performance.now() - started, walBytes: (await walPosition(sql)) - before };
 }
 

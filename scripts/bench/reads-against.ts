@@ -2,12 +2,8 @@
  * What a signed-in user's own rows cost now, beside an older build: two databases on one server, filled alike, that take
  * turns in short rounds. Whatever else the machine does hits both.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres, { type Sql } from "postgres";
-import { startPostgres } from "../local/postgres/server.ts";
-import { databasesOfBuilds, middle } from "./builds.ts";
+import type { Sql } from "postgres";
+import { middle, withBuilds } from "./builds.ts";
 import { fillOwnerTables, ordinaryOwner, ownerTables } from "./owner-tables.ts";
 import type { BenchRow } from "./report.ts";
 import { askAs } from "./signed-in.ts";
@@ -25,18 +21,9 @@ const LEAST_SHARE = 0.9;
  * @param commit whose migrations the older build is made of; any name that git knows it by
  * @throws Error where git knows no such commit, or where the two builds show a user other rows
  */
-export async function benchReadsAgainst(commit: string): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
+export function benchReadsAgainst(commit: string): Promise<BenchRow[]> {
   // Nothing is written while time counts.
-  const server = await startPostgres({ directory: join(directory, "server"), fsync: false });
-  const clients: Sql[] = [];
-  const connect = (role: string, database: string) => {
-    const client = postgres(server.urlFor(role, database), { max: 1, onnotice: () => {} });
-    clients.push(client);
-    return client;
-  };
-  try {
-    await databasesOfBuilds(server, commit, directory);
+  return withBuilds(commit, { fsync: false }, async (connect) => {
     const read: string[][] = [];
     for (const database of ["older", "current"]) {
       const admin = connect("supabase_admin", database);
@@ -49,11 +36,7 @@ export async function benchReadsAgainst(commit: string): Promise<BenchRow[]> {
     for (const table of before.filter((name) => now.includes(name)))
       rows.push(...(await compare(commit, api.older, api.current, table)));
     return rows;
-  } finally {
-    for (const client of clients) await client.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function compare(commit: string, older: Sql, current: Sql, table: string): Promise<BenchRow[]> {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { z } from "zod";
 import { Refusal } from "../terminal.ts";
 
 /** One call to another service's API. */
@@ -75,6 +76,22 @@ export async function callApi(settings: ApiSettings, request: ApiRequest): Promi
     if (outcome instanceof Response) await outcome.body?.cancel();
     await wait(Math.min(LONGEST_WAIT, told === undefined ? 500 * 2 ** attempt : told * 1000));
   }
+}
+
+/** Whether a call was answered with success, or with a status that is as good here. */
+export function isFine({ status }: ApiAnswer, alsoFine: readonly number[] = []): boolean {
+  return (status >= 200 && status < 300) || alsoFine.includes(status);
+}
+
+/**
+ * The body of an answer, in the shape that the service documents.
+ *
+ * @throws Refusal where it has another
+ */
+export function shaped<T>(service: string, request: ApiRequest, shape: z.ZodType<T>, body: unknown): T {
+  const result = shape.safeParse(body);
+  if (!result.success) throw unexpectedAnswer(service, request);
+  return result.data;
 }
 
 /** A value of the answer that has to be a list or an object; anything else is no API of the kind. */

@@ -7,8 +7,9 @@ import {
   type ApiRequest,
   type ApiSettings,
   callApi,
+  isFine,
   named,
-  unexpectedAnswer,
+  shaped,
   withoutSecrets,
 } from "./http.ts";
 
@@ -238,11 +239,7 @@ export class ManagementApi {
 
   async #read<T>(permission: Permission, path: string, shape: z.ZodType<T>): Promise<T> {
     const { body } = await this.#call(permission, "GET", path);
-    const read = shape.safeParse(body);
-    if (!read.success) {
-      throw unexpectedAnswer("Supabase", { method: "GET", path: this.#path(path), isRepeatable: true });
-    }
-    return read.data;
+    return shaped("Supabase", { method: "GET", path: this.#path(path), isRepeatable: true }, shape, body);
   }
 
   async #call(
@@ -260,7 +257,7 @@ export class ManagementApi {
       isRepeatable: true,
     };
     const answer = await callApi(this.#settings, request);
-    if ((answer.status >= 200 && answer.status < 300) || alsoFine.includes(answer.status)) return answer;
+    if (isFine(answer, alsoFine)) return answer;
     throw this.#refusal(permission, request, answer);
   }
 

@@ -6,8 +6,9 @@ import {
   type ApiRequest,
   type ApiSettings,
   callApi,
+  isFine,
   named,
-  unexpectedAnswer,
+  shaped,
   withoutSecrets,
 } from "./http.ts";
 
@@ -85,13 +86,13 @@ export class ResendApi {
   /** A webhook's signing secret, which Resend shows whenever it is asked. */
   async webhookSecret(id: string): Promise<string> {
     const request = read(`/webhooks/${encodeURIComponent(id)}`);
-    return this.#shaped(request, webhookWithSecret, await this.#call(request)).signing_secret;
+    return shaped("Resend", request, webhookWithSecret, await this.#call(request)).signing_secret;
   }
 
   /** Makes a webhook. Not made again where no answer came: it may be there. */
   async createWebhook(endpoint: string, events: readonly string[]): Promise<{ id: string; secret: string }> {
     const request = write("POST", "/webhooks", { endpoint, events }, false);
-    const made = this.#shaped(request, createdShape, await this.#call(request));
+    const made = shaped("Resend", request, createdShape, await this.#call(request));
     return { id: made.id, secret: made.signing_secret };
   }
 
@@ -108,21 +109,15 @@ export class ResendApi {
     for (;;) {
       const after = found.at(-1);
       const request = read(`${path}?limit=100${after ? `&after=${after.id}` : ""}`);
-      const { data, has_more } = this.#shaped(request, page, await this.#call(request));
+      const { data, has_more } = shaped("Resend", request, page, await this.#call(request));
       found.push(...data);
       if (!has_more || data.length === 0) return found;
     }
   }
 
-  #shaped<T>(request: ApiRequest, shape: z.ZodType<T>, body: unknown): T {
-    const result = shape.safeParse(body);
-    if (!result.success) throw unexpectedAnswer("Resend", request);
-    return result.data;
-  }
-
   async #call(request: ApiRequest): Promise<unknown> {
     const answer = await callApi(this.#settings, request);
-    if (answer.status >= 200 && answer.status < 300) return answer.body;
+    if (isFine(answer)) return answer.body;
     throw refusalOf(request, answer, this.#settings.secret);
   }
 }

@@ -7,7 +7,9 @@ import {
   type ApiRequest,
   type ApiSettings,
   callApi,
+  isFine,
   named,
+  shaped,
   unexpectedAnswer,
   withoutSecrets,
 } from "./http.ts";
@@ -50,8 +52,11 @@ const destinationShape = z.looseObject({
 });
 
 const accountShape = z.looseObject({ id: z.string() });
-const listShape = z.looseObject({ data: z.array(z.unknown()), has_more: z.boolean() });
-const pageShape = z.looseObject({ data: z.array(z.unknown()), next_page_url: z.string().nullish() });
+const endpointsShape = z.looseObject({ data: z.array(endpointShape), has_more: z.boolean() });
+const destinationsShape = z.looseObject({
+  data: z.array(destinationShape),
+  next_page_url: z.string().nullish(),
+});
 
 /** A webhook endpoint. Endpoints of the first API send snapshots: the whole object with each event. */
 export type WebhookEndpoint = z.infer<typeof endpointShape>;
@@ -88,7 +93,8 @@ export class StripeApi {
 
   /** Id of the account that the key is of. */
   async accountId(): Promise<string> {
-    return this.#shaped(accountShape, await this.#call(read("/v1/account"))).id;
+    const request = read("/v1/account");
+    return shaped("Stripe", request, accountShape, await this.#call(request)).id;
   }
 
   /** Every webhook endpoint of the account in this mode, newest first; not those that send thin events. */
@@ -97,11 +103,9 @@ export class StripeApi {
     for (;;) {
       const after = found.at(-1);
       const cursor = after ? `&starting_after=${after.id}` : "";
-      const page = this.#shaped(
-        listShape,
-        await this.#call(read(`/v1/webhook_endpoints?limit=100${cursor}`)),
-      );
-      found.push(...this.#shaped(z.array(endpointShape), page.data));
+      const request = read(`/v1/webhook_endpoints?limit=100${cursor}`);
+      const page = shaped("Stripe", request, endpointsShape, await this.#call(request));
+      found.push(...page.data);
       if (!page.has_more || page.data.length === 0) return found;
     }
   }
@@ -111,8 +115,9 @@ export class StripeApi {
     const found: EventDestination[] = [];
     let path = "/v2/core/event_destinations?limit=100&include[0]=webhook_endpoint.url";
     for (;;) {
-      const page = this.#shaped(pageShape, await this.#call(read(path)));
-      found.push(...this.#shaped(z.array(destinationShape), page.data));
+      const request = read(path);
+      const page = shaped("Stripe", request, destinationsShape, await this.#call(request));
+      found.push(...page.data);
       if (!page.next_page_url) return found;
       const next = new URL(page.next_page_url, this.#settings.baseUrl);
       path = `${next.pathname}${next.search}`;
@@ -131,7 +136,7 @@ export class StripeApi {
     form.append("description", "Duebase");
     if (wanted.ofConnectedAccounts) form.append("connect", "true");
     const request = write("/v1/webhook_endpoints", form);
-    const made = this.#shaped(endpointShape, await this.#call(request));
+    const made = shaped("Stripe", request, endpointShape, await this.#call(request));
     if (!made.secret) throw unexpectedAnswer("Stripe", request);
     return { ...made, secret: made.secret };
   }
@@ -154,16 +159,10 @@ export class StripeApi {
     await this.#call({ method: "DELETE", path, isRepeatable: true }, [404]);
   }
 
-  #shaped<T>(shape: z.ZodType<T>, body: unknown): T {
-    const result = shape.safeParse(body);
-    if (!result.success) throw unexpectedAnswer("Stripe", read("/v1"));
-    return result.data;
-  }
-
   async #call(request: ApiRequest, alsoFine: readonly number[] = []): Promise<unknown> {
     const headers = { "stripe-version": STRIPE_VERSION, ...request.headers };
     const answer = await callApi(this.#settings, { ...request, headers });
-    if ((answer.status >= 200 && answer.status < 300) || alsoFine.includes(answer.status)) return answer.body;
+    if (isFine(answer, alsoFine)) return answer.body;
     throw refusalOf(request, answer, this.#settings.secret);
   }
 }
