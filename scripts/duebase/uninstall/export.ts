@@ -95,7 +95,8 @@ async function writeTable(sql: TransactionSql, place: string, name: string): Pro
   const hash = createHash("sha256");
   let rows = 0;
   const lines = async function* () {
-    // The driver's stream of COPY can stall for ever when its reader is slower; a cursor asks for each piece.
+    // A cursor asks for each piece when it is wanted. With the driver's stream of COPY an export once stood still, for a cause
+    // that was not found.
     const pieces = sql
       .unsafe<{ line: string }[]>(
         `select row_to_json(exported_row)::text as line from ${name} as exported_row`,
