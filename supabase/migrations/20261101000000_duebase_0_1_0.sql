@@ -114,6 +114,7 @@ create table billing.settings (
   keep_duplicates_days smallint not null default 90,
   keep_outbox_days smallint not null default 90,
   keep_email_bodies_days smallint not null default 400,
+  keep_history_days smallint not null default 400,
   keep_cron_history_days smallint not null default 7,
   keep_audit_years smallint not null default 10,
   stale_mail_days smallint not null default 3,
@@ -132,6 +133,7 @@ create table billing.settings (
   constraint duplicates_are_kept_for_a_month check (keep_duplicates_days >= 30),
   constraint a_dedupe_key_outlives_its_repetitions check (keep_outbox_days >= 90),
   constraint an_email_is_kept_while_its_effect_is check (keep_email_bodies_days >= keep_outbox_days),
+  constraint what_was_missed_is_kept_for_a_month check (keep_history_days >= 30),
   constraint cron_history_is_kept_for_a_day check (keep_cron_history_days >= 1),
   constraint audit_is_kept_for_years check (keep_audit_years >= 1),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
@@ -203,6 +205,8 @@ comment on column billing.settings.keep_outbox_days is
   'Days for which delivered, canceled and withheld effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
 comment on column billing.settings.keep_email_bodies_days is
   'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
+comment on column billing.settings.keep_history_days is
+  'Days for which drift, missed webhooks and the runs that found them are kept (30 at least). Backfills stay, and the last run of each kind.';
 comment on column billing.settings.keep_cron_history_days is
   'Days for which pg_cron''s history of our two jobs is kept; that of other jobs is not touched.';
 comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept: ten, which is as long as most countries ask for books to be kept.';
@@ -23995,6 +23999,9 @@ begin
   update billing.history_runs as r set problem = nullif(r.problem, '') where r.id = p_run_id;
   if begun.kind = 'events' then
     perform billing_private.forget_drift_of_late_events(p_now);
+  elsif begun.kind = 'comparison' then
+    -- What neither runs nor is owed any more was in no list, and is compared no more.
+    delete from billing_private.compared_objects as c where c.run_id <> p_run_id;
   elsif begun.kind = 'backfill' then
     perform billing_private.audit('history.read', 'system', null, null, jsonb_build_object('run', p_run_id, 'status', begun.status), p_now);
   end if;
@@ -24430,6 +24437,58 @@ comment on column billing.unlinked_payers.paying_since is 'When the first of the
 
 grant select on billing.unlinked_payers to service_role;
 
+-- supabase/schemas/16_history/070_purge_history.sql
+
+-- Purging what runs have found: drift, missed webhooks, and the runs themselves.
+-- Reads: settings. Writes: drift, missed_webhooks, history_runs (with their steps and problems), purges.
+-- Called by: the tick, every day.
+
+create function billing_private.purge_history(p_now timestamptz, p_limit integer default 5000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  before constant timestamptz := p_now - make_interval(days => (select s.keep_history_days from billing.settings as s));
+  drift constant bigint[] := array(select d.id from billing.drift as d where d.found_at < before order by d.found_at limit p_limit);
+  missed constant text[] := array(
+    select m.event_id from billing.missed_webhooks as m where m.found_at < before order by m.found_at limit p_limit
+  );
+  -- The last run of a kind says since when something may be missing, and a backfill that the project was filled by it.
+  runs constant bigint[] := array(
+    select r.id
+    from billing.history_runs as r
+    where r.kind <> 'backfill'
+      and r.finished_at < before
+      and exists (
+        select from billing.history_runs as later where later.kind = r.kind and later.id > r.id and later.status in ('complete', 'incomplete')
+      )
+      and not exists (select from billing.drift as d where d.run_id = r.id and d.found_at >= before)
+    order by r.id
+    limit p_limit
+  );
+begin
+  if drift <> '{}' then
+    perform billing_private.record_purge('billing.drift', before, cardinality(drift), p_now);
+    delete from billing.drift as d where d.id = any (drift);
+  end if;
+  if missed <> '{}' then
+    perform billing_private.record_purge('billing.missed_webhooks', before, cardinality(missed), p_now);
+    delete from billing.missed_webhooks as m where m.event_id = any (missed);
+  end if;
+  -- A run waits for its drift: it would take more than a piece with it.
+  if runs <> '{}' and cardinality(drift) < p_limit then
+    perform billing_private.record_purge('billing.history_runs', before, cardinality(runs), p_now);
+    delete from billing.history_runs as r where r.id = any (runs);
+    return cardinality(drift) + cardinality(missed) + cardinality(runs);
+  end if;
+  return cardinality(drift) + cardinality(missed);
+end;
+$$;
+
+comment on function billing_private.purge_history is
+  'Removes drift and missed webhooks that were found more than settings.keep_history_days ago, and the runs of that age, of each at most p_limit, and says so in billing.purges. Backfills stay, and the last run of each kind. Run by the tick every day. Returns how many.';
+
 -- supabase/schemas/17_overviews/010_overviews.sql
 
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
@@ -24733,6 +24792,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (320, 'purge-events', 'billing_private.purge_events', '1 day', true, true),
   (330, 'purge-email-bodies', 'billing_private.purge_email_bodies', '1 day', true, true),
   (340, 'purge-email-reports', 'billing_private.purge_email_reports', '1 day', true, true),
+  (345, 'purge-history', 'billing_private.purge_history', '1 day', true, true),
   (350, 'purge-cron-history', 'billing_private.purge_cron_history', '1 day', true, true),
   (360, 'purge-audit', 'billing_private.purge_audit', '1 day', true, true);
 

@@ -1899,6 +1899,7 @@ export type Database = {
           keep_duplicates_days: number;
           keep_email_bodies_days: number;
           keep_events_days: number;
+          keep_history_days: number;
           keep_outbox_days: number;
           keep_payloads_days: number;
           link_customers_by_email: boolean;
@@ -1944,6 +1945,7 @@ export type Database = {
           keep_duplicates_days?: number;
           keep_email_bodies_days?: number;
           keep_events_days?: number;
+          keep_history_days?: number;
           keep_outbox_days?: number;
           keep_payloads_days?: number;
           link_customers_by_email?: boolean;
@@ -1988,6 +1990,7 @@ export type Database = {
           keep_duplicates_days?: number;
           keep_email_bodies_days?: number;
           keep_events_days?: number;
+          keep_history_days?: number;
           keep_outbox_days?: number;
           keep_payloads_days?: number;
           link_customers_by_email?: boolean;

@@ -53,6 +53,7 @@ create table billing.settings (
   keep_duplicates_days smallint not null default 90,
   keep_outbox_days smallint not null default 90,
   keep_email_bodies_days smallint not null default 400,
+  keep_history_days smallint not null default 400,
   keep_cron_history_days smallint not null default 7,
   keep_audit_years smallint not null default 10,
   stale_mail_days smallint not null default 3,
@@ -71,6 +72,7 @@ create table billing.settings (
   constraint duplicates_are_kept_for_a_month check (keep_duplicates_days >= 30),
   constraint a_dedupe_key_outlives_its_repetitions check (keep_outbox_days >= 90),
   constraint an_email_is_kept_while_its_effect_is check (keep_email_bodies_days >= keep_outbox_days),
+  constraint what_was_missed_is_kept_for_a_month check (keep_history_days >= 30),
   constraint cron_history_is_kept_for_a_day check (keep_cron_history_days >= 1),
   constraint audit_is_kept_for_years check (keep_audit_years >= 1),
   constraint dunning_hour_is_an_hour check (dunning_hour between 0 and 23),
@@ -142,6 +144,8 @@ comment on column billing.settings.keep_outbox_days is
   'Days for which delivered, canceled and withheld effects are kept (90 at least: three times as long as Stripe can send an event again, so that none is enqueued twice). Dead ones stay until somebody deletes them.';
 comment on column billing.settings.keep_email_bodies_days is
   'Days for which the text of an email is kept, not less than keep_outbox_days. Later its row says to whom it went, when, its subject and what became of it.';
+comment on column billing.settings.keep_history_days is
+  'Days for which drift, missed webhooks and the runs that found them are kept (30 at least). Backfills stay, and the last run of each kind.';
 comment on column billing.settings.keep_cron_history_days is
   'Days for which pg_cron''s history of our two jobs is kept; that of other jobs is not touched.';
 comment on column billing.settings.keep_audit_years is 'Years for which audit_events are kept: ten, which is as long as most countries ask for books to be kept.';

@@ -244,6 +244,9 @@ begin
   update billing.history_runs as r set problem = nullif(r.problem, '') where r.id = p_run_id;
   if begun.kind = 'events' then
     perform billing_private.forget_drift_of_late_events(p_now);
+  elsif begun.kind = 'comparison' then
+    -- What neither runs nor is owed any more was in no list, and is compared no more.
+    delete from billing_private.compared_objects as c where c.run_id <> p_run_id;
   elsif begun.kind = 'backfill' then
     perform billing_private.audit('history.read', 'system', null, null, jsonb_build_object('run', p_run_id, 'status', begun.status), p_now);
   end if;

@@ -81,5 +81,6 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (320, 'purge-events', 'billing_private.purge_events', '1 day', true, true),
   (330, 'purge-email-bodies', 'billing_private.purge_email_bodies', '1 day', true, true),
   (340, 'purge-email-reports', 'billing_private.purge_email_reports', '1 day', true, true),
+  (345, 'purge-history', 'billing_private.purge_history', '1 day', true, true),
   (350, 'purge-cron-history', 'billing_private.purge_cron_history', '1 day', true, true),
   (360, 'purge-audit', 'billing_private.purge_audit', '1 day', true, true);

@@ -18,7 +18,7 @@ select is_empty(
 select is(
   (select array_agg(part order by position) from billing.tick_parts where repeats), array[
     'retry', 'follow-settings', 'recount-entitlements', 'remove-owners', 'follow-seats', 'purge-payloads', 'purge-duplicates', 'purge-events',
-    'purge-email-bodies', 'purge-email-reports', 'purge-cron-history', 'purge-audit'
+    'purge-email-bodies', 'purge-email-reports', 'purge-history', 'purge-cron-history', 'purge-audit'
   ],
   'what locks customer by customer, or removes many rows, commits piece by piece'
 );

@@ -794,6 +794,11 @@ export const lookups: Statement[] = [
     uses: ["emails_with_body"],
   },
   {
+    what: "what runs have found, past its age, every day",
+    sql: "select billing_private.purge_history(to_timestamp(1734560000), 100)",
+    uses: ["drift_by_age", "missed_webhooks_by_age"],
+  },
+  {
     what: "audit facts past their age, every day",
     sql: "select billing_private.purge_audit(to_timestamp(1700000000), 100)",
     uses: ["audit_events_by_age"],

@@ -194,6 +194,45 @@ describe("emails", () => {
   });
 });
 
+describe("what runs have found", () => {
+  const begun = (kind: string, days: number, status = "complete") =>
+    database.sql`
+      insert into billing.history_runs (kind, status, livemode, events_from, started_at, progressed_at, finished_at)
+      values (${kind}, ${status}, false, ${daysLater(days)}, ${daysLater(days)}, ${daysLater(days)}, ${daysLater(days)})`;
+
+  it("goes after 400 days with the runs that found it, and says so; the last run of a kind and backfills stay", async () => {
+    await begun("backfill", 0);
+    await begun("comparison", 0);
+    await begun("comparison", 10);
+    await begun("events", 0);
+    for (const day of [0, 0, 10])
+      await database.sql`
+        insert into billing.drift (run_id, object, object_id, field, why, found_at)
+        values (${day === 0 ? 2 : 3}, 'invoice', 'in_1', 'status', 'no event told of it', ${daysLater(day)})`;
+    await database.sql`
+      insert into billing.missed_webhooks (event_id, type, created, found_at, run_id)
+      values ('evt_old', 'invoice.paid', ${received}, ${received}, 4), ('evt_new', 'invoice.paid', ${received}, ${daysLater(10)}, 4)`;
+    expect(await purge("history", daysLater(399))).toBe(0);
+    expect(await purge("history", daysLater(401), 1)).toBe(4);
+    expect(await ids("billing.history_runs")).toEqual(["1", "3", "4"]);
+    expect(await ids("billing.drift")).toEqual(["3"]);
+    expect(await database.sql`select event_id from billing.missed_webhooks`).toEqual([{ event_id: "evt_new" }]);
+    expect(await purged()).toEqual([
+      { relation: "billing.drift", removed: 1 },
+      { relation: "billing.missed_webhooks", removed: 1 },
+      { relation: "billing.drift", removed: 1 },
+      { relation: "billing.history_runs", removed: 1 },
+    ]);
+  });
+
+  it("knows since when something may be missing, however long nothing has been read", async () => {
+    await begun("events", 0);
+    await purge("history", daysLater(800));
+    const [due] = await database.sql`select billing.due_history(${daysLater(800)}) ->> 'gap_from' as gap_from`;
+    expect(new Date(due?.gap_from)).toEqual(new Date(received.getTime() - 15 * 60_000));
+  });
+});
+
 describe("settings", () => {
   it.each([
     ["keep_payloads_days", 34, "payloads_are_kept_while_they_are_compared"],
@@ -202,6 +241,7 @@ describe("settings", () => {
     ["keep_duplicates_days", 29, "duplicates_are_kept_for_a_month"],
     ["keep_outbox_days", 89, "a_dedupe_key_outlives_its_repetitions"],
     ["keep_email_bodies_days", 89, "an_email_is_kept_while_its_effect_is"],
+    ["keep_history_days", 29, "what_was_missed_is_kept_for_a_month"],
     ["keep_cron_history_days", 0, "cron_history_is_kept_for_a_day"],
     ["keep_audit_years", 0, "audit_is_kept_for_years"],
   ])("refuse %s = %i", async (column, value, constraint) => {

@@ -35,6 +35,7 @@ const DAILY = [
   "purge-events",
   "purge-email-bodies",
   "purge-email-reports",
+  "purge-history",
   "purge-cron-history",
   "purge-audit",
 ];
