@@ -216,7 +216,9 @@ describe("what runs have found", () => {
     expect(await purge("history", daysLater(401), 1)).toBe(4);
     expect(await ids("billing.history_runs")).toEqual(["1", "3", "4"]);
     expect(await ids("billing.drift")).toEqual(["3"]);
-    expect(await database.sql`select event_id from billing.missed_webhooks`).toEqual([{ event_id: "evt_new" }]);
+    expect(await database.sql`select event_id from billing.missed_webhooks`).toEqual([
+      { event_id: "evt_new" },
+    ]);
     expect(await purged()).toEqual([
       { relation: "billing.drift", removed: 1 },
       { relation: "billing.missed_webhooks", removed: 1 },
@@ -228,7 +230,8 @@ describe("what runs have found", () => {
   it("knows since when something may be missing, however long nothing has been read", async () => {
     await begun("events", 0);
     await purge("history", daysLater(800));
-    const [due] = await database.sql`select billing.due_history(${daysLater(800)}) ->> 'gap_from' as gap_from`;
+    const [due] =
+      await database.sql`select billing.due_history(${daysLater(800)}) ->> 'gap_from' as gap_from`;
     expect(new Date(due?.gap_from)).toEqual(new Date(received.getTime() - 15 * 60_000));
   });
 });
