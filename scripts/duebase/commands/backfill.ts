@@ -25,6 +25,8 @@ import {
   compareAccess,
   type LinkReport,
   linkCustomers,
+  mailsSince,
+  newestEffect,
   oldDebts,
   theirRows,
   unlinkedPayers,
@@ -35,6 +37,7 @@ import {
   accessAsText,
   debtsAsText,
   linksAsText,
+  mailsAsText,
   runAsText,
   surveyAsText,
   unlinkedAsText,
@@ -128,6 +131,7 @@ async function backfill(sql: Sql, given: BackfillOptions, terminal: Terminal): P
     given.accessQuery === undefined
       ? undefined
       : await theirRows(sql, given.accessQuery, ["owner_id", "feature"]);
+  const lastEffect = await newestEffect(sql);
   const run = given.reportOnly
     ? await lastRun(callBilling, "backfill")
     : await readIn(callBilling, stripeFromEnvironment(), given, terminal);
@@ -137,11 +141,12 @@ async function backfill(sql: Sql, given: BackfillOptions, terminal: Terminal): P
   const debts = await oldDebts(sql, new Date());
   const compared: AccessReport | undefined =
     access === undefined ? undefined : await compareAccess(sql, access);
+  const mails = await mailsSince(sql, lastEffect);
   terminal.answer(
-    { run, links: linked, unlinked, oldDebts: debts, access: compared, mails: 0 },
+    { run, links: linked, unlinked, oldDebts: debts, access: compared, mails },
     [
       run === null ? "No backfill was ever made." : runAsText(run),
-      "0 mails were sent, and nothing was changed at Stripe.",
+      mailsAsText(mails),
       ...(linked === undefined ? [] : [linksAsText(linked)]),
       unlinkedAsText(unlinked),
       debtsAsText(debts),

@@ -88,6 +88,21 @@ export async function linkCustomers(sql: Sql, rows: Record<string, unknown>[]): 
   return report;
 }
 
+/** The newest effect in the outbox; 0 where there is none. */
+export async function newestEffect(sql: Sql): Promise<string> {
+  const [row] = await sql<{ id: string }[]>`select coalesce(max(id), 0)::text as id from billing.outbox`;
+  return row?.id ?? "0";
+}
+
+/** How many mails have been enqueued since, without those that a project in mirror mode withholds. */
+export async function mailsSince(sql: Sql, effect: string): Promise<number> {
+  const [row] = await sql<{ mails: number }[]>`
+    select count(*)::integer as mails from billing.outbox
+    where id > ${effect} and kind = 'email' and status <> 'withheld'
+  `;
+  return row?.mails ?? 0;
+}
+
 /** Everybody who pays and belongs to nobody here. */
 export async function unlinkedPayers(sql: Sql): Promise<UnlinkedPayer[]> {
   return await sql<UnlinkedPayer[]>`

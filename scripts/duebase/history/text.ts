@@ -63,6 +63,11 @@ export function runAsText(run: RunState): string {
   ].join("\n");
 }
 
+export function mailsAsText(mails: number): string {
+  if (mails === 0) return "0 mails were enqueued, and nothing was changed at Stripe.";
+  return `${count(mails)} mails were enqueued meanwhile, none of them by what was read of the past: by webhooks, or about cases that were open. Nothing was changed at Stripe.`;
+}
+
 export function linksAsText(report: LinkReport): string {
   const outcomes = Object.entries(report.outcomes).map(([outcome, links]) => `${count(links)} ${outcome}`);
   return [

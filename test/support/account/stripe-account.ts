@@ -11,6 +11,8 @@ export interface AccountSize {
   customers: number;
   months: number;
   seed?: number;
+  /** When it begins. */
+  start?: Date;
 }
 
 /** A Stripe account with a history that nobody listened to. */
@@ -81,7 +83,7 @@ async function makeCatalogue(stripe: Stripe): Promise<Catalogue> {
  * that are sent, refunds, a dispute, cancellations; all in real time, under no test clock. Who does what follows from the seed.
  */
 export async function startAccountWithHistory(size: AccountSize): Promise<StripeAccount> {
-  const account = await startAccount();
+  const account = await startAccount(size.start);
   const { stripe } = account;
   const random = seededRandom(size.seed ?? 1);
   const catalogue = await makeCatalogue(stripe);
