@@ -61,6 +61,9 @@ create extension if not exists pg_cron with schema pg_catalog;
 create extension if not exists pg_net with schema extensions;
 select cron.schedule('nightly-report', '0 3 * * *', $$select public.greeting()$$);
 select vault.create_secret('a value of theirs', 'partner_key', 'not ours');
+-- Theirs too, though they begin as ours do.
+select cron.schedule('duebase-report', '0 4 * * *', $$select public.greeting()$$);
+select vault.create_secret('another value of theirs', 'duebase_report_key');
 alter publication supabase_realtime add table app.notes;
 `,
   "supabase/migrations/20261120093000_signups.sql": `

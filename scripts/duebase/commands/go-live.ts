@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import type { Sql } from "postgres";
+import { LOCAL_PROJECT } from "../../../supabase/functions/_duebase/project-ref.ts";
+import { withoutName } from "../doctor/checks/mode.ts";
 import type { DoctorContext } from "../doctor/context.ts";
 import { diagnosisAsText } from "../doctor/render.ts";
 import { type Diagnosis, worstOf } from "../doctor/run.ts";
@@ -51,7 +53,12 @@ export function addGoLive(program: Command): void {
     });
 }
 
-async function goLive(
+/**
+ * Asks doctor, shows what will happen, asks, and goes live.
+ *
+ * @throws Refusal where something is red, or which project this is is not known
+ */
+export async function goLive(
   context: Omit<DoctorContext, "signal">,
   terminal: Terminal,
   isDryRun: boolean,
@@ -59,7 +66,11 @@ async function goLive(
   const { sql } = context;
   const trip = await context.roundTrip();
   const running = trip.is === "answered" ? trip.report.project : undefined;
-  const projectRef = context.projectRef ?? running;
+  const unnamed = withoutName(trip);
+  if (unnamed) throw new Refusal(`Not live: ${unnamed.says}.`, `Do this first: ${unnamed.cure}.`);
+  // A local address says only that the functions are on this machine; they may have a name of their own.
+  const projectRef =
+    context.projectRef === LOCAL_PROJECT ? (running ?? LOCAL_PROJECT) : (context.projectRef ?? running);
   if (running !== undefined && projectRef !== running) {
     throw new Refusal(
       `The functions that this database calls run in ${running}, and not in ${projectRef}.`,

@@ -9,6 +9,7 @@ import { applyChanges, type FileChange, finishPending } from "../project/changes
 import { CONFIG_FILE, removeFromConfig } from "../project/config.ts";
 import { LOCK_FILE, type Lock, requireLock } from "../project/lock.ts";
 import { MIGRATIONS, nextVersion, readMigrations } from "../project/migrations.ts";
+import { FUNCTION_SECRETS } from "../project/our-names.ts";
 import { findProject, linkedProjectRef, type Project } from "../project/project.ts";
 import { Refusal, Terminal } from "../terminal.ts";
 import { type DatabaseObject, type UninstallFindings, uninstallFindings } from "../uninstall/dependents.ts";
@@ -37,19 +38,6 @@ interface UninstallOptions {
   dryRun?: boolean;
   json?: boolean;
 }
-
-/** Secrets of the Edge Functions that the docs name. */
-const SECRETS = [
-  "DUEBASE_STRIPE_SECRET_KEY",
-  "DUEBASE_STRIPE_WEBHOOK_SECRET",
-  "DUEBASE_RESEND_API_KEY",
-  "DUEBASE_RESEND_WEBHOOK_SECRET",
-  "DUEBASE_CRON_SECRET",
-  "DUEBASE_HEALTH_SECRET",
-  "DUEBASE_EMAIL_FROM",
-  "DUEBASE_ALERT_EMAIL",
-  "DUEBASE_ALERT_WEBHOOK_URL",
-];
 
 /** Adds `duebase uninstall`. */
 export function addUninstall(program: Command): void {
@@ -113,7 +101,7 @@ async function uninstall(given: UninstallOptions): Promise<void> {
   if (findings) refuseDependents(findings);
   const api = given.platform ? hostedProject(project, given.projectRef) : undefined;
   if (api !== undefined && url !== undefined) refuseOtherProject(url, api.projectRef);
-  const platform = api && (await platformFindings(api));
+  const platform = api && (await platformFindings(api, lock.config.sections));
   const changes = planFiles(project, lock, {
     deleteMigrations: given.deleteMigrations === true,
     now: new Date(),
@@ -259,7 +247,7 @@ function planText(
         : ["  the database: Duebase is not in it"]),
     platform === undefined
       ? "  the hosted project: nothing, as no access token is set or no project is linked; the commands are printed"
-      : `  the hosted project ${platform.projectRef}: functions ${platform.functions.join(", ") || "none"}; secrets ${platform.secrets.join(", ") || "none"}; the exposed schema`,
+      : `  the hosted project ${platform.projectRef}: functions ${platform.functions.join(", ") || "none"}; secrets ${platform.secrets.join(", ") || "none"}; ${platform.isExposed ? "the exposed schema" : "its schema is not exposed"}`,
     `  your files: ${removed} removed, and changed: ${written.join(", ")}`,
     ...(findings && findings.mentions.length > 0
       ? ["These of yours name our schemas and would fail when they run:", listed(names(findings.mentions))]
@@ -272,7 +260,7 @@ function platformCommands(lock: Lock): string[] {
   return [
     `in the dashboard: take "billing" out of the exposed schemas (Settings, Data API)`,
     ...lock.config.sections.map((slug) => `npx supabase functions delete ${slug}`),
-    `npx supabase secrets unset ${SECRETS.join(" ")}`,
+    `npx supabase secrets unset ${FUNCTION_SECRETS.join(" ")}`,
   ];
 }
 

@@ -27,13 +27,13 @@ function secret(name: string, what: string, isRequired: boolean, isPublic: boole
   return { name, what, isRequired, isPublic };
 }
 
-export const CRON_SECRET = "DUEBASE_CRON_SECRET";
-export const STRIPE_WEBHOOK_SECRET = "DUEBASE_STRIPE_WEBHOOK_SECRET";
-export const RESEND_WEBHOOK_SECRET = "DUEBASE_RESEND_WEBHOOK_SECRET";
-
-/** Names in Vault that the database reads. */
-export const VAULT_URL = "duebase_functions_url";
-export const VAULT_CRON_SECRET = "duebase_cron_secret";
+export {
+  CRON_SECRET,
+  RESEND_WEBHOOK_SECRET,
+  STRIPE_WEBHOOK_SECRET,
+  VAULT_CRON_SECRET,
+  VAULT_URL,
+} from "../project/our-names.ts";
 
 /** The schema that the Data API has to expose. */
 export const BILLING_SCHEMA = "billing";

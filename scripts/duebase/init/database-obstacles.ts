@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import { CRON_JOBS } from "../project/our-names.ts";
 import { type Obstacle, OLDEST_POSTGRES } from "./obstacle.ts";
 
 /** What a database says about putting Duebase into it. */
@@ -62,7 +63,7 @@ async function takenJobs(sql: Sql): Promise<Obstacle[]> {
   const [cron] = await sql<{ is_there: boolean }[]>`select to_regclass('cron.job') is not null as is_there`;
   if (!cron?.is_there) return [];
   const jobs = await sql<{ jobname: string }[]>`
-    select jobname from cron.job where jobname like 'duebase-%' order by 1`;
+    select jobname from cron.job where jobname = any (${[...CRON_JOBS]}) order by 1`;
   if (jobs.length === 0) return [];
   const [first] = jobs;
   return [

@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import { CRON_JOBS } from "../project/our-names.ts";
 import { DEPENDENTS_SQL } from "./dependents-sql.ts";
 
 /** Something in the database, as PostgreSQL identifies it. */
@@ -80,7 +81,7 @@ async function mentions(sql: Sql): Promise<DatabaseObject[]> {
   const jobs = cron?.is_there
     ? await sql<DatabaseObject[]>`
         select 'cron job' as type, coalesce(j.jobname, j.jobid::text) as identity from cron.job as j
-        where j.command ~* '\\mbilling(_private)?\\s*\\.' and coalesce(j.jobname, '') not like 'duebase-%' order by 2`
+        where j.command ~* '\\mbilling(_private)?\\s*\\.' and coalesce(j.jobname, '') <> all (${[...CRON_JOBS]}) order by 2`
     : [];
   return [...functions, ...jobs];
 }

@@ -1,5 +1,6 @@
 import type { ManagementApi } from "../connections/management.ts";
 import { EXPOSED_SCHEMA } from "../project/config.ts";
+import { FUNCTION_SECRETS } from "../project/our-names.ts";
 import { Refusal } from "../terminal.ts";
 
 /** What of ours a hosted project has, outside of its database. */
@@ -9,22 +10,27 @@ export interface PlatformFindings {
   functions: string[];
   /** Names of secrets. */
   secrets: string[];
-  /** The schemas that stay exposed; undefined where ours is not. */
-  exposedAfter: string[] | undefined;
+  /** Whether the Data API exposes our schema. */
+  isExposed: boolean;
 }
 
-/** Looks at the hosted project; changes nothing. */
-export async function platformFindings(api: ManagementApi): Promise<PlatformFindings> {
+/**
+ * Looks at the hosted project; changes nothing.
+ *
+ * @param slugs of the functions that were put into the team's folder
+ */
+export async function platformFindings(
+  api: ManagementApi,
+  slugs: readonly string[],
+): Promise<PlatformFindings> {
   const functions = await api.functions();
   const secrets = await api.secretDigests();
   const exposed = await api.exposedSchemas();
   return {
     projectRef: api.projectRef,
-    functions: functions.map(({ slug }) => slug).filter((slug) => slug.startsWith("duebase-")),
-    secrets: [...secrets.keys()].filter((name) => name.startsWith("DUEBASE_")).sort(),
-    exposedAfter: exposed.includes(EXPOSED_SCHEMA)
-      ? exposed.filter((schema) => schema !== EXPOSED_SCHEMA)
-      : undefined,
+    functions: functions.map(({ slug }) => slug).filter((slug) => slugs.includes(slug)),
+    secrets: [...secrets.keys()].filter((name) => FUNCTION_SECRETS.includes(name)).sort(),
+    isExposed: exposed.includes(EXPOSED_SCHEMA),
   };
 }
 
@@ -34,7 +40,11 @@ export async function platformFindings(api: ManagementApi): Promise<PlatformFind
  */
 export async function removeFromPlatform(api: ManagementApi, findings: PlatformFindings): Promise<void> {
   for (const slug of findings.functions) await api.deleteFunction(slug);
-  if (findings.exposedAfter) await api.exposeSchemas(findings.exposedAfter);
+  // Read again: others may have been exposed since the plan was shown.
+  const exposed = await api.exposedSchemas();
+  if (exposed.includes(EXPOSED_SCHEMA)) {
+    await api.exposeSchemas(exposed.filter((schema) => schema !== EXPOSED_SCHEMA));
+  }
   await api.deleteSecrets(findings.secrets);
 }
 

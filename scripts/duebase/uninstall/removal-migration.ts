@@ -1,4 +1,5 @@
 import { BANNER } from "../project/migrations.ts";
+import { CRON_JOBS, VAULT_NAMES } from "../project/our-names.ts";
 import { DEPENDENTS_SQL } from "./dependents-sql.ts";
 
 /**
@@ -32,10 +33,11 @@ do $$
 begin
   -- First, so that no tick begins while the rest goes.
   if to_regclass('cron.job') is not null then
-    perform cron.unschedule(j.jobid) from cron.job as j where j.jobname like 'duebase-%' and j.username = current_user;
+    perform cron.unschedule(j.jobid) from cron.job as j
+    where j.jobname in (${literals(CRON_JOBS)}) and j.username = current_user;
   end if;
   if to_regclass('vault.secrets') is not null then
-    delete from vault.secrets where name like 'duebase\\_%';
+    delete from vault.secrets where name in (${literals(VAULT_NAMES)});
   end if;
 end
 $$;
@@ -45,4 +47,9 @@ $$;
 drop schema if exists billing_private cascade;
 drop schema if exists billing cascade;
 `;
+}
+
+/** Names of ours, which hold no quote, as SQL has them. */
+function literals(names: readonly string[]): string {
+  return names.map((name) => `'${name}'`).join(", ");
 }

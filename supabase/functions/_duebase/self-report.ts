@@ -16,6 +16,8 @@ export type SelfReport = {
   function: string;
   /** The project it runs in: its reference, or `local`. */
   project: string;
+  /** Whether that is the local stack of a developer, where nothing leaves the machine. */
+  local_stack?: boolean;
   /** The function's clock, ISO 8601. */
   clock: string;
   /** The Data API, as the function reaches it. */

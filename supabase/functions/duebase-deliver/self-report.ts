@@ -38,6 +38,7 @@ export async function reportDelivery(
   ]);
   return {
     ...report,
+    local_stack: environment.isLocal,
     webhook,
     stripe: { ...stripe, mode: modeOfKey(environment.stripeSecretKey) ?? "unknown" },
     resend,

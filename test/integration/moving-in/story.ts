@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { list } from "tar";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { CRON_JOBS } from "../../../scripts/duebase/project/our-names.ts";
 import type { Project } from "../../../scripts/duebase/project/project.ts";
 import { applyMigrations } from "../../../scripts/local/migrations.ts";
 import { release } from "../../../scripts/local/release.ts";
@@ -27,7 +28,7 @@ export interface StoryServer {
 
 /** What of the catalog is ours while Duebase is installed, and nothing else. */
 const OURS = [
-  /^only in the second: cron job duebase-/,
+  /^only in the second: cron job duebase-(tick|dunning)$/,
   /^only in the second: schema named billing(_private)?$/,
   /^only in the second: trigger duebase_\w+ on (auth\.)?users$/,
   /^differs: publication supabase_realtime/,
@@ -101,6 +102,10 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
   test("the real CLI applies it after theirs, and their database is what it was but for ours", async () => {
     await push();
     expect(await version()).toBe(release);
+    const jobs = await withClient(server.url, (sql) => sql`select jobname from cron.job order by 1`);
+    expect(jobs.map(({ jobname }) => jobname)).toEqual(
+      [...CRON_JOBS, "duebase-report", "nightly-report"].sort(),
+    );
     const others = (await differences()).filter((line) => !OURS.some((ours) => ours.test(line)));
     expect(others).toEqual([]);
   });

@@ -107,36 +107,41 @@ describe("in the files of a project", () => {
 });
 
 describe("on the hosted project", () => {
+  const slugs = readReleasePackage().sections.map(({ slug }) => slug);
+  const theirSlugs = ["stripe-webhook", "duebase-report"];
+  const theirSecrets = ["STRIPE_SECRET_KEY", "DUEBASE_REPORT_TOKEN"];
   let supabase: LocalManagement;
   let api: ManagementApi;
   beforeAll(async () => {
     supabase = await startLocalManagement({ port: 0, ref, exposedSchemas: ["public", "billing", "app"] });
     api = new ManagementApi({ projectRef: ref, accessToken: supabase.accessToken, apiUrl: supabase.url });
-    for (const slug of ["duebase-deliver", "duebase-portal", "stripe-webhook"]) supabase.project.deploy(slug);
+    for (const slug of ["duebase-deliver", "duebase-portal", ...theirSlugs]) supabase.project.deploy(slug);
     await supabase.project.setSecrets([
       { name: "DUEBASE_CRON_SECRET", value: "ours" },
-      { name: "STRIPE_SECRET_KEY", value: "theirs" },
+      ...theirSecrets.map((name) => ({ name, value: "theirs" })),
     ]);
   });
   afterAll(() => supabase.close());
 
-  test("ours is found and taken away, twice without harm, and theirs stays", async () => {
-    const findings = await platformFindings(api);
+  test("ours is found and taken away, twice without harm; theirs stays, however it is called", async () => {
+    const findings = await platformFindings(api, slugs);
     expect(findings).toEqual({
       projectRef: ref,
       functions: ["duebase-deliver", "duebase-portal"],
       secrets: ["DUEBASE_CRON_SECRET"],
-      exposedAfter: ["public", "app"],
+      isExposed: true,
     });
+    // Since then somebody has exposed another one.
+    supabase.project.exposedSchemas.push("reports");
     await removeFromPlatform(api, findings);
     await removeFromPlatform(api, findings);
-    expect([...supabase.project.functions.keys()]).toEqual(["stripe-webhook"]);
-    expect([...supabase.project.secrets.keys()]).toEqual(["STRIPE_SECRET_KEY"]);
-    expect(supabase.project.exposedSchemas).toEqual(["public", "app"]);
-    expect(await platformFindings(api)).toMatchObject({
+    expect([...supabase.project.functions.keys()]).toEqual(theirSlugs);
+    expect([...supabase.project.secrets.keys()]).toEqual(theirSecrets);
+    expect(supabase.project.exposedSchemas).toEqual(["public", "app", "reports"]);
+    expect(await platformFindings(api, slugs)).toMatchObject({
       functions: [],
       secrets: [],
-      exposedAfter: undefined,
+      isExposed: false,
     });
   });
 

@@ -1,4 +1,22 @@
+import { LOCAL_PROJECT } from "../../../../supabase/functions/_duebase/project-ref.ts";
 import { type Check, mayBeWrong, right, wrong } from "../check.ts";
+import type { RoundTrip } from "../context.ts";
+
+/**
+ * What is wrong with functions of an installation of one's own that has no name of its own: a copy of it would have the
+ * same name, and send as well.
+ *
+ * @returns undefined where the project has a name, is the local stack, or did not answer
+ */
+export function withoutName(trip: RoundTrip): { says: string; cure: string } | undefined {
+  if (trip.is !== "answered" || trip.report.project !== LOCAL_PROJECT || trip.report.local_stack === true) {
+    return undefined;
+  }
+  return {
+    says: `the functions take this installation for \u201c${LOCAL_PROJECT}\u201d, as they take every other one: a copy of it could not be told from it, and would send as well`,
+    cure: "give this installation a name that no other has, as DUEBASE_PROJECT_REF among the variables of its Edge Functions; then restart them",
+  };
+}
 
 /** Mirror or live, and whose database it is. */
 export const mode: Check = {
@@ -7,11 +25,13 @@ export const mode: Check = {
   timeout: 20_000,
   async look(context) {
     const { mode: current, project_ref } = await context.settings();
+    // Where the functions run counts, and they know.
+    const trip = await context.roundTrip();
+    const unnamed = withoutName(trip);
+    if (unnamed) return [wrong(unnamed.says, unnamed.cure)];
     if (current === "mirror") {
       return [right("mirror: everything is received, and nothing leaves (npx duebase go-live)")];
     }
-    // What counts is where the functions run, and they know.
-    const trip = await context.roundTrip();
     const here = trip.is === "answered" ? trip.report.project : context.projectRef;
     if (here === undefined) {
       return [

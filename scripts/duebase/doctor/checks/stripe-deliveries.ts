@@ -64,7 +64,7 @@ export const stripeDeliveries: Check = {
     return [
       wrong(
         `Stripe\u2019s last ${lost.length} events did not arrive, such as ${newestLost.id} (${newestLost.type})`,
-        "the endpoint\u2019s page at https://dashboard.stripe.com/webhooks says why; answers of 400: DUEBASE_STRIPE_WEBHOOK_SECRET is not the endpoint\u2019s signing secret",
+        "the endpoint\u2019s page at https://dashboard.stripe.com/webhooks says why; answers of 400: DUEBASE_STRIPE_WEBHOOK_SECRET is not the endpoint\u2019s signing secret; once they arrive again, npx duebase reconcile fetches those that are missing",
       ),
     ];
   },
