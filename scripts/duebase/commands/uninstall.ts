@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
@@ -95,10 +95,8 @@ async function uninstall(given: UninstallOptions): Promise<void> {
   const findings =
     url === undefined
       ? undefined
-      : await withDatabase(url, { command: "uninstall" }, (sql) =>
-          uninstallFindings(sql, ourMigrations(project, lock)),
-        );
-  if (findings) refuseDependents(findings);
+      : await withDatabase(url, { command: "uninstall" }, (sql) => uninstallFindings(sql));
+  if (findings) refuseTheirs(findings);
   const api = given.platform ? hostedProject(project, given.projectRef) : undefined;
   if (api !== undefined && url !== undefined) refuseOtherProject(url, api.projectRef);
   const platform = api && (await platformFindings(api, lock.config.sections));
@@ -146,14 +144,6 @@ function databaseFor(given: UninstallOptions): string {
   }
 }
 
-function ourMigrations(project: Project, lock: Lock): string {
-  return lock.migrations
-    .map((name) => join(project.root, MIGRATIONS, name))
-    .filter((file) => existsSync(file))
-    .map((file) => readFileSync(file, "utf8"))
-    .join("\n");
-}
-
 function refuseChanged(project: Project, lock: Lock): void {
   // A file that is gone has nothing to lose.
   const changed = [
@@ -167,23 +157,18 @@ function refuseChanged(project: Project, lock: Lock): void {
   );
 }
 
-function refuseDependents({ dependents, insideOurs }: UninstallFindings): void {
-  if (dependents.length + insideOurs.length === 0) return;
+function refuseTheirs({ theirs }: UninstallFindings): void {
+  if (theirs.length === 0) return;
+  const shown = names(theirs.slice(0, MOST_SHOWN));
+  const more = theirs.length - shown.length;
   throw new Refusal(
-    [
-      ...(dependents.length > 0
-        ? [
-            `${dependents.length} of your objects depend on Duebase, and would go with it:`,
-            listed(names(dependents)),
-          ]
-        : []),
-      ...(insideOurs.length > 0
-        ? [`${insideOurs.length} objects of yours are inside our schemas:`, listed(names(insideOurs))]
-        : []),
-    ].join("\n"),
+    `${theirs.length} of your objects are in Duebase's schemas, on its tables, or depend on it, and would go with it:\n${listed(more > 0 ? [...shown, `and ${more} more`] : shown)}`,
     "Change or drop each of them first, in a migration of yours. Nothing was changed.",
   );
 }
+
+/** Objects that are named one by one. */
+const MOST_SHOWN = 100;
 
 /** What becomes of each file of the project. */
 export function planFiles(

@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
 import { CRON_JOBS } from "../project/our-names.ts";
-import { DEPENDENTS_SQL } from "./dependents-sql.ts";
+import { Refusal } from "../terminal.ts";
 
 /** Something in the database, as PostgreSQL identifies it. */
 export interface DatabaseObject {
@@ -13,10 +13,8 @@ export interface DatabaseObject {
 export interface UninstallFindings {
   /** Whether Duebase is in it. */
   isInstalled: boolean;
-  /** Of the team's, and gone or broken with ours. These stop everything. */
-  dependents: DatabaseObject[];
-  /** Of the team's, and inside our schemas. These stop everything as well. */
-  insideOurs: DatabaseObject[];
+  /** Of the team's, and would go with ours: inside our schemas, on our tables, or depending on ours. These stop everything. */
+  theirs: DatabaseObject[];
   /** Of the team's, and only named in text: they would fail when they run. */
   mentions: DatabaseObject[];
 }
@@ -25,43 +23,26 @@ export interface UninstallFindings {
  * Looks at what uninstalling would mean; changes nothing.
  *
  * @param sql a client of `postgres`
- * @param migrations the text of our migrations in the project, by which our objects are known
+ * @throws Refusal where schema billing is not ours, or does not know what of it is
  */
-export async function uninstallFindings(sql: Sql, migrations: string): Promise<UninstallFindings> {
-  const [schema] = await sql<
-    { is_there: boolean }[]
-  >`select to_regnamespace('billing') is not null as is_there`;
+export async function uninstallFindings(sql: Sql): Promise<UninstallFindings> {
+  const [there] = await sql<{ schema: boolean; books: boolean }[]>`
+    select to_regnamespace('billing') is not null as schema,
+      to_regclass('billing_private.our_objects') is not null
+        and to_regprocedure('billing_private.foreign_objects()') is not null as books`;
+  if (there?.schema !== true) return { isInstalled: false, theirs: [], mentions: await mentions(sql) };
+  const [noted] = there.books ? await sql`select from billing_private.our_objects limit 1` : [];
+  if (noted === undefined) {
+    throw new Refusal(
+      "The database has a schema billing, and no list of what in it is Duebase's (billing_private.our_objects).",
+      "Is it the right database? If it was made from a dump without rows, restore one with rows, or drop both schemas by hand. Nothing was changed.",
+    );
+  }
   return {
-    isInstalled: schema?.is_there === true,
-    dependents: await sql.unsafe<DatabaseObject[]>(DEPENDENTS_SQL),
-    insideOurs: await foreignObjects(sql, migrations),
+    isInstalled: true,
+    theirs: await sql<DatabaseObject[]>`select type, identity from billing_private.foreign_objects()`,
     mentions: await mentions(sql),
   };
-}
-
-/** Relations and functions in our schemas that none of our migrations makes. */
-async function foreignObjects(sql: Sql, migrations: string): Promise<DatabaseObject[]> {
-  const made = new Set(
-    [
-      ...migrations.matchAll(
-        /\bcreate\s+(?:or\s+replace\s+)?(?:unlogged\s+)?(?:table|view|materialized\s+view|function|procedure)\s+(?:if\s+not\s+exists\s+)?((?:billing|billing_private)\.\w+)/gi,
-      ),
-    ].map(([, name]) => name?.toLowerCase()),
-  );
-  const found = await sql<(DatabaseObject & { name: string })[]>`
-    select i.type, i.identity, format('%s.%s', n.nspname, c.relname) as name
-    from pg_catalog.pg_class as c
-    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    cross join lateral pg_catalog.pg_identify_object('pg_class'::regclass, c.oid, 0) as i
-    where n.nspname in ('billing', 'billing_private') and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-    union all
-    select i.type, i.identity, format('%s.%s', n.nspname, p.proname)
-    from pg_catalog.pg_proc as p
-    join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-    cross join lateral pg_catalog.pg_identify_object('pg_proc'::regclass, p.oid, 0) as i
-    where n.nspname in ('billing', 'billing_private')
-    order by 1, 2`;
-  return found.filter(({ name }) => !made.has(name)).map(({ type, identity }) => ({ type, identity }));
 }
 
 /** Functions and cron jobs of the team's whose text names our schemas. */
@@ -81,7 +62,8 @@ async function mentions(sql: Sql): Promise<DatabaseObject[]> {
   const jobs = cron?.is_there
     ? await sql<DatabaseObject[]>`
         select 'cron job' as type, coalesce(j.jobname, j.jobid::text) as identity from cron.job as j
-        where j.command ~* '\\mbilling(_private)?\\s*\\.' and coalesce(j.jobname, '') <> all (${[...CRON_JOBS]}) order by 2`
+        where j.command ~* '\\mbilling(_private)?\\s*\\.' and coalesce(j.jobname, '') <> all (${[...CRON_JOBS]})
+        order by 2`
     : [];
   return [...functions, ...jobs];
 }

@@ -1,11 +1,10 @@
 import { BANNER } from "../project/migrations.ts";
 import { CRON_JOBS, VAULT_NAMES } from "../project/our-names.ts";
-import { DEPENDENTS_SQL } from "./dependents-sql.ts";
 
 /**
  * The SQL that takes everything of ours out of a database: cron jobs, names in Vault, schemas with all that is in them,
  * our triggers on auth.users. It can be applied again, and to a database that never had us. It refuses where something
- * of the team's depends on ours, and changes nothing then.
+ * of the team's would go with ours, and where schema billing is not ours, and changes nothing then.
  *
  * @param release the release that is installed
  */
@@ -16,14 +15,18 @@ export function removalMigration(release: string): string {
 
 do $$
 declare
-  dependents text;
+  theirs text;
 begin
-  select string_agg(d.type || ' ' || d.identity, ', ') into dependents
-  from (
-${DEPENDENTS_SQL.replace(/^/gm, "    ")}
-  ) as d;
-  if dependents is not null then
-    raise exception 'these depend on Duebase and would go with it: %', dependents
+  if to_regnamespace('billing') is null and to_regnamespace('billing_private') is null then
+    return;
+  end if;
+  if to_regclass('billing_private.our_objects') is null or to_regprocedure('billing_private.foreign_objects()') is null then
+    raise exception 'schema billing is not Duebase''s'
+      using hint = 'This migration takes Duebase out, and finds a schema of its name that it did not make.';
+  end if;
+  execute 'select string_agg(o.type || '' '' || o.identity, '', '') from billing_private.foreign_objects() as o' into theirs;
+  if theirs is not null then
+    raise exception 'these are not Duebase''s and would go with it: %', theirs
       using hint = 'Change or drop each of them in a migration before this one.';
   end if;
 end

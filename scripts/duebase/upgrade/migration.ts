@@ -13,8 +13,10 @@ export function upgradeMigration(from: string, steps: readonly UpgradeStep[]): s
   return [
     `${BANNER}${to}: the steps from ${from}. Written by \`duebase upgrade\`.`,
     refuseOtherReleases(from),
+    noteTheirs,
     ...steps.map((step) => `-- ${step.release}\n\n${step.sql}\n\n${record(step.release)}`),
     revokes,
+    noteOurs,
     "",
   ].join("\n\n");
 }
@@ -41,6 +43,16 @@ as $$
 $$;
 insert into billing.releases (release, installed_at) values ('${release}', now());`;
 }
+
+const noteTheirs = `-- What the team has in our schemas, so that it is not taken for ours afterwards.
+create temporary table duebase_theirs as select o.type, o.identity from billing_private.foreign_objects() as o;`;
+
+const noteOurs = `delete from billing_private.our_objects;
+insert into billing_private.our_objects (type, identity)
+select distinct o.type, o.identity from billing_private.objects_of_schemas() as o
+except
+select t.type, t.identity from duebase_theirs as t;
+drop table duebase_theirs;`;
 
 const revokes = `-- Nobody executes a function of ours unless it is granted by name.
 revoke execute on all functions in schema billing from public;

@@ -174,7 +174,7 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
   test("and so does its migration, where it is pushed without the command", async () => {
     const { removalMigration } = await import("../../../scripts/duebase/uninstall/removal-migration.ts");
     const pushed = withClient(server.url, (sql) => sql.begin((it) => it.unsafe(removalMigration(release))));
-    await expect(pushed).rejects.toThrow(/these depend on Duebase.*policy paid on app\.notes/);
+    await expect(pushed).rejects.toThrow(/these are not Duebase's.*policy paid on app\.notes/);
     expect(await version()).toBe(release);
   });
 

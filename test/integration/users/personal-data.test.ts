@@ -20,6 +20,7 @@ const ABOUT_NOBODY = [
   "billing.tick_parts",
   "billing.purges",
   "billing_private.error_codes",
+  "billing_private.our_objects",
   "billing_private.outbound_requests",
   "billing_private.settings_passes",
   "billing_private.refresh_handlers",
