@@ -8,8 +8,9 @@ import { fileObstacles, refuseObstacles } from "../init/obstacles.ts";
 import { options } from "../options.ts";
 import { applyChanges, type FileChange, finishPending, pendingCommand } from "../project/changes.ts";
 import { addToConfig, CONFIG_FILE, EXPOSED_SCHEMA, readConfig } from "../project/config.ts";
-import { hashOf, LOCK_FILE, type Lock, lockText } from "../project/lock.ts";
+import { hashOf, LOCK_FILE, type Lock, lockText, requireLock } from "../project/lock.ts";
 import { MIGRATIONS, nextVersion, readMigrations } from "../project/migrations.ts";
+import { deployCommand } from "../project/our-names.ts";
 import { findProject, type Project } from "../project/project.ts";
 import { type ReleasePackage, readReleasePackage } from "../release-package.ts";
 import { Terminal } from "../terminal.ts";
@@ -113,6 +114,7 @@ export async function planInit(
       sections: release.sections.map(({ slug }) => slug),
       schemas: [EXPOSED_SCHEMA],
       hadSchemas: config.api?.schemas !== undefined,
+      hadApi: config.api !== undefined,
     },
   };
   return {
@@ -148,7 +150,9 @@ function report(terminal: Terminal, project: Project, plan: InitPlan | undefined
     "Next:",
     "  git add supabase && git commit           what was added is yours to review",
     "  npx supabase db push --linked            the database, in mirror mode: nothing is mailed or charged",
-    "  npx supabase functions deploy            the functions: all in the folder, unless you name ours",
+    `  ${deployCommand(requireLock(project).config.sections)}`,
+    "                                           ours alone: without names, yours would be deployed as well",
+    "  npx duebase connect                      secrets, Vault, webhooks: only what is missing",
     "  npx duebase doctor                       what is right, what is not, and how to mend it",
   ];
   terminal.answer(

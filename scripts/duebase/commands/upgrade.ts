@@ -9,6 +9,7 @@ import { applyChanges, type FileChange, finishPending } from "../project/changes
 import { CONFIG_FILE, replaceSections } from "../project/config.ts";
 import { hashOf, LOCK_FILE, type Lock, lockText, requireLock } from "../project/lock.ts";
 import { MIGRATIONS, nextVersion, readMigrations } from "../project/migrations.ts";
+import { deployCommand } from "../project/our-names.ts";
 import { findProject, type Project } from "../project/project.ts";
 import { compareReleases, type ReleasePackage, readReleasePackage } from "../release-package.ts";
 import { Refusal, Terminal } from "../terminal.ts";
@@ -32,6 +33,8 @@ export interface UpgradePlan {
   migration: string | undefined;
   changes: FileChange[];
   emails: EmailUpgrade;
+  /** The functions of the new release. */
+  functions: string[];
   /** Functions that the new release no longer has. */
   removedFunctions: string[];
 }
@@ -55,7 +58,9 @@ files of ours that were changed, and lists them. Emails that you changed stay.
 
 Example:
   npx duebase@latest upgrade
-  npx supabase db push --linked && npx supabase functions deploy`,
+  npx supabase db push --linked
+
+then what it names, in that order: the functions of a release work with the database of the next one too, not with one of before.`,
     )
     .action((given: UpgradeOptions) => upgrade(given));
 }
@@ -138,6 +143,7 @@ export async function planUpgrade(
       ({ path, content }) => (content === null ? undefined : hashOf(content)) !== currentHash(project, path),
     ),
     emails,
+    functions: release.sections.map(({ slug }) => slug),
     removedFunctions: slugsOf(Object.keys(lock.files)).filter(
       (slug) => !slugsOf(Object.keys(next.files)).includes(slug),
     ),
@@ -189,16 +195,16 @@ function slugsOf(paths: readonly string[]): string[] {
   ];
 }
 
-function summary({ from, to, migration, changes, emails, removedFunctions }: UpgradePlan) {
+function summary({ changes, emails, ...plan }: UpgradePlan) {
   const files = changes.map(({ path, content }) => ({
     path,
     change: content === null ? "removed" : "written",
   }));
-  return { from, to, migration, files, kept: emails.kept, toMerge: emails.toMerge, removedFunctions };
+  return { ...plan, files, kept: emails.kept, toMerge: emails.toMerge };
 }
 
 function asText(plan: UpgradePlan, isDryRun: boolean): string {
-  const { from, to, migration, changes, emails, removedFunctions } = plan;
+  const { from, to, migration, changes, emails } = plan;
   if (changes.length === 0) return `This project has ${to}, the release of this package. Nothing to do.`;
   const merged = emails.toMerge.map(
     (path) => `  ${path}  changed by you and by ${to}: compare node_modules/duebase/${path}`,
@@ -208,9 +214,22 @@ function asText(plan: UpgradePlan, isDryRun: boolean): string {
     ...(migration ? [`  ${MIGRATIONS}/${migration}`] : []),
     ...(emails.kept.length > 0 ? [`Kept as you changed them, and built: ${emails.kept.join(", ")}`] : []),
     ...merged,
-    ...(isDryRun
-      ? []
-      : ["", "Next, in this order:", "  npx supabase db push --linked", "  npx supabase functions deploy"]),
-    ...removedFunctions.map((slug) => `  npx supabase functions delete ${slug}`),
+    ...(isDryRun ? [] : ["", ...nextSteps(plan)]),
   ].join("\n");
+}
+
+/** In this order nothing stands still: functions of a release work with the database of the next one, and not the other way round. */
+function nextSteps({ migration, functions, removedFunctions }: UpgradePlan): string[] {
+  return [
+    "Next, in this order:",
+    "  git add supabase && git commit           what was changed is yours to review",
+    ...(migration
+      ? [
+          "  npx supabase db push --linked            the database first; the functions that run go on working",
+        ]
+      : []),
+    `  ${deployCommand(functions)}`,
+    ...removedFunctions.map((slug) => `  npx supabase functions delete ${slug}`),
+    "  npx duebase doctor                       whether database, functions and files are of one release",
+  ];
 }

@@ -70,7 +70,10 @@ export function addToConfig(text: string, sections: readonly ConfigSection[]): s
   const eol = newlineOf(text);
   const schemas = config.api?.schemas ?? DEFAULT_SCHEMAS;
   let changed = text;
-  if (!schemas.includes(EXPOSED_SCHEMA)) changed = withSchemas(text, [...schemas, EXPOSED_SCHEMA]);
+  if (!schemas.includes(EXPOSED_SCHEMA)) {
+    const all = [...schemas, EXPOSED_SCHEMA];
+    changed = (config.api?.schemas === undefined && withOwnLine(text, eol)) || withSchemas(text, all);
+  }
   changed += eol + block(sections, eol);
   const expected: ProjectConfig = structuredClone(config);
   expected.api = { ...expected.api, schemas: [...new Set([...schemas, EXPOSED_SCHEMA])] };
@@ -100,14 +103,23 @@ export function replaceSections(
  */
 export function removeFromConfig(
   text: string,
-  installed: { sections: readonly string[]; schemas: readonly string[]; hadSchemas: boolean },
+  installed: {
+    sections: readonly string[];
+    schemas: readonly string[];
+    hadSchemas: boolean;
+    hadApi: boolean;
+  },
 ): string {
   const without = withoutSections(text, installed.sections);
   const schemas = readConfig(without).api?.schemas;
   if (schemas === undefined || installed.schemas.length === 0) return without;
   const rest = schemas.filter((schema) => !installed.schemas.includes(schema));
   const isDefault = rest.join() === DEFAULT_SCHEMAS.join();
-  return withSchemas(without, installed.hadSchemas || !isDefault ? rest : undefined);
+  if (!installed.hadSchemas && installed.hadApi && isDefault) {
+    const untouched = withoutOwnLine(without, newlineOf(text));
+    if (untouched !== undefined) return untouched;
+  }
+  return withSchemas(without, installed.hadSchemas || !isDefault ? rest : undefined, installed.hadApi);
 }
 
 /** `[functions.<slug>]` of ours that a config has already, whoever wrote them. */
@@ -115,13 +127,34 @@ export function ourSlugsIn(config: ProjectConfig): string[] {
   return Object.keys(config.functions ?? {}).filter((slug) => slug.startsWith("duebase-"));
 }
 
-function withSchemas(text: string, schemas: string[] | undefined): string {
+/** The line of ours in a table [api] that named no schemas: directly below its header, so that it can be cut out again. */
+const OWN_LINE = `schemas = ${JSON.stringify([...DEFAULT_SCHEMAS, EXPOSED_SCHEMA]).replaceAll(",", ", ")}`;
+const API_HEADER = /^[ \t]*\[[ \t]*api[ \t]*\][ \t]*(#[^\r\n]*)?$/m;
+
+function withOwnLine(text: string, eol: string): string | undefined {
+  const header = API_HEADER.exec(text);
+  if (header === null) return undefined;
+  const end = header.index + header[0].length;
+  return text.slice(0, end) + eol + OWN_LINE + text.slice(end);
+}
+
+function withoutOwnLine(text: string, eol: string): string | undefined {
+  const header = API_HEADER.exec(text);
+  if (header === null) return undefined;
+  const end = header.index + header[0].length;
+  const line = eol + OWN_LINE;
+  const after = text.slice(end + line.length);
+  if (!text.startsWith(line, end) || !(after === "" || after.startsWith(eol))) return undefined;
+  return text.slice(0, end) + after;
+}
+
+function withSchemas(text: string, schemas: string[] | undefined, keepsApi = true): string {
   const value = parseKeepingText(text) as { api?: Record<string, unknown> };
   const api = { ...value.api };
   if (schemas === undefined) delete api.schemas;
   else api.schemas = schemas;
   const { api: _, ...others } = value;
-  const next = Object.keys(api).length === 0 ? others : { ...value, api };
+  const next = Object.keys(api).length === 0 && !keepsApi ? others : { ...value, api };
   return patch(text, next);
 }
 

@@ -26,6 +26,8 @@ const lockSchema = z.object({
     schemas: z.array(z.string()),
     /** Whether config.toml named exposed schemas before. */
     hadSchemas: z.boolean(),
+    /** Whether it had a table [api] before, be it empty. */
+    hadApi: z.boolean(),
   }),
 });
 

@@ -23,6 +23,44 @@ const configs: [name: string, text: string][] = [
   ["with no schema at all", "[api]\nschemas = []\n"],
   ["with [api] that names no schemas", 'project_id = "x"\n\n[api]\nport = 1 # one\n\n[db]\nport = 2\n'],
   ["without [api]", 'project_id = "x" # the only line\n'],
+  ["with an empty [api]", 'project_id = "x"\n\n[api]\n\n[db]\nport = 2\n'],
+  ["with an empty [api] at its end", 'project_id = "x"\n\n[api]\n'],
+  ["with an empty [api] at its end and no newline", 'project_id = "x"\n\n[api]'],
+  ["with comments only in [api]", "[api] # ours\n# port = 54321\n# ask Kim\n\n[db]\nport = 2\n"],
+  ["with comments only in [api], at its end", "[db]\nport = 2\n\n[api]\n# port = 54321\n"],
+  [
+    "with comments only in [api] and Windows line ends",
+    "[api]\r\n# port = 54321\r\n\r\n[db]\r\nport = 2\r\n",
+  ],
+  [
+    "with [api] that names no schemas and a comment after its keys",
+    "[api]\nport = 1\n# schemas = []\n\n[db]\nport = 2\n",
+  ],
+  [
+    "with schemas on many lines and no comma at the end",
+    '[api]\nschemas = [\n  "public",\n  "app"\n]\nport = 1\n',
+  ],
+  ["with schemas on many lines and a comma at the end", '[api]\nschemas = [\n\t"public",\n\t"app",\n]\n'],
+  ["with a comma at the end of one line", '[api]\nschemas = ["public", "app",]\n'],
+  ["with spaces inside the brackets", '[api]\nschemas = [ "public", "app" ]  # both\nport = 1\n'],
+  ["with schemas of single quotes", "[api]\nschemas = ['public', 'app']\n"],
+  ["with a comment in the empty list", "[api]\nschemas = [ # none yet\n]\n"],
+  [
+    "with comments before, in and behind the list",
+    '[api]\n# which\nschemas = [ # these\n  # first\n  "public", # all\n  # last\n] # end\n',
+  ],
+  [
+    "with schemas on many lines, Windows line ends and no newline",
+    '[api]\r\nschemas = [\r\n  "public",\r\n  "app"\r\n]',
+  ],
+  ["with dotted keys of other things", "api.port = 1\napi.enabled = true\n\n[db]\nport = 2\n"],
+  ["with dotted keys and Windows line ends", 'project_id = "x"\r\napi.schemas = ["public"]\r\n'],
+  [
+    "with [api] after others and blank lines at the end",
+    '[db]\nport = 1\n\n\n[api]\nschemas = ["public"]\n\n\n',
+  ],
+  ["with an inline table", 'api = { port = 1, schemas = ["public"] }\n\n[db]\nport = 2\n'],
+  ["with an indented [api]", '  [api]\n  port = 1\n  schemas = ["public"]\n'],
   ["with dotted keys", 'project_id = "x"\napi.schemas = ["public"]\n'],
   ["of nothing", ""],
 ];
@@ -50,6 +88,7 @@ describe("config.toml", () => {
       sections: sections.map(({ slug }) => slug),
       schemas: ["billing"],
       hadSchemas: readConfig(text).api?.schemas !== undefined,
+      hadApi: readConfig(text).api !== undefined,
     };
     expect(removeFromConfig(addToConfig(text, sections), installed)).toBe(text);
   });
@@ -58,7 +97,12 @@ describe("config.toml", () => {
     const later = addToConfig(THEIR_CONFIG, sections)
       .replace('"app",', '"app", "more",')
       .concat("\n[functions.new]\nverify_jwt = true\n");
-    const installed = { sections: sections.map(({ slug }) => slug), schemas: ["billing"], hadSchemas: true };
+    const installed = {
+      sections: sections.map(({ slug }) => slug),
+      schemas: ["billing"],
+      hadSchemas: true,
+      hadApi: true,
+    };
     expect(removeFromConfig(later, installed)).toBe(
       `${THEIR_CONFIG.replace('"app",', '"app", "more",')}\n[functions.new]\nverify_jwt = true\n`,
     );
@@ -66,7 +110,12 @@ describe("config.toml", () => {
 
   test("loses our sections also where somebody has moved them", () => {
     const moved = `${THEIR_CONFIG}\n${sections.map(({ text }) => text).join("\n")}`;
-    const installed = { sections: sections.map(({ slug }) => slug), schemas: ["billing"], hadSchemas: true };
+    const installed = {
+      sections: sections.map(({ slug }) => slug),
+      schemas: ["billing"],
+      hadSchemas: true,
+      hadApi: true,
+    };
     expect(parse(removeFromConfig(moved, installed))).toEqual(parse(THEIR_CONFIG));
   });
 

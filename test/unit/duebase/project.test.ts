@@ -45,7 +45,7 @@ describe("the lock file", () => {
     migrations: ["20261120000001_duebase_0_1_0.sql"],
     files: { "supabase/functions/duebase-deliver/index.ts": "a".repeat(64) },
     emails: false,
-    config: { sections: ["duebase-deliver"], schemas: ["billing"], hadSchemas: true },
+    config: { sections: ["duebase-deliver"], schemas: ["billing"], hadSchemas: true, hadApi: true },
   };
 
   test("is read as it was written", async () => {
