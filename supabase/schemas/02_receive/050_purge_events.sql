@@ -30,13 +30,15 @@ comment on function billing_private.purge_duplicates is
 
 create function billing_private.purgeable_events(p_before timestamptz, p_limit integer)
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 -- A few events are asked about: no table of payloads is read from end to end for them.
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
+begin
+  return query
   select e.id
   from billing.webhook_events as e
   where e.received_at < p_before
@@ -45,6 +47,7 @@ as $$
     and not exists (select from billing_private.webhook_payloads as p where p.event_id = e.id and p.received_at = e.received_at)
     and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status <> 'resolved')
   limit p_limit;
+end;
 $$;
 
 comment on function billing_private.purgeable_events is
@@ -74,11 +77,15 @@ comment on function billing_private.purge_events is
 
 create function billing_private.purge_payloads(p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   -- A month without payloads is something too: the one after it may hold some.
-  select billing_private.drop_payloads(p_now - make_interval(days => s.keep_payloads_days), p_now) is not null from billing.settings as s;
+  return (
+    select billing_private.drop_payloads(p_now - make_interval(days => s.keep_payloads_days), p_now) is not null from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing_private.purge_payloads is

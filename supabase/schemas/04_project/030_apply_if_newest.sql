@@ -124,10 +124,11 @@ comment on function billing_private.resolve_ties is
 
 create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.enqueue(
+begin
+  perform billing_private.enqueue(
     'refresh',
     concat_ws(':', 'refresh', p_event.object_id, extract(epoch from p_event.created)::bigint, p_again),
     jsonb_strip_nulls(jsonb_build_object(
@@ -137,6 +138,7 @@ as $$
     -- A read in the same second could again not be ordered against the events.
     p_event.received_at + interval '3 seconds'
   );
+end;
 $$;
 
 comment on function billing_private.enqueue_refresh is
@@ -144,15 +146,17 @@ comment on function billing_private.enqueue_refresh is
 
 create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.stripe_events)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.enqueue(
+begin
+  perform billing_private.enqueue(
     'refresh',
     concat_ws(':', 'refresh', p_id, extract(epoch from p_event.created)::bigint),
     jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id, 'account', p_event.account)),
     p_event.received_at
   );
+end;
 $$;
 
 comment on function billing_private.enqueue_refresh_of is

@@ -5,11 +5,13 @@
 
 create function billing_private.is_probe_event(p_event jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(p_event ->> 'type' = 'duebase.probe', false);
+begin
+  return coalesce(p_event ->> 'type' = 'duebase.probe', false);
+end;
 $$;
 
 comment on function billing_private.is_probe_event is 'Whether an event is one of doctor''s, of which nothing is kept.';

@@ -54,16 +54,18 @@ comment on column billing.prices.recurring is 'interval, interval_count, usage_t
 
 create function billing_private.is_long_term(p_recurring jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     coalesce((p_recurring ->> 'interval_count')::integer, 1)
       * case p_recurring ->> 'interval' when 'year' then 365 when 'month' then 30.4 when 'week' then 7 when 'day' then 1 end
       >= 180,
     false
   );
+end;
 $$;
 
 comment on function billing_private.is_long_term is

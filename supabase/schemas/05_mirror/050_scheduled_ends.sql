@@ -3,15 +3,17 @@
 
 create function billing_private.scheduled_end(p_subscription billing.subscriptions)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_subscription.ended_at is not null then null
     -- Classic billing sets both. Before 2019 Stripe had no cancel_at.
     else coalesce(p_subscription.cancel_at, case when p_subscription.cancel_at_period_end then p_subscription.current_period_end end)
   end;
+end;
 $$;
 
 comment on function billing_private.scheduled_end is
@@ -47,11 +49,13 @@ comment on function billing_private.was_canceled is
 
 create function billing_private.is_canceled_for_later(p_subscription billing.subscriptions)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select p_subscription.ended_at is null and billing_private.was_canceled(p_subscription);
+begin
+  return p_subscription.ended_at is null and billing_private.was_canceled(p_subscription);
+end;
 $$;
 
 comment on function billing_private.is_canceled_for_later is

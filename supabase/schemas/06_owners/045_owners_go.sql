@@ -103,11 +103,15 @@ comment on function billing_private.release_rows_of is
 
 create function billing_private.deleted_owner_of(p_customer_id text)
 returns billing_private.deleted_owners
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  deleted billing_private.deleted_owners;
+begin
   select d.*
+  into deleted
   from billing_private.deleted_owners as d
   where d.owner_id in (
     select billing_private.as_uuid(h.hinted_owner)
@@ -121,6 +125,8 @@ as $$
   )
   order by d.deleted_at desc, d.owner_id
   limit 1;
+  return deleted;
+end;
 $$;
 
 comment on function billing_private.deleted_owner_of is

@@ -14,11 +14,13 @@ comment on function billing_private.max_attempts is
 
 create function billing_private.was_refused(p_effect billing.outbox)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
+begin
+  return p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
+end;
 $$;
 
 comment on function billing_private.was_refused is
@@ -26,11 +28,13 @@ comment on function billing_private.was_refused is
 
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
-  select least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
+begin
+  return least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
+end;
 $$;
 
 comment on function billing_private.delivery_delay is

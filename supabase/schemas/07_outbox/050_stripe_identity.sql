@@ -50,21 +50,25 @@ comment on function billing_private.newest_witnesses is
 
 create function billing.stripe_identity()
 returns jsonb
-language sql
+language plpgsql
 stable
 -- Definer: see receive_event.
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'livemode', s.livemode,
-    'account', s.stripe_account,
-    -- Customers keep their ids when they are copied to another account, subscriptions do not.
-    'witnesses', coalesce(
-      billing_private.newest_witnesses('subscription', s.livemode), billing_private.newest_witnesses('customer', s.livemode), '[]'
+begin
+  return (
+    select jsonb_build_object(
+      'livemode', s.livemode,
+      'account', s.stripe_account,
+      -- Customers keep their ids when they are copied to another account, subscriptions do not.
+      'witnesses', coalesce(
+        billing_private.newest_witnesses('subscription', s.livemode), billing_private.newest_witnesses('customer', s.livemode), '[]'
+      )
     )
-  )
-  from billing.settings as s;
+    from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing.stripe_identity is

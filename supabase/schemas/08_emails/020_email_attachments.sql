@@ -4,16 +4,18 @@
 
 create function billing_private.is_stripe_page(p_url text, p_livemode boolean)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_url ~ '^https://([a-z0-9-]+\.)*stripe\.com/[!-~]*$'
       -- The local Stripe's, which no live event names.
       or not p_livemode and p_url ~ '^http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/[!-~]*$',
     false
   ) and length(p_url) <= 2048;
+end;
 $$;
 
 comment on function billing_private.is_stripe_page is
@@ -21,21 +23,25 @@ comment on function billing_private.is_stripe_page is
 
 create function billing_private.email_attachment(p_effect billing.outbox)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'filename',
-    coalesce(
-      nullif(btrim(left(regexp_replace(p_effect.payload #>> '{props,invoiceNumber}', '[^A-Za-z0-9_-]+', '-', 'g'), 80), '-'), ''), 'invoice'
-    ) || '.pdf',
-    'path', p_effect.payload #>> '{props,invoicePdf}'
-  )
-  from billing.settings as s
-  where s.attach_invoice_pdf
-    and p_effect.payload ->> 'template' = any (array['payment-receipt', 'payment-recovered'])
-    and billing_private.is_stripe_page(p_effect.payload #>> '{props,invoicePdf}', s.livemode);
+begin
+  return (
+    select jsonb_build_object(
+      'filename',
+      coalesce(
+        nullif(btrim(left(regexp_replace(p_effect.payload #>> '{props,invoiceNumber}', '[^A-Za-z0-9_-]+', '-', 'g'), 80), '-'), ''), 'invoice'
+      ) || '.pdf',
+      'path', p_effect.payload #>> '{props,invoicePdf}'
+    )
+    from billing.settings as s
+    where s.attach_invoice_pdf
+      and p_effect.payload ->> 'template' = any (array['payment-receipt', 'payment-recovered'])
+      and billing_private.is_stripe_page(p_effect.payload #>> '{props,invoicePdf}', s.livemode)
+  );
+end;
 $$;
 
 comment on function billing_private.email_attachment is

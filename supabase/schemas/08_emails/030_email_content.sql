@@ -5,16 +5,20 @@
 
 create function billing_private.email_brand()
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
-    'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone,
-    'defaultLocale', s.default_locale
-  )
-  from billing.settings as s;
+begin
+  return (
+    select jsonb_build_object(
+      'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
+      'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone,
+      'defaultLocale', s.default_locale
+    )
+    from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing_private.email_brand is 'Whose emails these are, as the templates take it (emails/contract.ts, Brand).';

@@ -136,12 +136,16 @@ comment on function billing_private.decide_email is
 
 create function billing_private.loopback_problem(p_url text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select format('is %s, which nobody who gets a mail can open', p_url)
-  where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])';
+begin
+  return (
+    select format('is %s, which nobody who gets a mail can open', p_url)
+    where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+  );
+end;
 $$;
 
 comment on function billing_private.loopback_problem is
@@ -149,27 +153,31 @@ comment on function billing_private.loopback_problem is
 
 create function billing_private.email_problem(p_sender text)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
-    (
-      -- The defaults of settings.
-      select 'app_name in billing.settings is still Example App: name your product'
-      from billing.settings as s
-      where s.livemode and s.app_name = 'Example App'
-    ),
-    (
-      select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
-      from billing.settings as s
-      cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
-      where s.livemode and billing_private.loopback_problem(u.url) is not null
-      order by u.name
-      limit 1
+begin
+  return (
+    select coalesce(
+      case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
+      (
+        -- The defaults of settings.
+        select 'app_name in billing.settings is still Example App: name your product'
+        from billing.settings as s
+        where s.livemode and s.app_name = 'Example App'
+      ),
+      (
+        select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
+        from billing.settings as s
+        cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
+        where s.livemode and billing_private.loopback_problem(u.url) is not null
+        order by u.name
+        limit 1
+      )
     )
   );
+end;
 $$;
 
 comment on function billing_private.email_problem is

@@ -26,22 +26,25 @@ grant select on billing.resend_events to service_role;
 
 create function billing_private.email_status_rank(p_status text)
 returns integer
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(array['pending', 'sent', 'delayed', 'delivered', 'failed', 'bounced', 'complained'], p_status);
+begin
+  return array_position(array['pending', 'sent', 'delayed', 'delivered', 'failed', 'bounced', 'complained'], p_status);
+end;
 $$;
 
 comment on function billing_private.email_status_rank is 'Order of the states of a mail: reports come in any order, and a later state is never taken back.';
 
 create function billing_private.status_of_report(p_type text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select case p_type
+begin
+  return case p_type
     when 'email.sent' then 'sent'
     when 'email.delivery_delayed' then 'delayed'
     when 'email.delivered' then 'delivered'
@@ -50,23 +53,30 @@ as $$
     when 'email.bounced' then 'bounced'
     when 'email.complained' then 'complained'
   end;
+end;
 $$;
 
 comment on function billing_private.status_of_report is 'The state a mail is in after Resend''s event of a type; null for events that tell of none (opened, clicked).';
 
 create function billing_private.reported_email(p_report jsonb)
 returns billing.emails
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  reported billing.emails;
+begin
   select e.*
+  into reported
   from billing.emails as e
   where e.resend_id = p_report #>> '{data,email_id}'
     -- The answer that would have told its id was lost: the tag names it.
     or e.tag = billing_private.as_uuid(p_report #>> '{data,tags,duebase_email}')
   order by e.resend_id = p_report #>> '{data,email_id}' desc nulls last
   limit 1;
+  return reported;
+end;
 $$;
 
 comment on function billing_private.reported_email is 'The mail a report is about, by Resend''s id, else by the tag it was sent with.';

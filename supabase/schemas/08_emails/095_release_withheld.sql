@@ -3,11 +3,13 @@
 
 create function billing_private.is_decided_anew(p_effect billing.outbox)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select p_effect.kind = 'dunning' or p_effect.dedupe_key like 'dunning:%' or p_effect.dedupe_key like 'pay:%';
+begin
+  return p_effect.kind = 'dunning' or p_effect.dedupe_key like 'dunning:%' or p_effect.dedupe_key like 'pay:%';
+end;
 $$;
 
 comment on function billing_private.is_decided_anew is

@@ -96,28 +96,32 @@ comment on function billing_private.discounted is
 
 create function billing_private.adds_tax(p_subscription jsonb)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select
-    (
-      p_subscription #> '{automatic_tax,enabled}' = 'true'
-      and exists (
-        select
-        from jsonb_array_elements(p_subscription #> '{items,data}') as i (item)
-        where coalesce(i.item #>> '{price,tax_behavior}', '') <> 'inclusive'
+begin
+  return (
+    select
+      (
+        p_subscription #> '{automatic_tax,enabled}' = 'true'
+        and exists (
+          select
+          from jsonb_array_elements(p_subscription #> '{items,data}') as i (item)
+          where coalesce(i.item #>> '{price,tax_behavior}', '') <> 'inclusive'
+        )
       )
-    )
-    or exists (
-      select
-      from (
-        select jsonb_path_query(p_subscription, 'lax $.default_tax_rates[*]', silent => true) as rate
-        union all
-        select jsonb_path_query(p_subscription, 'lax $.items.data[*].tax_rates[*]', silent => true)
-      ) as r
-      where r.rate -> 'inclusive' = 'false'
-    );
+      or exists (
+        select
+        from (
+          select jsonb_path_query(p_subscription, 'lax $.default_tax_rates[*]', silent => true) as rate
+          union all
+          select jsonb_path_query(p_subscription, 'lax $.items.data[*].tax_rates[*]', silent => true)
+        ) as r
+        where r.rate -> 'inclusive' = 'false'
+      )
+  );
+end;
 $$;
 
 comment on function billing_private.adds_tax is 'Whether tax comes on top of the prices of a subscription: by a rate that is not inclusive, or worked out by Stripe.';

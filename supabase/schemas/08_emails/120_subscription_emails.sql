@@ -3,16 +3,18 @@
 
 create function billing_private.trial_ended_without_card(p_subscription jsonb, p_outcome text)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_subscription #>> '{trial_settings,end_behavior,missing_payment_method}' = p_outcome
       and coalesce(p_subscription -> 'default_payment_method', 'null') = 'null'
       and (p_outcome = 'pause' or (p_subscription ->> 'ended_at')::bigint - (p_subscription ->> 'trial_end')::bigint between 0 and 86400),
     false
   );
+end;
 $$;
 
 comment on function billing_private.trial_ended_without_card is
@@ -40,11 +42,15 @@ comment on function billing_private.was_canceled_by_dunning is
 
 create function billing_private.cancellation_fact(p_subscription text, p_canceled_at timestamptz, p_ends_at timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select format('canceled:%s:%s', p_subscription, extract(epoch from coalesce(p_canceled_at, p_ends_at))::bigint);
+begin
+  return (
+    select format('canceled:%s:%s', p_subscription, extract(epoch from coalesce(p_canceled_at, p_ends_at))::bigint)
+  );
+end;
 $$;
 
 comment on function billing_private.cancellation_fact is
@@ -52,11 +58,12 @@ comment on function billing_private.cancellation_fact is
 
 create function billing_private.cancellation_reason(p_subscription billing.subscriptions)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_subscription.ended_at is null then 'at_period_end'
     when p_subscription.cancellation_details ->> 'reason' in ('payment_failed', 'payment_disputed')
     then p_subscription.cancellation_details ->> 'reason'
@@ -64,6 +71,7 @@ as $$
     then 'term_ended'
     else 'requested'
   end;
+end;
 $$;
 
 comment on function billing_private.cancellation_reason is

@@ -21,11 +21,12 @@ comment on function billing_private.printed_line is
 
 create function billing_private.party_address(p_address jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select nullif(jsonb_strip_nulls(jsonb_build_object(
+begin
+  return nullif(jsonb_strip_nulls(jsonb_build_object(
     'line1', billing_private.printed_line(p_address ->> 'line1'),
     'line2', billing_private.printed_line(p_address ->> 'line2'),
     'city', billing_private.printed_line(p_address ->> 'city'),
@@ -33,25 +34,30 @@ as $$
     'state', billing_private.printed_line(p_address ->> 'state'),
     'country', case when p_address ->> 'country' ~ '^[A-Z]{2}$' then p_address ->> 'country' end
   )), '{}');
+end;
 $$;
 
 comment on function billing_private.party_address is 'An address of Stripe''s as emails/contract.ts has it; null where nothing is known of it.';
 
 create function billing_private.party_tax_ids(p_tax_ids jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select jsonb_agg(jsonb_build_object('type', coalesce(nullif(t.id ->> 'type', ''), 'unknown'), 'value', t.value) order by t.position)
-  from (
-    select e.id, e.position, billing_private.printed_line(e.id ->> 'value') as value
-    from jsonb_array_elements(case jsonb_typeof(p_tax_ids) when 'array' then p_tax_ids else '[]' end)
-      with ordinality as e (id, position)
-    -- One that is named by its id alone (txi_…) or was deleted tells nothing.
-    where jsonb_typeof(e.id) = 'object'
-  ) as t
-  where t.value is not null and t.position <= 5;
+begin
+  return (
+    select jsonb_agg(jsonb_build_object('type', coalesce(nullif(t.id ->> 'type', ''), 'unknown'), 'value', t.value) order by t.position)
+    from (
+      select e.id, e.position, billing_private.printed_line(e.id ->> 'value') as value
+      from jsonb_array_elements(case jsonb_typeof(p_tax_ids) when 'array' then p_tax_ids else '[]' end)
+        with ordinality as e (id, position)
+      -- One that is named by its id alone (txi_…) or was deleted tells nothing.
+      where jsonb_typeof(e.id) = 'object'
+    ) as t
+    where t.value is not null and t.position <= 5
+  );
+end;
 $$;
 
 comment on function billing_private.party_tax_ids is
@@ -59,29 +65,33 @@ comment on function billing_private.party_tax_ids is
 
 create function billing_private.invoice_parties(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'billedTo', nullif(jsonb_strip_nulls(jsonb_build_object(
-      'name', billing_private.printed_line(p_invoice ->> 'customer_name'),
-      'address', billing_private.party_address(p_invoice -> 'customer_address'),
-      'taxIds', billing_private.party_tax_ids(p_invoice -> 'customer_tax_ids')
-    )), '{}'),
-    'soldBy', nullif(jsonb_strip_nulls(jsonb_build_object(
-      'name', billing_private.plain_line(p_invoice ->> 'account_name', 80),
-      'taxIds', coalesce(
-        billing_private.party_tax_ids(p_invoice -> 'account_tax_ids'),
-        (
-          select jsonb_build_array(jsonb_build_object('type', 'eu_vat', 'value', v.id))
-          from billing.settings as s
-          cross join lateral (select billing_private.plain_line(s.vat_id, 80) as id) as v
-          where v.id is not null
+begin
+  return (
+    select jsonb_build_object(
+      'billedTo', nullif(jsonb_strip_nulls(jsonb_build_object(
+        'name', billing_private.printed_line(p_invoice ->> 'customer_name'),
+        'address', billing_private.party_address(p_invoice -> 'customer_address'),
+        'taxIds', billing_private.party_tax_ids(p_invoice -> 'customer_tax_ids')
+      )), '{}'),
+      'soldBy', nullif(jsonb_strip_nulls(jsonb_build_object(
+        'name', billing_private.plain_line(p_invoice ->> 'account_name', 80),
+        'taxIds', coalesce(
+          billing_private.party_tax_ids(p_invoice -> 'account_tax_ids'),
+          (
+            select jsonb_build_array(jsonb_build_object('type', 'eu_vat', 'value', v.id))
+            from billing.settings as s
+            cross join lateral (select billing_private.plain_line(s.vat_id, 80) as id) as v
+            where v.id is not null
+          )
         )
-      )
-    )), '{}')
+      )), '{}')
+    )
   );
+end;
 $$;
 
 comment on function billing_private.invoice_parties is
@@ -89,15 +99,19 @@ comment on function billing_private.invoice_parties is
 
 create function billing_private.invoice_of_newest_event(p_invoice text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select e.payload #> '{data,object}'
-  from billing.stripe_events as e
-  where e.object_id = p_invoice and e.type like 'invoice.%'
-  order by e.created desc, e.id desc
-  limit 1;
+begin
+  return (
+    select e.payload #> '{data,object}'
+    from billing.stripe_events as e
+    where e.object_id = p_invoice and e.type like 'invoice.%'
+    order by e.created desc, e.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.invoice_of_newest_event is

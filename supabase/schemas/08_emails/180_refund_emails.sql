@@ -34,11 +34,12 @@ comment on function billing_private.refund_mail is
 
 create function billing_private.refund_props(p_payment billing.payments, p_amount bigint, p_at timestamptz)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'customerName', null, 'productName', null, 'paymentMethod', null, 'invoiceNumber', null,
     'refundAmount', p_amount,
     'currency', p_payment.currency,
@@ -47,20 +48,25 @@ as $$
     'issuedAt', p_at,
     'receiptUrl', p_payment.receipt_url
   );
+end;
 $$;
 
 comment on function billing_private.refund_props is 'What an email says of a refund (minor units), as emails/contract.ts has it.';
 
 create function billing_private.refund_about(p_payment billing.payments, p_charge text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'payment', p_payment.id, 'charge', p_charge,
-    'subscription', (select i.subscription from billing.invoices as i where i.id = p_payment.invoice_id)
+begin
+  return (
+    select jsonb_build_object(
+      'payment', p_payment.id, 'charge', p_charge,
+      'subscription', (select i.subscription from billing.invoices as i where i.id = p_payment.invoice_id)
+    )
   );
+end;
 $$;
 
 comment on function billing_private.refund_about is 'What an email about a refund is about: see enqueue_email_to.';

@@ -3,23 +3,28 @@
 
 create function billing_private.payments_about(p_subjects text[])
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   select p.id from billing.payments as p where p.customer = any (p_subjects)
   union
   select s.id from unnest(p_subjects) as s (id);
+end;
 $$;
 
 comment on function billing_private.payments_about is 'The payments of customers, and those made without one.';
 
 create function billing_private.objects_about(p_subjects text[])
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   select billing_private.payments_about(p_subjects)
   union
   select s.id from billing.subscriptions as s where s.customer = any (p_subjects)
@@ -32,6 +37,7 @@ as $$
   select i.id from billing.invoices as i where i.customer = any (p_subjects)
   union
   select m.id from billing.payment_methods as m where m.customer = any (p_subjects);
+end;
 $$;
 
 comment on function billing_private.objects_about is
@@ -124,28 +130,32 @@ comment on function billing_private.effects_about is
 
 create function billing_private.customers_of_owner(p_owner_id uuid)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(k.id order by k.id), '{}')
-  from (
-    select c.id from billing.customers as c where c.owner_id = p_owner_id
-    union
-    -- Unlinked when the account was deleted, and nobody else's since.
-    select c.id
-    from billing.audit_events as u
-    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
-    where u.action = 'customer.unlinked'
-      and u.detail ->> 'former_owner_id' = p_owner_id::text
-      and not exists (
-        select
-        from billing.audit_events as later
-        where later.customer_id = u.customer_id
-          and later.action in ('customer.linked', 'customer.unlinked')
-          and later.id > u.id
-      )
-  ) as k;
+begin
+  return (
+    select coalesce(array_agg(k.id order by k.id), '{}')
+    from (
+      select c.id from billing.customers as c where c.owner_id = p_owner_id
+      union
+      -- Unlinked when the account was deleted, and nobody else's since.
+      select c.id
+      from billing.audit_events as u
+      join billing.customers as c on c.id = u.customer_id and c.owner_id is null
+      where u.action = 'customer.unlinked'
+        and u.detail ->> 'former_owner_id' = p_owner_id::text
+        and not exists (
+          select
+          from billing.audit_events as later
+          where later.customer_id = u.customer_id
+            and later.action in ('customer.linked', 'customer.unlinked')
+            and later.id > u.id
+        )
+    ) as k
+  );
+end;
 $$;
 
 comment on function billing_private.customers_of_owner is
@@ -153,13 +163,17 @@ comment on function billing_private.customers_of_owner is
 
 create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
-  from billing.checkout_sessions as s
-  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
+begin
+  return (
+    select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
+    from billing.checkout_sessions as s
+    where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text
+  );
+end;
 $$;
 
 comment on function billing_private.guest_purchases_of_owner is

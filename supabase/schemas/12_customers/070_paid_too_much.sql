@@ -5,10 +5,12 @@
 
 create function billing_private.duplicate_subscriptions(p_customer text)
 returns table (product text, subscriptions text[])
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   with own as (
     select p_customer as id
     union
@@ -26,6 +28,7 @@ as $$
     and not billing_private.metadata_of(s.id) ? 'duebase_another'
   group by i.product
   having count(distinct s.id) > 1;
+end;
 $$;
 
 comment on function billing_private.duplicate_subscriptions is

@@ -104,20 +104,24 @@ comment on column billing_private.overdue_invoices.overdue_since is 'From when d
 
 create function billing_private.is_old_debt(p_invoice text, p_overdue_since timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    case
-      when d.released_at is not null then false
-      when d.is_from_history then true
-    end,
-    p_overdue_since < (select s.adopted_at from billing.settings as s),
-    false
-  )
-  from (values (p_invoice)) as i (id)
-  left join billing_private.known_debts as d on d.invoice = i.id;
+begin
+  return (
+    select coalesce(
+      case
+        when d.released_at is not null then false
+        when d.is_from_history then true
+      end,
+      p_overdue_since < (select s.adopted_at from billing.settings as s),
+      false
+    )
+    from (values (p_invoice)) as i (id)
+    left join billing_private.known_debts as d on d.invoice = i.id
+  );
+end;
 $$;
 
 comment on function billing_private.is_old_debt is

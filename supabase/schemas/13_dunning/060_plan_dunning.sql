@@ -3,11 +3,15 @@
 
 create function billing_private.next_noon(p_at timestamptz)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select to_timestamp(ceil((extract(epoch from p_at) - 43200) / 86400) * 86400 + 43200);
+begin
+  return (
+    select to_timestamp(ceil((extract(epoch from p_at) - 43200) / 86400) * 86400 + 43200)
+  );
+end;
 $$;
 
 comment on function billing_private.next_noon is
@@ -126,12 +130,16 @@ comment on function billing_private.plan_dunning is
 
 create function billing_private.is_final_bill(p_subject_id text, p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select p_subscription is null
-    and exists (select from billing.invoices as i where i.id = p_subject_id and i.subscription is not null);
+begin
+  return (
+    select p_subscription is null
+      and exists (select from billing.invoices as i where i.id = p_subject_id and i.subscription is not null)
+  );
+end;
 $$;
 
 comment on function billing_private.is_final_bill is

@@ -138,28 +138,32 @@ comment on function billing_private.dunning_facts is
 
 create function billing_private.dunning_policy_of(p_customer text, p_subscription text)
 returns bigint
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  with assigned as (
-    select a.policy, 1 as rank, '' as item
-    from billing.dunning_assignments as a
-    where a.scope = 'customer' and a.subject_id = p_customer
-    union all
-    select a.policy, case a.scope when 'price' then 2 else 3 end, i.id
-    from billing.subscription_items as i
-    join billing.dunning_assignments as a
-      on (a.scope = 'price' and a.subject_id = i.price) or (a.scope = 'product' and a.subject_id = i.product)
-    where i.subscription = p_subscription
-    union all
-    select 'default', 4, ''
-  )
-  select p.id
-  from assigned as a
-  join billing.dunning_policies as p on p.name = a.policy and p.superseded_at is null
-  order by a.rank, a.item
-  limit 1;
+begin
+  return (
+    with assigned as (
+      select a.policy, 1 as rank, '' as item
+      from billing.dunning_assignments as a
+      where a.scope = 'customer' and a.subject_id = p_customer
+      union all
+      select a.policy, case a.scope when 'price' then 2 else 3 end, i.id
+      from billing.subscription_items as i
+      join billing.dunning_assignments as a
+        on (a.scope = 'price' and a.subject_id = i.price) or (a.scope = 'product' and a.subject_id = i.product)
+      where i.subscription = p_subscription
+      union all
+      select 'default', 4, ''
+    )
+    select p.id
+    from assigned as a
+    join billing.dunning_policies as p on p.name = a.policy and p.superseded_at is null
+    order by a.rank, a.item
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.dunning_policy_of is

@@ -48,59 +48,63 @@ comment on function billing_private.is_address_undeliverable is
 
 create function billing_private.dunning_obstacles(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select array_remove(
-    array[
-      case when billing_private.has_open_dispute(p_fact.customer) then 'dispute' end,
-      case
-        when exists (
-          select
-          from billing.subscriptions as s
-          where s.id = p_fact.subscription
-            and s.pause_collection is not null
-            and coalesce(to_timestamp((s.pause_collection ->> 'resumes_at')::double precision) > p_now, true)
-        )
-        then 'paused_collection'
-      end,
-      case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
-      case when bool_or(h.case_id is null) then 'excluded_customer' end,
-      case
-        when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
-        then 'undeliverable_address'
-      end,
-      case
-        when exists (
-          select from billing.payments as y where y.invoice_id = any (p_fact.invoices) and y.status = 'processing'
-        )
-        then 'payment_processing'
-      end,
-      case
-        -- No mail and no end for a customer whose new card has not been charged yet.
-        when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
-        then 'charging_new_card'
-      end,
-      case
-        when p_fact.amount < (
-          select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
-        )
-        then 'below_minimum'
-      end,
-      case
-        when p_fact.kinds[p_fact.due] = 'final_warning'
-          and p_fact.ends_at is not null
-          and 'payment-failed-final' = any ((select x.emails_off from billing.settings as x)::text[])
-        then 'warning_switched_off'
-      end
-    ],
-    null
-  )
-  from billing.dunning_holds as h
-  where h.customer = p_fact.customer
-    and h.released_at is null
-    and (h.held_until is null or h.held_until > p_now);
+begin
+  return (
+    select array_remove(
+      array[
+        case when billing_private.has_open_dispute(p_fact.customer) then 'dispute' end,
+        case
+          when exists (
+            select
+            from billing.subscriptions as s
+            where s.id = p_fact.subscription
+              and s.pause_collection is not null
+              and coalesce(to_timestamp((s.pause_collection ->> 'resumes_at')::double precision) > p_now, true)
+          )
+          then 'paused_collection'
+        end,
+        case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
+        case when bool_or(h.case_id is null) then 'excluded_customer' end,
+        case
+          when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
+          then 'undeliverable_address'
+        end,
+        case
+          when exists (
+            select from billing.payments as y where y.invoice_id = any (p_fact.invoices) and y.status = 'processing'
+          )
+          then 'payment_processing'
+        end,
+        case
+          -- No mail and no end for a customer whose new card has not been charged yet.
+          when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
+          then 'charging_new_card'
+        end,
+        case
+          when p_fact.amount < (
+            select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
+          )
+          then 'below_minimum'
+        end,
+        case
+          when p_fact.kinds[p_fact.due] = 'final_warning'
+            and p_fact.ends_at is not null
+            and 'payment-failed-final' = any ((select x.emails_off from billing.settings as x)::text[])
+          then 'warning_switched_off'
+        end
+      ],
+      null
+    )
+    from billing.dunning_holds as h
+    where h.customer = p_fact.customer
+      and h.released_at is null
+      and (h.held_until is null or h.held_until > p_now)
+  );
+end;
 $$;
 
 comment on function billing_private.dunning_obstacles is

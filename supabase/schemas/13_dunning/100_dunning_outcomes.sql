@@ -4,17 +4,21 @@
 
 create function billing_private.was_paused_by_end_of_case(p_case billing.dunning_cases, p_paused_at timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    -- The clock by which the end was decided may be ahead of Stripe's: that of the daily run's noon, or of a test clock.
-    p_paused_at between (
-      select max(d.decided_at) - interval '24 hours' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
-    ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
-    false
+begin
+  return (
+    select coalesce(
+      -- The clock by which the end was decided may be ahead of Stripe's: that of the daily run's noon, or of a test clock.
+      p_paused_at between (
+        select max(d.decided_at) - interval '24 hours' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
+      ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
+      false
+    )
   );
+end;
 $$;
 
 comment on function billing_private.was_paused_by_end_of_case is
@@ -22,23 +26,27 @@ comment on function billing_private.was_paused_by_end_of_case is
 
 create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    where s.id = p_case.subscription
-      and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
-      -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
-      and case
-        when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
-        when p_case.resumed_at is not null then false
-        when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
-        else s.pause_collection is not null
-      end
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      where s.id = p_case.subscription
+        and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
+        -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
+        and case
+          when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
+          when p_case.resumed_at is not null then false
+          when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
+          else s.pause_collection is not null
+        end
+    )
   );
+end;
 $$;
 
 comment on function billing_private.ended_by_dunning is
@@ -62,20 +70,24 @@ comment on function billing_private.recovered_amount is
 
 create function billing_private.is_paused_for_nonpayment(p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    left join billing.dunning_cases as c on c.subscription = s.id and c.id::text = billing_private.metadata_of(s.id) ->> 'duebase_dunning_case'
-    where s.id = p_subscription
-      and (
-        (s.status = 'paused' and billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure'))
-        or (s.status <> 'canceled' and billing_private.ended_by_dunning(c))
-      )
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      left join billing.dunning_cases as c on c.subscription = s.id and c.id::text = billing_private.metadata_of(s.id) ->> 'duebase_dunning_case'
+      where s.id = p_subscription
+        and (
+          (s.status = 'paused' and billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure'))
+          or (s.status <> 'canceled' and billing_private.ended_by_dunning(c))
+        )
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_paused_for_nonpayment is
@@ -83,14 +95,18 @@ comment on function billing_private.is_paused_for_nonpayment is
 
 create function billing_private.is_canceled_without_debt(p_case billing.dunning_cases, p_outcome text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select p_outcome in ('recovered', 'settled_without_payment', 'voided')
-    and billing_private.ended_by_dunning(p_case)
-    -- What was paused goes on by itself, as it is paid.
-    and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled');
+begin
+  return (
+    select p_outcome in ('recovered', 'settled_without_payment', 'voided')
+      and billing_private.ended_by_dunning(p_case)
+      -- What was paused goes on by itself, as it is paid.
+      and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled')
+  );
+end;
 $$;
 
 comment on function billing_private.is_canceled_without_debt is

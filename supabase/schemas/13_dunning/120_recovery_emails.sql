@@ -69,23 +69,27 @@ comment on function billing_private.enqueue_recovery_email is
 
 create function billing_private.is_resumption_email_expected(p_case billing.dunning_cases)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select billing_private.is_paused_for_nonpayment(p_case.subscription)
-    or exists (
-      select
-      from billing.webhook_events as e
-      where e.object_id = p_case.subscription
-        and e.type = 'customer.subscription.resumed'
-        and e.created >= (
-          select max(i.paid_at)
-          from billing.dunning_case_invoices as k
-          join billing.invoices as i on i.id = k.invoice
-          where k.case_id = p_case.id
-        )
-    );
+begin
+  return (
+    select billing_private.is_paused_for_nonpayment(p_case.subscription)
+      or exists (
+        select
+        from billing.webhook_events as e
+        where e.object_id = p_case.subscription
+          and e.type = 'customer.subscription.resumed'
+          and e.created >= (
+            select max(i.paid_at)
+            from billing.dunning_case_invoices as k
+            join billing.invoices as i on i.id = k.invoice
+            where k.case_id = p_case.id
+          )
+      )
+  );
+end;
 $$;
 
 comment on function billing_private.is_resumption_email_expected is

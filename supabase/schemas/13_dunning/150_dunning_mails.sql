@@ -3,26 +3,32 @@
 
 create function billing_private.dunning_severity(p_kind text)
 returns integer
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+begin
+  return array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+end;
 $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
 create function billing_private.end_removes_access(p_end_action text, p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    where s.id = p_subscription and (p_end_action = 'cancel' or (p_end_action = 'pause' and s.status <> 'paused'))
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      where s.id = p_subscription and (p_end_action = 'cancel' or (p_end_action = 'pause' and s.status <> 'paused'))
+    )
   );
+end;
 $$;
 
 comment on function billing_private.end_removes_access is
@@ -30,13 +36,17 @@ comment on function billing_private.end_removes_access is
 
 create function billing_private.gives_access(p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
-  from billing.subscriptions as s
-  where s.id = p_subscription;
+begin
+  return (
+    select coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
+    from billing.subscriptions as s
+    where s.id = p_subscription
+  );
+end;
 $$;
 
 comment on function billing_private.gives_access is
@@ -44,16 +54,18 @@ comment on function billing_private.gives_access is
 
 create function billing_private.debt_terms(p_fact billing_private.dunning_fact)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'endsAt', case when billing_private.end_removes_access(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
     'action', case when p_fact.end_action in ('cancel', 'pause') then p_fact.end_action end,
     'setToEndAt', p_fact.scheduled_end,
     'leaving', coalesce(p_fact.is_leaving, false)
   );
+end;
 $$;
 
 comment on function billing_private.debt_terms is 'What happens if a debt stays unpaid, and when, as emails/contract.ts has it of each overdue invoice.';
@@ -152,16 +164,20 @@ comment on function billing_private.dunning_mail_props is
 
 create function billing_private.is_confirmation_requested(p_invoice text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.invoices as i
-    join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
-    where i.id = p_invoice and o.status <> 'canceled'
+begin
+  return (
+    select exists (
+      select
+      from billing.invoices as i
+      join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
+      where i.id = p_invoice and o.status <> 'canceled'
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_confirmation_requested is

@@ -31,20 +31,24 @@ comment on function billing_private.record_dunning_obstacles is 'Keeps, and audi
 
 create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select jsonb_agg(distinct jsonb_build_object('object', o.object, 'id', o.id))
-  from unnest(p_facts) as f
-  cross join lateral (
-    select 'customer' as object, f.customer as id
-    union all
-    select 'subscription', f.subscription
-    union all
-    select 'invoice', i.invoice from unnest(f.invoices) as i (invoice)
-  ) as o
-  where o.id is not null and o.id <> all (coalesce(p_checked, '{}'));
+begin
+  return (
+    select jsonb_agg(distinct jsonb_build_object('object', o.object, 'id', o.id))
+    from unnest(p_facts) as f
+    cross join lateral (
+      select 'customer' as object, f.customer as id
+      union all
+      select 'subscription', f.subscription
+      union all
+      select 'invoice', i.invoice from unnest(f.invoices) as i (invoice)
+    ) as o
+    where o.id is not null and o.id <> all (coalesce(p_checked, '{}'))
+  );
+end;
 $$;
 
 comment on function billing_private.unread_of_dunning is

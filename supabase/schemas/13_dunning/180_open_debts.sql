@@ -3,18 +3,22 @@
 
 create function billing_private.unpaid_of_subscription(p_subscription text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'amount', sum(u.amount_remaining), 'currency', min(u.currency), 'count', count(*),
-    'hostedInvoiceUrl', case when count(*) = 1 then min(i.hosted_invoice_url) end
-  )
-  from billing_private.unpaid_invoices as u
-  join billing.invoices as i on i.id = u.invoice
-  where i.subscription = p_subscription and not u.is_of_declined_update
-  having count(*) > 0;
+begin
+  return (
+    select jsonb_build_object(
+      'amount', sum(u.amount_remaining), 'currency', min(u.currency), 'count', count(*),
+      'hostedInvoiceUrl', case when count(*) = 1 then min(i.hosted_invoice_url) end
+    )
+    from billing_private.unpaid_invoices as u
+    join billing.invoices as i on i.id = u.invoice
+    where i.subscription = p_subscription and not u.is_of_declined_update
+    having count(*) > 0
+  );
+end;
 $$;
 
 comment on function billing_private.unpaid_of_subscription is
@@ -22,15 +26,19 @@ comment on function billing_private.unpaid_of_subscription is
 
 create function billing_private.paid_invoice(p_invoice text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select e.payload #> '{data,object}'
-  from billing.stripe_events as e
-  where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
-  order by e.created desc, e.id desc
-  limit 1;
+begin
+  return (
+    select e.payload #> '{data,object}'
+    from billing.stripe_events as e
+    where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
+    order by e.created desc, e.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.paid_invoice is 'An invoice as an event tells it that shows it paid; null where none has.';
@@ -62,42 +70,46 @@ comment on function billing_private.turn_into_receipt is
 
 create function billing_private.other_debts(p_customer text, p_now timestamptz)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  with open as (
-    select
-      i.number, i.hosted_invoice_url, i.subscription, u.amount_remaining, u.currency, u.overdue_since,
-      -- What a person let go, or has not released, is neither asked for nor said to be paid.
-      coalesce(c.status = 'open' or c.outcome in ('ended', 'uncollectible', 'subscription_ended'), true)
-        and not billing_private.is_old_debt(u.invoice, u.overdue_since) as is_asked_for,
-      u.invoice
-    from billing_private.unpaid_invoices as u
-    join billing.invoices as i on i.id = u.invoice
-    left join billing.dunning_case_invoices as k on k.invoice = u.invoice
-    left join billing.dunning_cases as c on c.id = k.case_id
-    where u.customer = p_customer
-      and u.overdue_since <= p_now
-      and not u.is_of_declined_update
-      and coalesce(u.subscription_status, '') not in ('incomplete', 'incomplete_expired')
-  ),
-  asked as (
-    select o.*, row_number() over (order by o.overdue_since, o.invoice) as place from open as o where o.is_asked_for
-  )
-  select jsonb_build_object(
-    'nothingOverdue', not exists (select from open),
-    'stillOwed', jsonb_agg(
-      jsonb_build_object(
-        'productName', billing_private.product_name_of(a.subscription),
-        'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
-        'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
-      )
-      order by a.place
-    ) filter (where a.place <= 10),
-    'moreOwed', greatest(count(*) - 10, 0)
-  )
-  from asked as a;
+begin
+  return (
+    with open as (
+      select
+        i.number, i.hosted_invoice_url, i.subscription, u.amount_remaining, u.currency, u.overdue_since,
+        -- What a person let go, or has not released, is neither asked for nor said to be paid.
+        coalesce(c.status = 'open' or c.outcome in ('ended', 'uncollectible', 'subscription_ended'), true)
+          and not billing_private.is_old_debt(u.invoice, u.overdue_since) as is_asked_for,
+        u.invoice
+      from billing_private.unpaid_invoices as u
+      join billing.invoices as i on i.id = u.invoice
+      left join billing.dunning_case_invoices as k on k.invoice = u.invoice
+      left join billing.dunning_cases as c on c.id = k.case_id
+      where u.customer = p_customer
+        and u.overdue_since <= p_now
+        and not u.is_of_declined_update
+        and coalesce(u.subscription_status, '') not in ('incomplete', 'incomplete_expired')
+    ),
+    asked as (
+      select o.*, row_number() over (order by o.overdue_since, o.invoice) as place from open as o where o.is_asked_for
+    )
+    select jsonb_build_object(
+      'nothingOverdue', not exists (select from open),
+      'stillOwed', jsonb_agg(
+        jsonb_build_object(
+          'productName', billing_private.product_name_of(a.subscription),
+          'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
+          'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
+        )
+        order by a.place
+      ) filter (where a.place <= 10),
+      'moreOwed', greatest(count(*) - 10, 0)
+    )
+    from asked as a
+  );
+end;
 $$;
 
 comment on function billing_private.other_debts is

@@ -5,17 +5,21 @@
 
 create function billing_private.obstacles_to_charges(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
   -- An address that takes no mail and an amount too small to write about keep mail back, and no charge.
-  select array(
-    select o.obstacle
-    from unnest(billing_private.dunning_obstacles(p_fact, p_now)) as o (obstacle)
-    where o.obstacle in ('dispute', 'paused_collection', 'manual', 'excluded_customer', 'payment_processing')
-    order by 1
+  return (
+    select array(
+      select o.obstacle
+      from unnest(billing_private.dunning_obstacles(p_fact, p_now)) as o (obstacle)
+      where o.obstacle in ('dispute', 'paused_collection', 'manual', 'excluded_customer', 'payment_processing')
+      order by 1
+    )
   );
+end;
 $$;
 
 comment on function billing_private.obstacles_to_charges is
@@ -23,11 +27,12 @@ comment on function billing_private.obstacles_to_charges is
 
 create function billing_private.may_be_charged_again(p_charge billing.dunning_charges, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     case p_charge.status
       when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
       -- Not in the run right after it failed: a step waits while a charge is planned, and would wait for ever.
@@ -35,6 +40,7 @@ as $$
     end,
     false
   );
+end;
 $$;
 
 comment on function billing_private.may_be_charged_again is

@@ -180,18 +180,22 @@ create trigger outbox_finishes_dunning_charges
 
 create function billing_private.declined_new_card(p_cases bigint[])
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select case
-    when g.status = 'declined' then jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
-  end
-  from billing.dunning_charges as g
-  left join billing.payment_methods as m on m.id = g.payment_method
-  where g.case_id = any (p_cases) and g.status <> 'not_wanted'
-  order by g.id desc
-  limit 1;
+begin
+  return (
+    select case
+      when g.status = 'declined' then jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
+    end
+    from billing.dunning_charges as g
+    left join billing.payment_methods as m on m.id = g.payment_method
+    where g.case_id = any (p_cases) and g.status <> 'not_wanted'
+    order by g.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.declined_new_card is

@@ -45,43 +45,51 @@ grant select on billing.dunning_resumptions to service_role;
 
 create function billing_private.is_paid_since(p_subscription text, p_since timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select from billing.invoices as i where i.subscription = p_subscription and i.status = 'paid' and i.paid_at >= p_since
+begin
+  return (
+    select exists (
+      select from billing.invoices as i where i.subscription = p_subscription and i.status = 'paid' and i.paid_at >= p_since
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_paid_since is 'Whether an invoice of a subscription was paid at p_since or later.';
 
 create function billing_private.has_resumption_email(p_subscription text, p_resumed_at timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.dunning_cases as c
-    where c.subscription = p_subscription
-      and (
-        -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
-        p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
-        or (
-          c.outcome = 'recovered'
-          and billing_private.failure_mail_state(c.id, p_resumed_at) = 'sent'
-          and exists (select from billing.outbox as o where o.dedupe_key = 'recovered:' || c.id and o.status <> 'canceled')
-          and exists (
-            select
-            from billing.dunning_case_invoices as k
-            join billing.invoices as i on i.id = k.invoice
-            where k.case_id = c.id and i.paid_at between p_resumed_at - interval '2 hours' and p_resumed_at
+begin
+  return (
+    select exists (
+      select
+      from billing.dunning_cases as c
+      where c.subscription = p_subscription
+        and (
+          -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
+          p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
+          or (
+            c.outcome = 'recovered'
+            and billing_private.failure_mail_state(c.id, p_resumed_at) = 'sent'
+            and exists (select from billing.outbox as o where o.dedupe_key = 'recovered:' || c.id and o.status <> 'canceled')
+            and exists (
+              select
+              from billing.dunning_case_invoices as k
+              join billing.invoices as i on i.id = k.invoice
+              where k.case_id = c.id and i.paid_at between p_resumed_at - interval '2 hours' and p_resumed_at
+            )
           )
         )
-      )
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_resumption_email is
@@ -89,20 +97,24 @@ comment on function billing_private.has_resumption_email is
 
 create function billing_private.has_overdue_debt(p_subscription text, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing_private.overdue_invoices as v
-    left join billing.dunning_case_invoices as k on k.invoice = v.invoice
-    left join billing.dunning_cases as c on c.id = k.case_id
-    where v.subscription = p_subscription
-      and v.overdue_since <= p_now
-      -- A debt that an operator closed is not collected any more.
-      and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
+begin
+  return (
+    select exists (
+      select
+      from billing_private.overdue_invoices as v
+      left join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      left join billing.dunning_cases as c on c.id = k.case_id
+      where v.subscription = p_subscription
+        and v.overdue_since <= p_now
+        -- A debt that an operator closed is not collected any more.
+        and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_overdue_debt is
@@ -110,22 +122,26 @@ comment on function billing_private.has_overdue_debt is
 
 create function billing_private.has_resumption(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.dunning_resumptions as r
-    where r.subscription = p_subscription
-      and case r.status
-        when 'planned' then true
-        when 'called_off' then false
-        -- As often as the daily run: neither Stripe nor whoever is alerted has it more than once a day.
-        when 'failed' then r.invoice = p_invoice and r.finished_at > p_now - interval '20 hours'
-        else r.invoice = p_invoice or r.decided_at >= p_paid_at
-      end
+begin
+  return (
+    select exists (
+      select
+      from billing.dunning_resumptions as r
+      where r.subscription = p_subscription
+        and case r.status
+          when 'planned' then true
+          when 'called_off' then false
+          -- As often as the daily run: neither Stripe nor whoever is alerted has it more than once a day.
+          when 'failed' then r.invoice = p_invoice and r.finished_at > p_now - interval '20 hours'
+          else r.invoice = p_invoice or r.decided_at >= p_paid_at
+        end
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_resumption is

@@ -6,12 +6,14 @@ create function billing.old_debts(p_now timestamptz default now())
 returns table (
   invoice text, customer text, email text, subscription text, amount_remaining bigint, currency text, overdue_since timestamptz
 )
-language sql
+language plpgsql
 stable
 -- Definer: it reads private views; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
+begin
+  return query
   select v.invoice, v.customer, c.email, v.billed_subscription, v.amount_remaining, v.currency, v.overdue_since
   from billing_private.overdue_invoices as v
   left join billing.customers as c on c.id = v.customer
@@ -19,6 +21,7 @@ as $$
     and billing_private.is_old_debt(v.invoice, v.overdue_since)
     and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
   order by v.overdue_since, v.invoice;
+end;
 $$;
 
 comment on function billing.old_debts is

@@ -6,12 +6,14 @@ returns table (
   customer text, email text, subject_id text, case_id bigint, step text, due_at timestamptz, anchor_at timestamptz, amount bigint,
   currency text, held_by text[], would text
 )
-language sql
+language plpgsql
 stable
 -- Definer: it reads private functions; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
+begin
+  return query
   with found as (
     -- Overdue without a case yet: the run would open one.
     select
@@ -74,6 +76,7 @@ as $$
     end
   from steps as s
   order by 6, s.customer, s.subject_id;
+end;
 $$;
 
 comment on function billing.dunning_preview is
