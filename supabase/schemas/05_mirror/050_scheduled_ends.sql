@@ -21,11 +21,12 @@ comment on function billing_private.scheduled_end is
 
 create function billing_private.was_canceled(p_subscription billing.subscriptions)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_subscription.cancel_at_period_end
     or (
       p_subscription.cancel_at is not null
@@ -42,6 +43,7 @@ as $$
     ),
     false
   );
+end;
 $$;
 
 comment on function billing_private.was_canceled is

@@ -54,15 +54,19 @@ comment on function billing_private.ended_by_dunning is
 
 create function billing_private.recovered_amount(p_case_id bigint)
 returns bigint
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
   -- Stripe also calls an invoice paid where a credit note, a balance or credits covered it; only amount_paid is money.
-  select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
-  from billing.dunning_case_invoices as k
-  join billing.invoices as i on i.id = k.invoice
-  where k.case_id = p_case_id;
+  return (
+    select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
+    from billing.dunning_case_invoices as k
+    join billing.invoices as i on i.id = k.invoice
+    where k.case_id = p_case_id
+  );
+end;
 $$;
 
 comment on function billing_private.recovered_amount is

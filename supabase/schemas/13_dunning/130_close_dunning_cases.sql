@@ -103,9 +103,10 @@ comment on function billing_private.close_dunning_case_if_over is
 
 create function billing_private.update_dunning_anchors(p_customer text, p_cases bigint[], p_now timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   update billing.dunning_cases as c
   set anchor_at = o.anchor_at, ladder_from = o.ladder_from, amount_due = greatest(c.amount_due, o.amount)
   from (
@@ -122,6 +123,7 @@ as $$
   where c.id = o.case_id
     and c.status = 'open'
     and ((c.anchor_at, c.ladder_from) <> (o.anchor_at, o.ladder_from) or c.amount_due < o.amount);
+end;
 $$;
 
 comment on function billing_private.update_dunning_anchors is

@@ -84,10 +84,12 @@ comment on function billing_private.record_given_card is
 
 create function billing_private.new_cards(p_invoice text)
 returns table (payment_method text, renewal text)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   with known as (
     select
       v.overdue_since,
@@ -131,6 +133,7 @@ as $$
   select g.payment_method, g.renewal
   from given as g
   where not exists (select from billing.payment_methods as m where m.id = g.payment_method and m.detached_at is not null);
+end;
 $$;
 
 comment on function billing_private.new_cards is

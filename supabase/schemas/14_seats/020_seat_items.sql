@@ -4,13 +4,15 @@
 
 create function billing_private.bills_seats(p_metadata jsonb, p_recurring jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(lower(btrim(p_metadata ->> 'seats')) = 'true', false)
+begin
+  return coalesce(lower(btrim(p_metadata ->> 'seats')) = 'true', false)
     -- What is metered has no quantity.
     and coalesce(p_recurring ->> 'usage_type', 'licensed') <> 'metered';
+end;
 $$;
 
 comment on function billing_private.bills_seats is
