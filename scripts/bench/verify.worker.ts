@@ -8,7 +8,6 @@ import Stripe from "stripe";
 import { createLogger } from "../../supabase/functions/_duebase/log.ts";
 import { createSignatureVerifier } from "../../supabase/functions/_duebase/stripe-signature.ts";
 import { handleStripeWebhook } from "../../supabase/functions/duebase-stripe-webhook/handler.ts";
-import { createTurns } from "../../supabase/functions/duebase-stripe-webhook/turns.ts";
 
 /** Requests under way at a time: enough that the crypto threads never wait for the event loop. */
 const CONCURRENCY = 16;
@@ -26,8 +25,7 @@ const header = await stripe.webhooks.generateTestHeaderStringAsync({
 
 const dependencies = {
   verifySignature: createSignatureVerifier([SECRET]),
-  takeTurn: createTurns(),
-  receiveEvent: async () => "processed",
+  storeEvent: async () => "processed",
   log: createLogger("duebase-stripe-webhook", () => {}),
   now: Date.now,
 };

@@ -3,6 +3,7 @@ import { readWebhookEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { namingRelease } from "../_duebase/release.ts";
 import { createSignatureVerifier } from "../_duebase/stripe-signature.ts";
+import { createGatherer } from "./gather.ts";
 import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
 import { createTurns } from "./turns.ts";
 
@@ -14,8 +15,11 @@ const callBilling = connectDatabase({ url: supabaseUrl, secretKey, projectRef })
 
 const dependencies: WebhookDependencies = {
   verifySignature: createSignatureVerifier(webhookSecrets),
-  receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
-  takeTurn: createTurns(),
+  storeEvent: createGatherer({
+    receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+    receiveEvents: (events) => callBilling("receive_events", `{"events":${events}}`),
+    takeTurn: createTurns(),
+  }),
   log: createLogger("duebase-stripe-webhook"),
   now: Date.now,
 };

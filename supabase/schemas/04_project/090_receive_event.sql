@@ -111,6 +111,7 @@ language plpgsql
 -- Definer: service_role may write no billing table, so that this function and receive_events are the only way in.
 security definer
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   outcome text;

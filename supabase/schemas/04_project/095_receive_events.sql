@@ -200,6 +200,7 @@ language plpgsql
 -- Definer: see receive_event.
 security definer
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 -- For what cannot be known in front, such as a row. Below PostgreSQL's deadlock_timeout (1 s), and so no circle of batches
 -- lasts until it is found.
 set lock_timeout = '20ms'

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connectDatabase } from "../../../supabase/functions/_duebase/database.ts";
 import { createLogger, type LogFields } from "../../../supabase/functions/_duebase/log.ts";
 import { createSignatureVerifier } from "../../../supabase/functions/_duebase/stripe-signature.ts";
+import { createGatherer } from "../../../supabase/functions/duebase-stripe-webhook/gather.ts";
 import { handleStripeWebhook } from "../../../supabase/functions/duebase-stripe-webhook/handler.ts";
 import { createTurns } from "../../../supabase/functions/duebase-stripe-webhook/turns.ts";
 import { answers, type Behaviour, type FakeDataApi, failsWith, startFakeDataApi } from "./fake-data-api.ts";
@@ -31,8 +32,11 @@ async function post(request: Request, url = dataApi.url): Promise<Response> {
   });
   return await handleStripeWebhook(request, {
     verifySignature: createSignatureVerifier([SECRET]),
-    receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
-    takeTurn: createTurns(),
+    storeEvent: createGatherer({
+      receiveEvent: (event) => callBilling("receive_event", `{"event":${event}}`),
+      receiveEvents: (events) => callBilling("receive_events", `{"events":${events}}`),
+      takeTurn: createTurns(),
+    }),
     log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
     now: () => NOW_MS,
   });
@@ -401,8 +405,7 @@ describe("the log", () => {
   it("names the place of an unexpected exception without its message, and the answer does neither", async () => {
     const response = await handleStripeWebhook(delivery(JSON.stringify(exampleEvent())), {
       verifySignature: createSignatureVerifier([SECRET]),
-      takeTurn: createTurns(),
-      receiveEvent: () => Promise.reject(new RangeError(`${CANARY}\nat ${CANARY}`)),
+      storeEvent: () => Promise.reject(new RangeError(`${CANARY}\nat ${CANARY}`)),
       log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
       now: () => NOW_MS,
     });
