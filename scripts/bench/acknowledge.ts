@@ -3,12 +3,13 @@
  * (gateway, function on Deno, Data API, PostgreSQL with fsync). A late answer does not slow the next request down.
  */
 import { mkdtemp, rm } from "node:fs/promises";
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Stripe from "stripe";
 import { startStack } from "../local/stack.ts";
+import { deliver } from "./deliver.ts";
 import { billingEvents } from "./events.ts";
 import { type BenchRow, percentile } from "./report.ts";
 
@@ -65,27 +66,4 @@ export async function benchAcknowledgement(): Promise<BenchRow[]> {
     await stack.stop();
     await rm(directory, { recursive: true, force: true });
   }
-}
-
-/** Milliseconds from when the request was due until its 2xx answer was read. */
-function deliver(
-  agent: Agent,
-  url: string,
-  payload: string,
-  signature: string,
-  due: number,
-): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json", "stripe-signature": signature };
-    const sent = request(url, { agent, method: "POST", headers, timeout: 10_000 }, (response) => {
-      response.resume();
-      response.on("end", () => {
-        if (response.statusCode === 200) resolve(performance.now() - due);
-        else reject(new Error(`duebase-stripe-webhook answered ${response.statusCode}`));
-      });
-    });
-    sent.on("timeout", () => sent.destroy(new Error("duebase-stripe-webhook did not answer within 10 s")));
-    sent.on("error", reject);
-    sent.end(payload);
-  });
 }

@@ -60,8 +60,13 @@ async function databasesOfBuilds(server: LocalPostgres, commit: string, director
   for (const name of ["older", "current"]) await setLive(server.urlFor("postgres", name));
 }
 
-/** The commit's migrations in a project of their own. */
-function checkOut(commit: string, directory: string): string {
+/**
+ * The commit's supabase/ in a project of its own.
+ *
+ * @returns its folder, below `directory`
+ * @throws Error where git knows no such commit
+ */
+export function checkOut(commit: string, directory: string): string {
   const archive = execFileSync("git", ["archive", "--prefix=older/", commit, "--", "supabase"], {
     cwd: projectRoot,
     maxBuffer: 256 * 1024 * 1024,

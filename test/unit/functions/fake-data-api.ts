@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 export type Call = { path: string; headers: IncomingHttpHeaders; body: string };
 
 /** What the fake does with a call: it may answer, cut the connection, or do nothing at all. */
-export type Behaviour = (call: Call, response: ServerResponse, store: (call: Call) => string) => void;
+export type Behaviour = (call: Call, response: ServerResponse, store: (call: Call) => string | string[]) => void;
 
 /**
  * Stands in for PostgREST on loopback. `stored` is its ledger of effects: the events a call really committed,
@@ -18,7 +18,7 @@ export type FakeDataApi = {
   close(): Promise<void>;
 };
 
-/** Answers as PostgREST does for a function that returns text. */
+/** Answers as PostgREST does for a function that returns text, or an array of it for an array of events. */
 export const answers: Behaviour = (call, response, store) => json(response, 200, store(call));
 
 /** Answers with an error as PostgREST shapes it. */
@@ -34,11 +34,14 @@ export async function startFakeDataApi(): Promise<FakeDataApi> {
   const stored = new Map<string, unknown>();
   let behaviour = answers;
 
-  const store = (call: Call): string => {
-    const { event } = JSON.parse(call.body) as { event: { id: string } };
+  const storeOne = (event: { id: string }): string => {
     if (stored.has(event.id)) return "duplicate";
     stored.set(event.id, event);
     return "processed";
+  };
+  const store = (call: Call): string | string[] => {
+    const { event, events } = JSON.parse(call.body) as { event: { id: string }; events?: { id: string }[] };
+    return events ? events.map(storeOne) : storeOne(event);
   };
 
   const server = createServer(async (request, response) => {
