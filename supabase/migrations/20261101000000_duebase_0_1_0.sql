@@ -1570,13 +1570,15 @@ comment on function billing_private.purge_duplicates is
 
 create function billing_private.purgeable_events(p_before timestamptz, p_limit integer)
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 -- A few events are asked about: no table of payloads is read from end to end for them.
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
+begin
+  return query
   select e.id
   from billing.webhook_events as e
   where e.received_at < p_before
@@ -1585,6 +1587,7 @@ as $$
     and not exists (select from billing_private.webhook_payloads as p where p.event_id = e.id and p.received_at = e.received_at)
     and not exists (select from billing.failed_webhooks as f where f.event_id = e.id and f.status <> 'resolved')
   limit p_limit;
+end;
 $$;
 
 comment on function billing_private.purgeable_events is
@@ -1614,11 +1617,15 @@ comment on function billing_private.purge_events is
 
 create function billing_private.purge_payloads(p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   -- A month without payloads is something too: the one after it may hold some.
-  select billing_private.drop_payloads(p_now - make_interval(days => s.keep_payloads_days), p_now) is not null from billing.settings as s;
+  return (
+    select billing_private.drop_payloads(p_now - make_interval(days => s.keep_payloads_days), p_now) is not null from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing_private.purge_payloads is
@@ -3042,10 +3049,11 @@ comment on function billing_private.resolve_ties is
 
 create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.enqueue(
+begin
+  perform billing_private.enqueue(
     'refresh',
     concat_ws(':', 'refresh', p_event.object_id, extract(epoch from p_event.created)::bigint, p_again),
     jsonb_strip_nulls(jsonb_build_object(
@@ -3055,6 +3063,7 @@ as $$
     -- A read in the same second could again not be ordered against the events.
     p_event.received_at + interval '3 seconds'
   );
+end;
 $$;
 
 comment on function billing_private.enqueue_refresh is
@@ -3062,15 +3071,17 @@ comment on function billing_private.enqueue_refresh is
 
 create function billing_private.enqueue_refresh_of(p_object text, p_id text, p_event billing.stripe_events)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.enqueue(
+begin
+  perform billing_private.enqueue(
     'refresh',
     concat_ws(':', 'refresh', p_id, extract(epoch from p_event.created)::bigint),
     jsonb_strip_nulls(jsonb_build_object('object', p_object, 'id', p_id, 'event', p_event.id, 'account', p_event.account)),
     p_event.received_at
   );
+end;
 $$;
 
 comment on function billing_private.enqueue_refresh_of is
@@ -3806,6 +3817,7 @@ language plpgsql
 -- Definer: service_role may write no billing table, so that this function and receive_events are the only way in.
 security definer
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   outcome text;
@@ -3835,11 +3847,13 @@ grant execute on function billing.receive_event(jsonb, timestamptz) to service_r
 
 create function billing_private.is_probe_event(p_event jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(p_event ->> 'type' = 'duebase.probe', false);
+begin
+  return coalesce(p_event ->> 'type' = 'duebase.probe', false);
+end;
 $$;
 
 comment on function billing_private.is_probe_event is 'Whether an event is one of doctor''s, of which nothing is kept.';
@@ -4070,6 +4084,7 @@ language plpgsql
 -- Definer: see receive_event.
 security definer
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 -- For what cannot be known in front, such as a row. Below PostgreSQL's deadlock_timeout (1 s), and so no circle of batches
 -- lasts until it is found.
 set lock_timeout = '20ms'
@@ -4522,16 +4537,18 @@ comment on column billing.prices.recurring is 'interval, interval_count, usage_t
 
 create function billing_private.is_long_term(p_recurring jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     coalesce((p_recurring ->> 'interval_count')::integer, 1)
       * case p_recurring ->> 'interval' when 'year' then 365 when 'month' then 30.4 when 'week' then 7 when 'day' then 1 end
       >= 180,
     false
   );
+end;
 $$;
 
 comment on function billing_private.is_long_term is
@@ -5026,15 +5043,17 @@ comment on function billing_private.product_name_of is
 
 create function billing_private.scheduled_end(p_subscription billing.subscriptions)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_subscription.ended_at is not null then null
     -- Classic billing sets both. Before 2019 Stripe had no cancel_at.
     else coalesce(p_subscription.cancel_at, case when p_subscription.cancel_at_period_end then p_subscription.current_period_end end)
   end;
+end;
 $$;
 
 comment on function billing_private.scheduled_end is
@@ -5042,11 +5061,12 @@ comment on function billing_private.scheduled_end is
 
 create function billing_private.was_canceled(p_subscription billing.subscriptions)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_subscription.cancel_at_period_end
     or (
       p_subscription.cancel_at is not null
@@ -5063,6 +5083,7 @@ as $$
     ),
     false
   );
+end;
 $$;
 
 comment on function billing_private.was_canceled is
@@ -5070,11 +5091,13 @@ comment on function billing_private.was_canceled is
 
 create function billing_private.is_canceled_for_later(p_subscription billing.subscriptions)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select p_subscription.ended_at is null and billing_private.was_canceled(p_subscription);
+begin
+  return p_subscription.ended_at is null and billing_private.was_canceled(p_subscription);
+end;
 $$;
 
 comment on function billing_private.is_canceled_for_later is
@@ -7769,11 +7792,15 @@ comment on function billing_private.release_rows_of is
 
 create function billing_private.deleted_owner_of(p_customer_id text)
 returns billing_private.deleted_owners
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  deleted billing_private.deleted_owners;
+begin
   select d.*
+  into deleted
   from billing_private.deleted_owners as d
   where d.owner_id in (
     select billing_private.as_uuid(h.hinted_owner)
@@ -7787,6 +7814,8 @@ as $$
   )
   order by d.deleted_at desc, d.owner_id
   limit 1;
+  return deleted;
+end;
 $$;
 
 comment on function billing_private.deleted_owner_of is
@@ -8272,11 +8301,13 @@ comment on function billing_private.max_attempts is
 
 create function billing_private.was_refused(p_effect billing.outbox)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
+begin
+  return p_effect.status = 'dead' and p_effect.attempts - p_effect.excused_attempts < billing_private.max_attempts();
+end;
 $$;
 
 comment on function billing_private.was_refused is
@@ -8284,11 +8315,13 @@ comment on function billing_private.was_refused is
 
 create function billing_private.delivery_delay(p_attempts integer)
 returns interval
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
-  select least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
+begin
+  return least(interval '30 seconds' * power(2, least(p_attempts, 20) - 1), interval '1 hour') * (1 + random() / 5);
+end;
 $$;
 
 comment on function billing_private.delivery_delay is
@@ -9597,21 +9630,25 @@ comment on function billing_private.newest_witnesses is
 
 create function billing.stripe_identity()
 returns jsonb
-language sql
+language plpgsql
 stable
 -- Definer: see receive_event.
 security definer
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'livemode', s.livemode,
-    'account', s.stripe_account,
-    -- Customers keep their ids when they are copied to another account, subscriptions do not.
-    'witnesses', coalesce(
-      billing_private.newest_witnesses('subscription', s.livemode), billing_private.newest_witnesses('customer', s.livemode), '[]'
+begin
+  return (
+    select jsonb_build_object(
+      'livemode', s.livemode,
+      'account', s.stripe_account,
+      -- Customers keep their ids when they are copied to another account, subscriptions do not.
+      'witnesses', coalesce(
+        billing_private.newest_witnesses('subscription', s.livemode), billing_private.newest_witnesses('customer', s.livemode), '[]'
+      )
     )
-  )
-  from billing.settings as s;
+    from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing.stripe_identity is
@@ -9932,16 +9969,18 @@ grant select on billing.emails, billing.suppressed_addresses to service_role;
 
 create function billing_private.is_stripe_page(p_url text, p_livemode boolean)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_url ~ '^https://([a-z0-9-]+\.)*stripe\.com/[!-~]*$'
       -- The local Stripe's, which no live event names.
       or not p_livemode and p_url ~ '^http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?/[!-~]*$',
     false
   ) and length(p_url) <= 2048;
+end;
 $$;
 
 comment on function billing_private.is_stripe_page is
@@ -9949,21 +9988,25 @@ comment on function billing_private.is_stripe_page is
 
 create function billing_private.email_attachment(p_effect billing.outbox)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'filename',
-    coalesce(
-      nullif(btrim(left(regexp_replace(p_effect.payload #>> '{props,invoiceNumber}', '[^A-Za-z0-9_-]+', '-', 'g'), 80), '-'), ''), 'invoice'
-    ) || '.pdf',
-    'path', p_effect.payload #>> '{props,invoicePdf}'
-  )
-  from billing.settings as s
-  where s.attach_invoice_pdf
-    and p_effect.payload ->> 'template' = any (array['payment-receipt', 'payment-recovered'])
-    and billing_private.is_stripe_page(p_effect.payload #>> '{props,invoicePdf}', s.livemode);
+begin
+  return (
+    select jsonb_build_object(
+      'filename',
+      coalesce(
+        nullif(btrim(left(regexp_replace(p_effect.payload #>> '{props,invoiceNumber}', '[^A-Za-z0-9_-]+', '-', 'g'), 80), '-'), ''), 'invoice'
+      ) || '.pdf',
+      'path', p_effect.payload #>> '{props,invoicePdf}'
+    )
+    from billing.settings as s
+    where s.attach_invoice_pdf
+      and p_effect.payload ->> 'template' = any (array['payment-receipt', 'payment-recovered'])
+      and billing_private.is_stripe_page(p_effect.payload #>> '{props,invoicePdf}', s.livemode)
+  );
+end;
 $$;
 
 comment on function billing_private.email_attachment is
@@ -10007,16 +10050,20 @@ comment on function billing_private.drop_attachment is
 
 create function billing_private.email_brand()
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
-    'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone,
-    'defaultLocale', s.default_locale
-  )
-  from billing.settings as s;
+begin
+  return (
+    select jsonb_build_object(
+      'appName', s.app_name, 'appUrl', s.app_url, 'billingUrl', s.billing_url, 'logoUrl', s.logo_url, 'color', s.brand_color,
+      'supportEmail', s.support_email, 'postalAddress', s.postal_address, 'timeZone', s.time_zone,
+      'defaultLocale', s.default_locale
+    )
+    from billing.settings as s
+  );
+end;
 $$;
 
 comment on function billing_private.email_brand is 'Whose emails these are, as the templates take it (emails/contract.ts, Brand).';
@@ -10302,12 +10349,16 @@ comment on function billing_private.decide_email is
 
 create function billing_private.loopback_problem(p_url text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select format('is %s, which nobody who gets a mail can open', p_url)
-  where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])';
+begin
+  return (
+    select format('is %s, which nobody who gets a mail can open', p_url)
+    where p_url ~* '^https?://(localhost|127[.]|0[.]0[.]0[.]0|\[::1\])'
+  );
+end;
 $$;
 
 comment on function billing_private.loopback_problem is
@@ -10315,27 +10366,31 @@ comment on function billing_private.loopback_problem is
 
 create function billing_private.email_problem(p_sender text)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
-    (
-      -- The defaults of settings.
-      select 'app_name in billing.settings is still Example App: name your product'
-      from billing.settings as s
-      where s.livemode and s.app_name = 'Example App'
-    ),
-    (
-      select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
-      from billing.settings as s
-      cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
-      where s.livemode and billing_private.loopback_problem(u.url) is not null
-      order by u.name
-      limit 1
+begin
+  return (
+    select coalesce(
+      case when p_sender is null then 'no sender: set email_from in billing.settings, or DUEBASE_EMAIL_FROM of the Edge Functions' end,
+      (
+        -- The defaults of settings.
+        select 'app_name in billing.settings is still Example App: name your product'
+        from billing.settings as s
+        where s.livemode and s.app_name = 'Example App'
+      ),
+      (
+        select format('%s in billing.settings %s', u.name, billing_private.loopback_problem(u.url))
+        from billing.settings as s
+        cross join lateral (values ('app_url', s.app_url), ('billing_url', s.billing_url)) as u (name, url)
+        where s.livemode and billing_private.loopback_problem(u.url) is not null
+        order by u.name
+        limit 1
+      )
     )
   );
+end;
 $$;
 
 comment on function billing_private.email_problem is
@@ -10861,22 +10916,25 @@ grant select on billing.resend_events to service_role;
 
 create function billing_private.email_status_rank(p_status text)
 returns integer
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(array['pending', 'sent', 'delayed', 'delivered', 'failed', 'bounced', 'complained'], p_status);
+begin
+  return array_position(array['pending', 'sent', 'delayed', 'delivered', 'failed', 'bounced', 'complained'], p_status);
+end;
 $$;
 
 comment on function billing_private.email_status_rank is 'Order of the states of a mail: reports come in any order, and a later state is never taken back.';
 
 create function billing_private.status_of_report(p_type text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select case p_type
+begin
+  return case p_type
     when 'email.sent' then 'sent'
     when 'email.delivery_delayed' then 'delayed'
     when 'email.delivered' then 'delivered'
@@ -10885,23 +10943,30 @@ as $$
     when 'email.bounced' then 'bounced'
     when 'email.complained' then 'complained'
   end;
+end;
 $$;
 
 comment on function billing_private.status_of_report is 'The state a mail is in after Resend''s event of a type; null for events that tell of none (opened, clicked).';
 
 create function billing_private.reported_email(p_report jsonb)
 returns billing.emails
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  reported billing.emails;
+begin
   select e.*
+  into reported
   from billing.emails as e
   where e.resend_id = p_report #>> '{data,email_id}'
     -- The answer that would have told its id was lost: the tag names it.
     or e.tag = billing_private.as_uuid(p_report #>> '{data,tags,duebase_email}')
   order by e.resend_id = p_report #>> '{data,email_id}' desc nulls last
   limit 1;
+  return reported;
+end;
 $$;
 
 comment on function billing_private.reported_email is 'The mail a report is about, by Resend''s id, else by the tag it was sent with.';
@@ -11070,11 +11135,13 @@ grant execute on function billing.replay_outbox(bigint, timestamptz) to service_
 
 create function billing_private.is_decided_anew(p_effect billing.outbox)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select p_effect.kind = 'dunning' or p_effect.dedupe_key like 'dunning:%' or p_effect.dedupe_key like 'pay:%';
+begin
+  return p_effect.kind = 'dunning' or p_effect.dedupe_key like 'dunning:%' or p_effect.dedupe_key like 'pay:%';
+end;
 $$;
 
 comment on function billing_private.is_decided_anew is
@@ -11307,28 +11374,32 @@ comment on function billing_private.discounted is
 
 create function billing_private.adds_tax(p_subscription jsonb)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select
-    (
-      p_subscription #> '{automatic_tax,enabled}' = 'true'
-      and exists (
-        select
-        from jsonb_array_elements(p_subscription #> '{items,data}') as i (item)
-        where coalesce(i.item #>> '{price,tax_behavior}', '') <> 'inclusive'
+begin
+  return (
+    select
+      (
+        p_subscription #> '{automatic_tax,enabled}' = 'true'
+        and exists (
+          select
+          from jsonb_array_elements(p_subscription #> '{items,data}') as i (item)
+          where coalesce(i.item #>> '{price,tax_behavior}', '') <> 'inclusive'
+        )
       )
-    )
-    or exists (
-      select
-      from (
-        select jsonb_path_query(p_subscription, 'lax $.default_tax_rates[*]', silent => true) as rate
-        union all
-        select jsonb_path_query(p_subscription, 'lax $.items.data[*].tax_rates[*]', silent => true)
-      ) as r
-      where r.rate -> 'inclusive' = 'false'
-    );
+      or exists (
+        select
+        from (
+          select jsonb_path_query(p_subscription, 'lax $.default_tax_rates[*]', silent => true) as rate
+          union all
+          select jsonb_path_query(p_subscription, 'lax $.items.data[*].tax_rates[*]', silent => true)
+        ) as r
+        where r.rate -> 'inclusive' = 'false'
+      )
+  );
+end;
 $$;
 
 comment on function billing_private.adds_tax is 'Whether tax comes on top of the prices of a subscription: by a rate that is not inclusive, or worked out by Stripe.';
@@ -11432,16 +11503,18 @@ comment on function billing_private.email_price_of_newest_event is
 
 create function billing_private.trial_ended_without_card(p_subscription jsonb, p_outcome text)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     p_subscription #>> '{trial_settings,end_behavior,missing_payment_method}' = p_outcome
       and coalesce(p_subscription -> 'default_payment_method', 'null') = 'null'
       and (p_outcome = 'pause' or (p_subscription ->> 'ended_at')::bigint - (p_subscription ->> 'trial_end')::bigint between 0 and 86400),
     false
   );
+end;
 $$;
 
 comment on function billing_private.trial_ended_without_card is
@@ -11469,11 +11542,15 @@ comment on function billing_private.was_canceled_by_dunning is
 
 create function billing_private.cancellation_fact(p_subscription text, p_canceled_at timestamptz, p_ends_at timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select format('canceled:%s:%s', p_subscription, extract(epoch from coalesce(p_canceled_at, p_ends_at))::bigint);
+begin
+  return (
+    select format('canceled:%s:%s', p_subscription, extract(epoch from coalesce(p_canceled_at, p_ends_at))::bigint)
+  );
+end;
 $$;
 
 comment on function billing_private.cancellation_fact is
@@ -11481,11 +11558,12 @@ comment on function billing_private.cancellation_fact is
 
 create function billing_private.cancellation_reason(p_subscription billing.subscriptions)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select case
+begin
+  return case
     when p_subscription.ended_at is null then 'at_period_end'
     when p_subscription.cancellation_details ->> 'reason' in ('payment_failed', 'payment_disputed')
     then p_subscription.cancellation_details ->> 'reason'
@@ -11493,6 +11571,7 @@ as $$
     then 'term_ended'
     else 'requested'
   end;
+end;
 $$;
 
 comment on function billing_private.cancellation_reason is
@@ -11945,11 +12024,12 @@ comment on function billing_private.printed_line is
 
 create function billing_private.party_address(p_address jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select nullif(jsonb_strip_nulls(jsonb_build_object(
+begin
+  return nullif(jsonb_strip_nulls(jsonb_build_object(
     'line1', billing_private.printed_line(p_address ->> 'line1'),
     'line2', billing_private.printed_line(p_address ->> 'line2'),
     'city', billing_private.printed_line(p_address ->> 'city'),
@@ -11957,25 +12037,30 @@ as $$
     'state', billing_private.printed_line(p_address ->> 'state'),
     'country', case when p_address ->> 'country' ~ '^[A-Z]{2}$' then p_address ->> 'country' end
   )), '{}');
+end;
 $$;
 
 comment on function billing_private.party_address is 'An address of Stripe''s as emails/contract.ts has it; null where nothing is known of it.';
 
 create function billing_private.party_tax_ids(p_tax_ids jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select jsonb_agg(jsonb_build_object('type', coalesce(nullif(t.id ->> 'type', ''), 'unknown'), 'value', t.value) order by t.position)
-  from (
-    select e.id, e.position, billing_private.printed_line(e.id ->> 'value') as value
-    from jsonb_array_elements(case jsonb_typeof(p_tax_ids) when 'array' then p_tax_ids else '[]' end)
-      with ordinality as e (id, position)
-    -- One that is named by its id alone (txi_…) or was deleted tells nothing.
-    where jsonb_typeof(e.id) = 'object'
-  ) as t
-  where t.value is not null and t.position <= 5;
+begin
+  return (
+    select jsonb_agg(jsonb_build_object('type', coalesce(nullif(t.id ->> 'type', ''), 'unknown'), 'value', t.value) order by t.position)
+    from (
+      select e.id, e.position, billing_private.printed_line(e.id ->> 'value') as value
+      from jsonb_array_elements(case jsonb_typeof(p_tax_ids) when 'array' then p_tax_ids else '[]' end)
+        with ordinality as e (id, position)
+      -- One that is named by its id alone (txi_…) or was deleted tells nothing.
+      where jsonb_typeof(e.id) = 'object'
+    ) as t
+    where t.value is not null and t.position <= 5
+  );
+end;
 $$;
 
 comment on function billing_private.party_tax_ids is
@@ -11983,29 +12068,33 @@ comment on function billing_private.party_tax_ids is
 
 create function billing_private.invoice_parties(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'billedTo', nullif(jsonb_strip_nulls(jsonb_build_object(
-      'name', billing_private.printed_line(p_invoice ->> 'customer_name'),
-      'address', billing_private.party_address(p_invoice -> 'customer_address'),
-      'taxIds', billing_private.party_tax_ids(p_invoice -> 'customer_tax_ids')
-    )), '{}'),
-    'soldBy', nullif(jsonb_strip_nulls(jsonb_build_object(
-      'name', billing_private.plain_line(p_invoice ->> 'account_name', 80),
-      'taxIds', coalesce(
-        billing_private.party_tax_ids(p_invoice -> 'account_tax_ids'),
-        (
-          select jsonb_build_array(jsonb_build_object('type', 'eu_vat', 'value', v.id))
-          from billing.settings as s
-          cross join lateral (select billing_private.plain_line(s.vat_id, 80) as id) as v
-          where v.id is not null
+begin
+  return (
+    select jsonb_build_object(
+      'billedTo', nullif(jsonb_strip_nulls(jsonb_build_object(
+        'name', billing_private.printed_line(p_invoice ->> 'customer_name'),
+        'address', billing_private.party_address(p_invoice -> 'customer_address'),
+        'taxIds', billing_private.party_tax_ids(p_invoice -> 'customer_tax_ids')
+      )), '{}'),
+      'soldBy', nullif(jsonb_strip_nulls(jsonb_build_object(
+        'name', billing_private.plain_line(p_invoice ->> 'account_name', 80),
+        'taxIds', coalesce(
+          billing_private.party_tax_ids(p_invoice -> 'account_tax_ids'),
+          (
+            select jsonb_build_array(jsonb_build_object('type', 'eu_vat', 'value', v.id))
+            from billing.settings as s
+            cross join lateral (select billing_private.plain_line(s.vat_id, 80) as id) as v
+            where v.id is not null
+          )
         )
-      )
-    )), '{}')
+      )), '{}')
+    )
   );
+end;
 $$;
 
 comment on function billing_private.invoice_parties is
@@ -12013,15 +12102,19 @@ comment on function billing_private.invoice_parties is
 
 create function billing_private.invoice_of_newest_event(p_invoice text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select e.payload #> '{data,object}'
-  from billing.stripe_events as e
-  where e.object_id = p_invoice and e.type like 'invoice.%'
-  order by e.created desc, e.id desc
-  limit 1;
+begin
+  return (
+    select e.payload #> '{data,object}'
+    from billing.stripe_events as e
+    where e.object_id = p_invoice and e.type like 'invoice.%'
+    order by e.created desc, e.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.invoice_of_newest_event is
@@ -12034,29 +12127,37 @@ comment on function billing_private.invoice_of_newest_event is
 
 create function billing_private.line_product(p_line jsonb)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    billing_private.product_named_by_line(p_line),
-    (select p.product from billing.prices as p where p.id = billing_private.line_price(p_line))
+begin
+  return (
+    select coalesce(
+      billing_private.product_named_by_line(p_line),
+      (select p.product from billing.prices as p where p.id = billing_private.line_price(p_line))
+    )
   );
+end;
 $$;
 
 comment on function billing_private.line_product is 'Product (prod_…) that a line of an invoice bills, or null where it bills none that is known.';
 
 create function billing_private.line_description(p_line jsonb)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    nullif(btrim(p_line ->> 'description'), ''),
-    (select nullif(btrim(p.name), '') from billing.products as p where p.id = billing_private.line_product(p_line)),
-    nullif(btrim(coalesce(p_line #>> '{price,nickname}', p_line #>> '{plan,nickname}')), '')
+begin
+  return (
+    select coalesce(
+      nullif(btrim(p_line ->> 'description'), ''),
+      (select nullif(btrim(p.name), '') from billing.products as p where p.id = billing_private.line_product(p_line)),
+      nullif(btrim(coalesce(p_line #>> '{price,nickname}', p_line #>> '{plan,nickname}')), '')
+    )
   );
+end;
 $$;
 
 comment on function billing_private.line_description is
@@ -12064,71 +12165,83 @@ comment on function billing_private.line_description is
 
 create function billing_private.receipt_lines(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    jsonb_agg(
-      jsonb_build_object(
-        'description', billing_private.line_description(l.line),
-        'quantity', case when jsonb_typeof(l.line -> 'quantity') = 'number' then l.line -> 'quantity' end,
-        'amount', (l.line ->> 'amount')::bigint,
-        'periodStart', billing_private.unix_time(l.line #> '{period,start}'),
-        'periodEnd', billing_private.unix_time(l.line #> '{period,end}')
-      )
-      order by l.position
-    ),
-    '[]'
-  )
-  from jsonb_array_elements(
-    case jsonb_typeof(p_invoice #> '{lines,data}') when 'array' then p_invoice #> '{lines,data}' else '[]' end
-  ) with ordinality as l (line, position);
+begin
+  return (
+    select coalesce(
+      jsonb_agg(
+        jsonb_build_object(
+          'description', billing_private.line_description(l.line),
+          'quantity', case when jsonb_typeof(l.line -> 'quantity') = 'number' then l.line -> 'quantity' end,
+          'amount', (l.line ->> 'amount')::bigint,
+          'periodStart', billing_private.unix_time(l.line #> '{period,start}'),
+          'periodEnd', billing_private.unix_time(l.line #> '{period,end}')
+        )
+        order by l.position
+      ),
+      '[]'
+    )
+    from jsonb_array_elements(
+      case jsonb_typeof(p_invoice #> '{lines,data}') when 'array' then p_invoice #> '{lines,data}' else '[]' end
+    ) with ordinality as l (line, position)
+  );
+end;
 $$;
 
 comment on function billing_private.receipt_lines is 'The lines of an invoice that it came with, as emails/contract.ts has them (minor units).';
 
 create function billing_private.discount_label(p_invoice jsonb, p_discount jsonb)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select nullif(btrim(coalesce(
-    -- source.coupon since 2025-09-30.clover, coupon before; either may be the id alone, which is nobody's name.
-    d.discount #>> '{source,coupon,name}', d.discount #>> '{coupon,name}'
-  )), '')
-  from (
-    select p_discount as discount
-    union all
-    select e.discount
-    from jsonb_array_elements(
-      case jsonb_typeof(p_invoice -> 'discounts') when 'array' then p_invoice -> 'discounts' else '[]' end
-        || case jsonb_typeof(p_invoice -> 'discount') when 'object' then jsonb_build_array(p_invoice -> 'discount') else '[]' end
-    ) as e (discount)
-    where e.discount ->> 'id' = billing_private.stripe_id(p_discount)
-  ) as d
-  where jsonb_typeof(d.discount) = 'object'
-  limit 1;
+begin
+  return (
+    select nullif(btrim(coalesce(
+      -- source.coupon since 2025-09-30.clover, coupon before; either may be the id alone, which is nobody's name.
+      d.discount #>> '{source,coupon,name}', d.discount #>> '{coupon,name}'
+    )), '')
+    from (
+      select p_discount as discount
+      union all
+      select e.discount
+      from jsonb_array_elements(
+        case jsonb_typeof(p_invoice -> 'discounts') when 'array' then p_invoice -> 'discounts' else '[]' end
+          || case jsonb_typeof(p_invoice -> 'discount') when 'object' then jsonb_build_array(p_invoice -> 'discount') else '[]' end
+      ) as e (discount)
+      where e.discount ->> 'id' = billing_private.stripe_id(p_discount)
+    ) as d
+    where jsonb_typeof(d.discount) = 'object'
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.discount_label is 'Name of the coupon behind a discount of an invoice, where the invoice tells it.';
 
 create function billing_private.receipt_discounts(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select jsonb_agg(jsonb_build_object('label', named.label, 'amount', named.amount) order by named.position)
-  from (
-    select billing_private.discount_label(p_invoice, d.part -> 'discount') as label, sum((d.part ->> 'amount')::bigint) as amount, min(d.position) as position
-    from jsonb_array_elements(
-      case jsonb_typeof(p_invoice -> 'total_discount_amounts') when 'array' then p_invoice -> 'total_discount_amounts' else '[]' end
-    ) with ordinality as d (part, position)
-    group by 1
-  ) as named
-  where named.amount <> 0;
+begin
+  return (
+    select jsonb_agg(jsonb_build_object('label', named.label, 'amount', named.amount) order by named.position)
+    from (
+      select billing_private.discount_label(p_invoice, d.part -> 'discount') as label, sum((d.part ->> 'amount')::bigint) as amount, min(d.position) as position
+      from jsonb_array_elements(
+        case jsonb_typeof(p_invoice -> 'total_discount_amounts') when 'array' then p_invoice -> 'total_discount_amounts' else '[]' end
+      ) with ordinality as d (part, position)
+      group by 1
+    ) as named
+    where named.amount <> 0
+  );
+end;
 $$;
 
 comment on function billing_private.receipt_discounts is
@@ -12136,59 +12249,67 @@ comment on function billing_private.receipt_discounts is
 
 create function billing_private.tax_rate_of(p_invoice jsonb, p_tax jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
+begin
   -- Only its id stands in total_taxes; the rate itself among the invoice's or, before 2025-03-31.basil, its lines'.
-  select r.rate
-  from (select coalesce(nullif(p_tax #> '{tax_rate_details,tax_rate}', 'null'), p_tax -> 'tax_rate') as rate) as named
-  cross join lateral (
-    select named.rate
-    union all
-    select e.rate
-    from jsonb_array_elements(
-      case jsonb_typeof(p_invoice -> 'default_tax_rates') when 'array' then p_invoice -> 'default_tax_rates' else '[]' end
-    ) as e (rate)
-    union all
-    select e.rate
-    from jsonb_array_elements(
-      case jsonb_typeof(p_invoice #> '{lines,data}') when 'array' then p_invoice #> '{lines,data}' else '[]' end
-    ) as l (line)
-    cross join lateral jsonb_array_elements(
-      case jsonb_typeof(l.line -> 'tax_rates') when 'array' then l.line -> 'tax_rates' else '[]' end
-    ) as e (rate)
-  ) as r
-  where jsonb_typeof(r.rate) = 'object' and r.rate ->> 'id' = billing_private.stripe_id(named.rate)
-  limit 1;
+  return (
+    select r.rate
+    from (select coalesce(nullif(p_tax #> '{tax_rate_details,tax_rate}', 'null'), p_tax -> 'tax_rate') as rate) as named
+    cross join lateral (
+      select named.rate
+      union all
+      select e.rate
+      from jsonb_array_elements(
+        case jsonb_typeof(p_invoice -> 'default_tax_rates') when 'array' then p_invoice -> 'default_tax_rates' else '[]' end
+      ) as e (rate)
+      union all
+      select e.rate
+      from jsonb_array_elements(
+        case jsonb_typeof(p_invoice #> '{lines,data}') when 'array' then p_invoice #> '{lines,data}' else '[]' end
+      ) as l (line)
+      cross join lateral jsonb_array_elements(
+        case jsonb_typeof(l.line -> 'tax_rates') when 'array' then l.line -> 'tax_rates' else '[]' end
+      ) as e (rate)
+    ) as r
+    where jsonb_typeof(r.rate) = 'object' and r.rate ->> 'id' = billing_private.stripe_id(named.rate)
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.tax_rate_of is 'The tax rate (txr_…) behind a tax of an invoice, where the invoice brings it along; else null.';
 
 create function billing_private.receipt_taxes(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select jsonb_agg(
-    jsonb_build_object('label', named.label, 'rate', named.rate, 'amount', named.amount, 'inclusive', named.inclusive) order by named.position
-  )
-  from (
-    select
-      nullif(btrim(r.rate ->> 'display_name'), '') as label,
-      (r.rate ->> 'percentage')::numeric as rate,
-      coalesce((t.part ->> 'inclusive')::boolean, t.part ->> 'tax_behavior' = 'inclusive', false) as inclusive,
-      sum((t.part ->> 'amount')::bigint) as amount,
-      min(t.position) as position
-    -- total_taxes since 2025-03-31.basil, total_tax_amounts before.
-    from jsonb_array_elements(coalesce(
-      nullif(p_invoice -> 'total_taxes', 'null'), nullif(p_invoice -> 'total_tax_amounts', 'null'), '[]'
-    )) with ordinality as t (part, position)
-    cross join lateral (select billing_private.tax_rate_of(p_invoice, t.part) as rate) as r
-    group by 1, 2, 3
-  ) as named
-  where named.amount <> 0;
+begin
+  return (
+    select jsonb_agg(
+      jsonb_build_object('label', named.label, 'rate', named.rate, 'amount', named.amount, 'inclusive', named.inclusive) order by named.position
+    )
+    from (
+      select
+        nullif(btrim(r.rate ->> 'display_name'), '') as label,
+        (r.rate ->> 'percentage')::numeric as rate,
+        coalesce((t.part ->> 'inclusive')::boolean, t.part ->> 'tax_behavior' = 'inclusive', false) as inclusive,
+        sum((t.part ->> 'amount')::bigint) as amount,
+        min(t.position) as position
+      -- total_taxes since 2025-03-31.basil, total_tax_amounts before.
+      from jsonb_array_elements(coalesce(
+        nullif(p_invoice -> 'total_taxes', 'null'), nullif(p_invoice -> 'total_tax_amounts', 'null'), '[]'
+      )) with ordinality as t (part, position)
+      cross join lateral (select billing_private.tax_rate_of(p_invoice, t.part) as rate) as r
+      group by 1, 2, 3
+    ) as named
+    where named.amount <> 0
+  );
+end;
 $$;
 
 comment on function billing_private.receipt_taxes is
@@ -12196,11 +12317,12 @@ comment on function billing_private.receipt_taxes is
 
 create function billing_private.email_receipt_props(p_invoice jsonb)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'currency', p_invoice ->> 'currency',
     'invoiceNumber', p_invoice ->> 'number',
     'lines', billing_private.receipt_lines(p_invoice),
@@ -12225,6 +12347,7 @@ as $$
     'hostedInvoiceUrl', p_invoice ->> 'hosted_invoice_url',
     'invoicePdf', p_invoice ->> 'invoice_pdf'
   ) || billing_private.invoice_parties(p_invoice);
+end;
 $$;
 
 comment on function billing_private.email_receipt_props is 'What a receipt says of a paid invoice (minor units), and of whom it bills and who sells, as emails/contract.ts has it.';
@@ -12377,11 +12500,12 @@ comment on function billing_private.refund_mail is
 
 create function billing_private.refund_props(p_payment billing.payments, p_amount bigint, p_at timestamptz)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'customerName', null, 'productName', null, 'paymentMethod', null, 'invoiceNumber', null,
     'refundAmount', p_amount,
     'currency', p_payment.currency,
@@ -12390,20 +12514,25 @@ as $$
     'issuedAt', p_at,
     'receiptUrl', p_payment.receipt_url
   );
+end;
 $$;
 
 comment on function billing_private.refund_props is 'What an email says of a refund (minor units), as emails/contract.ts has it.';
 
 create function billing_private.refund_about(p_payment billing.payments, p_charge text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'payment', p_payment.id, 'charge', p_charge,
-    'subscription', (select i.subscription from billing.invoices as i where i.id = p_payment.invoice_id)
+begin
+  return (
+    select jsonb_build_object(
+      'payment', p_payment.id, 'charge', p_charge,
+      'subscription', (select i.subscription from billing.invoices as i where i.id = p_payment.invoice_id)
+    )
   );
+end;
 $$;
 
 comment on function billing_private.refund_about is 'What an email about a refund is about: see enqueue_email_to.';
@@ -15749,23 +15878,28 @@ grant execute on function billing.owner_has_feature(uuid, text), billing.user_ha
 
 create function billing_private.payments_about(p_subjects text[])
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   select p.id from billing.payments as p where p.customer = any (p_subjects)
   union
   select s.id from unnest(p_subjects) as s (id);
+end;
 $$;
 
 comment on function billing_private.payments_about is 'The payments of customers, and those made without one.';
 
 create function billing_private.objects_about(p_subjects text[])
 returns setof text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   select billing_private.payments_about(p_subjects)
   union
   select s.id from billing.subscriptions as s where s.customer = any (p_subjects)
@@ -15778,6 +15912,7 @@ as $$
   select i.id from billing.invoices as i where i.customer = any (p_subjects)
   union
   select m.id from billing.payment_methods as m where m.customer = any (p_subjects);
+end;
 $$;
 
 comment on function billing_private.objects_about is
@@ -15870,28 +16005,32 @@ comment on function billing_private.effects_about is
 
 create function billing_private.customers_of_owner(p_owner_id uuid)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(k.id order by k.id), '{}')
-  from (
-    select c.id from billing.customers as c where c.owner_id = p_owner_id
-    union
-    -- Unlinked when the account was deleted, and nobody else's since.
-    select c.id
-    from billing.audit_events as u
-    join billing.customers as c on c.id = u.customer_id and c.owner_id is null
-    where u.action = 'customer.unlinked'
-      and u.detail ->> 'former_owner_id' = p_owner_id::text
-      and not exists (
-        select
-        from billing.audit_events as later
-        where later.customer_id = u.customer_id
-          and later.action in ('customer.linked', 'customer.unlinked')
-          and later.id > u.id
-      )
-  ) as k;
+begin
+  return (
+    select coalesce(array_agg(k.id order by k.id), '{}')
+    from (
+      select c.id from billing.customers as c where c.owner_id = p_owner_id
+      union
+      -- Unlinked when the account was deleted, and nobody else's since.
+      select c.id
+      from billing.audit_events as u
+      join billing.customers as c on c.id = u.customer_id and c.owner_id is null
+      where u.action = 'customer.unlinked'
+        and u.detail ->> 'former_owner_id' = p_owner_id::text
+        and not exists (
+          select
+          from billing.audit_events as later
+          where later.customer_id = u.customer_id
+            and later.action in ('customer.linked', 'customer.unlinked')
+            and later.id > u.id
+        )
+    ) as k
+  );
+end;
 $$;
 
 comment on function billing_private.customers_of_owner is
@@ -15899,13 +16038,17 @@ comment on function billing_private.customers_of_owner is
 
 create function billing_private.guest_purchases_of_owner(p_owner_id uuid)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
-  from billing.checkout_sessions as s
-  where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text;
+begin
+  return (
+    select coalesce(array_agg(distinct coalesce(s.payment_intent, s.id)), '{}')
+    from billing.checkout_sessions as s
+    where s.customer is null and lower(btrim(s.client_reference_id)) = p_owner_id::text
+  );
+end;
 $$;
 
 comment on function billing_private.guest_purchases_of_owner is
@@ -16714,10 +16857,12 @@ from (
 
 create function billing_private.duplicate_subscriptions(p_customer text)
 returns table (product text, subscriptions text[])
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   with own as (
     select p_customer as id
     union
@@ -16735,6 +16880,7 @@ as $$
     and not billing_private.metadata_of(s.id) ? 'duebase_another'
   group by i.product
   having count(distinct s.id) > 1;
+end;
 $$;
 
 comment on function billing_private.duplicate_subscriptions is
@@ -17483,20 +17629,24 @@ comment on column billing_private.overdue_invoices.overdue_since is 'From when d
 
 create function billing_private.is_old_debt(p_invoice text, p_overdue_since timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    case
-      when d.released_at is not null then false
-      when d.is_from_history then true
-    end,
-    p_overdue_since < (select s.adopted_at from billing.settings as s),
-    false
-  )
-  from (values (p_invoice)) as i (id)
-  left join billing_private.known_debts as d on d.invoice = i.id;
+begin
+  return (
+    select coalesce(
+      case
+        when d.released_at is not null then false
+        when d.is_from_history then true
+      end,
+      p_overdue_since < (select s.adopted_at from billing.settings as s),
+      false
+    )
+    from (values (p_invoice)) as i (id)
+    left join billing_private.known_debts as d on d.invoice = i.id
+  );
+end;
 $$;
 
 comment on function billing_private.is_old_debt is
@@ -17597,11 +17747,15 @@ comment on function billing_private.due_step_after_end is
 
 create function billing_private.next_noon(p_at timestamptz)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select to_timestamp(ceil((extract(epoch from p_at) - 43200) / 86400) * 86400 + 43200);
+begin
+  return (
+    select to_timestamp(ceil((extract(epoch from p_at) - 43200) / 86400) * 86400 + 43200)
+  );
+end;
 $$;
 
 comment on function billing_private.next_noon is
@@ -17720,12 +17874,16 @@ comment on function billing_private.plan_dunning is
 
 create function billing_private.is_final_bill(p_subject_id text, p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select p_subscription is null
-    and exists (select from billing.invoices as i where i.id = p_subject_id and i.subscription is not null);
+begin
+  return (
+    select p_subscription is null
+      and exists (select from billing.invoices as i where i.id = p_subject_id and i.subscription is not null)
+  );
+end;
 $$;
 
 comment on function billing_private.is_final_bill is
@@ -17897,28 +18055,32 @@ comment on function billing_private.dunning_facts is
 
 create function billing_private.dunning_policy_of(p_customer text, p_subscription text)
 returns bigint
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  with assigned as (
-    select a.policy, 1 as rank, '' as item
-    from billing.dunning_assignments as a
-    where a.scope = 'customer' and a.subject_id = p_customer
-    union all
-    select a.policy, case a.scope when 'price' then 2 else 3 end, i.id
-    from billing.subscription_items as i
-    join billing.dunning_assignments as a
-      on (a.scope = 'price' and a.subject_id = i.price) or (a.scope = 'product' and a.subject_id = i.product)
-    where i.subscription = p_subscription
-    union all
-    select 'default', 4, ''
-  )
-  select p.id
-  from assigned as a
-  join billing.dunning_policies as p on p.name = a.policy and p.superseded_at is null
-  order by a.rank, a.item
-  limit 1;
+begin
+  return (
+    with assigned as (
+      select a.policy, 1 as rank, '' as item
+      from billing.dunning_assignments as a
+      where a.scope = 'customer' and a.subject_id = p_customer
+      union all
+      select a.policy, case a.scope when 'price' then 2 else 3 end, i.id
+      from billing.subscription_items as i
+      join billing.dunning_assignments as a
+        on (a.scope = 'price' and a.subject_id = i.price) or (a.scope = 'product' and a.subject_id = i.product)
+      where i.subscription = p_subscription
+      union all
+      select 'default', 4, ''
+    )
+    select p.id
+    from assigned as a
+    join billing.dunning_policies as p on p.name = a.policy and p.superseded_at is null
+    order by a.rank, a.item
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.dunning_policy_of is
@@ -17976,59 +18138,63 @@ comment on function billing_private.is_address_undeliverable is
 
 create function billing_private.dunning_obstacles(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select array_remove(
-    array[
-      case when billing_private.has_open_dispute(p_fact.customer) then 'dispute' end,
-      case
-        when exists (
-          select
-          from billing.subscriptions as s
-          where s.id = p_fact.subscription
-            and s.pause_collection is not null
-            and coalesce(to_timestamp((s.pause_collection ->> 'resumes_at')::double precision) > p_now, true)
-        )
-        then 'paused_collection'
-      end,
-      case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
-      case when bool_or(h.case_id is null) then 'excluded_customer' end,
-      case
-        when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
-        then 'undeliverable_address'
-      end,
-      case
-        when exists (
-          select from billing.payments as y where y.invoice_id = any (p_fact.invoices) and y.status = 'processing'
-        )
-        then 'payment_processing'
-      end,
-      case
-        -- No mail and no end for a customer whose new card has not been charged yet.
-        when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
-        then 'charging_new_card'
-      end,
-      case
-        when p_fact.amount < (
-          select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
-        )
-        then 'below_minimum'
-      end,
-      case
-        when p_fact.kinds[p_fact.due] = 'final_warning'
-          and p_fact.ends_at is not null
-          and 'payment-failed-final' = any ((select x.emails_off from billing.settings as x)::text[])
-        then 'warning_switched_off'
-      end
-    ],
-    null
-  )
-  from billing.dunning_holds as h
-  where h.customer = p_fact.customer
-    and h.released_at is null
-    and (h.held_until is null or h.held_until > p_now);
+begin
+  return (
+    select array_remove(
+      array[
+        case when billing_private.has_open_dispute(p_fact.customer) then 'dispute' end,
+        case
+          when exists (
+            select
+            from billing.subscriptions as s
+            where s.id = p_fact.subscription
+              and s.pause_collection is not null
+              and coalesce(to_timestamp((s.pause_collection ->> 'resumes_at')::double precision) > p_now, true)
+          )
+          then 'paused_collection'
+        end,
+        case when bool_or(h.case_id = p_fact.case_id) then 'manual' end,
+        case when bool_or(h.case_id is null) then 'excluded_customer' end,
+        case
+          when billing_private.is_address_undeliverable(p_fact.case_id, p_fact.customer, p_now)
+          then 'undeliverable_address'
+        end,
+        case
+          when exists (
+            select from billing.payments as y where y.invoice_id = any (p_fact.invoices) and y.status = 'processing'
+          )
+          then 'payment_processing'
+        end,
+        case
+          -- No mail and no end for a customer whose new card has not been charged yet.
+          when exists (select from billing.dunning_charges as g where g.case_id = p_fact.case_id and g.status = 'planned')
+          then 'charging_new_card'
+        end,
+        case
+          when p_fact.amount < (
+            select (p.minimum_amounts ->> p_fact.currency)::bigint from billing.dunning_policies as p where p.id = p_fact.policy_id
+          )
+          then 'below_minimum'
+        end,
+        case
+          when p_fact.kinds[p_fact.due] = 'final_warning'
+            and p_fact.ends_at is not null
+            and 'payment-failed-final' = any ((select x.emails_off from billing.settings as x)::text[])
+          then 'warning_switched_off'
+        end
+      ],
+      null
+    )
+    from billing.dunning_holds as h
+    where h.customer = p_fact.customer
+      and h.released_at is null
+      and (h.held_until is null or h.held_until > p_now)
+  );
+end;
 $$;
 
 comment on function billing_private.dunning_obstacles is
@@ -18152,17 +18318,21 @@ comment on function billing_private.open_dunning_cases is
 
 create function billing_private.was_paused_by_end_of_case(p_case billing.dunning_cases, p_paused_at timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(
-    -- The clock by which the end was decided may be ahead of Stripe's: that of the daily run's noon, or of a test clock.
-    p_paused_at between (
-      select max(d.decided_at) - interval '24 hours' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
-    ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
-    false
+begin
+  return (
+    select coalesce(
+      -- The clock by which the end was decided may be ahead of Stripe's: that of the daily run's noon, or of a test clock.
+      p_paused_at between (
+        select max(d.decided_at) - interval '24 hours' from billing.dunning_actions as d where d.case_id = p_case.id and d.kind = 'end'
+      ) and coalesce(p_case.closed_at, 'infinity') + interval '10 minutes',
+      false
+    )
   );
+end;
 $$;
 
 comment on function billing_private.was_paused_by_end_of_case is
@@ -18170,23 +18340,27 @@ comment on function billing_private.was_paused_by_end_of_case is
 
 create function billing_private.ended_by_dunning(p_case billing.dunning_cases)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    where s.id = p_case.subscription
-      and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
-      -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
-      and case
-        when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
-        when p_case.resumed_at is not null then false
-        when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
-        else s.pause_collection is not null
-      end
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      where s.id = p_case.subscription
+        and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = p_case.id::text
+        -- The mark is put before the end is made, and stays if that is canceled: a later end is the customer's own.
+        and case
+          when s.status = 'canceled' then coalesce(s.ended_at <= p_case.closed_at + interval '10 minutes', true)
+          when p_case.resumed_at is not null then false
+          when s.status = 'paused' and billing_private.was_paused_by_end_of_case(p_case, billing_private.paused_at(s.status_details)) then true
+          else s.pause_collection is not null
+        end
+    )
   );
+end;
 $$;
 
 comment on function billing_private.ended_by_dunning is
@@ -18194,15 +18368,19 @@ comment on function billing_private.ended_by_dunning is
 
 create function billing_private.recovered_amount(p_case_id bigint)
 returns bigint
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
   -- Stripe also calls an invoice paid where a credit note, a balance or credits covered it; only amount_paid is money.
-  select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
-  from billing.dunning_case_invoices as k
-  join billing.invoices as i on i.id = k.invoice
-  where k.case_id = p_case_id;
+  return (
+    select coalesce(sum(greatest(i.amount_paid - k.amount_paid_before, 0)), 0)::bigint
+    from billing.dunning_case_invoices as k
+    join billing.invoices as i on i.id = k.invoice
+    where k.case_id = p_case_id
+  );
+end;
 $$;
 
 comment on function billing_private.recovered_amount is
@@ -18210,20 +18388,24 @@ comment on function billing_private.recovered_amount is
 
 create function billing_private.is_paused_for_nonpayment(p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    left join billing.dunning_cases as c on c.subscription = s.id and c.id::text = billing_private.metadata_of(s.id) ->> 'duebase_dunning_case'
-    where s.id = p_subscription
-      and (
-        (s.status = 'paused' and billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure'))
-        or (s.status <> 'canceled' and billing_private.ended_by_dunning(c))
-      )
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      left join billing.dunning_cases as c on c.subscription = s.id and c.id::text = billing_private.metadata_of(s.id) ->> 'duebase_dunning_case'
+      where s.id = p_subscription
+        and (
+          (s.status = 'paused' and billing_private.pause_cause(s.status_details) in ('first_payment_failure', 'final_payment_failure'))
+          or (s.status <> 'canceled' and billing_private.ended_by_dunning(c))
+        )
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_paused_for_nonpayment is
@@ -18231,14 +18413,18 @@ comment on function billing_private.is_paused_for_nonpayment is
 
 create function billing_private.is_canceled_without_debt(p_case billing.dunning_cases, p_outcome text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select p_outcome in ('recovered', 'settled_without_payment', 'voided')
-    and billing_private.ended_by_dunning(p_case)
-    -- What was paused goes on by itself, as it is paid.
-    and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled');
+begin
+  return (
+    select p_outcome in ('recovered', 'settled_without_payment', 'voided')
+      and billing_private.ended_by_dunning(p_case)
+      -- What was paused goes on by itself, as it is paid.
+      and exists (select from billing.subscriptions as s where s.id = p_case.subscription and s.status = 'canceled')
+  );
+end;
 $$;
 
 comment on function billing_private.is_canceled_without_debt is
@@ -18424,23 +18610,27 @@ comment on function billing_private.enqueue_recovery_email is
 
 create function billing_private.is_resumption_email_expected(p_case billing.dunning_cases)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select billing_private.is_paused_for_nonpayment(p_case.subscription)
-    or exists (
-      select
-      from billing.webhook_events as e
-      where e.object_id = p_case.subscription
-        and e.type = 'customer.subscription.resumed'
-        and e.created >= (
-          select max(i.paid_at)
-          from billing.dunning_case_invoices as k
-          join billing.invoices as i on i.id = k.invoice
-          where k.case_id = p_case.id
-        )
-    );
+begin
+  return (
+    select billing_private.is_paused_for_nonpayment(p_case.subscription)
+      or exists (
+        select
+        from billing.webhook_events as e
+        where e.object_id = p_case.subscription
+          and e.type = 'customer.subscription.resumed'
+          and e.created >= (
+            select max(i.paid_at)
+            from billing.dunning_case_invoices as k
+            join billing.invoices as i on i.id = k.invoice
+            where k.case_id = p_case.id
+          )
+      )
+  );
+end;
 $$;
 
 comment on function billing_private.is_resumption_email_expected is
@@ -18607,9 +18797,10 @@ comment on function billing_private.close_dunning_case_if_over is
 
 create function billing_private.update_dunning_anchors(p_customer text, p_cases bigint[], p_now timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
+begin
   update billing.dunning_cases as c
   set anchor_at = o.anchor_at, ladder_from = o.ladder_from, amount_due = greatest(c.amount_due, o.amount)
   from (
@@ -18626,6 +18817,7 @@ as $$
   where c.id = o.case_id
     and c.status = 'open'
     and ((c.anchor_at, c.ladder_from) <> (o.anchor_at, o.ladder_from) or c.amount_due < o.amount);
+end;
 $$;
 
 comment on function billing_private.update_dunning_anchors is
@@ -18880,26 +19072,32 @@ insert into billing_private.refresh_handlers (object, handler, position) values
 
 create function billing_private.dunning_severity(p_kind text)
 returns integer
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+begin
+  return array_position(array['notice', 'urgent_reminder', 'final_warning', 'end'], p_kind);
+end;
 $$;
 
 comment on function billing_private.dunning_severity is 'Order of the kinds of steps, the mildest first.';
 
 create function billing_private.end_removes_access(p_end_action text, p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.subscriptions as s
-    where s.id = p_subscription and (p_end_action = 'cancel' or (p_end_action = 'pause' and s.status <> 'paused'))
+begin
+  return (
+    select exists (
+      select
+      from billing.subscriptions as s
+      where s.id = p_subscription and (p_end_action = 'cancel' or (p_end_action = 'pause' and s.status <> 'paused'))
+    )
   );
+end;
 $$;
 
 comment on function billing_private.end_removes_access is
@@ -18907,13 +19105,17 @@ comment on function billing_private.end_removes_access is
 
 create function billing_private.gives_access(p_subscription text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
-  from billing.subscriptions as s
-  where s.id = p_subscription;
+begin
+  return (
+    select coalesce(billing_private.dunning_access(s.id), s.status in ('active', 'trialing', 'past_due'))
+    from billing.subscriptions as s
+    where s.id = p_subscription
+  );
+end;
 $$;
 
 comment on function billing_private.gives_access is
@@ -18921,16 +19123,18 @@ comment on function billing_private.gives_access is
 
 create function billing_private.debt_terms(p_fact billing_private.dunning_fact)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'endsAt', case when billing_private.end_removes_access(p_fact.end_action, p_fact.subscription) then p_fact.ends_at end,
     'action', case when p_fact.end_action in ('cancel', 'pause') then p_fact.end_action end,
     'setToEndAt', p_fact.scheduled_end,
     'leaving', coalesce(p_fact.is_leaving, false)
   );
+end;
 $$;
 
 comment on function billing_private.debt_terms is 'What happens if a debt stays unpaid, and when, as emails/contract.ts has it of each overdue invoice.';
@@ -19029,16 +19233,20 @@ comment on function billing_private.dunning_mail_props is
 
 create function billing_private.is_confirmation_requested(p_invoice text)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.invoices as i
-    join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
-    where i.id = p_invoice and o.status <> 'canceled'
+begin
+  return (
+    select exists (
+      select
+      from billing.invoices as i
+      join billing.outbox as o on o.dedupe_key = format('action-required:%s:%s', i.id, coalesce(i.attempt_count, 0))
+      where i.id = p_invoice and o.status <> 'canceled'
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_confirmation_requested is
@@ -19264,20 +19472,24 @@ comment on function billing_private.record_dunning_obstacles is 'Keeps, and audi
 
 create function billing_private.unread_of_dunning(p_facts billing_private.dunning_fact[], p_checked text[])
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select jsonb_agg(distinct jsonb_build_object('object', o.object, 'id', o.id))
-  from unnest(p_facts) as f
-  cross join lateral (
-    select 'customer' as object, f.customer as id
-    union all
-    select 'subscription', f.subscription
-    union all
-    select 'invoice', i.invoice from unnest(f.invoices) as i (invoice)
-  ) as o
-  where o.id is not null and o.id <> all (coalesce(p_checked, '{}'));
+begin
+  return (
+    select jsonb_agg(distinct jsonb_build_object('object', o.object, 'id', o.id))
+    from unnest(p_facts) as f
+    cross join lateral (
+      select 'customer' as object, f.customer as id
+      union all
+      select 'subscription', f.subscription
+      union all
+      select 'invoice', i.invoice from unnest(f.invoices) as i (invoice)
+    ) as o
+    where o.id is not null and o.id <> all (coalesce(p_checked, '{}'))
+  );
+end;
 $$;
 
 comment on function billing_private.unread_of_dunning is
@@ -19351,18 +19563,22 @@ grant execute on function billing.take_dunning_steps(text, text[], timestamptz) 
 
 create function billing_private.unpaid_of_subscription(p_subscription text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'amount', sum(u.amount_remaining), 'currency', min(u.currency), 'count', count(*),
-    'hostedInvoiceUrl', case when count(*) = 1 then min(i.hosted_invoice_url) end
-  )
-  from billing_private.unpaid_invoices as u
-  join billing.invoices as i on i.id = u.invoice
-  where i.subscription = p_subscription and not u.is_of_declined_update
-  having count(*) > 0;
+begin
+  return (
+    select jsonb_build_object(
+      'amount', sum(u.amount_remaining), 'currency', min(u.currency), 'count', count(*),
+      'hostedInvoiceUrl', case when count(*) = 1 then min(i.hosted_invoice_url) end
+    )
+    from billing_private.unpaid_invoices as u
+    join billing.invoices as i on i.id = u.invoice
+    where i.subscription = p_subscription and not u.is_of_declined_update
+    having count(*) > 0
+  );
+end;
 $$;
 
 comment on function billing_private.unpaid_of_subscription is
@@ -19370,15 +19586,19 @@ comment on function billing_private.unpaid_of_subscription is
 
 create function billing_private.paid_invoice(p_invoice text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select e.payload #> '{data,object}'
-  from billing.stripe_events as e
-  where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
-  order by e.created desc, e.id desc
-  limit 1;
+begin
+  return (
+    select e.payload #> '{data,object}'
+    from billing.stripe_events as e
+    where e.object_id = p_invoice and e.payload #>> '{data,object,object}' = 'invoice' and e.payload #>> '{data,object,status}' = 'paid'
+    order by e.created desc, e.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.paid_invoice is 'An invoice as an event tells it that shows it paid; null where none has.';
@@ -19410,42 +19630,46 @@ comment on function billing_private.turn_into_receipt is
 
 create function billing_private.other_debts(p_customer text, p_now timestamptz)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  with open as (
-    select
-      i.number, i.hosted_invoice_url, i.subscription, u.amount_remaining, u.currency, u.overdue_since,
-      -- What a person let go, or has not released, is neither asked for nor said to be paid.
-      coalesce(c.status = 'open' or c.outcome in ('ended', 'uncollectible', 'subscription_ended'), true)
-        and not billing_private.is_old_debt(u.invoice, u.overdue_since) as is_asked_for,
-      u.invoice
-    from billing_private.unpaid_invoices as u
-    join billing.invoices as i on i.id = u.invoice
-    left join billing.dunning_case_invoices as k on k.invoice = u.invoice
-    left join billing.dunning_cases as c on c.id = k.case_id
-    where u.customer = p_customer
-      and u.overdue_since <= p_now
-      and not u.is_of_declined_update
-      and coalesce(u.subscription_status, '') not in ('incomplete', 'incomplete_expired')
-  ),
-  asked as (
-    select o.*, row_number() over (order by o.overdue_since, o.invoice) as place from open as o where o.is_asked_for
-  )
-  select jsonb_build_object(
-    'nothingOverdue', not exists (select from open),
-    'stillOwed', jsonb_agg(
-      jsonb_build_object(
-        'productName', billing_private.product_name_of(a.subscription),
-        'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
-        'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
-      )
-      order by a.place
-    ) filter (where a.place <= 10),
-    'moreOwed', greatest(count(*) - 10, 0)
-  )
-  from asked as a;
+begin
+  return (
+    with open as (
+      select
+        i.number, i.hosted_invoice_url, i.subscription, u.amount_remaining, u.currency, u.overdue_since,
+        -- What a person let go, or has not released, is neither asked for nor said to be paid.
+        coalesce(c.status = 'open' or c.outcome in ('ended', 'uncollectible', 'subscription_ended'), true)
+          and not billing_private.is_old_debt(u.invoice, u.overdue_since) as is_asked_for,
+        u.invoice
+      from billing_private.unpaid_invoices as u
+      join billing.invoices as i on i.id = u.invoice
+      left join billing.dunning_case_invoices as k on k.invoice = u.invoice
+      left join billing.dunning_cases as c on c.id = k.case_id
+      where u.customer = p_customer
+        and u.overdue_since <= p_now
+        and not u.is_of_declined_update
+        and coalesce(u.subscription_status, '') not in ('incomplete', 'incomplete_expired')
+    ),
+    asked as (
+      select o.*, row_number() over (order by o.overdue_since, o.invoice) as place from open as o where o.is_asked_for
+    )
+    select jsonb_build_object(
+      'nothingOverdue', not exists (select from open),
+      'stillOwed', jsonb_agg(
+        jsonb_build_object(
+          'productName', billing_private.product_name_of(a.subscription),
+          'invoiceNumber', a.number, 'amountDue', a.amount_remaining, 'currency', a.currency,
+          'overdueSince', a.overdue_since, 'hostedInvoiceUrl', a.hosted_invoice_url
+        )
+        order by a.place
+      ) filter (where a.place <= 10),
+      'moreOwed', greatest(count(*) - 10, 0)
+    )
+    from asked as a
+  );
+end;
 $$;
 
 comment on function billing_private.other_debts is
@@ -19777,10 +20001,12 @@ comment on function billing_private.record_given_card is
 
 create function billing_private.new_cards(p_invoice text)
 returns table (payment_method text, renewal text)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
+  return query
   with known as (
     select
       v.overdue_since,
@@ -19824,6 +20050,7 @@ as $$
   select g.payment_method, g.renewal
   from given as g
   where not exists (select from billing.payment_methods as m where m.id = g.payment_method and m.detached_at is not null);
+end;
 $$;
 
 comment on function billing_private.new_cards is
@@ -19838,17 +20065,21 @@ comment on function billing_private.new_cards is
 
 create function billing_private.obstacles_to_charges(p_fact billing_private.dunning_fact, p_now timestamptz)
 returns text[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+begin
   -- An address that takes no mail and an amount too small to write about keep mail back, and no charge.
-  select array(
-    select o.obstacle
-    from unnest(billing_private.dunning_obstacles(p_fact, p_now)) as o (obstacle)
-    where o.obstacle in ('dispute', 'paused_collection', 'manual', 'excluded_customer', 'payment_processing')
-    order by 1
+  return (
+    select array(
+      select o.obstacle
+      from unnest(billing_private.dunning_obstacles(p_fact, p_now)) as o (obstacle)
+      where o.obstacle in ('dispute', 'paused_collection', 'manual', 'excluded_customer', 'payment_processing')
+      order by 1
+    )
   );
+end;
 $$;
 
 comment on function billing_private.obstacles_to_charges is
@@ -19856,11 +20087,12 @@ comment on function billing_private.obstacles_to_charges is
 
 create function billing_private.may_be_charged_again(p_charge billing.dunning_charges, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(
+begin
+  return coalesce(
     case p_charge.status
       when 'not_wanted' then p_charge.reason = 'replaced' or p_charge.reason like 'held: %' or p_charge.reason like 'closed: %'
       -- Not in the run right after it failed: a step waits while a charge is planned, and would wait for ever.
@@ -19868,6 +20100,7 @@ as $$
     end,
     false
   );
+end;
 $$;
 
 comment on function billing_private.may_be_charged_again is
@@ -20187,18 +20420,22 @@ create trigger outbox_finishes_dunning_charges
 
 create function billing_private.declined_new_card(p_cases bigint[])
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select case
-    when g.status = 'declined' then jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
-  end
-  from billing.dunning_charges as g
-  left join billing.payment_methods as m on m.id = g.payment_method
-  where g.case_id = any (p_cases) and g.status <> 'not_wanted'
-  order by g.id desc
-  limit 1;
+begin
+  return (
+    select case
+      when g.status = 'declined' then jsonb_build_object('type', coalesce(m.type, 'other'), 'brand', m.card_brand, 'last4', m.card_last4)
+    end
+    from billing.dunning_charges as g
+    left join billing.payment_methods as m on m.id = g.payment_method
+    where g.case_id = any (p_cases) and g.status <> 'not_wanted'
+    order by g.id desc
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.declined_new_card is
@@ -20380,43 +20617,51 @@ grant select on billing.dunning_resumptions to service_role;
 
 create function billing_private.is_paid_since(p_subscription text, p_since timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select from billing.invoices as i where i.subscription = p_subscription and i.status = 'paid' and i.paid_at >= p_since
+begin
+  return (
+    select exists (
+      select from billing.invoices as i where i.subscription = p_subscription and i.status = 'paid' and i.paid_at >= p_since
+    )
   );
+end;
 $$;
 
 comment on function billing_private.is_paid_since is 'Whether an invoice of a subscription was paid at p_since or later.';
 
 create function billing_private.has_resumption_email(p_subscription text, p_resumed_at timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.dunning_cases as c
-    where c.subscription = p_subscription
-      and (
-        -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
-        p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
-        or (
-          c.outcome = 'recovered'
-          and billing_private.failure_mail_state(c.id, p_resumed_at) = 'sent'
-          and exists (select from billing.outbox as o where o.dedupe_key = 'recovered:' || c.id and o.status <> 'canceled')
-          and exists (
-            select
-            from billing.dunning_case_invoices as k
-            join billing.invoices as i on i.id = k.invoice
-            where k.case_id = c.id and i.paid_at between p_resumed_at - interval '2 hours' and p_resumed_at
+begin
+  return (
+    select exists (
+      select
+      from billing.dunning_cases as c
+      where c.subscription = p_subscription
+        and (
+          -- What dunning paused is told of by record_end_of_pause, whichever event showed first that it goes on.
+          p_resumed_at between c.closed_at - interval '10 minutes' and c.resumed_at + interval '10 minutes'
+          or (
+            c.outcome = 'recovered'
+            and billing_private.failure_mail_state(c.id, p_resumed_at) = 'sent'
+            and exists (select from billing.outbox as o where o.dedupe_key = 'recovered:' || c.id and o.status <> 'canceled')
+            and exists (
+              select
+              from billing.dunning_case_invoices as k
+              join billing.invoices as i on i.id = k.invoice
+              where k.case_id = c.id and i.paid_at between p_resumed_at - interval '2 hours' and p_resumed_at
+            )
           )
         )
-      )
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_resumption_email is
@@ -20424,20 +20669,24 @@ comment on function billing_private.has_resumption_email is
 
 create function billing_private.has_overdue_debt(p_subscription text, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing_private.overdue_invoices as v
-    left join billing.dunning_case_invoices as k on k.invoice = v.invoice
-    left join billing.dunning_cases as c on c.id = k.case_id
-    where v.subscription = p_subscription
-      and v.overdue_since <= p_now
-      -- A debt that an operator closed is not collected any more.
-      and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
+begin
+  return (
+    select exists (
+      select
+      from billing_private.overdue_invoices as v
+      left join billing.dunning_case_invoices as k on k.invoice = v.invoice
+      left join billing.dunning_cases as c on c.id = k.case_id
+      where v.subscription = p_subscription
+        and v.overdue_since <= p_now
+        -- A debt that an operator closed is not collected any more.
+        and coalesce(c.outcome, 'ended') in ('ended', 'uncollectible')
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_overdue_debt is
@@ -20445,22 +20694,26 @@ comment on function billing_private.has_overdue_debt is
 
 create function billing_private.has_resumption(p_subscription text, p_invoice text, p_paid_at timestamptz, p_now timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select exists (
-    select
-    from billing.dunning_resumptions as r
-    where r.subscription = p_subscription
-      and case r.status
-        when 'planned' then true
-        when 'called_off' then false
-        -- As often as the daily run: neither Stripe nor whoever is alerted has it more than once a day.
-        when 'failed' then r.invoice = p_invoice and r.finished_at > p_now - interval '20 hours'
-        else r.invoice = p_invoice or r.decided_at >= p_paid_at
-      end
+begin
+  return (
+    select exists (
+      select
+      from billing.dunning_resumptions as r
+      where r.subscription = p_subscription
+        and case r.status
+          when 'planned' then true
+          when 'called_off' then false
+          -- As often as the daily run: neither Stripe nor whoever is alerted has it more than once a day.
+          when 'failed' then r.invoice = p_invoice and r.finished_at > p_now - interval '20 hours'
+          else r.invoice = p_invoice or r.decided_at >= p_paid_at
+        end
+    )
   );
+end;
 $$;
 
 comment on function billing_private.has_resumption is
@@ -21448,12 +21701,14 @@ create function billing.old_debts(p_now timestamptz default now())
 returns table (
   invoice text, customer text, email text, subscription text, amount_remaining bigint, currency text, overdue_since timestamptz
 )
-language sql
+language plpgsql
 stable
 -- Definer: it reads private views; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
+begin
+  return query
   select v.invoice, v.customer, c.email, v.billed_subscription, v.amount_remaining, v.currency, v.overdue_since
   from billing_private.overdue_invoices as v
   left join billing.customers as c on c.id = v.customer
@@ -21461,6 +21716,7 @@ as $$
     and billing_private.is_old_debt(v.invoice, v.overdue_since)
     and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
   order by v.overdue_since, v.invoice;
+end;
 $$;
 
 comment on function billing.old_debts is
@@ -21525,12 +21781,14 @@ returns table (
   customer text, email text, subject_id text, case_id bigint, step text, due_at timestamptz, anchor_at timestamptz, amount bigint,
   currency text, held_by text[], would text
 )
-language sql
+language plpgsql
 stable
 -- Definer: it reads private functions; service_role may read all it shows.
 security definer
 set search_path = ''
 as $$
+begin
+  return query
   with found as (
     -- Overdue without a case yet: the run would open one.
     select
@@ -21593,6 +21851,7 @@ as $$
     end
   from steps as s
   order by 6, s.customer, s.subject_id;
+end;
 $$;
 
 comment on function billing.dunning_preview is
@@ -21979,13 +22238,15 @@ create policy nobody_reads on billing_private.seat_counts using (false);
 
 create function billing_private.bills_seats(p_metadata jsonb, p_recurring jsonb)
 returns boolean
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
 as $$
-  select coalesce(lower(btrim(p_metadata ->> 'seats')) = 'true', false)
+begin
+  return coalesce(lower(btrim(p_metadata ->> 'seats')) = 'true', false)
     -- What is metered has no quantity.
     and coalesce(p_recurring ->> 'usage_type', 'licensed') <> 'metered';
+end;
 $$;
 
 comment on function billing_private.bills_seats is

@@ -4,7 +4,11 @@ import type { AddressInfo } from "node:net";
 export type Call = { path: string; headers: IncomingHttpHeaders; body: string };
 
 /** What the fake does with a call: it may answer, cut the connection, or do nothing at all. */
-export type Behaviour = (call: Call, response: ServerResponse, store: (call: Call) => string | string[]) => void;
+export type Behaviour = (
+  call: Call,
+  response: ServerResponse,
+  store: (call: Call) => string | string[],
+) => void;
 
 /**
  * Stands in for PostgREST on loopback. `stored` is its ledger of effects: the events a call really committed,
