@@ -211,7 +211,7 @@ it.each(seeds)(
       if (ids.some((id) => id.endsWith("13"))) throw new InvalidEventError("unstorable_event", "no");
       behaviour.left = new Set(ids.filter(() => random() < 0.1));
     };
-    const answers: { id: string; answer: PromiseSettledResult<string> }[] = [];
+    const answers: { id: string; answer: { status: string } }[] = [];
     const sent: Promise<void>[] = [];
     for (let n = 0; n < 120; n++) {
       const id = `evt_${n}`;
