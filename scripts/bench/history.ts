@@ -1,32 +1,31 @@
 /**
- * What reading in a history takes: pages through apply_history beside the same objects one by one through apply_refresh, in
- * turns on one server, each in a database of its own.
+ * What reading in a history takes: a whole backfill, page by page through apply_history, beside the same objects one by one
+ * through apply_refresh, in turns on one server, each in a database of its own.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import postgres, { type Sql } from "postgres";
-import {
-  BACKFILL_LISTS,
-  cursorAfter,
-  readListPage,
-} from "../../supabase/functions/_duebase/history/lists.ts";
-import { type Page, StripeReader } from "../../supabase/functions/_duebase/history/reader.ts";
-import { connectStripe } from "../../supabase/functions/_duebase/stripe.ts";
-import { startAccountWithHistory } from "../../test/support/account/stripe-account.ts";
+import type { CallBilling } from "../../supabase/functions/_duebase/database.ts";
+import { unfold } from "../../supabase/functions/_duebase/history/lists.ts";
+import { runHistory } from "../../supabase/functions/_duebase/history/runner.ts";
+import { billingOver } from "../duebase/connections/billing.ts";
 import { applyMigrations } from "../local/migrations.ts";
 import { startPostgres } from "../local/postgres/server.ts";
+import { largeAccount } from "./large-account.ts";
 import type { BenchRow } from "./report.ts";
 
-const CUSTOMERS = Number(process.env.DUEBASE_BENCH_CUSTOMERS ?? 60);
-const MONTHS = 12;
+/** About how many objects are read. */
+const OBJECTS = Number(process.env.DUEBASE_BENCH_OBJECTS ?? 10_000);
 const LEAST_GAIN = 2;
 const LEAST_FEWER_CALLS = 5;
+/** What a run may hold more at its end than after its first tenth, megabytes. */
+const MOST_GROWTH = 16;
 
-/** Takes some minutes, with a server of its own (fsync on) in a temporary directory. */
+/** Takes a minute with 10,000 objects, with a server of its own (fsync on) in a temporary directory. */
 export async function benchHistory(): Promise<BenchRow[]> {
-  const pages = await pagesOfAccount();
-  const objects = pages.reduce((sum, { page }) => sum + page.data.length, 0);
   const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
   const server = await startPostgres({ directory });
   const clients: Sql[] = [];
@@ -41,31 +40,7 @@ export async function benchHistory(): Promise<BenchRow[]> {
       clients.push(client);
       return client;
     }) as [Sql, Sql];
-    const took = await inTurns(pages, single, paged);
-    const gain = took.single / took.paged;
-    return [
-      {
-        name: `${objects} objects one by one through apply_refresh`,
-        value: (objects / took.single) * 1000,
-        unit: "objects/s",
-      },
-      {
-        name: "the same in pages through apply_history",
-        value: (objects / took.paged) * 1000,
-        unit: "objects/s",
-        ratio: gain,
-        target: `at least ${LEAST_GAIN}× as many`,
-        met: gain >= LEAST_GAIN,
-      },
-      {
-        name: "calls to the database for them",
-        value: took.calls,
-        unit: "calls",
-        ratio: objects / took.calls,
-        target: `at least ${LEAST_FEWER_CALLS}× fewer`,
-        met: objects / took.calls >= LEAST_FEWER_CALLS,
-      },
-    ];
+    return rowsOf(await inTurns(single, paged));
   } finally {
     for (const client of clients) await client.end();
     await server.stop();
@@ -73,66 +48,104 @@ export async function benchHistory(): Promise<BenchRow[]> {
   }
 }
 
-type StepPage = { step: string; page: Page; isLast: boolean };
-
-/** Every page of every list of an account with a history. */
-async function pagesOfAccount(): Promise<StepPage[]> {
-  const account = await startAccountWithHistory({ customers: CUSTOMERS, months: MONTHS });
-  const reader = new StripeReader({
-    call: connectStripe({ secretKey: "sk_test_example_bench", baseUrl: account.local.url }),
-    callsPerSecond: 1_000,
-  });
-  const pages: StepPage[] = [];
-  for (const list of BACKFILL_LISTS) {
-    let cursor: string | null = null;
-    for (let isLast = false; !isLast; ) {
-      const page: Page = await readListPage(reader, { ...list, expand: undefined }, cursor);
-      const last = page.data.at(-1);
-      isLast = !page.hasMore || last === undefined;
-      cursor = last === undefined ? cursor : cursorAfter(last);
-      pages.push({ step: list.step, page, isLast });
-    }
-  }
-  await account.close();
-  return pages;
+interface Taken {
+  objects: number;
+  /** Milliseconds that each way took. */
+  single: number;
+  paged: number;
+  /** Round trips to the database. */
+  singleCalls: number;
+  pagedCalls: number;
+  /** Megabytes in use after each hundredth page or so, once what is not needed is gone. */
+  heap: number[];
 }
 
-/** Milliseconds that each way took, and how many calls the pages did. */
-async function inTurns(
-  pages: StepPage[],
-  single: Sql,
-  paged: Sql,
-): Promise<{ single: number; paged: number; calls: number }> {
-  const steps = [...new Set(pages.map(({ step }) => step))];
-  const [lease] = await paged`select billing.claim_history('bench') ->> 'claim' as claim`;
-  const [begun] = await paged`select billing.begin_history('backfill', ${steps}) ->> 'id' as run`;
-  const took = { single: 0, paged: 0, calls: 0 };
-  const apply = async (
-    step: string,
-    objects: object[],
-    readAt: string,
-    isLast: boolean,
-  ): Promise<string[]> => {
-    took.calls += 1;
-    const page = { objects, read_at: readAt, is_last: isLast, pages: 1 };
-    const [row] = await paged`
-      select billing.apply_history(${lease?.claim}, ${begun?.run}, ${step}, ${paged.json(page as never)}) as outcomes
-    `;
-    return row?.outcomes as string[];
-  };
-  for (const { step, page, isLast } of pages) {
+/** One backfill; before a page is answered, its objects are applied one by one in the other database. */
+async function inTurns(single: Sql, paged: Sql): Promise<Taken> {
+  const took: Taken = { objects: 0, single: 0, paged: 0, singleCalls: 0, pagedCalls: 0, heap: [] };
+  const account = await largeAccount(OBJECTS, async (data, asOf) => {
     const startedAt = performance.now();
-    for (const object of page.data)
-      await single`select billing.apply_refresh(${single.json(object as never)}, ${page.readAt})`;
-    const between = performance.now();
-    const outcomes = await apply(step, page.data, page.readAt, isLast);
-    const left = page.data.filter((_, index) => outcomes[index] === "left");
-    for (const object of left) await apply(step, [object], page.readAt, false);
-    if (left.length > 0) await apply(step, [], page.readAt, isLast);
-    took.single += between - startedAt;
-    took.paged += performance.now() - between;
+    const readAt = new Date(asOf).toISOString();
+    for (const object of data.flatMap(unfold)) {
+      await single`select billing.apply_refresh(${single.json(object as never)}, ${readAt})`;
+      took.singleCalls += 1;
+    }
+    took.single += performance.now() - startedAt;
+  });
+  const overConnection = billingOver(paged);
+  const callBilling = (async (name, args) => {
+    const startedAt = performance.now();
+    try {
+      return await overConnection(name, args);
+    } finally {
+      took.paged += performance.now() - startedAt;
+      took.pagedCalls += 1;
+    }
+  }) as CallBilling;
+  const collect = garbageCollection();
+  let pages = 0;
+  const every = Math.max(1, Math.floor(account.objects / 100 / 40));
+  const result = await runHistory(
+    {
+      callBilling,
+      callStripe: account.call,
+      secretKey: "sk_test_example_bench",
+      holder: "bench",
+      clock: { now: () => performance.now(), sleep: async () => {} },
+      onPage: (_step, objects) => {
+        took.objects += objects;
+        pages += 1;
+        if (pages % every !== 0) return;
+        collect();
+        took.heap.push(process.memoryUsage().heapUsed / 1e6);
+      },
+    },
+    { kind: "backfill" },
+  );
+  if (result.outcome !== "finished" || result.run.status !== "complete") {
+    throw new Error(`the backfill is not complete: ${JSON.stringify(result)}`);
   }
-  const [failed] = await paged`select count(*)::integer as problems from billing.history_problems`;
-  if (failed?.problems !== 0) throw new Error(`${failed?.problems} objects could not be applied`);
   return took;
+}
+
+/** What collects garbage now, so that only what is held counts. */
+function garbageCollection(): () => void {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void;
+}
+
+function rowsOf({ objects, single, paged, singleCalls, pagedCalls, heap }: Taken): BenchRow[] {
+  const gain = single / paged;
+  const fewer = singleCalls / pagedCalls;
+  const growth = (heap.at(-1) ?? 0) - (heap[Math.floor(heap.length / 10)] ?? 0);
+  return [
+    {
+      name: `${objects} objects of a history one by one through apply_refresh`,
+      value: (objects / single) * 1000,
+      unit: "objects/s",
+    },
+    {
+      name: "the same as a backfill, in pages",
+      value: (objects / paged) * 1000,
+      unit: "objects/s",
+      ratio: gain,
+      target: `at least ${LEAST_GAIN}× as many`,
+      met: gain >= LEAST_GAIN,
+    },
+    {
+      name: "round trips to the database of the backfill",
+      value: pagedCalls,
+      unit: "calls",
+      ratio: fewer,
+      target: `at least ${LEAST_FEWER_CALLS}× fewer`,
+      met: fewer >= LEAST_FEWER_CALLS,
+    },
+    {
+      name: "memory it holds more at its end than after its first tenth",
+      value: growth,
+      unit: "MB",
+      target: `at most ${MOST_GROWTH} MB`,
+      met: growth <= MOST_GROWTH,
+    },
+  ];
 }
