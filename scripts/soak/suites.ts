@@ -93,6 +93,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/faults/history-kills.test.ts"],
   },
   {
+    name: "paged-lists",
+    what: "lists paged through while objects of them are deleted, the cursor's own among them",
+    variable: "DUEBASE_PAGED_LISTS",
+    count: 200,
+    files: ["test/integration/history/paged-lists.test.ts"],
+  },
+  {
     name: "bursts",
     what: "bursts of webhooks under kills and cut connections",
     variable: "DUEBASE_FAULT_RUNS",

@@ -244,6 +244,7 @@ begin
   update billing.history_runs as r set problem = nullif(r.problem, '') where r.id = p_run_id;
   if begun.kind = 'events' then
     perform billing_private.forget_drift_of_late_events(p_now);
+    perform billing_private.report_missed_webhooks(p_run_id, p_now);
   elsif begun.kind = 'comparison' then
     -- What neither runs nor is owed any more was in no list, and is compared no more.
     delete from billing_private.compared_objects as c where c.run_id <> p_run_id;

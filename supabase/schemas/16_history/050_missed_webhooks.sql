@@ -1,5 +1,5 @@
 -- Missed webhooks: events that are in Stripe's list and never arrived. They come in through the door that every event takes.
--- Reads: webhook_events, history_runs. Writes: missed_webhooks, and what receive_events writes. Called by: duebase-reconcile.
+-- Reads: webhook_events, history_runs. Writes: missed_webhooks, job_problems, and what receive_events writes. Called by: duebase-reconcile.
 
 create table billing.missed_webhooks (
   event_id text primary key,
@@ -66,6 +66,32 @@ $$;
 
 comment on function billing.receive_missed_events is
   'receive_events (receive_event for a single one), for events found in Stripe''s list: those that were not stored are counted in missed_webhooks, where a run of kind events found them. Answers and raises as receive_events does.';
+
+create function billing_private.report_missed_webhooks(p_run_id bigint, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  missed record;
+begin
+  select count(*) as events, min(m.created) as since, mode() within group (order by m.type) as most
+  into missed
+  from billing.missed_webhooks as m
+  where m.run_id = p_run_id;
+  perform billing_private.record_job_problem(
+    'missed-webhooks',
+    case when missed.events > 0 then format(
+      '%s webhooks were missed since %s UTC, most of type %s, and are in now: see that Stripe''s endpoint is enabled, answers, and has every type (duebase connect adds what is missing); select * from billing.missed_webhooks order by found_at desc',
+      missed.events, to_char(missed.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), missed.most
+    ) end,
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.report_missed_webhooks is
+  'Keeps in job_problems how many webhooks a run of kind events found missing, until a run finds none.';
 
 create function billing_private.forget_drift_of_late_events(p_now timestamptz)
 returns integer

@@ -48,12 +48,17 @@ export async function readHistory(
 }
 
 /** Delivers every event of an account, in the order they happened, to a database that had listened from the first day. */
-export async function deliverAll(database: TestDatabase, account: StripeAccount): Promise<void> {
+export async function deliverAll(
+  database: TestDatabase,
+  account: StripeAccount,
+  onProgress?: (events: number) => void,
+): Promise<void> {
   const call = callAsService(database);
   const events = account.local.events.all();
   for (let at = 0; at < events.length; at += 50) {
     const some = events.slice(at, at + 50);
     const now = new Date((some.at(-1)?.created ?? 0) * 1000).toISOString();
+    onProgress?.(at);
     const answers = await call("receive_events", JSON.stringify({ events: some, p_now: now }));
     for (const [index, answer] of answers.entries()) {
       if (answer === "retry_single") {
@@ -106,4 +111,21 @@ export async function mirroredRows(database: TestDatabase): Promise<Record<strin
     rows[table] = found.map(({ row }) => row);
   }
   return rows;
+}
+
+/** How many differing rows are named. */
+const NAMED = 20;
+
+/** Rows that only one of two databases has, as mirroredRows gives them: a line each, the first ones only. */
+export function differingRows(there: Record<string, string[]>, here: Record<string, string[]>): string[] {
+  const lines: string[] = [];
+  for (const table of new Set([...Object.keys(there), ...Object.keys(here)])) {
+    const [listened, moved] = [new Set(there[table]), new Set(here[table])];
+    for (const row of listened) if (!moved.has(row)) lines.push(`${table} lacks ${row}`);
+    for (const row of moved) if (!listened.has(row)) lines.push(`${table} has besides ${row}`);
+    if ((there[table]?.length ?? 0) !== (here[table]?.length ?? 0)) {
+      lines.push(`${table} has ${here[table]?.length ?? 0} rows in place of ${there[table]?.length ?? 0}`);
+    }
+  }
+  return lines.sort().slice(0, NAMED);
 }

@@ -13,6 +13,8 @@ export interface AccountSize {
   seed?: number;
   /** When it begins. */
   start?: Date;
+  /** Most of those who pay by the month leave after some months, as in an account of that age. Otherwise most stay. */
+  areLeaving?: boolean;
 }
 
 /** A Stripe account with a history that nobody listened to. */
@@ -86,13 +88,18 @@ export async function startAccountWithHistory(size: AccountSize): Promise<Stripe
   const account = await startAccount(size.start);
   const { stripe } = account;
   const random = seededRandom(size.seed ?? 1);
+  const leaving = seededRandom((size.seed ?? 1) + 1);
   const catalogue = await makeCatalogue(stripe);
   const arrivals = Array.from({ length: size.customers }, (_, index) =>
     index < size.customers / 2 ? 0 : Math.floor(random() * size.months),
   );
   for (let month = 0; month < size.months; month += 1) {
     for (const [index, arrival] of arrivals.entries()) {
-      if (arrival === month) account.customers.push(await subscribe(stripe, catalogue, index, month));
+      if (arrival !== month) continue;
+      const stays = size.areLeaving && leaving() < 0.9 ? 1 + Math.floor(leaving() * 3) : undefined;
+      const until =
+        stays === undefined ? undefined : Math.floor(account.now().getTime() / 1000) + stays * 30 * 86_400;
+      account.customers.push(await subscribe(stripe, catalogue, index, { month, until }));
     }
     if (month === 1) await stripe.prices.update(catalogue.retired, { active: false });
     // In parts, so that what is retried and what falls due happens in its own time.
@@ -109,7 +116,7 @@ async function subscribe(
   stripe: Stripe,
   catalogue: Catalogue,
   index: number,
-  month: number,
+  { month, until }: { month: number; until: number | undefined },
 ): Promise<string> {
   const kind = index % 12;
   const card = [3, 7].includes(kind) ? "pm_card_chargeCustomerFail" : "pm_card_visa";
@@ -158,6 +165,7 @@ async function subscribe(
     // A card that is declined must first get through the beginning.
     ...([3, 7, 11].includes(kind) ? { trial_period_days: 5 } : {}),
     ...(kind === 8 ? { collection_method: "send_invoice" as const, days_until_due: 20 } : {}),
+    ...(until === undefined || kind % 6 === 2 ? {} : { cancel_at: until }),
     metadata: { plan: String(kind) },
   });
   return id;
