@@ -22,7 +22,7 @@ export interface MonthFigures {
   amountOpen: bigint;
 }
 
-/** Of open cases: those whose last step was this one. Amounts in minor units. */
+/** Of open cases: those whose last step was this one; or old debts that nobody has released. Amounts in minor units. */
 export interface RiskFigures {
   stage: string;
   cases: number;
@@ -41,6 +41,7 @@ export const stageNames: Record<string, string> = {
   urgent_reminder: "urgent reminder",
   final_warning: "final warning",
   end: "end under way",
+  old_debt: "old debt, not released",
 };
 
 /** All that a report says about one currency: every month from the first with a case on, and what is at risk now. */
@@ -96,7 +97,7 @@ export async function readFigures(sql: TransactionSql, months: number): Promise<
     select r.currency, r.stage, r.cases, r.held, r.amount, r.oldest_since
     from billing.revenue_at_risk as r
     order by
-      r.currency, array_position(array['not_told', 'notice', 'urgent_reminder', 'final_warning', 'end'], r.stage)`;
+      r.currency, array_position(array['not_told', 'notice', 'urgent_reminder', 'final_warning', 'end', 'old_debt'], r.stage)`;
 
   const names = new Set([...outcomes, ...risks].map(({ currency }) => currency ?? ""));
   const currencies = [...names].map((currency): CurrencyFigures => {

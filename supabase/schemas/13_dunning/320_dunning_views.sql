@@ -98,6 +98,13 @@ with owed as (
   join billing.invoices as i on i.id = k.invoice
   where c.status = 'open' and i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null
   group by c.id, i.currency
+),
+old as (
+  select d.customer, d.currency, sum(d.amount_remaining) as amount, min(d.overdue_since) as since
+  from billing.old_debts() as d
+  where d.amount_remaining > 0
+  -- What would be one case.
+  group by d.customer, d.currency, coalesce(d.subscription, d.invoice)
 )
 select
   o.currency,
@@ -109,13 +116,17 @@ select
   coalesce(sum(o.amount) filter (where o.holds <> '{}'), 0)::bigint as amount_held,
   min(o.since) as oldest_since
 from owed as o
-group by o.currency, o.stage;
+group by o.currency, o.stage
+union all
+select o.currency, 'old_debt', count(*), 0, count(distinct o.customer), sum(o.amount)::bigint, 0, min(o.since)
+from old as o
+group by o.currency;
 
 comment on view billing.revenue_at_risk is
-  'What open cases are about at this moment: one row per currency and step that was taken last. Amounts in minor units of currency.';
+  'What open cases are about at this moment, and what is overdue from before: one row per currency and step that was taken last. Amounts in minor units of currency.';
 comment on column billing.revenue_at_risk.stage is
-  'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way.';
-comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far.';
+  'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way. old_debt: overdue before this project took over (old_debts), and nobody is told until a person releases it.';
+comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far; of old debts, those that a release would open.';
 comment on column billing.revenue_at_risk.customers is 'How many different customers they are of.';
 comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last evaluated.';
 comment on column billing.revenue_at_risk.amount is 'What remains to be paid of their overdue invoices.';

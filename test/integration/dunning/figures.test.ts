@@ -215,6 +215,22 @@ describe("billing.revenue_at_risk", () => {
     ]);
   });
 
+  test("shows old debts apart, until a person releases them", async () => {
+    await database.sql`update billing.settings set adopted_at = '2026-05-01T00:00:00Z' where id`;
+    for (const id of ["in_old_1", "in_old_2"])
+      await database.sql`
+        insert into billing.invoices (id, customer, status, currency, amount_due, amount_remaining, collection_method, due_date)
+        values (${id}, 'cus_old', 'open', 'usd', 900, 900, 'send_invoice', '2026-01-05T00:00:00Z')`;
+    const old = { held: 0, amount_held: 0, customers: 1, currency: "usd", oldest_since: "2026-01-05" };
+    expect(await atRisk()).toEqual([{ ...old, stage: "old_debt", cases: 2, amount: 1800 }]);
+    await database.sql`select * from billing.release_debts(array['in_old_1'])`;
+    const after = await atRisk();
+    expect(after.map(({ stage, cases, amount }) => [stage, cases, amount]).sort()).toEqual([
+      ["not_told", 1, 900],
+      ["old_debt", 1, 900],
+    ]);
+  });
+
   test("counts no invoice that was paid, voided or deleted meanwhile", async () => {
     const id = await book(database, { amountDue: 700 });
     for (const change of [

@@ -135,6 +135,15 @@ describe("an account that moves in", () => {
     `;
     expect(overdue.length).toBeGreaterThan(0);
     expect([...overdue].sort(byInvoice)).toEqual([...anchors].sort(byInvoice));
+    const [shown] = await moved.sql`
+      select sum(amount)::integer as amount, sum(customers)::integer as customers, min(oldest_since) as since
+      from billing.revenue_at_risk where stage = 'old_debt'
+    `;
+    const [owed] = await moved.sql`
+      select sum(amount_remaining)::integer as amount, count(distinct customer)::integer as customers, min(overdue_since) as since
+      from billing_private.overdue_invoices where overdue_since <= ${account.now()}
+    `;
+    expect(shown).toEqual(owed);
     for (const debtor of new Set(overdue.map(({ customer }) => customer))) {
       const [row] =
         await moved.sql`select billing_private.open_dunning_cases(${debtor}, ${account.now()}) as opened`;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { HistoryRefusal } from "../../../supabase/functions/_duebase/history/key-check.ts";
-import { impatientClock, readHistory } from "../../support/account/moving-in.ts";
+import { connectStripe, StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import { duebase } from "../../support/account/command.ts";
+import { impatientClock, readHistory, TEST_KEY } from "../../support/account/moving-in.ts";
 import { type StripeAccount, startAccount } from "../../support/account/stripe-account.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 
@@ -42,6 +44,85 @@ test("a key that may not list something is refused before anything is written, w
   const refused = await refusal(readHistory(database, account));
   expect(refused.code).toBe("permission_missing");
   expect(refused.message).toContain("rak_invoice_read, rak_dispute_read");
+  await nothingWritten();
+});
+
+test("a key that may list customers and not read their cards is refused before anything is written", async () => {
+  const callStripe = connectStripe({ secretKey: TEST_KEY, baseUrl: account.local.url });
+  const refused = await refusal(
+    readHistory(
+      database,
+      account,
+      { kind: "backfill" },
+      {
+        callStripe: async (request) => {
+          if (!Object.values(request.params ?? {}).some((value) => value.endsWith("default_payment_method")))
+            return await callStripe(request);
+          throw new StripeCallError({
+            status: 403,
+            code: "more_permissions_required",
+            message: "Having the 'rak_payment_method_read' permission would allow this request to continue.",
+          });
+        },
+      },
+    ),
+  );
+  expect(refused.code).toBe("permission_missing");
+  expect(refused.message).toContain("rak_payment_method_read");
+  await nothingWritten();
+});
+
+test("a restricted key that may not tell whose it is passes, if it may list everything", async () => {
+  const fresh = await createTestDatabase();
+  account.local.faults.add({
+    match: { path: "/v1/account" },
+    action: { kind: "forbidden", permission: "rak_accounts_kyc_basic_read" },
+  });
+  expect(await readHistory(fresh, account)).toMatchObject({ run: { status: "complete", account: null } });
+  await fresh.drop();
+});
+
+test("a key that is no longer in force is refused", async () => {
+  account.local.faults.add({
+    match: { path: "/v1/account" },
+    action: { kind: "error", status: 401, message: "Expired API Key provided: sk_test_***" },
+  });
+  const refused = await refusal(readHistory(database, account));
+  expect(refused).toMatchObject({ code: "key_refused", message: expect.stringContaining("Expired API Key") });
+  await nothingWritten();
+});
+
+test("a key of another account than that of the last backfill is refused, by the command too", async () => {
+  const fresh = await createTestDatabase();
+  await readHistory(fresh, account);
+  const other = await startAccount();
+  const customers = await fresh.sql`select id from billing.customers`;
+  const refused = await refusal(readHistory(fresh, other));
+  expect(refused.code).toBe("wrong_account");
+  expect(refused.message).toContain(account.local.account);
+  expect(refused.message).toContain(other.local.account);
+  const { code, out, err } = await duebase(fresh, other, ["backfill"]);
+  expect(code).toBe(1);
+  expect(err).toContain("Use a key of that account.");
+  expect(out + err).not.toContain(TEST_KEY);
+  expect(await fresh.sql`select id from billing.customers`).toEqual(customers);
+  expect(await fresh.sql`select from billing.history_runs`).toHaveLength(1);
+  await other.close();
+  await fresh.drop();
+});
+
+test("the permission that is missing is named by the command, with what to do", async () => {
+  account.local.faults.add({
+    match: { path: "/v1/refunds" },
+    action: { kind: "forbidden", permission: "rak_refund_read" },
+    times: 9,
+  });
+  for (const more of [[], ["--dry-run"]]) {
+    const { code, out } = await duebase(database, account, ["backfill", "--json", ...more]);
+    expect(code).toBe(1);
+    expect(JSON.parse(out).error.message).toContain("Missing: rak_refund_read.");
+    expect(JSON.parse(out).error.cure).toContain("Developers, API keys");
+  }
   await nothingWritten();
 });
 

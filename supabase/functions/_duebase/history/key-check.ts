@@ -1,6 +1,6 @@
 import type { CallBilling } from "../database.ts";
 import { modeOfKey, StripeCallError } from "../stripe.ts";
-import { BACKFILL_LISTS } from "./lists.ts";
+import { BACKFILL_LISTS, expansions } from "./lists.ts";
 import type { StripeReader } from "./reader.ts";
 
 /** Why nothing was read: the key is of another account or mode, or may not list what is needed. */
@@ -139,7 +139,9 @@ async function tryLists(reader: StripeReader, paths: readonly string[], livemode
   let asOf: string | undefined;
   for (const path of paths) {
     try {
-      const { data, readAt } = await reader.page(path, { limit: "1" });
+      // What is read with each object needs a permission of its own.
+      const list = BACKFILL_LISTS.find((it) => it.path === path && it.expand !== undefined);
+      const { data, readAt } = await reader.page(path, { limit: "1", ...expansions(list?.expand) });
       asOf ??= readAt;
       const [first] = data;
       if (first !== undefined && typeof first.livemode === "boolean" && first.livemode !== livemode) {

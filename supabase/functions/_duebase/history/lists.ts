@@ -55,6 +55,11 @@ export const BACKFILL_STEPS: readonly string[] = [
   "events",
 ];
 
+/** Parameters that ask for what is read with each object. */
+export function expansions(fields: readonly string[] = []): Record<string, string> {
+  return Object.fromEntries(fields.map((field, index) => [`expand[${index}]`, field]));
+}
+
 /** Where a list goes on: after an object, and for the case that it is deleted meanwhile, when that was made. */
 type Cursor = { id: string; created?: number };
 
@@ -80,8 +85,11 @@ export async function readListPage(
   since?: number,
 ): Promise<Page> {
   const after = readCursor(cursor);
-  const params: Record<string, string> = { ...list.params, limit: String(PAGE_SIZE) };
-  for (const [index, field] of (list.expand ?? []).entries()) params[`expand[${index}]`] = field;
+  const params: Record<string, string> = {
+    ...list.params,
+    limit: String(PAGE_SIZE),
+    ...expansions(list.expand),
+  };
   if (list.hasHorizon && since !== undefined) params["created[gte]"] = String(since);
   try {
     return await reader.page(list.path, after ? { ...params, starting_after: after.id } : params);
