@@ -21961,6 +21961,13 @@ with owed as (
   join billing.invoices as i on i.id = k.invoice
   where c.status = 'open' and i.status = 'open' and i.amount_remaining > 0 and i.deleted_at is null
   group by c.id, i.currency
+),
+old as (
+  select d.customer, d.currency, sum(d.amount_remaining) as amount, min(d.overdue_since) as since
+  from billing.old_debts() as d
+  where d.amount_remaining > 0
+  -- What would be one case.
+  group by d.customer, d.currency, coalesce(d.subscription, d.invoice)
 )
 select
   o.currency,
@@ -21972,13 +21979,17 @@ select
   coalesce(sum(o.amount) filter (where o.holds <> '{}'), 0)::bigint as amount_held,
   min(o.since) as oldest_since
 from owed as o
-group by o.currency, o.stage;
+group by o.currency, o.stage
+union all
+select o.currency, 'old_debt', count(*), 0, count(distinct o.customer), sum(o.amount)::bigint, 0, min(o.since)
+from old as o
+group by o.currency;
 
 comment on view billing.revenue_at_risk is
-  'What open cases are about at this moment: one row per currency and step that was taken last. Amounts in minor units of currency.';
+  'What open cases are about at this moment, and what is overdue from before: one row per currency and step that was taken last. Amounts in minor units of currency.';
 comment on column billing.revenue_at_risk.stage is
-  'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way.';
-comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far.';
+  'not_told: no mail yet. notice, urgent_reminder, final_warning: the last that was sent or is on its way. end: on its way. old_debt: overdue before this project took over (old_debts), and nobody is told until a person releases it.';
+comment on column billing.revenue_at_risk.cases is 'Open cases that have come so far; of old debts, those that a release would open.';
 comment on column billing.revenue_at_risk.customers is 'How many different customers they are of.';
 comment on column billing.revenue_at_risk.held is 'Cases that something kept from the next step when last evaluated.';
 comment on column billing.revenue_at_risk.amount is 'What remains to be paid of their overdue invoices.';
@@ -24380,6 +24391,7 @@ begin
   update billing.history_runs as r set problem = nullif(r.problem, '') where r.id = p_run_id;
   if begun.kind = 'events' then
     perform billing_private.forget_drift_of_late_events(p_now);
+    perform billing_private.report_missed_webhooks(p_run_id, p_now);
   elsif begun.kind = 'comparison' then
     -- What neither runs nor is owed any more was in no list, and is compared no more.
     delete from billing_private.compared_objects as c where c.run_id <> p_run_id;
@@ -24621,7 +24633,7 @@ to service_role;
 -- supabase/schemas/16_history/050_missed_webhooks.sql
 
 -- Missed webhooks: events that are in Stripe's list and never arrived. They come in through the door that every event takes.
--- Reads: webhook_events, history_runs. Writes: missed_webhooks, and what receive_events writes. Called by: duebase-reconcile.
+-- Reads: webhook_events, history_runs. Writes: missed_webhooks, job_problems, and what receive_events writes. Called by: duebase-reconcile.
 
 create table billing.missed_webhooks (
   event_id text primary key,
@@ -24688,6 +24700,32 @@ $$;
 
 comment on function billing.receive_missed_events is
   'receive_events (receive_event for a single one), for events found in Stripe''s list: those that were not stored are counted in missed_webhooks, where a run of kind events found them. Answers and raises as receive_events does.';
+
+create function billing_private.report_missed_webhooks(p_run_id bigint, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  missed record;
+begin
+  select count(*) as events, min(m.created) as since, mode() within group (order by m.type) as most
+  into missed
+  from billing.missed_webhooks as m
+  where m.run_id = p_run_id;
+  perform billing_private.record_job_problem(
+    'missed-webhooks',
+    case when missed.events > 0 then format(
+      '%s webhooks were missed since %s UTC, most of type %s, and are in now: see that Stripe''s endpoint is enabled, answers, and has every type (duebase connect adds what is missing); select * from billing.missed_webhooks order by found_at desc',
+      missed.events, to_char(missed.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), missed.most
+    ) end,
+    p_now
+  );
+end;
+$$;
+
+comment on function billing_private.report_missed_webhooks is
+  'Keeps in job_problems how many webhooks a run of kind events found missing, until a run finds none.';
 
 create function billing_private.forget_drift_of_late_events(p_now timestamptz)
 returns integer
