@@ -72,6 +72,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/seats/a-month.test.ts"],
   },
   {
+    name: "seat-counts",
+    what: "histories of counts that are committed late, and of owners that fail",
+    variable: "DUEBASE_SEAT_COUNT_HISTORIES",
+    count: 300,
+    files: ["test/integration/seats/newest-count.test.ts"],
+  },
+  {
     name: "kills",
     what: "deliveries ended at each named point",
     variable: "DUEBASE_CRASH_RUNS",

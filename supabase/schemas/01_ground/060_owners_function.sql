@@ -79,15 +79,17 @@ begin
   end if;
   begin
     return query select o.owner_id, o.can_manage from billing_private.owners_of(caller) as o;
-  -- Closed when it fails. What is wrong, the minute tick records. A cancel is not among "others", and ends the statement.
+  -- Closed when it fails, and the log of the database says for whom: this may be a transaction that can write nothing.
+  -- A cancel is not among "others", and ends the statement.
   exception when assert_failure or others then
+    raise log 'duebase: owners_function gives user % nothing: % (%)', caller, sqlerrm, sqlstate;
     return;
   end;
 end;
 $$;
 
 comment on function billing.my_owners is
-  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. Asked anew by every statement.';
+  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. The log of the database says for whom it raised. Asked anew by every statement.';
 
 create function billing_private.my_owner_ids()
 returns uuid[]
@@ -130,46 +132,97 @@ $$;
 comment on function billing_private.chosen_owner is
   'The owner the caller asks about: the one named (DU072 where the caller does not belong to it), else the only one (DU071 where there are several); null where there is none.';
 
-create function billing_private.owners_function_problem(p_name text)
+create function billing_private.sample_users(p_count integer)
+returns uuid[]
+language sql
+volatile
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct f.id), '{}')
+  from (select gen_random_uuid() as start from generate_series(1, p_count)) as r
+  cross join lateral (
+    -- Whoever comes next by the primary key: one look into the index, however many there are.
+    select coalesce(
+      (select u.id from auth.users as u where u.id >= r.start order by u.id limit 1),
+      (select u.id from auth.users as u order by u.id limit 1)
+    ) as id
+  ) as f
+  where f.id is not null;
+$$;
+
+comment on function billing_private.sample_users is
+  'Up to p_count users, others each time; none where there are no users.';
+
+create function billing_private.owners_function_shape_problem(p_name text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    case
+      when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
+        then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', p_name, lower(pg_get_function_result(p.oid)))
+      when p.provolatile = 'v' then format('%s is volatile: declare it stable', p_name)
+    end
+  from pg_catalog.pg_proc as p
+  where p.oid = to_regprocedure(p_name);
+$$;
+
+comment on function billing_private.owners_function_shape_problem is
+  'What the catalog says against a function, by its name spelled out, as an owners function; null: nothing.';
+
+create function billing_private.owners_function_problem(p_name text, p_users uuid[])
 returns text
 language plpgsql
-stable
+-- Volatile: it says how long the function took.
+volatile
 set search_path = ''
 as $$
 declare
   nobody constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   name constant text := billing_private.owners_function_named(p_name);
-  problem text;
+  problem text := case
+    when name is null then format('there is no function %s that takes one uuid', p_name)
+    else billing_private.owners_function_shape_problem(name)
+  end;
+  asked uuid;
+  for_whom text;
+  begun timestamptz;
 begin
-  if name is null then
-    return format('there is no function %s that takes one uuid', p_name);
-  end if;
-  problem := (
-    select
-      case
-        when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
-          then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', name, lower(pg_get_function_result(p.oid)))
-        when p.provolatile = 'v' then format('%s is volatile: declare it stable', name)
-      end
-    from pg_catalog.pg_proc as p
-    where p.oid = to_regprocedure(name)
-  );
   if problem is not null then
     return problem;
   end if;
-  begin
-    -- Both columns are asked for: what nobody reads is not computed, and does not raise.
-    execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
-    using nobody;
-  exception when assert_failure or others then
-    return format('%s raises %s (%s)', name, sqlerrm, sqlstate);
-  end;
+  -- What reads the rows of a user may fail for those alone who have some, so users are asked about too.
+  foreach asked in array nobody || p_users loop
+    for_whom := case when asked <> nobody then format(' for user %s', asked) else '' end;
+    begun := clock_timestamp();
+    begin
+      -- Both columns are asked for: what nobody reads is not computed, and does not raise.
+      execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
+      using asked;
+    exception
+      when query_canceled then
+        -- Whoever canceled meant the whole statement: it ends, and says at what.
+        raise query_canceled using message = format(
+          '%s gave no answer within %s s%s: %s', name, round(extract(epoch from clock_timestamp() - begun), 1), for_whom, sqlerrm
+        );
+      when assert_failure or others then
+        return format('%s raises %s (%s)%s', name, sqlerrm, sqlstate, for_whom);
+    end;
+    if clock_timestamp() - begun > interval '2 seconds' then
+      return format(
+        '%s takes %s s, and every statement of a signed-in user waits for it: does it use an index?%s',
+        name, round(extract(epoch from clock_timestamp() - begun), 1), for_whom
+      );
+    end if;
+  end loop;
   return null;
 end;
 $$;
 
 comment on function billing_private.owners_function_problem is
-  'Why a function cannot say who belongs to whom; null where it can. It is called once, with an id of nobody.';
+  'Why a function cannot say who belongs to whom; null where it can. It is called with an id of nobody and for each of p_users, until one call raises or takes longer than two seconds. Ends with " for user" and the id where a user''s call did.';
 
 create function billing_private.tg_settings__before_write()
 returns trigger
@@ -182,7 +235,7 @@ begin
   if new.owners_function is null then
     return new;
   end if;
-  problem := billing_private.owners_function_problem(new.owners_function);
+  problem := billing_private.owners_function_problem(new.owners_function, billing_private.sample_users(10));
   if problem is not null then
     perform billing_private.raise_error('DU070', format('owners_function refused: %s', problem));
   end if;

@@ -202,6 +202,8 @@ create function billing_private.remove_owner_or_defer(p_owner_id uuid, p_reason 
 returns integer
 language plpgsql
 set search_path = ''
+-- Whoever deletes an account or a team does not wait for what others hold of ours: the tick does.
+set lock_timeout = '2s'
 as $$
 declare
   unlinked integer := 0;
@@ -234,7 +236,7 @@ end;
 $$;
 
 comment on function billing_private.remove_owner_or_defer is
-  'remove_owner, for whoever must not fail with it: a deletion of an account or of a team. What fails is logged; what can be done without locks is done at once, and the tick does the rest.';
+  'remove_owner, for whoever must neither fail nor wait with it: a deletion of an account or of a team. What fails, or is locked for more than two seconds, is logged; what can be done without locks is done at once, and the tick does the rest.';
 
 create function billing_private.record_unremoved_owners(p_now timestamptz)
 returns void

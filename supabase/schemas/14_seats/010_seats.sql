@@ -54,16 +54,22 @@ create table billing_private.seat_counts (
   id bigint generated always as identity primary key,
   owner_id uuid not null,
   quantity bigint,
-  counted_at timestamptz not null
+  counted_at timestamptz not null,
+  tried_at timestamptz
 );
 
+comment on column billing_private.seat_counts.id is
+  'Of two counts of one owner the greater is the newer. It is never changed.';
 comment on table billing_private.seat_counts is
   'What is still to be made of billing.seats: a count of the application''s, or news of an owner''s subscription, price or card. Rows are only added, each by itself, so that nobody waits for anybody; the tick takes them away.';
 comment on column billing_private.seat_counts.owner_id is 'Whose seats.';
 comment on column billing_private.seat_counts.quantity is 'Seats in use; null: nothing was counted, only look again.';
 comment on column billing_private.seat_counts.counted_at is 'When it was counted, or told (UTC).';
+comment on column billing_private.seat_counts.tried_at is
+  'When the tick last failed at it (UTC); null: it has not tried. What was never tried comes first, then what waited longest.';
 
 create index seat_counts_by_owner on billing_private.seat_counts (owner_id, id);
+create index seat_counts_by_turn on billing_private.seat_counts (tried_at nulls first, id);
 
 alter table billing_private.seat_counts enable row level security;
 create policy nobody_reads on billing_private.seat_counts using (false);

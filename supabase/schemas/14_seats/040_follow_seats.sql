@@ -71,6 +71,23 @@ $$;
 comment on function billing_private.enqueue_seats_change is
   'Enqueues the change of an owner''s seats at Stripe, a minute from p_now. Which quantity it is, is asked when it is made. Returns the effect.';
 
+create function billing_private.alert_of_seats(p_cause text, p_owner_id uuid, p_detail jsonb, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.enqueue(
+    'alert',
+    format('alert:%s:%s:%s', p_cause, p_owner_id, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"')),
+    jsonb_build_object('cause', p_cause) || p_detail, p_now
+  );
+end;
+$$;
+
+comment on function billing_private.alert_of_seats is
+  'Enqueues an alert about an owner''s seats, one per cause, owner and hour: each owner''s is a matter of its own. The caller holds the owner''s row of seats, so nobody else waits for the key.';
+
 create function billing_private.tell_of_seats(p_before billing.seats, p_after billing.seats, p_customer text, p_now timestamptz)
 returns void
 language plpgsql
@@ -98,8 +115,8 @@ begin
       'seats.' || p_after.status, 'system', coalesce(p_after.subscription, p_after.owner_id::text), p_customer, detail, p_now
     );
     if p_after.status <> 'declined' then
-      perform billing_private.alert(
-        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, detail, p_now
+      perform billing_private.alert_of_seats(
+        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, p_after.owner_id, detail, p_now
       );
     end if;
   end if;
@@ -185,32 +202,45 @@ $$;
 comment on function billing_private.take_seat_counts is
   'Makes of some counts the row of their owner, of which the newest counts, and takes them away. The caller holds the owner''s lock.';
 
-create function billing_private.put_seat_counts_last(p_owner_id uuid)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  waiting billing_private.seat_counts;
-begin
-  for waiting in select n.* from billing_private.seat_counts as n where n.owner_id = p_owner_id order by n.id for update skip locked loop
-    update billing_private.seat_counts as n set id = default where n.id = waiting.id;
-  end loop;
-end;
-$$;
-
-comment on function billing_private.put_seat_counts_last is
-  'Puts an owner''s counts behind those of all others, in their order.';
-
-create function billing_private.follow_seats(p_now timestamptz default now())
+create function billing_private.record_failed_seat_counts(p_owner_id uuid, p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  owner constant uuid := (select n.owner_id from billing_private.seat_counts as n order by n.id limit 1);
+  tried integer;
+begin
+  -- Who adds to the table is not waited for, nor is who takes an owner's rows away.
+  with waiting as (
+    select n.id from billing_private.seat_counts as n where n.owner_id = p_owner_id for update skip locked
+  )
+  update billing_private.seat_counts as n set tried_at = p_now from waiting as w where n.id = w.id;
+  get diagnostics tried = row_count;
+  return tried;
+end;
+$$;
+
+comment on function billing_private.record_failed_seat_counts is
+  'Notes that an owner''s counts were tried in vain, so that those of all others come first. Returns how many it noted.';
+
+create function billing_private.follow_seats(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+-- Whoever holds an owner's lock for longer delays this owner, and nobody else.
+set lock_timeout = '1s'
+as $$
+declare
+  owner uuid;
   counts bigint[];
 begin
+  select n.owner_id
+  into owner
+  from billing_private.seat_counts as n
+  -- Each has one try a minute.
+  where n.tried_at is null or n.tried_at <= p_now - interval '50 seconds'
+  order by n.tried_at nulls first, n.id
+  limit 1;
   if owner is null then
     return 0;
   end if;
@@ -231,11 +261,9 @@ begin
       );
     end if;
   end;
-  -- Whoever else waits comes first the next minute.
-  perform billing_private.put_seat_counts_last(owner);
-  return 0;
+  return billing_private.record_failed_seat_counts(owner, p_now);
 end;
 $$;
 
 comment on function billing_private.follow_seats is
-  'Makes of what was counted for one owner, and of news of its subscription, the row of billing.seats. Run by the tick until nothing is left. Returns how many counts it took. Where that fails, the operator is alerted, and the owner waits behind all others.';
+  'Makes of what was counted for one owner, and of news of its subscription, the row of billing.seats. Run by the tick until nothing is left. Returns how many counts it took or tried. Where that fails, the operator is alerted, the next owner has its turn, and the counts wait a minute.';

@@ -52,7 +52,7 @@ begin
   cross join lateral (
     select coalesce(billing_private.named_seats_limit(p.metadata), billing_private.named_seats_limit(d.metadata)) as named
   ) as l
-  where c.owner_id = p_owner_id and billing_private.gives_access(s.id);
+  where c.owner_id = p_owner_id and c.deleted_at is null and billing_private.gives_access(s.id);
   if not has_plan then
     return (select g.seats_without_plan from billing.settings as g);
   end if;
@@ -74,17 +74,17 @@ declare
   reading billing.seats_reading;
 begin
   reading.owner_id := p_owner_id;
-  reading.used := coalesce(
-    (
-      select n.quantity
-      from billing_private.seat_counts as n
-      where n.owner_id = p_owner_id and n.quantity is not null
-      order by n.id desc
-      limit 1
-    ),
-    (select s.quantity from billing.seats as s where s.owner_id = p_owner_id),
-    0
-  );
+  select coalesce(n.quantity, s.quantity, 0)
+  into reading.used
+  from (values (p_owner_id)) as o (id)
+  left join billing.seats as s on s.owner_id = o.id
+  left join lateral (
+    select c.quantity
+    from billing_private.seat_counts as c
+    where c.owner_id = o.id and c.quantity is not null and c.id > coalesce(s.count_id, 0)
+    order by c.id desc
+    limit 1
+  ) as n on true;
   reading.seats_limit := billing_private.seats_limit_of(p_owner_id);
   if reading.seats_limit is not null then
     reading.remaining := greatest(reading.seats_limit - reading.used, 0);

@@ -68,6 +68,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),
+  (155, 'link-users', 'billing_private.link_unlinked_users', '1 minute', true, true),
   (160, 'owners-function', 'billing_private.probe_owners_function', '1 minute', false, true),
   (170, 'follow-seats', 'billing_private.follow_seats', '1 minute', true, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),

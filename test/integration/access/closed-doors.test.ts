@@ -79,6 +79,10 @@ async function doors(): Promise<Record<string, boolean>> {
   found["my_credit_balance of the team"] =
     Number(await answer("my_credit_balance", { kind: "images", ...named })) > 0;
   found.my_credit_balance = Number(await answer("my_credit_balance", { kind: "images" })) > 0;
+  const usedSeats = async (args: object = {}) =>
+    Number(((await answer("my_seats", args)) as { used?: number } | null)?.used ?? 0);
+  found["my_seats of the team"] = (await usedSeats(named)) > 0;
+  found.my_seats = (await usedSeats()) > 0;
   found["user_has_feature, for servers"] =
     (await clients.connect(localKeys.secret).rpc("user_has_feature", { user_id: userId, ...asked })).data ===
     true;

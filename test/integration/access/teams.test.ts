@@ -69,6 +69,23 @@ describe.each(CALLERS)("a %s", (caller) => {
     }
   });
 
+  test("reads of entitlement_versions the rows of the own teams alone, in SQL and through the Data API", async () => {
+    const { client, userId } = users[caller];
+    const own = reads[caller].asMember.map((team) => teams[team]).sort();
+    const inSql = await database.asUser(
+      userId,
+      (sql) => sql<{ owner_id: string }[]>`select owner_id from billing.entitlement_versions`,
+    );
+    expect(inSql.map(({ owner_id }) => owner_id).sort()).toEqual(own);
+    const { data, count } = await client.from("entitlement_versions").select("*", { count: "exact" });
+    expect(data?.map(({ owner_id }) => owner_id).sort()).toEqual(own);
+    expect(count).toBe(own.length);
+    for (const id of Object.values(teams)) {
+      const named = await client.from("entitlement_versions").select("version").eq("owner_id", id);
+      expect(named.data).toHaveLength(own.includes(id) ? 1 : 0);
+    }
+  });
+
   test("embeds no table in another", async () => {
     for (const outer of owned)
       for (const inner of owned) {
@@ -86,12 +103,15 @@ describe.each(CALLERS)("a %s", (caller) => {
       const named = { owner_id: teams[team] ?? "" };
       const usage = await client.rpc("my_usage", { metric: "api_calls", ...named });
       const balance = await client.rpc("my_credit_balance", { kind: "images", ...named });
+      const seats = await client.rpc("my_seats", named);
       if (isMember) {
+        expect(seats.data).toMatchObject({ ...named, used: 1 });
         expect(usage.data).toMatchObject({ usage_limit: 100, used: 0 });
         expect(balance.data).toBe(10);
       } else {
         expect(usage.error?.code).toBe("DU072");
         expect(balance.error?.code).toBe("DU072");
+        expect(seats.error?.code).toBe("DU072");
       }
     }
     const { data: mine } = await client.rpc("my_owners").order("can_manage");
@@ -149,6 +169,13 @@ test("service_role reads everything, and asks about any owner or user", async ()
     }
   const { data } = await service.rpc("current_usage", { owner_id: teams.red ?? "", metric: "api_calls" });
   expect(data).toMatchObject({ usage_limit: 100 });
+  for (const id of Object.values(teams)) {
+    const version = await service.from("entitlement_versions").select("version").eq("owner_id", id);
+    expect(version.data).toHaveLength(1);
+    expect((await service.rpc("limit_seats", { owner_id: id })).data).toMatchObject({ used: 1 });
+    // What is about the caller is for users.
+    expect((await service.rpc("my_seats", { owner_id: id })).error?.code).toBe("42501");
+  }
 });
 
 test("of several owners one has to be named, and the error lists them", async () => {
@@ -160,6 +187,14 @@ test("of several owners one has to be named, and the error lists them", async ()
     expect((await member.client.rpc(name, { metric: "api_calls" })).data).toMatchObject({ usage_limit: 100 });
     expect((await stranger.client.rpc(name, { metric: "api_calls" })).data).toMatchObject({ usage_limit: 0 });
   }
+  const several = await both.client.rpc("my_seats");
+  expect(several.error).toMatchObject({ code: "DU071", hint: expect.stringContaining("owner_id") });
+  expect((await member.client.rpc("my_seats")).data).toMatchObject({ owner_id: teams.red, used: 1 });
+  expect((await stranger.client.rpc("my_seats")).data).toMatchObject({
+    owner_id: null,
+    used: 0,
+    is_allowed: false,
+  });
   for (const name of ["credit_balance", "my_credit_balance"] as const) {
     expect((await both.client.rpc(name, { kind: "images" })).error?.code).toBe("DU071");
     expect((await member.client.rpc(name, { kind: "images" })).data).toBe(10);

@@ -294,7 +294,7 @@ export const hotStatements: Statement[] = [
       select billing.review_seats('${userOf(4712)}', '{}');
       select billing.finish_seats('${userOf(4712)}', 17);
     `,
-    uses: ["seats_pkey", "seat_counts_pkey", "seat_counts_by_owner"],
+    uses: ["seats_pkey", "seat_counts_pkey", "seat_counts_by_owner", "seat_counts_by_turn"],
   },
   {
     what: "a change of seats that is dead",
@@ -446,6 +446,18 @@ export const hotStatements: Statement[] = [
     what: "owners whose deletion met with a failure, every minute",
     sql: "select billing_private.remove_deferred_owners(now())",
     uses: ["deleted_owners_unfinished"],
+  },
+  {
+    what: "users whom a sign-up could not link, every minute",
+    sql: `
+      insert into billing_private.unlinked_users (user_id, noted_at) values ('${userOf(4713)}', now());
+      select billing_private.link_unlinked_users(now());
+    `,
+    uses: ["unlinked_users_pkey"],
+  },
+  {
+    what: "users whom the owners function is tried with, every minute",
+    sql: "select billing_private.sample_users(10)",
   },
   {
     what: "what an operator says about whose a customer is",

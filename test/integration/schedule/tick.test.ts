@@ -25,6 +25,7 @@ const MINUTELY = [
   "recount-entitlements",
   "recheck-entitlements",
   "remove-owners",
+  "link-users",
   "owners-function",
   "follow-seats",
 ];

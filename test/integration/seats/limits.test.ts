@@ -53,6 +53,28 @@ const asked = async (adding = 1) =>
   )[0];
 
 describe("the limit of a plan", () => {
+  it("of a customer that was deleted at Stripe does not count", async () => {
+    await plan({ price: { seats_limit: "3" } }, { price: { seats_limit: "5" } });
+    expect(await asked()).toMatchObject({ seats_limit: 8 });
+    await database.sql`
+      update billing.customers set deleted_at = now() where id = (select max(id) from billing.customers where owner_id = ${team})`;
+    expect((await asked())?.seats_limit).toBeLessThan(8);
+    await database.sql`update billing.customers set deleted_at = now() where owner_id = ${team}`;
+    expect(await asked()).toMatchObject({ seats_limit: 0, is_allowed: false });
+  });
+
+  it("is asked with the newest count, also where an older one is committed after it", async () => {
+    await database.sql`select billing.sync_seats(${team}, 2)`;
+    await database.sql`select billing.sync_seats(${team}, 4)`;
+    const [late] =
+      await database.sql`select min(id) as id from billing_private.seat_counts where owner_id = ${team}`;
+    await database.sql`select billing_private.follow_seats(now()) from generate_series(1, 20)`;
+    await database.sql`
+      insert into billing_private.seat_counts (id, owner_id, quantity, counted_at) overriding system value
+      values (${late?.id}, ${team}, 2, now())`;
+    expect(await asked()).toMatchObject({ used: 4 });
+  });
+
   it.each([
     ["of the price", [{ price: { seats_limit: "3" }, product: { seats_limit: "9" } }], 3],
     ["of the product, where the price has none", [{ product: { seats_limit: " 9 " } }], 9],

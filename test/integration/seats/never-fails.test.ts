@@ -144,7 +144,7 @@ it("an owner that cannot be looked after now delays no other, and is alerted", a
     await database.sql`select quantity::int from billing.seats where owner_id = ${row?.id ?? ""}`,
   ).toEqual([{ quantity: 7 }]);
   await database.sql.unsafe("drop function public.broken cascade");
-  await database.sql`select billing_private.follow_seats()`;
+  await database.sql`select billing_private.follow_seats(now() + interval '4 minutes')`;
   expect(await database.sql`select quantity::int from billing.seats where owner_id = ${team}`).toEqual([
     { quantity: 1 },
   ]);

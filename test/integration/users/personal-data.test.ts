@@ -91,6 +91,8 @@ const DECIDED: Record<string, string> = {
   "billing.subscriptions.pause_collection": "behavior and a date",
   "billing_private.deleted_owners.problem":
     "an error of ours about ids, gone with the next try that succeeds",
+  "billing_private.unlinked_users.problem":
+    "an error of ours about ids, gone with the next try that succeeds",
   "billing.subscriptions.status_details": "Stripe's reason of a pause, and a date",
 };
 
