@@ -35,7 +35,7 @@ alter table billing.customers enable row level security;
 -- query and not once a row, and the rows are looked up in an index. `in (select …)` would read every row of the table.
 create policy managers_read on billing.customers
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
+  using (owner_id = any ((select billing_private.my_owner_array(true))::uuid[]));
 grant select on billing.customers to authenticated, service_role;
 
 create function billing_private.my_customers(p_managed_only boolean)
@@ -50,7 +50,7 @@ begin
   return array(
     select c.id
     from billing.customers as c
-    where c.owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage or not p_managed_only))
+    where c.owner_id = any ((select billing_private.my_owner_array(p_managed_only))::uuid[])
   );
 end;
 $$;

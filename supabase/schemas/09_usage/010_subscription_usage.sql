@@ -36,7 +36,7 @@ grant select on billing.subscription_usage to authenticated, service_role;
 
 create policy members_read on billing.subscription_usage
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb

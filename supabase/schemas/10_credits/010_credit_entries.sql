@@ -81,7 +81,7 @@ grant select on billing.credit_entries to authenticated, service_role;
 
 create policy managers_read on billing.credit_entries
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
+  using (owner_id = any ((select billing_private.my_owner_array(true))::uuid[]));
 
 create table billing_private.credit_balances (
   owner_id uuid not null,

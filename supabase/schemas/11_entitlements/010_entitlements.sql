@@ -36,4 +36,4 @@ grant select on billing.entitlements to authenticated, service_role;
 
 create policy members_read on billing.entitlements
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));

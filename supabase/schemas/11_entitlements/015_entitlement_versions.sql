@@ -22,7 +22,7 @@ grant select on billing.entitlement_versions to authenticated, service_role;
 
 create policy members_read on billing.entitlement_versions
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 
 -- Without the platform there is no such publication; one for all tables has this one already.
 do $$

@@ -14,11 +14,11 @@ begin
     select
     from billing.entitlements as e
     where e.feature = has_feature.feature
-      -- As billing_private.my_owner_ids has it, in this one statement: this is asked by every query of an application.
+      -- As billing_private.my_owner_array has it, in this one statement: this is asked by every query of an application.
       and e.owner_id = any (
         case
           when (select s.owners_function is null from billing.settings as s) then array[(select auth.uid())]
-          else array(select o.owner_id from billing.my_owners() as o)
+          else (select billing_private.my_owner_array(false))
         end
       )
   );

@@ -47,7 +47,7 @@ create index seats_by_effect on billing.seats (outbox_id) where outbox_id is not
 alter table billing.seats enable row level security;
 create policy members_read on billing.seats
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 grant select on billing.seats to authenticated, service_role;
 
 create table billing_private.seat_counts (

@@ -46,7 +46,7 @@ select is_empty(
         select
         from pg_policy as p
         where p.polrelid = t.oid and p.polcmd = 'r' and 'authenticated'::regrole = any (p.polroles)
-          and pg_get_expr(p.polqual, p.polrelid) ~ 'billing(\.my_owners|_private\.my_customers)\('
+          and pg_get_expr(p.polqual, p.polrelid) ~ 'billing_private\.(my_owner_array|my_customers)\('
       )
   $$,
   'a signed-in user reads only tables whose policy asks who it is'

@@ -20,7 +20,7 @@ select set_eq(
   $$ select signature from pg_temp.our_functions where prosecdef and schema <> 'billing' $$,
   array[
     'billing_private.tg_users__after_write()', 'billing_private.tg_users__after_delete()', 'billing_private.schedule_dunning()', 'billing_private.schedule_tick()',
-    'billing_private.my_customers(boolean)'
+    'billing_private.my_customers(boolean)', 'billing_private.my_owner_array(boolean)'
   ],
   'only the doors in and out, what policies ask, and what Auth''s role or an operator sets off, run with their owner''s rights'
 );
@@ -38,7 +38,8 @@ select set_eq(
   array[
     'billing.has_feature(text)', 'billing.entitlements_version()', 'billing.current_usage(text)', 'billing.credit_balance(text)',
     'billing.my_billing_status(timestamp with time zone)', 'billing.my_owners()', 'billing.my_usage(text,uuid)',
-    'billing.my_credit_balance(text,uuid)', 'billing.my_seats(uuid)', 'billing_private.my_customers(boolean)'
+    'billing.my_credit_balance(text,uuid)', 'billing.my_seats(uuid)', 'billing_private.my_customers(boolean)',
+    'billing_private.my_owner_array(boolean)'
   ],
   'authenticated may ask about themselves and execute nothing else'
 );

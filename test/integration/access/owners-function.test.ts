@@ -167,6 +167,32 @@ describe("an owners function that", () => {
     await join(database, team, user, "admin");
   });
 
+  test("returns whatever it may: policies have the owners that my_owners has, and those it manages", async () => {
+    const rows = [team, other, null].flatMap((owner) =>
+      [true, false, null].map((manages) => ({ owner, manages })),
+    );
+    for (let subset = 0; subset < 2 ** rows.length; subset += 37) {
+      const chosen = rows.filter((_, place) => (subset >> place) % 2 === 1);
+      const values = chosen.map(
+        ({ owner, manages }) => `(${owner ? `'${owner}'` : "null"}::uuid, ${manages}::boolean)`,
+      );
+      await define(
+        values.length > 0 ? `select * from (values ${values}) as v` : "select null::uuid, true where false",
+      );
+      const owners = await mine();
+      for (const managedOnly of [true, false]) {
+        const [row] = await database.sql.begin(async (sql) => {
+          await sql`select set_config('request.jwt.claims', ${JSON.stringify({ sub: user })}, true)`;
+          return sql`
+            select array(select distinct unnest(billing_private.my_owner_array(${managedOnly})) order by 1) as owners`;
+        });
+        expect(row?.owners, `subset ${subset}`).toEqual(
+          owners.filter(({ can_manage }) => can_manage || !managedOnly).map(({ owner_id }) => owner_id),
+        );
+      }
+    }
+  });
+
   test("is never called for a caller without a user", async () => {
     await define(`select '${team}'::uuid, true`);
     const rows = await database.asService((sql) => sql`select * from billing.my_owners()`);

@@ -453,7 +453,6 @@ export const hotStatements: Statement[] = [
       insert into billing_private.unlinked_users (user_id, noted_at) values ('${userOf(4713)}', now());
       select billing_private.link_unlinked_users(now());
     `,
-    uses: ["unlinked_users_pkey"],
   },
   {
     what: "users whom the owners function is tried with, every minute",
