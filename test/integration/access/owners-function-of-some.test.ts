@@ -87,8 +87,8 @@ test("the log of the database says for whom it raised and why, and the caller is
   });
   const ask = (level: string) =>
     api.begin(async (sql) => {
-      const claims = JSON.stringify({ sub: MEMBER, role: "authenticated" });
-      await sql`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', ${claims}, true)`;
+      const caller = JSON.stringify({ sub: MEMBER, role: "authenticated" });
+      await sql`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', ${caller}, true)`;
       await sql`select set_config('client_min_messages', ${level}, true)`;
       return await sql`select * from billing.my_owners()`;
     });
