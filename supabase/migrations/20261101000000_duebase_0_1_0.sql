@@ -879,15 +879,55 @@ begin
   end if;
   begin
     return query select o.owner_id, o.can_manage from billing_private.owners_of(caller) as o;
-  -- Closed when it fails. What is wrong, the minute tick records. A cancel is not among "others", and ends the statement.
+  -- Closed when it fails, and the log of the database says for whom: this may be a transaction that can write nothing.
+  -- A cancel is not among "others", and ends the statement.
   exception when assert_failure or others then
+    raise log 'duebase: owners_function gives user % nothing: % (%)', caller, sqlerrm, sqlstate;
     return;
   end;
 end;
 $$;
 
 comment on function billing.my_owners is
-  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. Asked anew by every statement.';
+  'The owners the signed-in user belongs to, one row each, and whether the user manages it: what settings.owners_function returns for them; without one, the user. No rows while that function raises or is gone. The log of the database says for whom it raised. Asked anew by every statement.';
+
+create function billing_private.my_owner_array(p_managed_only boolean)
+returns uuid[]
+language plpgsql
+stable
+-- Definer: see my_owners. For policies; nobody else can name it.
+security definer
+set search_path = ''
+as $$
+declare
+  caller constant uuid := auth.uid();
+  name constant text := (select s.owners_function from billing.settings as s);
+  owners uuid[];
+begin
+  if caller is null then
+    return '{}';
+  elsif name is null then
+    return array[caller];
+  end if;
+  begin
+    -- As my_owners has it, without a row of its own for each owner. Both columns are read, so that what raises in one of
+    -- them closes everything here too; whoever is in it twice is looked up once.
+    execute format(
+      'select array_agg(o.owner_id) filter (where o.can_manage or not $2), count(o.can_manage) from %s($1) as o '
+      'where o.owner_id is not null',
+      left(name, -length('(uuid)'))
+    )
+    into owners
+    using caller, p_managed_only;
+  exception when assert_failure or others then
+    raise log 'duebase: owners_function gives user % nothing: % (%)', caller, sqlerrm, sqlstate;
+  end;
+  return coalesce(owners, '{}');
+end;
+$$;
+
+comment on function billing_private.my_owner_array is
+  'The ids of billing.my_owners(), or of those that the caller manages, for policies: in one array, in no order. Empty while the owners function raises or is gone.';
 
 create function billing_private.my_owner_ids()
 returns uuid[]
@@ -930,46 +970,97 @@ $$;
 comment on function billing_private.chosen_owner is
   'The owner the caller asks about: the one named (DU072 where the caller does not belong to it), else the only one (DU071 where there are several); null where there is none.';
 
-create function billing_private.owners_function_problem(p_name text)
+create function billing_private.sample_users(p_count integer)
+returns uuid[]
+language sql
+volatile
+set search_path = ''
+as $$
+  select coalesce(array_agg(distinct f.id), '{}')
+  from (select gen_random_uuid() as start from generate_series(1, p_count)) as r
+  cross join lateral (
+    -- Whoever comes next by the primary key: one look into the index, however many there are.
+    select coalesce(
+      (select u.id from auth.users as u where u.id >= r.start order by u.id limit 1),
+      (select u.id from auth.users as u order by u.id limit 1)
+    ) as id
+  ) as f
+  where f.id is not null;
+$$;
+
+comment on function billing_private.sample_users is
+  'Up to p_count users, others each time; none where there are no users.';
+
+create function billing_private.owners_function_shape_problem(p_name text)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    case
+      when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
+        then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', p_name, lower(pg_get_function_result(p.oid)))
+      when p.provolatile = 'v' then format('%s is volatile: declare it stable', p_name)
+    end
+  from pg_catalog.pg_proc as p
+  where p.oid = to_regprocedure(p_name);
+$$;
+
+comment on function billing_private.owners_function_shape_problem is
+  'What the catalog says against a function, by its name spelled out, as an owners function; null: nothing.';
+
+create function billing_private.owners_function_problem(p_name text, p_users uuid[])
 returns text
 language plpgsql
-stable
+-- Volatile: it says how long the function took.
+volatile
 set search_path = ''
 as $$
 declare
   nobody constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   name constant text := billing_private.owners_function_named(p_name);
-  problem text;
+  problem text := case
+    when name is null then format('there is no function %s that takes one uuid', p_name)
+    else billing_private.owners_function_shape_problem(name)
+  end;
+  asked uuid;
+  for_whom text;
+  begun timestamptz;
 begin
-  if name is null then
-    return format('there is no function %s that takes one uuid', p_name);
-  end if;
-  problem := (
-    select
-      case
-        when p.prokind <> 'f' or lower(pg_get_function_result(p.oid)) <> 'table(owner_id uuid, can_manage boolean)'
-          then format('%s returns %s, and not table (owner_id uuid, can_manage boolean)', name, lower(pg_get_function_result(p.oid)))
-        when p.provolatile = 'v' then format('%s is volatile: declare it stable', name)
-      end
-    from pg_catalog.pg_proc as p
-    where p.oid = to_regprocedure(name)
-  );
   if problem is not null then
     return problem;
   end if;
-  begin
-    -- Both columns are asked for: what nobody reads is not computed, and does not raise.
-    execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
-    using nobody;
-  exception when assert_failure or others then
-    return format('%s raises %s (%s)', name, sqlerrm, sqlstate);
-  end;
+  -- What reads the rows of a user may fail for those alone who have some, so users are asked about too.
+  foreach asked in array nobody || p_users loop
+    for_whom := case when asked <> nobody then format(' for user %s', asked) else '' end;
+    begun := clock_timestamp();
+    begin
+      -- Both columns are asked for: what nobody reads is not computed, and does not raise.
+      execute format('select count(o.owner_id) + count(o.can_manage) from %s($1) as o', left(name, -length('(uuid)')))
+      using asked;
+    exception
+      when query_canceled then
+        -- Whoever canceled meant the whole statement: it ends, and says at what.
+        raise query_canceled using message = format(
+          '%s gave no answer within %s s%s: %s', name, round(extract(epoch from clock_timestamp() - begun), 1), for_whom, sqlerrm
+        );
+      when assert_failure or others then
+        return format('%s raises %s (%s)%s', name, sqlerrm, sqlstate, for_whom);
+    end;
+    if clock_timestamp() - begun > interval '2 seconds' then
+      return format(
+        '%s takes %s s, and every statement of a signed-in user waits for it: does it use an index?%s',
+        name, round(extract(epoch from clock_timestamp() - begun), 1), for_whom
+      );
+    end if;
+  end loop;
   return null;
 end;
 $$;
 
 comment on function billing_private.owners_function_problem is
-  'Why a function cannot say who belongs to whom; null where it can. It is called once, with an id of nobody.';
+  'Why a function cannot say who belongs to whom; null where it can. It is called with an id of nobody and for each of p_users, until one call raises or takes longer than two seconds. Ends with " for user" and the id where a user''s call did.';
 
 create function billing_private.tg_settings__before_write()
 returns trigger
@@ -982,7 +1073,7 @@ begin
   if new.owners_function is null then
     return new;
   end if;
-  problem := billing_private.owners_function_problem(new.owners_function);
+  problem := billing_private.owners_function_problem(new.owners_function, billing_private.sample_users(10));
   if problem is not null then
     perform billing_private.raise_error('DU070', format('owners_function refused: %s', problem));
   end if;
@@ -999,6 +1090,7 @@ create trigger an_owners_function_can_be_called
   for each row execute function billing_private.tg_settings__before_write();
 
 grant execute on function billing.my_owners() to authenticated, service_role;
+grant execute on function billing_private.my_owner_array(boolean) to authenticated;
 
 -- supabase/schemas/02_receive/010_webhook_events.sql
 
@@ -4405,7 +4497,7 @@ alter table billing.customers enable row level security;
 -- query and not once a row, and the rows are looked up in an index. `in (select …)` would read every row of the table.
 create policy managers_read on billing.customers
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
+  using (owner_id = any ((select billing_private.my_owner_array(true))::uuid[]));
 grant select on billing.customers to authenticated, service_role;
 
 create function billing_private.my_customers(p_managed_only boolean)
@@ -4420,7 +4512,7 @@ begin
   return array(
     select c.id
     from billing.customers as c
-    where c.owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage or not p_managed_only))
+    where c.owner_id = any ((select billing_private.my_owner_array(p_managed_only))::uuid[])
   );
 end;
 $$;
@@ -7575,8 +7667,112 @@ insert into billing.event_handlers (event_type, handler, position, description) 
 
 -- Users come: what happens to customers when a user signs up or confirms an address. For users who go see remove_owner.
 -- Reads: customer_owner_hints, customers, webhook_events, auth.users. Writes: customers.owner_id, audit_events, and
--- what a user has by a customer: usage, credits, entitlements; deleted_owners.
+-- what a user has by a customer: usage, credits, entitlements; deleted_owners; unlinked_users.
 -- Called by: triggers on auth.users; the tick.
+
+create table billing_private.unlinked_users (
+  user_id uuid primary key,
+  noted_at timestamptz not null,
+  tried_at timestamptz,
+  problem text
+);
+
+comment on table billing_private.unlinked_users is
+  'Users whose sign-up, or confirmed address, could not be seen to at that moment: something failed, or was locked. The tick links them and takes them out.';
+comment on column billing_private.unlinked_users.user_id is 'The user (auth.users.id).';
+comment on column billing_private.unlinked_users.noted_at is 'When that was (UTC).';
+comment on column billing_private.unlinked_users.tried_at is 'When the tick last tried to (UTC).';
+comment on column billing_private.unlinked_users.problem is 'What that try raised; also in job_problems, until it succeeds.';
+
+alter table billing_private.unlinked_users enable row level security;
+create policy nobody_reads on billing_private.unlinked_users using (false);
+
+create function billing_private.customers_of_user(p_user_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  select array(
+    select h.customer_id
+    from billing_private.customer_owner_hints as h
+    where h.hinted_owner = p_user_id::text
+    union
+    select c.id
+    from auth.users as u
+    join billing.customers as c on lower(c.email) = lower(u.email)
+    where u.id = p_user_id and u.email_confirmed_at is not null and billing_private.links_by_email()
+    order by 1
+  );
+$$;
+
+comment on function billing_private.customers_of_user is
+  'Customers that a user may be linked to: those that a hint says are theirs and, where settings link by email, those with the confirmed address. In order.';
+
+create function billing_private.link_user(p_user_id uuid, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  known constant text[] := billing_private.customers_of_user(p_user_id);
+begin
+  perform billing_private.lock_links(known, array[p_user_id]);
+  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(known) as c (id);
+  perform billing_private.match_credits_of_waiting_guests(p_now, p_user_id);
+end;
+$$;
+
+comment on function billing_private.link_user is
+  'Links a user to the customers that are theirs, with what was bought as a guest.';
+
+create function billing_private.link_unlinked_users(p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+set lock_timeout = '2s'
+as $$
+declare
+  unlinked uuid;
+begin
+  select u.user_id
+  into unlinked
+  from billing_private.unlinked_users as u
+  -- As in remove_deferred_owners: one that always fails is in nobody's way.
+  where u.tried_at is null or u.tried_at <= p_now - interval '50 seconds'
+  order by u.tried_at nulls first, u.user_id
+  limit 1;
+  if unlinked is null then
+    return 0;
+  end if;
+  begin
+    -- Whoever has gone since is not linked, and stays known as deleted.
+    if exists (select from auth.users as u where u.id = unlinked) then
+      delete from billing_private.deleted_owners as d where d.owner_id = unlinked;
+      perform billing_private.link_user(unlinked, p_now);
+    end if;
+    delete from billing_private.unlinked_users as u where u.user_id = unlinked;
+  exception when others then
+    update billing_private.unlinked_users as u
+    set tried_at = p_now, problem = format('%s (%s)', sqlerrm, sqlstate)
+    where u.user_id = unlinked;
+  end;
+  perform billing_private.record_job_problem(
+    'link-users',
+    (
+      select format('%s user(s) cannot be linked to their customers yet; %s: %s', count(*), min(u.user_id::text), min(u.problem))
+      from billing_private.unlinked_users as u
+      where u.problem is not null
+      having count(*) > 0
+    ),
+    p_now
+  );
+  return 1;
+end;
+$$;
+
+comment on function billing_private.link_unlinked_users is
+  'Tries once more to link one user whom the sign-up could not link. What it raises is in job_problems, and the next user has its turn. Run by the tick every minute. Returns how many it tried.';
 
 create function billing_private.link_waiting_customers(p_now timestamptz, p_limit integer default 1000)
 returns integer
@@ -7649,37 +7845,31 @@ language plpgsql
 -- Definer: sign-ups run as Supabase Auth's role, which has no business in billing.
 security definer
 set search_path = ''
+-- Nobody waits to sign up for what others hold of ours.
+set lock_timeout = '2s'
 as $$
-declare
-  known text[];
 begin
   if tg_op = 'INSERT' then
     delete from billing_private.deleted_owners as d where d.owner_id = new.id;
   end if;
-  known := array(
-    select c.customer_id
-    from billing_private.customer_owner_hints as c
-    where c.hinted_owner = new.id::text
-    union
-    select c.id
-    from billing.customers as c
-    where new.email_confirmed_at is not null
-      and lower(c.email) = lower(new.email)
-      and billing_private.links_by_email()
-  );
-  perform billing_private.lock_links(known, array[new.id]);
-  perform billing_private.link_customer_to_owner(c.id, now()) from unnest(known) as c (id);
-  perform billing_private.match_credits_of_waiting_guests(now(), new.id);
+  perform billing_private.link_user(new.id, now());
   return null;
--- A failure here must not refuse a sign-up: it is logged, and the tick links by the hints.
+-- A failure here must not refuse a sign-up: it is logged, and the tick does it.
 exception when others then
   raise warning 'duebase: user % could not be linked to its Stripe customer: % (%)', new.id, sqlerrm, sqlstate;
+  begin
+    insert into billing_private.unlinked_users as u (user_id, noted_at)
+    values (new.id, now())
+    on conflict (user_id) do update set noted_at = excluded.noted_at;
+  exception when others then
+    raise warning 'duebase: user % is not on record as unlinked: % (%)', new.id, sqlerrm, sqlstate;
+  end;
   return null;
 end;
 $$;
 
 comment on function billing_private.tg_users__after_write is
-  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed.';
+  'Trigger function on auth.users: links customers that named this user before it existed, or whose email it has just confirmed. What fails, or is locked for more than two seconds, the tick does.';
 
 create trigger duebase_links_customers
   after insert or update of email, email_confirmed_at on auth.users
@@ -7891,6 +8081,8 @@ create function billing_private.remove_owner_or_defer(p_owner_id uuid, p_reason 
 returns integer
 language plpgsql
 set search_path = ''
+-- Whoever deletes an account or a team does not wait for what others hold of ours: the tick does.
+set lock_timeout = '2s'
 as $$
 declare
   unlinked integer := 0;
@@ -7923,7 +8115,7 @@ end;
 $$;
 
 comment on function billing_private.remove_owner_or_defer is
-  'remove_owner, for whoever must not fail with it: a deletion of an account or of a team. What fails is logged; what can be done without locks is done at once, and the tick does the rest.';
+  'remove_owner, for whoever must neither fail nor wait with it: a deletion of an account or of a team. What fails, or is locked for more than two seconds, is logged; what can be done without locks is done at once, and the tick does the rest.';
 
 create function billing_private.record_unremoved_owners(p_now timestamptz)
 returns void
@@ -13586,7 +13778,7 @@ grant select on billing.subscription_usage to authenticated, service_role;
 
 create policy members_read on billing.subscription_usage
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 
 create function billing_private.usage_limits(p_metadata jsonb)
 returns jsonb
@@ -14361,7 +14553,7 @@ grant select on billing.credit_entries to authenticated, service_role;
 
 create policy managers_read on billing.credit_entries
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o where o.can_manage)));
+  using (owner_id = any ((select billing_private.my_owner_array(true))::uuid[]));
 
 create table billing_private.credit_balances (
   owner_id uuid not null,
@@ -15150,7 +15342,7 @@ grant select on billing.entitlements to authenticated, service_role;
 
 create policy members_read on billing.entitlements
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 
 -- supabase/schemas/11_entitlements/015_entitlement_versions.sql
 
@@ -15178,7 +15370,7 @@ grant select on billing.entitlement_versions to authenticated, service_role;
 
 create policy members_read on billing.entitlement_versions
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 
 -- Without the platform there is no such publication; one for all tables has this one already.
 do $$
@@ -15787,11 +15979,11 @@ begin
     select
     from billing.entitlements as e
     where e.feature = has_feature.feature
-      -- As billing_private.my_owner_ids has it, in this one statement: this is asked by every query of an application.
+      -- As billing_private.my_owner_array has it, in this one statement: this is asked by every query of an application.
       and e.owner_id = any (
         case
           when (select s.owners_function is null from billing.settings as s) then array[(select auth.uid())]
-          else array(select o.owner_id from billing.my_owners() as o)
+          else (select billing_private.my_owner_array(false))
         end
       )
   );
@@ -22220,23 +22412,29 @@ create index seats_by_effect on billing.seats (outbox_id) where outbox_id is not
 alter table billing.seats enable row level security;
 create policy members_read on billing.seats
   for select to authenticated
-  using (owner_id = any (array(select o.owner_id from billing.my_owners() as o)));
+  using (owner_id = any ((select billing_private.my_owner_array(false))::uuid[]));
 grant select on billing.seats to authenticated, service_role;
 
 create table billing_private.seat_counts (
   id bigint generated always as identity primary key,
   owner_id uuid not null,
   quantity bigint,
-  counted_at timestamptz not null
+  counted_at timestamptz not null,
+  tried_at timestamptz
 );
 
+comment on column billing_private.seat_counts.id is
+  'Of two counts of one owner the greater is the newer. It is never changed.';
 comment on table billing_private.seat_counts is
   'What is still to be made of billing.seats: a count of the application''s, or news of an owner''s subscription, price or card. Rows are only added, each by itself, so that nobody waits for anybody; the tick takes them away.';
 comment on column billing_private.seat_counts.owner_id is 'Whose seats.';
 comment on column billing_private.seat_counts.quantity is 'Seats in use; null: nothing was counted, only look again.';
 comment on column billing_private.seat_counts.counted_at is 'When it was counted, or told (UTC).';
+comment on column billing_private.seat_counts.tried_at is
+  'When the tick last failed at it (UTC); null: it has not tried. What was never tried comes first, then what waited longest.';
 
 create index seat_counts_by_owner on billing_private.seat_counts (owner_id, id);
+create index seat_counts_by_turn on billing_private.seat_counts (tried_at nulls first, id);
 
 alter table billing_private.seat_counts enable row level security;
 create policy nobody_reads on billing_private.seat_counts using (false);
@@ -22510,6 +22708,23 @@ $$;
 comment on function billing_private.enqueue_seats_change is
   'Enqueues the change of an owner''s seats at Stripe, a minute from p_now. Which quantity it is, is asked when it is made. Returns the effect.';
 
+create function billing_private.alert_of_seats(p_cause text, p_owner_id uuid, p_detail jsonb, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.enqueue(
+    'alert',
+    format('alert:%s:%s:%s', p_cause, p_owner_id, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"')),
+    jsonb_build_object('cause', p_cause) || p_detail, p_now
+  );
+end;
+$$;
+
+comment on function billing_private.alert_of_seats is
+  'Enqueues an alert about an owner''s seats, one per cause, owner and hour: each owner''s is a matter of its own. The caller holds the owner''s row of seats, so nobody else waits for the key.';
+
 create function billing_private.tell_of_seats(p_before billing.seats, p_after billing.seats, p_customer text, p_now timestamptz)
 returns void
 language plpgsql
@@ -22537,8 +22752,8 @@ begin
       'seats.' || p_after.status, 'system', coalesce(p_after.subscription, p_after.owner_id::text), p_customer, detail, p_now
     );
     if p_after.status <> 'declined' then
-      perform billing_private.alert(
-        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, detail, p_now
+      perform billing_private.alert_of_seats(
+        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, p_after.owner_id, detail, p_now
       );
     end if;
   end if;
@@ -22624,32 +22839,45 @@ $$;
 comment on function billing_private.take_seat_counts is
   'Makes of some counts the row of their owner, of which the newest counts, and takes them away. The caller holds the owner''s lock.';
 
-create function billing_private.put_seat_counts_last(p_owner_id uuid)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-declare
-  waiting billing_private.seat_counts;
-begin
-  for waiting in select n.* from billing_private.seat_counts as n where n.owner_id = p_owner_id order by n.id for update skip locked loop
-    update billing_private.seat_counts as n set id = default where n.id = waiting.id;
-  end loop;
-end;
-$$;
-
-comment on function billing_private.put_seat_counts_last is
-  'Puts an owner''s counts behind those of all others, in their order.';
-
-create function billing_private.follow_seats(p_now timestamptz default now())
+create function billing_private.record_failed_seat_counts(p_owner_id uuid, p_now timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
 as $$
 declare
-  owner constant uuid := (select n.owner_id from billing_private.seat_counts as n order by n.id limit 1);
+  tried integer;
+begin
+  -- Who adds to the table is not waited for, nor is who takes an owner's rows away.
+  with waiting as (
+    select n.id from billing_private.seat_counts as n where n.owner_id = p_owner_id for update skip locked
+  )
+  update billing_private.seat_counts as n set tried_at = p_now from waiting as w where n.id = w.id;
+  get diagnostics tried = row_count;
+  return tried;
+end;
+$$;
+
+comment on function billing_private.record_failed_seat_counts is
+  'Notes that an owner''s counts were tried in vain, so that those of all others come first. Returns how many it noted.';
+
+create function billing_private.follow_seats(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+-- Whoever holds an owner's lock for longer delays this owner, and nobody else.
+set lock_timeout = '1s'
+as $$
+declare
+  owner uuid;
   counts bigint[];
 begin
+  select n.owner_id
+  into owner
+  from billing_private.seat_counts as n
+  -- Each has one try a minute.
+  where n.tried_at is null or n.tried_at <= p_now - interval '50 seconds'
+  order by n.tried_at nulls first, n.id
+  limit 1;
   if owner is null then
     return 0;
   end if;
@@ -22670,14 +22898,12 @@ begin
       );
     end if;
   end;
-  -- Whoever else waits comes first the next minute.
-  perform billing_private.put_seat_counts_last(owner);
-  return 0;
+  return billing_private.record_failed_seat_counts(owner, p_now);
 end;
 $$;
 
 comment on function billing_private.follow_seats is
-  'Makes of what was counted for one owner, and of news of its subscription, the row of billing.seats. Run by the tick until nothing is left. Returns how many counts it took. Where that fails, the operator is alerted, and the owner waits behind all others.';
+  'Makes of what was counted for one owner, and of news of its subscription, the row of billing.seats. Run by the tick until nothing is left. Returns how many counts it took or tried. Where that fails, the operator is alerted, the next owner has its turn, and the counts wait a minute.';
 
 -- supabase/schemas/14_seats/050_change_seats.sql
 
@@ -23039,7 +23265,7 @@ begin
   cross join lateral (
     select coalesce(billing_private.named_seats_limit(p.metadata), billing_private.named_seats_limit(d.metadata)) as named
   ) as l
-  where c.owner_id = p_owner_id and billing_private.gives_access(s.id);
+  where c.owner_id = p_owner_id and c.deleted_at is null and billing_private.gives_access(s.id);
   if not has_plan then
     return (select g.seats_without_plan from billing.settings as g);
   end if;
@@ -23061,17 +23287,17 @@ declare
   reading billing.seats_reading;
 begin
   reading.owner_id := p_owner_id;
-  reading.used := coalesce(
-    (
-      select n.quantity
-      from billing_private.seat_counts as n
-      where n.owner_id = p_owner_id and n.quantity is not null
-      order by n.id desc
-      limit 1
-    ),
-    (select s.quantity from billing.seats as s where s.owner_id = p_owner_id),
-    0
-  );
+  select coalesce(n.quantity, s.quantity, 0)
+  into reading.used
+  from (values (p_owner_id)) as o (id)
+  left join billing.seats as s on s.owner_id = o.id
+  left join lateral (
+    select c.quantity
+    from billing_private.seat_counts as c
+    where c.owner_id = o.id and c.quantity is not null and c.id > coalesce(s.count_id, 0)
+    order by c.id desc
+    limit 1
+  ) as n on true;
   reading.seats_limit := billing_private.seats_limit_of(p_owner_id);
   if reading.seats_limit is not null then
     reading.remaining := greatest(reading.seats_limit - reading.used, 0);
@@ -23420,7 +23646,7 @@ comment on function billing_private.relink_owned_customers is
 -- supabase/schemas/15_settings/040_probe_owners_function.sql
 
 -- Probe: the owners function is tried every minute, because nobody reads anything while it cannot be called.
--- Reads: settings, the application's function. Writes: job_problems. Called by: the tick.
+-- Reads: settings, auth.users, the application's function. Writes: job_problems. Called by: the tick.
 
 create function billing_private.probe_owners_function(p_now timestamptz)
 returns boolean
@@ -23429,10 +23655,15 @@ set search_path = ''
 as $$
 declare
   name constant text := (select s.owners_function from billing.settings as s);
+  known constant text := (select j.problem from billing.job_problems as j where j.job = 'owners_function');
+  -- For whom it failed the last time comes first: a problem of few goes when it is mended, and not when others are asked.
+  failed constant uuid := billing_private.as_uuid(substring(known from ' for user ([0-9a-f-]{36})$'));
   problem text;
 begin
   if name is not null then
-    problem := billing_private.owners_function_problem(name);
+    problem := billing_private.owners_function_problem(
+      name, array(select u.id from auth.users as u where u.id = failed) || billing_private.sample_users(10)
+    );
   end if;
   perform billing_private.record_job_problem('owners_function', problem, p_now);
   return problem is not null;
@@ -23440,7 +23671,7 @@ end;
 $$;
 
 comment on function billing_private.probe_owners_function is
-  'Calls settings.owners_function with an id of nobody and keeps in job_problems what is wrong with it, until it is right. Run by the tick every minute. Returns whether something is.';
+  'Calls settings.owners_function with an id of nobody and for ten users, others each minute, and keeps in job_problems what is wrong with it, until it is right for whom it failed. Run by the tick every minute. Returns whether something is.';
 
 -- supabase/schemas/15_settings/050_go_live.sql
 
@@ -25198,6 +25429,7 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (130, 'recount-entitlements', 'billing_private.recount_entitlements', '1 minute', true, true),
   (140, 'recheck-entitlements', 'billing_private.recheck_entitlements', '1 minute', false, true),
   (150, 'remove-owners', 'billing_private.remove_deferred_owners', '1 minute', true, true),
+  (155, 'link-users', 'billing_private.link_unlinked_users', '1 minute', true, true),
   (160, 'owners-function', 'billing_private.probe_owners_function', '1 minute', false, true),
   (170, 'follow-seats', 'billing_private.follow_seats', '1 minute', true, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
