@@ -7,7 +7,9 @@ import { addEmails } from "./commands/emails.ts";
 import { addExport } from "./commands/export.ts";
 import { addGoLive } from "./commands/go-live.ts";
 import { addInit } from "./commands/init.ts";
+import { addOldDebts } from "./commands/old-debts.ts";
 import { addReconcile } from "./commands/reconcile.ts";
+import { addRestored } from "./commands/restored.ts";
 import { addUninstall } from "./commands/uninstall.ts";
 import { addUpgrade } from "./commands/upgrade.ts";
 import { packageManifest } from "./package.ts";
@@ -21,6 +23,8 @@ const commands: ((program: Command) => void)[] = [
   addBackfill,
   addReconcile,
   addGoLive,
+  addOldDebts,
+  addRestored,
   addUpgrade,
   addUninstall,
   addExport,

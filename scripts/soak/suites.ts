@@ -48,6 +48,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/projection/revenue.test.ts"],
   },
   {
+    name: "restored",
+    what: "people of a life whose backup is restored",
+    variable: "DUEBASE_RESTORED_PEOPLE",
+    count: 90,
+    files: ["test/integration/mode/restored-life.test.ts"],
+  },
+  {
     name: "dunning",
     what: "months of customers, without and with faults",
     variable: "DUEBASE_MONTHS",

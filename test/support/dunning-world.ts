@@ -29,11 +29,11 @@ type StripeEvent = ReturnType<LocalStripe["events"]["all"]>[number];
  * lets them. Deliver and the daily run are the real code, run in this process.
  */
 export class DunningWorld {
-  readonly database: TestDatabase;
+  database: TestDatabase;
   readonly local: LocalStripe;
   readonly stripe: Stripe;
   readonly inbox: Inbox;
-  readonly parts: DeliverParts;
+  parts: DeliverParts;
   now: Date;
   /** Decides which events arrive at once. The others are kept for `arrive`. */
   arrives: (event: StripeEvent) => boolean = () => true;
@@ -99,6 +99,13 @@ export class DunningWorld {
     const world = new DunningWorld(database, local, inbox, clock, isConnected);
     Object.defineProperty(world, "now", { get: () => clock.now, set: (now: Date) => (clock.now = now) });
     return world;
+  }
+
+  /** From now on the project is this database, such as a backup that was restored. The other one is dropped. */
+  async continueOn(database: TestDatabase): Promise<void> {
+    await this.database.drop();
+    this.database = database;
+    this.parts = { ...this.parts, database };
   }
 
   async close(): Promise<void> {

@@ -158,7 +158,7 @@ function whatHappens(outlook: Outlook, projectRef: string): string {
   return [
     `From now on mail is sent, Stripe is written to and what falls overdue is chased, by the functions of ${projectRef} alone.`,
     `  ${outlook.withheld} effects of before are withheld, and stay so: nobody is mailed about them.`,
-    `  ${outlook.old_debts} debts of before open no case until you release them (billing.old_debts).`,
+    `  ${outlook.old_debts} debts of before open no case until you release them: npx duebase old-debts`,
     `  ${outlook.unlinked} customers with a running subscription belong to nobody, and nobody has their access.`,
   ].join("\n");
 }

@@ -5,7 +5,7 @@ import { type RunOrder, runHistory } from "../../../supabase/functions/_duebase/
 import type { RunState } from "../../../supabase/functions/_duebase/history/runs.ts";
 import { billingOver } from "../connections/billing.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
-import { stripeFromEnvironment } from "../history/stripe-key.ts";
+import { type NamedStripe, stripeFromEnvironment } from "../history/stripe-key.ts";
 import { runAsText } from "../history/text.ts";
 import { options } from "../options.ts";
 import { ExitCode, Refusal, Terminal } from "../terminal.ts";
@@ -39,20 +39,33 @@ export function addReconcile(program: Command): void {
     .action(async ({ dbUrl, eventsOnly, json }: { dbUrl?: string; eventsOnly?: boolean; json?: boolean }) => {
       const terminal = new Terminal({ json });
       await withDatabase(requireDatabaseUrl(dbUrl), { command: "reconcile" }, async (sql) => {
-        const due = await dueHistory(sql);
-        const runs = [await make(sql, terminal, { kind: "events", eventsFrom: due.events_from })];
-        if (!eventsOnly) runs.push(await make(sql, terminal, { kind: "comparison" }));
-        await report(sql, runs, terminal);
+        await report(sql, await reconcile(sql, terminal, stripeFromEnvironment(), eventsOnly), terminal);
       });
     });
+}
+
+/**
+ * Receives the events that no webhook brought, and compares, unless `eventsOnly`.
+ *
+ * @throws Refusal where Stripe or the key stands in the way, or somebody else is reading
+ */
+export async function reconcile(
+  sql: Sql,
+  terminal: Terminal,
+  stripe: NamedStripe,
+  eventsOnly = false,
+): Promise<RunState[]> {
+  const due = await dueHistory(sql);
+  const runs = [await make(sql, terminal, stripe, { kind: "events", eventsFrom: due.events_from })];
+  if (!eventsOnly) runs.push(await make(sql, terminal, stripe, { kind: "comparison" }));
+  return runs;
 }
 
 async function dueHistory(sql: Sql): Promise<{ events_from: string }> {
   return (await billingOver(sql)("due_history", "{}")) as unknown as { events_from: string };
 }
 
-async function make(sql: Sql, terminal: Terminal, order: RunOrder): Promise<RunState> {
-  const stripe = stripeFromEnvironment();
+async function make(sql: Sql, terminal: Terminal, stripe: NamedStripe, order: RunOrder): Promise<RunState> {
   const title = order.kind === "events" ? "Reading Stripe's events" : "Comparing with Stripe";
   const result = await withProgress(terminal, title, (onPage, onWait) =>
     patiently(onWait, () =>

@@ -40,6 +40,19 @@ const webhookWithSecret = webhookShape.extend({ signing_secret: z.string() });
 const createdShape = z.looseObject({ id: z.string(), signing_secret: z.string() });
 const domainShape = z.looseObject({ id: z.string(), name: z.string(), status: z.string() });
 
+const sentShape = z.looseObject({
+  id: z.string(),
+  created_at: z.string().transform(timeOf),
+  /** sent, delivered, bounced, …; failed and canceled did not leave. */
+  last_event: z.string().nullish(),
+});
+const sentPage = z.looseObject({ data: z.array(sentShape), has_more: z.boolean() });
+const tagsShape = z.looseObject({
+  tags: z.array(z.looseObject({ name: z.string(), value: z.string() })).nullish(),
+});
+
+/** An email that was sent, as a list shows it: without its tags. */
+export type SentEmail = z.infer<typeof sentShape>;
 /** A webhook. */
 export type ResendWebhook = z.infer<typeof webhookShape>;
 /** A sender domain; `status` is verified where mail may be sent. */
@@ -103,6 +116,25 @@ export class ResendApi {
     await this.#call(write("PATCH", `/webhooks/${encodeURIComponent(id)}`, change, true));
   }
 
+  /** The emails that were sent, newest first, page by page. */
+  async *sentEmails(): AsyncGenerator<SentEmail[]> {
+    for (let after = ""; ; ) {
+      const request = read(`/emails?limit=100${after}`);
+      const { data, has_more } = shaped("Resend", request, sentPage, await this.#call(request));
+      yield data;
+      const last = data.at(-1);
+      if (!has_more || last === undefined) return;
+      after = `&after=${last.id}`;
+    }
+  }
+
+  /** The tags of an email that was sent, by name. */
+  async tagsOf(id: string): Promise<Record<string, string>> {
+    const request = read(`/emails/${encodeURIComponent(id)}`);
+    const { tags } = shaped("Resend", request, tagsShape, await this.#call(request));
+    return Object.fromEntries((tags ?? []).map(({ name, value }) => [name, value]));
+  }
+
   async #list<T extends { id: string }>(path: string, shape: z.ZodType<T>): Promise<T[]> {
     const page = z.looseObject({ data: z.array(shape), has_more: z.boolean().default(false) });
     const found: T[] = [];
@@ -120,6 +152,11 @@ export class ResendApi {
     if (isFine(answer)) return answer.body;
     throw refusalOf(request, answer, this.#settings.secret);
   }
+}
+
+/** Resend writes times as PostgreSQL does, or by ISO 8601. */
+function timeOf(text: string): Date {
+  return new Date(text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00"));
 }
 
 function read(path: string): ApiRequest {

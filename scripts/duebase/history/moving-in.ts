@@ -113,10 +113,8 @@ export async function unlinkedPayers(sql: Sql): Promise<UnlinkedPayer[]> {
 /** What is overdue from before this project took over, none of which is dunned until a person releases it. */
 export async function oldDebts(sql: Sql, now: Date): Promise<OldDebts> {
   const rows = await sql<{ customer: string; currency: string; amount: string; days: number }[]>`
-    select v.customer, v.currency, v.amount_remaining as amount, extract(day from ${now} - v.overdue_since)::integer as days
-    from billing_private.overdue_invoices as v
-    where v.overdue_since <= ${now} and billing_private.is_old_debt(v.invoice, v.overdue_since)
-      and not exists (select from billing.dunning_case_invoices as k where k.invoice = v.invoice)
+    select d.customer, d.currency, d.amount_remaining as amount, extract(day from ${now} - d.overdue_since)::integer as days
+    from billing.old_debts(${now}) as d
   `;
   const debts: OldDebts = {
     invoices: rows.length,

@@ -45,6 +45,7 @@ export const DATABASE_REFUSALS = {
   DU081: { code: "not_ready_to_go_live", status: 409 },
   DU082: { code: "invalid_project_ref", status: 400 },
   DU083: { code: "invalid_debts", status: 400 },
+  DU084: { code: "restore_not_matched", status: 409 },
   DU090: { code: "history_lease_lost", status: 409 },
   DU091: { code: "invalid_history_page", status: 400 },
 } as const;

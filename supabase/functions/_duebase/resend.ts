@@ -37,6 +37,33 @@ export type SendFailure = {
 /** Keeps holiday notices from answering a mail: https://www.rfc-editor.org/rfc/rfc3834#section-5 */
 export const BY_NO_PERSON = { "Auto-Submitted": "auto-generated" };
 
+/** A value of a tag has room for 256 characters: codes of 16, each but the last with a sign after it. */
+const CODES_A_TAG = 15;
+
+/**
+ * What a mail tells beside what its tag duebase_email names, as tags duebase_tells, duebase_tells_2, …: it is found by
+ * them once a backup was restored that does not know it.
+ *
+ * @param codes of 16 hexadecimal digits each
+ */
+export function toldAsTags(codes: readonly string[]): Record<string, string> {
+  const tags: Record<string, string> = {};
+  for (let at = 0; at < codes.length; at += CODES_A_TAG) {
+    const place = at / CODES_A_TAG + 1;
+    tags[place === 1 ? "duebase_tells" : `duebase_tells_${place}`] = codes
+      .slice(at, at + CODES_A_TAG)
+      .join("_");
+  }
+  return tags;
+}
+
+/** The codes in a mail's tags, see toldAsTags. */
+export function toldByTags(tags: Readonly<Record<string, string>>): string[] {
+  return Object.entries(tags)
+    .filter(([name]) => /^duebase_tells(_\d+)?$/.test(name))
+    .flatMap(([, value]) => value.split("_"));
+}
+
 /** Resend takes no more mails in one request. */
 export const LARGEST_BATCH = 100;
 

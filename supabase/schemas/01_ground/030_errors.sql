@@ -51,6 +51,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU081', 'not_ready_to_go_live', 'Set in billing.settings what DETAIL lists as JSON, then go live.'),
   ('DU082', 'invalid_project_ref', 'Pass the reference of the project, as in https://<ref>.supabase.co; local for a local stack.'),
   ('DU083', 'invalid_debts', 'Pass 1 to 500 ids of invoices (in_…) that billing.old_debts lists; more of them in further calls.'),
+  ('DU084', 'restore_not_matched', 'Run npx duebase restored: it matches what left since the backup, and goes live.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 

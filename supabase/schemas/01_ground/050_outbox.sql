@@ -50,7 +50,7 @@ comment on column billing.outbox.locked_by is 'The worker that holds or held it,
 comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
 comment on column billing.outbox.finished_at is 'When it came to its end, or was withheld (UTC).';
 comment on column billing.outbox.withheld_reason is
-  'Why it is withheld. mirror: the project was in mirror mode. copy: functions of another project than settings.project_ref enqueued it. before_go_live: it happened, or was enqueued, before the project went live. stale: it could not leave for longer than settings.stale_mail_days. restored: it was pending when a backup was restored, and may have been performed after the backup.';
+  'Why it is withheld. mirror: the project was in mirror mode. copy: functions of another project than settings.project_ref enqueued it. before_go_live: it happened, or was enqueued, before the project went live. stale: it could not leave for longer than settings.stale_mail_days. restored: it was pending when a backup was restored, or came of what happened between backup and restore, and may have been performed then.';
 comment on column billing.outbox.released_at is 'When a person released it though it was withheld (UTC); null: nobody did.';
 
 -- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished

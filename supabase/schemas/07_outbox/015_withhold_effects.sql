@@ -1,6 +1,6 @@
 -- Withheld: effects that are decided and not performed. They stay in the outbox, so that people see what would have been
 -- done and nothing is decided twice. Nothing performs them by itself, also not once the project goes live.
--- Reads: settings. Writes: outbox. Called by: a trigger on the outbox; claiming, writing emails, changes of the mode.
+-- Reads: settings, restores. Writes: outbox. Called by: a trigger on the outbox; claiming, writing emails, changes of the mode.
 
 create function billing_private.tg_outbox__before_insert()
 returns trigger
@@ -9,8 +9,17 @@ set search_path = ''
 as $$
 declare
   here constant text := billing_private.mode_here();
+  told_at constant timestamptz := case
+    when new.kind = 'email' then billing_private.effect_told_at(new.dedupe_key, new.payload)
+  end;
 begin
+  if told_at is not null then
+    new.status := 'delivered';
+    new.finished_at := told_at;
+    return new;
+  end if;
   new.withheld_reason := case
+    when here = 'mirror' then billing_private.mirror_reason()
     when here <> 'live' then here
     when new.kind = 'email'
       and (new.payload ->> 'happened_at')::timestamptz < (select s.live_since from billing.settings as s)
@@ -25,7 +34,7 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__before_insert is
-  'Trigger function: a write that is enqueued in mirror mode, or by functions of another project, is withheld from the start, and so is the email about what happened before the project went live.';
+  'Trigger function: a write that is enqueued in mirror mode, or by functions of another project, is withheld from the start, and so is the email about what happened before the project went live. An email that left before a backup was restored is delivered from the start.';
 
 create trigger outbox_withholds_writes
   before insert on billing.outbox

@@ -100,7 +100,7 @@ begin
     order by run_after, id
   loop
     if effect.claim_id is distinct from fresh_claim and effect.status <> 'dead' then
-      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then 'mirror' else 'before_go_live' end, p_now);
+      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then billing_private.mirror_reason() else 'before_go_live' end, p_now);
     -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
     elsif effect.status = 'dead' then
       perform billing_private.alert_dead_letter(effect, p_now);
@@ -136,7 +136,7 @@ begin
   perform billing_private.lock_customers(array_remove(array[billing_private.customer_to_lock(effect)], null));
   perform from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id for update;
   if found then
-    perform billing_private.withhold_as(p_id, 'mirror', p_now);
+    perform billing_private.withhold_as(p_id, billing_private.mirror_reason(), p_now);
   end if;
   return false;
 end;

@@ -1,5 +1,5 @@
 -- Purge: effects that left, or were withheld, long ago are removed.
--- Writes: outbox. Called by: the tick, every hour.
+-- Writes: outbox, told_facts. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
 returns integer
@@ -18,9 +18,10 @@ begin
     limit p_limit
   );
   get diagnostics purged = row_count;
+  delete from billing_private.told_facts as t where t.sent_at < before;
   return purged;
 end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Also what emails of that age told that left before a backup was restored. Run by the tick every hour.';

@@ -7,6 +7,7 @@ create table billing.emails (
   outbox_id bigint not null unique,
   dedupe_key text not null unique,
   tag uuid not null unique default gen_random_uuid(),
+  tells text[] not null default '{}',
   template text not null,
   customer_id text,
   from_address text not null,
@@ -40,6 +41,8 @@ comment on table billing.emails is 'One row per email: the mail as it was writte
 comment on column billing.emails.outbox_id is 'The effect it was written for (billing.outbox.id), which is removed earlier than the mail.';
 comment on column billing.emails.dedupe_key is 'Of that effect; with key_generation, the idempotency key at Resend.';
 comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt. It follows from the dedupe key.';
+comment on column billing.emails.tells is
+  'What it tells beside what its dedupe key names, as codes (billing_private.fact_code): the dunning steps, or the receipt that it stands for. In tags duebase_tells at Resend, where it is found by them once a backup was restored.';
 comment on column billing.emails.template is 'Which email: payment-receipt, trial-ending, …';
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
 comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';

@@ -101,7 +101,7 @@ begin
     perform billing.release_outbox(p_ids, p_claim_id, interval '5 minutes', p_now);
     return false;
   end if;
-  perform billing_private.withhold_as(o.id, 'mirror', p_now)
+  perform billing_private.withhold_as(o.id, billing_private.mirror_reason(), p_now)
   from billing.outbox as o
   where o.id = any (p_ids) and o.claim_id = p_claim_id
   order by o.id;

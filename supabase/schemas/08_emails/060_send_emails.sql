@@ -88,11 +88,13 @@ begin
     return;
   end if;
   insert into billing.emails as e (
-    outbox_id, dedupe_key, tag, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
+    outbox_id, dedupe_key, tag, tells, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
     attachment, batch_id, batch_position, status_at, created_at
   )
   select
-    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key), o.payload ->> 'template', o.payload ->> 'customer',
+    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key),
+    array(select billing_private.fact_code(t.fact) from jsonb_array_elements_text(o.payload -> 'tells') as t (fact) order by 1),
+    o.payload ->> 'template', o.payload ->> 'customer',
     f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
     a.attachment,

@@ -26,7 +26,7 @@ end;
 $$;
 
 comment on function billing_private.enqueue_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, until when it is true (not_after), and what it tells beside p_fact (tells: an array of facts). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
 create function billing_private.enqueue_email(
   p_event billing.stripe_events, p_template text, p_fact text, p_about jsonb, p_props jsonb

@@ -213,6 +213,17 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
+create function billing_private.pause_fact(p_subscription text, p_since timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format('paused:%s:%s', p_subscription, extract(epoch from p_since)::bigint);
+$$;
+
+comment on function billing_private.pause_fact is 'Dedupe key of the mail about one pause, which began at p_since.';
+
 create function billing_private.enqueue_pause_email(p_event billing.stripe_events)
 returns void
 language plpgsql
@@ -222,7 +233,7 @@ declare
   o constant jsonb := p_event.payload #> '{data,object}';
   since constant timestamptz := coalesce(billing_private.paused_at(o -> 'status_details'), p_event.created);
   reason constant text := billing_private.pause_reason(o, p_event.created);
-  fact constant text := format('paused:%s:%s', p_event.object_id, extract(epoch from since)::bigint);
+  fact constant text := billing_private.pause_fact(p_event.object_id, since);
   about constant jsonb := jsonb_build_object('subscription', p_event.object_id);
   names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
 begin
@@ -251,6 +262,22 @@ $$;
 
 comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
+create function billing_private.resumption_facts(p_subscription text, p_at timestamptz)
+returns text[]
+language sql
+immutable
+set search_path = ''
+as $$
+  -- Whoever tells of it may do so after midnight.
+  select array(
+    select format('resumed-on:%s:%s', p_subscription, to_char(p_at at time zone 'UTC' - d.days * interval '1 day', 'YYYY-MM-DD'))
+    from generate_series(0, 1) as d (days)
+  );
+$$;
+
+comment on function billing_private.resumption_facts is
+  'What an email tells that was enqueued at p_at as a subscription goes on: that it went on that day (UTC), or the day before.';
+
 create function billing_private.enqueue_resumption_email(p_event billing.stripe_events)
 returns void
 language plpgsql
@@ -266,7 +293,9 @@ begin
   end if;
   perform billing_private.enqueue_email(
     p_event, 'subscription-resumed', format('resumed:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
-    jsonb_build_object('subscription', p_event.object_id),
+    jsonb_build_object(
+      'subscription', p_event.object_id, 'tells', jsonb_build_array((billing_private.resumption_facts(p_event.object_id, p_event.created))[1])
+    ),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'resumedAt', p_event.created,

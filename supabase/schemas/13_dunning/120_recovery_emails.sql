@@ -45,7 +45,10 @@ begin
   end if;
   perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
-    jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
+    jsonb_build_object(
+      'subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id,
+      'tells', jsonb_build_array('receipt:' || invoice.id)
+    ),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'amountPaid', invoice.amount_paid,

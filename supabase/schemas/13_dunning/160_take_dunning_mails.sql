@@ -82,6 +82,8 @@ declare
   actions bigint[] := array[]::bigint[];
   -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
+  -- Before the steps are recorded: an attempt that is recorded counts.
+  tells constant jsonb := (select jsonb_agg(billing_private.next_step_fact(f, f.due)) from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
   kind := p_facts[1].kinds[p_facts[1].due];
@@ -106,7 +108,7 @@ begin
   fact := p_facts[1];
   perform billing_private.enqueue_email_to(
     fact.customer, p_now, template, 'dunning:' || actions[1],
-    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
+    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over, 'tells', tells),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
   );
   perform billing_private.link_dunning_actions(actions, 'dunning:' || actions[1]);

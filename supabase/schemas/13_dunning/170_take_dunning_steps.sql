@@ -78,6 +78,7 @@ begin
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
     'closed', billing_private.close_dunning_cases_if_over(p_customer, p_now)
   );
+  perform billing_private.record_told_steps(p_customer, p_now);
   perform billing_private.charge_new_cards(p_customer, p_now);
   perform billing_private.plan_resumptions(p_customer, p_now);
   select array_agg(f order by f.case_id)

@@ -114,7 +114,10 @@ begin
   elsif p_end_action = 'pause' then
     perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-paused', 'paused-by-dunning:' || p_case.id,
-      jsonb_build_object('subscription', p_case.subscription),
+      jsonb_build_object(
+        'subscription', p_case.subscription,
+        'tells', jsonb_build_array(billing_private.pause_fact(p_case.subscription, billing_private.paused_at(subscription.status_details)))
+      ),
       jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now, 'unpaid', null),
       p_now
     );

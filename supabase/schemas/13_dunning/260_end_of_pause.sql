@@ -27,7 +27,7 @@ begin
   select * into resumed from billing.subscriptions as s where s.id = p_case.subscription;
   perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'subscription-resumed', 'resumed-by-payment:' || p_case.id,
-    jsonb_build_object('subscription', resumed.id),
+    jsonb_build_object('subscription', resumed.id, 'tells', to_jsonb(billing_private.resumption_facts(resumed.id, p_now))),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.email_price_of_newest_event(resumed.id, p_now)

@@ -1,5 +1,5 @@
 -- Going live, and back to mirror mode; and what a project does after a backup was restored.
--- Reads: outbox, old debts, seats. Writes: settings, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
+-- Reads: outbox, old debts, seats. Writes: settings, restores, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
 
 create function billing_private.unready_settings(p_project_ref text)
 returns jsonb
@@ -46,6 +46,30 @@ $$;
 
 comment on function billing_private.describe_mode is 'The mode and what hangs on it, as go_live and back_to_mirror answer: {mode, project_ref, live_since, adopted_at, withheld, old_debts}.';
 
+create function billing_private.finish_restore(p_now timestamptz)
+returns billing.restores
+language plpgsql
+set search_path = ''
+as $$
+declare
+  restore billing.restores;
+begin
+  select * into restore from billing.restores as r where r.finished_at is null for update;
+  if restore.id is null then
+    return null;
+  elsif restore.matched_at is null then
+    perform billing_private.raise_error(
+      'DU084', format('a backup of %s was restored, and what left since is not matched', to_char(restore.backup_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+    );
+  end if;
+  update billing.restores as r set finished_at = p_now where r.id = restore.id;
+  return restore;
+end;
+$$;
+
+comment on function billing_private.finish_restore is
+  'Ends the restore of a backup, as the project goes live again. Returns it; null where none is under way. Raises DU084 where it is not matched.';
+
 create function billing.go_live(p_project_ref text, p_now timestamptz default now())
 returns jsonb
 language plpgsql
@@ -53,6 +77,7 @@ set search_path = ''
 as $$
 declare
   before billing.settings;
+  restore billing.restores;
   problems constant jsonb := billing_private.unready_settings(p_project_ref);
 begin
   if coalesce(p_project_ref, '') !~ '^[a-z0-9][a-z0-9.-]{0,99}$' then
@@ -70,14 +95,22 @@ begin
   if before.mode = 'live' and before.project_ref = p_project_ref then
     return billing_private.describe_mode(p_now);
   end if;
-  perform billing_private.withhold_pending_writes(case before.mode when 'live' then 'copy' else 'before_go_live' end, p_now);
+  restore := billing_private.finish_restore(p_now);
+  perform billing_private.withhold_pending_writes(
+    case when restore.id is not null then 'restored' when before.mode = 'live' then 'copy' else 'before_go_live' end, p_now
+  );
   update billing.settings as s
   set
     mode = 'live',
     project_ref = p_project_ref,
-    live_since = p_now,
-    -- The date that going live set before is not one that a person chose: what fell overdue in mirror mode is old as well.
-    adopted_at = case when s.adopted_at is null or s.adopted_at = s.live_since then p_now else s.adopted_at end,
+    -- A project whose backup was restored was live all the time, and what fell overdue meanwhile is no old debt.
+    live_since = case when restore.id is not null then coalesce(s.live_since, p_now) else p_now end,
+    adopted_at = case
+      when restore.id is not null and s.live_since is not null then s.adopted_at
+      -- The date that going live set before is not one that a person chose: what fell overdue in mirror mode is old as well.
+      when s.adopted_at is null or s.adopted_at = s.live_since then p_now
+      else s.adopted_at
+    end,
     -- Of transactions that are under way too: their ids have been given out.
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
@@ -101,7 +134,7 @@ end;
 $$;
 
 comment on function billing.go_live is
-  'From now on emails are sent, writing calls made at Stripe, and what falls overdue is dunned, by the functions of the project p_project_ref alone. What happened before is told to nobody, and what was overdue before is in billing.old_debts, unless a person releases it. Returns {mode, project_ref, live_since, adopted_at, withheld, old_debts}. Again for the same project it changes nothing. Raises DU081 while the name, an address or the sender in billing.settings is a default; DU082.';
+  'From now on emails are sent, writing calls made at Stripe, and what falls overdue is dunned, by the functions of the project p_project_ref alone. What happened before is told to nobody, and what was overdue before is in billing.old_debts, unless a person releases it. Returns {mode, project_ref, live_since, adopted_at, withheld, old_debts}. Again for the same project it changes nothing. After a restore of its backup it goes on where it was. Raises DU081 while the name, an address or the sender in billing.settings is a default; DU082; DU084 while a restore is not matched.';
 
 create function billing.back_to_mirror(p_now timestamptz default now())
 returns jsonb

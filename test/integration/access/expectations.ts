@@ -57,6 +57,7 @@ export const tables: Record<string, Audience> = {
   "billing.purges": "service",
   "billing.refunds": "service",
   "billing.resend_events": "service",
+  "billing.restores": "service",
   "billing.revenue": "service",
   "billing.revenue_at_risk": "service",
   "billing.seats": "owner",
@@ -105,7 +106,9 @@ export const functions: Record<string, Audience> = {
   // Who changes the mode has the database itself, not a key of its API.
   "billing.go_live(text, timestamp with time zone)": "nobody",
   "billing.back_to_mirror(timestamp with time zone)": "nobody",
-  "billing.restored(timestamp with time zone)": "nobody",
+  "billing.restored(timestamp with time zone, timestamp with time zone)": "nobody",
+  "billing.match_restored_emails(jsonb, timestamp with time zone)": "nobody",
+  "billing.restore_is_matched(timestamp with time zone)": "nobody",
   "billing.mark_as_performed(bigint[], timestamp with time zone)": "nobody",
   "billing.restored_effects()": "service",
   "billing.advance_dunning(timestamp with time zone, text, integer)": "service",

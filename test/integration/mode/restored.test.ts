@@ -30,7 +30,7 @@ it("after a restore to yesterday nothing is sent again that had left, and a pers
 
   const restored = { ...world.parts, database: backup };
   world.now = new Date(world.now.getTime() + DAY);
-  const [answer] = await backup.sql`select billing.restored(${world.now}) as is`;
+  const [answer] = await backup.sql`select billing.restored(p_now => ${world.now}) as is`;
   expect(answer?.is).toMatchObject({ mode: "mirror", restored: 2 });
   await deliver(restored, world.now);
   expect(world.inbox.ledger.mails).toHaveLength(1);
@@ -44,6 +44,7 @@ it("after a restore to yesterday nothing is sent again that had left, and a pers
   const [marked] = await backup.sql`
     select billing.mark_as_performed(${ids(performed)}::bigint[], ${world.now}) as count`;
   expect(marked?.count).toBe(1);
+  await backup.sql`select billing.restore_is_matched(${world.now})`;
   await backup.sql`select billing.go_live('local', ${world.now})`;
   await backup.sql`select * from billing.release_withheld(${ids(listed)}::bigint[], ${world.now})`;
   await deliver(restored, world.now);

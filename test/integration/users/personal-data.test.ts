@@ -66,7 +66,7 @@ const CODES = [
   ...["feature", "features", "sources", "reached", "whole_event", "whole_features"],
   ...["metric", "idempotency_key", "idempotency_keys", "purchase", "session", "limits", "counts"],
   ...["compared", "unsuperseded"],
-  ...["withheld_reason"],
+  ...["withheld_reason", "tells", "code"],
   ...["scope", "policy", "outcome", "holds", "anchor_invoice", "invoices"],
   ...["currency", "billing_reason", "collection_method", "card_brand", "failure_code"],
 ];

@@ -8,7 +8,13 @@ import type {
   KeptEmail,
   WrittenEmail,
 } from "../../_duebase/outbox.ts";
-import { BY_NO_PERSON, LARGEST_BATCH, type Mail, type SendResult } from "../../_duebase/resend.ts";
+import {
+  BY_NO_PERSON,
+  LARGEST_BATCH,
+  type Mail,
+  type SendResult,
+  toldAsTags,
+} from "../../_duebase/resend.ts";
 import type { Run } from "../run.ts";
 
 type Brand = Parameters<typeof renderStoredEmail>[2]["brand"];
@@ -230,7 +236,7 @@ function mailOf(kept: KeptEmail): Mail {
     html: kept.html,
     text: kept.text,
     headers: headersOf(kept),
-    tags: { duebase_email: kept.tag, template: kept.template },
+    tags: { duebase_email: kept.tag, template: kept.template, ...toldAsTags(kept.tells) },
     ...(kept.attachment === null ? {} : { attachment: kept.attachment as Mail["attachment"] }),
   };
 }
