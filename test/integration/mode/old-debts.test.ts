@@ -17,7 +17,8 @@ beforeAll(async () => {
   for (let person = 0; person < 3; person++) debtors.push(await world.subscribe());
   await world.arrive();
   for (const debtor of debtors) await world.breakCard(debtor);
-  for (const debtor of debtors) await world.renew(debtor);
+  // They subscribed in one second, and so they renew together.
+  if (debtors[0]) await world.renew(debtors[0]);
 }, 60_000);
 afterAll(() => world?.close());
 

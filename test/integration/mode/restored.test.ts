@@ -50,4 +50,4 @@ it("after a restore to yesterday nothing is sent again that had left, and a pers
   await deliver(restored, world.now);
   expect(world.mailsTo(told.email)).toEqual(["payment-receipt"]);
   expect(world.mailsTo(untold.email)).toEqual(["payment-receipt"]);
-});
+}, 60_000);
