@@ -91,7 +91,7 @@ export function debtsAsText(debts: OldDebts): string {
   if (debts.invoices === 0) return "Nothing was overdue before.";
   return [
     `Old debts: ${count(debts.invoices)} invoices of ${count(debts.customers)} customers, ${amountsAsText(debts.amounts)}: ${agesAsText(debts.byAge)}.`,
-    "Nobody is mailed about them until you release them: npx duebase old-debts",
+    "Nobody is mailed about them until you release them. See npx duebase old-debts.",
   ].join("\n");
 }
 

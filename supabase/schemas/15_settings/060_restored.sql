@@ -139,6 +139,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+  -- What happened since the backup has come in by now.
+  perform billing_private.take_over_pauses(p_now);
   update billing.restores as r set matched_at = p_now where r.finished_at is null;
   return found;
 end;

@@ -1,27 +1,10 @@
-import { ResendApi } from "../../../scripts/duebase/connections/resend.ts";
-import { listRestored, type RestoredEffect } from "../../../scripts/duebase/restored/list.ts";
-import { type EmailMatch, matchCalls, matchEmails } from "../../../scripts/duebase/restored/match.ts";
-import { beginRestore, goLiveAgain, type Released } from "../../../scripts/duebase/restored/steps.ts";
-import { runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
-import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
-import { impatientClock } from "../../support/account/moving-in.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { callAsService } from "../../support/delivering.ts";
 import { DunningWorld, HOUR, type Subscriber } from "../../support/dunning-world.ts";
 import { Random } from "../../support/simulation/random.ts";
+import { type Restored, restoreBackup } from "./restore-backup.ts";
 
 /** Templates that are an invoice's receipt. */
 const PAID = new Set(["payment-receipt", "payment-recovered"]);
-
-/** What `duebase restored` saw and did. */
-export interface Restored {
-  emails: EmailMatch;
-  calls: { read: number; performed: number };
-  list: RestoredEffect[];
-  /** The tag of the mail of each of them, by id. */
-  tags: Map<string, string>;
-  released: Released;
-}
 
 /**
  * A project of some people who pay by the week: cards break and are replaced, people cancel, money is given back. A
@@ -76,53 +59,12 @@ export class RestoredLife {
     await world.deliver();
   }
 
-  /** Restores the backup and does what `duebase restored` does, by the clock of this life. */
+  /** Restores the backup and does what `duebase restored` does. */
   async restore(): Promise<Restored> {
-    const { world } = this;
     if (!this.#backup) throw new Error("there is no backup");
-    await world.continueOn(this.#backup);
+    const backup = this.#backup;
     this.#backup = undefined;
-    const { sql } = world.database;
-    const { now } = world;
-    const restore = await beginRestore(sql, this.#backupAt, now);
-    // Nothing leaves by itself from now on.
-    await world.deliver();
-    const emails = await matchEmails(
-      sql,
-      new ResendApi({ apiKey: "re_example", apiUrl: world.inbox.apiUrl }),
-      { since: new Date(restore.emails_since), now, pause: async () => {} },
-    );
-    const { secretKey = "", url } = world.parts.stripe ?? { url: "" };
-    const callStripe = connectStripe({ secretKey, baseUrl: url });
-    const callBilling = callAsService(world.database);
-    const { events_from } = (await callBilling(
-      "due_history",
-      JSON.stringify({ p_now: now.toISOString() }),
-    )) as unknown as {
-      events_from: string;
-    };
-    for (const order of [{ kind: "events", eventsFrom: events_from }, { kind: "comparison" }] as const) {
-      const run = await runHistory(
-        {
-          callBilling,
-          callStripe,
-          secretKey,
-          holder: "test",
-          clock: impatientClock(),
-          now: now.toISOString(),
-        },
-        order,
-      );
-      if (run.outcome !== "finished" || run.run.status !== "complete") throw new Error(JSON.stringify(run));
-    }
-    const calls = await matchCalls(sql, callStripe, { now });
-    const list = await listRestored(sql);
-    const tagged = await sql<{ id: string; tag: string }[]>`
-      select id, billing_private.email_tag(dedupe_key) as tag from billing.outbox where id = any (${list.map(({ id }) => id)})`;
-    const open = list.filter(({ outcome }) => outcome === "open").map(({ id }) => id);
-    const released = await goLiveAgain(sql, "local", open, now);
-    await world.deliver();
-    return { emails, calls, list, tags: new Map(tagged.map(({ id, tag }) => [id, tag])), released };
+    return await restoreBackup(this.world, backup, this.#backupAt);
   }
 
   /** What every mail that left told, as who, what and about which invoice; a receipt and the news of a late payment are one. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { deliver } from "../../support/delivering.ts";
 import { DAY, DunningWorld } from "../../support/dunning-world.ts";
+import { restoreBackup } from "./restore-backup.ts";
 
 let world: DunningWorld;
 let backup: TestDatabase | undefined;
@@ -51,3 +52,47 @@ it("after a restore to yesterday nothing is sent again that had left, and a pers
   expect(world.mailsTo(told.email)).toEqual(["payment-receipt"]);
   expect(world.mailsTo(untold.email)).toEqual(["payment-receipt"]);
 }, 60_000);
+
+const LADDER = JSON.stringify([
+  { day: 0, kind: "notice" },
+  { day: 3, kind: "final_warning" },
+  { day: 6, kind: "end" },
+]);
+
+it.each(["classic", "flexible"] as const)(
+  "what dunning paused after the backup (%s billing) is told once, and goes on once it is paid",
+  async (type) => {
+    const { sql } = world.database;
+    await sql`select billing.define_dunning_policy('default', ${sql.json(JSON.parse(LADDER))}, 'pause', p_now => ${world.now})`;
+    const who = await world.subscribe({ params: { billing_mode: { type } } });
+    await world.arrive();
+    await world.breakCard(who);
+    await world.renew(who);
+    await world.run();
+    for (let day = 0; day < 4; day++) await world.nextDay();
+    const copy = await createTestDatabase({ copyOf: world.database });
+    const backupAt = world.now;
+    for (let day = 0; day < 4; day++) await world.nextDay();
+    const told = world.mailsTo(who.email);
+    expect(told.at(-1)).toBe("subscription-paused");
+
+    await restoreBackup(world, copy, backupAt);
+    for (let day = 0; day < 2; day++) await world.nextDay();
+    expect(world.mailsTo(who.email)).toEqual(told);
+
+    const [invoice] = await world.database.sql<
+      { id: string }[]
+    >`select id from billing.invoices where status = 'open'`;
+    const card = await world.stripe.paymentMethods.attach("pm_card_mastercard", { customer: who.customer });
+    await world.stripe.invoices.pay(invoice?.id ?? "", { payment_method: card.id });
+    await world.arrive();
+    await world.deliver();
+    await world.nextDay();
+    const { status, pause_collection } = await world.stripe.subscriptions.retrieve(who.subscription);
+    expect({ status, pause_collection }).toEqual({ status: "active", pause_collection: null });
+    const since = world.mailsTo(who.email).slice(told.length);
+    expect(since).toHaveLength(1);
+    expect(since[0]).toMatch(/^(payment-recovered|subscription-resumed)$/);
+  },
+  90_000,
+);
