@@ -71,4 +71,4 @@ it("matches by tag and by reading, receives what it missed, shows the list, and 
   await world.deliver();
   for (const [who, mails] of left) expect(world.mailsTo(who.email)).toEqual(mails);
   expect((await here`select status from billing.subscriptions`).length).toBe(2);
-}, 60_000);
+}, 240_000);

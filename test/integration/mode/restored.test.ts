@@ -51,7 +51,7 @@ it("after a restore to yesterday nothing is sent again that had left, and a pers
   await deliver(restored, world.now);
   expect(world.mailsTo(told.email)).toEqual(["payment-receipt"]);
   expect(world.mailsTo(untold.email)).toEqual(["payment-receipt"]);
-}, 60_000);
+}, 240_000);
 
 const LADDER = JSON.stringify([
   { day: 0, kind: "notice" },
@@ -94,5 +94,5 @@ it.each(["classic", "flexible"] as const)(
     expect(since).toHaveLength(1);
     expect(since[0]).toMatch(/^(payment-recovered|subscription-resumed)$/);
   },
-  90_000,
+  240_000,
 );
