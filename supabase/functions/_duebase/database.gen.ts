@@ -779,6 +779,7 @@ export type Database = {
           status_at: string;
           subject: string;
           tag: string;
+          tells: string[];
           template: string;
           text: string;
           to_address: string;
@@ -808,6 +809,7 @@ export type Database = {
           status_at: string;
           subject: string;
           tag?: string;
+          tells?: string[];
           template: string;
           text: string;
           to_address: string;
@@ -836,6 +838,7 @@ export type Database = {
           status_at?: string;
           subject?: string;
           tag?: string;
+          tells?: string[];
           template?: string;
           text?: string;
           to_address?: string;
@@ -1829,6 +1832,31 @@ export type Database = {
           },
         ];
       };
+      restores: {
+        Row: {
+          backup_at: string;
+          finished_at: string | null;
+          id: number;
+          matched_at: string | null;
+          restored_at: string;
+        };
+        ComputedFields: never;
+        Insert: {
+          backup_at: string;
+          finished_at?: string | null;
+          id?: never;
+          matched_at?: string | null;
+          restored_at: string;
+        };
+        Update: {
+          backup_at?: string;
+          finished_at?: string | null;
+          id?: never;
+          matched_at?: string | null;
+          restored_at?: string;
+        };
+        Relationships: [];
+      };
       seats: {
         Row: {
           attempt: number;
@@ -2551,6 +2579,7 @@ export type Database = {
           status_at: string;
           subject: string;
           tag: string;
+          tells: string[];
           template: string;
           text: string;
           to_address: string;
@@ -2805,6 +2834,7 @@ export type Database = {
         };
       };
       mark_as_performed: { Args: { p_ids: number[]; p_now?: string }; Returns: number };
+      match_restored_emails: { Args: { p_emails: Json; p_now?: string }; Returns: number[] };
       my_billing_status: {
         Args: { p_now?: string };
         Returns: {
@@ -2942,7 +2972,8 @@ export type Database = {
       };
       replay_failed_webhook: { Args: { event_id: string; p_now?: string }; Returns: string };
       replay_outbox: { Args: { p_id: number; p_now?: string }; Returns: string };
-      restored: { Args: { p_now?: string }; Returns: Json };
+      restore_is_matched: { Args: { p_now?: string }; Returns: boolean };
+      restored: { Args: { p_backup_at?: string; p_now?: string }; Returns: Json };
       restored_effects: {
         Args: Record<PropertyKey, never>;
         Returns: {
