@@ -91,8 +91,7 @@ it.each(["classic", "flexible"] as const)(
     const { status, pause_collection } = await world.stripe.subscriptions.retrieve(who.subscription);
     expect({ status, pause_collection }).toEqual({ status: "active", pause_collection: null });
     const since = world.mailsTo(who.email).slice(told.length);
-    expect(since).toHaveLength(1);
-    expect(since[0]).toMatch(/^(payment-recovered|subscription-resumed)$/);
+    expect(since.filter((mail) => mail !== "payment-receipt")).toEqual(["subscription-resumed"]);
   },
   240_000,
 );
