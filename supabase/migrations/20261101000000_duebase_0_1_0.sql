@@ -424,6 +424,7 @@ insert into billing_private.error_codes (sqlstate, name, hint) values
   ('DU081', 'not_ready_to_go_live', 'Set in billing.settings what DETAIL lists as JSON, then go live.'),
   ('DU082', 'invalid_project_ref', 'Pass the reference of the project, as in https://<ref>.supabase.co; local for a local stack.'),
   ('DU083', 'invalid_debts', 'Pass 1 to 500 ids of invoices (in_…) that billing.old_debts lists; more of them in further calls.'),
+  ('DU084', 'restore_not_matched', 'Run npx duebase restored: it matches what left since the backup, and goes live.'),
   ('DU090', 'history_lease_lost', 'Claim the lease again (billing.claim_history) and go on from billing.history_state.'),
   ('DU091', 'invalid_history_page', 'Pass a step of a history run that is running, and at most 100 objects as Stripe''s API answered them.');
 
@@ -698,6 +699,126 @@ $$;
 comment on function billing_private.purge_audit is
   'Removes facts that were recorded more than settings.keep_audit_years ago, at most p_limit, and says so in billing.purges. Run by the tick every day. Returns how many.';
 
+-- supabase/schemas/01_ground/048_restores.sql
+
+-- Restores: after a backup of this project was restored, what happened since the backup is not known here, although it
+-- happened. What the emails that left meanwhile told is kept by its facts, so that nobody is told twice.
+-- Reads: nothing. Writes: nothing. Called by: the outbox, going live; written by billing.restored and what follows it.
+
+create table billing.restores (
+  id bigint generated always as identity primary key,
+  backup_at timestamptz not null,
+  restored_at timestamptz not null,
+  matched_at timestamptz,
+  finished_at timestamptz,
+  constraint restored_after_the_backup check (restored_at >= backup_at),
+  constraint only_what_was_matched_is_finished check (finished_at is null or matched_at is not null)
+);
+
+comment on table billing.restores is
+  'One row per restore of a backup of this project, from billing.restored until it is live again.';
+comment on column billing.restores.backup_at is 'When the backup was made, or the newest that it knows of (UTC): what happened later is not in it.';
+comment on column billing.restores.restored_at is 'When billing.restored was called for it first (UTC).';
+comment on column billing.restores.matched_at is
+  'When all was matched that may have left since the backup (UTC). Until then the project does not go live. Null: it is not.';
+comment on column billing.restores.finished_at is 'When the project went live again (UTC); null: it has not.';
+
+create unique index one_restore_at_a_time on billing.restores ((true)) where finished_at is null;
+
+create table billing_private.told_facts (
+  code text primary key,
+  resend_id text not null,
+  sent_at timestamptz not null,
+  constraint code_is_of_a_fact check (code ~ '^[0-9a-f]{16}$')
+);
+
+comment on table billing_private.told_facts is
+  'What emails told that left after a backup was made, as Resend shows them: a fact that is here is not told again. Removed by age, as effects are.';
+comment on column billing_private.told_facts.code is 'Of the fact (billing_private.fact_code).';
+comment on column billing_private.told_facts.resend_id is 'The email at Resend that told it.';
+comment on column billing_private.told_facts.sent_at is 'When it was sent (UTC).';
+
+alter table billing.restores enable row level security;
+create policy service_role_reads on billing.restores for select to service_role using (true);
+grant select on billing.restores to service_role;
+alter table billing_private.told_facts enable row level security;
+create policy nobody_reads on billing_private.told_facts using (false);
+
+create function billing_private.is_restoring()
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return exists (select from billing.restores as r where r.finished_at is null);
+end;
+$$;
+
+comment on function billing_private.is_restoring is 'Whether a backup was restored and the project has not gone live since.';
+
+create function billing_private.mirror_reason()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return case when billing_private.is_restoring() then 'restored' else 'mirror' end;
+end;
+$$;
+
+comment on function billing_private.mirror_reason is
+  'Why a write is withheld in mirror mode: restored after a backup was restored, as it may have been performed already; else mirror.';
+
+create function billing_private.fact_code(p_fact text)
+returns text
+language sql
+immutable parallel safe
+set search_path = ''
+as $$ select left(md5(p_fact), 16) $$;
+
+comment on function billing_private.fact_code is
+  'A fact as it fits into a tag at Resend. Of a dedupe key it is how the tag duebase_email begins.';
+
+create function billing_private.told_at(p_facts text[])
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select min(t.sent_at)
+    from billing_private.told_facts as t
+    where t.code = any (array(select billing_private.fact_code(f.fact) from unnest(p_facts) as f (fact)))
+  );
+end;
+$$;
+
+comment on function billing_private.told_at is
+  'When an email left that told one of these facts, and that is not known here by itself, as a backup was restored since (UTC). Null: none did.';
+
+create function billing_private.effect_told_at(p_dedupe_key text, p_payload jsonb)
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return billing_private.told_at(
+    array[p_dedupe_key] || case
+      -- An email about several steps is the same email only if it is the very same: see record_told_steps.
+      when p_dedupe_key like 'dunning:%' then '{}'
+      else array(select jsonb_array_elements_text(p_payload -> 'tells'))
+    end
+  );
+end;
+$$;
+
+comment on function billing_private.effect_told_at is
+  'When the email of an effect, or another that told the same, left before a backup was restored (UTC); null: none is known.';
+
 -- supabase/schemas/01_ground/050_outbox.sql
 
 -- The outbox: the only way out. Whatever must happen outside the database is first a row here, written in the
@@ -752,7 +873,7 @@ comment on column billing.outbox.locked_by is 'The worker that holds or held it,
 comment on column billing.outbox.last_error is 'Why the last attempt did not succeed, or why it was not wanted any more.';
 comment on column billing.outbox.finished_at is 'When it came to its end, or was withheld (UTC).';
 comment on column billing.outbox.withheld_reason is
-  'Why it is withheld. mirror: the project was in mirror mode. copy: functions of another project than settings.project_ref enqueued it. before_go_live: it happened, or was enqueued, before the project went live. stale: it could not leave for longer than settings.stale_mail_days. restored: it was pending when a backup was restored, and may have been performed after the backup.';
+  'Why it is withheld. mirror: the project was in mirror mode. copy: functions of another project than settings.project_ref enqueued it. before_go_live: it happened, or was enqueued, before the project went live. stale: it could not leave for longer than settings.stale_mail_days. restored: it was pending when a backup was restored, or came of what happened between backup and restore, and may have been performed then.';
 comment on column billing.outbox.released_at is 'When a person released it though it was withheld (UTC); null: nobody did.';
 
 -- What is owed, in the order it falls due: a pending row at run_after, a claimed one when its lease ends. Finished
@@ -8594,7 +8715,7 @@ comment on function billing_private.alert_outage is
 
 -- Withheld: effects that are decided and not performed. They stay in the outbox, so that people see what would have been
 -- done and nothing is decided twice. Nothing performs them by itself, also not once the project goes live.
--- Reads: settings. Writes: outbox. Called by: a trigger on the outbox; claiming, writing emails, changes of the mode.
+-- Reads: settings, restores. Writes: outbox. Called by: a trigger on the outbox; claiming, writing emails, changes of the mode.
 
 create function billing_private.tg_outbox__before_insert()
 returns trigger
@@ -8603,8 +8724,17 @@ set search_path = ''
 as $$
 declare
   here constant text := billing_private.mode_here();
+  told_at constant timestamptz := case
+    when new.kind = 'email' then billing_private.effect_told_at(new.dedupe_key, new.payload)
+  end;
 begin
+  if told_at is not null then
+    new.status := 'delivered';
+    new.finished_at := told_at;
+    return new;
+  end if;
   new.withheld_reason := case
+    when here = 'mirror' then billing_private.mirror_reason()
     when here <> 'live' then here
     when new.kind = 'email'
       and (new.payload ->> 'happened_at')::timestamptz < (select s.live_since from billing.settings as s)
@@ -8619,7 +8749,7 @@ end;
 $$;
 
 comment on function billing_private.tg_outbox__before_insert is
-  'Trigger function: a write that is enqueued in mirror mode, or by functions of another project, is withheld from the start, and so is the email about what happened before the project went live.';
+  'Trigger function: a write that is enqueued in mirror mode, or by functions of another project, is withheld from the start, and so is the email about what happened before the project went live. An email that left before a backup was restored is delivered from the start.';
 
 create trigger outbox_withholds_writes
   before insert on billing.outbox
@@ -8849,7 +8979,7 @@ begin
     order by run_after, id
   loop
     if effect.claim_id is distinct from fresh_claim and effect.status <> 'dead' then
-      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then 'mirror' else 'before_go_live' end, p_now);
+      perform billing_private.withhold_effect(effect.id, case here when 'mirror' then billing_private.mirror_reason() else 'before_go_live' end, p_now);
     -- A row whose worker was lost in its last try is not reported by anybody: it becomes dead here.
     elsif effect.status = 'dead' then
       perform billing_private.alert_dead_letter(effect, p_now);
@@ -8885,7 +9015,7 @@ begin
   perform billing_private.lock_customers(array_remove(array[billing_private.customer_to_lock(effect)], null));
   perform from billing.outbox as o where o.id = p_id and o.claim_id = p_claim_id for update;
   if found then
-    perform billing_private.withhold_as(p_id, 'mirror', p_now);
+    perform billing_private.withhold_as(p_id, billing_private.mirror_reason(), p_now);
   end if;
   return false;
 end;
@@ -10027,7 +10157,7 @@ where h.handler = any (array[
 -- supabase/schemas/07_outbox/070_purge_outbox.sql
 
 -- Purge: effects that left, or were withheld, long ago are removed.
--- Writes: outbox. Called by: the tick, every hour.
+-- Writes: outbox, told_facts. Called by: the tick, every hour.
 
 create function billing_private.purge_outbox(p_now timestamptz, p_limit integer default 10000)
 returns integer
@@ -10046,12 +10176,13 @@ begin
     limit p_limit
   );
   get diagnostics purged = row_count;
+  delete from billing_private.told_facts as t where t.sent_at < before;
   return purged;
 end;
 $$;
 
 comment on function billing_private.purge_outbox is
-  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Run by the tick every hour.';
+  'Removes effects delivered, canceled or withheld more than settings.keep_outbox_days ago, at most p_limit; the dead are kept. Also what emails of that age told that left before a backup was restored. Run by the tick every hour.';
 
 -- supabase/schemas/08_emails/010_emails.sql
 
@@ -10064,6 +10195,7 @@ create table billing.emails (
   outbox_id bigint not null unique,
   dedupe_key text not null unique,
   tag uuid not null unique default gen_random_uuid(),
+  tells text[] not null default '{}',
   template text not null,
   customer_id text,
   from_address text not null,
@@ -10097,6 +10229,8 @@ comment on table billing.emails is 'One row per email: the mail as it was writte
 comment on column billing.emails.outbox_id is 'The effect it was written for (billing.outbox.id), which is removed earlier than the mail.';
 comment on column billing.emails.dedupe_key is 'Of that effect; with key_generation, the idempotency key at Resend.';
 comment on column billing.emails.tag is 'Tag duebase_email at Resend: its webhooks name the mail by it, even one whose id we never learnt. It follows from the dedupe key.';
+comment on column billing.emails.tells is
+  'What it tells beside what its dedupe key names, as codes (billing_private.fact_code): the dunning steps, or the receipt that it stands for. In tags duebase_tells at Resend, where it is found by them once a backup was restored.';
 comment on column billing.emails.template is 'Which email: payment-receipt, trial-ending, …';
 comment on column billing.emails.from_address is 'Sender, as it was when the mail was written.';
 comment on column billing.emails.to_address is 'Recipient, as it was when the mail was written; the digest of the address once its person is forgotten.';
@@ -10693,7 +10827,7 @@ begin
     perform billing.release_outbox(p_ids, p_claim_id, interval '5 minutes', p_now);
     return false;
   end if;
-  perform billing_private.withhold_as(o.id, 'mirror', p_now)
+  perform billing_private.withhold_as(o.id, billing_private.mirror_reason(), p_now)
   from billing.outbox as o
   where o.id = any (p_ids) and o.claim_id = p_claim_id
   order by o.id;
@@ -10837,11 +10971,13 @@ begin
     return;
   end if;
   insert into billing.emails as e (
-    outbox_id, dedupe_key, tag, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
+    outbox_id, dedupe_key, tag, tells, template, customer_id, from_address, to_address, reply_to, message_references, locale, subject, html, text,
     attachment, batch_id, batch_position, status_at, created_at
   )
   select
-    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key), o.payload ->> 'template', o.payload ->> 'customer',
+    o.id, o.dedupe_key, billing_private.email_tag(o.dedupe_key),
+    array(select billing_private.fact_code(t.fact) from jsonb_array_elements_text(o.payload -> 'tells') as t (fact) order by 1),
+    o.payload ->> 'template', o.payload ->> 'customer',
     f.sender, r.address, nullif(btrim(s.email_reply_to), ''), billing_private.email_references(o, f.sender),
     m.mail ->> 'locale', m.mail ->> 'subject', m.mail ->> 'html', m.mail ->> 'text',
     a.attachment,
@@ -11435,7 +11571,7 @@ end;
 $$;
 
 comment on function billing_private.enqueue_email_to is
-  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, and until when it is true (not_after). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
+  'Owes a customer one email about a fact, unless its kind is switched off. p_about: invoice, subscription, payment it is about, an address (to) in case the customer has none, until when it is true (not_after), and what it tells beside p_fact (tells: an array of facts). p_wait: how long it waits for what else happens. Props that are null are filled in when it is written.';
 
 create function billing_private.enqueue_email(
   p_event billing.stripe_events, p_template text, p_fact text, p_about jsonb, p_props jsonb
@@ -11905,6 +12041,17 @@ $$;
 comment on function billing_private.pause_reason is
   'Why a subscription is paused, as far as that is known: trial_ended, requested, nonpayment; other, for causes Stripe adds and for payloads of versions that name none.';
 
+create function billing_private.pause_fact(p_subscription text, p_since timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format('paused:%s:%s', p_subscription, extract(epoch from p_since)::bigint);
+$$;
+
+comment on function billing_private.pause_fact is 'Dedupe key of the mail about one pause, which began at p_since.';
+
 create function billing_private.enqueue_pause_email(p_event billing.stripe_events)
 returns void
 language plpgsql
@@ -11914,7 +12061,7 @@ declare
   o constant jsonb := p_event.payload #> '{data,object}';
   since constant timestamptz := coalesce(billing_private.paused_at(o -> 'status_details'), p_event.created);
   reason constant text := billing_private.pause_reason(o, p_event.created);
-  fact constant text := format('paused:%s:%s', p_event.object_id, extract(epoch from since)::bigint);
+  fact constant text := billing_private.pause_fact(p_event.object_id, since);
   about constant jsonb := jsonb_build_object('subscription', p_event.object_id);
   names constant jsonb := jsonb_build_object('customerName', null, 'productName', null);
 begin
@@ -11943,6 +12090,22 @@ $$;
 
 comment on function billing_private.enqueue_pause_email is 'Handler: customer.subscription.paused. One mail for one pause, and none that names a cause it did not have.';
 
+create function billing_private.resumption_facts(p_subscription text, p_at timestamptz)
+returns text[]
+language sql
+immutable
+set search_path = ''
+as $$
+  -- Whoever tells of it may do so after midnight.
+  select array(
+    select format('resumed-on:%s:%s', p_subscription, to_char(p_at at time zone 'UTC' - d.days * interval '1 day', 'YYYY-MM-DD'))
+    from generate_series(0, 1) as d (days)
+  );
+$$;
+
+comment on function billing_private.resumption_facts is
+  'What an email tells that was enqueued at p_at as a subscription goes on: that it went on that day (UTC), or the day before.';
+
 create function billing_private.enqueue_resumption_email(p_event billing.stripe_events)
 returns void
 language plpgsql
@@ -11958,7 +12121,9 @@ begin
   end if;
   perform billing_private.enqueue_email(
     p_event, 'subscription-resumed', format('resumed:%s:%s', p_event.object_id, extract(epoch from p_event.created)::bigint),
-    jsonb_build_object('subscription', p_event.object_id),
+    jsonb_build_object(
+      'subscription', p_event.object_id, 'tells', jsonb_build_array((billing_private.resumption_facts(p_event.object_id, p_event.created))[1])
+    ),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'resumedAt', p_event.created,
@@ -18778,7 +18943,10 @@ begin
   end if;
   perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'payment-recovered', 'recovered:' || p_case.id,
-    jsonb_build_object('subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id),
+    jsonb_build_object(
+      'subscription', p_case.subscription, 'invoice', invoice.id, 'after_failure_mail_of', p_case.id,
+      'tells', jsonb_build_array('receipt:' || invoice.id)
+    ),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'amountPaid', invoice.amount_paid,
@@ -19444,6 +19612,134 @@ $$;
 comment on function billing_private.is_confirmation_requested is
   'Whether the latest attempt at an invoice waits for the customer''s confirmation (3-D Secure), which an email of its own asks for.';
 
+-- supabase/schemas/13_dunning/155_told_steps.sql
+
+-- Told steps: after a backup was restored, the mails that left since the backup are known by what they told. A step that one
+-- of them told is recorded as sent when it is due, and not taken again.
+-- Reads: told_facts, dunning facts. Writes: dunning_case_invoices, dunning_actions, audit_events. Called by: take_dunning_steps.
+
+create function billing_private.step_fact(p_fact billing_private.dunning_fact, p_position integer, p_nth bigint)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format('step:%s:%s:%s:%s', p_fact.kinds[p_position], p_fact.subject_id, p_fact.anchor_invoice, p_nth);
+$$;
+
+comment on function billing_private.step_fact is
+  'Names what a dunning mail tells of one case, by Stripe''s ids alone: the nth mail of a step about its anchor invoice. It is the same in a database that has another number for the case.';
+
+create function billing_private.told_of_step(p_fact billing_private.dunning_fact, p_position integer)
+returns bigint
+language sql
+stable
+set search_path = ''
+as $$
+  select count(*)
+  from billing.dunning_cases as c
+  join billing.dunning_actions as d on d.case_id = c.id
+  where c.customer = p_fact.customer
+    and d.anchor_invoice = p_fact.anchor_invoice
+    and d.kind = p_fact.kinds[p_position]
+    and d.status in ('sent', 'undeliverable', 'failed');
+$$;
+
+comment on function billing_private.told_of_step is 'How many mails of a step about the anchor invoice of a case left, or may have left.';
+
+create function billing_private.next_step_fact(p_fact billing_private.dunning_fact, p_position integer)
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  select billing_private.step_fact(p_fact, p_position, billing_private.told_of_step(p_fact, p_position) + 1);
+$$;
+
+comment on function billing_private.next_step_fact is 'What the next mail of a step of a case tells.';
+
+create function billing_private.step_told_at(p_fact billing_private.dunning_fact, p_position integer)
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  known constant bigint := billing_private.told_of_step(p_fact, p_position);
+begin
+  return billing_private.told_at(array(
+    -- An attempt that came to nothing before may have been counted then, and be unknown now.
+    select billing_private.step_fact(p_fact, p_position, n.nth) from generate_series(known + 1, known + 5) as n (nth)
+  ));
+end;
+$$;
+
+comment on function billing_private.step_told_at is
+  'When a mail left that told a step of a case, and that is not known here by itself, as a backup was restored since (UTC). Null: none did.';
+
+create function billing_private.record_told_step(p_fact billing_private.dunning_fact)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  f billing_private.dunning_fact := p_fact;
+  sent_at timestamptz;
+  step integer;
+begin
+  select s.step, billing_private.step_told_at(f, s.step)
+  into step, sent_at
+  from generate_series(f.taken + 1, f.due) as s (step)
+  where f.kinds[s.step] <> 'end' and billing_private.step_told_at(f, s.step) is not null
+  order by s.step
+  limit 1;
+  if step is null then
+    return false;
+  end if;
+  -- Who was told on that day was overdue for as long by then, and the days go on from there.
+  update billing.dunning_case_invoices as k
+  set known_at = sent_at - f.days[step] * interval '24 hours'
+  where k.invoice = f.anchor_invoice
+    and k.known_at > sent_at - f.days[step] * interval '24 hours'
+    and f.ladder_from > sent_at - f.days[step] * interval '24 hours'
+    and f.ladder_from > k.overdue_since;
+  if found then
+    return true;
+  end if;
+  f.due := step;
+  perform billing_private.record_dunning_step(
+    f, 'sent', 'the mail left before a backup was restored', greatest(sent_at, f.ladder_from + f.days[step] * interval '24 hours')
+  );
+  return true;
+end;
+$$;
+
+comment on function billing_private.record_told_step is
+  'Records that a step which is due was told before a backup was restored, the lowest first; or first, from when the days of the case are counted then. Returns whether there was one.';
+
+create function billing_private.record_told_steps(p_customer text, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  fact billing_private.dunning_fact;
+  has_news boolean := exists (select from billing_private.told_facts);
+begin
+  while has_news loop
+    has_news := false;
+    for fact in
+      select f.* from billing_private.dunning_facts(array[p_customer], p_now) as f where f.due is not null order by f.case_id
+    loop
+      has_news := billing_private.record_told_step(fact) or has_news;
+    end loop;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.record_told_steps is
+  'Records each step that is due of a customer''s cases and was told before a backup was restored. The caller holds the customer''s lock.';
+
 -- supabase/schemas/13_dunning/160_take_dunning_mails.sql
 
 -- Taking a step: it is recorded that it was taken, and its mail or its end is enqueued.
@@ -19530,6 +19826,8 @@ declare
   actions bigint[] := array[]::bigint[];
   -- A mail that names a last day which is over is of no use.
   last_day_is_over constant timestamptz := (select min(f.ends_at) - interval '12 hours' from unnest(p_facts) as f);
+  -- Before the steps are recorded: an attempt that is recorded counts.
+  tells constant jsonb := (select jsonb_agg(billing_private.next_step_fact(f, f.due)) from unnest(p_facts) as f);
   instead constant boolean := (select bool_and(billing_private.is_confirmation_requested(f.anchor_invoice)) from unnest(p_facts) as f);
 begin
   kind := p_facts[1].kinds[p_facts[1].due];
@@ -19554,7 +19852,7 @@ begin
   fact := p_facts[1];
   perform billing_private.enqueue_email_to(
     fact.customer, p_now, template, 'dunning:' || actions[1],
-    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over),
+    jsonb_build_object('invoice', fact.anchor_invoice, 'subscription', fact.subscription, 'not_after', last_day_is_over, 'tells', tells),
     billing_private.dunning_mail_props(p_facts, p_now), p_now
   );
   perform billing_private.link_dunning_actions(actions, 'dunning:' || actions[1]);
@@ -19711,6 +20009,7 @@ begin
     'opened', billing_private.open_dunning_cases(p_customer, p_now)::integer,
     'closed', billing_private.close_dunning_cases_if_over(p_customer, p_now)
   );
+  perform billing_private.record_told_steps(p_customer, p_now);
   perform billing_private.charge_new_cards(p_customer, p_now);
   perform billing_private.plan_resumptions(p_customer, p_now);
   select array_agg(f order by f.case_id)
@@ -20042,7 +20341,10 @@ begin
   elsif p_end_action = 'pause' then
     perform billing_private.enqueue_email_to(
       p_case.customer, p_now, 'subscription-paused', 'paused-by-dunning:' || p_case.id,
-      jsonb_build_object('subscription', p_case.subscription),
+      jsonb_build_object(
+        'subscription', p_case.subscription,
+        'tells', jsonb_build_array(billing_private.pause_fact(p_case.subscription, billing_private.paused_at(subscription.status_details)))
+      ),
       jsonb_build_object('customerName', null, 'productName', null, 'reason', 'nonpayment', 'pausedAt', p_now, 'unpaid', null),
       p_now
     );
@@ -21038,7 +21340,7 @@ begin
   select * into resumed from billing.subscriptions as s where s.id = p_case.subscription;
   perform billing_private.enqueue_email_to(
     p_case.customer, p_now, 'subscription-resumed', 'resumed-by-payment:' || p_case.id,
-    jsonb_build_object('subscription', resumed.id),
+    jsonb_build_object('subscription', resumed.id, 'tells', to_jsonb(billing_private.resumption_facts(resumed.id, p_now))),
     jsonb_build_object(
       'customerName', null, 'productName', null, 'paymentMethod', null,
       'resumedAt', p_now, 'nextPaymentAt', resumed.current_period_end, 'price', billing_private.email_price_of_newest_event(resumed.id, p_now)
@@ -21354,6 +21656,70 @@ grant execute on function
   billing.review_resumption(bigint, text[], timestamptz),
   billing.finish_resumption(bigint, timestamptz)
 to service_role;
+
+-- supabase/schemas/13_dunning/275_restored_pauses.sql
+
+-- Restored pauses: a pause that the end of a case made after a backup is told by Stripe's mark alone, once the backup is
+-- restored. The case takes it as its end, so that the subscription goes on once it is paid.
+-- Reads: restores, subscriptions, policies. Writes: dunning_actions, dunning_cases, audit_events. Called by: restore_is_matched.
+
+create function billing_private.take_over_pause(p_case billing.dunning_cases, p_paused_at timestamptz, p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.dunning_actions
+    (case_id, position, kind, anchor_invoice, invoices, status, due_at, decided_at, finished_at, note)
+  select
+    p_case.id, (select max(s.position) from billing.dunning_steps as s where s.policy_id = p_case.policy_id), 'end',
+    (array_agg(k.invoice order by k.overdue_since, k.invoice))[1], array_agg(k.invoice order by k.overdue_since, k.invoice), 'done',
+    p_paused_at, p_paused_at, p_paused_at, 'it was carried out before a backup was restored'
+  from billing.dunning_case_invoices as k
+  where k.case_id = p_case.id
+  having count(*) > 0;
+  perform billing_private.close_dunning_case(p_case, 'ended', p_now);
+end;
+$$;
+
+comment on function billing_private.take_over_pause is
+  'Records that the end of an open case was carried out at p_paused_at, as Stripe shows, and closes the case. The caller holds the customer''s lock.';
+
+create function billing_private.take_over_pauses(p_now timestamptz)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  paused record;
+  known billing.dunning_cases;
+  taken_over integer := 0;
+begin
+  for paused in
+    select c.id as case_id, c.customer, coalesce(billing_private.paused_at(s.status_details), p_now) as since
+    from billing.dunning_cases as c
+    join billing.dunning_policies as p on p.id = c.policy_id and p.end_action = 'pause'
+    join billing.subscriptions as s on s.id = c.subscription
+    join billing.restores as r on r.finished_at is null
+    where c.status = 'open'
+      and billing_private.metadata_of(s.id) ->> 'duebase_dunning_case' = c.id::text
+      and (s.pause_collection is not null or (s.status = 'paused' and billing_private.paused_at(s.status_details) >= r.backup_at - interval '1 hour'))
+      and not exists (select from billing.dunning_actions as d where d.case_id = c.id and d.kind = 'end' and d.status = 'done')
+    order by c.customer
+  loop
+    perform billing_private.lock_customers(array[paused.customer]);
+    select * into known from billing.dunning_cases as c where c.id = paused.case_id and c.status = 'open';
+    if found then
+      perform billing_private.take_over_pause(known, paused.since, p_now);
+      taken_over := taken_over + 1;
+    end if;
+  end loop;
+  return taken_over;
+end;
+$$;
+
+comment on function billing_private.take_over_pauses is
+  'While a restore is under way: closes the cases that paused their subscription after the backup, as Stripe''s mark says. Returns how many.';
 
 -- supabase/schemas/13_dunning/280_dunning_runs.sql
 
@@ -23676,7 +24042,7 @@ comment on function billing_private.probe_owners_function is
 -- supabase/schemas/15_settings/050_go_live.sql
 
 -- Going live, and back to mirror mode; and what a project does after a backup was restored.
--- Reads: outbox, old debts, seats. Writes: settings, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
+-- Reads: outbox, old debts, seats. Writes: settings, restores, outbox, seat_counts, job_problems, audit_events. Called by: operators; `duebase go-live`.
 
 create function billing_private.unready_settings(p_project_ref text)
 returns jsonb
@@ -23723,6 +24089,30 @@ $$;
 
 comment on function billing_private.describe_mode is 'The mode and what hangs on it, as go_live and back_to_mirror answer: {mode, project_ref, live_since, adopted_at, withheld, old_debts}.';
 
+create function billing_private.finish_restore(p_now timestamptz)
+returns billing.restores
+language plpgsql
+set search_path = ''
+as $$
+declare
+  restore billing.restores;
+begin
+  select * into restore from billing.restores as r where r.finished_at is null for update;
+  if restore.id is null then
+    return null;
+  elsif restore.matched_at is null then
+    perform billing_private.raise_error(
+      'DU084', format('a backup of %s was restored, and what left since is not matched', to_char(restore.backup_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+    );
+  end if;
+  update billing.restores as r set finished_at = p_now where r.id = restore.id;
+  return restore;
+end;
+$$;
+
+comment on function billing_private.finish_restore is
+  'Ends the restore of a backup, as the project goes live again. Returns it; null where none is under way. Raises DU084 where it is not matched.';
+
 create function billing.go_live(p_project_ref text, p_now timestamptz default now())
 returns jsonb
 language plpgsql
@@ -23730,6 +24120,7 @@ set search_path = ''
 as $$
 declare
   before billing.settings;
+  restore billing.restores;
   problems constant jsonb := billing_private.unready_settings(p_project_ref);
 begin
   if coalesce(p_project_ref, '') !~ '^[a-z0-9][a-z0-9.-]{0,99}$' then
@@ -23747,14 +24138,22 @@ begin
   if before.mode = 'live' and before.project_ref = p_project_ref then
     return billing_private.describe_mode(p_now);
   end if;
-  perform billing_private.withhold_pending_writes(case before.mode when 'live' then 'copy' else 'before_go_live' end, p_now);
+  restore := billing_private.finish_restore(p_now);
+  perform billing_private.withhold_pending_writes(
+    case when restore.id is not null then 'restored' when before.mode = 'live' then 'copy' else 'before_go_live' end, p_now
+  );
   update billing.settings as s
   set
     mode = 'live',
     project_ref = p_project_ref,
-    live_since = p_now,
-    -- The date that going live set before is not one that a person chose: what fell overdue in mirror mode is old as well.
-    adopted_at = case when s.adopted_at is null or s.adopted_at = s.live_since then p_now else s.adopted_at end,
+    -- A project whose backup was restored was live all the time, and what fell overdue meanwhile is no old debt.
+    live_since = case when restore.id is not null then coalesce(s.live_since, p_now) else p_now end,
+    adopted_at = case
+      when restore.id is not null and s.live_since is not null then s.adopted_at
+      -- The date that going live set before is not one that a person chose: what fell overdue in mirror mode is old as well.
+      when s.adopted_at is null or s.adopted_at = s.live_since then p_now
+      else s.adopted_at
+    end,
     -- Of transactions that are under way too: their ids have been given out.
     withheld_up_to = (select case when q.is_called then q.last_value else 0 end from billing.outbox_id_seq as q)
   where s.id;
@@ -23778,7 +24177,7 @@ end;
 $$;
 
 comment on function billing.go_live is
-  'From now on emails are sent, writing calls made at Stripe, and what falls overdue is dunned, by the functions of the project p_project_ref alone. What happened before is told to nobody, and what was overdue before is in billing.old_debts, unless a person releases it. Returns {mode, project_ref, live_since, adopted_at, withheld, old_debts}. Again for the same project it changes nothing. Raises DU081 while the name, an address or the sender in billing.settings is a default; DU082.';
+  'From now on emails are sent, writing calls made at Stripe, and what falls overdue is dunned, by the functions of the project p_project_ref alone. What happened before is told to nobody, and what was overdue before is in billing.old_debts, unless a person releases it. Returns {mode, project_ref, live_since, adopted_at, withheld, old_debts}. Again for the same project it changes nothing. After a restore of its backup it goes on where it was. Raises DU081 while the name, an address or the sender in billing.settings is a default; DU082; DU084 while a restore is not matched.';
 
 create function billing.back_to_mirror(p_now timestamptz default now())
 returns jsonb
@@ -23804,9 +24203,11 @@ comment on function billing.back_to_mirror is
 
 -- supabase/schemas/15_settings/060_restored.sql
 
--- Restored: a backup of the same project was restored. What it has as pending may have been performed after the backup; so it
--- is listed and withheld, matched with what Resend and Stripe have, and released only where it was not.
--- Reads: outbox, emails. Writes: settings, outbox, dunning_actions, audit_events. Called by: operators; `duebase restored`.
+-- Restored: a backup of the same project was restored. What it has as pending may have been performed after the backup, and
+-- what happened after it is not known here. So both are withheld, listed, matched with what Resend and Stripe have, and
+-- released only where it was not performed.
+-- Reads: outbox, emails. Writes: settings, restores, told_facts, seats, outbox, dunning_actions, audit_events.
+-- Called by: operators; `duebase restored`.
 
 create function billing.restored_effects()
 returns table (
@@ -23830,30 +24231,128 @@ as $$
 $$;
 
 comment on function billing.restored_effects is
-  'What was pending in a backup that was restored, and may have been performed after it: one row per effect that is still to be matched. An email is found at Resend by its tag duebase_email (email_tag), a call at Stripe by reading the object that payload names.';
+  'What was pending in a backup that was restored, or came of what happened since, and may have been performed after the backup: one row per effect that is not known to be performed. An email is found at Resend by its tags (billing.match_restored_emails), a call at Stripe by reading the object that payload names.';
 
-create function billing.restored(p_now timestamptz default now())
+create function billing_private.newest_knowledge(p_now timestamptz)
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+  select least(p_now, greatest(
+    (select max(e.received_at) from billing.webhook_events as e),
+    (select max(o.created_at) from billing.outbox as o),
+    (select max(e.status_at) from billing.emails as e)
+  ));
+$$;
+
+comment on function billing_private.newest_knowledge is
+  'The newest time that any event, effect or email here tells of, up to p_now. Of a backup that was just restored: when it was made, or a little before.';
+
+create function billing_private.skip_used_ids()
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform setval(format('%I.%I', q.schemaname, q.sequencename)::regclass, q.last_value + greatest(q.last_value, 1000000))
+  from pg_catalog.pg_sequences as q
+  where q.schemaname in ('billing', 'billing_private') and q.last_value is not null;
+  -- The number of an attempt is part of a key at Stripe, which answers under a key what it answered before.
+  update billing.seats as s set attempt = s.attempt + 1000000 where s.attempt < 1000000000;
+end;
+$$;
+
+comment on function billing_private.skip_used_ids is
+  'Leaves out all ids that may have been given since a backup was made: as keys at Stripe and Resend, and as marks in Stripe''s metadata, they stand for something else. As many as were ever given, a million at least.';
+
+create function billing.restored(p_backup_at timestamptz default null, p_now timestamptz default now())
 returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+  restore billing.restores;
   withheld integer;
 begin
   update billing.settings as s set mode = 'mirror' where s.id;
+  select * into restore from billing.restores as r where r.finished_at is null for update;
+  if not found then
+    insert into billing.restores (backup_at, restored_at)
+    values (least(p_now, coalesce(p_backup_at, 'infinity'), billing_private.newest_knowledge(p_now)), p_now)
+    returning * into restore;
+    perform billing_private.skip_used_ids();
+  end if;
+  -- What is enqueued or found from now on has to be matched too.
+  update billing.restores as r set matched_at = null where r.id = restore.id;
   -- Whoever held a claim in the backup lost it: its rows are those of another time.
   update billing.outbox as o set locked_until = p_now where o.status = 'claimed' and o.locked_until > p_now;
   withheld := billing_private.withhold_pending_writes('restored', p_now);
   perform billing_private.audit('billing.restored', 'operator', null, null, jsonb_build_object('withheld', withheld), p_now);
   return billing_private.describe_mode(p_now) || jsonb_build_object(
     'restored', (select count(*) from billing.restored_effects()),
+    'backup_at', restore.backup_at,
+    -- Of a mail that the backup has as begun nobody knows what became of it.
+    'emails_since', least(
+      restore.backup_at, (select min(e.unknown_since) from billing.emails as e where e.status = 'pending')
+    ) - interval '1 hour',
     'newest_event', (select max(e.received_at) from billing.webhook_events as e)
   );
 end;
 $$;
 
 comment on function billing.restored is
-  'After a backup of the same project was restored: mirror mode, and every write that was pending in the backup is withheld as restored, see billing.restored_effects. Returns as go_live does, with restored, how many there are, and newest_event, when the last event was received before the backup: what Stripe sent since is missing. Safe any number of times.';
+  'After a backup of the same project was restored, one made at p_backup_at: mirror mode, and every write that was pending in the backup, or that comes of what happened since, is withheld as restored, see billing.restored_effects. No id that may have been used since the backup is given again. Returns as go_live does, with restored, how many there are; backup_at, from when on things are not known; emails_since, from when on emails are to be matched; and newest_event, when the last event was received: what Stripe sent since is missing. Without p_backup_at it takes the newest that is known here, which is right only where nothing ran since the restore. Safe any number of times; the first time counts.';
+
+create function billing.match_restored_emails(p_emails jsonb, p_now timestamptz default now())
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  performed bigint[];
+begin
+  insert into billing_private.told_facts as t (code, resend_id, sent_at)
+  select distinct on (c.code) c.code, m.mail ->> 'resend_id', (m.mail ->> 'sent_at')::timestamptz
+  from jsonb_array_elements(p_emails) as m (mail)
+  cross join lateral (
+    select left(replace(m.mail ->> 'tag', '-', ''), 16)
+    union
+    select jsonb_array_elements_text(m.mail -> 'tells')
+  ) as c (code)
+  where c.code ~ '^[0-9a-f]{16}$'
+  order by c.code, (m.mail ->> 'sent_at')::timestamptz
+  on conflict (code) do update set sent_at = excluded.sent_at, resend_id = excluded.resend_id where t.sent_at > excluded.sent_at;
+  performed := array(
+    select e.id
+    from billing.restored_effects() as e
+    join billing.outbox as o on o.id = e.id
+    where e.kind = 'email' and billing_private.effect_told_at(o.dedupe_key, o.payload) is not null
+    order by e.id
+  );
+  perform billing.mark_as_performed(performed, p_now);
+  return performed;
+end;
+$$;
+
+comment on function billing.match_restored_emails is
+  'Takes in what Resend shows of emails of ours that left since the backup, [{resend_id, sent_at, tag, tells}, …]: tag is the tag duebase_email, tells the codes in the tags duebase_tells. Emails of billing.restored_effects that are among them are marked as performed; their ids are returned. What else they told is kept, so that it is not told again by whatever decides on it later.';
+
+create function billing.restore_is_matched(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  -- What happened since the backup has come in by now.
+  perform billing_private.take_over_pauses(p_now);
+  update billing.restores as r set matched_at = p_now where r.finished_at is null;
+  return found;
+end;
+$$;
+
+comment on function billing.restore_is_matched is
+  'Says that all was matched that may have left since the backup, so that the project may go live again. False: no backup was restored.';
 
 create function billing.mark_as_performed(p_ids bigint[], p_now timestamptz default now())
 returns integer
@@ -23873,11 +24372,17 @@ begin
   )
   select array_agg(m.id) into performed from marked as m;
   update billing.emails as e
-  set status = 'sent', status_at = p_now, sent_at = coalesce(e.sent_at, p_now), unknown_since = null
+  set
+    status = 'sent', status_at = p_now, unknown_since = null,
+    sent_at = coalesce(e.sent_at, billing_private.told_at(array[e.dedupe_key]), p_now)
   where e.outbox_id = any (performed) and e.status = 'pending';
   -- A mail that left was told, so its step is not due again.
   update billing.dunning_actions as d
-  set status = 'sent', finished_at = p_now, note = null
+  set
+    status = 'sent', note = null,
+    finished_at = greatest(
+      d.decided_at, coalesce((select billing_private.told_at(array[o.dedupe_key]) from billing.outbox as o where o.id = d.outbox_id), p_now)
+    )
   where d.outbox_id = any (performed) and d.kind <> 'end' and d.status in ('canceled', 'failed');
   perform billing_private.audit(
     'effect.marked_as_performed', 'operator', o.dedupe_key, o.payload ->> 'customer',
