@@ -18,6 +18,15 @@ interface Build {
   events: ReturnType<typeof billingEvents>;
 }
 
+/** Events of one `receive_events`, and how much of the older build's rate, an event a transaction, is asked of it. */
+const BATCHES = [
+  { events: 70, least: 4.5 },
+  { events: 14, least: 3.5 },
+  { events: 7, least: 2.5 },
+];
+const BATCH_ROUNDS = 40;
+const BATCH_ROUND_EVENTS = 70;
+
 /** What one round of a build took. */
 interface Round {
   milliseconds: number;
@@ -25,7 +34,8 @@ interface Round {
 }
 
 /**
- * Receives and projects the same events in both builds, one a transaction. Takes about a minute, with a server of its
+ * Receives and projects the same events in both builds, one a transaction, and then many a transaction in the current one.
+ * Takes about two minutes, with a server of its
  * own (fsync on) in a temporary directory. Neither the work tree nor the repository is written to.
  *
  * @param commit whose migrations the older build is made of; any name that git knows it by
@@ -35,7 +45,9 @@ export function benchAgainst(commit: string): Promise<BenchRow[]> {
   return withBuilds(commit, { fsync: true }, async (connect) => {
     const older = { sql: connect("postgres", "older"), events: billingEvents("build") };
     const current = { sql: connect("postgres", "current"), events: billingEvents("build") };
-    return report(commit, await inTurns(older, current));
+    const rows = report(commit, await inTurns(older, current));
+    for (const batch of BATCHES) rows.push(await batchBesideSingle(commit, batch, older, current));
+    return rows;
   });
 }
 
@@ -65,6 +77,45 @@ async function deliver({ sql, events }: Build): Promise<Round> {
   const started = performance.now();
   for (const event of batch) await sql`select billing.receive_event(${sql.json(event as JSONValue)})`;
   return { milliseconds: performance.now() - started, walBytes: (await walPosition(sql)) - before };
+}
+
+async function batchBesideSingle(
+  commit: string,
+  { events, least }: (typeof BATCHES)[number],
+  older: Build,
+  current: Build,
+): Promise<BenchRow> {
+  const rounds: { ratio: number; perEvent: number }[] = [];
+  for (let round = -WARM_UP_ROUNDS; round < BATCH_ROUNDS; round++) {
+    const single = (await deliver(older)).milliseconds / ROUND_EVENTS;
+    const perEvent = await deliverInBatches(current, events);
+    if (round >= 0) rounds.push({ ratio: single / perEvent, perEvent });
+  }
+  const ratio = middle(rounds.map((round) => round.ratio));
+  return {
+    name: `receive_events, ${events} at a time`,
+    value: 1000 / middle(rounds.map((round) => round.perEvent)),
+    unit: "events/s",
+    ratio,
+    target: `at least ${least} of ${commit}, one at a time`,
+    met: ratio >= least,
+  };
+}
+
+/** Milliseconds an event. */
+async function deliverInBatches({ sql, events }: Build, size: number): Promise<number> {
+  const batches = Array.from({ length: BATCH_ROUND_EVENTS / size }, () =>
+    Array.from({ length: size }, () => events.next().value as unknown as JSONValue),
+  );
+  const started = performance.now();
+  for (const batch of batches) {
+    const [row] = await sql<
+      { answers: string[] }[]
+    >`select billing.receive_events(${sql.json(batch)}) as answers`;
+    const other = row?.answers.find((answer) => answer !== "processed");
+    if (other) throw new Error(`an event of a batch was answered ${other}`);
+  }
+  return (performance.now() - started) / BATCH_ROUND_EVENTS;
 }
 
 async function walPosition(sql: Sql): Promise<number> {

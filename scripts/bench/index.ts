@@ -13,6 +13,7 @@ import { benchOutbox } from "./outbox.ts";
 import { benchReadsAgainst } from "./reads-against.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchRowSecurity } from "./rls.ts";
+import { benchSaturationAgainst } from "./saturation.ts";
 import { benchTick } from "./tick.ts";
 import { benchVerification } from "./verify.ts";
 
@@ -33,7 +34,7 @@ const program = new Command("bench")
   .argument("[names...]", `which to run: ${Object.keys(benches).join(", ")}; all by default`)
   .option(
     "--against <commit>",
-    "measures beside the build of that commit receiving, projecting and a user's own reads, and of the rest only what is named",
+    "measures beside the build of that commit receiving, projecting, a user's own reads and the whole stack, and of the rest only what is named",
   )
   .parse();
 
@@ -43,6 +44,7 @@ const rows: BenchRow[] = [];
 if (against !== undefined) {
   console.error(`measuring against ${against} …`);
   rows.push(...(await benchAgainst(against)), ...(await benchReadsAgainst(against)));
+  rows.push(...(await benchSaturationAgainst(against)));
 }
 for (const name of names) {
   const bench = benches[name];
