@@ -149,6 +149,15 @@ describe("an account that moves in", () => {
         await moved.sql`select billing_private.open_dunning_cases(${debtor}, ${account.now()}) as opened`;
       expect(row?.opened).toBe(false);
     }
+    const [released] = overdue;
+    expect(
+      await moved.sql`select * from billing.release_debts(${[released?.invoice ?? ""]}, ${account.now()})`,
+    ).toEqual([{ invoice: released?.invoice, outcome: "released" }]);
+    const cases = await moved.sql`
+      select c.customer, array_agg(k.invoice) as invoices from billing.dunning_cases as c
+      join billing.dunning_case_invoices as k on k.case_id = c.id group by 1
+    `;
+    expect(cases).toEqual([{ customer: released?.customer, invoices: [released?.invoice] }]);
   });
 
   test(

@@ -92,10 +92,12 @@ async function workUnderLease(
 ): Promise<RunResult> {
   const { callBilling, clock, now } = parts;
   const known = await lastRun(callBilling, "backfill");
+  const last = order.kind === "backfill" ? known : await lastRun(callBilling, order.kind);
   let checked: CheckedKey;
   try {
     const { secretKey } = parts;
-    const paths = PATHS[order.kind];
+    // Whoever goes on with a run need not try every list again: a piece has little time.
+    const paths = last?.status === "running" ? PATHS[order.kind].slice(0, 1) : PATHS[order.kind];
     checked = await checkKey({ reader, identity, secretKey, knownAccount: known?.account, paths });
   } catch (error) {
     if (error instanceof OutOfTime) return { outcome: "paused", run: null };
