@@ -33,6 +33,8 @@ function tidying(database: TestDatabase, every: number): (count: number, what?: 
 
 beforeAll(async () => {
   account = await startAccountWithHistory({ customers, months, areLeaving: isLarge });
+  // Renewals fall on the very second up to which the account was played: what happens since a backfill began is no history.
+  await account.pass(0.1);
   [moved, listened] = await Promise.all([createTestDatabase(), createTestDatabase()]);
 }, patience);
 afterAll(async () => {
@@ -72,8 +74,7 @@ describe("an account that moves in", () => {
   );
 
   test("is told nothing, asked nothing and changed nothing: no mail, no call, no dunning case", async () => {
-    const effects =
-      await moved.sql`select kind, count(*) from billing.outbox where kind <> 'refresh' group by 1`;
+    const effects = await moved.sql`select kind, dedupe_key from billing.outbox where kind <> 'refresh'`;
     expect(effects).toEqual([]);
     expect((await moved.sql`select from billing.dunning_cases`).length).toBe(0);
     expect(account.local.ledger.requestsWhere({ method: "POST" })).toEqual([]);
