@@ -33,7 +33,7 @@ function tidying(database: TestDatabase, every: number): (count: number, what?: 
 
 beforeAll(async () => {
   account = await startAccountWithHistory({ customers, months, areLeaving: isLarge });
-  // Renewals fall on the very second up to which the account was played: what happens since a backfill began is no history.
+  // Renewals fall on the same second up to which the account was played: what happens since a backfill began is no history.
   await account.pass(0.1);
   [moved, listened] = await Promise.all([createTestDatabase(), createTestDatabase()]);
 }, patience);

@@ -120,3 +120,28 @@ test("a run that Stripe refuses halfway keeps what it has, names the permission,
   });
   await other.drop();
 });
+
+test("on a slow database the rest of a page goes together in the next call, and not one by one", async () => {
+  const slow = await createTestDatabase();
+  await slow.sql.unsafe(`
+    create function public.take_time() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return new; end $$;
+    create trigger takes_time before insert on billing.customers for each row execute function public.take_time();
+  `);
+  const call = callAsService(slow);
+  const sent: number[] = [];
+  const callBilling = (async (name, args) => {
+    const { p_step, p_page } = JSON.parse(args) as { p_step?: string; p_page?: { objects: unknown[] } };
+    if (name === "apply_history" && p_step === "customers") sent.push(p_page?.objects.length ?? 0);
+    return await call(name, args);
+  }) as CallBilling;
+  const result = await readHistory(slow, account, { kind: "backfill" }, { callBilling });
+  expect(result).toMatchObject({ outcome: "finished", run: { status: "complete" } });
+  // Twelve customers take longer than the two seconds of a call.
+  expect(sent.length).toBeGreaterThan(1);
+  expect(sent.length).toBeLessThan(6);
+  const [step] =
+    await slow.sql`select pages::integer, cursor is not null as has_cursor, status from billing.history_steps where step = 'customers'`;
+  expect(step).toEqual({ pages: 1, has_cursor: true, status: "done" });
+  expect(await slow.sql`select from billing.customers where created is not null`).toHaveLength(12);
+  await slow.drop();
+});

@@ -97,7 +97,17 @@ export class HistoryStore {
     };
     // What was left of an earlier part comes before the cursor.
     left = left.concat(await this.#send(step, rest, page.readAt, left.length === 0 ? end : {}));
+    while (left.length > 0) {
+      // What the time of a call did not suffice for goes together once more.
+      const some = left.slice(0, MOST_OBJECTS);
+      const others = left.slice(MOST_OBJECTS);
+      const again = await this.#send(step, some, page.readAt, others.length === 0 ? end : {});
+      if (again.length === 0 && others.length === 0) return;
+      left = [...again, ...others];
+      if (again.length === some.length) break;
+    }
     if (left.length === 0) return;
+    // What needs a transaction of its own, or whose locks are not free, goes alone.
     for (const object of left) await this.#send(step, [object], page.readAt, {});
     await this.#send(step, [], page.readAt, end);
   }
