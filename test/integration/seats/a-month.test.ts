@@ -1,6 +1,6 @@
-import type Stripe from "stripe";
 import { expect, it, vi } from "vitest";
 import type { ReachPoint } from "../../../supabase/functions/_duebase/crash-points.ts";
+import { costOf, historyOf } from "../../support/seat-costs.ts";
 import { MINUTE, SeatsWorld, type Team } from "../../support/seats-world.ts";
 import { Random } from "../../support/simulation/random.ts";
 
@@ -27,37 +27,6 @@ async function deliverAndKill(seats: SeatsWorld, nth: number): Promise<boolean> 
     return new Promise(() => {});
   };
   return Promise.race([seats.world.deliver({ reach }).then(() => false), stopped]);
-}
-
-/** What a quantity cost while it was in force, by Stripe's own record of when it was what. */
-interface Reckoning {
-  since: number;
-  quantity: number;
-}
-
-/** The quantities an item had at Stripe, and from when on (seconds), by the events of its subscription. */
-function quantities(seats: SeatsWorld, subscription: string): Reckoning[] {
-  const found: Reckoning[] = [];
-  for (const event of seats.world.local.events.all()) {
-    const object = event.data.object as Partial<Stripe.Subscription>;
-    if (object.object !== "subscription" || object.id !== subscription) continue;
-    const quantity = object.items?.data[0]?.quantity ?? 0;
-    if (quantity !== found.at(-1)?.quantity) found.push({ since: event.created, quantity });
-  }
-  return found;
-}
-
-/** What the seats of one period cost: those it begins with in full, and each change by the seconds that are left. */
-function costOf(period: { start: number; end: number }, changes: Reckoning[]): number {
-  const first = changes.findLast(({ since }) => since <= period.start);
-  let cost = (first?.quantity ?? 0) * PRICE;
-  let before = first?.quantity ?? 0;
-  for (const { since, quantity } of changes) {
-    if (since <= period.start || since >= period.end) continue;
-    cost += ((quantity - before) * PRICE * (period.end - since)) / (period.end - period.start);
-    before = quantity;
-  }
-  return cost;
 }
 
 /** A month of one team: somebody joins or leaves every few hours, and all sorts of things go wrong. */
@@ -140,9 +109,9 @@ it.each(
       expect(invoices.filter(({ status }) => status === "open" || status === "draft")).toEqual([]);
       const paid = invoices.filter(({ status }) => status === "paid");
       const charged = paid.reduce((sum, { total }) => sum + total, 0);
-      const changes = quantities(seats, team.subscription);
+      const { quantities: changes } = historyOf(seats.world.local, team.subscription);
       const lines = changes.length * 2;
-      expect(Math.abs(charged - costOf(period, changes) - members * PRICE)).toBeLessThanOrEqual(lines);
+      expect(Math.abs(charged - costOf(period, changes, PRICE) - members * PRICE)).toBeLessThanOrEqual(lines);
 
       // By hand in the books: nobody was dunned, and nothing waits.
       expect(await seats.world.database.sql`select from billing.dunning_cases`).toHaveLength(0);

@@ -85,6 +85,8 @@ export type Invariant = AnyInvariant<Evidence, Breach>;
 /** Reads the evidence when a simulation has been played. */
 export async function gather(simulation: Simulation): Promise<Evidence> {
   const { sql } = simulation.world.database;
+  // They pay for seats, on time and beside what is looked at here.
+  const others = simulation.teams?.seats.customers ?? [];
   const cases = await sql<Case[]>`
     select c.id::integer, c.subject_id, c.customer, c.subscription, c.currency, c.status, c.outcome, c.anchor_at, c.holds,
       c.amount_recovered::integer as amount_recovered,
@@ -99,7 +101,13 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
   const emails = await sql<Email[]>`
     select e.tag::text, e.text, e.template, e.customer_id, e.dedupe_key, e.status, o.status as effect_status, e.created_at, e.sent_at
     from billing.emails as e join billing.outbox as o on o.id = e.outbox_id
+    where e.customer_id <> all (${others})
     order by e.id`;
+  const mailsToOthers = new Set(
+    (
+      await sql<{ tag: string }[]>`select tag::text from billing.emails where customer_id = any (${others})`
+    ).map(({ tag }) => tag),
+  );
   const closed = await sql<{ invoice: string; at: Date }[]>`
     select object_id as invoice, min(${projectedAt(sql)}) as at
     from billing.webhook_events as e
@@ -125,6 +133,7 @@ export async function gather(simulation: Simulation): Promise<Evidence> {
   const mails = new Map<string, SentMail[]>();
   for (const mail of simulation.world.inbox.ledger.mails) {
     const tag = mail.tags.duebase_email ?? "none";
+    if (mailsToOthers.has(tag)) continue;
     mails.set(tag, [...(mails.get(tag) ?? []), mail]);
   }
   const byId = new Map(simulation.customers.map((customer) => [customer.id, customer]));

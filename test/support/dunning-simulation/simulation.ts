@@ -90,6 +90,7 @@ export class Simulation {
     for (let since = STEP; since <= ACTIVE_DAYS * DAY; since += STEP) await simulation.#step(since);
     for (let since = ACTIVE_DAYS * DAY + QUIET_STEP; since <= DAYS * DAY; since += QUIET_STEP)
       await simulation.#step(since);
+    await teams?.checkSeats();
     return simulation;
   }
 
@@ -118,6 +119,7 @@ export class Simulation {
     const isQuiet = since > ACTIVE_DAYS * DAY;
     for (const delivery of [1, 2]) {
       this.#turnTo(this.world.now.getTime() + 150_000 * delivery);
+      await this.teams?.seats.tick();
       const fault = isQuiet ? undefined : this.#faults.delivery(since);
       await this.#run("delivery", fault);
     }

@@ -153,6 +153,7 @@ export function simulatesDunning(
       if (hasTeams && !ONLY) {
         expect(Math.min(figures.inTeams.users ?? 0, figures.inTeams.rows ?? 0)).toBeGreaterThan(enough * 10);
         expect(figures.inTeams.debts, "debts in banners").toBeGreaterThan(enough);
+        expect(figures.inTeams.seats, "changes of seats at Stripe").toBeGreaterThan(enough / 4);
         if (enough >= 100)
           expect(TEAM_ACTIONS.filter((action) => figures.inTeams[action] === undefined)).toEqual([]);
       }
@@ -180,7 +181,12 @@ function count({ simulation, cases, mails }: Evidence, figures: Figures): void {
     const [, kind = ""] = /^\S+ (\w+): (?!refused)/.exec(line) ?? [];
     if (kind !== "") figures.actions[kind] = (figures.actions[kind] ?? 0) + 1;
   }
-  for (const [what, times] of Object.entries({ ...simulation.teams?.done, ...simulation.teams?.asked }))
+  const seats = simulation.teams?.seats.changes ?? 0;
+  for (const [what, times] of Object.entries({
+    ...simulation.teams?.done,
+    ...simulation.teams?.asked,
+    seats,
+  }))
     figures.inTeams[what] = (figures.inTeams[what] ?? 0) + times;
   const points = simulation.crashes.map((crash) => crash.split(": ")[1] ?? "");
   figures.points = [...new Set([...figures.points, ...points])].sort();

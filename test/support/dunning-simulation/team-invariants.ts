@@ -27,5 +27,6 @@ export const TEAM_INVARIANTS: Record<string, Invariant> = {
   "shows everybody what their place in a team allows at that moment": seen("reads"),
   "tells members that something is overdue, and managers what and where to pay": seen("banner"),
   "changes nobody's access when the account of another member goes": seen("access stays"),
+  "gives Stripe as many seats as there are members, and has each paid once": seen("seats"),
   "writes to customers and to nobody in their teams": mailsGoToCustomers,
 };

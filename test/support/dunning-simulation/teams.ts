@@ -4,6 +4,7 @@ import type { SimulatedCustomer } from "./customer.ts";
 import { pick } from "./debt-actions.ts";
 import { type PlannedTeamAction, planTeam, teamOfCustomer } from "./team-plan.ts";
 import { readsOf, statusOf, visibleTo } from "./team-reads.ts";
+import { TeamSeats } from "./team-seats.ts";
 
 /** A team of the application's, and what the simulation knows about it. */
 export interface SimulatedTeam {
@@ -19,7 +20,7 @@ export interface SimulatedTeam {
 export interface TeamBreach {
   /** A customer of the team's. */
   customer: string;
-  rule: "reads" | "banner" | "access stays";
+  rule: "reads" | "banner" | "access stays" | "seats";
   what: string;
 }
 
@@ -33,11 +34,14 @@ export class Teams {
   readonly asked = { users: 0, rows: 0, debts: 0 };
   /** Everybody who ever was in a team. */
   readonly addresses: string[] = [];
+  /** What they pay by the seat. */
+  readonly seats: TeamSeats;
   readonly #world: DunningWorld;
   readonly #seed: number;
 
-  private constructor(world: DunningWorld, seed: number) {
+  private constructor(world: DunningWorld, seats: TeamSeats, seed: number) {
     this.#world = world;
+    this.seats = seats;
     this.#seed = seed;
   }
 
@@ -57,7 +61,7 @@ export class Teams {
       $$;
       update billing.settings set owners_function = 'app.teams_of' where id;
     `);
-    return new Teams(world, seed);
+    return new Teams(world, await TeamSeats.open(world), seed);
   }
 
   /** The team that pays by a customer; made with its users where it is the first one. */
@@ -69,6 +73,7 @@ export class Teams {
     const team: SimulatedTeam = { index, id: randomUUID(), users: new Map(), actions, isDeleted: false };
     this.all.push(team);
     for (const manages of users) await this.#join(team, manages);
+    await this.seats.subscribe(team);
     return team;
   }
 
@@ -103,7 +108,7 @@ export class Teams {
     const { database, now } = this.#world;
     for (const team of teams) {
       const own = customers.filter(({ plan }) => teamOfCustomer(plan.index) === team.index);
-      const ids = team.isDeleted ? [] : own.map(({ id }) => id);
+      const ids = team.isDeleted ? [] : [...own.map(({ id }) => id), ...this.seats.customerOf(team)];
       for (const [user, manages] of team.users) {
         const [reads, expected] = [await readsOf(database, user), await visibleTo(database, ids, manages)];
         if (reads.join() !== expected.join())
@@ -120,6 +125,11 @@ export class Teams {
         this.asked.debts += banner.debts;
       }
     }
+  }
+
+  /** Looks, when all days are over, at what was paid by the seat. */
+  async checkSeats(): Promise<void> {
+    this.breaches.push(...(await this.seats.breaches(this.all)));
   }
 
   async #seenBy(team: SimulatedTeam): Promise<Map<string, string>> {
