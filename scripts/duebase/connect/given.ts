@@ -46,8 +46,13 @@ function checked(name: string, value: string): string {
   if (name === "DUEBASE_RESEND_API_KEY" && !value.startsWith("re_")) {
     throw new Refusal(`${name} is no API key of Resend.`, "It begins with re_: https://resend.com/api-keys");
   }
-  if (name === CRON_SECRET && value.length < 16) {
+  if (name === CRON_SECRET && secretsIn(value).some((secret) => secret.length < 16)) {
     throw new Refusal(`${name} is too short to be a secret.`, "Leave it out, and one is generated.");
   }
   return value;
+}
+
+/** The secrets that a variable holds: several, separated by commas, while one is being rotated out. */
+export function secretsIn(value: string): string[] {
+  return value.split(",").map((secret) => secret.trim());
 }

@@ -3,6 +3,7 @@ import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
 import { modeOfKey } from "../../../supabase/functions/_duebase/stripe.ts";
 import { secretDigest } from "../connections/management.ts";
 import { keepInVault, setLivemode, setStripeAccount } from "./database.ts";
+import { secretsIn } from "./given.ts";
 import {
   BILLING_SCHEMA,
   CRON_SECRET,
@@ -90,15 +91,16 @@ function inPlaceOf(known: string | undefined): string {
 
 /**
  * The secret between cron and the functions is in Vault, where it can be read, and among the functions' secrets, where
- * only its digest can. Vault is written first: what is there is what the next run goes by.
+ * only its digest can. Vault is written first: what is there is what the next run goes by. While it is being rotated the
+ * functions take several, separated by commas, and cron sends the first.
  */
 function planCronSecret({ database, digests }: Found, { given }: Wanted): Plan {
   const inVault = database.vault.get(VAULT_CRON_SECRET);
   const own = given.get(CRON_SECRET);
   const digest = digests.get(CRON_SECRET);
-  const isRight = inVault !== undefined && digest === secretDigest(inVault);
-  if (isRight && (own === undefined || own === inVault)) return planOf();
-  const value = own ?? inVault ?? randomBytes(32).toString("base64url");
+  const value =
+    (own === undefined ? undefined : secretsIn(own)[0]) ?? inVault ?? randomBytes(32).toString("base64url");
+  const taken = own ?? value;
   const plan = planOf();
   if (value !== inVault) {
     const how = own === undefined ? "generate a secret and put it" : `put ${CRON_SECRET}`;
@@ -108,11 +110,13 @@ function planCronSecret({ database, digests }: Found, { given }: Wanted): Plan {
       run: ({ sql }) => keepInVault(sql, VAULT_CRON_SECRET, value),
     });
   }
-  if (digest !== secretDigest(value)) {
+  if (digest !== secretDigest(taken)) {
+    const what =
+      taken === value ? "to what is in Vault" : "to what is in Vault and those that are being rotated";
     plan.steps.push({
       id: CRON_SECRET,
-      what: `set the functions' secret ${CRON_SECRET} to what is in Vault${digest === undefined ? "" : ": it is another one now"}`,
-      run: ({ supabase }) => supabase.setSecrets({ [CRON_SECRET]: value }),
+      what: `set the functions' secret ${CRON_SECRET} ${what}${digest === undefined ? "" : ": it is another one now"}`,
+      run: ({ supabase }) => supabase.setSecrets({ [CRON_SECRET]: taken }),
     });
   }
   return plan;

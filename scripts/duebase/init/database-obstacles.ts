@@ -1,5 +1,5 @@
 import type { Sql } from "postgres";
-import { CRON_JOBS } from "../project/our-names.ts";
+import { CRON_JOBS, USER_TRIGGERS, VAULT_NAMES } from "../project/our-names.ts";
 import { type Obstacle, OLDEST_POSTGRES } from "./obstacle.ts";
 
 /** What a database says about putting Duebase into it. */
@@ -11,17 +11,69 @@ export interface DatabaseFindings {
 
 const NEEDED_EXTENSIONS = ["pg_cron", "pg_net", "supabase_vault"];
 
+/** The roles that ours are granted to. */
+const NEEDED_ROLES = ["anon", "authenticated", "service_role"];
+
 /** Looks for what is in the way in the database; changes nothing. */
 export async function databaseFindings(sql: Sql): Promise<DatabaseFindings> {
+  // Who may not look, or looks at something else than a project of Supabase, would be told nonsense about the rest.
+  const first = [...(await oldServer(sql)), ...(await noProject(sql)), ...(await missingPrivileges(sql))];
+  if (first.length > 0) return { obstacles: first, versions: [] };
   return {
     obstacles: [
-      ...(await oldServer(sql)),
       ...(await takenSchemas(sql)),
       ...(await takenJobs(sql)),
+      ...(await takenSecrets(sql)),
+      ...(await takenTriggers(sql)),
       ...(await missingExtensions(sql)),
     ],
     versions: await appliedVersions(sql),
   };
+}
+
+/** Roles and users as Supabase makes them. */
+async function noProject(sql: Sql): Promise<Obstacle[]> {
+  const missing = await sql<{ name: string }[]>`
+    select format('role %s', needed.name) as name from unnest(${NEEDED_ROLES}::text[]) as needed (name)
+    where not exists (select from pg_catalog.pg_roles as r where r.rolname = needed.name)
+    union all
+    select 'table auth.users' where not exists (
+      select from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+      where n.nspname = 'auth' and c.relname = 'users'
+    )`;
+  if (missing.length === 0) return [];
+  return [
+    {
+      what: `the database is none of a Supabase project: it has no ${missing.map(({ name }) => name).join(", no ")}`,
+      cure: "Name your project's database: in the dashboard under Connect.",
+    },
+  ];
+}
+
+/** The migration is applied by the role `postgres`, which may do all this. */
+async function missingPrivileges(sql: Sql): Promise<Obstacle[]> {
+  const [row] = await sql<{ role: string; schemas: boolean; users: boolean; bypasses: boolean }[]>`
+    select current_user as role,
+      has_database_privilege(current_database(), 'create') as schemas,
+      has_schema_privilege('auth', 'usage') and has_table_privilege(
+        (select c.oid from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+         where n.nspname = 'auth' and c.relname = 'users'),
+        'trigger'
+      ) as users,
+      (select r.rolsuper or r.rolbypassrls from pg_catalog.pg_roles as r where r.rolname = current_user) as bypasses`;
+  const missing = [
+    ...(row?.schemas === false ? ["make schemas"] : []),
+    ...(row?.users === false ? ["put triggers on auth.users"] : []),
+    // Row security of our tables holds for whoever does not bypass it, their owner in another session too.
+    ...(row?.bypasses === false ? ["bypass row security"] : []),
+  ];
+  if (missing.length === 0) return [];
+  return [
+    {
+      what: `the role ${row?.role} may not ${missing.join(", ")}`,
+      cure: "Connect as the role postgres of your project, as `supabase db push` does.",
+    },
+  ];
 }
 
 async function oldServer(sql: Sql): Promise<Obstacle[]> {
@@ -70,6 +122,39 @@ async function takenJobs(sql: Sql): Promise<Obstacle[]> {
     {
       what: `the database has cron jobs of our names: ${jobs.map(({ jobname }) => jobname).join(", ")}`,
       cure: `Remove or rename each: select cron.unschedule('${first?.jobname}');`,
+    },
+  ];
+}
+
+async function takenSecrets(sql: Sql): Promise<Obstacle[]> {
+  const [vault] = await sql<{ is_there: boolean }[]>`
+    select to_regclass('vault.secrets') is not null as is_there`;
+  if (!vault?.is_there) return [];
+  const names = await sql<{ name: string }[]>`
+    select name from vault.secrets where name = any (${[...VAULT_NAMES]}) order by 1`;
+  if (names.length === 0) return [];
+  return [
+    {
+      what: `Vault has secrets of our names: ${names.map(({ name }) => name).join(", ")}`,
+      cure: `Rename or delete each: delete from vault.secrets where name = '${names[0]?.name}';`,
+    },
+  ];
+}
+
+async function takenTriggers(sql: Sql): Promise<Obstacle[]> {
+  const triggers = await sql<{ name: string }[]>`
+    select t.tgname as name
+    from pg_catalog.pg_trigger as t
+    join pg_catalog.pg_class as c on c.oid = t.tgrelid
+    join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'auth' and c.relname = 'users' and t.tgname = any (${[...USER_TRIGGERS]})
+      and to_regnamespace('billing') is null
+    order by 1`;
+  if (triggers.length === 0) return [];
+  return [
+    {
+      what: `auth.users has triggers of our names: ${triggers.map(({ name }) => name).join(", ")}`,
+      cure: "Rename each, by its function: a trigger of auth.users goes with its function, and not by drop trigger.",
     },
   ];
 }

@@ -17,8 +17,8 @@ export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[]
 
 /** What `duebase-dunning` needs. */
 export type DunningEnvironment = ProjectEnvironment & {
-  /** Shared with cron through Vault. */
-  cronSecret: string;
+  /** Shared with cron through Vault. Several while one is being rotated out; any of them will do. */
+  cronSecrets: string[];
   stripeSecretKey: string;
   stripeUrl: string | undefined;
   /** Set by the local stack, which may bring a clock and stop the function where it likes. */
@@ -98,8 +98,8 @@ function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvi
 }
 
 /**
- * Reads what `duebase-deliver` needs: besides the project's own, `DUEBASE_CRON_SECRET`, `DUEBASE_RESEND_API_KEY` and
- * `DUEBASE_STRIPE_SECRET_KEY`; and what it can do without. Stripe's and Resend's addresses are taken from
+ * Reads what `duebase-deliver` needs: besides the project's own, `DUEBASE_CRON_SECRET`, which may hold several secrets
+ * separated by commas, `DUEBASE_RESEND_API_KEY` and `DUEBASE_STRIPE_SECRET_KEY`; and what it can do without. Stripe's and Resend's addresses are taken from
  * `DUEBASE_STRIPE_API_URL` and `DUEBASE_RESEND_BASE_URL` where the local stack says so.
  *
  * @throws ConfigurationError as readWebhookEnvironment does.
@@ -155,7 +155,7 @@ const project = (read: ReadVariable) => ({
 });
 
 const cronAndStripe = (read: ReadVariable) => ({
-  cronSecret: () => required(read, "DUEBASE_CRON_SECRET"),
+  cronSecrets: () => secretList(read, "DUEBASE_CRON_SECRET"),
   stripeSecretKey: () => required(read, "DUEBASE_STRIPE_SECRET_KEY"),
 });
 

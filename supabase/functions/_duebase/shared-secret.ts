@@ -1,22 +1,26 @@
 import { ConfigurationError, UnauthorizedError } from "./errors.ts";
 
-/** Passes for a request whose `authorization` is `Bearer <secret>`; otherwise rejects with an UnauthorizedError. */
+/** Passes for a request whose `authorization` is `Bearer <secret>` with any of the secrets; otherwise rejects with an UnauthorizedError. */
 export type CheckCaller = (request: Request) => Promise<void>;
 
 const encoder = new TextEncoder();
 
 /**
- * The guard of the functions that cron calls. Both sides are hashed first, so that the comparison takes the same
- * time whatever was sent and however long it is.
+ * The guard of the functions that cron calls. Both sides are hashed first, and every secret is compared, so that it takes
+ * the same time whatever was sent, however long it is, and whichever secret it is.
  *
- * @throws ConfigurationError for a blank secret, which anybody could send.
+ * @param secrets several while one is being rotated out
+ * @throws ConfigurationError where there is none, or one is blank, which anybody could send.
  */
-export function createCallerCheck(secret: string): CheckCaller {
-  if (secret.trim() === "") throw new ConfigurationError("The shared secret is blank.");
-  const expected = digest(`Bearer ${secret.trim()}`);
+export function createCallerCheck(secrets: readonly string[]): CheckCaller {
+  if (secrets.length === 0 || secrets.some((secret) => secret.trim() === "")) {
+    throw new ConfigurationError("The shared secret is blank.");
+  }
+  const expected = Promise.all(secrets.map((secret) => digest(`Bearer ${secret.trim()}`)));
   return async (request) => {
     const sent = await digest(request.headers.get("authorization") ?? "");
-    if (difference(sent, await expected) !== 0) throw new UnauthorizedError();
+    const matching = (await expected).filter((one) => difference(sent, one) === 0);
+    if (matching.length === 0) throw new UnauthorizedError();
   };
 }
 

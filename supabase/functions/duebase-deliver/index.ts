@@ -30,7 +30,7 @@ const log = createLogger("duebase-deliver");
 const budget = { ...DEFAULT_BUDGET, sendIntervalMs: 1000 / environment.resendRequestsPerSecond };
 
 const handler = createDeliverHandler({
-  checkCaller: createCallerCheck(environment.cronSecret),
+  checkCaller: createCallerCheck(environment.cronSecrets),
   isLocal,
   log,
   inBackground: keepAliveFor,

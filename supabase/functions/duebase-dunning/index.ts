@@ -25,7 +25,7 @@ const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseU
 const log = createLogger("duebase-dunning");
 
 const handler = createDunningHandler({
-  checkCaller: createCallerCheck(environment.cronSecret),
+  checkCaller: createCallerCheck(environment.cronSecrets),
   isLocal,
   log,
   inBackground: keepAliveFor,

@@ -22,7 +22,7 @@ const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseU
 const log = createLogger("duebase-reconcile");
 
 const handler = createReconcileHandler({
-  checkCaller: createCallerCheck(environment.cronSecret),
+  checkCaller: createCallerCheck(environment.cronSecrets),
   isLocal: environment.isLocal,
   log,
   inBackground: keepAliveFor,

@@ -254,6 +254,30 @@ describe("what others have", () => {
     expect(outside.supabase.project.secrets.get("DUEBASE_STRIPE_WEBHOOK_SECRET")).toBe(rotating);
   });
 
+  test("the cron secret is rotated in two runs, and cut off anywhere, cron is never refused", async () => {
+    await outside.connect();
+    const [before, after] = [
+      outside.supabase.project.secrets.get("DUEBASE_CRON_SECRET") ?? "",
+      "a-new-cron-secret-of-an-example",
+    ];
+    const expectAgreement = async () => {
+      const taken = outside.supabase.project.secrets.get("DUEBASE_CRON_SECRET")?.split(",");
+      expect(taken).toContain((await vault()).duebase_cron_secret);
+    };
+    for (const value of [`${before},${after}`, after]) {
+      outside.env.DUEBASE_CRON_SECRET = value;
+      for (let [call, done] = [1, false]; !done; call += 1) {
+        outside.dieAt(call, call % 2 === 0);
+        done = (await outside.connect()).exitCode === 0;
+        outside.revive();
+        await expectAgreement();
+      }
+      expect(outside.supabase.project.secrets.get("DUEBASE_CRON_SECRET")).toBe(value);
+    }
+    expect((await vault()).duebase_cron_secret).toBe(after);
+    expect((await outside.connect()).steps).toEqual([]);
+  });
+
   test("a second endpoint that a person made to our address is disabled, not deleted", async () => {
     await outside.connect();
     const second = await outside.stripe.webhookEndpoints.create({ url: stripeUrl, enabled_events: ["*"] });

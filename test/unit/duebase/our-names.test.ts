@@ -26,3 +26,28 @@ test("it knows our triggers on auth.users", () => {
   const made = [...sql.matchAll(/create trigger (\w+)[^;]*? on auth\.users/g)].map(([, name]) => name);
   expect(made.sort()).toEqual([...USER_TRIGGERS].sort());
 });
+
+test("nothing tells a team to deploy without names, which would deploy its own functions as well", () => {
+  const texts = [
+    "README.md",
+    "docs",
+    "scripts/duebase",
+    "supabase/schemas",
+    "supabase/functions/README.md",
+  ].flatMap((place) =>
+    (/\.md$/.test(place)
+      ? [place]
+      : readdirSync(join(projectRoot, place), { recursive: true, encoding: "utf8" }).map((path) =>
+          join(place, path),
+        )
+    ).filter((path) => /\.(md|ts|sql)$/.test(path)),
+  );
+  const bare = texts.flatMap((path) =>
+    [
+      ...readFileSync(join(projectRoot, path), "utf8").matchAll(
+        /supabase functions deploy(?! (duebase-|…|\\u2026|\$\{|%1\$s)).*/g,
+      ),
+    ].map(([line]) => `${path}: ${line}`),
+  );
+  expect(bare).toEqual([]);
+});

@@ -13,7 +13,7 @@ function createHandler({
   const asked: RunOptions[] = [];
   const background: Promise<unknown>[] = [];
   const handler = createDeliverHandler({
-    checkCaller: createCallerCheck(secret),
+    checkCaller: createCallerCheck([secret]),
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),

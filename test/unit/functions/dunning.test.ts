@@ -10,7 +10,7 @@ function createHandler(isLocal = false) {
   const asked: RunOptions[] = [];
   const background: Promise<unknown>[] = [];
   const handler = createDunningHandler({
-    checkCaller: createCallerCheck(secret),
+    checkCaller: createCallerCheck([secret]),
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),

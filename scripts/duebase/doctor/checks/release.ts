@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { hashOf } from "../../project/lock.ts";
+import { deployCommand } from "../../project/our-names.ts";
 import { type Check, type Finding, mayBeWrong, orRight, wrong } from "../check.ts";
 import type { DoctorContext } from "../context.ts";
 
@@ -32,7 +33,7 @@ async function filesOf({ lock, projectRoot }: DoctorContext, database: string): 
     findings.push(
       wrong(
         `the files of this project are of release ${lock.release}, the database of ${database}`,
-        "supabase db push --linked and supabase functions deploy",
+        `supabase db push --linked, then ${deployCommand(lock.config.sections)}`,
       ),
     );
   }
