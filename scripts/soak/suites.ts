@@ -13,6 +13,13 @@ export interface SoakRun {
 /** In the order in which they are played. A new random suite is a row here. */
 export const soakRuns: readonly SoakRun[] = [
   {
+    name: "export",
+    what: "rows of one table, exported with little memory",
+    variable: "DUEBASE_EXPORT_ROWS",
+    count: 200_000,
+    files: ["test/integration/export.test.ts"],
+  },
+  {
     name: "ladders",
     what: "random ladders, asked at random times",
     variable: "DUEBASE_RUNS",

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { upgradeMigration } from "../../scripts/duebase/upgrade/migration.ts";
 import { release } from "../../scripts/local/release.ts";
 import { createSignatureVerifier } from "../../supabase/functions/_duebase/stripe-signature.ts";
+import { createGatherer } from "../../supabase/functions/duebase-stripe-webhook/gather.ts";
 import { handleStripeWebhook } from "../../supabase/functions/duebase-stripe-webhook/handler.ts";
+import { createTurns } from "../../supabase/functions/duebase-stripe-webhook/turns.ts";
 import { callAsService, chase } from "../support/delivering.ts";
 import { hours, noon, openPost, type Post } from "./emails/post.ts";
 
@@ -57,8 +59,11 @@ async function receive(event: object): Promise<[number, unknown]> {
     {
       verifySignature: createSignatureVerifier([secret]),
       // As index.ts does.
-      receiveEvent: (text) => call("receive_event", `{"event":${text}}`),
-      takeTurn: (_key, work) => work(),
+      storeEvent: createGatherer({
+        receiveEvent: (text) => call("receive_event", `{"event":${text}}`),
+        receiveEvents: (texts) => call("receive_events", `{"events":${texts}}`),
+        takeTurn: createTurns(),
+      }),
       now: () => noon.getTime(),
       log: () => {},
     },
