@@ -35,6 +35,10 @@ export function addDoctor(program: Command): void {
       `what no API shows, for the record: ${Object.keys(questions).join(", ")}`,
       readAnswer,
     )
+    .option(
+      "--access-query <sql>",
+      "who has access now: a select in your database that gives owner_id and feature; says who would lose it",
+    )
     .addOption(options.json())
     .addHelpText(
       "after",

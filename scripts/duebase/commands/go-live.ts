@@ -64,6 +64,12 @@ export async function goLive(
   isDryRun: boolean,
 ): Promise<void> {
   const { sql } = context;
+  if (context.stripe === undefined) {
+    throw new Refusal(
+      "go-live has no Stripe key, so whether the history is complete cannot be looked at.",
+      "Give DUEBASE_STRIPE_SECRET_KEY a key that may read, as docs/doctor.md lists, and run it again.",
+    );
+  }
   const trip = await context.roundTrip();
   const running = trip.is === "answered" ? trip.report.project : undefined;
   const unnamed = withoutName(trip);

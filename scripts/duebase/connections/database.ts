@@ -61,6 +61,22 @@ export function requireDatabaseUrl(option?: string, env = process.env): string {
 }
 
 /**
+ * The project that a database belongs to by its address: the direct connection has its ref in the host, the pooler in
+ * the user's name.
+ *
+ * @returns undefined where the address names none, as with a server of one's own
+ */
+export function projectOfDatabase({
+  hostname,
+  username,
+}: {
+  hostname: string;
+  username: string;
+}): string | undefined {
+  return /^db\.([a-z]{20})\.supabase\.[a-z]+$/.exec(hostname)?.[1] ?? /\.([a-z]{20})$/.exec(username)?.[1];
+}
+
+/**
  * Opens the database for one piece of work and closes it afterwards.
  *
  * @throws UnusableDatabase where it does not answer, or refuses the role; what `work` throws otherwise

@@ -54,8 +54,13 @@ export interface DoctorContext {
   lock: Lock | undefined;
   /** Where that project is. */
   projectRoot: string | undefined;
-  /** The hosted project's reference, or `local`; undefined where it is not known. */
+  /**
+   * The reference of the project whose database this is, or `local`: as it was named, or as the database's address tells,
+   * else as the functions' address does; undefined where it is not known.
+   */
   projectRef: string | undefined;
+  /** A select of the application's own that gives owner_id and feature. */
+  accessQuery: string | undefined;
   /** This machine's clock, milliseconds since the epoch. */
   now(): number;
   /** Ends what a check has begun when its time is over. */

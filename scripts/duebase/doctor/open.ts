@@ -1,10 +1,14 @@
 import type { Sql } from "postgres";
+import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
+import { LOCAL_PROJECT } from "../../../supabase/functions/_duebase/project-ref.ts";
+import { projectOfDatabase } from "../connections/database.ts";
 import { packageManifest } from "../package.ts";
 import { readLock } from "../project/lock.ts";
 import { findProject, linkedProjectRef, type Project } from "../project/project.ts";
 import { Refusal } from "../terminal.ts";
 import type { DoctorContext, FunctionsAddress, RoundTrip, Settings } from "./context.ts";
 import { askThroughDatabase } from "./pg-net.ts";
+import { refInUrl } from "./ref-in-url.ts";
 import { readResend } from "./resend.ts";
 import { readStripe } from "./stripe.ts";
 
@@ -12,6 +16,8 @@ import { readStripe } from "./stripe.ts";
 export interface Whereabouts {
   dir?: string;
   projectRef?: string;
+  /** A select of the application's own that gives owner_id and feature: who has access there. */
+  accessQuery?: string;
 }
 
 /** The environment variables that doctor reads; each may be missing. */
@@ -20,7 +26,7 @@ export type Environment = Partial<Record<string, string>>;
 /**
  * What checks look with, around an open database.
  *
- * @throws Refusal where the database has no schema billing
+ * @throws Refusal where the database has no schema billing, or is not that of the project that is named
  */
 export async function openContext(
   sql: Sql,
@@ -36,8 +42,10 @@ export async function openContext(
   }
   const project = projectOf(whereabouts.dir);
   const functions = once(() => functionsAddress(sql));
-  const stripeKey = env.DUEBASE_STRIPE_SECRET_KEY?.trim();
-  const resendKey = env.DUEBASE_RESEND_API_KEY?.trim();
+  const given = (name: string) => (env[name] ?? env[COMMON_NAMES[name] ?? name])?.trim() || undefined;
+  const stripeKey = given("DUEBASE_STRIPE_SECRET_KEY");
+  const resendKey = given("DUEBASE_RESEND_API_KEY");
+  const named = whereabouts.projectRef ?? (env.SUPABASE_PROJECT_ID?.trim() || undefined);
   return {
     release: packageManifest().version,
     sql,
@@ -50,12 +58,13 @@ export async function openContext(
     ),
     stripe: stripeKey ? readStripe(stripeKey, env.DUEBASE_STRIPE_API_URL) : undefined,
     resend: resendKey ? readResend(resendKey, env.DUEBASE_RESEND_BASE_URL) : undefined,
-    webhookSecret: env.DUEBASE_STRIPE_WEBHOOK_SECRET?.trim() || undefined,
-    resendWebhookSecret: env.DUEBASE_RESEND_WEBHOOK_SECRET?.trim() || undefined,
+    webhookSecret: given("DUEBASE_STRIPE_WEBHOOK_SECRET"),
+    resendWebhookSecret: given("DUEBASE_RESEND_WEBHOOK_SECRET"),
     lock: project && readLock(project),
     projectRoot: project?.root,
     now: Date.now,
-    projectRef: whereabouts.projectRef ?? (await refOf(functions, project)),
+    projectRef: refOfDatabase(sql, named) ?? (await refOfFunctions(functions)) ?? linkedRef(project),
+    accessQuery: whereabouts.accessQuery,
   };
 }
 
@@ -72,17 +81,29 @@ function projectOf(dir: string | undefined): Project | undefined {
   }
 }
 
-/** The project whose functions the database calls; else the linked one. */
-async function refOf(
-  functions: () => Promise<FunctionsAddress>,
-  project: Project | undefined,
-): Promise<string | undefined> {
-  const { url } = await functions();
-  const host = url !== null && URL.canParse(url) ? new URL(url).hostname : "";
-  const [, ref] = /^([a-z]{20})\.supabase\.(?:co|in|net)$/.exec(host) ?? [];
-  if (["127.0.0.1", "localhost", "[::1]"].includes(host)) return "local";
-  return ref ?? (project && linkedProjectRef(project));
+/**
+ * The project that was named, or else the one that the database's address tells. What is in the database says nothing of
+ * that: a copy has the same.
+ */
+function refOfDatabase(sql: Sql, named: string | undefined): string | undefined {
+  const { host, user } = sql.options;
+  const ref = projectOfDatabase({ hostname: [host].flat()[0] ?? "", username: String(user ?? "") });
+  if (named === undefined || ref === undefined || named === ref) return named ?? ref;
+  throw new Refusal(
+    `The database is that of project ${ref}, and the project that was named is ${named}.`,
+    `Name the same project twice: --project-ref ${ref}, or the other database with --db-url.`,
+  );
 }
+
+/** The project whose functions the database calls, where their address tells. */
+async function refOfFunctions(functions: () => Promise<FunctionsAddress>): Promise<string | undefined> {
+  const { url } = await functions();
+  if (url === null || !URL.canParse(url)) return undefined;
+  return isLoopback(new URL(url).hostname) ? LOCAL_PROJECT : refInUrl(url);
+}
+
+const linkedRef = (project: Project | undefined) => project && linkedProjectRef(project);
+const isLoopback = (host: string) => ["127.0.0.1", "localhost", "[::1]"].includes(host);
 
 async function settingsOf(sql: Sql): Promise<Settings> {
   const [row] = await sql<Settings[]>`

@@ -1,3 +1,4 @@
+import { projectOfDatabase } from "../connections/database.ts";
 import type { ManagementApi } from "../connections/management.ts";
 import { EXPOSED_SCHEMA } from "../project/config.ts";
 import { FUNCTION_SECRETS } from "../project/our-names.ts";
@@ -55,8 +56,7 @@ export async function removeFromPlatform(api: ManagementApi, findings: PlatformF
  * @throws Refusal where the two differ
  */
 export function refuseOtherProject(url: string, projectRef: string): void {
-  const { hostname, username } = new URL(url);
-  const ref = hostname.match(/^db\.([a-z]{20})\.supabase\.co$/)?.[1] ?? username.match(/\.([a-z]{20})$/)?.[1];
+  const ref = projectOfDatabase(new URL(url));
   if (ref === undefined || ref === projectRef) return;
   throw new Refusal(
     `The database is that of project ${ref}, and the linked project is ${projectRef}.`,

@@ -11,6 +11,13 @@ beforeAll(async () => {
 afterAll(() => doctor?.close());
 
 function duebase(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return duebaseWith({}, ...args);
+}
+
+function duebaseWith(
+  env: NodeJS.Dict<string>,
+  ...args: string[]
+): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(
     process.execPath,
     ["--import", "tsx", join(projectRoot, "scripts", "duebase.ts"), ...args],
@@ -19,6 +26,7 @@ function duebase(...args: string[]): Promise<{ code: number | null; out: string;
       env: {
         ...process.env,
         ...doctor.env,
+        ...env,
         DUEBASE_DB_URL: doctor.stack.status.DB_URL,
         NO_COLOR: "1",
         COLUMNS: "80",
@@ -89,6 +97,13 @@ describe("duebase go-live", () => {
     expect(await mode()).toMatchObject({ mode: "mirror" });
   }, 60_000);
 
+  it("refuses without a Stripe key, as nobody could say whether the history is complete", async () => {
+    const { code, err } = await duebaseWith({ DUEBASE_STRIPE_SECRET_KEY: "" }, "go-live", "--yes");
+    expect(code).toBe(1);
+    expect(err).toMatch(/has no Stripe key.*\n?.*DUEBASE_STRIPE_SECRET_KEY/s);
+    expect(await mode()).toMatchObject({ mode: "mirror" });
+  }, 60_000);
+
   it("asks where something is amber, and without --yes does nothing where nobody can be asked", async () => {
     const { code, out, err } = await duebase("go-live");
     expect(code).toBe(1);
@@ -104,7 +119,15 @@ describe("duebase go-live", () => {
     expect(await mode()).toMatchObject({ mode: "mirror" });
   }, 60_000);
 
-  it("with --yes passes what is amber and goes live; mirror leads back", async () => {
+  it("with --yes passes what is amber and goes live, out of a copy too; mirror leads back", async () => {
+    // As in a copy whose functions have worked: nothing but the mode says so.
+    await doctor.sql`update billing.settings set mode = 'live', project_ref = 'abcdefghijklmnopqrst' where id`;
+    await doctor.sql`select billing_private.report_copy(now())`;
+    const { results } = await doctor.diagnose(["mode", "jobs"]);
+    expect(results.map(({ check, light }) => [check, light])).toEqual([
+      ["mode", "red"],
+      ["jobs", "green"],
+    ]);
     const live = await duebase("go-live", "--yes");
     expect(live).toMatchObject({ code: 0 });
     expect(live.out).toMatch(/Live as local/);

@@ -6,12 +6,15 @@ import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
 import Stripe from "stripe";
 import { expect } from "vitest";
+import { billingOver } from "../../../scripts/duebase/connections/billing.ts";
 import { checks } from "../../../scripts/duebase/doctor/checks/index.ts";
 import type { DoctorContext } from "../../../scripts/duebase/doctor/context.ts";
 import { type Environment, openContext } from "../../../scripts/duebase/doctor/open.ts";
 import { type Diagnosis, type Result, runChecks } from "../../../scripts/duebase/doctor/run.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
+import { runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
+import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { eventually } from "../../support/stack-project.ts";
 
 /** A stack that is set up right, and doctor beside it. */
@@ -59,6 +62,7 @@ export async function startDoctorStack(): Promise<DoctorStack> {
     async () => (await sql`select from billing.webhook_events`).length > 0,
   );
   await stack.runCronJob("duebase-tick");
+  await backfill(sql, stack.status.STRIPE_API_URL);
   return {
     stack,
     sql,
@@ -84,6 +88,21 @@ export async function startDoctorStack(): Promise<DoctorStack> {
   };
 }
 
+/** What `duebase backfill` does, in this process. */
+export async function backfill(sql: Sql, stripeUrl: string): Promise<void> {
+  const secretKey = localKeys.stripeSecretKey;
+  const result = await runHistory(
+    {
+      callBilling: billingOver(sql),
+      callStripe: connectStripe({ secretKey, baseUrl: stripeUrl }),
+      secretKey,
+      holder: "test",
+    },
+    { kind: "backfill" },
+  );
+  expect(result).toMatchObject({ outcome: "finished", run: { status: "complete" } });
+}
+
 /** Something set up wrongly on purpose. */
 export interface Misconfiguration {
   what: string;
@@ -97,6 +116,8 @@ export interface Misconfiguration {
   follow(doctor: DoctorStack, found: Result): Promise<unknown>;
   /** Changes of what doctor is given on this machine, until the cure was followed. */
   change?: Partial<DoctorContext>;
+  /** The same, where it depends on the stack. */
+  given?(doctor: DoctorStack): Partial<DoctorContext>;
 }
 
 /**
@@ -107,7 +128,7 @@ export async function tryOut(doctor: DoctorStack, one: Misconfiguration): Promis
   await one.set(doctor);
   // One that lacks a secret never serves.
   await doctor.stack.functions.ready(8_000);
-  const before = await doctor.diagnose([one.check], one.change);
+  const before = await doctor.diagnose([one.check], { ...one.change, ...one.given?.(doctor) });
   const found = before.results.find(({ light, says }) => light === one.light && one.says.test(says));
   expect(found, `${one.what}: ${JSON.stringify(before.results)}`).toBeDefined();
   if (!found) return;
@@ -124,12 +145,12 @@ export async function tryOut(doctor: DoctorStack, one: Misconfiguration): Promis
 
 /** A server that is none of ours. */
 export async function startStranger(
-  answer: (path: string) => { status: number; body: string },
+  answer: (path: string) => { status: number; body: string; headers?: Record<string, string> },
 ): Promise<{ url: string; close(): Promise<void> }> {
   const server: Server = createServer((request, response) => {
-    const { status, body } = answer(request.url ?? "");
+    const { status, body, headers } = answer(request.url ?? "");
     request.resume();
-    response.writeHead(status, { "content-type": "application/json" }).end(body);
+    response.writeHead(status, { "content-type": "application/json", ...headers }).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Lock } from "../../../scripts/duebase/project/lock.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
+import { projectRoot } from "../../../scripts/local/project.ts";
 import { rowCounts } from "../../support/row-counts.ts";
+import { eventually } from "../../support/stack-project.ts";
 import {
   type DoctorStack,
   type Misconfiguration,
@@ -40,6 +43,24 @@ describe("on a stack that is set up right", () => {
   }, 60_000);
 });
 
+/** As `duebase init` writes it. */
+const LOCK: Lock = {
+  release: "0.1.0",
+  migrations: [],
+  files: {},
+  emails: false,
+  config: { sections: [], schemas: [], hadSchemas: true },
+};
+const customerCreated = (id: string, livemode: boolean) => ({
+  id: `evt_${id}`,
+  object: "event",
+  type: "customer.created",
+  created: Math.floor(Date.now() / 1000),
+  livemode,
+  api_version: "2026-10-28.endive",
+  data: { object: { id, object: "customer", created: 1_790_000_000, livemode } },
+});
+
 const DEPLOY = /supabase functions deploy duebase-/;
 const wrongs: Misconfiguration[] = [
   {
@@ -59,6 +80,15 @@ const wrongs: Misconfiguration[] = [
     cure: /create extension pg_net/,
     set: ({ admin }) => admin`drop extension pg_net cascade`,
     follow: (it, { cure }) => runSql(it, cure ?? ""),
+  },
+  {
+    what: "pg_cron is not there",
+    check: "clockwork",
+    light: "red",
+    says: /^pg_cron is not there/,
+    cure: /create extension pg_cron .*schedule_tick\(\), billing_private\.schedule_dunning\(\)/,
+    set: ({ admin }) => admin`drop extension pg_cron cascade`,
+    follow: (it, { cure }) => runSql(it, (cure ?? "").replace("; then: ", "; ")),
   },
   ...["duebase-tick", "duebase-dunning"].flatMap((job): Misconfiguration[] => [
     {
@@ -101,6 +131,23 @@ const wrongs: Misconfiguration[] = [
     cure: /vault\.create_secret/,
     set: ({ sql }) => sql`delete from vault.secrets where name = 'duebase_functions_url'`,
     follow: restoreUrl,
+  },
+  {
+    what: "Vault is not there",
+    check: "vault",
+    light: "red",
+    says: /^Vault is not there/,
+    cure: /create extension supabase_vault .*store duebase_functions_url and duebase_cron_secret/,
+    set: ({ admin }) => admin`drop extension supabase_vault cascade`,
+    async follow(it) {
+      // The platform grants this to postgres wherever it enables the extension.
+      await it.admin.unsafe(`
+        create extension supabase_vault with schema vault;
+        grant select, delete on vault.secrets, vault.decrypted_secrets to postgres with grant option;
+        grant execute on function vault.create_secret, vault.update_secret to postgres with grant option`);
+      await storeInVault(it, "duebase_cron_secret", localKeys.cronSecret);
+      await restoreUrl();
+    },
   },
   {
     what: "Vault has no cron secret",
@@ -214,6 +261,16 @@ const wrongs: Misconfiguration[] = [
       stack.functions.setSecrets({ DUEBASE_RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret }),
   },
   {
+    what: "the functions have no webhook secret",
+    check: "webhook_round_trip",
+    light: "red",
+    says: /the functions have no DUEBASE_STRIPE_WEBHOOK_SECRET/,
+    cure: /supabase secrets set DUEBASE_STRIPE_WEBHOOK_SECRET/,
+    set: ({ stack }) => stack.functions.setSecrets({ DUEBASE_STRIPE_WEBHOOK_SECRET: undefined }),
+    follow: ({ stack }) =>
+      stack.functions.setSecrets({ DUEBASE_STRIPE_WEBHOOK_SECRET: localKeys.stripeWebhookSecret }),
+  },
+  {
     what: "this machine and the functions have different webhook secrets",
     check: "webhook_round_trip",
     light: "red",
@@ -242,6 +299,88 @@ const wrongs: Misconfiguration[] = [
       sql`create or replace function billing.version() returns text language sql immutable set search_path = '' as $$ select '0.0.9' $$`,
     follow: ({ sql }) =>
       sql`create or replace function billing.version() returns text language sql immutable set search_path = '' as $$ select '0.1.0' $$`,
+  },
+  {
+    what: "the files are of another release",
+    check: "release",
+    light: "red",
+    says: /the files of this project are of release 0\.0\.9, the database of 0\.1\.0/,
+    cure: /supabase db push --linked and supabase functions deploy/,
+    set: async () => {},
+    follow: async () => {},
+    change: { lock: { ...LOCK, release: "0.0.9" }, projectRoot },
+  },
+  {
+    what: "a file of ours was changed",
+    check: "release",
+    light: "amber",
+    says: /1 of our files were changed or removed, such as package\.json/,
+    cure: /bring them back with git/,
+    set: async () => {},
+    follow: async () => {},
+    change: { lock: { ...LOCK, files: { "package.json": "0".repeat(64) } }, projectRoot },
+  },
+  {
+    what: "an event could not be projected",
+    check: "jobs",
+    light: "red",
+    says: /1 events could not be projected \(refused by a test\)/,
+    cure: /select billing\.replay_failed_webhook\(event_id\)/,
+    async set({ sql }) {
+      await sql.unsafe(`
+        create function public.refuse() returns trigger language plpgsql as
+          $$ begin raise exception 'refused by a test'; end $$;
+        create trigger refuses before insert on billing.customers for each row execute function public.refuse()`);
+      await sql`select billing.receive_event(${sql.json(customerCreated("cus_refused", false))})`;
+      await sql`
+        update billing.failed_webhooks set status = 'dead', next_attempt_at = null where status = 'retrying'`;
+    },
+    async follow({ sql }) {
+      await sql`drop function public.refuse cascade`;
+      await sql`select billing.replay_failed_webhook(event_id) from billing.failed_webhooks`;
+    },
+  },
+  {
+    what: "events of the other mode come here",
+    check: "jobs",
+    light: "red",
+    says: /1 events of the last week do not belong here/,
+    cure: /correct livemode or stripe_account in billing\.settings, then replay them/,
+    set: ({ sql }) => sql`select billing.receive_event(${sql.json(customerCreated("cus_live", true))})`,
+    async follow({ sql }) {
+      await sql`update billing.settings set livemode = true where id`;
+      await sql`select billing.replay_failed_webhook(event_id) from billing.failed_webhooks`;
+      await sql`update billing.settings set livemode = false where id`;
+    },
+  },
+  {
+    what: "the database is asked to call the functions of another project",
+    check: "vault",
+    light: "red",
+    says: /leads to the project local, and this is the database of abcdefghijklmnopqrst/,
+    cure: /store https:\/\/abcdefghijklmnopqrst\.supabase\.co\/functions\/v1/,
+    set: async () => {},
+    follow: async () => {},
+    change: { projectRef: "abcdefghijklmnopqrst" },
+  },
+  {
+    what: "functions of another project work on this database",
+    check: "mode",
+    light: "red",
+    says: /^Functions of .* work on this database/,
+    cure: /see where they are deployed/,
+    set: ({ sql }) =>
+      sql`select billing_private.record_job_problem(
+        'project', 'Functions of abcdefghijklmnopqrst work on this database, which is live as local: it is a copy', now()
+      )`,
+    // With them gone, the next claim of this project's own functions takes the row away.
+    follow: ({ sql }) =>
+      sql`select billing_private.enqueue('alert', 'alert:their_end', '{"cause": "copy"}', now())`.then(() =>
+        eventually(
+          "the row is gone",
+          async () => (await sql`select from billing.job_problems where job = 'project'`).length === 0,
+        ),
+      ),
   },
   {
     what: "a job is kept from its work",
@@ -282,6 +421,16 @@ const wrongs: Misconfiguration[] = [
     change: { projectRef: "abcdefghijklmnopqrst" },
   },
   {
+    what: "links to billing lead to this machine",
+    check: "settings",
+    light: "red",
+    says: /billing_url/,
+    cure: /update billing\.settings set billing_url/,
+    set: ({ sql }) => sql`update billing.settings set billing_url = 'http://localhost:3000/billing' where id`,
+    follow: (it, { cure }) => runSql(it, (cure ?? "").replace("\u2026", "https://acme.example.com/billing")),
+    change: { projectRef: "abcdefghijklmnopqrst" },
+  },
+  {
     what: "there is no sender",
     check: "settings",
     light: "red",
@@ -315,6 +464,27 @@ describe("set up wrongly, doctor names it and the cure, and who follows the cure
       });
     } finally {
       await stranger.close();
+    }
+  }, 60_000);
+
+  it("functions of another release", async () => {
+    const older = await startStranger(() => ({
+      status: 405,
+      body: "{}",
+      headers: { "duebase-release": "0.0.9" },
+    }));
+    try {
+      await tryOut(doctor, {
+        what: "another release",
+        check: "functions",
+        light: "red",
+        says: /duebase-\w+ is of release 0\.0\.9, not 0\.1\.0/,
+        cure: DEPLOY,
+        set: () => inVault(older.url),
+        follow: restoreUrl,
+      });
+    } finally {
+      await older.close();
     }
   }, 60_000);
 

@@ -1,9 +1,18 @@
 import type Stripe from "stripe";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readResend } from "../../../scripts/duebase/doctor/resend.ts";
+import { readStripe } from "../../../scripts/duebase/doctor/stripe.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { type LocalStripe, startLocalStripe } from "../../../scripts/local/stripe/server.ts";
 import { eventually } from "../../support/stack-project.ts";
-import { type DoctorStack, type Misconfiguration, runSql, startDoctorStack, tryOut } from "./doctor-stack.ts";
+import {
+  backfill,
+  type DoctorStack,
+  type Misconfiguration,
+  runSql,
+  startDoctorStack,
+  tryOut,
+} from "./doctor-stack.ts";
 
 let doctor: DoctorStack;
 let otherAccount: LocalStripe;
@@ -101,6 +110,16 @@ const atStripe: Misconfiguration[] = [
     set: ({ stack }) => stack.functions.setSecrets({ DUEBASE_STRIPE_SECRET_KEY: "nonsense" }),
     follow: ({ stack }) =>
       stack.functions.setSecrets({ DUEBASE_STRIPE_SECRET_KEY: localKeys.stripeSecretKey }),
+  },
+  {
+    what: "Stripe does not know this command's key",
+    check: "stripe_key",
+    light: "red",
+    says: /Stripe does not take the key of this command/,
+    cure: /take a key of this account from/,
+    set: async () => {},
+    follow: async () => {},
+    given: ({ stack }) => ({ stripe: readStripe("nonsense", stack.status.STRIPE_API_URL) }),
   },
   {
     what: "Stripe has no endpoint for this project",
@@ -254,6 +273,25 @@ const atStripe: Misconfiguration[] = [
     follow: answerYes("stripe_emails"),
   },
   {
+    what: "a backfill was never run",
+    check: "history",
+    light: "red",
+    says: /^a backfill was never run/,
+    cure: /run duebase backfill/,
+    set: ({ sql }) => sql`delete from billing.history_runs`,
+    follow: ({ sql, stack }) => backfill(sql, stack.status.STRIPE_API_URL),
+  },
+  {
+    what: "a backfill was begun and not ended",
+    check: "history",
+    light: "red",
+    says: /^a backfill has begun and is not complete/,
+    cure: /run duebase backfill until it is complete/,
+    set: ({ sql }) =>
+      sql`update billing.history_runs set status = 'stopped', problem = 'a person ended it' where kind = 'backfill'`,
+    follow: ({ sql, stack }) => backfill(sql, stack.status.STRIPE_API_URL),
+  },
+  {
     what: "subscriptions from before are not here",
     check: "history",
     light: "red",
@@ -287,6 +325,18 @@ const atStripe: Misconfiguration[] = [
     },
   },
   {
+    what: "who has access in the application's own table would lose it",
+    check: "access",
+    light: "amber",
+    says: /1 have access in your table and would lose it, such as 0c0ffee0-\S+ to reports/,
+    cure: /npx duebase backfill --report-only.*--links-query/,
+    set: async () => {},
+    follow: async () => {},
+    change: {
+      accessQuery: "select '0c0ffee0-1111-4222-8333-944455556666' as owner_id, 'reports' as feature",
+    },
+  },
+  {
     what: "who pays belongs to nobody",
     check: "access",
     light: "amber",
@@ -309,6 +359,16 @@ const atResend: Misconfiguration[] = [
     cure: /supabase secrets set DUEBASE_RESEND_API_KEY/,
     set: ({ stack }) => stack.functions.setSecrets({ DUEBASE_RESEND_API_KEY: "re_other_example" }),
     follow: ({ stack }) => stack.functions.setSecrets({ DUEBASE_RESEND_API_KEY: localKeys.resendApiKey }),
+  },
+  {
+    what: "Resend does not know this command's key",
+    check: "resend_sender",
+    light: "red",
+    says: /Resend does not take the key of this command/,
+    cure: /https:\/\/resend\.com\/api-keys/,
+    set: async () => {},
+    follow: async () => {},
+    given: ({ stack }) => ({ resend: readResend("re_other_example", stack.inbox.apiUrl) }),
   },
   {
     what: "the sender's domain is not verified",
@@ -415,12 +475,12 @@ describe("set up wrongly at Stripe or Resend, doctor names it and the cure, and 
 
   it("without keys, or with one that may only send mail, it says what it could not look at", async () => {
     const { results } = await doctor.diagnose(
-      ["stripe_key", "stripe_endpoint", "stripe_deliveries", "resend_sender", "resend_webhook"],
+      ["stripe_key", "stripe_endpoint", "stripe_deliveries", "history", "resend_sender", "resend_webhook"],
       { stripe: undefined, resend: undefined },
     );
     expect(results.filter((one) => one.light === "red")).toEqual([]);
     const amber = results.filter((one) => one.light === "amber");
-    expect(amber).toHaveLength(5);
+    expect(amber).toHaveLength(6);
     for (const { cure } of amber) expect(cure).toMatch(/DUEBASE_(STRIPE_SECRET|RESEND_API)_KEY/);
   }, 60_000);
 

@@ -1,4 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { jobs } from "../../../scripts/duebase/doctor/checks/jobs.ts";
+import { mode } from "../../../scripts/duebase/doctor/checks/mode.ts";
+import { vault } from "../../../scripts/duebase/doctor/checks/vault.ts";
+import type { RoundTrip } from "../../../scripts/duebase/doctor/context.ts";
+import { openContext } from "../../../scripts/duebase/doctor/open.ts";
+import { runChecks } from "../../../scripts/duebase/doctor/run.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { callAsService, deliver } from "../../support/delivering.ts";
 import { DAY, DunningWorld } from "../../support/dunning-world.ts";
@@ -77,6 +83,23 @@ it("a clone with the same keys sends and calls nothing, opens no case, and tells
       status: 409,
     });
   }
+
+  // Its Vault is the original's too, whose functions answer as well as ever.
+  await copy.sql`select vault.create_secret('https://originalproject.supabase.co/functions/v1', 'duebase_functions_url')`;
+  await copy.sql`select vault.create_secret('example', 'duebase_cron_secret')`;
+  const context = await openContext(copy.sql, { projectRef: "anotherproject" }, {});
+  const answer = {
+    is: "answered",
+    report: { project: "originalproject" },
+    took: 1,
+    answeredAt: 0,
+  } as RoundTrip;
+  const { results } = await runChecks([vault, mode, jobs], { ...context, roundTrip: async () => answer });
+  expect(results.map(({ check, light }) => [check, light])).toEqual([
+    ["vault", "red"],
+    ["mode", "red"],
+    ["jobs", "green"],
+  ]);
 
   // The original goes on meanwhile.
   await deliver(original, world.now);

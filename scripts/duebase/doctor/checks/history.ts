@@ -1,6 +1,6 @@
 import { type Check, type Finding, orRight, wrong } from "../check.ts";
 import type { DoctorContext } from "../context.ts";
-import { refusalOfStripe } from "../stripe.ts";
+import { refusalOfStripe, withoutStripeKey } from "../stripe.ts";
 
 const BACKFILL = "npx duebase backfill";
 
@@ -9,10 +9,10 @@ export const history: Check = {
   name: "history",
   title: "history",
   async look(context) {
-    const gaps = await context.sql<{ gap: string; amount: number; cure: string }[]>`
+    const gaps = await context.sql<{ gap: string; amount: number | null; cure: string }[]>`
       select g.gap, g.amount::integer, g.cure from billing.history_gaps() as g`;
     const findings = [
-      ...gaps.map(({ gap, amount, cure }) => wrong(`${amount} ${gap}`, cure)),
+      ...gaps.map(({ gap, amount, cure }) => wrong(amount === null ? gap : `${amount} ${gap}`, cure)),
       ...(await subscriptionsAtStripe(context)),
     ];
     return orRight(findings, "nothing of the past is known to be missing");
@@ -21,7 +21,7 @@ export const history: Check = {
 
 /** The newest hundred that are not over; more than these a backfill compares. */
 async function subscriptionsAtStripe(context: DoctorContext): Promise<Finding[]> {
-  if (context.stripe === undefined) return [];
+  if (context.stripe === undefined) return [withoutStripeKey("which subscriptions Stripe has")];
   const { stripe_account } = await context.settings();
   let ids: string[];
   try {

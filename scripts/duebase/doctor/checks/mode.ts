@@ -1,6 +1,7 @@
+import type { Sql } from "postgres";
 import { LOCAL_PROJECT } from "../../../../supabase/functions/_duebase/project-ref.ts";
 import { type Check, mayBeWrong, right, wrong } from "../check.ts";
-import type { RoundTrip } from "../context.ts";
+import type { DoctorContext, RoundTrip } from "../context.ts";
 
 /**
  * What is wrong with functions of an installation of one's own that has no name of its own: a copy of it would have the
@@ -25,14 +26,13 @@ export const mode: Check = {
   timeout: 20_000,
   async look(context) {
     const { mode: current, project_ref } = await context.settings();
-    // Where the functions run counts, and they know.
     const trip = await context.roundTrip();
     const unnamed = withoutName(trip);
     if (unnamed) return [wrong(unnamed.says, unnamed.cure)];
     if (current === "mirror") {
       return [right("mirror: everything is received, and nothing leaves (npx duebase go-live)")];
     }
-    const here = trip.is === "answered" ? trip.report.project : context.projectRef;
+    const here = whereThisIs(context.projectRef, trip);
     if (here === undefined) {
       return [
         mayBeWrong(
@@ -45,10 +45,29 @@ export const mode: Check = {
       return [
         wrong(
           `the database went live as ${project_ref}, and this is ${here}: it is a copy, and nothing leaves`,
-          "if this is the original now: npx duebase go-live",
+          "if this is the original now: npx duebase go-live; if not: npx duebase mirror",
         ),
       ];
     }
-    return [right(`live as ${project_ref}`)];
+    const others = await functionsOfAnotherProject(context.sql);
+    if (others === undefined) return [right(`live as ${project_ref}`)];
+    return [
+      wrong(
+        others.split(": ")[0] ?? others,
+        "see where they are deployed: they have the address and the key of this database, and should not",
+      ),
+    ];
   },
 };
+
+/** The database's address tells of a copy, whatever functions it calls; where it tells nothing, these know. */
+function whereThisIs(named: DoctorContext["projectRef"], trip: RoundTrip): string | undefined {
+  if (named !== undefined && named !== LOCAL_PROJECT) return named;
+  return trip.is === "answered" ? trip.report.project : named;
+}
+
+async function functionsOfAnotherProject(sql: Sql): Promise<string | undefined> {
+  const [row] = await sql<{ problem: string }[]>`
+    select j.problem from billing.job_problems as j where j.job = 'project'`;
+  return row?.problem;
+}
