@@ -31,6 +31,9 @@ additional_redirect_urls = ["https://shop.example.com/*"] # no wildcards above
 [functions.stripe-webhook]
 verify_jwt = false # Stripe signs
 
+[functions.catalogue]
+verify_jwt = false
+
 [functions.checkout]
 verify_jwt = true
 `;
@@ -41,6 +44,7 @@ const THEIR_FILES: Record<string, string> = {
   "supabase/config.toml": THEIR_CONFIG,
   "supabase/seed.sql": "insert into app.plans values ('free') on conflict do nothing;\n",
   "supabase/functions/stripe-webhook/index.ts": 'Deno.serve(() => new Response("theirs"));\n',
+  "supabase/functions/catalogue/index.ts": 'Deno.serve(() => new Response("their catalogue"));\n',
   "supabase/functions/checkout/index.ts": 'Deno.serve(() => new Response("their checkout"));\n',
   "supabase/functions/_shared/stripe.ts": 'export const stripe = "their own";\n',
   "supabase/migrations/20260301120000_app.sql": `
@@ -52,6 +56,7 @@ alter table app.notes enable row level security;
 create function app.is_mine(owner uuid) returns boolean language sql stable as $$ select owner = auth.uid() $$;
 create policy mine on app.notes using (app.is_mine(owner)) with check (app.is_mine(owner));
 grant select, insert on app.notes to authenticated;
+create table app.subscribers (user_id uuid primary key, stripe_customer text not null);
 create function public.greeting() returns text language sql as $$ select 'hello' $$;
 alter default privileges in schema app grant select on tables to service_role;
 insert into app.plans values ('free'), ('pro');

@@ -56,7 +56,7 @@ export function addGoLive(program: Command): void {
 /**
  * Asks doctor, shows what will happen, asks, and goes live.
  *
- * @throws Refusal where something is red, or which project this is is not known
+ * @throws Refusal where something is red, there is no Stripe key, or which project this is is not known
  */
 export async function goLive(
   context: Omit<DoctorContext, "signal">,
@@ -64,31 +64,7 @@ export async function goLive(
   isDryRun: boolean,
 ): Promise<void> {
   const { sql } = context;
-  if (context.stripe === undefined) {
-    throw new Refusal(
-      "go-live has no Stripe key, so whether the history is complete cannot be looked at.",
-      "Give DUEBASE_STRIPE_SECRET_KEY a key that may read, as docs/doctor.md lists, and run it again.",
-    );
-  }
-  const trip = await context.roundTrip();
-  const running = trip.is === "answered" ? trip.report.project : undefined;
-  const unnamed = withoutName(trip);
-  if (unnamed) throw new Refusal(`Not live: ${unnamed.says}.`, `Do this first: ${unnamed.cure}.`);
-  // A local address says only that the functions are on this machine; they may have a name of their own.
-  const projectRef =
-    context.projectRef === LOCAL_PROJECT ? (running ?? LOCAL_PROJECT) : (context.projectRef ?? running);
-  if (running !== undefined && projectRef !== running) {
-    throw new Refusal(
-      `The functions that this database calls run in ${running}, and not in ${projectRef}.`,
-      "Name the project whose functions are to act, or correct duebase_functions_url in Vault.",
-    );
-  }
-  if (projectRef === undefined) {
-    throw new Refusal(
-      "Which project goes live is not known.",
-      "Name it with --project-ref: the reference in https://<ref>.supabase.co. Functions of another project send nothing.",
-    );
-  }
+  const projectRef = await projectToGoLive(context);
   // A database that went live as another project is a copy, and going live here is what makes it the original.
   const diagnosis = without(await diagnose(context, terminal), "mode");
   if (diagnosis.light !== "green") terminal.say(diagnosisAsText(diagnosis, process.stdout.columns ?? 80));
@@ -114,6 +90,41 @@ export async function goLive(
     { state: Record<string, unknown> }[]
   >`select billing.go_live(${projectRef}) as state`;
   terminal.answer(row?.state, `Live as ${projectRef}. The way back: npx duebase mirror`);
+}
+
+/**
+ * Which project goes live: the one whose functions act.
+ *
+ * @throws Refusal where it is not known, has no name, or is another one than was named; or where nobody could say
+ *   whether the history is complete
+ */
+async function projectToGoLive(context: Omit<DoctorContext, "signal">): Promise<string> {
+  const trip = await context.roundTrip();
+  const running = trip.is === "answered" ? trip.report.project : undefined;
+  const unnamed = withoutName(trip);
+  if (unnamed) throw new Refusal(`Not live: ${unnamed.says}.`, `Do this first: ${unnamed.cure}.`);
+  // A local address says only that the functions are on this machine; they may have a name of their own.
+  const projectRef =
+    context.projectRef === LOCAL_PROJECT ? (running ?? LOCAL_PROJECT) : (context.projectRef ?? running);
+  if (running !== undefined && projectRef !== running) {
+    throw new Refusal(
+      `The functions that this database calls run in ${running}, and not in ${projectRef}.`,
+      "Name the project whose functions are to act, or correct duebase_functions_url in Vault.",
+    );
+  }
+  if (projectRef === undefined) {
+    throw new Refusal(
+      "Which project goes live is not known.",
+      "Name it with --project-ref: the reference in https://<ref>.supabase.co. Functions of another project send nothing.",
+    );
+  }
+  if (context.stripe === undefined) {
+    throw new Refusal(
+      "go-live has no Stripe key, so whether the history is complete cannot be looked at.",
+      "Give DUEBASE_STRIPE_SECRET_KEY a key that may read, as docs/doctor.md lists, and run it again.",
+    );
+  }
+  return projectRef;
 }
 
 async function backToMirror(sql: Sql, terminal: Terminal, isDryRun: boolean): Promise<void> {

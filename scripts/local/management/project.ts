@@ -17,6 +17,8 @@ export interface ProjectOptions {
   onSecrets?: (secrets: ReadonlyMap<string, string>) => void | Promise<void>;
   /** Called after the exposed schemas changed. */
   onExposedSchemas?: (schemas: readonly string[]) => void | Promise<void>;
+  /** Called after a function was deleted. */
+  onRemoved?: (slug: string) => void | Promise<void>;
 }
 
 interface FunctionState {
@@ -54,8 +56,9 @@ export class HostedProject {
     this.functions.set(slug, { id, version: (known?.version ?? 0) + 1, verifyJwt, at: Date.now() });
   }
 
-  remove(slug: string): void {
+  async remove(slug: string): Promise<void> {
     if (!this.functions.delete(slug)) throw notFound("Function");
+    await this.#options.onRemoved?.(slug);
   }
 
   async setSecrets(given: unknown): Promise<void> {

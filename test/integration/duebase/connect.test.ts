@@ -204,7 +204,7 @@ describe("each thing that is missing alone", () => {
   });
 
   test("a function that is not deployed is named with the command that deploys it", async () => {
-    outside.supabase.project.remove("duebase-portal");
+    await outside.supabase.project.remove("duebase-portal");
     const { exitCode, missing, output } = await outside.connect();
     expect(exitCode).toBe(1);
     expect(missing).toEqual(["not deployed: duebase-portal"]);

@@ -3,9 +3,11 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { list } from "tar";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Result } from "../../../scripts/duebase/doctor/run.ts";
 import { CRON_JOBS } from "../../../scripts/duebase/project/our-names.ts";
 import type { Project } from "../../../scripts/duebase/project/project.ts";
 import { applyMigrations } from "../../../scripts/local/migrations.ts";
+import type { LocalPostgres } from "../../../scripts/local/postgres/server.ts";
 import { release } from "../../../scripts/local/release.ts";
 import { type Catalog, catalogDifferences } from "../../support/catalog.ts";
 import {
@@ -16,23 +18,25 @@ import {
   theirDatabase,
   withClient,
 } from "../../support/existing-project.ts";
+import { type HostedProject, startHostedProject } from "../../support/hosted-project.ts";
 import { type PackedCommand, packCommand } from "../../support/packed-command.ts";
-import { serve } from "../../unit/functions/served-function.ts";
+import { goingLive } from "./live.ts";
+import { haveSubscribers, type Subscribers } from "./subscribers.ts";
 
-/** A hosted-like database that the story is told on. */
-export interface StoryServer {
-  /** As `postgres`, who is no superuser. */
-  url: string;
-  adminUrl: string;
-}
+/** A hosted-like database that the story is told on; `url` is that of `postgres`, who is no superuser. */
+export type StoryServer = Pick<LocalPostgres, "url" | "adminUrl" | "urlFor" | "standIns">;
 
 /** What of the catalog is ours while Duebase is installed, and nothing else. */
 const OURS = [
   /^only in the second: cron job duebase-(tick|dunning)$/,
   /^only in the second: schema named billing(_private)?$/,
   /^only in the second: trigger duebase_\w+ on (auth\.)?users$/,
+  /^only in the second: secret duebase_(functions_url|cron_secret)$/,
   /^differs: publication supabase_realtime/,
 ];
+
+/** What their functions answer. */
+const THEIR_ANSWERS = { "stripe-webhook": "theirs", catalogue: "their catalogue" };
 
 /**
  * Moving in and out again, in order, each step a test, with the package that `npm pack` makes. The steps share one
@@ -42,6 +46,8 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
   let server: StoryServer;
   let command: PackedCommand;
   let project: Project;
+  let hosted: HostedProject;
+  let subscribers: Subscribers;
   let remove: () => Promise<void>;
   let theirFiles: Record<string, string>;
   let theirs: Catalog;
@@ -50,20 +56,40 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     [command, server] = await Promise.all([packCommand(), open()]);
     ({ project, remove } = await makeExistingProject());
     await applyMigrations(server.url, project.root);
+    hosted = await startHostedProject({
+      root: project.root,
+      database: server,
+      exposedSchemas: ["public", "graphql_public", "app"],
+    });
+    subscribers = await haveSubscribers(hosted, server.url);
     theirFiles = await filesOf(project.root);
     theirs = await theirDatabase(server.adminUrl);
   }, 240_000);
   afterAll(async () => {
+    await hosted?.close();
     await remove?.();
     await command?.remove();
   });
 
   const duebase = (...args: string[]) =>
     command.run(args, { cwd: join(project.root, "supabase"), env: { DUEBASE_DB_URL: server.url } });
+  /** With everything that its owner has in the environment. */
+  const duebaseAsOwner = (...args: string[]) =>
+    command.run(args, { cwd: join(project.root, "supabase"), env: hosted.env });
   const push = () => applyMigrations(server.url, project.root);
   const version = (url = server.url) =>
     withClient(url, async (sql) => (await sql`select billing.version() as v`)[0]?.v);
   const differences = async () => catalogDifferences(theirs, await theirDatabase(server.adminUrl));
+  const expectTheirsUntouched = async () => {
+    expect((await differences()).filter((line) => !OURS.some((ours) => ours.test(line)))).toEqual([]);
+    const files = await filesOf(project.root);
+    const changed = Object.keys(theirFiles).filter((path) => files[path] !== theirFiles[path]);
+    expect(changed.filter((path) => path !== "supabase/config.toml")).toEqual([]);
+    for (const [slug, text] of Object.entries(THEIR_ANSWERS)) {
+      const answer = await fetch(`${hosted.functionsUrl}/${slug}`);
+      expect([slug, await answer.text()]).toEqual([slug, text]);
+    }
+  };
   const oursAmong = (paths: string[]) => paths.filter((path) => !(path in theirFiles));
   const migrations = async () => (await readdir(join(project.supabase, "migrations"))).sort();
 
@@ -106,24 +132,7 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     expect(jobs.map(({ jobname }) => jobname)).toEqual(
       [...CRON_JOBS, "duebase-report", "nightly-report"].sort(),
     );
-    const others = (await differences()).filter((line) => !OURS.some((ours) => ours.test(line)));
-    expect(others).toEqual([]);
-  });
-
-  test("our functions run from their folder as they were put there, beside theirs", async () => {
-    const environment = {
-      SUPABASE_URL: "http://127.0.0.1:9",
-      SUPABASE_SECRET_KEY: "sb_secret_example",
-      DUEBASE_STRIPE_WEBHOOK_SECRET: "whsec_example",
-    };
-    const served = await serve("duebase-stripe-webhook", environment, project.root);
-    if (!("url" in served)) throw new Error(served.output);
-    try {
-      const answer = await fetch(served.url, { method: "POST", body: "{}" });
-      expect([answer.status, answer.headers.get("duebase-release")]).toEqual([400, release]);
-    } finally {
-      await served.stop();
-    }
+    await expectTheirsUntouched();
   });
 
   test("init a second time changes nothing and says so", async () => {
@@ -133,6 +142,14 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     expect(err).toMatch(/in this project already/);
     expect(await filesOf(project.root)).toEqual(before);
   });
+
+  goingLive(() => ({
+    hosted,
+    databaseUrl: server.url,
+    subscribers,
+    duebase: duebaseAsOwner,
+    expectTheirsUntouched,
+  }));
 
   test("uninstall stops at every kind of thing of theirs that depends on ours, and names it", async () => {
     await addMigration(
@@ -214,14 +231,14 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
   });
 
   test("uninstall leaves an archive of every table, nothing of ours, and everything of theirs", async () => {
-    await withClient(server.url, async (sql) => {
-      await sql`select vault.create_secret('x', 'duebase_cron_secret')`;
-      await sql`insert into billing.customers (id, email) values ('cus_kept', 'kept@example.com')`;
-    });
     const archive = join(command.folder, "billing.tar.gz");
-    const { code, err, out } = await duebase("uninstall", "--yes", "--export", archive);
-    expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toContain("npx supabase functions delete duebase-stripe-webhook");
+    const { code, err, out } = await duebaseAsOwner("uninstall", "--yes", "--export", archive);
+    expect({ code, err }, out).toEqual({ code: 0, err: "" });
+    const { functions, secrets, exposedSchemas } = hosted.supabase.project;
+    expect([...functions.keys()].sort()).toEqual(["catalogue", "checkout", "stripe-webhook"]);
+    expect([...secrets.keys()]).toEqual([]);
+    expect(exposedSchemas).toEqual(["public", "graphql_public", "app"]);
+    await hosted.settled();
 
     const entries: string[] = [];
     await list({ file: archive, onReadEntry: (entry) => entries.push(entry.path) });
@@ -231,8 +248,9 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
 
     await withClient(server.url, (sql) => sql`drop function app.asks()`);
     expect(await differences()).toEqual([]);
+    await expectTheirsUntouched();
     const files = await filesOf(project.root);
-    expect(Object.keys(theirFiles).filter((path) => files[path] !== theirFiles[path])).toEqual([]);
+    expect(files["supabase/config.toml"]).toBe(theirFiles["supabase/config.toml"]);
     // Theirs of the steps above, and the history of ours.
     expect(oursAmong(Object.keys(files)).filter((path) => !path.includes("/20270"))).toEqual([
       expect.stringMatching(/^supabase\/migrations\/\d{14}_duebase_/),
@@ -246,7 +264,11 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     const branch = await openFresh();
     await applyMigrations(branch.url, project.root);
     await withClient(branch.url, (sql) => sql`drop function app.asks()`);
-    expect(catalogDifferences(theirs, await theirDatabase(branch.adminUrl))).toEqual([]);
+    // A branch has no people: what they left behind is missing, and nothing else.
+    expect(catalogDifferences(theirs, await theirDatabase(branch.adminUrl))).toEqual([
+      "only in the first: rows of app.signups",
+      "only in the first: rows of app.subscribers",
+    ]);
   });
 
   test("reinstalling works, and so does a fresh branch with that history", async () => {
@@ -257,5 +279,25 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     const branch = await openFresh();
     await applyMigrations(branch.url, project.root);
     expect(await version(branch.url)).toBe(release);
+  });
+
+  test("and connect sets it up again: nothing is left of the first time that is in its way", async () => {
+    await hosted.deploy();
+    const { code, out, err } = await duebaseAsOwner(
+      "connect",
+      "--yes",
+      "--functions-url",
+      hosted.functionsUrl,
+    );
+    expect({ code, err }, out).toEqual({ code: 0, err: "" });
+    await hosted.settled();
+    const doctor = await duebaseAsOwner("doctor", "--json");
+    const results = JSON.parse(doctor.out).results as Result[];
+    const red = results.filter(({ light }) => light === "red").map(({ check }) => check);
+    // As after the first connect: nothing of the first time is known here.
+    expect([...new Set(red)].sort()).toEqual(["history", "settings"]);
+    expect(await withClient(server.url, (sql) => sql`select mode from billing.settings`)).toEqual([
+      { mode: "mirror" },
+    ]);
   });
 }
