@@ -49,7 +49,7 @@ const LOCK: Lock = {
   migrations: [],
   files: {},
   emails: false,
-  config: { sections: [], schemas: [], hadSchemas: true },
+  config: { sections: [], schemas: [], hadSchemas: true, hadApi: true },
 };
 const customerCreated = (id: string, livemode: boolean) => ({
   id: `evt_${id}`,
