@@ -36,7 +36,7 @@ export interface HostedProject {
   /** As `supabase functions deploy`: every function of the folder, with verify_jwt as config.toml has it. */
   deploy(): Promise<void>;
   /** Waits until the functions run with the secrets that were set last. */
-  settled(): Promise<void>;
+  restarted(): Promise<void>;
   /** Runs what the minute's cron job runs, as its owner does. */
   tick(): Promise<void>;
   close(): Promise<void>;
@@ -132,7 +132,7 @@ export async function startHostedProject({
         }
         await functions.ready(3_000);
       },
-      settled: () => secrets.settled(),
+      restarted: () => secrets.restarted(),
       tick: () => runTick(database.url),
       close: () => closers.close(),
     };
@@ -201,7 +201,7 @@ class ChangedSecrets {
     this.#wanted = new Map(all);
   }
 
-  async settled(): Promise<void> {
+  async restarted(): Promise<void> {
     const names = new Set([...this.#running.keys(), ...this.#wanted.keys()]);
     const changed = [...names].filter((name) => this.#running.get(name) !== this.#wanted.get(name));
     this.#running = this.#wanted;

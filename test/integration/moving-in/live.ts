@@ -41,7 +41,7 @@ const STEPS: Step[] = [
     async follow({ duebase, hosted }) {
       const { code, out, err } = await duebase("connect", "--yes", "--functions-url", hosted.functionsUrl);
       expect({ code, err }, out).toEqual({ code: 0, err: "" });
-      await hosted.settled();
+      await hosted.restarted();
     },
   },
   {

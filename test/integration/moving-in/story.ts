@@ -238,7 +238,7 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
     expect([...functions.keys()].sort()).toEqual(["catalogue", "checkout", "stripe-webhook"]);
     expect([...secrets.keys()]).toEqual([]);
     expect(exposedSchemas).toEqual(["public", "graphql_public", "app"]);
-    await hosted.settled();
+    await hosted.restarted();
 
     const entries: string[] = [];
     await list({ file: archive, onReadEntry: (entry) => entries.push(entry.path) });
@@ -290,7 +290,7 @@ export function movingIn(open: () => Promise<StoryServer>, openFresh: () => Prom
       hosted.functionsUrl,
     );
     expect({ code, err }, out).toEqual({ code: 0, err: "" });
-    await hosted.settled();
+    await hosted.restarted();
     const doctor = await duebaseAsOwner("doctor", "--json");
     const results = JSON.parse(doctor.out).results as Result[];
     const red = results.filter(({ light }) => light === "red").map(({ check }) => check);

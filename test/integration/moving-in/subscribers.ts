@@ -14,7 +14,7 @@ export interface Subscriber {
 export interface Subscribers {
   pays: Subscriber;
   /** Their last invoice failed. */
-  owes: Subscriber;
+  overdue: Subscriber;
 }
 
 /** Lets two people sign up and subscribe, as the application does it by itself, and one of them fall overdue. */
@@ -47,8 +47,8 @@ export async function haveSubscribers(hosted: HostedProject, databaseUrl: string
     });
     return { userId, email, customer: customer.id, subscription: subscription.id };
   };
-  const subscribers = { pays: await subscribe("pays"), owes: await subscribe("owes") };
-  await failPayment(hosted, subscribers.owes);
+  const subscribers = { pays: await subscribe("pays"), overdue: await subscribe("overdue") };
+  await failPayment(hosted, subscribers.overdue);
   return subscribers;
 }
 

@@ -53,6 +53,7 @@ describe("in the files of a project", () => {
     // No empty folder stays behind.
     expect((await readdir(join(project.supabase, "functions"))).sort()).toEqual([
       "_shared",
+      "catalogue",
       "checkout",
       "stripe-webhook",
     ]);
