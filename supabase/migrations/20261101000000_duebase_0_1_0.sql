@@ -25855,19 +25855,25 @@ as $$
     from billing.failed_webhooks as f
     where f.status in ('retrying', 'dead')
     union all
+    -- Of these two there is one or none, so a number says nothing.
     select
-      'a backfill has begun and is not complete', count(*),
+      'a backfill has begun and is not complete', null,
       'run duebase backfill until it is complete; billing.history_runs says what keeps it from that'
     from billing.history_runs as r
     where r.kind = 'backfill' and r.status <> 'complete' and not exists (
       select from billing.history_runs as later where later.kind = 'backfill' and later.id > r.id
     )
+    union all
+    select
+      'a backfill was never run, so nobody knows what Stripe has from before', null,
+      'run duebase backfill: of an empty account it takes seconds'
+    where not exists (select from billing.history_runs as r where r.kind = 'backfill')
   )
-  select g.gap, g.amount, g.cure from gaps as g where g.amount > 0;
+  select g.gap, g.amount, g.cure from gaps as g where g.amount is distinct from 0;
 $$;
 
 comment on function billing.history_gaps is
-  'What of the past is known to be missing: a row per kind of gap, with how many and what to do. No row: nothing is. go-live refuses while there is one.';
+  'What of the past is known to be missing: a row per kind of gap, with how many (null: it is no matter of number) and what to do. No row: nothing is. duebase go-live refuses while there is one.';
 
 grant execute on function billing.history_gaps(timestamptz) to service_role;
 
