@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { emailNames } from "../../emails/index.ts";
 import { readSchemas } from "../../scripts/local/schemas.ts";
@@ -24,8 +24,8 @@ function typesHandledBy(sql: string): string[] {
 
 const types = [...new Set(schemas.flatMap(({ sql }) => typesHandledBy(sql)))];
 
-test("the README's table names every handled event type and no other", () => {
-  const table = read("README.md").split("## Events")[1]?.split("\n## ")[0] ?? "";
+test("docs/events.md names every handled event type and no other", () => {
+  const table = read("docs/events.md").split("\n## ")[0] ?? "";
   const rows = table.split("\n").filter((line) => line.startsWith("| `"));
   const named = rows
     .flatMap((row) => row.split("|")[1]?.match(/`[^`]+`/g) ?? [])
@@ -34,13 +34,13 @@ test("the README's table names every handled event type and no other", () => {
   expect(named.sort()).toEqual(types.sort());
 });
 
-test("the README's table names every email there is and no other", () => {
-  const table = read("README.md").split("## Emails")[1]?.split("\n## ")[0] ?? "";
+test("docs/emails.md names every email there is and no other", () => {
+  const table = read("docs/emails.md");
   const named = [...table.matchAll(/^\| `([a-z-]+)`/gm)].map((it) => it[1]);
   expect(named.sort()).toEqual([...emailNames].sort());
 });
 
-test("the README names every SQLSTATE of the database once, in the database's own README", () => {
+test("the database's own README names every SQLSTATE of the database once", () => {
   const raised = [...schemaFile("errors").matchAll(/^ {2}\('(DU\d{3})'/gm)].map((it) => it[1]);
   const explained =
     read("supabase/README.md")
@@ -61,4 +61,46 @@ test("every command the README tells exists", () => {
   ].map((it) => it[1]);
   expect(told.length).toBeGreaterThan(0);
   for (const name of told) expect(scripts).toContain(name);
+});
+
+/** Every page of the docs, as a path from the root. */
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`),
+  ...["supabase", "supabase/functions", "emails", "scripts", "test"].map((folder) => `${folder}/README.md`),
+];
+
+/** The anchor that a forge gives a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .replaceAll(" ", "-");
+
+test.each(pages)("what %s links to is there", (page) => {
+  const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((it) => String(it[1]));
+  const broken = links
+    .filter((link) => !/^[a-z]+:/.test(link))
+    .filter((link) => {
+      const [path = "", anchor] = link.split("#");
+      const target = new URL(path === "" ? page : path, new URL(path === "" ? "" : page, root));
+      if (!existsSync(target)) return true;
+      if (anchor === undefined) return false;
+      const headings = [...readFileSync(target, "utf8").matchAll(/^#+ (.+)$/gm)].map((it) =>
+        anchorOf(String(it[1])),
+      );
+      return !headings.includes(anchor);
+    });
+  expect(broken).toEqual([]);
+});
+
+test("the README leads to every page of docs/, and has at most 200 lines", () => {
+  const readme = read("README.md");
+  expect(readme.split("\n").length).toBeLessThanOrEqual(200);
+  for (const page of pages.filter((path) => path.startsWith("docs/") && path !== "docs/README.md")) {
+    expect(readme).toContain(`](${page})`);
+    expect(read("docs/README.md")).toContain(`](${page.slice("docs/".length)})`);
+  }
 });

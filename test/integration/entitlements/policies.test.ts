@@ -4,16 +4,23 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { Story, tell } from "./story.ts";
 
-// The policy that README.md shows, as it stands there, on a table as an application would have it.
+// The policy that README.md and docs/entitlements.md show, as it stands there, on a table as an application would have it.
+
+/** The policy that a page shows. */
+function policyIn(page: string): string {
+  const text = readFileSync(join(import.meta.dirname, "../../..", page), "utf8");
+  const policy = /```sql\n(create policy exports_need_the_feature[^`]*)```/.exec(text)?.[1];
+  if (!policy) throw new Error(`${page} shows no policy`);
+  return policy;
+}
 
 let database: TestDatabase;
 let payer: string;
 let other: string;
 beforeAll(async () => {
   database = await createTestDatabase();
-  const readme = readFileSync(join(import.meta.dirname, "../../../README.md"), "utf8");
-  const policy = /```sql\n(create policy exports_need_the_feature[^`]*)```/.exec(readme)?.[1];
-  if (!policy) throw new Error("README.md shows no policy");
+  const [policy, alsoShown] = ["README.md", "docs/entitlements.md"].map((page) => policyIn(page));
+  expect(alsoShown).toBe(policy);
   await database.sql.unsafe(`
     create table public.exports (id bigint generated always as identity primary key, owner uuid not null);
     alter table public.exports enable row level security;

@@ -3,12 +3,10 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { DunningWorld, type Subscriber } from "../../support/dunning-world.ts";
 import { caseOf, mails, newSubscriber, stepsOf } from "./overdue.ts";
 
-// The policies of "Dunning" in README.md, as they stand there but for the ids, given to two subscribers.
+// The policies of docs/dunning.md, as they stand there but for the ids, given to two subscribers.
 
-const section = readFileSync(new URL("../../../README.md", import.meta.url), "utf8")
-  .split("## Dunning\n")[1]
-  ?.split("\n## ")[0];
-const examples = [...(section?.matchAll(/```sql\n([^`]+)```/g) ?? [])].map((it) => String(it[1]));
+const page = readFileSync(new URL("../../../docs/dunning.md", import.meta.url), "utf8");
+const examples = [...page.matchAll(/```sql\n([^`]+)```/g)].map((it) => String(it[1]));
 
 let world: DunningWorld;
 let invoiced: Subscriber;

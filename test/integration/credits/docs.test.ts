@@ -10,15 +10,13 @@ import { deliver } from "../../support/orders.ts";
 import { ownedBy, plan, subscribed } from "../usage/metered.ts";
 import { balanceOf, grant, refusalOf } from "./bought.ts";
 
-// The examples of "Usage and credits" in README.md, as they stand there, run by a server and by a user.
+// The examples of docs/usage-and-credits.md, as they stand there, run by a server and by a user.
 
-const section = readFileSync(join(import.meta.dirname, "../../../README.md"), "utf8")
-  .split("## Usage and credits")[1]
-  ?.split("\n## ")[0];
+const page = readFileSync(join(import.meta.dirname, "../../../docs/usage-and-credits.md"), "utf8");
 
 function example(language: string): string {
-  const code = section?.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
-  if (!code) throw new Error(`README.md shows no ${language} under "Usage and credits"`);
+  const code = page.split(`\`\`\`${language}\n`)[1]?.split("```")[0];
+  if (!code) throw new Error(`docs/usage-and-credits.md shows no ${language}`);
   return code;
 }
 
