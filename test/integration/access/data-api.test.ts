@@ -66,11 +66,13 @@ describe.each(Object.entries(tables))("%s (%s)", (table, audience) => {
   test("is written by nobody, with whatever key", async () => {
     const [text] = await database.sql`
       select attname as column, atttypid::regtype::text as type from pg_attribute
-      where attrelid = ${table}::regclass and atttypid in ('text'::regtype, 'uuid'::regtype) and attnum > 0
-      order by atttypid <> 'text'::regtype, attnum limit 1
+      where attrelid = ${table}::regclass and atttypid in ('text'::regtype, 'uuid'::regtype, 'timestamptz'::regtype)
+        and attnum > 0
+      order by array_position(array['text', 'uuid', 'timestamptz']::regtype[]::oid[], atttypid), attnum limit 1
     `;
     const column: string = text?.column;
-    const planted = text?.type === "uuid" ? randomUUID() : "planted";
+    const planted =
+      text?.type === "uuid" ? randomUUID() : text?.type === "text" ? "planted" : "2026-01-01T00:00:00Z";
     for (const client of [clients.connect(localKeys.publishable), owner, clients.connect(localKeys.secret)]) {
       const attempts = [
         await relation(client, table).insert({ [column]: planted }),

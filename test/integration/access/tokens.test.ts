@@ -13,8 +13,13 @@ let clients: Clients;
 let adaId: string;
 let bobId: string;
 let adaToken: string;
-/** A column of text of each table, to try to write to. */
+/** A column of each table, of text where it has one, to try to write to. */
 let columns: Map<string, { column: string; type: string }>;
+/** What is written to columns of other types, and what stands for no row there. */
+const PLANTED: Record<string, () => [string, string]> = {
+  uuid: () => [adaId, bobId],
+  "timestamp with time zone": () => ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"],
+};
 beforeAll(async () => {
   // The API tells its terminal of every refusal, and here are hundreds.
   vi.spyOn(console, "error").mockImplementation(() => {});
@@ -29,8 +34,9 @@ beforeAll(async () => {
   const found = await database.sql<{ table: string; column: string; type: string }[]>`
     select distinct on (attrelid) relname as table, attname as column, atttypid::regtype::text as type
     from pg_attribute join pg_class as c on c.oid = attrelid
-    where c.relnamespace = 'billing'::regnamespace and atttypid in ('text'::regtype, 'uuid'::regtype) and attnum > 0
-    order by attrelid, atttypid <> 'text'::regtype, attnum
+    where c.relnamespace = 'billing'::regnamespace and attnum > 0
+      and atttypid in ('text'::regtype, 'uuid'::regtype, 'timestamptz'::regtype)
+    order by attrelid, array_position(array['text', 'uuid', 'timestamptz']::regtype[]::oid[], atttypid), attnum
   `;
   columns = new Map(found.map(({ table, column, type }) => [table, { column, type }]));
 });
@@ -70,7 +76,7 @@ async function allowed(client: Client, status: number): Promise<string[]> {
   const open: string[] = [];
   for (const table of names(tables)) {
     const { column, type } = columns.get(table) ?? { column: "", type: "text" };
-    const [planted, other] = type === "uuid" ? [adaId, bobId] : ["planted", "nothing"];
+    const [planted, other] = PLANTED[type]?.() ?? ["planted", "nothing"];
     const answers = {
       select: await client.from(table).select("*"),
       insert: await client.from(table).insert({ [column]: planted }),
