@@ -3,7 +3,6 @@ import type { Lock } from "../../../scripts/duebase/project/lock.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { projectRoot } from "../../../scripts/local/project.ts";
 import { rowCounts } from "../../support/row-counts.ts";
-import { eventually } from "../../support/stack-project.ts";
 import {
   type DoctorStack,
   type Misconfiguration,
@@ -305,7 +304,7 @@ const wrongs: Misconfiguration[] = [
     check: "release",
     light: "red",
     says: /the files of this project are of release 0\.0\.9, the database of 0\.1\.0/,
-    cure: /supabase db push --linked and supabase functions deploy/,
+    cure: /supabase db push --linked, then npx supabase functions deploy/,
     set: async () => {},
     follow: async () => {},
     change: { lock: { ...LOCK, release: "0.0.9" }, projectRoot },
@@ -362,25 +361,6 @@ const wrongs: Misconfiguration[] = [
     set: async () => {},
     follow: async () => {},
     change: { projectRef: "abcdefghijklmnopqrst" },
-  },
-  {
-    what: "functions of another project work on this database",
-    check: "mode",
-    light: "red",
-    says: /^Functions of .* work on this database/,
-    cure: /see where they are deployed/,
-    set: ({ sql }) =>
-      sql`select billing_private.record_job_problem(
-        'project', 'Functions of abcdefghijklmnopqrst work on this database, which is live as local: it is a copy', now()
-      )`,
-    // With them gone, the next claim of this project's own functions takes the row away.
-    follow: ({ sql }) =>
-      sql`select billing_private.enqueue('alert', 'alert:their_end', '{"cause": "copy"}', now())`.then(() =>
-        eventually(
-          "the row is gone",
-          async () => (await sql`select from billing.job_problems where job = 'project'`).length === 0,
-        ),
-      ),
   },
   {
     what: "a job is kept from its work",

@@ -17,11 +17,13 @@ async function seen(is: {
   url: string;
   answers: string | undefined;
   live: string;
+  /** What billing.job_problems has of the project. */
+  problem?: string;
 }): Promise<Record<string, string>> {
   const trip = is.answers
     ? { is: "answered", report: { project: is.answers }, took: 1, answeredAt: 0 }
     : { is: "refused", problem: "it did not answer" };
-  const sql = (async () => []) as unknown as Sql;
+  const sql = (async () => (is.problem === undefined ? [] : [{ problem: is.problem }])) as unknown as Sql;
   const context: Partial<DoctorContext> = {
     sql,
     projectRef: is.database,
@@ -83,6 +85,17 @@ describe("whose functions does the database call", () => {
     const nobody = await seen({ database: CLONE, url, answers: undefined, live: CLONE });
     expect(nobody.vault).toMatch(/^amber: .* does not name the project clone/);
   });
+});
+
+it("that functions of another project work on the database is told by the mode, in a line, with what to do", async () => {
+  const found = await seen({
+    database: ORIGINAL,
+    url: urlOf(ORIGINAL),
+    answers: ORIGINAL,
+    live: ORIGINAL,
+    problem: `Functions of ${CLONE} work on this database, which is live as ${ORIGINAL}: it is a copy, and nothing is sent`,
+  });
+  expect(found.mode).toBe(`red: Functions of ${CLONE} work on this database, which is live as ${ORIGINAL}`);
 });
 
 describe("whose database it is", () => {
