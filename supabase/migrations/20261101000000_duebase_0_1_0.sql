@@ -773,10 +773,14 @@ comment on function billing_private.mirror_reason is
 
 create function billing_private.fact_code(p_fact text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
-as $$ select left(md5(p_fact), 16) $$;
+as $$
+begin
+  return left(md5(p_fact), 16);
+end;
+$$;
 
 comment on function billing_private.fact_code is
   'A fact as it fits into a tag at Resend. Of a dedupe key it is how the tag duebase_email begins.';
@@ -12043,11 +12047,13 @@ comment on function billing_private.pause_reason is
 
 create function billing_private.pause_fact(p_subscription text, p_since timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select format('paused:%s:%s', p_subscription, extract(epoch from p_since)::bigint);
+begin
+  return format('paused:%s:%s', p_subscription, extract(epoch from p_since)::bigint);
+end;
 $$;
 
 comment on function billing_private.pause_fact is 'Dedupe key of the mail about one pause, which began at p_since.';
@@ -12092,15 +12098,17 @@ comment on function billing_private.enqueue_pause_email is 'Handler: customer.su
 
 create function billing_private.resumption_facts(p_subscription text, p_at timestamptz)
 returns text[]
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
+begin
   -- Whoever tells of it may do so after midnight.
-  select array(
+  return array(
     select format('resumed-on:%s:%s', p_subscription, to_char(p_at at time zone 'UTC' - d.days * interval '1 day', 'YYYY-MM-DD'))
     from generate_series(0, 1) as d (days)
   );
+end;
 $$;
 
 comment on function billing_private.resumption_facts is

@@ -70,10 +70,14 @@ comment on function billing_private.mirror_reason is
 
 create function billing_private.fact_code(p_fact text)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 set search_path = ''
-as $$ select left(md5(p_fact), 16) $$;
+as $$
+begin
+  return left(md5(p_fact), 16);
+end;
+$$;
 
 comment on function billing_private.fact_code is
   'A fact as it fits into a tag at Resend. Of a dedupe key it is how the tag duebase_email begins.';
