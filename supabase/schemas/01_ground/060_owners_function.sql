@@ -105,7 +105,7 @@ declare
   owners uuid[];
 begin
   if caller is null then
-    return '{}';
+    return array[]::uuid[];
   elsif name is null then
     return array[caller];
   end if;
