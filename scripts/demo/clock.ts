@@ -16,17 +16,36 @@ export async function everythingDelivered(cast: Cast): Promise<void> {
   await mailsDelivered(cast.world);
 }
 
-/** The daily run, by the story's clock, as cron would call it. Answers its counts. */
+/** How often a run that could not do everything is started again, and how much later by the story's clock, in seconds. */
+const MOST_REPEATS = 3;
+const REPEATED_AFTER = 15 * 60;
+
+/**
+ * The daily run, by the story's clock, as cron would call it. One that is incomplete is started again a quarter of an hour
+ * later, as the tick does it: Stripe's answer to an end may come in the same second as events about it, and is read again then.
+ * Answers the counts, of repetitions too.
+ */
 export async function runDunning(cast: Cast): Promise<Record<string, number>> {
+  const counts = await runOnce(cast, cast.now);
+  for (let repeat = 1; Number(counts.failed) > 0 && repeat <= MOST_REPEATS; repeat++) {
+    const again = await runOnce(cast, cast.now + repeat * REPEATED_AFTER);
+    for (const [name, count] of Object.entries(again)) {
+      if (typeof count === "number")
+        counts[name] = name === "failed" ? count : Number(counts[name] ?? 0) + count;
+    }
+  }
+  await everythingDelivered(cast);
+  return counts;
+}
+
+async function runOnce(cast: Cast, now: number): Promise<Record<string, number>> {
   const response = await fetch(`${cast.world.stack.status.FUNCTIONS_URL}/duebase-dunning`, {
     method: "POST",
     headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
-    body: JSON.stringify({ wait: true, now: new Date(cast.now * 1000).toISOString() }),
+    body: JSON.stringify({ wait: true, now: new Date(now * 1000).toISOString() }),
   });
   if (!response.ok) throw new Error(`dunning answered ${response.status}: ${await response.text()}`);
-  const counts = (await response.json()) as Record<string, number>;
-  await everythingDelivered(cast);
-  return counts;
+  return (await response.json()) as Record<string, number>;
 }
 
 /** Day by day until `days` after day 0, each with its daily run; but on the days on which it is down there is none. */
