@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Sql } from "postgres";
-import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
+import { readSetting } from "../../../supabase/functions/_duebase/env.ts";
 import { readIdentity } from "../../../supabase/functions/_duebase/history/key-check.ts";
 import { billingOver } from "../connections/billing.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
@@ -130,11 +130,10 @@ async function showPlan(sql: Sql, backupAt: Date, terminal: Terminal): Promise<v
 }
 
 function resendFromEnvironment(env: NodeJS.ProcessEnv): ResendApi {
-  const name = "DUEBASE_RESEND_API_KEY";
-  const apiKey = [env.DUEBASE_CONNECT_RESEND_KEY, env[name], env[COMMON_NAMES[name] ?? ""]]
-    .map((key) => key?.trim())
-    .find((key) => key);
-  if (apiKey) return new ResendApi({ apiKey, apiUrl: env.DUEBASE_RESEND_API_URL });
+  const apiKey =
+    env.DUEBASE_CONNECT_RESEND_KEY?.trim() ||
+    readSetting((variable) => env[variable], "DUEBASE_RESEND_API_KEY");
+  if (apiKey) return new ResendApi({ apiKey, apiUrl: env.DUEBASE_RESEND_BASE_URL });
   throw new Refusal(
     "There is no Resend key: which emails left cannot be looked up.",
     "Set DUEBASE_CONNECT_RESEND_KEY to a key with full access: https://resend.com/api-keys",

@@ -1,5 +1,5 @@
 import type { Sql } from "postgres";
-import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
+import { readSetting } from "../../../supabase/functions/_duebase/env.ts";
 import { LOCAL_PROJECT } from "../../../supabase/functions/_duebase/project-ref.ts";
 import { projectOfDatabase } from "../connections/database.ts";
 import { packageManifest } from "../package.ts";
@@ -42,7 +42,7 @@ export async function openContext(
   }
   const project = projectOf(whereabouts.dir);
   const functions = once(() => functionsAddress(sql));
-  const given = (name: string) => (env[name] ?? env[COMMON_NAMES[name] ?? name])?.trim() || undefined;
+  const given = (name: string) => readSetting((variable) => env[variable], name);
   const stripeKey = given("DUEBASE_STRIPE_SECRET_KEY");
   const resendKey = given("DUEBASE_RESEND_API_KEY");
   const named = whereabouts.projectRef ?? (env.SUPABASE_PROJECT_ID?.trim() || undefined);

@@ -1,4 +1,4 @@
-import { COMMON_NAMES } from "../../../supabase/functions/_duebase/env.ts";
+import { readSetting } from "../../../supabase/functions/_duebase/env.ts";
 import { type CallStripe, connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { Refusal } from "../terminal.ts";
 
@@ -16,8 +16,8 @@ export interface NamedStripe {
  * @throws Refusal where there is no key
  */
 export function stripeFromEnvironment(env = process.env): NamedStripe {
-  const secretKey = (env[NAME] ?? env[COMMON_NAMES[NAME] ?? ""])?.trim() ?? "";
-  if (secretKey === "") {
+  const secretKey = readSetting((variable) => env[variable], NAME);
+  if (secretKey === undefined) {
     throw new Refusal(
       `There is no Stripe key: ${NAME} is not set.`,
       `Set ${NAME} to a secret key, or to a restricted key that may read what docs/moving-in.md lists.`,

@@ -90,7 +90,7 @@ export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnviron
  */
 export function readSecretsOfStripesWebhook(read: ReadVariable): string[] {
   const name = "DUEBASE_STRIPE_WEBHOOK_SECRET";
-  return optional(read, name) === undefined ? [] : secretList(read, name);
+  return readSetting(read, name) === undefined ? [] : secretList(read, name);
 }
 
 function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
@@ -113,11 +113,11 @@ export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
       resendApiKey: () => required(read, "DUEBASE_RESEND_API_KEY"),
       resendRequestsPerSecond: () => positiveNumber(read, "DUEBASE_RESEND_REQUESTS_PER_SECOND", 2),
     }),
-    resendUrl: isLocal ? optional(read, "DUEBASE_RESEND_BASE_URL") : undefined,
+    resendUrl: isLocal ? readSetting(read, "DUEBASE_RESEND_BASE_URL") : undefined,
     stripeUrl: stripeUrl(read),
-    emailFrom: optional(read, "DUEBASE_EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
-    alertEmail: optional(read, "DUEBASE_ALERT_EMAIL"),
-    alertWebhookUrl: optional(read, "DUEBASE_ALERT_WEBHOOK_URL"),
+    emailFrom: readSetting(read, "DUEBASE_EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
+    alertEmail: readSetting(read, "DUEBASE_ALERT_EMAIL"),
+    alertWebhookUrl: readSetting(read, "DUEBASE_ALERT_WEBHOOK_URL"),
     isLocal,
   };
 }
@@ -159,11 +159,11 @@ const cronAndStripe = (read: ReadVariable) => ({
   stripeSecretKey: () => required(read, "DUEBASE_STRIPE_SECRET_KEY"),
 });
 
-const isLocalStack = (read: ReadVariable): boolean => optional(read, "DUEBASE_LOCAL_STACK") === "1";
+const isLocalStack = (read: ReadVariable): boolean => readSetting(read, "DUEBASE_LOCAL_STACK") === "1";
 
 /** Stripe's own, unless the local stack says otherwise. */
 function stripeUrl(read: ReadVariable): string | undefined {
-  return isLocalStack(read) ? optional(read, "DUEBASE_STRIPE_API_URL") : undefined;
+  return isLocalStack(read) ? readSetting(read, "DUEBASE_STRIPE_API_URL") : undefined;
 }
 
 /** Reads every part, and throws one ConfigurationError that names all that are not there. */
@@ -186,7 +186,7 @@ function readAll<Parts extends Record<string, () => unknown>>(
 }
 
 function positiveNumber(read: ReadVariable, name: string, otherwise: number): number {
-  const value = optional(read, name);
+  const value = readSetting(read, name);
   if (value === undefined) return otherwise;
   if (!(Number(value) > 0)) throw new ConfigurationError(`${name} is not a positive number.`);
   return Number(value);
@@ -207,7 +207,7 @@ function projectUrl(read: ReadVariable): string {
  */
 function serviceKey(read: ReadVariable): string {
   const [dictionary = "", ...singles] = SECRET_KEY_NAMES;
-  const named = optional(read, dictionary);
+  const named = readSetting(read, dictionary);
   if (named !== undefined) {
     const key = firstKey(named);
     if (key === undefined) {
@@ -216,7 +216,7 @@ function serviceKey(read: ReadVariable): string {
     return key;
   }
   for (const name of singles) {
-    const key = optional(read, name);
+    const key = readSetting(read, name);
     if (key !== undefined) return key;
   }
   throw new ConfigurationError(`Missing ${SECRET_KEY_NAMES.join(" or ")}.`);
@@ -245,12 +245,13 @@ function secretList(read: ReadVariable, name: string): string[] {
 }
 
 function required(read: ReadVariable, name: string): string {
-  const value = optional(read, name);
+  const value = readSetting(read, name);
   if (value === undefined) throw new ConfigurationError(`Missing ${name}.`);
   return value;
 }
 
-function optional(read: ReadVariable, name: string): string | undefined {
+/** A setting under our name, else under the common one; undefined where it is not set, or blank. */
+export function readSetting(read: ReadVariable, name: string): string | undefined {
   const common = COMMON_NAMES[name];
   const value = (read(name) ?? (common === undefined ? undefined : read(common)))?.trim();
   return value === "" ? undefined : value;

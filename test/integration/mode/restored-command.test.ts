@@ -42,7 +42,7 @@ it("matches by tag and by reading, receives what it missed, shows the list, and 
     DUEBASE_STRIPE_SECRET_KEY: world.parts.stripe?.secretKey ?? "",
     DUEBASE_STRIPE_API_URL: world.local.url,
     DUEBASE_CONNECT_RESEND_KEY: "re_example",
-    DUEBASE_RESEND_API_URL: world.inbox.apiUrl,
+    DUEBASE_RESEND_BASE_URL: world.inbox.apiUrl,
   };
   const run = (given: { backupAt?: Date; dryRun?: boolean; yes?: boolean }, keys: NodeJS.ProcessEnv = env) =>
     answerOf((terminal) => restored(here, given, terminal, keys), given);
