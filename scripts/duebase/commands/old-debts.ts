@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Sql } from "postgres";
 import { amountIn } from "../../dunning/format.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
+import { countOutcomes } from "../connections/outcomes.ts";
 import { options } from "../options.ts";
 import { Refusal, Terminal } from "../terminal.ts";
 
@@ -26,8 +27,6 @@ interface OldDebt {
   overdue_since: Date;
 }
 
-/** As many as `billing.release_debts` takes in one call. */
-const RELEASED_A_CALL = 500;
 /** So many are shown to people; `--json` has them all. */
 const SHOWN = 50;
 
@@ -100,12 +99,10 @@ async function release(
   await terminal.confirm(
     `Release ${wanted.length} debts? ${customers} customers are mailed a notice, and the policy's end comes at its day if they do not pay.`,
   );
-  const outcomes: Record<string, number> = {};
-  for (let at = 0; at < wanted.length; at += RELEASED_A_CALL) {
-    const ids = wanted.slice(at, at + RELEASED_A_CALL).map(({ invoice }) => invoice);
-    const rows = await sql<{ outcome: string }[]>`select outcome from billing.release_debts(${ids})`;
-    for (const { outcome } of rows) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-  }
+  const outcomes = await countOutcomes(wanted, (piece) => {
+    const ids = piece.map(({ invoice }) => invoice);
+    return sql<{ outcome: string }[]>`select outcome from billing.release_debts(${ids})`;
+  });
   const { released = 0, below_minimum = 0, no_old_debt = 0 } = outcomes;
   terminal.answer(
     { customers, released, outcomes },

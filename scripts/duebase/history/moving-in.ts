@@ -1,8 +1,6 @@
 import type { Sql } from "postgres";
+import { countOutcomes } from "../connections/outcomes.ts";
 import { Refusal } from "../terminal.ts";
-
-/** How many links the database takes at once. */
-const LINKS_A_CALL = 500;
 
 /** What became of the links that a query of the application's gave. */
 export interface LinkReport {
@@ -72,20 +70,20 @@ export async function theirRows(
 
 /** Hands {customer, owner_id} to billing.link_customers, 500 at a time. */
 export async function linkCustomers(sql: Sql, rows: Record<string, unknown>[]): Promise<LinkReport> {
-  const report: LinkReport = { links: rows.length, outcomes: {}, reasons: [] };
-  for (let at = 0; at < rows.length; at += LINKS_A_CALL) {
-    const links = rows
-      .slice(at, at + LINKS_A_CALL)
-      .map(({ customer, owner_id }) => ({ customer, owner_id: owner_id ?? null }));
-    const answers = await sql<{ customer: string; outcome: string; reason: string | null }[]>`
-      select customer, outcome, reason from billing.link_customers(${sql.json(links as never)})
-    `;
-    for (const { customer, outcome, reason } of answers) {
-      report.outcomes[outcome] = (report.outcomes[outcome] ?? 0) + 1;
-      if (reason !== null && report.reasons.length < 20) report.reasons.push({ customer, outcome, reason });
-    }
-  }
-  return report;
+  const reasons: LinkReport["reasons"] = [];
+  const outcomes = await countOutcomes(
+    rows,
+    (piece) => {
+      const links = piece.map(({ customer, owner_id }) => ({ customer, owner_id: owner_id ?? null }));
+      return sql<{ customer: string; outcome: string; reason: string | null }[]>`
+        select customer, outcome, reason from billing.link_customers(${sql.json(links as never)})
+      `;
+    },
+    ({ customer, outcome, reason }) => {
+      if (reason !== null && reasons.length < 20) reasons.push({ customer, outcome, reason });
+    },
+  );
+  return { links: rows.length, outcomes, reasons };
 }
 
 /** The newest effect in the outbox; 0 where there is none. */

@@ -1,4 +1,5 @@
 import type { Sql } from "postgres";
+import { countOutcomes } from "../connections/outcomes.ts";
 
 /** A restore as `billing.restored` answers. */
 export interface Restore {
@@ -14,9 +15,6 @@ export interface Restore {
 
 /** What came of releasing: how many, by outcome (`billing.release_withheld`). */
 export type Released = Record<string, number>;
-
-/** As many are released in one call, so that none takes long. */
-const RELEASED_A_CALL = 500;
 
 /** When the backup was made, of the restore that is under way; undefined: none is. */
 export async function backupUnderWay(sql: Sql): Promise<Date | undefined> {
@@ -55,12 +53,9 @@ export async function goLiveAgain(
     await transaction`select billing.restore_is_matched(coalesce(${now ?? null}, now()))`;
     await transaction`select billing.go_live(${projectRef}, coalesce(${now ?? null}, now()))`;
   });
-  const released: Released = {};
-  for (let at = 0; at < ids.length; at += RELEASED_A_CALL) {
-    const outcomes = await sql<{ outcome: string }[]>`
-      select outcome
-      from billing.release_withheld(${ids.slice(at, at + RELEASED_A_CALL)}::bigint[], coalesce(${now ?? null}, now()))`;
-    for (const { outcome } of outcomes) released[outcome] = (released[outcome] ?? 0) + 1;
-  }
-  return released;
+  return await countOutcomes(
+    ids,
+    (piece) => sql<{ outcome: string }[]>`
+      select outcome from billing.release_withheld(${[...piece]}::bigint[], coalesce(${now ?? null}, now()))`,
+  );
 }
