@@ -40,15 +40,15 @@ $$;
 comment on function billing_private.delivery_delay is
   'Time from the nth failed try to the next: 30 seconds, doubled each time up to an hour, and up to a fifth more so that failures of one cause spread out.';
 
-create function billing_private.alert(p_cause text, p_detail jsonb, p_now timestamptz)
+create function billing_private.alert(p_cause text, p_detail jsonb, p_now timestamptz, p_about text default null)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  key text := format('alert:%s:%s', p_cause, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
+  key text := concat_ws(':', 'alert', p_cause, p_about, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"'));
 begin
-  -- All customers share this key: a transaction that waited for it while it holds a customer's lock could deadlock.
+  -- All customers may share this key: a transaction that waited for it while it holds a customer's lock could deadlock.
   if not pg_try_advisory_xact_lock(hashtextextended(key, 7311)) then
     key := key || ':' || pg_backend_pid();
   end if;
@@ -57,7 +57,7 @@ end;
 $$;
 
 comment on function billing_private.alert is
-  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. Waits for nobody: of two at the same moment each owes its own.';
+  'Owes the operator an alert, one per cause and hour: the first tells of it, the tables hold the rest. p_about: the id of what is a matter of its own, and has its own alert. Waits for nobody: of two at the same moment each owes its own.';
 
 create function billing_private.alert_dead_letter(p_effect billing.outbox, p_now timestamptz)
 returns void

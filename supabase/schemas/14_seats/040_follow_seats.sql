@@ -71,23 +71,6 @@ $$;
 comment on function billing_private.enqueue_seats_change is
   'Enqueues the change of an owner''s seats at Stripe, a minute from p_now. Which quantity it is, is asked when it is made. Returns the effect.';
 
-create function billing_private.alert_of_seats(p_cause text, p_owner_id uuid, p_detail jsonb, p_now timestamptz)
-returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-  perform billing_private.enqueue(
-    'alert',
-    format('alert:%s:%s:%s', p_cause, p_owner_id, to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24"Z"')),
-    jsonb_build_object('cause', p_cause) || p_detail, p_now
-  );
-end;
-$$;
-
-comment on function billing_private.alert_of_seats is
-  'Enqueues an alert about an owner''s seats, one per cause, owner and hour: each owner''s is a matter of its own. The caller holds the owner''s row of seats, so nobody else waits for the key.';
-
 create function billing_private.tell_of_seats(p_before billing.seats, p_after billing.seats, p_customer text, p_now timestamptz)
 returns void
 language plpgsql
@@ -115,8 +98,8 @@ begin
       'seats.' || p_after.status, 'system', coalesce(p_after.subscription, p_after.owner_id::text), p_customer, detail, p_now
     );
     if p_after.status <> 'declined' then
-      perform billing_private.alert_of_seats(
-        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, p_after.owner_id, detail, p_now
+      perform billing_private.alert(
+        case p_after.status when 'expired' then 'seats_not_paid' else 'several_seat_items' end, detail, p_now, p_after.owner_id::text
       );
     end if;
   end if;
