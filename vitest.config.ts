@@ -7,12 +7,14 @@ import { defineConfig } from "vitest/config";
 const UNIT = ["test/unit/**/*.test.ts"];
 const STACK = [
   "test/integration/stack*.test.ts",
+  "test/integration/ratios.test.ts",
   "test/integration/moving-in/**/*.test.ts",
   "test/integration/doctor/**/*.test.ts",
   "test/local-stripe/**/*.test.ts",
   "test/local-inbox/**/*.test.ts",
   "test/local-management/**/*.test.ts",
   "test/pg15/**/*.test.ts",
+  "test/browser/**/*.test.ts",
 ];
 
 export default defineConfig({

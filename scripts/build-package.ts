@@ -1,29 +1,23 @@
 /**
  * Builds what the package carries beside its sources, before `npm pack`: dist/duebase.js, the command with everything it
- * imports; dist/database.sql, the whole database as one migration; dist/LICENSES.txt, the licences of what is inside.
+ * imports; dist/client.js with dist/types, what an application imports as duebase/client; dist/database.sql, the whole
+ * database as one migration; dist/LICENSES.txt, the licences of what is inside.
  *
  *   npm pack        runs it
  */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { buildClient } from "./build-client.ts";
 import { projectRoot as root } from "./local/project.ts";
-import { generateMigration } from "./local/release-migration.ts";
+import { wholeDatabase } from "./local/release-migration.ts";
+import { bundleForNode, packagesIn } from "./packing/bundle.ts";
 
 const dist = join(root, "dist");
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist);
-const { metafile } = await build({
-  absWorkingDir: root,
+const bundled = await bundleForNode({
   entryPoints: ["scripts/duebase.ts"],
   outfile: "dist/duebase.js",
-  bundle: true,
-  metafile: true,
-  format: "esm",
-  platform: "node",
-  target: "node20.19",
-  charset: "utf8",
-  legalComments: "none",
   define: { "process.env.NODE_ENV": '"production"' },
   // Packages that are CommonJS ask for Node's own modules by require, which a module does not have.
   banner: {
@@ -32,14 +26,12 @@ const { metafile } = await build({
   // Found in the team's project when emails are built there; listr2 loads it only where it is asked to.
   external: ["esbuild"],
 });
-await writeFile(join(dist, "database.sql"), generateMigration());
-await writeFile(join(dist, "LICENSES.txt"), await licences(Object.keys(metafile.inputs)));
+await buildClient(dist);
+await writeFile(join(dist, "database.sql"), wholeDatabase());
+await writeFile(join(dist, "LICENSES.txt"), await licences(packagesIn(bundled)));
 
 /** The licence of every package of which something is in the bundle. */
-async function licences(inputs: readonly string[]): Promise<string> {
-  const folders = [
-    ...new Set(inputs.flatMap((path) => path.match(/^.*node_modules\/(?:@[^/]+\/)?[^/]+/)?.[0] ?? [])),
-  ].sort();
+async function licences(folders: readonly string[]): Promise<string> {
   const texts = await Promise.all(folders.map(licence));
   return ["dist/duebase.js contains these packages.", ...texts].join(`\n\n${"-".repeat(80)}\n\n`);
 }

@@ -7,7 +7,7 @@ import { answersLine, duplicateStorm, forgedWebhook } from "./demo/abuse.ts";
 import { type Cast, newCast, person } from "./demo/cast.ts";
 import { holds } from "./demo/check.ts";
 import { type Abuse, checkEverything } from "./demo/checks.ts";
-import { checksList, invoicesTable, whoGotWhatTable } from "./demo/report.ts";
+import { checksList, healthTable, invoicesTable, whoGotWhatTable } from "./demo/report.ts";
 import { acts } from "./demo/story.ts";
 import { enter } from "./demo/world.ts";
 import { resetStack, stopStack } from "./local/lifecycle.ts";
@@ -104,6 +104,12 @@ async function run(): Promise<void> {
   console.log(await whoGotWhatTable(playing()));
   console.log(`\n${pc.bold("What Ada sees")}, signed in, through the Data API`);
   console.log(await invoicesTable(playing()));
+
+  console.log(
+    `\n${pc.bold("Health")}, as ${pc.bold("duebase health")} shows it: what it is now, and what it is to be. Red is what the story did:\n` +
+      "it turns the clock itself, so the daily job is not scheduled, and it sent one event 500 times",
+  );
+  console.log(await healthTable(playing()));
 
   const checks = await checkEverything(playing(), abuse as Abuse);
   console.log(`\n${pc.bold("Checked")} against the books of the local Stripe and of the inbox`);

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from "commander";
 import pc from "picocolors";
 import { keeper } from "./local/keeper.ts";
 import { StackIsRunning } from "./local/owner.ts";
+import { whenNpmEnds } from "./local/parents.ts";
 import { defaultStackDirectory, projectRoot } from "./local/project.ts";
 import { defaultPorts, type Stack, startStack } from "./local/stack.ts";
 import { printStatus } from "./local/status-table.ts";
@@ -59,6 +60,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     void end(0);
   });
 }
+// Whoever ends npm means the stack, and npm does not always say so.
+whenNpmEnds(() => void end(0));
 process.on("uncaughtException", (error) => {
   console.error(error);
   void end(1);

@@ -163,7 +163,9 @@ declare
   bill constant jsonb := pg_temp.invoice(c, p_number, p_days_ago, 'paid');
   amount constant bigint := (bill ->> 'total')::bigint;
 begin
-  perform pg_temp.tell('invoice.created', p_days_ago, pg_temp.invoice(c, p_number, p_days_ago, 'draft'));
+  if not exists (select from billing.invoices as i where i.id = bill ->> 'id') then
+    perform pg_temp.tell('invoice.created', p_days_ago, pg_temp.invoice(c, p_number, p_days_ago, 'draft'));
+  end if;
   perform pg_temp.tell('payment_intent.succeeded', p_days_ago, pg_temp.payment(c, p_number, p_days_ago, amount, bill ->> 'currency'));
   perform pg_temp.tell('charge.succeeded', p_days_ago, pg_temp.charge(c, p_number, p_days_ago, amount, bill ->> 'currency'));
   perform pg_temp.tell('invoice.paid', p_days_ago, bill);
@@ -203,7 +205,7 @@ declare
     'invoice_settings', jsonb_build_object('default_payment_method', 'pm_Seed' || c.n), 'balance', 0, 'delinquent', c.state in ('past_due', 'unpaid'),
     'currency', (select p.currency from seed_prices as p where p.id = c.price),
     'created', pg_temp.at(c.since), 'livemode', false,
-    'metadata', case when c.n <= 20 then jsonb_build_object('owner_id', format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))) else '{}' end
+    'metadata', case when c.n <= 20 or c.state = 'disputed' then jsonb_build_object('owner_id', format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))) else '{}' end
   );
   yearly constant boolean := c.price like '%Yearly%';
   trial constant numeric := case when c.state in ('trialing', 'trial_ending', 'paused') then 14 else 0 end;
@@ -317,6 +319,9 @@ end;
 $$;
 
 do $$
+declare
+  -- The local stack says so, and tells its own Stripe.
+  is_known_to_stripe constant boolean := coalesce(current_setting('duebase.seed_is_known_to_stripe', true), '') = 'on';
 begin
   if exists (select from billing.webhook_events) then
     raise notice 'duebase: there are events already: no seed';
@@ -327,7 +332,7 @@ begin
     format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))::uuid, 'authenticated', 'authenticated',
     lower(split_part(c.name, ' ', 1)) || '@example.com', now(), now() - c.since * interval '1 day', now()
   from seed_customers as c
-  where c.n <= 20
+  where c.n <= 20 or c.state = 'disputed'
   on conflict (id) do nothing;
 
   perform pg_temp.tell('product.created', 400, jsonb_build_object(
@@ -340,8 +345,10 @@ begin
   ) as p (id, name, metadata);
   perform pg_temp.tell('price.created', 400, pg_temp.price(p.id, p.product, p.amount, p.currency, p.every)) from seed_prices as p;
   perform pg_temp.play(c) from seed_customers as c order by c.n;
-  -- Before each step dunning reads from Stripe, which has never heard of them.
-  perform billing.close_dunning(k.id, 'an example that Stripe does not know') from billing.dunning_cases as k where k.status = 'open';
+  -- Before each step dunning reads from Stripe, which has never heard of them, unless somebody has told it.
+  if not is_known_to_stripe then
+    perform billing.close_dunning(k.id, 'an example that Stripe does not know') from billing.dunning_cases as k where k.status = 'open';
+  end if;
 
   -- As many seats as they pay for.
   perform billing.sync_seats(format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))::uuid, c.quantity)
@@ -351,11 +358,15 @@ begin
     null;
   end loop;
 
-  -- What happened before anybody looked is told to nobody.
+  -- What happened before anybody looked is told to nobody; of customers that Stripe knows, the latest is.
   update billing.outbox as o
   set
     status = 'canceled', finished_at = now(), claim_id = null, locked_until = null,
     last_error = '{"code": "not_wanted", "message": "owed by the seed, not by anything that happened"}'
-  where o.status in ('pending', 'claimed');
+  where o.status in ('pending', 'claimed')
+    and not (is_known_to_stripe and (o.kind = 'dunning' or o.created_at > now() - interval '3 days'));
+
+  -- One transaction of seconds says nothing of how long an event takes.
+  delete from billing_private.slow_events where true;
 end;
 $$;

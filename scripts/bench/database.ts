@@ -2,16 +2,11 @@
  * What the database does with an event, beside the least it could do: store the same payload in a bare table.
  * The subjects take turns in short rounds on one server, so that whatever else the machine does hits both.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres from "postgres";
+import type postgres from "postgres";
 import type Stripe from "stripe";
-import { setLive } from "../local/live.ts";
-import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
 import { billingEvents } from "./events.ts";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 
 const ROUNDS = 40;
 const ROUND_EVENTS = 70;
@@ -25,26 +20,16 @@ type Subject = (event: Stripe.Event) => Promise<unknown>;
 
 /** Takes about a minute, with a server of its own (fsync on) in a temporary directory. */
 export async function benchDatabase(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
-  const server = await startPostgres({ directory });
-  try {
-    await applyMigrations(server.url);
-    await setLive(server.url);
-    const sql = postgres(server.url, { max: 1, onnotice: () => {} });
-    try {
-      await sql`create table public.bare_payloads (id text primary key, payload jsonb not null)`;
-      return [
-        ...(await receiveAgainstBare(sql)),
-        ...(await duplicateAgainstNew(sql)),
-        ...(await hotCustomer(sql)),
-      ];
-    } finally {
-      await sql.end();
-    }
-  } finally {
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  return withServer({ fsync: true }, async ({ connect, install }) => {
+    await install("postgres");
+    const sql = connect("postgres", "postgres");
+    await sql`create table public.bare_payloads (id text primary key, payload jsonb not null)`;
+    return [
+      ...(await receiveAgainstBare(sql)),
+      ...(await duplicateAgainstNew(sql)),
+      ...(await hotCustomer(sql)),
+    ];
+  });
 }
 
 async function receiveAgainstBare(sql: postgres.Sql): Promise<BenchRow[]> {

@@ -3,14 +3,10 @@
  * it must grow with their number and no faster, in bounded memory, and be done in ten seconds. One case in ten has a
  * step due.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres, { type Sql } from "postgres";
-import { setLive } from "../local/live.ts";
-import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
+import { readFile } from "node:fs/promises";
+import type { Sql } from "postgres";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 
 const FEW = 10_000;
 const MANY = 100_000;
@@ -22,12 +18,9 @@ const NOW = new Date("2026-06-01T09:00:00Z");
 
 /** Takes about a minute, with a server of its own (fsync on) in a temporary directory. */
 export async function benchDunning(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
-  const server = await startPostgres({ directory });
-  const sql = postgres(server.url, { max: 1, onnotice: () => {} });
-  try {
-    await applyMigrations(server.url);
-    await setLive(server.url);
+  return withServer({ fsync: true }, async ({ connect, install }) => {
+    await install("postgres");
+    const sql = connect("postgres", "postgres");
     // What a wake-up costs is not part of it.
     await sql`alter table billing.outbox disable trigger outbox_wakes_deliver`;
     await openCases(sql, 1, FEW);
@@ -51,11 +44,7 @@ export async function benchDunning(): Promise<BenchRow[]> {
       },
       ...(growth === undefined ? [] : [memoryRow(growth)]),
     ];
-  } finally {
-    await sql.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 function memoryRow(megabytes: number): BenchRow {

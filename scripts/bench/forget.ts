@@ -2,14 +2,9 @@
  * What forgetting one person takes beside 30,000 events and beside 3,000,000, with a third as many rows in the outbox:
  * it must be over within the API's statement timeout, and not feel what is other people's.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres, { type Sql } from "postgres";
-import { setLive } from "../local/live.ts";
-import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
+import type { Sql } from "postgres";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 
 const FEW_EVENTS = 30_000;
 const MANY_EVENTS = 3_000_000;
@@ -22,28 +17,17 @@ const PEOPLE = 5;
 
 /** Takes some minutes, nearly all of them to write the rows, with a server of its own in a temporary directory. */
 export async function benchForgetting(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
   // What is written before the clock runs need not survive a crash; what is measured is read and updated in memory.
-  const server = await startPostgres({ directory, fsync: false });
-  const clients: Sql[] = [];
-  try {
-    await applyMigrations(server.url);
-    await setLive(server.url);
-    const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
-    for (const name of ["few", "many"])
-      await admin.unsafe(`create database ${name} template postgres owner postgres`);
-    await admin.end();
+  return withServer({ fsync: false }, async ({ connect, install, copyDatabase }) => {
+    await install("postgres");
+    await copyDatabase("few", "many");
     const took: Record<string, number> = {};
     for (const [name, events] of [
       ["few", FEW_EVENTS],
       ["many", MANY_EVENTS],
     ] as const) {
-      const writer = postgres(server.urlFor("supabase_admin", name), { max: 1, onnotice: () => {} });
-      clients.push(writer);
-      await fill(writer, events);
-      const client = postgres(server.urlFor("postgres", name), { max: 1, onnotice: () => {} });
-      clients.push(client);
-      took[name] = await slowest(client, events / EVENTS_EACH);
+      await fill(connect("supabase_admin", name), events);
+      took[name] = await slowest(connect("postgres", name), events / EVENTS_EACH);
     }
     const { few = Number.NaN, many = Number.NaN } = took;
     return [
@@ -61,11 +45,7 @@ export async function benchForgetting(): Promise<BenchRow[]> {
         met: many < STATEMENT_TIMEOUT_MS,
       },
     ];
-  } finally {
-    for (const client of clients) await client.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 const userOf = (person: string) => `('00000000-0000-4000-8000-' || lpad((${person})::text, 12, '0'))::uuid`;

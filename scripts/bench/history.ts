@@ -2,20 +2,17 @@
  * What reading in a history takes: a whole backfill, page by page through apply_history, beside the same objects one by one
  * through apply_refresh, in turns on one server, each in a database of its own.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import postgres, { type Sql } from "postgres";
+import type { Sql } from "postgres";
 import type { CallBilling } from "../../supabase/functions/_duebase/database.ts";
 import { unfold } from "../../supabase/functions/_duebase/history/lists.ts";
 import { runHistory } from "../../supabase/functions/_duebase/history/runner.ts";
 import { billingOver } from "../duebase/connections/billing.ts";
 import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
 import { largeAccount } from "./large-account.ts";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 
 /** About how many objects are read. */
 const OBJECTS = Number(process.env.DUEBASE_BENCH_OBJECTS ?? 10_000);
@@ -26,26 +23,11 @@ const MOST_GROWTH = 16;
 
 /** Takes a minute with 10,000 objects, with a server of its own (fsync on) in a temporary directory. */
 export async function benchHistory(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
-  const server = await startPostgres({ directory });
-  const clients: Sql[] = [];
-  try {
-    await applyMigrations(server.url);
-    const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
-    for (const name of ["single", "paged"])
-      await admin.unsafe(`create database ${name} template postgres owner postgres`);
-    await admin.end();
-    const [single, paged] = ["single", "paged"].map((name) => {
-      const client = postgres(server.urlFor("postgres", name), { max: 1, onnotice: () => {} });
-      clients.push(client);
-      return client;
-    }) as [Sql, Sql];
-    return rowsOf(await inTurns(single, paged));
-  } finally {
-    for (const client of clients) await client.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  return withServer({ fsync: true }, async ({ connect, copyDatabase, urlFor }) => {
+    await applyMigrations(urlFor("postgres", "postgres"));
+    await copyDatabase("single", "paged");
+    return rowsOf(await inTurns(connect("postgres", "single"), connect("postgres", "paged")));
+  });
 }
 
 interface Taken {

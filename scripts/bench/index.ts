@@ -3,19 +3,24 @@
  * `-- --against COMMIT` compares with an older build instead.
  */
 import { Command } from "commander";
-import { benchAcknowledgement } from "./acknowledge.ts";
+import { benchAcknowledgement, benchAcknowledgementAgainst } from "./acknowledge.ts";
 import { benchAgainst } from "./against.ts";
 import { benchDatabase } from "./database.ts";
 import { benchDunning } from "./dunning.ts";
 import { benchForgetting } from "./forget.ts";
+import { benchHealth } from "./health.ts";
 import { benchHistory } from "./history.ts";
 import { benchOutbox } from "./outbox.ts";
+import { benchOverviews } from "./overviews.ts";
+import { benchRatios } from "./ratios.ts";
 import { benchReadsAgainst } from "./reads-against.ts";
 import { type BenchRow, benchTable } from "./report.ts";
 import { benchRowSecurity } from "./rls.ts";
 import { benchSaturationAgainst } from "./saturation.ts";
+import { benchSyncEngine } from "./sync-engine.ts";
 import { benchTick } from "./tick.ts";
 import { benchVerification } from "./verify.ts";
+import { benchYear } from "./year.ts";
 
 const benches: Record<string, () => Promise<BenchRow[]>> = {
   verify: benchVerification,
@@ -23,10 +28,15 @@ const benches: Record<string, () => Promise<BenchRow[]>> = {
   outbox: benchOutbox,
   dunning: benchDunning,
   forget: benchForgetting,
+  health: benchHealth,
   history: benchHistory,
+  overviews: benchOverviews,
   rls: benchRowSecurity,
   tick: benchTick,
   acknowledge: benchAcknowledgement,
+  year: benchYear,
+  ratios: benchRatios,
+  "sync-engine": benchSyncEngine,
 };
 
 const program = new Command("bench")
@@ -44,7 +54,7 @@ const rows: BenchRow[] = [];
 if (against !== undefined) {
   console.error(`measuring against ${against} …`);
   rows.push(...(await benchAgainst(against)), ...(await benchReadsAgainst(against)));
-  rows.push(...(await benchSaturationAgainst(against)));
+  rows.push(...(await benchSaturationAgainst(against)), ...(await benchAcknowledgementAgainst(against)));
 }
 for (const name of names) {
   const bench = benches[name];

@@ -3,14 +3,9 @@
  * each at its end. With ten finished rows behind what is due, and with a million: a claim must not feel them.
  * The subjects take turns in short rounds on one server, so that whatever else the machine does hits all of them.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
-import { setLive } from "../local/live.ts";
-import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 
 const ROUNDS = 20;
 const ROUND_ROWS = 200;
@@ -26,36 +21,20 @@ type Subject = { enqueue(round: string): Promise<unknown>; workOff(workers: numb
 
 /** Takes about two minutes, with a server of its own (fsync on) in a temporary directory. */
 export async function benchOutbox(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
-  const server = await startPostgres({ directory });
-  const clients: Sql[] = [];
-  const connect = (database: string) => {
-    const client = postgres(server.urlFor("postgres", database), { max: 8, onnotice: () => {} });
-    clients.push(client);
-    return client;
-  };
-  try {
-    await applyMigrations(server.url);
-    await setLive(server.url);
-    const admin = postgres(server.urlFor("supabase_admin", "template1"), { max: 1, onnotice: () => {} });
-    for (const name of ["few", "many"])
-      await admin.unsafe(`create database ${name} template postgres owner postgres`);
-    await admin.end();
-    const [few, many] = [connect("few"), connect("many")];
+  return withServer({ fsync: true }, async ({ connect, install, copyDatabase, urlFor }) => {
+    await install("postgres");
+    await copyDatabase("few", "many");
+    const [few, many] = [connect("postgres", "few", 8), connect("postgres", "many", 8)];
     await finishRows(few, FEW_FINISHED);
     await finishRows(many, MANY_FINISHED);
     // Writes that the million rows left behind must not count against the claims.
-    await checkpoint(server.urlFor("supabase_admin", "few"));
+    await checkpoint(urlFor("supabase_admin", "few"));
     await few`create table public.bare (id bigint primary key, status text not null, claim_id uuid)`;
     const subjects = { bare: bareSubject(few), few: outboxSubject(few), many: outboxSubject(many) };
     const rows: BenchRow[] = [];
     for (const workers of WORKERS) rows.push(...(await compare(subjects, workers)));
     return rows;
-  } finally {
-    for (const client of clients) await client.end();
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }
 
 async function compare(

@@ -5,13 +5,7 @@
  * rows of the same size, scattered in the table in the same way, so that only the number of owners differs.
  * The two take turns in short rounds on one server, so that whatever else the machine does hits both.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import postgres, { type Sql } from "postgres";
-import { setLive } from "../local/live.ts";
-import { applyMigrations } from "../local/migrations.ts";
-import { startPostgres } from "../local/postgres/server.ts";
+import type { Sql } from "postgres";
 import { middle } from "./builds.ts";
 import {
   fillOwnerTables,
@@ -23,6 +17,7 @@ import {
   SHARERS,
 } from "./owner-tables.ts";
 import type { BenchRow } from "./report.ts";
+import { withServer } from "./server.ts";
 import { askAs } from "./signed-in.ts";
 
 const ROWS = 1_000_000;
@@ -37,33 +32,22 @@ type Question = { name: string; asOwner: string; asService: (userId: string) => 
 
 /** Takes a few minutes, with a server of its own in a temporary directory. */
 export async function benchRowSecurity(): Promise<BenchRow[]> {
-  const directory = await mkdtemp(join(tmpdir(), "duebase-bench-"));
   // Nothing is written while time counts.
-  const server = await startPostgres({ directory, fsync: false });
-  try {
-    await applyMigrations(server.url);
-    await setLive(server.url);
-    const admin = postgres(server.adminUrl, { max: 1, onnotice: () => {} });
-    const api = postgres(server.urlFor("authenticator", "postgres"), { max: 1, onnotice: () => {} });
-    try {
-      await fillOwnerTables(admin, ROWS);
-      await fillApplication(admin);
-      const rows: BenchRow[] = [];
-      for (const question of await questions(admin)) rows.push(...(await compareWithService(api, question)));
-      await letTeamsPay(admin);
-      for (const { name } of await ownerTables(admin)) {
-        // Elsewhere one owner never has the rows of 200.
-        if (!ONE_ROW_AN_OWNER.includes(name)) rows.push(...(await compareOwners(admin, api, name)));
-      }
-      return rows;
-    } finally {
-      await api.end();
-      await admin.end();
+  return withServer({ fsync: false }, async ({ connect, install }) => {
+    await install("postgres");
+    const admin = connect("supabase_admin", "postgres");
+    const api = connect("authenticator", "postgres");
+    await fillOwnerTables(admin, ROWS);
+    await fillApplication(admin);
+    const rows: BenchRow[] = [];
+    for (const question of await questions(admin)) rows.push(...(await compareWithService(api, question)));
+    await letTeamsPay(admin);
+    for (const { name } of await ownerTables(admin)) {
+      // Elsewhere one owner never has the rows of 200.
+      if (!ONE_ROW_AN_OWNER.includes(name)) rows.push(...(await compareOwners(admin, api, name)));
     }
-  } finally {
-    await server.stop();
-    await rm(directory, { recursive: true, force: true });
-  }
+    return rows;
+  });
 }
 
 async function questions(admin: Sql): Promise<Question[]> {

@@ -27,6 +27,7 @@ const dependencies = {
   verifySignature: createSignatureVerifier([SECRET]),
   storeEvent: async () => "processed",
   log: createLogger("duebase-stripe-webhook", () => {}),
+  tellAlarms: () => {},
   now: Date.now,
 };
 

@@ -1,11 +1,14 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "esbuild";
 import { projectRoot } from "../local/project.ts";
 
-/** The files whose imports are looked at. */
-const sources = ["scripts", "supabase/functions", "emails", "test"].flatMap((folder) => [
-  `${folder}/**/*.ts`,
-  `${folder}/**/*.tsx`,
-]);
+/** The files whose imports are looked at; not what was built. */
+const sources = ["scripts", "supabase/functions", "emails", "client", "examples", "test"].flatMap((folder) =>
+  readdirSync(join(projectRoot, folder), { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.tsx?$/.test(path) && !/(^|[\\/])(node_modules|dist|\.\w+)[\\/]/.test(path))
+    .map((path) => join(folder, path)),
+);
 
 /** By file, the files it imports. Types do not count: they are gone when the program runs. */
 async function importsOf(entryPoints: string[]): Promise<Map<string, string[]>> {

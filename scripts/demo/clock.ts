@@ -1,4 +1,4 @@
-import { localKeys } from "../local/keys.ts";
+import { cronCall } from "../local/cron-call.ts";
 import { advanceClock } from "../local/stripe/buyer.ts";
 import type { Cast } from "./cast.ts";
 import { day } from "./format.ts";
@@ -39,11 +39,9 @@ export async function runDunning(cast: Cast): Promise<Record<string, number>> {
 }
 
 async function runOnce(cast: Cast, now: number): Promise<Record<string, number>> {
-  const response = await fetch(`${cast.world.stack.status.FUNCTIONS_URL}/duebase-dunning`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
-    body: JSON.stringify({ wait: true, now: new Date(now * 1000).toISOString() }),
-  });
+  const options = { wait: true, now: new Date(now * 1000).toISOString() };
+  const url = `${cast.world.stack.status.FUNCTIONS_URL}/duebase-dunning`;
+  const response = await fetch(url, cronCall("duebase-dunning", options));
   if (!response.ok) throw new Error(`dunning answered ${response.status}: ${await response.text()}`);
   return (await response.json()) as Record<string, number>;
 }

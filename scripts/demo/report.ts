@@ -1,15 +1,12 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import { readHealth } from "../duebase/health/health.ts";
+import { healthAsText } from "../duebase/health/render.ts";
+import { compact } from "../duebase/look.ts";
 import type { Cast } from "./cast.ts";
 import { type Check, holds } from "./check.ts";
 import { dayOf } from "./clock.ts";
 import { date, money } from "./format.ts";
-
-/** No line between the rows: what is read downwards is not cut. */
-const compact = {
-  style: { head: [], border: ["dim"] },
-  chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-};
 
 /** Who got what, when and why, of everybody in the story: mails, skipped steps, ends and outcomes. */
 export async function whoGotWhatTable(cast: Cast): Promise<string> {
@@ -106,4 +103,12 @@ export function checksList(checks: Check[]): string {
         : `${pc.red("✗")} ${check.promise}: expected ${check.expected}, found ${check.found}`,
     )
     .join("\n");
+}
+
+/** What an operator would look at: every check with its target, and what to do, as `duebase health` shows it. */
+export async function healthTable(cast: Cast): Promise<string> {
+  // The hours are counted by the tick.
+  await cast.world.stack.runCronJob("duebase-tick");
+  const health = await cast.world.sql.begin("read only", readHealth);
+  return healthAsText(health, process.stdout.columns ?? 120);
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from "commander";
+import { localStackDirectory } from "./package.ts";
 
 /** The options that several commands have, spelled and explained the same in each. */
 export const options = {
@@ -15,6 +16,12 @@ export const options = {
       "--db-url <url>",
       "the database, through the session pooler or direct (default: DUEBASE_DB_URL)",
     ),
+  localDbUrl: () =>
+    new Option(
+      "--db-url <url>",
+      "the database (default: DUEBASE_DB_URL, else that of the running local stack)",
+    ),
+  stackDir: () => new Option("--dir <path>", "where the local stack is kept").default(localStackDirectory()),
   projectRef: () =>
     new Option(
       "--project-ref <ref>",

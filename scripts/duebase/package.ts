@@ -39,3 +39,8 @@ function isDuebase(folder: string): boolean {
 function readManifest(folder: string): PackageManifest {
   return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageManifest;
 }
+
+/** Where the local stack is kept: `.stack` in this repository, else in the folder one is in. */
+export function localStackDirectory(): string {
+  return join(isRepository() ? packageRoot() : process.cwd(), ".stack");
+}

@@ -1,11 +1,13 @@
 import { Command, CommanderError } from "commander";
 import { addBackfill } from "./commands/backfill.ts";
 import { addConnect } from "./commands/connect.ts";
+import { addCustomer } from "./commands/customer.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addDunning } from "./commands/dunning.ts";
 import { addEmails } from "./commands/emails.ts";
 import { addExport } from "./commands/export.ts";
 import { addGoLive } from "./commands/go-live.ts";
+import { addHealth } from "./commands/health.ts";
 import { addInit } from "./commands/init.ts";
 import { addOldDebts } from "./commands/old-debts.ts";
 import { addReconcile } from "./commands/reconcile.ts";
@@ -30,6 +32,8 @@ const commands: ((program: Command) => void)[] = [
   addExport,
   addEmails,
   addDunning,
+  addHealth,
+  addCustomer,
 ];
 
 /** The whole program, without having read any arguments. */

@@ -19,6 +19,8 @@ export interface MonthFigures {
   amountDue: bigint;
   amountRecovered: bigint;
   amountLost: bigint;
+  /** Of cases that were credited, voided, not owed after all or closed by hand: what nobody owes any more, and nobody paid. */
+  amountForgiven: bigint;
   amountOpen: bigint;
 }
 
@@ -80,7 +82,7 @@ export async function readFigures(sql: TransactionSql, months: number): Promise<
       o.opened, o.still_open, o.held, o.recovered, o.lost, o.settled_without_payment, o.let_off,
       o.recovered_before_notice, o.recovered_after_notice, o.recovered_after_urgent_reminder,
       o.recovered_after_final_warning, o.median_days_to_recover,
-      o.amount_due, o.amount_recovered, o.amount_lost, o.amount_open
+      o.amount_due, o.amount_recovered, o.amount_lost, o.amount_forgiven, o.amount_open
     from billing.dunning_outcomes as o
     where o.month >= ${clock.first}::text::date
     order by o.currency, o.month`;
@@ -141,6 +143,7 @@ function monthOf(row: OutcomeRow): MonthFigures {
     amountDue: amount("amount_due"),
     amountRecovered: amount("amount_recovered"),
     amountLost: amount("amount_lost"),
+    amountForgiven: amount("amount_forgiven"),
     amountOpen: amount("amount_open"),
   };
 }
@@ -179,6 +182,9 @@ export interface Totals {
   amountDue: bigint;
   amountRecovered: bigint;
   amountLost: bigint;
+  /** Cases that ended with nobody owing or paying it. */
+  forgiven: number;
+  amountForgiven: bigint;
   recoveryRate: number | null;
   casesAtRisk: number;
   heldAtRisk: number;
@@ -205,6 +211,8 @@ export function totalsOf({ months, risk }: CurrencyFigures): Totals {
     amountDue: amount(months, (it) => it.amountDue),
     amountRecovered: amount(months, (it) => it.amountRecovered),
     amountLost: amount(months, (it) => it.amountLost),
+    forgiven: count(months, (it) => it.settledWithoutPayment + it.letOff),
+    amountForgiven: amount(months, (it) => it.amountForgiven),
     recoveryRate: rateOf({ recovered, lost }),
     casesAtRisk: count(risk, (it) => it.cases),
     heldAtRisk: count(risk, (it) => it.held),

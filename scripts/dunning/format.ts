@@ -47,6 +47,11 @@ export function moment(at: Date | null): string {
   return at === null ? "–" : at.toISOString().slice(0, 16).replace("T", " ");
 }
 
+/** A date, UTC. */
+export function day(at: Date | null): string {
+  return at === null ? "–" : at.toISOString().slice(0, 10);
+}
+
 /** Text somebody else wrote, without what would steer the terminal. */
 export function plain(text: string): string {
   return text.replace(/\p{Cc}+/gu, " ");

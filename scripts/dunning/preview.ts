@@ -1,8 +1,8 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { TransactionSql } from "postgres";
+import { compact } from "../duebase/look.ts";
 import { amountIn, moment, plain } from "./format.ts";
-import { compact } from "./terminal.ts";
 
 /** One step that would be taken. Amounts in minor units. */
 export interface Step {

@@ -1,9 +1,9 @@
 import Table from "cli-table3";
 import pc from "picocolors";
 import type { TransactionSql } from "postgres";
+import { compact } from "../duebase/look.ts";
 import { stageNames } from "./figures.ts";
 import { amountIn, moment, plain } from "./format.ts";
-import { compact } from "./terminal.ts";
 
 /** An open case, and where it stands. Amounts in minor units. */
 export interface OpenCase {

@@ -1,5 +1,7 @@
 import Table from "cli-table3";
 import pc from "picocolors";
+import { compact } from "../duebase/look.ts";
+import { moneyParts } from "./chart.ts";
 import {
   type CurrencyFigures,
   type Figures,
@@ -11,16 +13,11 @@ import {
 } from "./figures.ts";
 import { amountIn, currencyName, days, monthName, percent } from "./format.ts";
 
-/** No line between the rows: what is read downwards is not cut. */
-export const compact = {
-  style: { head: [], border: ["dim"] },
-  chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
-};
-
 /** The marks of the bars differ in shape too: not everybody sees colours, and not every terminal has them. */
 const marks = {
   recovered: (width: number) => pc.cyan("█".repeat(width)),
   lost: (width: number) => pc.red("▓".repeat(width)),
+  forgiven: (width: number) => pc.magenta("▒".repeat(width)),
   open: (width: number) => pc.dim("░".repeat(width)),
 };
 
@@ -71,11 +68,11 @@ function currencyAsText(figures: CurrencyFigures, columns: number): string {
   return [
     pc.bold(
       `${currencyName(currency)}: ${money(totals.amountRecovered)} of ${money(totals.amountDue)} recovered, ` +
-        `${percent(totals.recoveryRate)} of ${totals.recovered + totals.lost} cases that ended; ` +
-        `${money(totals.amountAtRisk)} at risk now`,
+        `${percent(totals.recoveryRate)} of ${counted(totals.recovered + totals.lost)} that ended; ` +
+        `${money(totals.amountForgiven)} forgiven; ${money(totals.amountAtRisk)} at risk now`,
     ),
     table.toString(),
-    `${marks.recovered(1)} recovered  ${marks.lost(1)} lost  ${marks.open(1)} open`,
+    `${marks.recovered(1)} recovered  ${marks.lost(1)} lost  ${marks.forgiven(1)} forgiven  ${marks.open(1)} open`,
     monthBars(months, currency, columns),
     "",
     "Recovered after",
@@ -88,18 +85,24 @@ function currencyAsText(figures: CurrencyFigures, columns: number): string {
 }
 
 function monthBars(months: readonly MonthFigures[], currency: string, columns: number): string {
-  const labels = months.map(({ amountRecovered, amountLost, amountOpen }) =>
-    amountIn(amountRecovered + amountLost + amountOpen, currency),
-  );
+  const sums = months.map((month) => moneyParts.reduce((sum, { of }) => sum + of(month), 0n));
+  const labels = sums.map((sum) => amountIn(sum, currency));
   const room = Math.max(10, columns - 10 - Math.max(...labels.map(({ length }) => length)));
-  const most = Math.max(1, ...months.map((it) => Number(it.amountRecovered + it.amountLost + it.amountOpen)));
+  const most = Math.max(...sums.map(Number));
+  if (most === 0) return pc.dim("No money is known to have been overdue.");
   return months
-    .map(({ month, amountRecovered, amountLost, amountOpen }, index) => {
-      const ends = [amountRecovered, amountRecovered + amountLost, amountRecovered + amountLost + amountOpen];
-      // Of the sums, so that the parts of a bar are as long together as the bar.
-      const [recovered = 0, lost = 0, open = 0] = ends.map((end) => Math.round((Number(end) / most) * room));
-      const bar = marks.recovered(recovered) + marks.lost(lost - recovered) + marks.open(open - lost);
-      return `${monthName(month)} ${bar} ${labels[index]}`;
+    .map((month, index) => {
+      let end = 0n;
+      let drawn = 0;
+      const bar = moneyParts.map(({ name, of }) => {
+        end += of(month);
+        // Of the sums, so that the parts of a bar are as long together as the bar.
+        const until = Math.round((Number(end) / most) * room);
+        const part = marks[name](until - drawn);
+        drawn = until;
+        return part;
+      });
+      return `${monthName(month.month)} ${bar.join("")} ${labels[index]}`;
     })
     .join("\n");
 }
@@ -107,7 +110,8 @@ function monthBars(months: readonly MonthFigures[], currency: string, columns: n
 function countBars(rows: readonly (readonly [label: string, count: number])[], columns: number): string {
   const width = Math.max(...rows.map(([label]) => label.length));
   const room = Math.max(10, columns - width - 8);
-  const most = Math.max(1, ...rows.map(([, count]) => count));
+  const most = Math.max(...rows.map(([, count]) => count));
+  if (most === 0) return pc.dim("No case has been recovered yet.");
   return rows
     .map(([label, count]) => {
       const bar = marks.recovered(Math.round((count / most) * room));
@@ -121,7 +125,7 @@ function riskLines({ risk, currency }: CurrencyFigures, columns: number): string
   const width = Math.max(...risk.map(({ stage }) => (stageNames[stage] ?? stage).length));
   const labels = risk.map(
     ({ amount, cases, held }) =>
-      `${amountIn(amount, currency)} in ${cases} ${cases === 1 ? "case" : "cases"}${held > 0 ? `, ${held} held` : ""}`,
+      `${amountIn(amount, currency)} in ${counted(cases)}${held > 0 ? `, ${held} held` : ""}`,
   );
   const room = Math.max(10, columns - width - 3 - Math.max(...labels.map(({ length }) => length)));
   const most = Math.max(1, ...risk.map(({ amount }) => Number(amount)));
@@ -134,3 +138,5 @@ function riskLines({ risk, currency }: CurrencyFigures, columns: number): string
     }),
   ];
 }
+
+const counted = (cases: number) => `${cases} ${cases === 1 ? "case" : "cases"}`;

@@ -13,5 +13,7 @@ export const localKeys = {
   resendWebhookSecret: `whsec_${Buffer.from("duebase local example, not a secret").toString("base64")}`,
   /** Lets the database's cron jobs call functions that only they may call. */
   cronSecret: "duebase_local_example_cron_secret",
+  /** Shows every check of duebase-health. */
+  healthSecret: "duebase_local_example_health_secret",
   stripeWebhookSecret: "whsec_duebase_local_example",
 };

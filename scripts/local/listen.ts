@@ -1,5 +1,6 @@
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 
 /** A port that is listened on. */
 export interface OpenPort {
@@ -13,6 +14,8 @@ export interface Listening extends OpenPort {
   url: string;
   /** From now on answers requests with `handler`; until the first call they are told to come again. */
   serve(handler: RequestListener): void;
+  /** Hands on connections that ask to be a WebSocket, which without it are cut. */
+  serveSockets(upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void): void;
 }
 
 const starting: RequestListener = (_request, response) => {
@@ -34,6 +37,9 @@ export async function listen(preferred: number): Promise<Listening> {
     serve(handler) {
       current = handler;
     },
+    serveSockets(upgrade) {
+      server.on("upgrade", upgrade);
+    },
   };
 }
 
@@ -51,6 +57,12 @@ export function openPort(server: Server, port: number, hostname = "127.0.0.1"): 
       resolve({ port: (server.address() as AddressInfo).port, close: () => close(server) });
     });
   });
+}
+
+/** Where a server is reached. What listens everywhere is reached here; an address of IPv6 stands in brackets. */
+export function originOf(hostname: string, port: number): string {
+  if (hostname === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function close(server: Server): Promise<void> {

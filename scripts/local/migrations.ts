@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -29,20 +29,29 @@ function supabaseCli(): string {
  *
  * @param url connection string of `postgres`, who is no superuser
  * @param projectDirectory the folder that holds supabase/
+ * @param applications a folder of an application's migrations, which come among the project's by their dates
  * @returns what the CLI said
  * @throws MigrationFailed
  */
-export async function applyMigrations(url: string, projectDirectory = projectRoot): Promise<string> {
-  if (!existsSync(join(projectDirectory, "supabase", "migrations"))) return "";
+export async function applyMigrations(
+  url: string,
+  projectDirectory = projectRoot,
+  applications?: string,
+): Promise<string> {
+  const own = join(projectDirectory, "supabase", "migrations");
+  const folders = [own, applications].filter((it): it is string => it !== undefined && existsSync(it));
+  if (folders.length === 0) return "";
   // The CLI keeps notes beside what it reads and in the home directory. It is shown the migrations in a place that is
   // thrown away afterwards, so that neither the project nor the home is written to.
   const place = await mkdtemp(join(tmpdir(), "duebase-cli-"));
   try {
-    await mkdir(join(place, "supabase"));
-    for (const name of ["migrations", "config.toml"]) {
-      const source = join(projectDirectory, "supabase", name);
-      if (existsSync(source)) await symlink(source, join(place, "supabase", name));
+    await mkdir(join(place, "supabase", "migrations"), { recursive: true });
+    for (const folder of folders) {
+      for (const name of await readdir(folder))
+        await symlink(join(folder, name), join(place, "supabase", "migrations", name));
     }
+    const config = join(projectDirectory, "supabase", "config.toml");
+    if (existsSync(config)) await symlink(config, join(place, "supabase", "config.toml"));
     const { code, output } = await runProgram(
       process.execPath,
       [supabaseCli(), "migration", "up", `--remote=${url}`, "--yes", `--workdir=${place}`],

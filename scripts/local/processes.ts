@@ -28,6 +28,12 @@ function ps(pid: number, column: string): string | undefined {
   }
 }
 
+/** The process that began another one, as far as it is known. */
+export function parentOf(pid: number): number | undefined {
+  const parent = ps(pid, "ppid");
+  return parent === undefined ? undefined : Number(parent);
+}
+
 /** The command line of a process, or undefined when there is none of that id. */
 export function commandOf(pid: number): string | undefined {
   return ps(pid, "command");

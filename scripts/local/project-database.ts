@@ -16,18 +16,34 @@ import { openSql } from "./sql.ts";
 export async function prepareProjectDatabase(
   database: LocalPostgres,
   projectDirectory: string,
-  options: { functionsUrl: string; seed: boolean; mode: "live" | "mirror"; log: LineLog },
-): Promise<void> {
+  options: {
+    functionsUrl: string;
+    /** Where alarms go, which the database posts itself. */
+    alertUrl: string | undefined;
+    migrations?: string;
+    seed: boolean;
+    mode: "live" | "mirror";
+    log: LineLog;
+  },
+): Promise<{ isSeeded: boolean }> {
   const isNew = await isEmpty(database.adminUrl);
-  const output = await applyMigrations(database.url, projectDirectory);
+  const output = await applyMigrations(database.url, projectDirectory, options.migrations);
   for (const line of output.split("\n")) if (line.startsWith("Applying")) options.log.write(line);
   await storeSecrets(database.url, {
     duebase_functions_url: options.functionsUrl,
     duebase_cron_secret: localKeys.cronSecret,
+    ...(options.alertUrl ? { duebase_alert_webhook_url: options.alertUrl } : {}),
   });
   if (isNew && options.mode === "live") await setLive(database.url);
   const seed = join(projectDirectory, "supabase", "seed.sql");
-  if (options.seed && isNew && existsSync(seed)) await execute(database.url, await readFile(seed, "utf8"));
+  const isSeeded = options.seed && isNew && existsSync(seed);
+  // Ours is told that the local Stripe will know its customers; another seed does not ask.
+  if (isSeeded)
+    await execute(
+      database.url,
+      `set duebase.seed_is_known_to_stripe = 'on';\n${await readFile(seed, "utf8")}`,
+    );
+  return { isSeeded };
 }
 
 /** Whether no migration has ever been applied. */

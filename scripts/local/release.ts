@@ -12,7 +12,7 @@ export const releaseSql = join("supabase", "schemas", "01_ground", "015_releases
 /** Where the functions do. */
 export const releaseModule = join("supabase", "functions", "_duebase", "release.gen.ts");
 
-const literal = /(package\.json\.\n {2}select ')[^']*(')/;
+const literal = /(^create function billing\.version\(\)\n[^$]*\$\$\n {2}select ')[^']*(')/m;
 
 /**
  * The files that name the release, from the project's root, as they have to be.

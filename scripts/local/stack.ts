@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import getPort from "get-port";
+import { readSetting } from "../../supabase/functions/_duebase/env.ts";
 import { openApi } from "./api/data-api.ts";
 import { Closers } from "./closers.ts";
 import { type CronScheduler, startCron } from "./cron.ts";
@@ -11,12 +12,14 @@ import { apiGateway, studioGateway } from "./gateway.ts";
 import { type Inbox, startInbox } from "./inbox/server.ts";
 import { localKeys } from "./keys.ts";
 import { listen } from "./listen.ts";
+import { adoptSeed, beginDay } from "./living-seed.ts";
 import { type Logs, openLogs } from "./log.ts";
 import { startNet } from "./net.ts";
 import { takeOwnership } from "./owner.ts";
 import { type LocalPostgres, startPostgres } from "./postgres/server.ts";
 import { projectRoot } from "./project.ts";
 import { prepareProjectDatabase } from "./project-database.ts";
+import { startRealtime } from "./realtime/server.ts";
 import { removeStatus, type StackStatus, writeStatus } from "./status.ts";
 import { type LocalStripe, startLocalStripe } from "./stripe/server.ts";
 import { readSupabaseConfig } from "./supabase-config.ts";
@@ -31,6 +34,8 @@ export interface StackOptions {
   /** Keeps database, logs and status.json; `.stack` in the project by default. */
   directory?: string;
   ports?: Partial<typeof defaultPorts>;
+  /** A folder of an application's migrations, which are applied beside the project's own. */
+  migrations?: string;
   /** Whether a new database gets supabase/seed.sql. Default false: a test that counts events wants only its own. */
   seed?: boolean;
   /** What a new database does: all of it, or nothing until it goes live. Default live. */
@@ -136,36 +141,40 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     };
 
     step("functions");
+    const env = { ...functionEnvironment(status, inbox.apiUrl, projectDirectory), ...options.functionEnv };
     const functions = new EdgeFunctions(
-      {
-        projectDirectory,
-        denoDirectory: join(directory, "deno"),
-        env: {
-          ...functionEnvironment(status, inbox.apiUrl, projectDirectory),
-          ...options.functionEnv,
-        },
-      },
+      { projectDirectory, denoDirectory: join(directory, "deno"), env },
       logs,
     );
     functions.start({ watch: options.watch ?? true });
     closers.add("functions", () => functions.stop());
 
     step("migrations");
-    await prepareProjectDatabase(database, projectDirectory, {
+    const { isSeeded } = await prepareProjectDatabase(database, projectDirectory, {
       functionsUrl,
+      alertUrl: readSetting((name) => env[name], "DUEBASE_ALERT_WEBHOOK_URL"),
+      migrations: options.migrations,
       seed: options.seed ?? false,
       mode: options.mode ?? "live",
       log: logs.of("migrations"),
     });
 
-    step("Data API, Auth and Studio");
+    step("Data API, Auth, Realtime and Studio");
     const supabase = await openApi({ urlFor: database.urlFor, ...readSupabaseConfig(projectDirectory) });
     closers.add("Data API", () => supabase.close());
     api.serve(apiGateway(supabase, functions));
     studio.serve(studioGateway(supabase.studio));
+    const realtime = startRealtime(database.urlFor, logs.of("realtime"));
+    closers.add("Realtime", () => realtime.close());
+    api.serveSockets(realtime.upgrade);
 
     const jobs = startJobs(database, logs, closers, options.now);
     for (const name of await functions.ready(20_000)) logs.of(name).write("does not serve yet; see above");
+
+    if (isSeeded && (await adoptSeed(database.url, stripe)) > 0) {
+      step("a day of the seed's business");
+      await beginDay(functionsUrl);
+    }
 
     await writeStatus(directory, status);
     closers.add("status.json", () => removeStatus(directory));

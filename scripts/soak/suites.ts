@@ -41,6 +41,13 @@ export const soakRuns: readonly SoakRun[] = [
     files: ["test/integration/receive/any-batches.test.ts"],
   },
   {
+    name: "batches-in-order",
+    what: "histories of Stripe's events, in batches beside one by one in the same order",
+    variable: "DUEBASE_ORDERED_HISTORIES",
+    count: 600,
+    files: ["test/integration/receive/batches-in-order.test.ts"],
+  },
+  {
     name: "teams",
     what: "histories of Stripe's events whose customers belong to teams",
     variable: "DUEBASE_TEAM_HISTORIES",
@@ -58,7 +65,7 @@ export const soakRuns: readonly SoakRun[] = [
     name: "restored",
     what: "people of a life whose backup is restored",
     variable: "DUEBASE_RESTORED_PEOPLE",
-    count: 90,
+    count: 230,
     files: ["test/integration/mode/restored-life.test.ts"],
   },
   {

@@ -25,13 +25,13 @@ grant usage on schema billing to authenticated, service_role;
 -- Releases: which release of Duebase this database has, and since when.
 -- Reads: nothing. Writes: releases, once a release, by its migration. Called by: operators, doctor.
 
+-- `npm run migration` writes the release into it from package.json, and an upgrade writes the function anew, with this body.
 create function billing.version()
 returns text
 language sql
 immutable
 set search_path = ''
 as $$
-  -- `npm run migration` writes it here from package.json.
   select '0.1.0'
 $$;
 
@@ -886,6 +886,10 @@ create index outbox_due on billing.outbox (coalesce(locked_until, run_after), id
 -- For retention: rows finish about in the order they lie in.
 create index outbox_finished on billing.outbox using brin (finished_at);
 
+-- What operators look at (health): what is dead, and what they were alerted of.
+create index outbox_dead on billing.outbox (finished_at) where status = 'dead';
+create index outbox_alerts on billing.outbox ((payload ->> 'cause'), created_at) where kind = 'alert';
+
 -- What operators look at (withheld_effects).
 create index outbox_withheld on billing.outbox (withheld_reason, kind) where status = 'withheld';
 
@@ -912,6 +916,11 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+  -- What is there already, as most are that many events owe, is looked up at a tenth of what the insert costs before it
+  -- finds that out. Who is not seen yet, the insert waits for.
+  if exists (select from billing.outbox as o where o.dedupe_key = p_dedupe_key) then
+    return;
+  end if;
   insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
   values (p_kind, p_dedupe_key, p_payload, coalesce(p_run_after, p_now), p_now)
   on conflict (dedupe_key) do nothing;
@@ -1247,8 +1256,8 @@ comment on column billing.webhook_events.received_at is 'When we stored it (UTC)
 -- Events of one object in one second are compared with each other (see event order).
 create index webhook_events_by_object on billing.webhook_events (object_id, created);
 create index webhook_events_by_customer on billing.webhook_events (customer_id, created);
--- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
-create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
+-- Rows arrive in this order, so each goes to the end of it: "the newest" and "the last hour" cost inserts next to nothing.
+create index webhook_events_by_arrival on billing.webhook_events (received_at);
 
 create trigger webhook_events_are_append_only
   before update or delete or truncate on billing.webhook_events
@@ -1264,6 +1273,8 @@ comment on table billing.webhook_duplicates is
   'One row per repeated delivery of an event already stored. The idempotency hit rate is read from here. No foreign key: its check would cost a repetition more than everything else about it.';
 
 create index webhook_duplicates_by_event on billing.webhook_duplicates (event_id);
+-- Short ranges: the tick counts the last hour every minute.
+create index webhook_duplicates_by_arrival on billing.webhook_duplicates using brin (received_at) with (autosummarize = on, pages_per_range = 8);
 
 create trigger webhook_duplicates_are_append_only
   before update or delete or truncate on billing.webhook_duplicates
@@ -1294,6 +1305,40 @@ comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstat
 comment on column billing.failed_webhooks.next_attempt_at is 'Earliest time of the next retry (UTC).';
 
 create index failed_webhooks_due on billing.failed_webhooks (next_attempt_at) where status = 'retrying';
+-- What operators look at: how many failed in an hour, and what waits for them.
+create index failed_webhooks_by_time on billing.failed_webhooks (first_failed_at);
+create index failed_webhooks_open on billing.failed_webhooks (status, last_failed_at) where status in ('dead', 'quarantined');
+
+-- Unlogged: a crash loses a minute of a statistic, and an event writes nothing more to the log.
+create unlogged table billing_private.slow_events (
+  id bigint generated always as identity primary key,
+  received_at timestamptz not null,
+  milliseconds integer not null,
+  events integer not null
+);
+
+comment on table billing_private.slow_events is
+  'Transactions that brought events and took longer than 10 milliseconds until all was written. The tick counts them by the hour (billing.hourly_metrics.slow) and takes them away. What is quicker writes nothing here.';
+comment on column billing_private.slow_events.received_at is 'As of its events (UTC).';
+comment on column billing_private.slow_events.milliseconds is 'From the beginning of the transaction, which is received_at.';
+comment on column billing_private.slow_events.events is 'How many events it stored.';
+
+alter table billing_private.slow_events enable row level security;
+create policy nobody_reads on billing_private.slow_events using (false);
+
+create function billing_private.note_slow_events(p_received_at timestamptz, p_events integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing_private.slow_events (received_at, milliseconds, events)
+  values (p_received_at, least(extract(epoch from clock_timestamp() - now()) * 1000, 2000000000), p_events);
+end;
+$$;
+
+comment on function billing_private.note_slow_events is
+  'Notes how long this transaction has taken so far for the events it stored. Called where that is longer than 10 milliseconds.';
 
 create table billing.event_handlers (
   event_type text not null,
@@ -1550,6 +1595,11 @@ declare
   month timestamptz;
   made integer := 0;
 begin
+  -- Payloads stay where they are while others are dropped or a person is forgotten, as drop_payloads has it: two runs, or
+  -- a run and a drop, would wait for what the other one holds.
+  if not pg_try_advisory_xact_lock(hashtextextended('payloads', 7313)) then
+    return 0;
+  end if;
   select count(*) as rows, min(d.received_at) as since into strays from billing_private.webhook_payloads_default as d;
   if strays.rows > 0 then
     perform billing_private.alert(
@@ -1578,7 +1628,7 @@ end;
 $$;
 
 comment on function billing_private.make_payload_partitions is
-  'Makes the partitions of this month and the next three, and of whatever month the default one holds payloads of, which is alerted. Waits at most a second for a lock, and leaves the rest to the next run. Returns how many were made.';
+  'Makes the partitions of this month and the next three, and of whatever month the default one holds payloads of, which is alerted. Waits at most a second for a lock, and leaves the rest to the next run; all of it while a person is forgotten, payloads are dropped, or another run is at it. Returns how many were made.';
 
 select billing_private.make_payload_partitions(now());
 
@@ -2641,9 +2691,14 @@ begin
     (select f.subject_id from billing_private.forgotten_subjects as f where f.subject_id = any (named) order by 1 limit 1),
     -- What it names has events of its own, and those say whose it is.
     (
-      select e.customer_id
-      from billing.webhook_events as e
-      where e.object_id = any (named) and e.customer_id is not null
+      select o.customer_id
+      from (
+        select e.customer_id
+        from billing.webhook_events as e
+        where e.object_id = any (named) and e.customer_id is not null
+        -- Found by object and then ordered: in the order of customers it would read the whole ledger.
+        offset 0
+      ) as o
       order by 1
       limit 1
     ),
@@ -2801,6 +2856,35 @@ $$;
 
 comment on function billing_private.save_metadata is
   'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
+
+create function billing_private.keep_metadata(p_object_ids text[], p_metadata jsonb[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  has_some constant boolean[] := array(
+    select coalesce(jsonb_typeof(m.metadata) = 'object' and m.metadata <> '{}', false)
+    from unnest(p_metadata) with ordinality as m (metadata, n)
+    order by m.n
+  );
+begin
+  if false = any (has_some) then
+    delete from billing.object_metadata as m
+    where m.object_id = any (array(select o.id from unnest(p_object_ids, has_some) as o (id, has_some) where not o.has_some));
+  end if;
+  if true = any (has_some) then
+    insert into billing.object_metadata as m (object_id, metadata)
+    select o.id, o.metadata
+    from unnest(p_object_ids, p_metadata, has_some) as o (id, metadata, has_some)
+    where o.has_some
+    on conflict (object_id) do update set metadata = excluded.metadata where m.metadata <> excluded.metadata;
+  end if;
+end;
+$$;
+
+comment on function billing_private.keep_metadata is
+  'save_metadata for several objects, without what their owners may read.';
 
 create function billing_private.metadata_of(p_object_id text)
 returns jsonb
@@ -3264,6 +3348,55 @@ $$;
 comment on function billing_private.resolve_ties is
   'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
+create function billing_private.apply_each_if_newest(p_events billing.stripe_events[])
+returns table (n integer, object_id text, created timestamptz, object jsonb, deleted_at timestamptz)
+language plpgsql
+set search_path = ''
+rows 10
+as $$
+declare
+  event billing.stripe_events;
+  applied text[];
+  tombstones timestamptz[];
+begin
+  with newest as (
+    insert into billing_private.object_versions as v (object_id, as_of, event_id, rank)
+    select e.object_id, e.created, e.id, r.rank
+    from unnest(p_events) as e
+    cross join lateral (select billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank offset 0) as r
+    where r.rank < 9
+    on conflict on constraint object_versions_pkey do update
+      set as_of = excluded.as_of, event_id = excluded.event_id, rank = excluded.rank
+      where v.rank < 9 and (v.as_of is null or v.as_of < excluded.as_of)
+    returning v.event_id, coalesce(v.deleted_at, case when v.found_missing_at >= v.as_of then v.found_missing_at end) as tombstone
+  )
+  select array_agg(n.event_id), array_agg(n.tombstone) into applied, tombstones from newest as n;
+
+  for n in 1..cardinality(p_events) loop
+    event := p_events[n];
+    apply_each_if_newest.n := n;
+    object_id := event.object_id;
+    created := event.created;
+    if event.id = any (applied) then
+      object := event.payload #> '{data,object}';
+      deleted_at := tombstones[array_position(applied, event.id)];
+    else
+      select r.object, r.deleted_at
+      into object, deleted_at
+      from billing_private.resolve_ties(
+        event, event.payload #> '{data,object}', billing_private.event_rank(event.type, event.payload #> '{data,object}')
+      ) as r;
+    end if;
+    if object is not null then
+      return next;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.apply_each_if_newest is
+  'apply_if_newest for events of different objects: a row for each that changes what is shown, n its place among them.';
+
 create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
 language plpgsql
@@ -3505,6 +3638,7 @@ begin
     where s.customer = account and s.customer like 'acct\_%'
     order by 1
   loop
+    perform billing_private.lock_payments(array[payment.payment_id]);
     update billing_private.payment_sources as s set customer = owner where s.payment_id = payment.payment_id and s.customer = account;
     if not billing_private.save_payment(payment.payment_id) then
       continue; -- no source knows of money yet
@@ -3650,6 +3784,99 @@ $$;
 comment on function billing_private.dispatch_source is
   'Body of dispatch_event for the rows of event_handlers as they are: by the first word of the type, then by the type.';
 
+create table billing_private.set_handlers (
+  handler text primary key,
+  set_handler text not null
+);
+
+comment on table billing_private.set_handlers is
+  'Handlers that have a form for many events at once, of which none concerns another (see waves_of_events): one statement in place of many. Both forms share what they compute, and end in the same rows.';
+comment on column billing_private.set_handlers.handler is 'As in billing.event_handlers.';
+comment on column billing_private.set_handlers.set_handler is 'Qualified name of the function, schema.name(billing.stripe_events[]) returning void.';
+
+alter table billing_private.set_handlers enable row level security;
+create policy nobody_reads on billing_private.set_handlers using (false);
+
+create function billing_private.dispatch_events(p_type text, p_events billing.stripe_events[])
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return false;
+end;
+$$;
+
+comment on function billing_private.dispatch_events is
+  'Calls the handlers of a type for several of its events, of which none concerns another, whose locks are held. Written by the trigger on event_handlers; returns false for a type nobody handles.';
+
+create function billing_private.dispatch_set_source()
+returns text
+language sql
+stable
+set search_path = ''
+as $$
+  with ordered as (
+    select
+      h.event_type,
+      h.handler,
+      h.position,
+      s.set_handler,
+      count(s.set_handler) over (partition by h.event_type order by h.position, h.handler) as part
+    from billing.event_handlers as h
+    left join billing_private.set_handlers as s on s.handler = h.handler
+    where h.enabled
+  ),
+  -- In the order of positions: each that has a form for sets, and after it, event by event, those that have none.
+  statements as (
+    select
+      o.event_type,
+      format(
+        case when o.set_handler is null then E'      perform %s from unnest(p_events) as e;\n' else E'      perform %s;\n' end,
+        string_agg(
+          case when o.set_handler is null then o.handler || '(e)' else o.set_handler || '(p_events)' end,
+          ', ' order by o.position, o.handler
+        )
+      ) as statement,
+      o.part,
+      o.set_handler is null as is_each
+    from ordered as o
+    group by o.event_type, o.part, o.set_handler is null, o.set_handler
+  ),
+  branches as (
+    select format(E'    when %L then\n%s', s.event_type, string_agg(s.statement, '' order by s.part, s.is_each)) as branch
+    from statements as s
+    group by s.event_type
+  )
+  select case count(*)
+    when 0 then E'begin\n  return false;\nend;'
+    else
+      E'begin\n  case p_type\n' || string_agg(b.branch, '' order by b.branch)
+      || E'    else return false;\n  end case;\n  return true;\nend;'
+  end
+  from branches as b;
+$$;
+
+comment on function billing_private.dispatch_set_source is 'Body of dispatch_events for the rows of event_handlers and set_handlers as they are.';
+
+create function billing_private.handled_by_others(p_types text[])
+returns text[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return array(
+    select distinct h.event_type
+    from billing.event_handlers as h
+    where h.event_type = any (p_types) and h.enabled and h.handler not like 'billing\_private.%'
+  );
+end;
+$$;
+
+comment on function billing_private.handled_by_others is
+  'Of these event types, those that a handler of the application''s handles: nobody knows what it reads of other events.';
+
 create function billing_private.tg_event_handlers__after_write()
 returns trigger
 language plpgsql
@@ -3663,15 +3890,24 @@ begin
     'language plpgsql set search_path = '''' as %L',
     billing_private.dispatch_source()
   );
+  execute format(
+    'create or replace function billing_private.dispatch_events(p_type text, p_events billing.stripe_events[]) returns boolean '
+    'language plpgsql set search_path = '''' as %L',
+    billing_private.dispatch_set_source()
+  );
   return null;
 end;
 $$;
 
 comment on function billing_private.tg_event_handlers__after_write is
-  'Trigger function: writes dispatch_event anew for the rows as they are. Handler names are checked by event_handlers, so nothing else gets into the code.';
+  'Trigger function: writes dispatch_event and dispatch_events anew for the rows as they are. Handler names are checked by event_handlers, so nothing else gets into the code.';
 
 create trigger event_handlers_are_dispatched
   after insert or update or delete or truncate on billing.event_handlers
+  for each statement execute function billing_private.tg_event_handlers__after_write();
+
+create trigger set_handlers_are_dispatched
+  after insert or update or delete or truncate on billing_private.set_handlers
   for each statement execute function billing_private.tg_event_handlers__after_write();
 
 -- supabase/schemas/04_project/070_failed_events.sql
@@ -3887,37 +4123,24 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock has a second try at once.';
 
-create function billing_private.tg_webhook_payloads__after_insert()
-returns trigger
+create function billing_private.project_or_quarantine(p_event billing.stripe_events)
+returns text
 language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.stripe_events;
-  reason text;
-  outcome text;
+  reason constant text := billing_private.quarantine_reason(p_event);
 begin
-  select e.id, e.type, e.api_version, e.livemode, e.account, e.created, e.object_id, e.customer_id,
-    -- Stored payloads are compressed; the handlers get one that was unpacked once.
-    new.payload #> '{}', e.received_at
-  into event
-  from billing.webhook_events as e
-  where e.id = new.event_id;
-  reason := billing_private.quarantine_reason(event);
-  if reason is null then
-    outcome := billing_private.project_event(event, event.received_at);
-  else
-    perform billing_private.quarantine(event, reason, event.received_at);
+  if reason is not null then
+    perform billing_private.quarantine(p_event, reason, p_event.received_at);
+    return 'quarantined';
   end if;
-  return null;
+  return case billing_private.project_event(p_event, p_event.received_at) when 'processed' then 'processed' else 'failed' end;
 end;
 $$;
 
-comment on function billing_private.tg_webhook_payloads__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
-
-create trigger webhook_payloads_are_projected
-  after insert on billing_private.webhook_payloads
-  for each row execute function billing_private.tg_webhook_payloads__after_insert();
+comment on function billing_private.project_or_quarantine is
+  'Projects an event that was just stored, or quarantines it. Returns processed, quarantined or failed.';
 
 -- supabase/schemas/04_project/090_receive_event.sql
 
@@ -3996,14 +4219,7 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
   end if;
-  return coalesce(
-    (
-      select case f.status when 'quarantined' then 'quarantined' else 'failed' end
-      from billing.failed_webhooks as f
-      where f.event_id = p_event.id
-    ),
-    'processed'
-  );
+  return billing_private.project_or_quarantine(p_event);
 end;
 $$;
 
@@ -4045,6 +4261,9 @@ begin
       return billing_private.receive_probe_event(event, p_now);
     end if;
     outcome := billing_private.store_event(billing_private.read_event(event, p_now));
+    if clock_timestamp() > now() + interval '10 milliseconds' and outcome is not null then
+      perform billing_private.note_slow_events(p_now, 1);
+    end if;
   end if;
   return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
 end;
@@ -4096,6 +4315,216 @@ $$;
 
 comment on function billing_private.receive_probe_event is
   'Stores and projects an event and undoes it. Returns probed; probe_quarantined or probe_failed where a real one would have come to that.';
+
+-- supabase/schemas/04_project/094_waves_of_events.sql
+
+-- Waves: a batch is projected in steps, each of as many of its events as concern nothing in common. Whatever order those are
+-- projected in, and however their handlers' work is put together, it ends in the same rows and effects as one by one; so
+-- a wave is stored and projected by sets. Events that concern one customer, owner or payment are in waves one after the other.
+-- Reads: the events; customers, customer_owner_hints, invoices, payments, forgotten_subjects, settings. Writes: webhook_events,
+-- webhook_payloads, and through the handlers billing state. Called by: receive_events.
+
+create function billing_private.alone_in_batch(p_events billing.stripe_events[])
+returns integer[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  others constant text[] := billing_private.handled_by_others(array(select distinct e.type from unnest(p_events) as e));
+  is_about_forgotten constant boolean := exists (
+    select
+    from billing_private.forgotten_subjects as f
+    where f.subject_id = any (array(select e.customer_id from unnest(p_events) as e))
+  );
+begin
+  return array(
+    with event as materialized (
+      select
+        e.ordinality::integer as n, e.id, e.type, e.livemode, e.account, e.customer_id,
+        e.payload #> '{data,object}' as object, e.payload #> '{data,previous_attributes}' as previous
+      from unnest(p_events) with ordinality as e
+      where e.id is not null
+    ),
+    stranger as materialized (
+      select s.livemode, s.account
+      from (select e.livemode, e.account, min(e.n) as example from event as e group by e.livemode, e.account) as s
+      where billing_private.quarantine_reason(p_events[s.example]) is not null
+    )
+    select e.n
+    from event as e
+    where e.type = any (others)
+      -- Whom it concerns is learnt in its projection. An invoice payment says by what it names.
+      or e.customer_id is null and e.object ->> 'object' is distinct from 'invoice_payment'
+      or e.object -> 'customer_account' <> 'null'
+      or e.previous -> 'customer_account' <> 'null'
+      or exists (select from stranger as s where s.livemode = e.livemode and s.account is not distinct from e.account)
+      or exists (select from event as o where o.id = e.id and o.n < e.n)
+      -- It is redacted before it is stored.
+      or is_about_forgotten
+  );
+end;
+$$;
+
+comment on function billing_private.alone_in_batch is
+  'Positions of the events that are stored and projected one by one, as nobody knows in front what they concern, or they are not projected as they are: handlers of the application''s, no customer, an account for a customer, the wrong account or mode, a repetition, somebody who is forgotten.';
+
+create function billing_private.events_of_one_owner(p_events billing.stripe_events[])
+returns integer[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  -- An address may link a customer only there.
+  by_email constant boolean := billing_private.links_by_email();
+  follows integer[];
+begin
+  with event as materialized (
+    select
+      e.ordinality::integer as n, e.object_id, e.customer_id, o.object,
+      case when e.customer_id is null then billing_private.stripe_id(o.object -> 'invoice') end as invoice,
+      case when e.customer_id is null then billing_private.paying_object(o.object -> 'payment') end as payment
+    from unnest(p_events) with ordinality as e
+    cross join lateral (select e.payload #> '{data,object}' as object offset 0) as o
+    where e.id is not null
+  ),
+  named as (
+    select e.n, e.customer_id as customer from event as e where e.customer_id is not null
+    union all
+    select e.n, i.customer from event as e join billing.invoices as i on i.id = e.invoice
+    union all
+    select e.n, p.customer from event as e join billing.payments as p on p.id = e.payment
+    union all
+    select e.n, o.customer_id from event as e join event as o on o.object_id in (e.invoice, e.payment)
+  ),
+  concerned as (
+    select c.n, c.customer as key from named as c
+    union all
+    select c.n, o.owner_id::text from named as c join billing.customers as o on o.id = c.customer
+    union all
+    select c.n, lower(o.email) from named as c join billing.customers as o on o.id = c.customer
+    where by_email
+    union all
+    select c.n, h.hinted_owner from named as c join billing_private.customer_owner_hints as h on h.customer_id = c.customer
+    union all
+    select e.n, k.key
+    from event as e
+    cross join lateral unnest(array[
+      billing_private.named_owner(e.object),
+      lower(btrim(e.object ->> 'client_reference_id')),
+      case when by_email then lower(e.object ->> 'email') end
+    ]) as k (key)
+  ),
+  pair as (
+    select c.n, lag(c.n) over (partition by c.key order by c.n) as earlier
+    from concerned as c
+    where c.key is not null
+  )
+  select array_agg(p.n * 1000 + p.earlier)
+  into follows
+  from pair as p
+  where p.earlier < p.n;
+  return coalesce(follows, array[]::integer[]);
+end;
+$$;
+
+comment on function billing_private.events_of_one_owner is
+  'For each two events, one after the other, that concern one customer, or customers who have one owner or may get one, by what is stored and by what the events themselves say: the later one''s position times 1000 plus the earlier one''s.';
+
+create function billing_private.waves_of_events(p_events billing.stripe_events[], p_positions integer[], p_follows integer[])
+returns table (positions integer[])
+language plpgsql
+set search_path = ''
+as $$
+declare
+  follows integer[];
+  alone integer[];
+  waves integer[] := array_fill(0, array[cardinality(p_events)]);
+  -- Of the events that come after one that is alone, none is in a wave before it.
+  first_wave integer := 1;
+  last_wave integer := 0;
+  wave integer;
+  next_pair integer := 1;
+begin
+  if (select count(distinct e.customer_id) < 2 from unnest(p_events) as e) then
+    return query select array[n] from unnest(p_positions) as n order by n;
+    return;
+  end if;
+  follows := array(
+    select f from unnest(p_follows || billing_private.events_of_one_owner(p_events)) as f order by 1
+  );
+  -- What is sent back, or stored already, holds nobody up.
+  alone := array(
+    select n from unnest(billing_private.alone_in_batch(p_events)) as n where n = any (p_positions)
+  );
+  for n in 1..cardinality(p_events) loop
+    wave := first_wave;
+    while follows[next_pair] / 1000 = n loop
+      wave := greatest(wave, waves[follows[next_pair] % 1000] + 1);
+      next_pair := next_pair + 1;
+    end loop;
+    if n = any (alone) then
+      wave := last_wave + 1;
+      first_wave := wave + 1;
+    end if;
+    waves[n] := wave;
+    last_wave := greatest(last_wave, wave);
+  end loop;
+  return query
+    select array_agg(w.n::integer order by w.n)
+    from unnest(waves) with ordinality as w (wave, n)
+    where w.n = any (p_positions)
+    group by w.wave
+    order by w.wave;
+end;
+$$;
+
+comment on function billing_private.waves_of_events is
+  'The events at these positions in waves, the first first. Two that concern something in common are in different waves, in their order; one of alone_in_batch is in a wave of its own, after all that came before it and before all that came after.';
+
+create function billing_private.store_events(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.webhook_events
+    (id, type, api_version, livemode, account, created, object_id, customer_id, received_at)
+  select e.id, e.type, e.api_version, e.livemode, e.account, e.created, e.object_id, e.customer_id, e.received_at
+  from unnest(p_events) as e;
+  insert into billing_private.webhook_payloads (event_id, received_at, customer_id, payload)
+  select e.id, e.received_at, e.customer_id, e.payload
+  from unnest(p_events) as e;
+  if current_setting('synchronous_commit') = 'off' then
+    perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
+  end if;
+end;
+$$;
+
+comment on function billing_private.store_events is 'Stores the events of a wave. Raises where one is stored already.';
+
+create function billing_private.project_wave(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  kind record;
+begin
+  perform billing_private.store_events(p_events);
+  for kind in
+    select p_events[min(e.ordinality)].type as type, array_agg(p_events[e.ordinality] order by e.ordinality) as events
+    from unnest(p_events) with ordinality as e
+    group by e.type
+    order by min(e.ordinality)
+  loop
+    perform billing_private.dispatch_events(kind.type, kind.events);
+  end loop;
+end;
+$$;
+
+comment on function billing_private.project_wave is 'Stores events that concern nothing in common and projects them, those of one type together.';
 
 -- supabase/schemas/04_project/095_receive_events.sql
 
@@ -4215,44 +4644,84 @@ $$;
 comment on function billing_private.locks_of_events is
   'The advisory locks that receiving these events is known to take: n of the event, class and key as supabase/README.md lists them, the key as text (null: none). Of what only the rows of other events tell, it knows what is committed.';
 
-create function billing_private.admit_to_batch(p_events billing.stripe_events[])
-returns integer[]
+create function billing_private.ordered_locks(p_events billing.stripe_events[], p_positions integer[])
+returns table (class integer, key text, is_shared boolean, positions integer[])
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query
+    select l.class, l.key, l.is_shared, array_agg(distinct l.n order by l.n)
+    from billing_private.locks_of_events(p_events) as l
+    where l.key is not null and l.n = any (p_positions)
+    group by l.class, l.key, l.is_shared
+    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C";
+end;
+$$;
+
+comment on function billing_private.ordered_locks is
+  'The locks that the events at these positions are known to need, in the one order in which all batches take them, each with the positions of those who need it.';
+
+create function billing_private.admit_to_batch(
+  p_events billing.stripe_events[], out admitted integer[], out follows integer[]
+)
 language plpgsql
 set search_path = ''
 as $$
 declare
-  admitted integer[] := array(
+  needed record;
+  are_free boolean;
+begin
+  admitted := array(
     select n
     from generate_subscripts(p_events, 1) as n
     where (p_events[n]).id is not null and not billing_private.needs_own_transaction(p_events[n])
   );
-  needed record;
-  is_free boolean;
-begin
-  for needed in
-    select l.class, l.key, l.is_shared, array_agg(l.n) as positions
-    from billing_private.locks_of_events(p_events) as l
-    where l.key is not null and l.n = any (admitted)
-    group by l.class, l.key, l.is_shared
-    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C"
-  loop
+  begin
+    -- Mostly all are free, and then one statement takes them.
+    with tried as materialized (
+      select
+        l.positions,
+        l.is_shared,
+        case
+          when l.is_shared then pg_try_advisory_xact_lock_shared(hashtextextended(l.key, l.class))
+          else pg_try_advisory_xact_lock(hashtextextended(l.key, l.class))
+        end as is_free
+      from billing_private.ordered_locks(p_events, admitted) as l
+    )
+    select
+      coalesce(bool_and(t.is_free), true),
+      coalesce(
+        array_agg(t.positions[p.i] * 1000 + t.positions[p.i - 1]) filter (where p.i is not null and not t.is_shared),
+        array[]::integer[]
+      )
+    into are_free, follows
+    from tried as t
+    left join lateral generate_series(2, cardinality(t.positions)) as p (i) on true;
+    if not are_free then
+      raise exception 'not all locks of a batch are free' using errcode = 'triggered_action_exception';
+    end if;
+    return;
+  exception when triggered_action_exception then
+    null; -- given back, all of them
+  end;
+  for needed in select * from billing_private.ordered_locks(p_events, admitted) loop
     -- Whose events have left the batch by now is nobody's to hold up.
     continue when not needed.positions && admitted;
     if needed.is_shared then
-      is_free := pg_try_advisory_xact_lock_shared(hashtextextended(needed.key, needed.class));
+      are_free := pg_try_advisory_xact_lock_shared(hashtextextended(needed.key, needed.class));
     else
-      is_free := pg_try_advisory_xact_lock(hashtextextended(needed.key, needed.class));
+      are_free := pg_try_advisory_xact_lock(hashtextextended(needed.key, needed.class));
     end if;
-    if not is_free then
+    if not are_free then
       admitted := array(select n from unnest(admitted) as n where n <> all (needed.positions));
     end if;
   end loop;
-  return admitted;
 end;
 $$;
 
 comment on function billing_private.admit_to_batch is
-  'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. Returns the positions of the events that have all of theirs. A null in the array is left out.';
+  'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. admitted: the positions of the events that have all of theirs; a null in the array is left out. follows: for each two events, one after the other, that need one lock alone: the later one''s position times 1000 plus the earlier one''s.';
 
 create function billing_private.read_event_or_null(p_event jsonb, p_now timestamptz)
 returns billing.stripe_events
@@ -4295,6 +4764,42 @@ $$;
 comment on function billing_private.store_event_of_batch is
   'store_event, and retry_single, with all of it undone, where it lost a race or could not be stored. Raises query_canceled where the statement has run out of time.';
 
+create function billing_private.receive_wave(
+  p_events billing.stripe_events[], p_positions integer[], p_answers text[], p_no_more_after timestamptz
+)
+returns text[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  n integer;
+begin
+  if cardinality(p_positions) > 1 then
+    begin
+      perform billing_private.project_wave(array(select p_events[p.n] from unnest(p_positions) as p (n) order by p.n));
+      foreach n in array p_positions loop
+        p_answers[n] := 'processed';
+      end loop;
+      return p_answers;
+    -- Which of them it is shows one by one.
+    exception when others then
+      null;
+    end;
+  end if;
+  foreach n in array p_positions loop
+    exit when clock_timestamp() >= p_no_more_after;
+    p_answers[n] := coalesce(
+      billing_private.store_event_of_batch(p_events[n]),
+      billing_private.count_duplicate(p_events[n].id, p_events[n].received_at)
+    );
+  end loop;
+  return p_answers;
+end;
+$$;
+
+comment on function billing_private.receive_wave is
+  'Receives the events of one wave: all together, and where that raises, with all of it undone, one by one. Returns the answers with theirs; those it had no time for have none.';
+
 create function billing.receive_events(events jsonb, p_now timestamptz default now())
 returns text[]
 language plpgsql
@@ -4312,9 +4817,9 @@ declare
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
   incoming billing.stripe_events[];
-  admitted integer[];
-  answers text[] := array[]::text[];
-  answer text;
+  admission record;
+  wave record;
+  answers text[];
 begin
   if sent is null or sent not between 1 and max_events then
     perform billing_private.raise_error(
@@ -4326,24 +4831,31 @@ begin
     from jsonb_array_elements(events) with ordinality as e (event, position)
     order by e.position
   );
-  admitted := billing_private.admit_to_batch(incoming);
+  admission := billing_private.admit_to_batch(incoming);
+  -- As receive_event: by its id, before anything else of it is read.
+  answers := array(
+    select case
+      when exists (select from billing.webhook_events as w where w.id = e.event ->> 'id')
+        then billing_private.count_duplicate(e.event ->> 'id', p_now)
+    end
+    from jsonb_array_elements(events) with ordinality as e (event, position)
+    order by e.position
+  );
   -- For project_event, which has a lock_timeout of its own.
   perform set_config('duebase.lock_timeout', current_setting('lock_timeout'), true);
-  for n in 1..sent loop
-    -- As receive_event: by its id, before anything else of it is read.
-    if exists (select from billing.webhook_events as e where e.id = events -> (n - 1) ->> 'id') then
-      answer := billing_private.count_duplicate(events -> (n - 1) ->> 'id', p_now);
-    elsif n = any (admitted) and clock_timestamp() < no_more_after then
-      answer := coalesce(
-        billing_private.store_event_of_batch(incoming[n]), billing_private.count_duplicate(incoming[n].id, p_now)
-      );
-    else
-      answer := 'retry_single';
-    end if;
-    answers := answers || answer;
+  for wave in
+    select * from billing_private.waves_of_events(incoming, array(
+      select n from unnest(admission.admitted) as n where answers[n] is null order by n
+    ), admission.follows)
+  loop
+    exit when clock_timestamp() >= no_more_after;
+    answers := billing_private.receive_wave(incoming, wave.positions, answers, no_more_after);
   end loop;
   perform set_config('duebase.lock_timeout', '', true);
-  return answers;
+  if clock_timestamp() > now() + interval '10 milliseconds' and answers && array['processed', 'failed', 'quarantined'] then
+    perform billing_private.note_slow_events(p_now, (select count(*)::integer from unnest(answers) as a (answer) where a.answer in ('processed', 'failed', 'quarantined')));
+  end if;
+  return array(select coalesce(a.answer, 'retry_single') from unnest(answers) with ordinality as a (answer, n) order by a.n);
 end;
 $$;
 
@@ -4368,11 +4880,9 @@ declare
   reason text;
   outcome text;
 begin
+  -- The caller holds the event's lock, so that nobody else projects it, and its person's: as it is read here, forget_user
+  -- leaves it. It does not hold the failure's row, which forget_user takes after the locks that are waited for here.
   select * into event from billing.stripe_events as e where e.id = p_event_id;
-  if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
-    -- It may have been redacted while its lock was waited for.
-    select * into event from billing.stripe_events as e where e.id = p_event_id;
-  end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
   -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
@@ -4387,11 +4897,6 @@ begin
     perform billing_private.quarantine(event, reason, p_now);
     return 'quarantined';
   end if;
-  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
-  -- had been received just now, also among the other events of its second.
-  update billing.failed_webhooks as f
-  set status = 'retrying', next_attempt_at = p_now
-  where f.event_id = p_event_id and f.status = 'quarantined';
   outcome := billing_private.project_event(event, p_now);
   if outcome = 'processed' then
     update billing.failed_webhooks as f
@@ -4413,25 +4918,34 @@ security definer
 set search_path = ''
 as $$
 declare
+  one text;
   due record;
 begin
   -- Only one: a transaction that projected a second event would take its locks while it still holds the first one's payments and
   -- users, and could deadlock.
-  select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
-  into due
-  from billing.failed_webhooks as f
-  join billing.stripe_events as e on e.id = f.event_id
-  where f.status = 'retrying' and f.next_attempt_at <= p_now
-  order by f.next_attempt_at, f.event_id
-  limit 1
-  -- Another run at the same time takes another row.
-  for update of f skip locked;
-  -- Left for the next run: forget_user wants the row that is held here.
-  if not found or billing_private.is_being_forgotten(due.customer_id, due.object) then
-    return false;
-  end if;
-  perform billing_private.retry_projection(due.event_id, p_now);
-  return true;
+  for one in
+    select f.event_id
+    from billing.failed_webhooks as f
+    where f.status = 'retrying' and f.next_attempt_at <= p_now
+    order by f.next_attempt_at, f.event_id
+  loop
+    -- Another run at the same time takes another one.
+    continue when not pg_try_advisory_xact_lock(hashtextextended(one, 7312));
+    -- Still due, that is: another run may have done it since it was read.
+    select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
+    into due
+    from billing.failed_webhooks as f
+    join billing.stripe_events as e on e.id = f.event_id
+    where f.event_id = one and f.status = 'retrying' and f.next_attempt_at <= p_now;
+    continue when not found;
+    -- Left for the next run, rather than waited for under the event's lock.
+    if billing_private.is_being_forgotten(due.customer_id, due.object) then
+      return false;
+    end if;
+    perform billing_private.retry_projection(one, p_now);
+    return true;
+  end loop;
+  return false;
 end;
 $$;
 
@@ -4455,13 +4969,10 @@ begin
     perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
   end if;
 
-  -- Before the row, as forget_user takes them.
   perform billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}');
-  select f.status
-  into failure_status
-  from billing.failed_webhooks as f
-  where f.event_id = event.id
-  for update;
+  -- One projects it at a time; whoever did so meanwhile is done, and has told what came of it.
+  perform pg_advisory_xact_lock(hashtextextended(event.id, 7312));
+  select f.status into failure_status from billing.failed_webhooks as f where f.event_id = event.id;
   if not found or failure_status = 'resolved' then
     return 'processed';
   elsif event.payload is null then
@@ -4475,6 +4986,14 @@ begin
   perform billing_private.audit(
     'webhook.replayed', 'operator', event.object_id, event.customer_id, jsonb_build_object('event_id', event.id), p_now
   );
+  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
+  -- had been received just now, also among the other events of its second.
+  if failure_status = 'quarantined' then
+    -- What its projection waits for, before the row, as forget_user takes them.
+    perform billing_private.lock_customer(event),
+      billing_private.lock_payments(array_remove(billing_private.payments_named_by(event.payload #> '{data,object}'), null));
+    update billing.failed_webhooks as f set status = 'retrying', next_attempt_at = p_now where f.event_id = event.id;
+  end if;
   return billing_private.retry_projection(event.id, p_now);
 end;
 $$;
@@ -4528,19 +5047,32 @@ $$;
 comment on function billing_private.audit_facts is
   'The facts of an object that an audit row stores: statuses and amounts (minor units). No personal data.';
 
+create function billing_private.audit_detail(p_event billing.stripe_events)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return billing_private.audit_facts(p_event.payload #> '{data,object}') || case
+    when jsonb_typeof(p_event.payload #> '{data,previous_attributes}') = 'object' then
+      jsonb_build_object('previous', billing_private.audit_facts(p_event.payload #> '{data,previous_attributes}'))
+    else jsonb '{}'
+  end;
+end;
+$$;
+
+comment on function billing_private.audit_detail is 'What the audit row of an event stores: the facts of its object, and those of before it changed.';
+
 create function billing_private.record_audit_event(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  previous constant jsonb := p_event.payload #> '{data,previous_attributes}';
-  detail jsonb := billing_private.audit_facts(p_event.payload #> '{data,object}');
 begin
-  if jsonb_typeof(previous) = 'object' then
-    detail := detail || jsonb_build_object('previous', billing_private.audit_facts(previous));
-  end if;
-  if not billing_private.audit(p_event.type, 'stripe', p_event.object_id, p_event.customer_id, detail, p_event.created, p_event.id) then
+  if not billing_private.audit(
+    p_event.type, 'stripe', p_event.object_id, p_event.customer_id, billing_private.audit_detail(p_event), p_event.created, p_event.id
+  ) then
     return; -- it is on record already
   end if;
 end;
@@ -4548,18 +5080,49 @@ $$;
 
 comment on function billing_private.record_audit_event is 'Handler: records the event itself as an audit fact.';
 
+create function billing_private.record_audit_events(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.audit_events (occurred_at, recorded_at, action, actor, subject_id, customer_id, event_id, detail)
+  select e.created, now(), e.type, 'stripe', e.object_id, e.customer_id, e.id, billing_private.audit_detail(e)
+  from unnest(p_events) as e
+  on conflict (event_id, action) where event_id is not null do nothing;
+end;
+$$;
+
+comment on function billing_private.record_audit_events is 'record_audit_event for many.';
+
+create function billing_private.changes_what_is_billed(p_event billing.stripe_events)
+returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    p_event.payload #> '{data,previous_attributes}'
+    ?| array[
+      'status', 'items', 'plan', 'quantity', 'cancel_at_period_end', 'cancel_at', 'pause_collection', 'trial_end', 'active',
+      'unit_amount', 'default_payment_method', 'default_source', 'invoice_settings', 'balance', 'card'
+    ],
+    false
+  );
+end;
+$$;
+
+comment on function billing_private.changes_what_is_billed is
+  'Whether an update changed what is billed, by what it is paid, or what may be used.';
+
 create function billing_private.record_audit_of_change(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_event.payload #> '{data,previous_attributes}'
-    ?| array[
-      'status', 'items', 'plan', 'quantity', 'cancel_at_period_end', 'cancel_at', 'pause_collection', 'trial_end', 'active',
-      'unit_amount', 'default_payment_method', 'default_source', 'invoice_settings', 'balance', 'card'
-    ]
-  then
+  if billing_private.changes_what_is_billed(p_event) then
     perform billing_private.record_audit_event(p_event);
   end if;
 end;
@@ -4567,6 +5130,24 @@ $$;
 
 comment on function billing_private.record_audit_of_change is
   'Handler: records an update as an audit fact only when it changed what is billed, by what it is paid, or what may be used.';
+
+create function billing_private.record_audit_of_changes(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  changes constant billing.stripe_events[] := array(
+    select e from unnest(p_events) as e where billing_private.changes_what_is_billed(e)
+  );
+begin
+  if cardinality(changes) > 0 then
+    perform billing_private.record_audit_events(changes);
+  end if;
+end;
+$$;
+
+comment on function billing_private.record_audit_of_changes is 'record_audit_of_change for many.';
 
 create function billing_private.record_audit_of_charge(p_event billing.stripe_events)
 returns void
@@ -4582,6 +5163,29 @@ $$;
 
 comment on function billing_private.record_audit_of_charge is
   'Handler: records what happened to a charge that has no PaymentIntent; for the others, the events of their PaymentIntent are recorded.';
+
+create function billing_private.record_audit_of_charges(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  alone constant billing.stripe_events[] := array(
+    select e from unnest(p_events) as e where billing_private.stripe_id(e.payload #> '{data,object,payment_intent}') is null
+  );
+begin
+  if cardinality(alone) > 0 then
+    perform billing_private.record_audit_events(alone);
+  end if;
+end;
+$$;
+
+comment on function billing_private.record_audit_of_charges is 'record_audit_of_charge for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.record_audit_event', 'billing_private.record_audit_events'),
+  ('billing_private.record_audit_of_change', 'billing_private.record_audit_of_changes'),
+  ('billing_private.record_audit_of_charge', 'billing_private.record_audit_of_charges');
 
 -- supabase/schemas/05_mirror/010_customers.sql
 
@@ -4647,54 +5251,111 @@ comment on function billing_private.my_customers is
 
 grant execute on function billing_private.my_customers(boolean) to authenticated;
 
+create function billing_private.customer_row(p_id text, p_customer jsonb, p_deleted_at timestamptz)
+returns billing.customers
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  customer billing.customers;
+begin
+  customer.id := p_id;
+  customer.email := p_customer ->> 'email';
+  customer.name := p_customer ->> 'name';
+  customer.preferred_locales := array(select jsonb_array_elements_text(nullif(p_customer -> 'preferred_locales', 'null')));
+  customer.currency := p_customer ->> 'currency';
+  customer.balance := (coalesce(p_customer ->> 'balance', p_customer ->> 'account_balance'))::bigint;
+  customer.delinquent := (p_customer ->> 'delinquent')::boolean;
+  customer.default_payment_method := billing_private.default_payment_method(p_customer);
+  customer.metadata := billing_private.visible_metadata(p_customer -> 'metadata');
+  customer.livemode := (p_customer ->> 'livemode')::boolean;
+  customer.created := to_timestamp((p_customer ->> 'created')::double precision);
+  customer.deleted_at := p_deleted_at;
+  return customer;
+end;
+$$;
+
+comment on function billing_private.customer_row is 'A customer of Stripe''s as the row that shows it, without its owner.';
+
+create function billing_private.save_customers(p_rows billing.customers[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.customers as c
+  select * from unnest(p_rows)
+  on conflict (id) do update
+    set
+      email = excluded.email,
+      name = excluded.name,
+      preferred_locales = excluded.preferred_locales,
+      currency = excluded.currency,
+      balance = excluded.balance,
+      delinquent = excluded.delinquent,
+      default_payment_method = excluded.default_payment_method,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      deleted_at = excluded.deleted_at;
+end;
+$$;
+
+comment on function billing_private.save_customers is 'Stores customers as they are now; whose they are stays. Their metadata is kept before.';
+
 create function billing_private.project_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  applied record;
-  o jsonb;
+  applied constant record := billing_private.apply_if_newest(p_event);
 begin
-  applied := billing_private.apply_if_newest(p_event);
-  o := applied.object;
-  if o -> 'deleted' = 'true' then
+  if applied.object -> 'deleted' = 'true' then
     update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
-  elsif o is not null then
-    insert into billing.customers as c
-      (id, email, name, preferred_locales, currency, balance, delinquent, default_payment_method, metadata, livemode, created, deleted_at)
-    values (
-      p_event.object_id,
-      o ->> 'email',
-      o ->> 'name',
-      array(select jsonb_array_elements_text(nullif(o -> 'preferred_locales', 'null'))),
-      o ->> 'currency',
-      (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
-      (o ->> 'delinquent')::boolean,
-      billing_private.default_payment_method(o),
-      billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-      (o ->> 'livemode')::boolean,
-      to_timestamp((o ->> 'created')::double precision),
-      applied.deleted_at
-    )
-    on conflict (id) do update
-      set
-        email = excluded.email,
-        name = excluded.name,
-        preferred_locales = excluded.preferred_locales,
-        currency = excluded.currency,
-        balance = excluded.balance,
-        delinquent = excluded.delinquent,
-        default_payment_method = excluded.default_payment_method,
-        metadata = excluded.metadata,
-        livemode = excluded.livemode,
-        created = excluded.created,
-        deleted_at = excluded.deleted_at;
+  elsif applied.object is not null then
+    perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+    perform billing_private.save_customers(
+      array[billing_private.customer_row(p_event.object_id, applied.object, applied.deleted_at)]
+    );
   end if;
 end;
 $$;
 
 comment on function billing_private.project_customer is 'Handler: customer.created, updated, deleted.';
+
+create function billing_private.project_customers(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  customers billing.customers[] := array[]::billing.customers[];
+begin
+  for applied in select a.object_id as id, a.object, a.deleted_at from billing_private.apply_each_if_newest(p_events) as a loop
+    if applied.object -> 'deleted' = 'true' then
+      update billing.customers as c set deleted_at = applied.deleted_at where c.id = applied.id;
+    else
+      ids := ids || applied.id;
+      metadata := metadata || array[applied.object -> 'metadata'];
+      customers := customers || billing_private.customer_row(applied.id, applied.object, applied.deleted_at);
+    end if;
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_customers(customers);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_customers is 'project_customer for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_customer', 'billing_private.project_customers');
 
 -- supabase/schemas/05_mirror/020_products_and_prices.sql
 
@@ -4974,6 +5635,9 @@ declare
 begin
   if p_price.recurring ->> 'usage_type' = 'metered' then
     return null; -- costs what will be used
+  elsif p_price.unit_amount is not null and p_price.currency = coalesce(p_currency, p_price.currency)
+    and p_price.transform_quantity is null and p_price.billing_scheme is distinct from 'tiered' then
+    return p_price.unit_amount * units; -- as most are, and without making JSON of it
   elsif p_currency is null or p_currency = p_price.currency then
     holder := jsonb_build_object(
       'unit_amount', p_price.unit_amount, 'unit_amount_decimal', p_price.unit_amount_decimal, 'tiers', p_price.tiers
@@ -5095,23 +5759,21 @@ create policy members_read on billing.subscription_items
   using (customer = any ((select billing_private.my_customers(false))::text[]));
 grant select on billing.subscription_items to authenticated, service_role;
 
-create function billing_private.save_subscription_items(p_event billing.stripe_events, p_subscription jsonb)
+create function billing_private.save_subscription_items(p_events billing.stripe_events[], p_subscriptions jsonb[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  items constant jsonb := coalesce(nullif(p_subscription #> '{items,data}', 'null'), '[]');
-  period record;
+  whole text[] := array[]::text[];
+  listed text[];
 begin
-  period := billing_private.subscription_period(p_subscription);
-
   insert into billing.subscription_items as i
     (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
   select
     item ->> 'id',
-    p_subscription ->> 'id',
-    billing_private.stripe_id(p_subscription -> 'customer'),
+    s.o ->> 'id',
+    billing_private.stripe_id(s.o -> 'customer'),
     billing_private.item_price(item),
     billing_private.item_product(item),
     (item ->> 'quantity')::bigint,
@@ -5119,7 +5781,9 @@ begin
     coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
     billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
     to_timestamp((item ->> 'created')::double precision)
-  from jsonb_array_elements(items) as item
+  from unnest(p_subscriptions) as s (o)
+  cross join lateral billing_private.subscription_period(s.o) as period
+  cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
   on conflict (id) do update
     set
       subscription = excluded.subscription,
@@ -5132,72 +5796,85 @@ begin
       metadata = excluded.metadata,
       created = excluded.created;
 
-  if p_subscription #> '{items,has_more}' = 'true' then
-    -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
-    perform billing_private.enqueue_refresh(p_event);
-  else
-    with gone as (
-      delete from billing.subscription_items as i
-      where i.subscription = p_subscription ->> 'id'
-        and not items @> jsonb_build_array(jsonb_build_object('id', i.id))
-      returning i.id
-    )
-    delete from billing.object_metadata as m using gone where m.object_id = gone.id;
+  for n in 1..cardinality(p_subscriptions) loop
+    if p_subscriptions[n] #> '{items,has_more}' = 'true' then
+      -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
+      perform billing_private.enqueue_refresh(p_events[n]);
+    else
+      whole := whole || (p_subscriptions[n] ->> 'id');
+    end if;
+  end loop;
+  if cardinality(whole) = 0 then
+    return;
   end if;
+  listed := array(
+    select item ->> 'id'
+    from unnest(p_subscriptions) as s (o)
+    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
+  );
+  with gone as (
+    delete from billing.subscription_items as i
+    where i.subscription = any (whole) and i.id <> all (listed)
+    returning i.id
+  )
+  delete from billing.object_metadata as m using gone where m.object_id = gone.id;
 end;
 $$;
 
 comment on function billing_private.save_subscription_items is
-  'Makes a subscription''s items those of its snapshot. An item without a period of its own (before 2025-03-31.basil) has the subscription''s.';
+  'Makes the items of subscriptions those of their snapshots. An item without a period of its own (before 2025-03-31.basil) has its subscription''s.';
 
-create function billing_private.project_subscription(p_event billing.stripe_events)
+create function billing_private.subscription_row(p_id text, p_subscription jsonb)
+returns billing.subscriptions
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_subscription;
+  period constant record := billing_private.subscription_period(o);
+  subscription billing.subscriptions;
+begin
+  subscription.id := p_id;
+  subscription.customer := billing_private.stripe_id(o -> 'customer');
+  subscription.status := o ->> 'status';
+  subscription.currency := coalesce(o ->> 'currency', o #>> '{items,data,0,price,currency}', o #>> '{items,data,0,plan,currency}');
+  subscription.collection_method := coalesce(o ->> 'collection_method', o ->> 'billing');
+  subscription.current_period_start := period.period_start;
+  subscription.current_period_end := period.period_end;
+  subscription.trial_start := to_timestamp((o ->> 'trial_start')::double precision);
+  subscription.trial_end := to_timestamp((o ->> 'trial_end')::double precision);
+  subscription.cancel_at := to_timestamp((o ->> 'cancel_at')::double precision);
+  subscription.cancel_at_period_end := coalesce((o ->> 'cancel_at_period_end')::boolean, false);
+  subscription.canceled_at := to_timestamp((o ->> 'canceled_at')::double precision);
+  subscription.cancellation_details := nullif(o -> 'cancellation_details', 'null');
+  subscription.ended_at := to_timestamp((o ->> 'ended_at')::double precision);
+  subscription.start_date := to_timestamp((o ->> 'start_date')::double precision);
+  subscription.billing_cycle_anchor := to_timestamp((o ->> 'billing_cycle_anchor')::double precision);
+  subscription.days_until_due := (o ->> 'days_until_due')::integer;
+  subscription.default_payment_method := coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source'));
+  subscription.latest_invoice := billing_private.stripe_id(o -> 'latest_invoice');
+  subscription.schedule := billing_private.stripe_id(o -> 'schedule');
+  subscription.pause_collection := nullif(o -> 'pause_collection', 'null');
+  subscription.status_details := nullif(o -> 'status_details', 'null');
+  subscription.pending_update := billing_private.without_metadata(nullif(o -> 'pending_update', 'null'));
+  subscription.metadata := billing_private.visible_metadata(o -> 'metadata');
+  subscription.livemode := (o ->> 'livemode')::boolean;
+  subscription.created := to_timestamp((o ->> 'created')::double precision);
+  return subscription;
+end;
+$$;
+
+comment on function billing_private.subscription_row is 'A subscription of Stripe''s as the row that shows it.';
+
+create function billing_private.save_subscriptions(p_rows billing.subscriptions[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  period record;
 begin
-  if o is null then
-    return;
-  end if;
-  period := billing_private.subscription_period(o);
-
-  insert into billing.subscriptions as s (
-    id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
-    cancel_at, cancel_at_period_end, canceled_at, cancellation_details, ended_at, start_date, billing_cycle_anchor,
-    days_until_due, default_payment_method, latest_invoice, schedule, pause_collection, status_details, pending_update, metadata,
-    livemode, created
-  )
-  values (
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    o ->> 'status',
-    coalesce(o ->> 'currency', o #>> '{items,data,0,price,currency}', o #>> '{items,data,0,plan,currency}'),
-    coalesce(o ->> 'collection_method', o ->> 'billing'),
-    period.period_start,
-    period.period_end,
-    to_timestamp((o ->> 'trial_start')::double precision),
-    to_timestamp((o ->> 'trial_end')::double precision),
-    to_timestamp((o ->> 'cancel_at')::double precision),
-    coalesce((o ->> 'cancel_at_period_end')::boolean, false),
-    to_timestamp((o ->> 'canceled_at')::double precision),
-    nullif(o -> 'cancellation_details', 'null'),
-    to_timestamp((o ->> 'ended_at')::double precision),
-    to_timestamp((o ->> 'start_date')::double precision),
-    to_timestamp((o ->> 'billing_cycle_anchor')::double precision),
-    (o ->> 'days_until_due')::integer,
-    coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
-    billing_private.stripe_id(o -> 'latest_invoice'),
-    billing_private.stripe_id(o -> 'schedule'),
-    nullif(o -> 'pause_collection', 'null'),
-    nullif(o -> 'status_details', 'null'),
-    billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
-    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision)
-  )
+  insert into billing.subscriptions as s
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -5225,12 +5902,62 @@ begin
       metadata = excluded.metadata,
       livemode = excluded.livemode,
       created = excluded.created;
+end;
+$$;
 
-  perform billing_private.save_subscription_items(p_event, o);
+comment on function billing_private.save_subscriptions is 'Stores subscriptions as they are now. Their metadata is kept before.';
+
+create function billing_private.project_subscription(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+begin
+  if o is null then
+    return;
+  end if;
+  perform billing_private.save_metadata(p_event.object_id, o -> 'metadata');
+  perform billing_private.save_subscriptions(array[billing_private.subscription_row(p_event.object_id, o)]);
+  perform billing_private.save_subscription_items(array[p_event], array[o]);
 end;
 $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
+
+create function billing_private.project_subscriptions(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  events billing.stripe_events[] := array[]::billing.stripe_events[];
+  objects jsonb[] := array[]::jsonb[];
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  subscriptions billing.subscriptions[] := array[]::billing.subscriptions[];
+begin
+  for applied in select a.n, a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
+    events := events || p_events[applied.n];
+    objects := objects || array[applied.object];
+    ids := ids || applied.id;
+    metadata := metadata || array[applied.object -> 'metadata'];
+    subscriptions := subscriptions || billing_private.subscription_row(applied.id, applied.object);
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_subscriptions(subscriptions);
+    perform billing_private.save_subscription_items(events, objects);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_subscriptions is 'project_subscription for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_subscription', 'billing_private.project_subscriptions');
 
 create function billing_private.product_name_of(p_subscription text)
 returns text
@@ -5382,6 +6109,7 @@ create index invoices_by_customer on billing.invoices (customer, created);
 create index invoices_by_subscription on billing.invoices (subscription);
 -- What may be overdue: few among many that are paid.
 create index invoices_open on billing.invoices (customer) where status = 'open';
+create index invoices_of_no_subscription on billing.invoices (id) where subscription is null;
 
 alter table billing.invoices enable row level security;
 create policy managers_read on billing.invoices
@@ -5389,67 +6117,64 @@ create policy managers_read on billing.invoices
   using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.invoices to authenticated, service_role;
 
-create function billing_private.project_invoice(p_event billing.stripe_events)
+create function billing_private.invoice_row(p_id text, p_invoice jsonb, p_deleted_at timestamptz)
+returns billing.invoices
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  invoice billing.invoices;
+  transitions constant jsonb := p_invoice -> 'status_transitions';
+begin
+  invoice.id := p_id;
+  invoice.customer := billing_private.stripe_id(p_invoice -> 'customer');
+  invoice.subscription := billing_private.invoice_subscription(p_invoice);
+  invoice.number := p_invoice ->> 'number';
+  invoice.status := billing_private.invoice_status(p_invoice);
+  invoice.collection_method := coalesce(p_invoice ->> 'collection_method', p_invoice ->> 'billing');
+  invoice.billing_reason := p_invoice ->> 'billing_reason';
+  invoice.currency := p_invoice ->> 'currency';
+  invoice.subtotal := (p_invoice ->> 'subtotal')::bigint;
+  invoice.discount := billing_private.invoice_discount(p_invoice);
+  invoice.tax := billing_private.invoice_tax(p_invoice);
+  invoice.total := (p_invoice ->> 'total')::bigint;
+  invoice.amount_due := (p_invoice ->> 'amount_due')::bigint;
+  invoice.amount_paid := billing_private.invoice_amount_paid(p_invoice);
+  invoice.amount_remaining := billing_private.invoice_amount_remaining(p_invoice);
+  invoice.attempt_count := (p_invoice ->> 'attempt_count')::integer;
+  invoice.attempted := (p_invoice ->> 'attempted')::boolean;
+  invoice.auto_advance := (p_invoice ->> 'auto_advance')::boolean;
+  invoice.next_payment_attempt := to_timestamp((p_invoice ->> 'next_payment_attempt')::double precision);
+  invoice.due_date := to_timestamp((p_invoice ->> 'due_date')::double precision);
+  invoice.period_start := to_timestamp((p_invoice ->> 'period_start')::double precision);
+  invoice.period_end := to_timestamp((p_invoice ->> 'period_end')::double precision);
+  invoice.finalized_at := to_timestamp(coalesce(transitions ->> 'finalized_at', p_invoice ->> 'finalized_at')::double precision);
+  invoice.paid_at := to_timestamp((transitions ->> 'paid_at')::double precision);
+  invoice.voided_at := to_timestamp((transitions ->> 'voided_at')::double precision);
+  invoice.marked_uncollectible_at := to_timestamp((transitions ->> 'marked_uncollectible_at')::double precision);
+  invoice.default_payment_method := billing_private.stripe_id(p_invoice -> 'default_payment_method');
+  invoice.hosted_invoice_url := p_invoice ->> 'hosted_invoice_url';
+  invoice.invoice_pdf := p_invoice ->> 'invoice_pdf';
+  invoice.metadata := billing_private.visible_metadata(p_invoice -> 'metadata');
+  invoice.livemode := (p_invoice ->> 'livemode')::boolean;
+  invoice.created := to_timestamp((p_invoice ->> 'created')::double precision);
+  invoice.deleted_at := p_deleted_at;
+  return invoice;
+end;
+$$;
+
+comment on function billing_private.invoice_row is
+  'An invoice of Stripe''s as the row that shows it, without when its payment first failed (see record_payment_failure).';
+
+create function billing_private.save_invoices(p_rows billing.invoices[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  applied record;
-  o jsonb;
-  transitions jsonb;
 begin
-  applied := billing_private.apply_if_newest(p_event);
-  o := applied.object;
-  if o is null then
-    return;
-  elsif o -> 'deleted' = 'true' then
-    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
-    return;
-  end if;
-  transitions := o -> 'status_transitions';
-
-  insert into billing.invoices as i (
-    id, customer, subscription, number, status, collection_method, billing_reason, currency, subtotal, discount, tax, total,
-    amount_due, amount_paid, amount_remaining, attempt_count, attempted, auto_advance, next_payment_attempt, due_date,
-    period_start, period_end, finalized_at, paid_at, voided_at, marked_uncollectible_at, default_payment_method,
-    hosted_invoice_url, invoice_pdf, metadata, livemode, created, deleted_at
-  )
-  values (
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    billing_private.invoice_subscription(o),
-    o ->> 'number',
-    billing_private.invoice_status(o),
-    coalesce(o ->> 'collection_method', o ->> 'billing'),
-    o ->> 'billing_reason',
-    o ->> 'currency',
-    (o ->> 'subtotal')::bigint,
-    billing_private.invoice_discount(o),
-    billing_private.invoice_tax(o),
-    (o ->> 'total')::bigint,
-    (o ->> 'amount_due')::bigint,
-    billing_private.invoice_amount_paid(o),
-    billing_private.invoice_amount_remaining(o),
-    (o ->> 'attempt_count')::integer,
-    (o ->> 'attempted')::boolean,
-    (o ->> 'auto_advance')::boolean,
-    to_timestamp((o ->> 'next_payment_attempt')::double precision),
-    to_timestamp((o ->> 'due_date')::double precision),
-    to_timestamp((o ->> 'period_start')::double precision),
-    to_timestamp((o ->> 'period_end')::double precision),
-    to_timestamp(coalesce(transitions ->> 'finalized_at', o ->> 'finalized_at')::double precision),
-    to_timestamp((transitions ->> 'paid_at')::double precision),
-    to_timestamp((transitions ->> 'voided_at')::double precision),
-    to_timestamp((transitions ->> 'marked_uncollectible_at')::double precision),
-    billing_private.stripe_id(o -> 'default_payment_method'),
-    o ->> 'hosted_invoice_url',
-    o ->> 'invoice_pdf',
-    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    applied.deleted_at
-  )
+  insert into billing.invoices as i
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -5487,7 +6212,62 @@ begin
 end;
 $$;
 
+comment on function billing_private.save_invoices is 'Stores invoices as they are now. Their metadata is kept before.';
+
+create function billing_private.project_invoice(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied constant record := billing_private.apply_if_newest(p_event);
+begin
+  if applied.object is null then
+    return;
+  elsif applied.object -> 'deleted' = 'true' then
+    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
+    return;
+  end if;
+  perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+  perform billing_private.save_invoices(
+    array[billing_private.invoice_row(p_event.object_id, applied.object, applied.deleted_at)]
+  );
+end;
+$$;
+
 comment on function billing_private.project_invoice is 'Handler: invoice.*, all of which carry the invoice; not invoice.upcoming, which has no id.';
+
+create function billing_private.project_invoices(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  invoices billing.invoices[] := array[]::billing.invoices[];
+begin
+  for applied in select a.object_id as id, a.object, a.deleted_at from billing_private.apply_each_if_newest(p_events) as a loop
+    if applied.object -> 'deleted' = 'true' then
+      update billing.invoices as i set deleted_at = applied.deleted_at where i.id = applied.id;
+    else
+      ids := ids || applied.id;
+      metadata := metadata || array[applied.object -> 'metadata'];
+      invoices := invoices || billing_private.invoice_row(applied.id, applied.object, applied.deleted_at);
+    end if;
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_invoices(invoices);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_invoices is 'project_invoice for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_invoice', 'billing_private.project_invoices');
 
 create function billing_private.record_payment_failure(p_event billing.stripe_events)
 returns void
@@ -5567,40 +6347,43 @@ $$;
 comment on function billing_private.link_invoice_payments is
   'Handler: invoice.*. Tells the payments an invoice names that they are for it; also from a stale event, as this never changes.';
 
-create function billing_private.project_invoice_payment(p_event billing.stripe_events)
+create function billing_private.invoice_payment_row(p_id text, p_invoice_payment jsonb)
+returns billing.invoice_payments
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_invoice_payment;
+  link billing.invoice_payments;
+begin
+  link.id := p_id;
+  link.invoice := billing_private.stripe_id(o -> 'invoice');
+  link.payment_intent := billing_private.stripe_id(o #> '{payment,payment_intent}');
+  link.charge := billing_private.stripe_id(o #> '{payment,charge}');
+  link.payment_record := billing_private.stripe_id(o #> '{payment,payment_record}');
+  link.amount_paid := (o ->> 'amount_paid')::bigint;
+  link.amount_requested := (o ->> 'amount_requested')::bigint;
+  link.currency := o ->> 'currency';
+  link.status := o ->> 'status';
+  link.is_default := (o ->> 'is_default')::boolean;
+  link.paid_at := to_timestamp((o #>> '{status_transitions,paid_at}')::double precision);
+  link.livemode := (o ->> 'livemode')::boolean;
+  link.created := to_timestamp((o ->> 'created')::double precision);
+  return link;
+end;
+$$;
+
+comment on function billing_private.invoice_payment_row is 'An InvoicePayment of Stripe''s as the row that shows it.';
+
+create function billing_private.save_invoice_payments(p_rows billing.invoice_payments[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  payment_intent constant text := billing_private.stripe_id(o #> '{payment,payment_intent}');
-  charge constant text := billing_private.stripe_id(o #> '{payment,charge}');
-  payment_record constant text := billing_private.stripe_id(o #> '{payment,payment_record}');
 begin
-  if o is null then
-    return;
-  end if;
   insert into billing.invoice_payments as i
-    (
-      id, invoice, payment_intent, charge, payment_record, amount_paid, amount_requested, currency, status, is_default, paid_at, livemode,
-      created
-    )
-  values (
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'invoice'),
-    payment_intent,
-    charge,
-    payment_record,
-    (o ->> 'amount_paid')::bigint,
-    (o ->> 'amount_requested')::bigint,
-    o ->> 'currency',
-    o ->> 'status',
-    (o ->> 'is_default')::boolean,
-    to_timestamp((o #>> '{status_transitions,paid_at}')::double precision),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision)
-  )
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       invoice = excluded.invoice,
@@ -5615,23 +6398,88 @@ begin
       paid_at = excluded.paid_at,
       livemode = excluded.livemode,
       created = excluded.created;
+end;
+$$;
 
-  if payment_intent is null and charge is null and payment_record is not null then
+comment on function billing_private.save_invoice_payments is 'Stores which payments pay which invoices, as it is now.';
+
+create function billing_private.record_invoice_payment(
+  p_event billing.stripe_events, p_link billing.invoice_payments, p_invoice_payment jsonb
+)
+returns text
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_link.payment_intent is null and p_link.charge is null and p_link.payment_record is not null then
     -- No event tells of a payment record: what it was paid with, and what went back of it, is read.
-    perform billing_private.enqueue_refresh_of('payment_record', payment_record, p_event);
+    perform billing_private.enqueue_refresh_of('payment_record', p_link.payment_record, p_event);
   end if;
-  perform billing_private.link_payment(
-    billing_private.paying_object(o -> 'payment'),
-    o,
-    billing_private.stripe_id(o -> 'invoice'),
-    case when o ->> 'status' = 'paid' then coalesce((o ->> 'amount_paid')::bigint, (o ->> 'amount_requested')::bigint) end,
-    o ->> 'currency',
-    to_timestamp((o #>> '{status_transitions,paid_at}')::double precision)
+  return billing_private.record_payment_link(
+    billing_private.paying_object(p_invoice_payment -> 'payment'),
+    p_invoice_payment,
+    p_link.invoice,
+    case when p_link.status = 'paid' then coalesce(p_link.amount_paid, p_link.amount_requested) end,
+    p_link.currency,
+    p_link.paid_at
   );
 end;
 $$;
 
+comment on function billing_private.record_invoice_payment is
+  'What an InvoicePayment says of its payment. Returns the payment that is to be computed anew; null: none.';
+
+create function billing_private.project_invoice_payment(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+  link billing.invoice_payments;
+  paid text;
+begin
+  if o is null then
+    return;
+  end if;
+  link := billing_private.invoice_payment_row(p_event.object_id, o);
+  perform billing_private.save_invoice_payments(array[link]);
+  paid := billing_private.record_invoice_payment(p_event, link, o);
+  if paid is null or not billing_private.save_payment(paid) then
+    return; -- no source knows of money yet
+  end if;
+end;
+$$;
+
 comment on function billing_private.project_invoice_payment is 'Handler: invoice_payment.paid.';
+
+create function billing_private.project_invoice_payments(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  link billing.invoice_payments;
+  links billing.invoice_payments[] := array[]::billing.invoice_payments[];
+  paid text[] := array[]::text[];
+begin
+  for applied in select a.n, a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
+    link := billing_private.invoice_payment_row(applied.id, applied.object);
+    links := links || link;
+    paid := paid || billing_private.record_invoice_payment(p_events[applied.n], link, applied.object);
+  end loop;
+  if cardinality(links) > 0 then
+    perform billing_private.save_invoice_payments(links);
+    perform billing_private.save_payments(array_remove(paid, null));
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_invoice_payments is 'project_invoice_payment for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_invoice_payment', 'billing_private.project_invoice_payments');
 
 -- supabase/schemas/05_mirror/080_payments.sql
 
@@ -5698,6 +6546,8 @@ comment on column billing.payments.metadata is 'Of Stripe''s metadata, what sett
 
 create index payments_by_customer on billing.payments (customer, created);
 create index payments_by_invoice on billing.payments (invoice_id);
+-- Revenue is asked by day; what this index knows of days lets PostgreSQL sum them without sorting.
+create index payments_by_day on billing.payments (((paid_at at time zone 'UTC')::date)) where amount_received > 0;
 
 create table billing_private.payment_sources (
   payment_id text not null,
@@ -5886,25 +6736,14 @@ $$;
 comment on function billing_private.payment_status_of_charge is
   'Status of a payment as far as its charge tells: the charge''s own, or what a PaymentIntent would say where there is one we have not heard.';
 
-create function billing_private.save_payment(p_payment_id text)
-returns boolean
+create function billing_private.store_payments(p_rows billing.payments[])
+returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  payment billing.payments;
 begin
-  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
-  -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
-  if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
-    return false;
-  end if;
-  payment := billing_private.payment_from_sources(p_payment_id);
-  if payment.amount is null then
-    return false;
-  end if;
-  payment := billing_private.hide_from_payer(payment);
-  insert into billing.payments as p values (payment.*)
+  insert into billing.payments as p
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -5932,12 +6771,100 @@ begin
       created = excluded.created,
       paid_at = excluded.paid_at,
       canceled_at = excluded.canceled_at;
+end;
+$$;
+
+comment on function billing_private.store_payments is 'Stores payments as they are now; what only servers may read of them is hidden before.';
+
+create function billing_private.lock_payments(p_payment_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if cardinality(p_payment_ids) = 1 then
+    perform pg_advisory_xact_lock(hashtextextended(p_payment_ids[1], 7306));
+    return;
+  end if;
+  -- Charges and payment records, which name a payment, before PaymentIntents: see payment_of_source.
+  perform pg_advisory_xact_lock(hashtextextended(p.id, 7306))
+  from (
+    select i.id collate "C" as id from unnest(p_payment_ids) as i (id) group by i.id order by i.id like 'pi\_%', i.id collate "C"
+  ) as p;
+end;
+$$;
+
+comment on function billing_private.lock_payments is
+  'The locks of payments (7306), taken in one order and before anything is written of them.';
+
+create function billing_private.save_payment(p_payment_id text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  payment billing.payments;
+begin
+  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
+  -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
+  if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
+    return false;
+  end if;
+  payment := billing_private.payment_from_sources(p_payment_id);
+  if payment.amount is null then
+    return false;
+  end if;
+  perform billing_private.store_payments(array[billing_private.hide_from_payer(payment)]);
   return true;
 end;
 $$;
 
 comment on function billing_private.save_payment is
   'Computes a payment from its sources and stores it. Returns false while no source knows of money.';
+
+create function billing_private.save_payments(p_payment_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  payment billing.payments;
+  hidden billing.payments[] := array[]::billing.payments[];
+  without_failure text[] := array[]::text[];
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+begin
+  perform billing_private.lock_payments(p_payment_ids);
+  for payment in
+    select p.*
+    from unnest(p_payment_ids) as i (id)
+    cross join lateral billing_private.payment_from_sources(i.id) as p
+    where p.amount is not null
+  loop
+    if payment.failure_code is not null then
+      payment := billing_private.hide_from_payer(payment);
+    else
+      -- As hide_from_payer does, below and for all of them.
+      without_failure := without_failure || payment.id;
+      if payment.id is distinct from payment.invoice_id then
+        ids := ids || payment.id;
+        metadata := metadata || array[payment.metadata];
+        payment.metadata := billing_private.visible_metadata(payment.metadata);
+      end if;
+    end if;
+    hidden := hidden || payment;
+  end loop;
+  if cardinality(without_failure) > 0 then
+    delete from billing.payment_failures as f where f.payment_id = any (without_failure);
+    perform billing_private.keep_metadata(ids, metadata);
+  end if;
+  if cardinality(hidden) > 0 then
+    perform billing_private.store_payments(hidden);
+  end if;
+end;
+$$;
+
+comment on function billing_private.save_payments is 'save_payment for several payments.';
 
 -- supabase/schemas/05_mirror/100_link_payments.sql
 
@@ -5951,27 +6878,33 @@ returns text
 language plpgsql
 set search_path = ''
 as $$
+declare
+  paid text;
 begin
-  if p_id is null or p_id like 'pi\_%' then
-    return p_id;
+  if p_id is null then
+    return null;
   end if;
   -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
   -- the other. The lock of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
-  return coalesce(
-    (
-      select s.payment_id
-      from billing_private.payment_sources as s
-      where s.object_id = p_id and s.kind in ('charge', 'payment_record') and s.payment_id <> p_id
-      limit 1
-    ),
-    p_id
-  );
+  if p_id like 'pi\_%' then
+    return p_id;
+  end if;
+  select s.payment_id
+  into paid
+  from billing_private.payment_sources as s
+  where s.object_id = p_id and s.kind in ('charge', 'payment_record') and s.payment_id <> p_id
+  limit 1;
+  if not found then
+    return p_id;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(paid, 7306));
+  return paid;
 end;
 $$;
 
 comment on function billing_private.payment_of_source is
-  'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself.';
+  'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself. Its lock is held until commit, so that what is told of it is written in turn.';
 
 create function billing_private.move_payment_sources(p_id text, p_payment_id text)
 returns void
@@ -5979,9 +6912,11 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_id = p_payment_id or pg_advisory_xact_lock(hashtextextended(p_id, 7306)) is null then
+  if p_id = p_payment_id then
     return;
-  elsif not exists (select from billing_private.payment_sources as s where s.payment_id = p_id) then
+  end if;
+  perform billing_private.lock_payments(array[p_id, p_payment_id]);
+  if not exists (select from billing_private.payment_sources as s where s.payment_id = p_id) then
     return;
   end if;
   update billing_private.payment_sources as s
@@ -6020,10 +6955,10 @@ $$;
 comment on function billing_private.drop_unnamed_payment is
   'Takes away the payment that goes by its invoice''s id, once the object that paid the invoice is known.';
 
-create function billing_private.link_payment(
+create function billing_private.record_payment_link(
   p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
 )
-returns void
+returns text
 language plpgsql
 set search_path = ''
 as $$
@@ -6031,7 +6966,7 @@ declare
   paid text;
 begin
   if p_payment_id is null or p_invoice_id is null then
-    return; -- from the customer's balance
+    return null; -- from the customer's balance
   end if;
   if p_amount_paid is not null then
     -- The invoice's lock: who tells of its money names the payment, or sees that somebody has.
@@ -6043,10 +6978,10 @@ begin
       from billing.payments as p
       where p.invoice_id = p_invoice_id and p.id <> p_invoice_id and p.amount_received > 0
     ) then
-      return;
+      return null;
     end if;
   end if;
-  paid := case when p_payment_id = p_invoice_id then p_payment_id else billing_private.payment_of_source(p_payment_id) end;
+  paid := billing_private.payment_of_source(p_payment_id);
   insert into billing_private.payment_sources as s
     (payment_id, kind, object_id, customer, amount, amount_received, currency, status, livemode, created)
   values (
@@ -6061,130 +6996,126 @@ begin
       currency = coalesce(s.currency, excluded.currency),
       status = coalesce(s.status, excluded.status),
       created = least(s.created, excluded.created);
-  if not billing_private.save_payment(paid) then
+  return paid;
+end;
+$$;
+
+comment on function billing_private.record_payment_link is
+  'Records that an invoice names a payment, and returns the payment that is to be computed anew; null: none. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+
+create function billing_private.link_payment(
+  p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  paid constant text := billing_private.record_payment_link(
+    p_payment_id, p_invoice, p_invoice_id, p_amount_paid, p_currency, p_paid_at
+  );
+begin
+  if paid is null or not billing_private.save_payment(paid) then
     return; -- no source knows of money yet
   end if;
 end;
 $$;
 
-comment on function billing_private.link_payment is
-  'Records that an invoice names a payment. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+comment on function billing_private.link_payment is 'Records that an invoice names a payment (see record_payment_link), and computes the payment anew.';
 
 -- supabase/schemas/05_mirror/110_project_payments.sql
 
 -- Projecting payments: what PaymentIntents, charges and payment records say, each kept as a source of its payment.
 -- Reads: payment_intent.*, charge.*, payment records. Writes: payment_sources, payments. Called by: projection, refreshes.
 
-create function billing_private.project_payment_intent(p_event billing.stripe_events)
-returns void
+create function billing_private.intent_source(p_id text, p_intent jsonb)
+returns billing_private.payment_sources
 language plpgsql
+immutable
 set search_path = ''
 as $$
 declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  record_id constant text := billing_private.stripe_id(o -> 'payment_record');
+  source billing_private.payment_sources;
 begin
-  if o is null then
-    return;
-  end if;
-  if record_id is not null then
-    perform billing_private.move_payment_sources(record_id, p_event.object_id);
-    insert into billing_private.payment_sources (payment_id, kind, object_id)
-    values (p_event.object_id, 'payment_record', record_id)
-    on conflict (payment_id, kind, object_id) do nothing;
-  end if;
-  insert into billing_private.payment_sources as s (
-    payment_id, kind, object_id, customer, invoice_id, amount, amount_received, currency, status, payment_method, failure_code,
-    failure_message, description, metadata, livemode, created, canceled_at
-  )
-  values (
-    p_event.object_id,
-    'payment_intent',
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    billing_private.payment_invoice(o),
-    (o ->> 'amount')::bigint,
-    coalesce((o ->> 'amount_received')::bigint, 0),
-    o ->> 'currency',
-    billing_private.payment_intent_status(o),
-    coalesce(billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source')),
-    coalesce(o #>> '{last_payment_error,decline_code}', o #>> '{last_payment_error,code}'),
-    o #>> '{last_payment_error,message}',
-    o ->> 'description',
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    to_timestamp((o ->> 'canceled_at')::double precision)
-  )
-  on conflict (payment_id, kind, object_id) do update
-    set
-      customer = excluded.customer,
-      invoice_id = excluded.invoice_id,
-      amount = excluded.amount,
-      amount_received = excluded.amount_received,
-      currency = excluded.currency,
-      status = excluded.status,
-      payment_method = excluded.payment_method,
-      failure_code = excluded.failure_code,
-      failure_message = excluded.failure_message,
-      description = excluded.description,
-      metadata = excluded.metadata,
-      canceled_at = excluded.canceled_at;
-  if not billing_private.save_payment(p_event.object_id) then
-    return; -- no source knows of money yet
-  end if;
+  source.payment_id := p_id;
+  source.kind := 'payment_intent';
+  source.object_id := p_id;
+  source.customer := billing_private.stripe_id(p_intent -> 'customer');
+  source.invoice_id := billing_private.payment_invoice(p_intent);
+  source.amount := (p_intent ->> 'amount')::bigint;
+  source.amount_received := coalesce((p_intent ->> 'amount_received')::bigint, 0);
+  source.currency := p_intent ->> 'currency';
+  source.status := billing_private.payment_intent_status(p_intent);
+  source.payment_method := coalesce(
+    billing_private.stripe_id(p_intent -> 'payment_method'), billing_private.stripe_id(p_intent -> 'source')
+  );
+  source.failure_code := coalesce(p_intent #>> '{last_payment_error,decline_code}', p_intent #>> '{last_payment_error,code}');
+  source.failure_message := p_intent #>> '{last_payment_error,message}';
+  source.description := p_intent ->> 'description';
+  source.metadata := coalesce(nullif(p_intent -> 'metadata', 'null'), '{}');
+  source.livemode := (p_intent ->> 'livemode')::boolean;
+  source.created := to_timestamp((p_intent ->> 'created')::double precision);
+  source.canceled_at := to_timestamp((p_intent ->> 'canceled_at')::double precision);
+  return source;
 end;
 $$;
 
-comment on function billing_private.project_payment_intent is 'Handler: payment_intent.*.';
+comment on function billing_private.intent_source is 'What a PaymentIntent says about its payment.';
 
-create function billing_private.project_charge(p_event billing.stripe_events)
+create function billing_private.charge_source(p_id text, p_charge jsonb, p_as_of timestamptz)
+returns billing_private.payment_sources
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  source billing_private.payment_sources;
+  paid_with constant record := billing_private.method_of_charge(p_charge);
+  -- Radar gives its reasons for what it let through or put up for review, too.
+  has_failed constant boolean := billing_private.charge_status(p_charge) = 'failed';
+begin
+  source.payment_id := coalesce(billing_private.stripe_id(p_charge -> 'payment_intent'), p_id);
+  source.kind := 'charge';
+  source.object_id := p_id;
+  source.customer := billing_private.stripe_id(p_charge -> 'customer');
+  source.invoice_id := billing_private.payment_invoice(p_charge);
+  source.amount := (p_charge ->> 'amount')::bigint;
+  source.amount_received := billing_private.amount_of_charge(p_charge);
+  source.amount_refunded := coalesce((p_charge ->> 'amount_refunded')::bigint, 0);
+  source.currency := p_charge ->> 'currency';
+  source.status := billing_private.charge_status(p_charge);
+  source.payment_method := coalesce(
+    billing_private.stripe_id(p_charge -> 'payment_method'),
+    billing_private.stripe_id(p_charge -> 'source'),
+    billing_private.stripe_id(p_charge -> 'card')
+  );
+  source.payment_method_type := paid_with.type;
+  source.card_brand := paid_with.brand;
+  source.card_last4 := paid_with.last4;
+  source.failure_code := case when has_failed then coalesce(p_charge #>> '{outcome,reason}', p_charge ->> 'failure_code') end;
+  source.failure_message := case when has_failed then p_charge ->> 'failure_message' end;
+  source.receipt_url := p_charge ->> 'receipt_url';
+  source.description := p_charge ->> 'description';
+  source.metadata := coalesce(nullif(p_charge -> 'metadata', 'null'), '{}');
+  source.livemode := (p_charge ->> 'livemode')::boolean;
+  source.created := to_timestamp((p_charge ->> 'created')::double precision);
+  source.as_of := p_as_of;
+  return source;
+end;
+$$;
+
+comment on function billing_private.charge_source is 'What a charge says about the payment that it belongs to: its PaymentIntent''s, else its own.';
+
+create function billing_private.save_payment_sources(p_rows billing_private.payment_sources[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  paid_with constant record := billing_private.method_of_charge(o);
-  paid constant text := coalesce(billing_private.stripe_id(o -> 'payment_intent'), p_event.object_id);
-  -- Radar gives its reasons for what it let through or put up for review, too.
-  has_failed constant boolean := billing_private.charge_status(o) = 'failed';
 begin
-  if o is null then
-    return;
-  end if;
-  perform billing_private.move_payment_sources(p_event.object_id, paid);
-  insert into billing_private.payment_sources as s (
-    payment_id, kind, object_id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status,
-    payment_method, payment_method_type, card_brand, card_last4, failure_code, failure_message, receipt_url, description, metadata, livemode, created,
-    as_of
-  )
-  values (
-    paid,
-    'charge',
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    billing_private.payment_invoice(o),
-    (o ->> 'amount')::bigint,
-    billing_private.amount_of_charge(o),
-    coalesce((o ->> 'amount_refunded')::bigint, 0),
-    o ->> 'currency',
-    billing_private.charge_status(o),
-    coalesce(
-      billing_private.stripe_id(o -> 'payment_method'), billing_private.stripe_id(o -> 'source'), billing_private.stripe_id(o -> 'card')
-    ),
-    paid_with.type,
-    paid_with.brand,
-    paid_with.last4,
-    case when has_failed then coalesce(o #>> '{outcome,reason}', o ->> 'failure_code') end,
-    case when has_failed then o ->> 'failure_message' end,
-    o ->> 'receipt_url',
-    o ->> 'description',
-    coalesce(nullif(o -> 'metadata', 'null'), '{}'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    p_event.created
-  )
+  -- Of payments that no customer is known of yet, others tell at the same time.
+  perform billing_private.lock_payments(array(select r.payment_id from unnest(p_rows) as r));
+  insert into billing_private.payment_sources as s
+  select * from unnest(p_rows)
   on conflict (payment_id, kind, object_id) do update
     set
       customer = excluded.customer,
@@ -6203,14 +7134,135 @@ begin
       receipt_url = excluded.receipt_url,
       description = excluded.description,
       metadata = excluded.metadata,
+      canceled_at = excluded.canceled_at,
       as_of = excluded.as_of;
-  if not billing_private.save_payment(paid) then
+end;
+$$;
+
+comment on function billing_private.save_payment_sources is
+  'Stores what PaymentIntents and charges say as they say it now. What the row of either kind does not have is null in both.';
+
+create function billing_private.name_payment_record(p_payment_id text, p_record_id text)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if p_record_id is null then
+    return;
+  end if;
+  perform billing_private.move_payment_sources(p_record_id, p_payment_id);
+  insert into billing_private.payment_sources (payment_id, kind, object_id)
+  values (p_payment_id, 'payment_record', p_record_id)
+  on conflict (payment_id, kind, object_id) do nothing;
+end;
+$$;
+
+comment on function billing_private.name_payment_record is 'A PaymentIntent says which payment record is of it, if one is.';
+
+create function billing_private.project_payment_intent(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+begin
+  if o is null then
+    return;
+  end if;
+  perform billing_private.name_payment_record(p_event.object_id, billing_private.stripe_id(o -> 'payment_record'));
+  perform billing_private.save_payment_sources(array[billing_private.intent_source(p_event.object_id, o)]);
+  if not billing_private.save_payment(p_event.object_id) then
+    return; -- no source knows of money yet
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_payment_intent is 'Handler: payment_intent.*.';
+
+create function billing_private.project_payment_intents(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  source billing_private.payment_sources;
+  sources billing_private.payment_sources[] := array[]::billing_private.payment_sources[];
+  paid text[] := array[]::text[];
+begin
+  for applied in select a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
+    if billing_private.stripe_id(applied.object -> 'payment_record') is not null then
+      perform billing_private.name_payment_record(applied.id, billing_private.stripe_id(applied.object -> 'payment_record'));
+    end if;
+    source := billing_private.intent_source(applied.id, applied.object);
+    sources := sources || source;
+    paid := paid || source.payment_id;
+  end loop;
+  if cardinality(paid) > 0 then
+    perform billing_private.save_payment_sources(sources);
+    perform billing_private.save_payments(paid);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_payment_intents is 'project_payment_intent for many.';
+
+create function billing_private.project_charge(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+  source billing_private.payment_sources;
+begin
+  if o is null then
+    return;
+  end if;
+  source := billing_private.charge_source(p_event.object_id, o, p_event.created);
+  perform billing_private.move_payment_sources(p_event.object_id, source.payment_id);
+  perform billing_private.save_payment_sources(array[source]);
+  if not billing_private.save_payment(source.payment_id) then
     return; -- no source knows of money yet
   end if;
 end;
 $$;
 
 comment on function billing_private.project_charge is 'Handler: charge.*, of which a PaymentIntent has one per attempt.';
+
+create function billing_private.project_charges(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  source billing_private.payment_sources;
+  sources billing_private.payment_sources[] := array[]::billing_private.payment_sources[];
+  paid text[] := array[]::text[];
+begin
+  for applied in
+    select a.object_id as id, a.created, a.object from billing_private.apply_each_if_newest(p_events) as a
+  loop
+    source := billing_private.charge_source(applied.id, applied.object, applied.created);
+    perform billing_private.move_payment_sources(applied.id, source.payment_id);
+    sources := sources || source;
+    paid := paid || source.payment_id;
+  end loop;
+  if cardinality(paid) > 0 then
+    perform billing_private.save_payment_sources(sources);
+    perform billing_private.save_payments(paid);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_charges is 'project_charge for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_payment_intent', 'billing_private.project_payment_intents'),
+  ('billing_private.project_charge', 'billing_private.project_charges');
 
 create function billing_private.project_payment_record(p_event billing.stripe_events)
 returns void
@@ -6310,6 +7362,7 @@ comment on column billing.refunds.failure_reason is 'Why it failed: lost_or_stol
 comment on column billing.refunds.created is 'When it was made (UTC).';
 
 create index refunds_by_payment on billing.refunds (payment_id);
+create index refunds_by_day on billing.refunds (((created at time zone 'UTC')::date));
 alter table billing.refunds enable row level security;
 create policy service_role_reads on billing.refunds for select to service_role using (true);
 grant select on billing.refunds to service_role;
@@ -6411,6 +7464,7 @@ comment on column billing.disputes.amount_disputed is 'What is away while it is 
 comment on column billing.disputes.amount_lost is 'What is away for good as things stand, also during an appeal.';
 
 create index disputes_by_payment on billing.disputes (payment_id);
+create index disputes_that_took on billing.disputes (payment_id) where amount_disputed > 0 or amount_lost > 0;
 alter table billing.disputes enable row level security;
 create policy service_role_reads on billing.disputes for select to service_role using (true);
 grant select on billing.disputes to service_role;
@@ -6976,39 +8030,43 @@ create view billing.revenue
 with (security_invoker = true)
 as
 with movements as (
+  -- Most of it, summed before it meets the rest. What went back of a payment counts on its own day, unless a refund tells another.
   select
-    p.paid_at as moved_at, p.currency, 1 as payments, p.amount_received as gross,
-    case when i.subscription is null then p.amount_received else 0 end as one_time,
-    0::bigint as refunded, 0::bigint as disputed, 0::bigint as lost
+    (p.paid_at at time zone 'UTC')::date as day, p.currency, count(*) as payments, sum(p.amount_received) as gross,
+    coalesce(sum(p.amount_received) filter (where p.invoice_id is null), 0) as one_time,
+    sum(p.amount_refunded) as refunded, 0::bigint as disputed, 0::bigint as lost
   from billing.payments as p
-  left join billing.invoices as i on i.id = p.invoice_id
   where p.amount_received > 0
+  group by 1, 2
 
   union all
 
-  select r.created, p.currency, 0, 0, 0, r.amount, 0, 0
+  -- Few invoices are of no subscription. Asking every payment for its invoice would cost more than all else here.
+  select (p.paid_at at time zone 'UTC')::date, p.currency, 0, 0, p.amount_received, 0, 0, 0
+  from billing.invoices as i
+  join billing.payments as p on p.invoice_id = i.id
+  where i.subscription is null and p.amount_received > 0
+
+  union all
+
+  select (r.created at time zone 'UTC')::date, p.currency, 0, 0, 0, r.amount, 0, 0
   from billing.refunds as r
   join billing.payments as p on p.id = r.payment_id
   where p.amount_received > 0 and r.status not in ('failed', 'canceled')
 
   union all
 
-  -- What the payment knows of refunds that were not told of, or that returned what had only been reserved.
-  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(known.amount, 0), 0, 0
-  from billing.payments as p
-  left join (
-    select r.payment_id, sum(r.amount) as amount
-    from billing.refunds as r
-    where r.status not in ('failed', 'canceled')
-    group by r.payment_id
-  ) as known on known.payment_id = p.id
-  where p.amount_received > 0 and p.amount_refunded <> coalesce(known.amount, 0)
+  -- So it is not counted on the payment's day.
+  select (p.paid_at at time zone 'UTC')::date, p.currency, 0, 0, 0, -r.amount, 0, 0
+  from billing.refunds as r
+  join billing.payments as p on p.id = r.payment_id
+  where p.amount_received > 0 and r.status not in ('failed', 'canceled')
 
   union all
 
   -- Of disputes in the bank's own currency the first has all that is left of the payment, see contested_amounts.
   select
-    d.created, d.currency, 0, 0, 0, 0,
+    (d.created at time zone 'UTC')::date, d.currency, 0, 0, 0, 0,
     case when d.is_abroad and d.amount_lost = 0 then d.taken_abroad when not d.is_abroad then d.amount_disputed else 0 end,
     case when d.is_abroad and d.amount_lost > 0 then d.taken_abroad when not d.is_abroad then d.amount_lost else 0 end
   from (
@@ -7031,7 +8089,7 @@ with movements as (
   ) as d
 )
 select
-  (m.moved_at at time zone 'UTC')::date as day,
+  m.day,
   m.currency,
   sum(m.payments)::bigint as payments,
   sum(m.gross)::bigint as gross,
@@ -7048,7 +8106,7 @@ comment on view billing.revenue is
 comment on column billing.revenue.day is 'Day in UTC.';
 comment on column billing.revenue.payments is 'How many payments came in.';
 comment on column billing.revenue.gross is 'What came in.';
-comment on column billing.revenue.one_time is 'Of gross, what no subscription billed.';
+comment on column billing.revenue.one_time is 'Of gross, what was for no invoice, or for one that no subscription billed. An invoice that was not heard of yet is taken for a subscription''s.';
 comment on column billing.revenue.refunded is 'What went back, or is on its way; a refund that fails is taken out of its day again.';
 comment on column billing.revenue.disputed is 'What banks hold back while disputes of that day are open.';
 comment on column billing.revenue.lost is 'What disputes of that day took, being lost, appealed, or prevented at our expense.';
@@ -7920,14 +8978,17 @@ declare
   );
   missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
 begin
-  -- All locks before the first link: nothing is waited for after that.
-  perform billing_private.lock_links(named || missed);
-  update billing_private.customer_owner_hints as c
-  set is_waiting = false
-  where c.customer_id = any (named)
-    and c.is_waiting
-    and billing_private.owner_exists(billing_private.as_uuid(c.hinted_owner));
-  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  -- Nearly never.
+  if named <> array[]::text[] or missed <> array[]::text[] then
+    -- All locks before the first link: nothing is waited for after that.
+    perform billing_private.lock_links(named || missed);
+    update billing_private.customer_owner_hints as c
+    set is_waiting = false
+    where c.customer_id = any (named)
+      and c.is_waiting
+      and billing_private.owner_exists(billing_private.as_uuid(c.hinted_owner));
+    perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  end if;
   return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;
@@ -9186,6 +10247,7 @@ create table billing.outbound_calls (
   status integer,
   error text,
   is_ours boolean not null,
+  release text,
   bad_in_a_row integer not null default 0,
   bad_since timestamptz,
   last_ok_at timestamptz,
@@ -9207,15 +10269,16 @@ comment on column billing.outbound_calls.asked_at is 'When the database last ask
 comment on column billing.outbound_calls.request_id is 'pg_net''s id of that request; null: it could not be asked, and error says why.';
 comment on column billing.outbound_calls.answered_at is 'When its answer came (UTC); null: none came.';
 comment on column billing.outbound_calls.status is 'HTTP status of the answer; null: none came.';
-comment on column billing.outbound_calls.error is 'What pg_net says where there was no answer; or what stood in the way of asking.';
+comment on column billing.outbound_calls.error is 'What pg_net says where there was no answer; signature_too_old or signature_too_new where the function says so; or what stood in the way of asking.';
 comment on column billing.outbound_calls.is_ours is 'Whether a function of Duebase answered: it names its release in a header. False for another address.';
+comment on column billing.outbound_calls.release is 'The release of the function, as it last named it; null: none of ours has answered yet.';
 comment on column billing.outbound_calls.bad_in_a_row is 'Calls in a row that did not come to the right answer; 0: the last one did.';
 comment on column billing.outbound_calls.bad_since is 'When the first of these was made (UTC).';
 comment on column billing.outbound_calls.last_ok_at is 'When a call was last made that came to the right answer (UTC).';
 comment on column billing.outbound_calls.last_bad_at is 'When a call was last made that did not (UTC).';
 comment on column billing.outbound_calls.last_bad is 'What that one means and what to do, also after calls have succeeded again.';
 comment on column billing.outbound_calls.problem is
-  'What is wrong now and what to do, also in job_problems; null: nothing. What passes by itself (no answer, 5xx) is one from the second in a row.';
+  'What is wrong now and what to do, also in job_problems; null: nothing. What passes by itself (no answer, 5xx, a late call) is one from the second in a row.';
 
 alter table billing.outbound_calls enable row level security;
 create policy service_role_reads on billing.outbound_calls for select to service_role using (true);
@@ -9276,8 +10339,10 @@ as $$
         else format('it did not answer (%s): correct the address, or put right what it leads to', coalesce(p_error, 'nothing came within two minutes'))
       end
     when p_status between 200 and 299 and p_is_ours then null
+    when p_status = 401 and p_is_ours and p_error like 'signature_too_%' then
+      format('%s refuses the time of the call: it came more than 60 seconds after it was signed, or the clocks of database and functions differ by as much; npx duebase doctor compares them', p_function_name)
     when p_status = 401 and p_is_ours then
-      format('%s refuses the secret: duebase_cron_secret in Vault and DUEBASE_CRON_SECRET of the Edge Functions differ; store the same under both', p_function_name)
+      format('%s refuses the signature: duebase_cron_secret in Vault and DUEBASE_CRON_SECRET of the Edge Functions differ; store the same under both', p_function_name)
     when p_status in (401, 403) then
       format('the platform refuses the call to %1$s before the function sees it: deploy it with verify_jwt = false under [functions.%1$s] in supabase/config.toml', p_function_name)
     when p_status = 404 then
@@ -9299,7 +10364,7 @@ comment on function billing_private.outbound_problem is
   'What an answer means and what to do about it, for the operator; null: it is the right one. Without status there was no answer; without error too, not even from pg_net.';
 
 create function billing_private.net_answers(p_request_ids bigint[], p_since timestamptz)
-returns table (request_id bigint, answered_at timestamptz, status integer, error text, is_ours boolean)
+returns table (request_id bigint, answered_at timestamptz, status integer, error text, is_ours boolean, release text)
 language plpgsql
 set search_path = ''
 as $$
@@ -9307,9 +10372,18 @@ begin
   return query
     select
       r.id, r.created, r.status_code,
-      left(case when r.timed_out then coalesce(r.error_msg, 'timeout') else r.error_msg end, 300),
-      exists (select from jsonb_object_keys(r.headers) as h (name) where lower(h.name) = 'duebase-release')
+      case
+        when r.timed_out then left(coalesce(r.error_msg, 'timeout'), 300)
+        -- The code alone: whose answer that is, is not known.
+        when r.status_code = 401 then substring(r.content from '"code":"(signature_too_(?:old|new))"')
+        else left(r.error_msg, 300)
+      end,
+      h.release is not null,
+      left(h.release, 50)
     from net._http_response as r
+    cross join lateral (
+      select max(e.value) as release from jsonb_each_text(r.headers) as e where lower(e.key) = 'duebase-release'
+    ) as h
     -- pg_net's table has an index by time only.
     where r.created >= p_since and r.id = any (p_request_ids);
 -- Without pg_net nothing was answered; call_out says that it is gone.
@@ -9321,7 +10395,8 @@ $$;
 comment on function billing_private.net_answers is 'pg_net''s answers to requests made since then, as far as they have come.';
 
 create function billing_private.record_outbound_answer(
-  p_call billing_private.outbound_requests, p_answered_at timestamptz, p_status integer, p_error text, p_is_ours boolean
+  p_call billing_private.outbound_requests, p_answered_at timestamptz, p_status integer, p_error text, p_is_ours boolean,
+  p_release text
 )
 returns text
 language plpgsql
@@ -9332,16 +10407,17 @@ declare
     when p_call.request_id is null then p_call.error
     else billing_private.outbound_problem(p_call.function_name, p_status, p_error, p_is_ours)
   end;
-  -- A lost wake-up or a restart is none of the operator's business; two in a row are.
-  may_pass constant boolean := p_call.request_id is not null and (p_status is null or p_status >= 500);
+  -- A lost wake-up, a late one or a restart is none of the operator's business; two in a row are.
+  may_pass constant boolean := p_call.request_id is not null
+    and (p_status is null or p_status >= 500 or (p_status = 401 and p_is_ours and coalesce(p_error, '') like 'signature_too_%'));
   problem_now text;
 begin
   insert into billing.outbound_calls as c (
-    job, function_name, url, asked_at, request_id, answered_at, status, error, is_ours,
+    job, function_name, url, asked_at, request_id, answered_at, status, error, is_ours, release,
     bad_in_a_row, bad_since, last_ok_at, last_bad_at, last_bad, problem
   )
   values (
-    p_call.job, p_call.function_name, p_call.url, p_call.asked_at, p_call.request_id, p_answered_at, p_status, p_error, p_is_ours,
+    p_call.job, p_call.function_name, p_call.url, p_call.asked_at, p_call.request_id, p_answered_at, p_status, p_error, p_is_ours, p_release,
     (bad is not null)::integer, case when bad is not null then p_call.asked_at end, case when bad is null then p_call.asked_at end,
     case when bad is not null then p_call.asked_at end, bad, case when not may_pass then bad end
   )
@@ -9354,6 +10430,7 @@ begin
     status = excluded.status,
     error = excluded.error,
     is_ours = excluded.is_ours,
+    release = coalesce(excluded.release, c.release),
     bad_in_a_row = case when bad is null then 0 else c.bad_in_a_row + 1 end,
     bad_since = case when bad is not null then coalesce(c.bad_since, excluded.bad_since) end,
     last_ok_at = coalesce(excluded.last_ok_at, c.last_ok_at),
@@ -9386,7 +10463,7 @@ begin
     return 0;
   end if;
   for finished in
-    select q as call, a.answered_at, a.status, coalesce(q.error, a.error) as error, coalesce(a.is_ours, false) as is_ours
+    select q as call, a.answered_at, a.status, coalesce(q.error, a.error) as error, coalesce(a.is_ours, false) as is_ours, a.release
     from billing_private.outbound_requests as q
     left join billing_private.net_answers(request_ids, oldest - interval '1 minute') as a on a.request_id = q.request_id
     where q.error is not null or a.request_id is not null or q.asked_at <= p_now - interval '2 minutes'
@@ -9396,7 +10473,7 @@ begin
     perform billing_private.record_job_problem(
       (finished.call).job,
       billing_private.record_outbound_answer(
-        finished.call, finished.answered_at, finished.status, finished.error, finished.is_ours
+        finished.call, finished.answered_at, finished.status, finished.error, finished.is_ours, finished.release
       ),
       p_now
     );
@@ -9445,7 +10522,53 @@ end;
 $$;
 
 comment on function billing_private.functions_address is
-  'Where the Edge Functions are and the secret that they ask for, from Vault; or what is missing.';
+  'Where the Edge Functions are and the secret that calls of them are signed with, from Vault; or what is missing.';
+
+-- By the server's own sha256: pgcrypto may be missing, or lie in any schema, in a project that was there before us.
+create function billing_private.hmac_sha256(p_key bytea, p_message bytea)
+returns bytea
+language plpgsql
+immutable
+strict
+set search_path = ''
+as $$
+declare
+  -- RFC 2104: a key longer than a block of the hash is hashed first.
+  key constant bytea := case when length(p_key) > 64 then sha256(p_key) else p_key end;
+  inner_pad bytea := decode(repeat('36', 64), 'hex');
+  outer_pad bytea := decode(repeat('5c', 64), 'hex');
+begin
+  for i in 0 .. length(key) - 1 loop
+    inner_pad := set_byte(inner_pad, i, get_byte(inner_pad, i) # get_byte(key, i));
+    outer_pad := set_byte(outer_pad, i, get_byte(outer_pad, i) # get_byte(key, i));
+  end loop;
+  return sha256(outer_pad || sha256(inner_pad || p_message));
+end;
+$$;
+
+comment on function billing_private.hmac_sha256 is 'HMAC-SHA-256 of a message under a key, as RFC 2104 defines it.';
+
+create function billing_private.sign_call(p_secret text, p_function_name text, p_body jsonb, p_at timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format(
+    't=%s,v1=%s', t.seconds,
+    encode(
+      billing_private.hmac_sha256(
+        -- pg_net sends jsonb as this text.
+        convert_to(p_secret, 'UTF8'), convert_to(format('%s.%s.%s', t.seconds, p_function_name, p_body), 'UTF8')
+      ),
+      'hex'
+    )
+  )
+  from (select extract(epoch from p_at)::bigint as seconds) as t;
+$$;
+
+comment on function billing_private.sign_call is
+  'The header duebase-signature of a call: its time, and an HMAC of time, function and body under the cron secret. The secret itself never travels: pg_net keeps headers in a table that others may read. The function takes the signature for 60 seconds.';
 
 create function billing_private.call_out(
   p_job text, p_function_name text, p_url text, p_headers jsonb, p_body jsonb, p_timeout_milliseconds integer
@@ -9488,6 +10611,7 @@ set search_path = ''
 as $$
 declare
   job constant text := replace(p_name, 'duebase-', '');
+  body constant jsonb := jsonb_build_object();
   address record;
 begin
   select * into address from billing_private.functions_address();
@@ -9498,7 +10622,10 @@ begin
   -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
   -- and works on afterwards.
   return billing_private.call_out(
-    job, p_name, address.url || '/' || p_name, jsonb_build_object('authorization', 'Bearer ' || address.secret), '{}', 2000
+    job, p_name, address.url || '/' || p_name,
+    -- By the clock of the server, which the function compares with its own.
+    jsonb_build_object('duebase-signature', billing_private.sign_call(address.secret, p_name, body, clock_timestamp())),
+    body, 2000
   );
 end;
 $$;
@@ -9630,19 +10757,21 @@ declare
   problem text;
 begin
   -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
-  if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp())
-  then
-    perform set_config('duebase.deliver_woken_in', transaction_id, true);
-    problem := billing_private.call_function('duebase-deliver');
-    if problem is not null then
-      raise warning 'duebase: deliver could not be woken: %', problem;
-    end if;
+  if current_setting('duebase.deliver_woken_in', true) = transaction_id then
+    return null;
   end if;
-  return null;
--- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.
-exception when others then
-  raise warning 'duebase: deliver could not be woken: % (%)', sqlerrm, sqlstate;
+  begin
+    if exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp()) then
+      perform set_config('duebase.deliver_woken_in', transaction_id, true);
+      problem := billing_private.call_function('duebase-deliver');
+      if problem is not null then
+        raise warning 'duebase: deliver could not be woken: %', problem;
+      end if;
+    end if;
+  -- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.
+  exception when others then
+    raise warning 'duebase: deliver could not be woken: % (%)', sqlerrm, sqlstate;
+  end;
   return null;
 end;
 $$;
@@ -9998,7 +11127,10 @@ as $$
 declare
   key text := format('unseen:%s:%s', p_object, p_id);
 begin
-  if p_id is null or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id) then
+  if p_id is null
+    or exists (select from billing.outbox as o where o.dedupe_key = key)
+    or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id)
+  then
     return;
   end if;
   -- Events of several customers name one product or price, each with others: whoever waited for another's key here could
@@ -10020,116 +11152,139 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.stripe_events, p_payment_id text)
-returns void
+create function billing_private.payment_named_by(p_payment_id text)
+returns table (object text, id text)
 language plpgsql
+immutable
 set search_path = ''
+rows 1
 as $$
-declare
-  object constant text := case
-    when p_payment_id like 'pi\_%' then 'payment_intent'
-    when p_payment_id like 'ch\_%' or p_payment_id like 'py\_%' then 'charge'
-  end;
 begin
-  if object is not null and not exists (select from billing.payments as p where p.id = p_payment_id) then
-    perform billing_private.enqueue_refresh_of_unseen(p_event, object, p_payment_id);
-  end if;
+  return query
+    select k.object, p_payment_id
+    from (
+      select case
+        when p_payment_id like 'pi\_%' then 'payment_intent'
+        when p_payment_id like 'ch\_%' or p_payment_id like 'py\_%' then 'charge'
+      end as object
+    ) as k
+    where k.object is not null;
 end;
 $$;
 
-comment on function billing_private.enqueue_refresh_of_unseen_payment is
-  'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
+comment on function billing_private.payment_named_by is 'The PaymentIntent or charge that a payment is, as Stripe can be asked for it; none for what goes by another id.';
 
-create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.stripe_events)
+create function billing_private.objects_named_by(p_event billing.stripe_events)
+returns table (object text, id text)
+language plpgsql
+stable
+set search_path = ''
+rows 5
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+begin
+  if p_event.customer_id is not null
+    -- An account's id, while nobody has told which customer it is: Stripe has no customer of that name.
+    and p_event.customer_id not like 'acct\_%'
+    -- Expanded and deleted: there is nothing left to read.
+    and o #> '{customer,deleted}' is distinct from 'true'
+  then
+    object := 'customer';
+    id := p_event.customer_id;
+    return next;
+  end if;
+
+  case o ->> 'object'
+    when 'subscription' then
+      return query
+        select k.object, k.id
+        from billing.subscription_items as i
+        cross join lateral (values ('price', i.price), ('product', i.product)) as k (object, id)
+        where i.subscription = p_event.object_id;
+    when 'price' then
+      object := 'product';
+      id := billing_private.stripe_id(o -> 'product');
+      return next;
+    when 'product' then
+      object := 'price';
+      id := billing_private.stripe_id(o -> 'default_price');
+      return next;
+    when 'invoice' then
+      -- As far as the invoice came with them.
+      if jsonb_typeof(o #> '{lines,data}') = 'array' then
+        return query
+          select k.object, k.id
+          from jsonb_array_elements(o #> '{lines,data}') as e (line)
+          cross join lateral (
+            values ('price', billing_private.line_price(e.line)), ('product', billing_private.product_named_by_line(e.line))
+          ) as k (object, id);
+      end if;
+    when 'dispute' then
+      return query
+        select k.object, k.id
+        from billing.disputes as d
+        cross join lateral billing_private.payment_named_by(d.payment_id) as k
+        where d.id = p_event.object_id;
+    when 'refund' then
+      return query
+        select k.object, k.id
+        from billing.refunds as r
+        cross join lateral billing_private.payment_named_by(r.payment_id) as k
+        where r.id = p_event.object_id;
+    else null;
+  end case;
+end;
+$$;
+
+comment on function billing_private.objects_named_by is
+  'Customer, products, prices and payments that an event, or the object it shows, names: kind and id.';
+
+create function billing_private.enqueue_refreshes_of_unseen_of(p_events billing.stripe_events[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  lines constant jsonb := p_event.payload #> '{data,object,lines,data}';
   unseen record;
 begin
-  if jsonb_typeof(lines) is distinct from 'array' then
-    return;
-  end if;
   for unseen in
-    select distinct
-      -- Looked up one by one: of a join with few lines the planner would read all prices.
-      case when (select p.id from billing.prices as p where p.id = l.price) is null then l.price end as price,
-      case when (select d.id from billing.products as d where d.id = l.product) is null then l.product end as product
-    from jsonb_array_elements(lines) as e (line)
-    cross join lateral (
-      select billing_private.line_price(e.line) as price, billing_private.product_named_by_line(e.line) as product
-    ) as l
-    order by 1, 2
+    select distinct on (k.object, k.id) k.object, k.id, e.n
+    from generate_subscripts(p_events, 1) as e (n)
+    cross join lateral billing_private.objects_named_by(p_events[e.n]) as k
+    where k.id is not null
+      -- Looked up one by one: of a join with few names the planner would read all prices.
+      and case k.object
+        -- A row that was made when a customer was linked has no more than its id and its user.
+        when 'customer' then (select c.id from billing.customers as c where c.id = k.id and c.created is not null)
+        when 'price' then (select p.id from billing.prices as p where p.id = k.id)
+        when 'product' then (select d.id from billing.products as d where d.id = k.id)
+        else (select p.id from billing.payments as p where p.id = k.id)
+      end is null
+    order by k.object, k.id, e.n
   loop
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
+    perform billing_private.enqueue_refresh_of_unseen(p_events[unseen.n], unseen.object, unseen.id);
   end loop;
 end;
 $$;
 
-comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
-  'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
+comment on function billing_private.enqueue_refreshes_of_unseen_of is 'enqueue_refreshes_of_unseen for many.';
 
 create function billing_private.enqueue_refreshes_of_unseen(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
-  unseen record;
 begin
-  -- A row that was made when a customer was linked has no more than its id and its user.
-  if p_event.customer_id is not null
-    -- An account's id, while nobody has told which customer it is: Stripe has no customer of that name.
-    and p_event.customer_id not like 'acct\_%'
-    and not exists (select from billing.customers as c where c.id = p_event.customer_id and c.created is not null)
-    -- Expanded and deleted: there is nothing left to read.
-    and o #> '{customer,deleted}' is distinct from 'true'
-  then
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'customer', p_event.customer_id);
-  end if;
-
-  case o ->> 'object'
-    when 'subscription' then
-      for unseen in
-        select i.price, i.product, p.id is null as price_is, d.id is null as product_is
-        from billing.subscription_items as i
-        left join billing.prices as p on p.id = i.price
-        left join billing.products as d on d.id = i.product
-        where i.subscription = p_event.object_id and (p.id is null or d.id is null)
-        order by i.id
-      loop
-        if unseen.price_is then
-          perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
-        end if;
-        if unseen.product_is then
-          perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
-        end if;
-      end loop;
-    when 'price' then
-      if not exists (select from billing.products as d where d.id = billing_private.stripe_id(o -> 'product')) then
-        perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
-      end if;
-    when 'product' then
-      if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
-        perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
-      end if;
-    when 'invoice' then
-      perform billing_private.enqueue_refreshes_of_unseen_on_lines(p_event);
-    when 'dispute' then
-      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
-    when 'refund' then
-      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
-    else null;
-  end case;
+  perform billing_private.enqueue_refreshes_of_unseen_of(array[p_event]);
 end;
 $$;
 
 comment on function billing_private.enqueue_refreshes_of_unseen is
   'Handler: whatever names a customer, a product, a price or a payment. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.enqueue_refreshes_of_unseen', 'billing_private.enqueue_refreshes_of_unseen_of');
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select distinct h.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'
@@ -11551,6 +12706,22 @@ grant execute on function billing.release_withheld(bigint[], timestamptz) to ser
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
+create function billing_private.email_payload(
+  p_customer text, p_happened_at timestamptz, p_template text, p_about jsonb, p_props jsonb
+)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
+    || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props);
+end;
+$$;
+
+comment on function billing_private.email_payload is 'What the outbox keeps of an email that is owed; see enqueue_email_to.';
+
 create function billing_private.enqueue_email_to(
   p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz,
   p_wait interval default '0'
@@ -11565,8 +12736,7 @@ begin
   end if;
   perform billing_private.enqueue(
     'email', p_fact,
-    jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
-      || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
+    billing_private.email_payload(p_customer, p_happened_at, p_template, p_about, p_props),
     -- The clock it is told by may be a test clock, and ahead of ours: what is enqueued is due now.
     least(p_now, clock_timestamp()),
     least(p_now, clock_timestamp()) + p_wait
@@ -12756,29 +13926,89 @@ $$;
 
 comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
+create function billing_private.has_receipt_email(p_event billing.stripe_events)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return coalesce(billing_private.invoice_amount_paid(p_event.payload #> '{data,object}'), 0) > 0
+    and not billing_private.has_recovery_email(p_event.object_id);
+end;
+$$;
+
+comment on function billing_private.has_receipt_email is
+  'Whether an invoice that was paid has a receipt: not one that cost nothing, nor a late payment that another mail is the receipt of.';
+
+create function billing_private.receipt_mail_about(p_event billing.stripe_events)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'invoice', p_event.object_id,
+    'subscription', billing_private.invoice_subscription(p_event.payload #> '{data,object}'),
+    'to', p_event.payload #>> '{data,object,customer_email}'
+  );
+end;
+$$;
+
+comment on function billing_private.receipt_mail_about is 'What the receipt of an invoice is about, see enqueue_email_to.';
+
 create function billing_private.enqueue_receipt_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.has_recovery_email(p_event.object_id) then
-    return;
+  if billing_private.has_receipt_email(p_event) then
+    perform billing_private.enqueue_email(
+      p_event, 'payment-receipt', 'receipt:' || p_event.object_id, billing_private.receipt_mail_about(p_event),
+      billing_private.receipt_mail_props(p_event.payload #> '{data,object}', p_event.created)
+    );
   end if;
-  perform billing_private.enqueue_email(
-    p_event, 'payment-receipt', 'receipt:' || p_event.object_id,
-    jsonb_build_object(
-      'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
-    ),
-    billing_private.receipt_mail_props(o, p_event.created)
-  );
 end;
 $$;
 
 comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
+
+create function billing_private.enqueue_receipt_emails(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if billing_private.is_email_off('payment-receipt') then
+    return;
+  end if;
+  -- As enqueue_email does: due at once, by the clock that is behind.
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  select 'email', e.key, e.payload, e.due_at, e.due_at
+  from (
+    select
+      'receipt:' || p.object_id as key,
+      billing_private.email_payload(
+        p.customer_id, p.created, 'payment-receipt', billing_private.receipt_mail_about(p),
+        billing_private.receipt_mail_props(p.payload #> '{data,object}', p.created)
+      ) as payload,
+      least(p.received_at, clock_timestamp()) as due_at
+    from unnest(p_events) as p
+    where billing_private.has_receipt_email(p)
+      and not exists (select from billing.outbox as o where o.dedupe_key = 'receipt:' || p.object_id)
+    offset 0
+  ) as e
+  on conflict (dedupe_key) do nothing;
+end;
+$$;
+
+comment on function billing_private.enqueue_receipt_emails is 'enqueue_receipt_email for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.enqueue_receipt_email', 'billing_private.enqueue_receipt_emails');
 
 create function billing_private.enqueue_action_required_email(p_event billing.stripe_events)
 returns void
@@ -16571,6 +17801,13 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
   end loop;
   perform billing_private.lock_customers(p_subjects);
+  -- What tells of a payment without naming its customer is recognized as theirs only where the payment was known when it
+  -- came: it may be on its way, and writes the rows in another order than this does. The newest payments do, as what tells
+  -- of the others is recognized by now, and thousands of locks would not find room in the server.
+  perform billing_private.lock_payments(
+    p_subjects
+    || array(select p.id from billing.payments as p where p.customer = any (p_subjects) order by p.created desc nulls first limit 1000)
+  );
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308));
 end;
 $$;
@@ -17585,7 +18822,7 @@ begin
   from jsonb_array_elements(p_steps) with ordinality as s (value, position);
   perform billing_private.audit(
     'dunning.policy_defined', 'operator', p_name, null,
-    jsonb_build_object('version', next_version, 'end_action', p_end_action, 'steps', p_steps), p_now
+    jsonb_build_object('by', session_user, 'version', next_version, 'end_action', p_end_action, 'steps', p_steps), p_now
   );
   return policy;
 end;
@@ -17601,6 +18838,8 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  before constant text := (select a.policy from billing.dunning_assignments as a where a.scope = p_scope and a.subject_id = p_subject_id);
 begin
   if coalesce(p_scope, '') not in ('customer', 'price', 'product') or coalesce(btrim(p_subject_id), '') = '' then
     perform billing_private.raise_error(
@@ -17617,7 +18856,7 @@ begin
   end if;
   perform billing_private.audit(
     'dunning.policy_assigned', 'operator', p_subject_id, case p_scope when 'customer' then p_subject_id end,
-    jsonb_build_object('scope', p_scope, 'policy', p_policy), p_now
+    jsonb_build_object('by', session_user, 'scope', p_scope, 'before', before, 'policy', p_policy), p_now
   );
 end;
 $$;
@@ -17698,6 +18937,7 @@ create unique index dunning_cases_open on billing.dunning_cases (subject_id) whe
 create index dunning_cases_open_by_customer on billing.dunning_cases (customer) where status = 'open';
 create index dunning_cases_by_customer on billing.dunning_cases (customer);
 create index dunning_cases_by_subscription on billing.dunning_cases (subscription, id);
+create index dunning_cases_by_end on billing.dunning_cases (closed_at) where status = 'closed';
 create index dunning_cases_by_policy on billing.dunning_cases (policy_id);
 
 create table billing.dunning_case_invoices (
@@ -21968,9 +23208,10 @@ $$;
 comment on function billing_private.start_dunning is
   'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, or the function does not answer as it should, job_problems says why.';
 
-create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
-returns boolean
+create function billing_private.missing_dunning_run(p_now timestamptz)
+returns timestamptz
 language plpgsql
+stable
 set search_path = ''
 as $$
 declare
@@ -21982,20 +23223,52 @@ begin
   end if;
   if p_now < scheduled + interval '15 minutes'
     or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '24 hours' and r.finished_at >= scheduled)
-    -- One is under way, or was tried a moment ago.
-    or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
     -- Without an open invoice there is nothing to do.
     or not exists (select from billing.invoices as i where i.status = 'open')
   then
-    return false;
+    return null;
   end if;
-  if p_now > scheduled + interval '2 hours'
+  return scheduled;
+end;
+$$;
+
+comment on function billing_private.missing_dunning_run is
+  'When the daily run should have begun that has not finished a quarter of an hour later (UTC); null: it has, or there is nothing to do.';
+
+create function billing_private.is_dunning_run_overdue(p_scheduled timestamptz, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_now > p_scheduled + interval '2 hours'
     -- On the day of installation no run was missed yet.
     and (
-      exists (select from billing.dunning_runs as r where r.started_at < scheduled)
-      or exists (select from billing.dunning_cases as c where c.status = 'open' and c.opened_at < scheduled)
-    )
+      (select min(r.started_at) from billing.dunning_runs as r) < p_scheduled
+      or (select min(c.opened_at) from billing.dunning_cases as c where c.status = 'open') < p_scheduled
+    );
+end;
+$$;
+
+comment on function billing_private.is_dunning_run_overdue is
+  'Whether a run that is missing is so late, two hours, that the operator is to be told.';
+
+create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  scheduled constant timestamptz := billing_private.missing_dunning_run(p_now);
+begin
+  if scheduled is null
+    -- One is under way, or was tried a moment ago.
+    or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
   then
+    return false;
+  end if;
+  if billing_private.is_dunning_run_overdue(scheduled, p_now) then
     perform billing_private.alert('dunning_did_not_run', jsonb_build_object('scheduled', scheduled), p_now);
   end if;
   return billing_private.start_dunning(p_now);
@@ -22477,7 +23750,12 @@ select
   sum(c.amount_due)::bigint as amount_due,
   sum(c.amount_recovered)::bigint as amount_recovered,
   coalesce(sum(greatest(c.amount_due - c.amount_recovered, 0)) filter (where c.is_lost), 0)::bigint as amount_lost,
-  coalesce(sum(c.amount_due) filter (where c.status = 'open'), 0)::bigint as amount_open
+  coalesce(
+    sum(greatest(c.amount_due - c.amount_recovered, 0))
+      filter (where c.outcome in ('settled_without_payment', 'voided', 'not_owed', 'closed_by_hand')),
+    0
+  )::bigint as amount_forgiven,
+  coalesce(sum(greatest(c.amount_due - c.amount_recovered, 0)) filter (where c.status = 'open'), 0)::bigint as amount_open
 from cases as c
 group by 1, 2;
 
@@ -22501,7 +23779,9 @@ comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of th
 comment on column billing.dunning_outcomes.amount_due is 'The most that was overdue at once in each case, added up.';
 comment on column billing.dunning_outcomes.amount_recovered is 'The money that came while the cases were open, also of cases that were lost in the end.';
 comment on column billing.dunning_outcomes.amount_lost is 'What was not, of the lost ones.';
-comment on column billing.dunning_outcomes.amount_open is 'Of the open ones.';
+comment on column billing.dunning_outcomes.amount_forgiven is
+  'What was not, of the credited and the let off: nobody owes it any more.';
+comment on column billing.dunning_outcomes.amount_open is 'What has not come yet, of the open ones.';
 
 create view billing.revenue_at_risk with (security_invoker = true) as
 with owed as (
@@ -24435,6 +25715,79 @@ $$;
 
 comment on function billing_private.record_setup_answer is 'Keeps an operator''s answer with its date, in place of an earlier one.';
 
+-- supabase/schemas/15_settings/080_audit_settings.sql
+
+-- Audit of settings: who changed what of how this project bills, also by hand, in Studio or SQL. A new version of a dunning policy
+-- and whom it is for are audited where they are written (define_dunning_policy, assign_dunning_policy).
+-- Reads: settings, dunning policies. Writes: audit_events. Called by: triggers.
+
+create function billing_private.changed_columns(p_before jsonb, p_after jsonb)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return (
+    select jsonb_object_agg(n.key, jsonb_build_object('before', p_before -> n.key, 'after', n.value))
+    from jsonb_each(p_after) as n
+    where n.value is distinct from p_before -> n.key
+  );
+end;
+$$;
+
+comment on function billing_private.changed_columns is 'Columns that differ between two rows, each with its value before and after; null: none.';
+
+create function billing_private.tg_settings__audit()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.audit(
+    'settings.changed', 'operator', null, null,
+    jsonb_build_object('by', session_user, 'changed', billing_private.changed_columns(to_jsonb(old), to_jsonb(new))), now()
+  );
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_settings__audit is
+  'Trigger function: records which settings were changed, by which role of the database, from what to what. Settings hold no secrets: those are in Vault and with the functions.';
+
+create trigger settings_are_audited
+  after update on billing.settings
+  for each row
+  when (old.* is distinct from new.*)
+  execute function billing_private.tg_settings__audit();
+
+create function billing_private.tg_dunning_policies__audit()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  changed constant jsonb := billing_private.changed_columns(to_jsonb(old) - 'superseded_at', to_jsonb(new) - 'superseded_at');
+begin
+  -- A version that a newer one takes the place of is audited with that.
+  if changed is not null then
+    perform billing_private.audit(
+      'dunning.policy_changed', 'operator', new.name, null,
+      jsonb_build_object('by', session_user, 'version', new.version, 'changed', changed), now()
+    );
+  end if;
+  return null;
+end;
+$$;
+
+comment on function billing_private.tg_dunning_policies__audit is
+  'Trigger function: records what somebody changed by hand of a version of a policy, which is also what open cases go by.';
+
+create trigger dunning_policies_are_audited
+  after update on billing.dunning_policies
+  for each row
+  execute function billing_private.tg_dunning_policies__audit();
+
 -- supabase/schemas/16_history/010_history_runs.sql
 
 -- History runs: reading at Stripe what no event has told, page by page. What has been read, and how far a run has come, are
@@ -24773,12 +26126,13 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  paid constant text := billing_private.payment_of_source(p_object_id);
 begin
   perform billing_private.keep_history_debt(i.id, p_moment)
-  from billing_private.payment_sources as s
-  join billing.payments as p on p.id = s.payment_id
+  from billing.payments as p
   join billing.invoices as i on i.id = p.invoice_id
-  where s.object_id = p_object_id and i.status = 'open';
+  where p.id = paid and i.status = 'open';
 end;
 $$;
 
@@ -24964,7 +26318,9 @@ declare
   outcomes text[] := array[]::text[];
 begin
   if sent > 1 then
-    admitted := billing_private.admit_to_batch(billing_private.history_locks_wanted(p_objects, p_read_at, p_now));
+    select a.admitted
+    into admitted
+    from billing_private.admit_to_batch(billing_private.history_locks_wanted(p_objects, p_read_at, p_now)) as a;
   else
     perform set_config('lock_timeout', '3s', true);
   end if;
@@ -25183,6 +26539,7 @@ comment on column billing.drift.found_at is 'When (UTC).';
 comment on column billing.drift.mended_at is 'When what was read was applied (UTC); null: it could not be, and a person has to look.';
 
 create index drift_by_object on billing.drift (object_id);
+create index drift_open on billing.drift (found_at) where mended_at is null;
 create index drift_by_age on billing.drift (found_at);
 create index drift_by_run on billing.drift (run_id);
 create index drift_by_customer on billing.drift (customer);
@@ -25491,45 +26848,49 @@ comment on function billing_private.forget_drift_of_late_events is
 
 create function billing.due_history(p_now timestamptz default now())
 returns jsonb
-language sql
+language plpgsql
 stable
 -- Definer: see receive_event.
 security definer
 set search_path = ''
 as $$
-  with last as (
-    select r.kind, max(r.started_at) as started_at, max(r.started_at) filter (where r.status in ('complete', 'incomplete')) as ended_from,
-      bool_or(r.status = 'running') as is_running
-    from billing.history_runs as r
-    group by r.kind
-  ),
-  events as (
-    select
-      coalesce(
-        (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
-        (select min(e.received_at) from billing.webhook_events as e),
-        p_now
-      ) - interval '15 minutes' as since,
-      coalesce(
-        (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
-        (select min(e.received_at) from billing.webhook_events as e)
-      ) as last_read_at,
-      coalesce(
-        (select max(l.started_at) from last as l where l.kind = 'comparison'),
-        (select min(e.received_at) from billing.webhook_events as e)
-      ) as last_compared_at
-  )
-  select jsonb_build_object(
-    'backfill', coalesce((select l.is_running from last as l where l.kind = 'backfill'), false),
-    'events', coalesce(e.last_read_at <= p_now - interval '59 minutes', false)
-      or exists (select from last as l where l.kind = 'events' and l.is_running),
-    'events_from', greatest(e.since, p_now - interval '30 days'),
-    -- Older than what Stripe lists: objects have to be read.
-    'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
-    'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
-      or exists (select from last as l where l.kind = 'comparison' and l.is_running)
-  )
-  from events as e;
+begin
+  return (
+    with last as (
+      select r.kind, max(r.started_at) as started_at, max(r.started_at) filter (where r.status in ('complete', 'incomplete')) as ended_from,
+        bool_or(r.status = 'running') as is_running
+      from billing.history_runs as r
+      group by r.kind
+    ),
+    events as (
+      select
+        coalesce(
+          (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
+          (select min(e.received_at) from billing.webhook_events as e),
+          p_now
+        ) - interval '15 minutes' as since,
+        coalesce(
+          (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
+          (select min(e.received_at) from billing.webhook_events as e)
+        ) as last_read_at,
+        coalesce(
+          (select max(l.started_at) from last as l where l.kind = 'comparison'),
+          (select min(e.received_at) from billing.webhook_events as e)
+        ) as last_compared_at
+    )
+    select jsonb_build_object(
+      'backfill', coalesce((select l.is_running from last as l where l.kind = 'backfill'), false),
+      'events', coalesce(e.last_read_at <= p_now - interval '59 minutes', false)
+        or exists (select from last as l where l.kind = 'events' and l.is_running),
+      'events_from', greatest(e.since, p_now - interval '30 days'),
+      -- Older than what Stripe lists: objects have to be read.
+      'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
+      'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
+        or exists (select from last as l where l.kind = 'comparison' and l.is_running)
+    )
+    from events as e
+  );
+end;
 $$;
 
 comment on function billing.due_history is
@@ -25649,6 +27010,27 @@ comment on function billing_private.purge_history is
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
 -- Reads: customers, subscriptions, invoices, payments, payment methods, dunning cases. Read by: people.
 
+create view billing_private.open_invoices
+with (security_invoker = true)
+as
+select
+  i.id,
+  i.customer,
+  i.subscription,
+  i.amount_remaining,
+  -- A failure that no event told of, its case knows.
+  coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
+from billing.invoices as i
+left join billing.dunning_case_invoices as k on k.invoice = i.id
+where i.status = 'open' and i.deleted_at is null;
+
+comment on view billing_private.open_invoices is
+  'What is open, and since when it is or will be overdue (UTC; null: never, as things stand).';
+comment on column billing_private.open_invoices.overdue_since is 'First failure or due date (UTC), also one that is still to come.';
+comment on column billing_private.open_invoices.amount_remaining is 'Minor units of the invoice''s currency.';
+
+grant select on billing_private.open_invoices to service_role;
+
 create view billing.subscription_overview
 with (security_invoker = true)
 as
@@ -25667,11 +27049,11 @@ select
   s.trial_end,
   coalesce(s.ended_at, s.cancel_at, case when s.cancel_at_period_end then s.current_period_end end) as ends_at,
   s.pause_collection is not null as is_collection_paused,
-  o.open_amount,
-  o.overdue_amount,
+  coalesce(o.open_amount, 0) as open_amount,
+  coalesce(o.overdue_amount, 0) as overdue_amount,
   o.overdue_since,
-  d.dunning_since,
-  d.dunning_holds,
+  d.opened_at as dunning_since,
+  d.holds as dunning_holds,
   s.collection_method,
   s.created
 from billing.subscriptions as s
@@ -25694,24 +27076,17 @@ left join lateral (
   ) as a
   where i.subscription = s.id
 ) as b on true
-left join lateral (
+-- Of all at once: few invoices are open at a time.
+left join (
   select
-    coalesce(sum(v.amount_remaining), 0)::bigint as open_amount,
-    coalesce(sum(v.amount_remaining) filter (where v.overdue_since <= now()), 0)::bigint as overdue_amount,
+    v.subscription,
+    sum(v.amount_remaining)::bigint as open_amount,
+    sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
-  from (
-    -- A failure that no event told of, its case knows.
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
-    from billing.invoices as i
-    left join billing.dunning_case_invoices as k on k.invoice = i.id
-    where i.subscription = s.id and i.status = 'open' and i.deleted_at is null
-  ) as v
-) as o on true
-left join lateral (
-  select k.opened_at as dunning_since, k.holds as dunning_holds
-  from billing.dunning_cases as k
-  where k.subject_id = s.id and k.status = 'open'
-) as d on true;
+  from billing_private.open_invoices as v
+  group by v.subscription
+) as o on o.subscription = s.id
+left join billing.dunning_cases as d on d.subject_id = s.id and d.status = 'open';
 
 comment on view billing.subscription_overview is
   'One row per subscription: whose it is, what it brings, when it ends, what is open of it. Amounts in the minor unit of currency. For people; the application reads the tables.';
@@ -25738,7 +27113,7 @@ select
   c.name,
   case
     when c.deleted_at is not null then 'deleted'
-    when s.subscriptions is null then case when p.payments > 0 then 'one_time' else 'no_purchase' end
+    when s.subscriptions is null then case when p.id is not null then 'one_time' else 'no_purchase' end
     else s.status
   end as status,
   s.subscriptions,
@@ -25773,27 +27148,21 @@ left join lateral (
   where v.customer = c.id
   having count(*) > 0
 ) as s on true
-left join lateral (
+left join (
   select
+    v.customer,
     sum(v.amount_remaining)::bigint as open_amount,
     sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
-  from (
-    -- A failure that no event told of, its case knows.
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
-    from billing.invoices as i
-    left join billing.dunning_case_invoices as k on k.invoice = i.id
-    where i.customer = c.id and i.status = 'open' and i.deleted_at is null
-  ) as v
-) as o on true
+  from billing_private.open_invoices as v
+  group by v.customer
+) as o on o.customer = c.id
 left join lateral (
-  select
-    count(*) as payments,
-    max(y.currency) as currency,
-    max(y.created) as last_payment_at,
-    (array_agg(y.amount_received order by y.created desc))[1] as last_payment_amount
+  select y.id, y.currency, y.created as last_payment_at, y.amount_received as last_payment_amount
   from billing.payments as y
   where y.customer = c.id and y.status = 'succeeded'
+  order by y.created desc
+  limit 1
 ) as p on true
 left join lateral (
   select format('%s •••• %s, %s/%s', k.card_brand, k.card_last4, lpad(k.card_exp_month::text, 2, '0'), k.card_exp_year) as card
@@ -25868,6 +27237,2120 @@ comment on function billing.history_gaps is
 
 grant execute on function billing.history_gaps(timestamptz) to service_role;
 
+-- supabase/schemas/17_overviews/030_hourly_metrics.sql
+
+-- Hourly metrics: what came in, what failed, how long it took and what became of it, hour by hour. Windows of the health view
+-- are sums of these rows and never scans of what they count.
+-- Reads: webhook_events, webhook_duplicates, failed_webhooks, slow_events, emails, dunning cases. Written by: the tick.
+
+create function billing_private.latency_bounds()
+returns integer[]
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return array[10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000];
+end;
+$$;
+
+comment on function billing_private.latency_bounds is
+  'Upper bounds of the classes in which hourly_metrics counts how long events took, in milliseconds. What took longer than the last is in its class.';
+
+create function billing_private.latency_percentile(p_fraction double precision, p_events bigint, p_slow bigint[])
+returns integer
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  bounds integer[];
+  counts bigint[];
+  wanted constant double precision := p_fraction * p_events;
+  below bigint := 0;
+  lower_bound integer := 0;
+begin
+  if coalesce(p_events, 0) = 0 then
+    return null;
+  end if;
+  bounds := billing_private.latency_bounds();
+  counts := array[greatest(p_events - (select coalesce(sum(s.n), 0) from unnest(p_slow) as s (n)), 0)::bigint] || p_slow;
+  for i in 1 .. cardinality(bounds) loop
+    if below + coalesce(counts[i], 0) >= wanted and counts[i] > 0 then
+      return round(lower_bound + (bounds[i] - lower_bound) * (wanted - below) / counts[i]);
+    end if;
+    below := below + coalesce(counts[i], 0);
+    lower_bound := bounds[i];
+  end loop;
+  return bounds[cardinality(bounds)];
+end;
+$$;
+
+comment on function billing_private.latency_percentile is
+  'The time in milliseconds within which that share of p_events was committed; within a class, in proportion. p_slow: how many there are in each class but the first, which has the rest. Null without events.';
+
+create table billing.hourly_metrics (
+  hour timestamptz primary key,
+  events integer not null default 0,
+  failed integer not null default 0,
+  failed_kinds jsonb not null default '{}',
+  dead integer not null default 0,
+  quarantined integer not null default 0,
+  duplicates integer not null default 0,
+  slow bigint[] not null default array[0, 0, 0, 0, 0, 0, 0, 0, 0]::bigint[],
+  latency_p50 integer generated always as (billing_private.latency_percentile(0.5, events, slow)) stored,
+  latency_p95 integer generated always as (billing_private.latency_percentile(0.95, events, slow)) stored,
+  latency_p99 integer generated always as (billing_private.latency_percentile(0.99, events, slow)) stored,
+  emails_sent integer not null default 0,
+  emails_delivered integer not null default 0,
+  emails_bounced integer not null default 0,
+  cases_ended integer not null default 0,
+  cases_ended_by_payment integer not null default 0,
+  last_event_at timestamptz,
+  counted_at timestamptz not null,
+  constraint hour_is_a_full_hour check (hour = date_trunc('hour', hour, 'UTC')),
+  constraint slow_has_a_count_for_each_class check (cardinality(slow) = 9)
+)
+-- The row of the current hour is written every minute in which something came.
+with (fillfactor = 50);
+
+comment on table billing.hourly_metrics is
+  'What happened in each hour in which something did. The tick counts the current hour every minute, and an hour that is over again and again for six days, ever less often, as bounces come late. It is counted anew from the tables each time: what was counted wrongly is right the next time.';
+comment on column billing.hourly_metrics.hour is 'When the hour begins (UTC).';
+comment on column billing.hourly_metrics.events is 'Events received and stored, the failed and the quarantined ones too.';
+comment on column billing.hourly_metrics.failed is 'Of them, those whose projection failed at least once, also if a retry succeeded.';
+comment on column billing.hourly_metrics.failed_kinds is 'How many of these there are of each SQLSTATE.';
+comment on column billing.hourly_metrics.dead is 'Of the failed ones, those that are out of tries, when last counted.';
+comment on column billing.hourly_metrics.quarantined is 'Of the events, those of the wrong mode or account, when last counted.';
+comment on column billing.hourly_metrics.duplicates is 'Repeated deliveries of events that were stored before.';
+comment on column billing.hourly_metrics.slow is
+  'How many events took 10 to 25 milliseconds from received_at until all of them was written, then up to 50, 100, 250, 500, 1000, 2500, 5000, and longer. All others were quicker.';
+comment on column billing.hourly_metrics.latency_p50 is
+  'Milliseconds from received_at within which half of the events were written and ready to commit. A commit itself is one write to the disk more.';
+comment on column billing.hourly_metrics.latency_p95 is 'The same for 95 of 100 events.';
+comment on column billing.hourly_metrics.latency_p99 is 'The same for 99 of 100 events.';
+comment on column billing.hourly_metrics.emails_sent is 'Emails that were written in this hour and that Resend took, whenever it did.';
+comment on column billing.hourly_metrics.emails_delivered is 'Of these, those that are known to have arrived.';
+comment on column billing.hourly_metrics.emails_bounced is 'Of these, those that are known not to have: bounced or failed.';
+comment on column billing.hourly_metrics.cases_ended is 'Dunning cases that came to their end.';
+comment on column billing.hourly_metrics.cases_ended_by_payment is 'Of these, those that were paid with money (recovered).';
+comment on column billing.hourly_metrics.last_event_at is 'When the last event of the hour was received (UTC).';
+comment on column billing.hourly_metrics.counted_at is 'When it was last counted and differed (UTC), or first counted after its end.';
+
+alter table billing.hourly_metrics enable row level security;
+create policy service_role_reads on billing.hourly_metrics for select to service_role using (true);
+grant select on billing.hourly_metrics to service_role;
+
+create table billing_private.counted_hours (
+  id boolean primary key default true,
+  up_to timestamptz,
+  constraint counted_hours_is_one_row check (id)
+);
+
+comment on table billing_private.counted_hours is 'One row: how far hourly_metrics has come.';
+comment on column billing_private.counted_hours.up_to is
+  'Every hour before this one (UTC) was counted after its end. Null: none was, and none is missing.';
+
+alter table billing_private.counted_hours enable row level security;
+create policy nobody_reads on billing_private.counted_hours using (false);
+insert into billing_private.counted_hours default values;
+
+-- supabase/schemas/17_overviews/035_count_hours.sql
+
+-- Counting hours: what hourly_metrics holds, counted from the tables by ranges of their indexes. An event pays nothing for it.
+-- Reads: webhook_events, webhook_duplicates, failed_webhooks, emails, dunning cases. Writes: hourly_metrics, slow_events.
+-- Called by: the tick, every minute.
+
+create function billing_private.count_hour(p_hour timestamptz, p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  until constant timestamptz := p_hour + interval '1 hour';
+  counted billing.hourly_metrics;
+begin
+  counted.hour := p_hour;
+  select count(*), max(e.received_at) into counted.events, counted.last_event_at
+  from billing.webhook_events as e
+  where e.received_at >= p_hour and e.received_at < until;
+
+  select count(*) into counted.duplicates
+  from billing.webhook_duplicates as d
+  where d.received_at >= p_hour and d.received_at < until;
+
+  select
+    coalesce(sum(k.n) filter (where k.status <> 'quarantined'), 0),
+    coalesce(sum(k.n) filter (where k.status = 'dead'), 0),
+    coalesce(sum(k.n) filter (where k.status = 'quarantined'), 0),
+    coalesce(jsonb_object_agg(k.kind, k.of_kind) filter (where k.status <> 'quarantined'), '{}')
+  into counted.failed, counted.dead, counted.quarantined, counted.failed_kinds
+  from (
+    select
+      f.status, coalesce(f.error ->> 'sqlstate', 'unknown') as kind, count(*) as n,
+      sum(count(*)) over (partition by f.status = 'quarantined', coalesce(f.error ->> 'sqlstate', 'unknown')) as of_kind
+    from billing.failed_webhooks as f
+    where f.first_failed_at >= p_hour and f.first_failed_at < until
+    group by 1, 2
+  ) as k;
+
+  select
+    count(*) filter (where m.sent_at is not null),
+    count(*) filter (where m.status in ('delivered', 'complained')),
+    count(*) filter (where m.status in ('bounced', 'failed') and m.sent_at is not null)
+  into counted.emails_sent, counted.emails_delivered, counted.emails_bounced
+  from billing.emails as m
+  -- Of that age all have a text, and the index is of those.
+  where m.created_at >= p_hour and m.created_at < until and m.text <> '';
+
+  select count(*), count(*) filter (where c.outcome = 'recovered') into counted.cases_ended, counted.cases_ended_by_payment
+  from billing.dunning_cases as c
+  where c.closed_at >= p_hour and c.closed_at < until and c.status = 'closed';
+
+  if greatest(counted.events, counted.failed, counted.quarantined, counted.duplicates, counted.emails_sent, counted.cases_ended) = 0 then
+    return false;
+  end if;
+  insert into billing.hourly_metrics as h (
+    hour, events, failed, failed_kinds, dead, quarantined, duplicates, emails_sent, emails_delivered, emails_bounced,
+    cases_ended, cases_ended_by_payment, last_event_at, counted_at
+  )
+  values (
+    p_hour, counted.events, counted.failed, counted.failed_kinds, counted.dead, counted.quarantined, counted.duplicates,
+    counted.emails_sent, counted.emails_delivered, counted.emails_bounced,
+    counted.cases_ended, counted.cases_ended_by_payment, counted.last_event_at, p_now
+  )
+  on conflict (hour) do update set
+    events = excluded.events, failed = excluded.failed, failed_kinds = excluded.failed_kinds, dead = excluded.dead,
+    quarantined = excluded.quarantined, duplicates = excluded.duplicates, emails_sent = excluded.emails_sent,
+    emails_delivered = excluded.emails_delivered, emails_bounced = excluded.emails_bounced,
+    cases_ended = excluded.cases_ended, cases_ended_by_payment = excluded.cases_ended_by_payment,
+    last_event_at = excluded.last_event_at, counted_at = excluded.counted_at
+  where (
+      h.events, h.failed, h.failed_kinds, h.dead, h.quarantined, h.duplicates, h.emails_sent, h.emails_delivered,
+      h.emails_bounced, h.cases_ended, h.cases_ended_by_payment
+    ) is distinct from (
+      excluded.events, excluded.failed, excluded.failed_kinds, excluded.dead, excluded.quarantined, excluded.duplicates,
+      excluded.emails_sent, excluded.emails_delivered, excluded.emails_bounced, excluded.cases_ended, excluded.cases_ended_by_payment
+    )
+    -- Counted after its end: the next time is later.
+    or p_now >= until + interval '1 hour';
+  return true;
+end;
+$$;
+
+comment on function billing_private.count_hour is
+  'Counts one hour anew and keeps it in hourly_metrics. An hour in which nothing happened has no row. Returns whether something did.';
+
+create function billing_private.count_slow_events(p_now timestamptz, p_limit integer default 5000)
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  bounds constant integer[] := billing_private.latency_bounds();
+  done integer;
+begin
+  -- Nearly always.
+  if not exists (select from billing_private.slow_events) then
+    return 0;
+  end if;
+  with taken as (
+    delete from billing_private.slow_events as s
+    where s.id = any (array(select o.id from billing_private.slow_events as o order by o.id limit p_limit))
+    returning date_trunc('hour', s.received_at, 'UTC') as hour, least(width_bucket(s.milliseconds, bounds), 9) as class, s.events
+  ),
+  classes as (
+    select t.hour, t.class, sum(t.events) as events from taken as t where t.class > 0 group by t.hour, t.class
+  ),
+  hours as (
+    select
+      c.hour,
+      (
+        select array_agg(coalesce(k.events, 0)::bigint order by n.class)
+        from generate_series(1, 9) as n (class)
+        left join classes as k on k.hour = c.hour and k.class = n.class
+      ) as slow
+    from classes as c
+    group by c.hour
+  ),
+  kept as (
+    insert into billing.hourly_metrics as h (hour, slow, counted_at)
+    select o.hour, o.slow, p_now from hours as o
+    on conflict (hour) do update set
+      slow = (select array_agg(a.n + b.n order by a.i) from unnest(h.slow) with ordinality as a (n, i) join unnest(excluded.slow) with ordinality as b (n, i) using (i))
+  )
+  select count(*) into done from taken;
+  return done;
+end;
+$$;
+
+comment on function billing_private.count_slow_events is
+  'Takes what slow_events holds, at most p_limit rows, into hourly_metrics. Returns how many rows.';
+
+create function billing_private.hour_to_count_again(p_now timestamptz)
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select h.hour
+    from billing.hourly_metrics as h
+    where h.hour >= p_now - interval '7 days'
+      and h.hour < p_now - interval '2 hours'
+      and h.counted_at < h.hour + interval '3 days'
+      and p_now >= h.hour + greatest(2 * (h.counted_at - h.hour), interval '2 hours')
+    order by h.hour
+    limit 1
+  );
+end;
+$$;
+
+comment on function billing_private.hour_to_count_again is
+  'An hour that is over and is to be counted once more: each time it is twice as old as the last time, until it is more than three days old. Null: there is none.';
+
+create function billing_private.count_hours(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  this_hour constant timestamptz := date_trunc('hour', p_now, 'UTC');
+  done integer := billing_private.count_slow_events(p_now);
+  up_to timestamptz;
+  old_hour timestamptz;
+begin
+  if done > 0 then
+    return done;
+  end if;
+  select c.up_to into up_to from billing_private.counted_hours as c;
+  if up_to is null then
+    -- The windows go back four weeks. Of an installation that has just been made there is nothing.
+    update billing_private.counted_hours as c
+    set up_to = case when exists (select from billing.webhook_events) then this_hour - interval '28 days' else this_hour end
+    where c.id;
+    return 1;
+  elsif up_to < this_hour then
+    perform billing_private.count_hour(up_to, p_now);
+    update billing_private.counted_hours as c set up_to = c.up_to + interval '1 hour' where c.id;
+    return 1;
+  end if;
+  old_hour := billing_private.hour_to_count_again(p_now);
+  if old_hour is not null then
+    perform billing_private.count_hour(old_hour, p_now);
+    return 1;
+  end if;
+  -- What changes all the time is counted once a minute, and is no reason to begin again. Mails of the last hour still bounce.
+  if extract(minute from p_now)::integer % 5 = 0 then
+    perform billing_private.count_hour(this_hour - interval '1 hour', p_now);
+  end if;
+  perform billing_private.count_hour(this_hour, p_now);
+  return 0;
+end;
+$$;
+
+comment on function billing_private.count_hours is
+  'Does one piece of the counting: events that took long, an hour that is over, or one that is counted again; when there is none of these, the current hour, and every five minutes the one before it. Run by the tick every minute, until it returns 0.';
+
+create view billing.monthly_metrics with (security_invoker = true) as
+select
+  date_trunc('month', h.hour, 'UTC') as month,
+  sum(h.events)::bigint as events,
+  sum(h.failed)::bigint as failed,
+  round(100.0 * sum(h.events - h.quarantined - h.failed) / nullif(sum(h.events - h.quarantined), 0), 3) as processed_percent,
+  sum(h.quarantined)::bigint as quarantined,
+  sum(h.duplicates)::bigint as duplicates,
+  round(100.0 * sum(h.duplicates) / nullif(sum(h.events + h.duplicates), 0), 2) as duplicates_percent,
+  sum(h.emails_sent)::bigint as emails_sent,
+  sum(h.emails_delivered)::bigint as emails_delivered,
+  sum(h.emails_bounced)::bigint as emails_bounced,
+  sum(h.cases_ended)::bigint as cases_ended,
+  sum(h.cases_ended_by_payment)::bigint as cases_ended_by_payment,
+  round(100.0 * sum(h.cases_ended_by_payment) / nullif(sum(h.cases_ended), 0), 1) as recovered_percent
+from billing.hourly_metrics as h
+group by 1;
+
+comment on view billing.monthly_metrics is
+  'The sums of hourly_metrics by month (UTC), the month that is under way too.';
+comment on column billing.monthly_metrics.month is 'When the month begins (UTC).';
+comment on column billing.monthly_metrics.events is 'Events received.';
+comment on column billing.monthly_metrics.failed is 'Of them, those whose projection failed at least once.';
+comment on column billing.monthly_metrics.quarantined is 'Of the events, those of the wrong mode or account.';
+comment on column billing.monthly_metrics.duplicates is 'Repeated deliveries.';
+comment on column billing.monthly_metrics.emails_sent is 'Emails written in the month that Resend took.';
+comment on column billing.monthly_metrics.emails_delivered is 'Of these, those that arrived.';
+comment on column billing.monthly_metrics.emails_bounced is 'Of these, those that bounced or failed.';
+comment on column billing.monthly_metrics.cases_ended is 'Dunning cases that came to their end.';
+comment on column billing.monthly_metrics.cases_ended_by_payment is 'Of these, those that were paid with money.';
+comment on column billing.monthly_metrics.processed_percent is 'Events that were processed without failure, of those that were tried.';
+comment on column billing.monthly_metrics.duplicates_percent is 'Repeated deliveries of all deliveries.';
+comment on column billing.monthly_metrics.recovered_percent is 'Dunning cases that ended by payment, of all that ended in the month.';
+
+grant select on billing.monthly_metrics to service_role;
+
+-- supabase/schemas/17_overviews/040_health_rows.sql
+
+-- Health rows: what one check of the health view says. Each check is a row of one of the functions health_of_…
+-- Reads: hourly_metrics. Called by: the functions health_of_….
+
+create type billing_private.health_row as (
+  name text,
+  status text,
+  value numeric,
+  unit text,
+  target text,
+  meaning text,
+  since timestamptz,
+  cure text
+);
+
+comment on type billing_private.health_row is 'What one check says: a row of billing.health.';
+
+create function billing_private.health_row(
+  p_name text, p_status text, p_value numeric, p_unit text, p_target text, p_meaning text,
+  p_since timestamptz default null, p_cure text default null
+)
+returns billing_private.health_row
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return row(
+    p_name, p_status, p_value, p_unit, p_target, p_meaning,
+    case when p_status <> 'green' then p_since end, case when p_status <> 'green' then p_cure end
+  )::billing_private.health_row;
+end;
+$$;
+
+comment on function billing_private.health_row(text, text, numeric, text, text, text, timestamptz, text) is
+  'A row of the health view. What is green has no since and no cure.';
+
+create function billing_private.light(p_is_red boolean, p_is_amber boolean default false)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return case when p_is_red then 'red' when p_is_amber then 'amber' else 'green' end;
+end;
+$$;
+
+comment on function billing_private.light is 'red, amber or green. What is not known (null) is not true.';
+
+create function billing_private.counted(p_number bigint, p_one text, p_more text default null, p_most bigint default null)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  return format(
+    '%s%s %s', case when p_number >= p_most then 'at least ' end, coalesce(p_number, 0),
+    case when p_number = 1 then p_one else coalesce(p_more, p_one || 's') end
+  );
+end;
+$$;
+
+comment on function billing_private.counted is '"1 event", "2 events"; at least, where counting ended at p_most.';
+
+create function billing_private.in_words(p_time interval)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+declare
+  seconds constant numeric := floor(greatest(extract(epoch from p_time), 0));
+begin
+  return case
+    when seconds < 120 then billing_private.counted(seconds::bigint, 'second')
+    when seconds < 7200 then billing_private.counted(floor(seconds / 60)::bigint, 'minute')
+    when seconds < 172800 then billing_private.counted(floor(seconds / 3600)::bigint, 'hour')
+    else billing_private.counted(floor(seconds / 86400)::bigint, 'day')
+  end;
+end;
+$$;
+
+comment on function billing_private.in_words is 'A duration as people say it, in the unit that fits, rounded down.';
+
+create function billing_private.metrics_between(p_from timestamptz, p_to timestamptz)
+returns billing.hourly_metrics
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  sums billing.hourly_metrics;
+begin
+  select
+    coalesce(sum(h.events), 0), coalesce(sum(h.failed), 0), coalesce(sum(h.quarantined), 0), coalesce(sum(h.duplicates), 0),
+    coalesce(sum(h.emails_sent), 0), coalesce(sum(h.emails_delivered), 0), coalesce(sum(h.emails_bounced), 0),
+    coalesce(sum(h.cases_ended), 0), coalesce(sum(h.cases_ended_by_payment), 0), max(h.last_event_at),
+    array[
+      sum(h.slow[1]), sum(h.slow[2]), sum(h.slow[3]), sum(h.slow[4]), sum(h.slow[5]), sum(h.slow[6]), sum(h.slow[7]), sum(h.slow[8]),
+      sum(h.slow[9])
+    ]::bigint[]
+  into
+    sums.events, sums.failed, sums.quarantined, sums.duplicates, sums.emails_sent, sums.emails_delivered, sums.emails_bounced,
+    sums.cases_ended, sums.cases_ended_by_payment, sums.last_event_at, sums.slow
+  from billing.hourly_metrics as h
+  where h.hour >= p_from and h.hour < p_to;
+  return sums;
+end;
+$$;
+
+comment on function billing_private.metrics_between is
+  'The sums of the hours from p_from on, before p_to. Of the other columns of the row, only last_event_at is set.';
+
+-- supabase/schemas/17_overviews/050_health_of_events.sql
+
+-- Health of events: whether what Stripe sends arrives, is projected, and quickly.
+-- Reads: hourly_metrics, failed_webhooks. Called by: check_health.
+
+create function billing_private.health_of_latency(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  this_hour constant timestamptz := date_trunc('hour', p_now, 'UTC');
+  enough constant integer := 20;
+  recent billing.hourly_metrics := billing_private.metrics_between(this_hour - interval '1 hour', this_hour + interval '1 hour');
+  hours integer := 2;
+  share record;
+begin
+  if recent.events < enough then
+    recent := billing_private.metrics_between(this_hour - interval '23 hours', this_hour + interval '1 hour');
+    hours := 24;
+  end if;
+  for share in
+    select f.fraction, f.name, billing_private.latency_percentile(f.fraction, recent.events, recent.slow) as took
+    from (values (0.5, 'p50'), (0.95, 'p95'), (0.99, 'p99')) as f (fraction, name)
+  loop
+    return next billing_private.health_row(
+      'event-latency-' || share.name,
+      billing_private.light(recent.events >= enough and share.took >= 2000, recent.events >= enough and share.took >= 500),
+      share.took, 'ms', 'under 500 ms',
+      case
+        when share.took is null then 'no event came within 24 hours, so nothing was measured'
+        else format(
+          '%s%% of %s of the last %s hours were stored and projected within %s ms',
+          round(share.fraction * 100), billing_private.counted(recent.events, 'event'), hours, share.took
+        )
+      end,
+      this_hour - interval '1 hour',
+      'look for what the database waits for (Reports, Query performance in the dashboard) and for handlers of your own that take long: select hour, latency_p50, latency_p99 from billing.hourly_metrics order by hour desc'
+    );
+  end loop;
+end;
+$$;
+
+comment on function billing_private.health_of_latency is
+  'Health rows: how long events take from received_at until they are written, over this hour and the last one, or a day where fewer than 20 events came in these.';
+
+create function billing_private.health_of_failures(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  most constant integer := 1000;
+  this_hour constant timestamptz := date_trunc('hour', p_now, 'UTC');
+  day constant billing.hourly_metrics := billing_private.metrics_between(this_hour - interval '23 hours', this_hour + interval '1 hour');
+  -- Quarantined ones were never tried.
+  tried constant bigint := day.events - day.quarantined;
+  rate constant numeric := case when tried > 0 then round(100.0 * greatest(tried - day.failed, 0) / tried, 2) end;
+  failed record;
+  dead record;
+begin
+  return next billing_private.health_row(
+    'events-processed',
+    billing_private.light(rate < 99 and day.failed >= 10, rate < 99.95),
+    rate, 'percent', '99.95 %',
+    case
+      when rate is null then 'no event came within 24 hours'
+      else format('%s of %s of the last 24 hours were processed without failure', greatest(tried - day.failed, 0), billing_private.counted(tried, 'event'))
+    end,
+    case
+      when rate < 100
+        then (select min(f.first_failed_at) from billing.failed_webhooks as f where f.first_failed_at >= this_hour - interval '23 hours' and f.status <> 'quarantined')
+    end,
+    'see why: select event_id, status, error from billing.failed_webhooks order by last_failed_at desc; what is not dead is tried again by itself'
+  );
+
+  select count(*) as events, min(f.first_failed_at) as since,
+    -- Not its message, which may quote what a customer wrote.
+    string_agg(distinct coalesce(f.error ->> 'sqlstate', 'unknown'), ', ') as kinds
+  into failed
+  from (
+    select * from billing.failed_webhooks as o
+    where o.first_failed_at > p_now - interval '1 hour' and o.first_failed_at <= p_now and o.status <> 'quarantined'
+    limit most
+  ) as f;
+  return next billing_private.health_row(
+    'failed-events', billing_private.light(failed.events > 10, failed.events >= 10),
+    failed.events, 'count', 'under 10 an hour',
+    format(
+      '%s failed within the last hour%s', billing_private.counted(failed.events, 'event', null, most),
+      case when failed.events > 0 then format(', with SQLSTATE %s', failed.kinds) end
+    ),
+    failed.since,
+    'many at once have one cause: select error, count(*) from billing.failed_webhooks where first_failed_at > now() - interval ''1 hour'' group by 1; put it right within half an hour, and the retries succeed by themselves'
+  );
+
+  select count(*) as events, min(f.last_failed_at) as since, (array_agg(f.event_id order by f.last_failed_at))[1] as event_id
+  into dead
+  from (select * from billing.failed_webhooks as o where o.status = 'dead' order by o.last_failed_at limit most) as f;
+  return next billing_private.health_row(
+    'dead-letters', billing_private.light(dead.events > 0),
+    dead.events, 'count', 'none',
+    case
+      when dead.events = 0 then 'no event is dead'
+      else format('%s could not be projected and %s out of tries, the first of them %s', billing_private.counted(dead.events, 'event', null, most), case when dead.events = 1 then 'is' else 'are' end, dead.event_id)
+    end,
+    dead.since,
+    'select event_id, error from billing.failed_webhooks where status = ''dead''; put the cause right; then select billing.replay_failed_webhook(event_id)'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_failures is 'Health rows: events processed without failure, failed within the hour, and dead.';
+
+-- supabase/schemas/17_overviews/052_health_of_arrival.sql
+
+-- Health of arrival: whether Stripe's webhooks still come, once each, and from the account and mode that is mirrored here.
+-- Reads: webhook_events, hourly_metrics, failed_webhooks, missed_webhooks, job_problems. Called by: health.
+
+create function billing_private.expected_events(p_from timestamptz, p_to timestamptz)
+returns table (weeks integer, expected numeric)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+    with known as (
+      -- Whole weeks back from the silence, at most four: as much as the same hours of each week have shown.
+      select least(floor(extract(epoch from p_from - min(h.hour)) / 604800), 4)::integer as weeks
+      from billing.hourly_metrics as h
+      where h.hour >= p_from - interval '29 days' and h.events > 0
+    ),
+    silence as (
+      select
+        floor(extract(epoch from p_to - p_from) / 604800)::integer as weeks,
+        p_from + (p_to - p_from) - floor(extract(epoch from p_to - p_from) / 604800) * interval '168 hours' as rest_to
+    ),
+    slots as (
+      -- The hours of the first week of the silence, and how often it covers each: whole weeks, and what is left over.
+      select
+        s.slot,
+        l.weeks + greatest(extract(epoch from least(l.rest_to, s.slot + interval '1 hour') - greatest(p_from, s.slot)) / 3600, 0) as share
+      from silence as l
+      cross join generate_series(
+        date_trunc('hour', p_from, 'UTC'), least(p_to, p_from + interval '167 hours'), interval '1 hour'
+      ) as s (slot)
+    ),
+    rhythm as (
+      select
+        s.slot, s.share,
+        count(h.hour) as active,
+        case when count(h.hour) = k.weeks then min(h.events) else 0 end as least_events,
+        k.weeks
+      from slots as s
+      cross join known as k
+      left join billing.hourly_metrics as h
+        on h.events > 0
+        and h.hour in (s.slot - interval '7 days', s.slot - interval '14 days', s.slot - interval '21 days', s.slot - interval '28 days')
+        and h.hour >= p_from - make_interval(weeks => k.weeks) - interval '1 hour'
+      group by s.slot, s.share, k.weeks
+    )
+    select
+      (select k.weeks from known as k),
+      -- One payment is about ten events. An hour in which some came counts once, or as often as ten did at the least.
+      round(sum(r.share * greatest(r.active / (r.weeks + 1.0), r.least_events / 10.0)), 2)
+    from rhythm as r;
+end;
+$$;
+
+comment on function billing_private.expected_events is
+  'How many times something should have been heard from Stripe between these times, by the same hours of the same days of up to four weeks before (weeks). Nights and weekends in which nothing came then count nothing.';
+
+create function billing_private.health_of_silence(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  -- Below it nothing is silent, however much came before.
+  floor_of_silence constant interval := interval '1 hour';
+  last_at constant timestamptz := (select max(e.received_at) from billing.webhook_events as e where e.received_at <= p_now);
+  silence constant interval := p_now - last_at;
+  weeks integer;
+  expected numeric;
+begin
+  if silence >= floor_of_silence then
+    select u.weeks, u.expected into weeks, expected from billing_private.expected_events(last_at, p_now) as u;
+  end if;
+  return next billing_private.health_row(
+    'silence',
+    billing_private.light(
+      weeks >= 1 and expected >= 12 and silence >= 2 * floor_of_silence,
+      last_at is null or (weeks >= 1 and expected >= 6)
+    ),
+    round(extract(epoch from silence)), 'seconds', 'no longer than is usual here',
+    case
+      when last_at is null then 'no event has come yet'
+      when silence < floor_of_silence then format('the last event came %s ago', billing_private.in_words(silence))
+      when coalesce(weeks, 0) < 1 then format('the last event came %s ago; what is usual here is known after a week with events', billing_private.in_words(silence))
+      else format(
+        'the last event came %s ago, and by the weeks before about %s should have been heard by now', billing_private.in_words(silence),
+        billing_private.counted(round(expected)::bigint, 'thing')
+      )
+    end,
+    coalesce(last_at, p_now),
+    'see in Stripe (Developers, Webhooks) that the endpoint is enabled and what it was answered; npx duebase doctor names what is wrong; npx duebase reconcile brings in what was missed'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_silence is
+  'Health row: no event for longer than is usual at these hours of the week: amber once six things should have been heard, red once twelve should, and after two hours at the earliest.';
+
+create function billing_private.health_of_duplicates(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  this_hour constant timestamptz := date_trunc('hour', p_now, 'UTC');
+  recent constant billing.hourly_metrics := billing_private.metrics_between(this_hour - interval '1 hour', this_hour + interval '1 hour');
+  before constant billing.hourly_metrics := billing_private.metrics_between(this_hour - interval '7 days', this_hour - interval '1 hour');
+  share constant numeric := round(100.0 * recent.duplicates / nullif(recent.events + recent.duplicates, 0), 1);
+  usual constant numeric := round(100.0 * before.duplicates / nullif(before.events + before.duplicates, 0), 1);
+begin
+  return next billing_private.health_row(
+    'duplicates',
+    billing_private.light(
+      recent.duplicates >= 100 and share > 50 and share > 3 * coalesce(usual, 0),
+      recent.duplicates >= 20 and share > 20 and share > 3 * coalesce(usual, 0)
+    ),
+    coalesce(share, 0), 'percent', 'shown',
+    format(
+      '%s of the last two hours were repeated deliveries, %s%% of all; in the week before it was %s%%',
+      billing_private.counted(recent.duplicates, 'delivery', 'deliveries'), coalesce(share, 0), coalesce(usual, 0)
+    ),
+    this_hour - interval '1 hour',
+    'repetitions change nothing here, and Stripe sends them where it had no answer in time: see the answers at the endpoint in Stripe, the log of duebase-stripe-webhook, and that no second endpoint leads here'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_duplicates is
+  'Health row: repeated deliveries of all, over this hour and the last one: amber or red where it jumps, three times as much as in the week before.';
+
+create function billing_private.health_of_strays(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  most constant integer := 1000;
+  withheld record;
+  missed record;
+  problem record;
+begin
+  select count(*) as events, min(f.first_failed_at) as since, max(f.last_failed_at) as last_at, min(f.error ->> 'message') as reason
+  into withheld
+  from (select * from billing.failed_webhooks as o where o.status = 'quarantined' order by o.last_failed_at desc limit most) as f;
+  return next billing_private.health_row(
+    'quarantined', billing_private.light(withheld.last_at > p_now - interval '1 day', withheld.events > 0),
+    withheld.events, 'count', 'none',
+    case
+      when withheld.events = 0 then 'no event is quarantined'
+      else format(
+        '%s not projected, the last one %s ago: %s', billing_private.counted(withheld.events, 'event is', 'events are', most),
+        billing_private.in_words(p_now - withheld.last_at), withheld.reason
+      )
+    end,
+    withheld.since,
+    'if they belong here, correct livemode or stripe_account in billing.settings, then: select billing.replay_failed_webhook(event_id) from billing.failed_webhooks where status = ''quarantined''; if not, remove the endpoint in Stripe that sends them'
+  );
+
+  select count(*) as events, min(m.found_at) as since into missed
+  from (select * from billing.missed_webhooks as o where o.found_at > p_now - interval '1 day' and o.found_at <= p_now limit most) as m;
+  select j.problem, j.since into problem from billing.job_problems as j where j.job = 'missed-webhooks';
+  return next billing_private.health_row(
+    'missed-webhooks', billing_private.light(problem.problem is not null, missed.events > 0),
+    missed.events, 'count', 'none',
+    case
+      when problem.problem is not null then split_part(problem.problem, ': ', 1)
+      when missed.events = 0 then 'no webhook was missed within the last day'
+      else format('%s within the last day, and none when it was last looked', billing_private.counted(missed.events, 'webhook was missed', 'webhooks were missed', most))
+    end,
+    coalesce(problem.since, missed.since),
+    'see in Stripe that the endpoint is enabled, answers, and has every type (npx duebase connect adds what is missing): select * from billing.missed_webhooks order by found_at desc'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_strays is
+  'Health rows: events of the wrong mode or account, red for a day after the last one; and events that Stripe''s list had and no webhook brought.';
+
+-- supabase/schemas/17_overviews/054_health_of_effects.sql
+
+-- Health of effects: whether what is to be done outside is done, and mails arrive.
+-- Reads: outbox, hourly_metrics. Called by: health.
+
+create function billing_private.health_of_outbox(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  most constant integer := 10000;
+  due record;
+  dead record;
+  waits interval;
+begin
+  select count(*) as effects, min(o.due_at) as since into due
+  from (
+    select coalesce(e.locked_until, e.run_after) as due_at
+    from billing.outbox as e
+    where e.status in ('pending', 'claimed') and coalesce(e.locked_until, e.run_after) <= p_now
+    order by coalesce(e.locked_until, e.run_after)
+    limit most
+  ) as o;
+  waits := coalesce(p_now - due.since, '0');
+  return next billing_private.health_row(
+    'outbox-depth', billing_private.light(false, waits > interval '5 minutes'),
+    due.effects, 'count', 'shown',
+    format('%s due at this moment', billing_private.counted(due.effects, 'effect is', 'effects are', most)),
+    due.since,
+    'see outbox-oldest-due'
+  );
+  return next billing_private.health_row(
+    'outbox-oldest-due', billing_private.light(waits > interval '10 minutes', waits > interval '5 minutes'),
+    round(extract(epoch from waits)), 'seconds', 'nothing due for over 10 minutes',
+    case
+      when due.effects = 0 then 'nothing is due'
+      else format('the oldest of what is due has been due for %s', billing_private.in_words(waits))
+    end,
+    due.since,
+    'duebase-deliver does not come to it: see call-deliver, and the log of the function; what it is: select id, kind, run_after, locked_by, last_error from billing.outbox where status in (''pending'', ''claimed'') and run_after < now() order by run_after'
+  );
+
+  select count(*) as effects, min(d.finished_at) as since,
+    (select string_agg(format('%s %s', k.n, k.kind), ', ' order by k.kind) from (
+      select x.kind, count(*) as n from (select y.kind from billing.outbox as y where y.status = 'dead' limit most) as x group by x.kind
+    ) as k) as kinds
+  into dead
+  from (select o.finished_at from billing.outbox as o where o.status = 'dead' order by o.finished_at limit most) as d;
+  return next billing_private.health_row(
+    'dead-effects', billing_private.light(dead.effects > 0),
+    dead.effects, 'count', 'none',
+    case
+      when dead.effects = 0 then 'no effect is dead'
+      else format('%s could not be performed and will not be tried again: %s', billing_private.counted(dead.effects, 'effect', null, most), dead.kinds)
+    end,
+    dead.since,
+    'select id, kind, payload, last_error from billing.outbox where status = ''dead''; put the cause right; then select billing.replay_outbox(id)'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_outbox is 'Health rows: what is due, for how long, and what is dead.';
+
+create function billing_private.health_of_mail(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  this_hour constant timestamptz := date_trunc('hour', p_now, 'UTC');
+  week constant billing.hourly_metrics := billing_private.metrics_between(this_hour - interval '7 days', this_hour + interval '1 hour');
+  known constant bigint := week.emails_delivered + week.emails_bounced;
+  rate constant numeric := round(100.0 * week.emails_delivered / nullif(known, 0), 1);
+  -- Reports come within minutes, nearly all of them.
+  is_untold constant boolean := known = 0 and week.emails_sent > 0
+    and (billing_private.metrics_between(this_hour - interval '7 days', this_hour - interval '1 day')).emails_sent > 0;
+begin
+  return next billing_private.health_row(
+    'mail-delivery',
+    billing_private.light(rate < 95 and week.emails_bounced >= 5, is_untold or (rate < 99 and week.emails_bounced >= 2)),
+    rate, 'percent', '99 %',
+    case
+      when is_untold then format('%s left within a week, and Resend has told of none what became of it', billing_private.counted(week.emails_sent, 'mail'))
+      when known = 0 then 'no mail is known to have arrived or bounced within a week'
+      else format(
+        '%s of %s within a week arrived, %s bounced or failed%s', week.emails_delivered, billing_private.counted(known, 'mail'), week.emails_bounced,
+        case when week.emails_sent > known then format('; of %s nothing is known yet', week.emails_sent - known) end
+      )
+    end,
+    case
+      when is_untold then this_hour - interval '7 days'
+      when week.emails_bounced > 0
+        then (select min(h.hour) from billing.hourly_metrics as h where h.hour >= this_hour - interval '7 days' and h.emails_bounced > 0)
+    end,
+    case
+      when is_untold then 'add the webhook of duebase-resend-webhook in Resend, for all email.* events: npx duebase connect'
+      else 'select to_address, template, problem from billing.emails where status in (''bounced'', ''failed'') order by status_at desc; many at once: see the domain in Resend'
+    end
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_mail is
+  'Health row: mails that arrived, of those of the last week of which it is known.';
+
+-- supabase/schemas/17_overviews/060_health_of_clockwork.sql
+
+-- Health of the clockwork: what everything else hangs on, the tick, cron, pg_net and Vault; and what each call through them came to.
+-- Reads: tick_parts, cron.job, Vault's names, outbound_calls, job_problems. Called by: check_health.
+
+create function billing_private.last_tick_at()
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (select max(t.last_tick_at) from billing.tick_parts as t);
+end;
+$$;
+
+comment on function billing_private.last_tick_at is 'When the last tick began (UTC); null: there was none.';
+
+create function billing_private.is_tick_late(p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return coalesce(
+    billing_private.last_tick_at(), (select max(r.installed_at) from billing.releases as r), '-infinity'
+  ) < p_now - interval '5 minutes';
+end;
+$$;
+
+comment on function billing_private.is_tick_late is
+  'Whether no tick began for five minutes: whoever else can tell the operator does so then. In the first five minutes of an installation none is missed.';
+
+create function billing_private.health_of_tick(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  last_at constant timestamptz := billing_private.last_tick_at();
+  age constant interval := p_now - coalesce(last_at, (select max(r.installed_at) from billing.releases as r), p_now);
+  failing record;
+begin
+  return next billing_private.health_row(
+    'tick', billing_private.light(age > interval '3 minutes', age > interval '2 minutes' or last_at is null),
+    round(extract(epoch from age)), 'seconds', 'every minute',
+    case
+      when last_at is null then 'the tick has not run yet'
+      else format('the tick last ran %s ago', billing_private.in_words(age))
+    end,
+    coalesce(last_at, p_now),
+    'see what cron says: select status, return_message, start_time from cron.job_run_details order by start_time desc limit 5; schedule it anew: select billing_private.schedule_tick(); where nothing runs there at all, restart the database in the dashboard'
+  );
+  -- What keeps calls from their answer, and what has a row of its own, is told there.
+  select count(*) as jobs, min(j.since) as since, string_agg(format('%s: %s', j.job, left(j.problem, 200)), '; ' order by j.job) as problems
+  into failing
+  from billing.job_problems as j
+  where j.job not in ('project', 'missed-webhooks') and j.job not in (select c.job from billing_private.calls_to_watch() as c (job));
+  return next billing_private.health_row(
+    'jobs', billing_private.light(failing.jobs > 0),
+    failing.jobs, 'count', 'none is kept from its work',
+    case
+      when failing.jobs = 0 then 'every part of the tick does its work'
+      else format('%s kept from %s work: %s', billing_private.counted(failing.jobs, 'job is', 'jobs are'), case when failing.jobs = 1 then 'its' else 'their' end, failing.problems)
+    end,
+    failing.since,
+    'the problem says what is missing; of an error, select part, last_error from billing.tick_parts where failures > 0 says where it was raised; it is run again every time it is due'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_tick is 'Health rows: when the last tick was, and what keeps its parts from their work.';
+
+create function billing_private.calls_to_watch()
+returns setof text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+    select c.job
+    from (
+      select unnest(array['deliver', 'dunning', 'reconcile', 'alarms'])
+      union
+      select o.job from billing.outbound_calls as o
+    ) as c (job)
+    order by array_position(array['deliver', 'dunning', 'reconcile', 'alarms'], c.job), c.job;
+end;
+$$;
+
+comment on function billing_private.calls_to_watch is 'The jobs that call out through pg_net: ours, and whatever else has called.';
+
+create function billing_private.health_of_calls(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  call record;
+begin
+  for call in
+    select
+      w.job, c.asked_at, c.status, c.bad_in_a_row,
+      coalesce(j.problem, c.problem) as problem, c.last_bad, coalesce(j.since, c.bad_since) as since
+    from billing_private.calls_to_watch() as w (job)
+    left join billing.outbound_calls as c on c.job = w.job
+    left join billing.job_problems as j on j.job = w.job
+  loop
+    return next billing_private.health_row(
+      'call-' || call.job, billing_private.light(call.problem is not null, call.bad_in_a_row > 0),
+      call.status, 'HTTP status', '2xx',
+      case
+        when call.problem is not null then regexp_replace(call.problem, ': .*$', '')
+        when call.asked_at is null then 'it has not been called yet'
+        when call.bad_in_a_row > 0 then format('the last call came to nothing, %s ago', billing_private.in_words(p_now - call.asked_at))
+        else format('it answered %s to the last call, %s ago', call.status, billing_private.in_words(p_now - call.asked_at))
+      end,
+      call.since,
+      coalesce(substring(call.problem from ': (.*)$'), 'wait for the next call; select * from billing.outbound_calls shows what came back')
+    );
+  end loop;
+end;
+$$;
+
+comment on function billing_private.health_of_calls is
+  'Health rows: of each job that calls out, what the last call came to. One bad answer that may pass is amber, the second is red.';
+
+create function billing_private.health_of_cron(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  lacking text;
+begin
+  begin
+    select string_agg(format('%s is %s', w.name, case when j.jobid is null then 'not scheduled' else 'paused' end), ' and ' order by w.name)
+    into lacking
+    from unnest(array['duebase-dunning', 'duebase-tick']) as w (name)
+    left join cron.job as j on j.jobname = w.name and j.username = current_user
+    where j.jobid is null or not j.active;
+  exception when invalid_schema_name or undefined_table then
+    lacking := 'pg_cron is not there';
+  end;
+  return next billing_private.health_row(
+    'cron-jobs', billing_private.light(lacking is not null), null, null, 'both are scheduled',
+    coalesce(lacking, 'duebase-tick and duebase-dunning are scheduled and active'), p_now,
+    'create extension if not exists pg_cron with schema pg_catalog; select billing_private.schedule_tick(), billing_private.schedule_dunning(); of a paused one: select cron.alter_job(jobid, active := true) from cron.job where jobname like ''duebase-%'''
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_cron is 'Health row: whether both cron jobs are scheduled and active, as the role that installed them.';
+
+create function billing_private.health_of_pg_net(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  is_there constant boolean := to_regclass('net.http_request_queue') is not null;
+begin
+  return next billing_private.health_row(
+    'pg-net', billing_private.light(not is_there), null, null, 'there',
+    case when is_there then 'pg_net is there' else 'pg_net is not there: nothing is woken but by cron, and no alarm leaves the database' end,
+    p_now, 'create extension pg_net with schema extensions'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_pg_net is 'Health row: whether pg_net is there. Whether it works, the calls tell.';
+
+create function billing_private.health_of_vault(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  names text[];
+  lacking text[];
+  untold constant timestamptz := (
+    select min(a.due_at) from billing.alarms as a where a.due_at <= p_now - interval '10 minutes' and a.name <> 'alarm-address'
+  );
+begin
+  begin
+    -- Names alone: nothing is decrypted every minute.
+    names := array(select s.name from vault.secrets as s where s.name like 'duebase_%');
+  exception when invalid_schema_name or undefined_table or insufficient_privilege then
+    names := null;
+  end;
+  lacking := array(select w.name from unnest(array['duebase_functions_url', 'duebase_cron_secret']) as w (name) where w.name <> all (coalesce(names, array[]::text[])));
+  return next billing_private.health_row(
+    'vault', billing_private.light(cardinality(lacking) > 0), null, null, 'both names are there',
+    case
+      when names is null then 'Vault is not there, so the database calls nobody'
+      when cardinality(lacking) > 0 then format('Vault has no %s, so the database calls nobody', array_to_string(lacking, ' and no '))
+      else 'Vault has the address of the functions and the cron secret'
+    end,
+    p_now,
+    case
+      when names is null then 'create extension supabase_vault with schema vault; then npx duebase connect'
+      else 'npx duebase connect, or: select vault.create_secret(''value'', ''name'')'
+    end
+  );
+  return next billing_private.health_row(
+    'alarm-address',
+    billing_private.light(untold is not null, 'duebase_alert_webhook_url' <> all (coalesce(names, array[]::text[]))),
+    null, null, 'alarms reach somebody',
+    case
+      when untold is not null then format('an alarm has waited for %s, and nobody has been told of it', billing_private.in_words(p_now - untold))
+      when 'duebase_alert_webhook_url' = any (names) then 'Vault has an address for alarms'
+      else 'Vault has no address for alarms: the database tells nobody of what is red'
+    end,
+    coalesce(untold, p_now),
+    'DUEBASE_ALERT_WEBHOOK_URL=<address> npx duebase connect, or: select vault.create_secret(''address'', ''duebase_alert_webhook_url''); see call-alarms for what the address answered'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_vault is
+  'Health rows: whether Vault has what calls need, and an address for alarms; red where an alarm could not be told for ten minutes.';
+
+-- supabase/schemas/17_overviews/062_health_of_dunning.sql
+
+-- Health of dunning, and of money that people owe or have paid and should not have.
+-- Reads: dunning runs and cases, outbox (alerts), subscriptions, invoices, payments. Called by: health.
+
+create function billing_private.health_of_dunning_run(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  missing constant timestamptz := billing_private.missing_dunning_run(p_now);
+  last record;
+begin
+  select r.started_at, r.problem into last from billing.dunning_runs as r where r.started_at <= p_now order by r.started_at desc limit 1;
+  return next billing_private.health_row(
+    'dunning-run', billing_private.light(billing_private.is_dunning_run_overdue(missing, p_now), missing is not null or last.problem is not null),
+    null, null, 'every day',
+    case
+      when missing is not null then format('the daily run of %s UTC has not finished', to_char(missing at time zone 'UTC', 'YYYY-MM-DD HH24:MI'))
+      when last.problem is not null then 'the last run finished, and not all that was due was done'
+      when last.started_at is null then 'no run was due yet'
+      else format('the last run began %s ago', billing_private.in_words(p_now - last.started_at))
+    end,
+    coalesce(missing, last.started_at),
+    case
+      when missing is not null then 'the tick starts it again by itself; see call-dunning, and the log of duebase-dunning; npx duebase dunning status shows what waits'
+      else 'select started_at, counts, problem from billing.dunning_runs order by started_at desc; the next run does what was left'
+    end
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_dunning_run is
+  'Health row: the daily run: amber a quarter of an hour after its time, red after two hours. In the first day of an installation none is missed.';
+
+create view billing_private.alerts_raised
+with (security_invoker = true)
+as
+select o.payload ->> 'cause' as cause, o.created_at as alerted_at, o.payload
+from billing.outbox as o
+where o.kind = 'alert';
+
+comment on view billing_private.alerts_raised is 'What the operator was alerted of, delivered or not, for as long as the outbox keeps it.';
+comment on column billing_private.alerts_raised.cause is 'As duebase-deliver explains it.';
+comment on column billing_private.alerts_raised.alerted_at is 'When it was enqueued (UTC).';
+
+create function billing_private.health_of_open_alerts()
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  most constant integer := 1000;
+  late record;
+  twice record;
+  gone record;
+begin
+  -- Mended: the subscription runs again, or all of the money went back.
+  select count(distinct a.payload ->> 'invoice') as invoices, min(a.alerted_at) as since, min(a.payload ->> 'invoice') as first into late
+  from (select * from billing_private.alerts_raised as r where r.cause = 'paid_after_end' order by r.alerted_at limit most) as a
+  where exists (select from billing.subscriptions as s where s.id = a.payload ->> 'subscription' and s.status in ('canceled', 'incomplete_expired'))
+    and coalesce((
+      select sum(p.amount_received - p.amount_refunded) from billing.payments as p where p.invoice_id = a.payload ->> 'invoice'
+    ), 1) > 0;
+  return next billing_private.health_row(
+    'paid-after-end', billing_private.light(late.invoices > 0),
+    late.invoices, 'count', 'none',
+    case
+      when late.invoices = 0 then 'nobody paid for a subscription that had ended'
+      else format('%s paid after the end of the subscription, and not given back: %s', billing_private.counted(late.invoices, 'invoice was', 'invoices were'), late.first)
+    end,
+    late.since,
+    'refund the payment in Stripe, or start a subscription again: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''paid_after_end'''
+  );
+
+  select count(distinct a.payload -> 'subscriptions') as sets, min(a.alerted_at) as since, min(a.payload ->> 'customer') as first into twice
+  from (select * from billing_private.alerts_raised as r where r.cause = 'two_subscriptions' order by r.alerted_at limit most) as a
+  where exists (
+    select from billing_private.duplicate_subscriptions(a.payload ->> 'customer') as d where d.product = a.payload ->> 'product'
+  );
+  return next billing_private.health_row(
+    'two-subscriptions', billing_private.light(twice.sets > 0),
+    twice.sets, 'count', 'none',
+    case
+      when twice.sets = 0 then 'no owner runs two subscriptions to one product'
+      else format('%s two subscriptions to one product, the first of them customer %s', billing_private.counted(twice.sets, 'owner runs', 'owners run'), twice.first)
+    end,
+    twice.since,
+    'cancel the newer one in Stripe and refund its invoice; where both are meant, set metadata duebase_another on the second: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''two_subscriptions'''
+  );
+
+  select count(distinct s.id) as subscriptions, min(a.alerted_at) as since, min(s.id) as first into gone
+  from (select * from billing_private.alerts_raised as r where r.cause = 'owner_deleted_with_subscription' order by r.alerted_at limit most) as a
+  join billing.subscriptions as s on s.id = a.payload ->> 'subscription'
+  join billing.customers as c on c.id = s.customer and c.owner_id is null and c.deleted_at is null
+  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not coalesce(s.cancel_at_period_end, false);
+  return next billing_private.health_row(
+    'deleted-owners', billing_private.light(gone.subscriptions > 0),
+    gone.subscriptions, 'count', 'none',
+    case
+      when gone.subscriptions = 0 then 'no deleted owner has a running subscription'
+      else format('%s of an owner who was deleted, and nothing else stops the charges: %s', billing_private.counted(gone.subscriptions, 'running subscription is', 'running subscriptions are'), gone.first)
+    end,
+    gone.since,
+    'cancel it in Stripe; or say that the team is back: select billing.owner_restored(owner_id); or whose the customer is now: billing.link_customers'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_open_alerts is
+  'Health rows: what the operator was alerted of as it happened, for as long as effects are kept, and is still so: paid after the end, two running subscriptions of one owner to one product, a deleted owner with a running subscription.';
+
+create function billing_private.health_of_cases(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  months constant jsonb := (
+    select jsonb_agg(jsonb_build_object('month', to_char(m.month at time zone 'UTC', 'YYYY-MM'), 'ended', m.cases_ended, 'paid', m.cases_ended_by_payment) order by m.month desc)
+    from (
+      select x.month, x.cases_ended, x.cases_ended_by_payment
+      from billing.monthly_metrics as x
+      where x.month >= date_trunc('month', p_now - interval '62 days', 'UTC') and x.cases_ended > 0
+    ) as m
+  );
+begin
+  return next billing_private.health_row(
+    'dunning-recovery', 'green',
+    (select round(100.0 * (months #>> '{0,paid}')::numeric / (months #>> '{0,ended}')::numeric, 1)), 'percent', 'shown, by month',
+    case
+      when months is null then 'no dunning case ended within three months'
+      else (
+        select string_agg(format('%s: %s of %s that ended were paid', left(m.value ->> 'month', 7), m.value ->> 'paid', billing_private.counted((m.value ->> 'ended')::bigint, 'case')), '; ' order by m.value ->> 'month' desc)
+        from jsonb_array_elements(months) as m
+      )
+    end
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_cases is 'Health row: dunning cases that ended by payment, of all that ended, of three months.';
+
+-- supabase/schemas/17_overviews/064_health_counts.sql
+
+-- Health counts: what can only be counted by reading all that runs or is open. The tick counts it, as seldom as it is slow, and
+-- the health view reads what was counted.
+-- Reads: unlinked_payers, old_debts, dunning cases. Writes: health_counts. Called by: the tick, every minute.
+
+create table billing_private.health_counts (
+  name text primary key,
+  how_many bigint not null,
+  since timestamptz,
+  example text,
+  counted_at timestamptz not null,
+  took interval not null
+);
+
+comment on table billing_private.health_counts is
+  'What the tick counted for the health view, a row per check. Written where it differs from the last time, or took long.';
+comment on column billing_private.health_counts.name is 'The check (billing.health.name).';
+comment on column billing_private.health_counts.how_many is 'How many there are.';
+comment on column billing_private.health_counts.since is 'Since when there are any (UTC).';
+comment on column billing_private.health_counts.example is 'Id of one of them.';
+comment on column billing_private.health_counts.counted_at is 'When (UTC).';
+comment on column billing_private.health_counts.took is 'How long counting took: what took long is counted less often.';
+
+alter table billing_private.health_counts enable row level security;
+create policy nobody_reads on billing_private.health_counts using (false);
+
+create function billing_private.count_for_health(p_name text, p_now timestamptz, out how_many bigint, out since timestamptz, out example text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  case p_name
+    when 'unlinked-payers' then
+      -- Who they are comes with the same events, a moment later.
+      select count(*), min(u.paying_since), min(u.customer) into how_many, since, example
+      from billing.unlinked_payers as u
+      where u.paying_since <= p_now - interval '1 minute';
+    when 'old-debts' then
+      how_many := 0;
+      if (select s.adopted_at from billing.settings as s) is not null
+        or exists (select from billing_private.known_debts as k where k.is_from_history)
+      then
+        select count(*), min(d.overdue_since), min(d.invoice) into how_many, since, example from billing.old_debts(p_now) as d;
+      end if;
+    when 'held-dunning' then
+      select count(*), min(c.ladder_from), min(c.id::text) into how_many, since, example
+      from billing.dunning_cases as c
+      where c.status = 'open' and c.holds && array['undeliverable_address', 'warning_switched_off'];
+  end case;
+end;
+$$;
+
+comment on function billing_private.count_for_health is 'Counts one of the checks that are counted.';
+
+create function billing_private.count_for_health_view(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  counted record;
+  known billing_private.health_counts;
+  begun timestamptz;
+  spent interval;
+  check_name text;
+  done integer := 0;
+begin
+  foreach check_name in array array['unlinked-payers', 'old-debts', 'held-dunning'] loop
+    known := null;
+    select * into known from billing_private.health_counts as c where c.name = check_name;
+    -- No more than a two-hundredth of the time.
+    continue when known.counted_at + 200 * known.took > p_now and known.counted_at <= p_now;
+    begun := clock_timestamp();
+    select * into counted from billing_private.count_for_health(check_name, p_now);
+    spent := clock_timestamp() - begun;
+    continue when known.name is not null
+      and (known.how_many, known.since, known.example) is not distinct from (counted.how_many, counted.since, counted.example)
+      and greatest(spent, known.took) < interval '100 milliseconds';
+    insert into billing_private.health_counts as c (name, how_many, since, example, counted_at, took)
+    values (check_name, counted.how_many, counted.since, counted.example, p_now, spent)
+    on conflict (name) do update set
+      how_many = excluded.how_many, since = excluded.since, example = excluded.example, counted_at = excluded.counted_at, took = excluded.took;
+    done := done + (known.how_many is distinct from counted.how_many)::integer;
+  end loop;
+  return done;
+end;
+$$;
+
+comment on function billing_private.count_for_health_view is
+  'Counts anew what the health view shows as counted. Run by the tick every minute. Returns how many numbers differ from before.';
+
+create function billing_private.health_of_payers()
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  known billing_private.health_counts;
+begin
+  select * into known from billing_private.health_counts as c where c.name = 'unlinked-payers';
+  return next billing_private.health_row(
+    'unlinked-payers',
+    -- While everything is only mirrored, linking is what a team is at.
+    billing_private.light(known.how_many > 0 and billing_private.mode_here() = 'live', known.how_many > 0),
+    coalesce(known.how_many, 0), 'count', 'none',
+    case
+      when coalesce(known.how_many, 0) = 0 then 'every customer with a running subscription belongs to an owner'
+      else format('%s for a subscription and belong to no owner, so nobody has their access: %s', billing_private.counted(known.how_many, 'customer pays', 'customers pay'), known.example)
+    end,
+    known.since,
+    'select * from billing.unlinked_payers; billing.owner_hints says what Stripe names for them; tell whose they are: select billing.link_customers(''[{"customer": "cus_…", "owner_id": "…"}]'')'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_payers is 'Health row: who pays and belongs to no owner; red once the project is live.';
+
+create function billing_private.health_of_waiting_debts()
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  held billing_private.health_counts;
+  old billing_private.health_counts;
+begin
+  select * into held from billing_private.health_counts as c where c.name = 'held-dunning';
+  return next billing_private.health_row(
+    'held-dunning', billing_private.light(false, held.how_many > 0),
+    coalesce(held.how_many, 0), 'count', 'none',
+    case
+      when coalesce(held.how_many, 0) = 0 then 'no case waits for a person'
+      else format('%s held as no mail reaches the customer, or the final warning is switched off', billing_private.counted(held.how_many, 'open case is', 'open cases are'))
+    end,
+    held.since,
+    'select id, customer, holds from billing.dunning_cases where status = ''open'' and holds <> ''{}''; another address in Stripe, or a row less in billing.suppressed_addresses, lets it go on; or close it: select billing.close_dunning(id, ''why'')'
+  );
+  select * into old from billing_private.health_counts as c where c.name = 'old-debts';
+  return next billing_private.health_row(
+    'old-debts', 'green', coalesce(old.how_many, 0), 'count', 'shown',
+    case
+      when coalesce(old.how_many, 0) = 0 then 'nothing was overdue before this project took over the billing'
+      else format('%s from before are not dunned unless a person releases them (billing.old_debts, billing.release_debts)', billing_private.counted(old.how_many, 'invoice', 'invoices'))
+    end
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_waiting_debts is
+  'Health rows: open cases that wait for a person, and old debts.';
+
+-- supabase/schemas/17_overviews/066_health_of_setup.sql
+
+-- Health of the set-up: whether the project is what it is set to be, and nothing of its past or of Stripe's settings is left open.
+-- Reads: settings, releases, outbound_calls, job_problems, drift, history, setup answers, partitions. Called by: health.
+
+create function billing_private.health_of_mode()
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  known record;
+begin
+  select s.mode, s.project_ref, s.live_since into known from billing.settings as s;
+  return next billing_private.health_row(
+    'mode', billing_private.light(false, known.mode is distinct from 'live'), null, null, 'as set',
+    case
+      when known.mode = 'live' then format('live as %s%s', known.project_ref, ' since ' || to_char(known.live_since at time zone 'UTC', 'YYYY-MM-DD'))
+      when billing_private.is_restoring() then 'a backup was restored, and the project is in mirror mode until it is live again: nothing is mailed or done'
+      else format(
+        'mirror mode: all is shown, and nothing is mailed or done; %s withheld',
+        billing_private.counted(
+          (select count(*) from (select from billing.outbox as o where o.status = 'withheld' limit 10000) as w), 'effect is', 'effects are', 10000
+        )
+      )
+    end,
+    coalesce((select max(r.restored_at) from billing.restores as r where r.finished_at is null), (select max(r.installed_at) from billing.releases as r)),
+    case when billing_private.is_restoring() then 'npx duebase restored' else 'npx duebase go-live, once npx duebase doctor is not red' end
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_mode is 'Health row: mirror or live. Mirror is amber: customers are told nothing.';
+
+create function billing_private.health_of_project()
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  original constant text := (select s.project_ref from billing.settings as s);
+  copy record;
+  here constant text := billing.version();
+  others record;
+begin
+  select j.problem, j.since into copy from billing.job_problems as j where j.job = 'project';
+  return next billing_private.health_row(
+    'project', billing_private.light(copy.problem is not null), null, null, 'as set',
+    case
+      when copy.problem is not null then regexp_replace(copy.problem, ': .*$', '')
+      when original is null then 'no project is live yet'
+      else format('only functions of %s work on this database', original)
+    end,
+    copy.since,
+    'in a copy: leave it, or take duebase_functions_url out of its Vault; where this is the original now: npx duebase go-live'
+  );
+
+  select array_agg(distinct c.release order by c.release) as releases, min(c.answered_at) as since into others
+  from billing.outbound_calls as c
+  where c.release <> here;
+  return next billing_private.health_row(
+    'release',
+    -- Functions of the release before work with this database; those of a later one do not.
+    billing_private.light(
+      others.releases is not null
+        and exists (select from unnest(others.releases) as t (name) where not exists (select from billing.releases as r where r.release = t.name)),
+      others.releases is not null
+    ),
+    null, null, 'as set',
+    case
+      when others.releases is null then format('release %s', here)
+      else format('the database has release %s, and functions answered with %s', here, array_to_string(others.releases, ', '))
+    end,
+    others.since,
+    'deploy our functions again (supabase functions deploy …, with their names), or push the migration: supabase db push --linked; npx duebase doctor compares all of them'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_project is
+  'Health rows: whether a copy works here, and the release of the database and of the functions that have answered.';
+
+create function billing_private.health_of_partitions(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  this_one constant text := to_char(p_now at time zone 'UTC', '"webhook_payloads_"YYYY_MM');
+  next_one constant text := to_char(p_now at time zone 'UTC' + interval '7 days', '"webhook_payloads_"YYYY_MM');
+  is_missing constant boolean := to_regclass('billing_private.' || this_one) is null or to_regclass('billing_private.' || next_one) is null;
+  strays constant boolean := exists (select from billing_private.webhook_payloads_default);
+begin
+  return next billing_private.health_row(
+    'payload-partitions', billing_private.light(is_missing, strays), null, null, 'made ahead',
+    case
+      when is_missing then format('payloads of %s have no partition of their own', to_char(p_now at time zone 'UTC' + interval '7 days', 'YYYY-MM'))
+      when strays then 'some payloads lie in the default partition, and are moved when their month has one'
+      else 'the partitions of this month and of the days ahead are there'
+    end,
+    coalesce((select d.received_at from billing_private.webhook_payloads_default as d limit 1), p_now),
+    'the tick makes them every hour; what keeps it from that: select last_error from billing.tick_parts where part = ''payload-partitions''; no event is lost meanwhile'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_partitions is
+  'Health row: whether the partitions of payloads are there, today''s and that of a week ahead.';
+
+create function billing_private.health_of_drift(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  most constant integer := 1000;
+  open record;
+  mended record;
+begin
+  select count(*) as objects, min(o.since) as since, min(o.object_id) as first into open
+  from (
+    select d.object_id, min(d.found_at) as since
+    from (select * from billing.drift as x where x.mended_at is null order by x.found_at limit most) as d
+    group by d.object_id
+  ) as o;
+  select count(distinct d.object_id) as objects, min(d.found_at) as since into mended
+  from (select * from billing.drift as x where x.found_at > p_now - interval '1 day' and x.found_at <= p_now limit most) as d;
+  return next billing_private.health_row(
+    'drift', billing_private.light(open.objects > 0, mended.objects > 0),
+    case when open.objects > 0 then open.objects else mended.objects end, 'count', 'none',
+    case
+      when open.objects > 0 then format('%s otherwise than at Stripe, and could not be mended: %s', billing_private.counted(open.objects, 'object is', 'objects are', most), open.first)
+      when mended.objects > 0 then format('%s otherwise than at Stripe within the last day, and mended', billing_private.counted(mended.objects, 'object was', 'objects were', most))
+      else 'nothing is otherwise than at Stripe, as far as was compared'
+    end,
+    coalesce(open.since, mended.since),
+    'select object_id, field, ours, stripes, why from billing.drift order by found_at desc; once you have put right what could not be mended: update billing.drift set mended_at = now() where mended_at is null and object_id = ''…'''
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_drift is
+  'Health row: what a comparison found different from Stripe: amber for a day where it was mended, red while it is not.';
+
+create function billing_private.health_of_past(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  gaps record;
+  open_questions text[];
+begin
+  select count(*) as kinds, string_agg(concat_ws(' ', g.amount, g.gap), '; ') as gaps, min(g.cure) as cure into gaps from billing.history_gaps(p_now) as g;
+  return next billing_private.health_row(
+    'history', billing_private.light(false, gaps.kinds > 0),
+    gaps.kinds, 'count', 'nothing is missing',
+    coalesce(gaps.gaps, 'nothing of the past is known to be missing'),
+    (select max(r.installed_at) from billing.releases as r), gaps.cure
+  );
+  open_questions := array(
+    select q.question
+    from unnest(array['stripe_emails', 'stripe_retries']) as q (question)
+    where not exists (select from billing.setup_answers as a where a.question = q.question and a.is_right)
+  );
+  return next billing_private.health_row(
+    'stripe-settings', billing_private.light(false, cardinality(open_questions) > 0), null, null, 'as Duebase needs them',
+    case
+      when cardinality(open_questions) > 0 then format('nobody has said that Stripe''s own %s are set as they should be', replace(array_to_string(open_questions, ' and '), 'stripe_', ''))
+      else format('as was said on %s', (select to_char(min(a.answered_at) at time zone 'UTC', 'YYYY-MM-DD') from billing.setup_answers as a))
+    end,
+    (select max(r.installed_at) from billing.releases as r),
+    'npx duebase doctor asks, with the link to each setting'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_past is
+  'Health rows: what of the past is missing (billing.history_gaps), and what only a person can say of Stripe''s settings.';
+
+-- supabase/schemas/17_overviews/080_health.sql
+
+-- Health: is it healthy, and if not, since when and what to do. One row a check.
+-- Reads: what each check reads. Called by: operators, duebase health, duebase-health, the alarms.
+
+create function billing_private.health_checks(p_for_alarms boolean)
+returns text[]
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return array[
+    'billing_private.health_of_tick($2)',
+    'billing_private.health_of_cron($2)',
+    'billing_private.health_of_pg_net($2)',
+    'billing_private.health_of_vault($2)',
+    'billing_private.health_of_calls($2)',
+    'billing_private.health_of_failures($2)',
+    'billing_private.health_of_latency($2)',
+    'billing_private.health_of_silence($2)',
+    'billing_private.health_of_duplicates($2)',
+    'billing_private.health_of_strays($2)',
+    'billing_private.health_of_outbox($2)',
+    'billing_private.health_of_mail($2)',
+    'billing_private.health_of_dunning_run($2)',
+    'billing_private.health_of_open_alerts()',
+    'billing_private.health_of_payers()',
+    'billing_private.health_of_drift($2)',
+    'billing_private.health_of_project()',
+    'billing_private.health_of_partitions($2)'
+  ] || case
+    -- What is never red.
+    when not p_for_alarms then array[
+      'billing_private.health_of_mode()',
+      'billing_private.health_of_cases($2)',
+      'billing_private.health_of_waiting_debts()',
+      'billing_private.health_of_past($2)'
+    ]
+    else array[]::text[]
+  end;
+end;
+$$;
+
+comment on function billing_private.health_checks is
+  'The calls that the health view is made of, in its order, with the time as $2: each returns health rows. For alarms, those that can be red.';
+
+create function billing_private.health_rows_for_alarms(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return query
+    select * from billing_private.health_of_tick(p_now)
+    union all
+    select * from billing_private.health_of_cron(p_now)
+    union all
+    select * from billing_private.health_of_pg_net(p_now)
+    union all
+    select * from billing_private.health_of_vault(p_now)
+    union all
+    select * from billing_private.health_of_calls(p_now)
+    union all
+    select * from billing_private.health_of_failures(p_now)
+    union all
+    select * from billing_private.health_of_latency(p_now)
+    union all
+    select * from billing_private.health_of_silence(p_now)
+    union all
+    select * from billing_private.health_of_duplicates(p_now)
+    union all
+    select * from billing_private.health_of_strays(p_now)
+    union all
+    select * from billing_private.health_of_outbox(p_now)
+    union all
+    select * from billing_private.health_of_mail(p_now)
+    union all
+    select * from billing_private.health_of_dunning_run(p_now)
+    union all
+    select * from billing_private.health_of_open_alerts()
+    union all
+    select * from billing_private.health_of_payers()
+    union all
+    select * from billing_private.health_of_drift(p_now)
+    union all
+    select * from billing_private.health_of_project()
+    union all
+    select * from billing_private.health_of_partitions(p_now);
+end;
+$$;
+
+comment on function billing_private.health_rows_for_alarms is
+  'The rows of all checks that can be red, by one statement that is planned once a session: every tick asks for them.';
+
+create function billing_private.health(p_now timestamptz, p_for_alarms boolean default false)
+returns setof billing_private.health_row
+language plpgsql
+set search_path = ''
+as $$
+declare
+  checks text;
+  rows billing_private.health_row[];
+  remaining text[] := billing_private.health_checks(p_for_alarms);
+  unseen text[] := array[]::text[];
+begin
+  begin
+    rows := array(select h from billing_private.health_rows_for_alarms(p_now) as h);
+    remaining := remaining[cardinality(billing_private.health_checks(true)) + 1 :];
+  -- What cannot be looked at is not healthy, and keeps nobody from seeing the rest: one by one, then.
+  exception when others then
+    rows := array[]::billing_private.health_row[];
+  end;
+  foreach checks in array remaining loop
+    begin
+      execute format('select $1 || array(select h from %s as h)', checks) into rows using rows, p_now;
+    exception when others then
+      unseen := unseen || format('%s: %s (%s)', checks, left(sqlerrm, 200), sqlstate);
+    end;
+  end loop;
+  return query select h.* from unnest(rows) as h;
+  return next billing_private.health_row(
+    'health', billing_private.light(cardinality(unseen) > 0), null, null, 'every check can be made',
+    case
+      when cardinality(unseen) > 0 then format('%s could not be made: %s', billing_private.counted(cardinality(unseen), 'check'), array_to_string(unseen, '; '))
+      else 'every check was made'
+    end,
+    p_now, 'see that every object of Duebase is there and belongs to the role that installed it: npx duebase doctor'
+  );
+end;
+$$;
+
+comment on function billing_private.health is
+  'The health rows of all checks at p_now, for alarms without those that are never red. A check that raises is a red row, health.';
+
+create function billing.check_health(p_now timestamptz default now())
+returns table (
+  name text, status text, value numeric, unit text, target text, meaning text, since timestamptz, cure text
+)
+language plpgsql
+-- Definer: it looks at what service_role may not read: cron's jobs, the names in Vault.
+security definer
+set search_path = ''
+as $$
+begin
+  return query select h.* from billing_private.health(p_now) as h;
+end;
+$$;
+
+comment on function billing.check_health is
+  'The rows of billing.health as of p_now, one per check: name, status (green, amber, red), value with its unit, target, what it means, since when it is not green, and what to do. Changes nothing.';
+
+create view billing.health with (security_invoker = true) as
+select h.name, h.status, h.value, h.unit, h.target, h.meaning, h.since, h.cure
+from billing.check_health() as h;
+
+comment on view billing.health is
+  'Is it healthy? One row per check. What each means and its cure: docs/operations.md.';
+comment on column billing.health.name is 'The check; it keeps its name.';
+comment on column billing.health.status is 'green: as it should be. amber: look when there is time, nobody is alarmed. red: it does not work or does harm; an alarm is sent.';
+comment on column billing.health.value is 'What was measured; null where it is no number.';
+comment on column billing.health.unit is 'Unit of value: percent, ms, seconds, count.';
+comment on column billing.health.target is 'What value is to be; null where there is no target.';
+comment on column billing.health.meaning is 'What it says now, in one sentence.';
+comment on column billing.health.since is 'Since when it is not green (UTC), as far as is known; null: it is green.';
+comment on column billing.health.cure is 'What to do; null: nothing, it is green.';
+
+grant execute on function billing.check_health(timestamptz) to service_role;
+grant select on billing.health to service_role;
+
+-- supabase/schemas/17_overviews/090_alarms.sql
+
+-- Alarms: what is red in the health view, told to the operator once an hour while it is, and once when it is over. The tick tells
+-- it straight from the database; what it could not tell for five minutes, an Edge Function tells (claim_alarms).
+-- Reads: the health rows, outbound_calls. Writes: alarms. Called by: the tick; duebase-health, duebase-stripe-webhook.
+
+create table billing.alarms (
+  id bigint generated always as identity primary key,
+  name text not null,
+  meaning text not null,
+  cure text,
+  began_at timestamptz not null,
+  told_at timestamptz,
+  last_told_at timestamptz,
+  times_told integer not null default 0,
+  told_by text,
+  ended_at timestamptz,
+  end_told_at timestamptz,
+  due_at timestamptz,
+  not_before timestamptz,
+  request_id bigint,
+  constraint told_by_is_known check (told_by in ('database', 'duebase-health', 'duebase-stripe-webhook')),
+  constraint only_the_told_have_a_way check ((times_told > 0) = (told_at is not null and last_told_at is not null and told_by is not null)),
+  constraint only_the_end_of_the_ended_is_told check (end_told_at is null or ended_at is not null)
+);
+
+comment on table billing.alarms is
+  'One row per time that a check of billing.health was red, from its beginning to its end, and when the operator was told of it: once an hour while it is red, and once that it is over.';
+comment on column billing.alarms.name is 'The check (billing.health.name).';
+comment on column billing.alarms.meaning is 'What the check says, or said last while it was red.';
+comment on column billing.alarms.cure is 'What to do, as the check says.';
+comment on column billing.alarms.began_at is 'When it was found red (UTC).';
+comment on column billing.alarms.told_at is 'When the operator was first told (UTC); null: not yet. A message that was not taken does not count.';
+comment on column billing.alarms.last_told_at is 'When the operator was last told that it is red (UTC).';
+comment on column billing.alarms.times_told is 'How often that was told.';
+comment on column billing.alarms.told_by is 'The way of the last message: database, duebase-health or duebase-stripe-webhook.';
+comment on column billing.alarms.ended_at is 'When it was found to be no longer red (UTC); null: it is red.';
+comment on column billing.alarms.end_told_at is 'When the operator was told that it is over (UTC). Null: not yet, or nobody had been told of its beginning.';
+comment on column billing.alarms.due_at is 'Since when the next message about it is due (UTC); null: there will be none.';
+comment on column billing.alarms.not_before is 'When the next try is made (UTC), after a message that was not taken.';
+comment on column billing.alarms.request_id is 'pg_net''s id of the last message while its answer is not known.';
+
+create unique index one_open_alarm_for_each_check on billing.alarms (name) where ended_at is null;
+create index alarms_unanswered on billing.alarms (request_id) where request_id is not null;
+create index alarms_by_name on billing.alarms (name, last_told_at);
+create index alarms_due on billing.alarms (due_at) where due_at is not null;
+
+alter table billing.alarms enable row level security;
+create policy service_role_reads on billing.alarms for select to service_role using (true);
+grant select on billing.alarms to service_role;
+
+create function billing_private.note_alarms(p_now timestamptz)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  checks constant billing_private.health_row[] := array(select h from billing_private.health(p_now, true) as h);
+begin
+  -- Nearly always.
+  if not exists (select from unnest(checks) as c where c.status = 'red') and not exists (select from billing.alarms as a where a.ended_at is null) then
+    return;
+  end if;
+  update billing.alarms as a
+  set ended_at = p_now, due_at = case when a.times_told > 0 then p_now end, not_before = null
+  where a.ended_at is null
+    and not exists (select from unnest(checks) as c where c.name = a.name and c.status = 'red')
+    -- What could not be looked at is not over.
+    and exists (select from unnest(checks) as c where c.name = a.name or (c.name = 'health' and c.status <> 'red'));
+
+  insert into billing.alarms as a (name, meaning, cure, began_at, due_at)
+  select
+    c.name, c.meaning, c.cure, p_now,
+    -- Once an hour, also where it comes and goes.
+    greatest(p_now, (select max(t.last_told_at) from billing.alarms as t where t.name = c.name) + interval '1 hour')
+  from unnest(checks) as c
+  where c.status = 'red'
+  on conflict (name) where ended_at is null do update
+    set meaning = excluded.meaning, cure = excluded.cure
+    where (a.meaning, a.cure) is distinct from (excluded.meaning, excluded.cure);
+end;
+$$;
+
+comment on function billing_private.note_alarms is
+  'Begins an alarm for each check that is red at p_now and has none, and ends those whose check is red no longer.';
+
+create function billing_private.due_alarms(p_due_before timestamptz, p_tried_before timestamptz)
+returns bigint[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select array_agg(a.id order by a.ended_at is not null, a.id)
+    from billing.alarms as a
+    where a.due_at <= p_due_before and coalesce(a.not_before - interval '5 minutes', '-infinity') <= p_tried_before
+  );
+end;
+$$;
+
+comment on function billing_private.due_alarms is
+  'Alarms of which something has been to be told since p_due_before, and of which no message was refused after p_tried_before; null: none.';
+
+create function billing_private.alarm_message(p_alarms bigint[])
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select jsonb_build_object(
+    'title', format(
+      '%s: %s',
+      (select s.app_name from billing.settings as s),
+      concat_ws(
+        ', ',
+        case when count(*) filter (where a.ended_at is null) > 0
+          then billing_private.counted(count(*) filter (where a.ended_at is null), 'thing is wrong', 'things are wrong') end,
+        case when count(*) filter (where a.ended_at is not null) > 0
+          then billing_private.counted(count(*) filter (where a.ended_at is not null), 'alarm is over', 'alarms are over') end
+      )
+    ),
+    'lines', jsonb_agg(
+      case
+        when a.ended_at is not null then format(
+          'OVER %s: it was red for %s, from %s UTC on', a.name, billing_private.in_words(a.ended_at - a.began_at),
+          to_char(a.began_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
+        )
+        else format('RED %s: %s. To do: %s', a.name, a.meaning, a.cure)
+      end
+      order by a.ended_at is not null, a.id
+    )
+  )
+  from billing.alarms as a
+  where a.id = any (p_alarms);
+$$;
+
+comment on function billing_private.alarm_message is
+  'What the operator is told of these alarms, {title, lines}, one line each: the same by every way.';
+
+create function billing_private.record_told(p_alarms bigint[], p_way text, p_request_id bigint, p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  update billing.alarms as a
+  set
+    told_at = coalesce(a.told_at, p_now),
+    last_told_at = case when a.ended_at is null then p_now else a.last_told_at end,
+    times_told = a.times_told + (a.ended_at is null)::integer,
+    told_by = p_way,
+    end_told_at = case when a.ended_at is not null then p_now end,
+    due_at = case when a.ended_at is null then p_now + interval '1 hour' end,
+    not_before = null,
+    request_id = p_request_id
+  where a.id = any (p_alarms);
+$$;
+
+comment on function billing_private.record_told is
+  'Notes that a message about these alarms has left. p_request_id: pg_net''s, whose answer is to come; null where it was handed to an Edge Function.';
+
+create function billing_private.record_not_told(p_alarms bigint[], p_now timestamptz)
+returns void
+language sql
+set search_path = ''
+as $$
+  -- Of the end.
+  update billing.alarms as a
+  set end_told_at = null, due_at = a.ended_at, not_before = p_now + interval '5 minutes', request_id = null
+  where a.id = any (p_alarms) and a.end_told_at is not null;
+
+  -- Of what is red, for the second time or later: it was due an hour after the time before, and is due still.
+  update billing.alarms as a
+  set
+    times_told = a.times_told - 1, last_told_at = a.last_told_at - interval '1 hour',
+    due_at = coalesce(a.ended_at, a.last_told_at), not_before = p_now + interval '5 minutes', request_id = null
+  where a.id = any (p_alarms) and a.end_told_at is null and a.times_told > 1 and a.not_before is null;
+
+  -- For the first time. Who was not told that it began is not told that it ended.
+  update billing.alarms as a
+  set
+    times_told = 0, told_at = null, last_told_at = null, told_by = null,
+    due_at = case when a.ended_at is null then a.began_at end, not_before = p_now + interval '5 minutes', request_id = null
+  where a.id = any (p_alarms) and a.end_told_at is null and a.times_told = 1 and a.not_before is null;
+$$;
+
+comment on function billing_private.record_not_told is
+  'Takes back that the last message about these alarms was told: it was not taken. It stays due, and is tried again after five minutes, or by another way before that.';
+
+create function billing_private.read_alarm_answer(p_now timestamptz)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  asked record;
+  answer record;
+begin
+  select max(a.request_id) as request_id, array_agg(a.id) as alarms into asked
+  from billing.alarms as a
+  where a.request_id is not null;
+  if asked.request_id is null then
+    return true;
+  elsif exists (select from billing_private.outbound_requests as q where q.job = 'alarms' and q.request_id = asked.request_id) then
+    return false;
+  end if;
+  select c.request_id, c.bad_in_a_row into answer from billing.outbound_calls as c where c.job = 'alarms';
+  if answer.request_id = asked.request_id and answer.bad_in_a_row = 0 then
+    update billing.alarms as a set request_id = null where a.id = any (asked.alarms);
+  else
+    -- Not taken; or a crash lost what came of it, and it is told twice rather than not at all.
+    perform billing_private.record_not_told(asked.alarms, p_now);
+  end if;
+  return true;
+end;
+$$;
+
+comment on function billing_private.read_alarm_answer is
+  'Notes whether the last message that left the database was taken. False: its answer is not known yet, and no other one leaves before that.';
+
+create function billing_private.alert_address()
+returns text
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return (
+    select nullif(btrim(max(s.decrypted_secret)), '') from vault.decrypted_secrets as s where s.name = 'duebase_alert_webhook_url'
+  );
+exception when invalid_schema_name or undefined_table or insufficient_privilege then
+  return null;
+end;
+$$;
+
+comment on function billing_private.alert_address is 'Where alarms are posted, from Vault; null: Vault has none.';
+
+create function billing_private.chat_text(p_text text)
+returns text
+language plpgsql
+immutable parallel safe
+set search_path = ''
+as $$
+begin
+  -- As _duebase/alert-webhook.ts does it: what a customer wrote, in an error that quotes it, calls nobody and links nowhere.
+  return replace(
+    regexp_replace(replace(replace(replace(p_text, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '@(?=\w)', '@' || chr(8203), 'g'),
+    '](', ']' || chr(8203) || '('
+  );
+end;
+$$;
+
+comment on function billing_private.chat_text is 'Text as a chat shows it and nothing else: without mentions, links and markup.';
+
+create function billing_private.tell_alarms(p_now timestamptz default now())
+returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  is_free boolean;
+  due bigint[];
+  address text;
+  message jsonb;
+  problem text;
+begin
+  -- An Edge Function may be at it.
+  if not pg_try_advisory_xact_lock(hashtextextended('alarms', 7310)) then
+    return 0;
+  end if;
+  is_free := billing_private.read_alarm_answer(p_now);
+  perform billing_private.note_alarms(p_now);
+  if not is_free then
+    return 0;
+  end if;
+  due := billing_private.due_alarms(p_now, p_now - interval '5 minutes');
+  address := case when due is not null then billing_private.alert_address() end;
+  -- Without an address they stay due, and the health view says so.
+  if address is null then
+    return 0;
+  end if;
+  message := billing_private.alarm_message(due);
+  problem := billing_private.call_out(
+    'alarms', null, address, '{}',
+    jsonb_build_object('text', billing_private.chat_text(
+      concat_ws(E'\n', message ->> 'title', (select string_agg(l.line, E'\n') from jsonb_array_elements_text(message -> 'lines') as l (line)))
+    )),
+    5000
+  );
+  if problem is not null then
+    return 0;
+  end if;
+  perform billing_private.record_told(
+    due, 'database', (select max(q.request_id) from billing_private.outbound_requests as q where q.job = 'alarms'), p_now
+  );
+  return cardinality(due);
+end;
+$$;
+
+comment on function billing_private.tell_alarms is
+  'Begins and ends alarms by the health rows, and posts those that are due in one message, to duebase_alert_webhook_url in Vault. In mirror mode too. Run by the tick every minute. Returns how many it told.';
+
+create function billing.claim_alarms(p_way text, p_now timestamptz default now())
+returns jsonb
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+declare
+  late constant boolean := billing_private.is_tick_late(p_now);
+  due bigint[];
+begin
+  -- Asked with many requests, and nearly always in vain.
+  if not late and not exists (select from billing.alarms as a where a.due_at <= p_now - interval '5 minutes') then
+    return jsonb_build_object('alarms', '[]'::jsonb);
+  elsif not pg_try_advisory_xact_lock(hashtextextended('alarms', 7310)) then
+    return jsonb_build_object('alarms', '[]'::jsonb);
+  end if;
+  if late then
+    perform billing_private.note_alarms(p_now);
+  end if;
+  due := billing_private.due_alarms(case when late then p_now else p_now - interval '5 minutes' end, p_now - interval '1 minute');
+  if due is null then
+    return jsonb_build_object('alarms', '[]'::jsonb);
+  end if;
+  perform billing_private.record_told(due, p_way, null, p_now);
+  return billing_private.alarm_message(due) || jsonb_build_object('alarms', to_jsonb(due));
+end;
+$$;
+
+comment on function billing.claim_alarms is
+  'For duebase-health and duebase-stripe-webhook (p_way): what the database should have told five minutes ago and did not, {title, lines, alarms}; alarms is empty where there is nothing to tell. Where no tick ran for five minutes, it looks at the health rows first. What is returned counts as told: call release_alarms with its alarms where the message was not taken.';
+
+create function billing.release_alarms(p_alarms bigint[], p_now timestamptz default now())
+returns integer
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.record_not_told(p_alarms, p_now);
+  return cardinality(p_alarms);
+end;
+$$;
+
+comment on function billing.release_alarms is
+  'For whoever claimed alarms and could not tell them: they are due again in five minutes. Returns how many.';
+
+grant execute on function billing.claim_alarms(text, timestamptz), billing.release_alarms(bigint[], timestamptz) to service_role;
+
 -- supabase/schemas/18_schedule/010_tick_parts.sql
 
 -- Tick parts: what is done again and again, how often, and how it went the last time.
@@ -25883,15 +29366,16 @@ create table billing.tick_parts (
   last_tick_at timestamptz,
   last_started_at timestamptz,
   last_finished_at timestamptz,
-  last_took interval generated always as (last_finished_at - last_started_at) stored,
+  last_took interval,
   last_count integer,
   last_active_at timestamptz,
   failures integer not null default 0,
   last_failed_at timestamptz,
   last_error jsonb,
-  constraint function_is_a_qualified_name check (function_name ~ '^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$'),
-  constraint a_tick_is_a_minute check (runs_every >= interval '1 minute'),
-  constraint finished_after_started check (last_finished_at >= last_started_at),
+  -- Few of them: each is made anew whenever a part begins or ends.
+  constraint names_a_function_and_whole_ticks check (
+    function_name ~ '^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$' and runs_every >= interval '1 minute'
+  ),
   constraint only_the_failed_have_an_error check ((last_failed_at is null) = (last_error is null) and (failures = 0 or last_error is not null))
 )
 -- Every part writes here twice a minute: with room on the page, no index grows.
@@ -25913,7 +29397,7 @@ comment on column billing.tick_parts.shares_time is
 comment on column billing.tick_parts.last_tick_at is 'When the tick began that it last ran in (UTC).';
 comment on column billing.tick_parts.last_started_at is 'When it last began (UTC).';
 comment on column billing.tick_parts.last_finished_at is 'When that run was over (UTC); null while it runs.';
-comment on column billing.tick_parts.last_took is 'How long that run took.';
+comment on column billing.tick_parts.last_took is 'How long that run took; null while it runs.';
 comment on column billing.tick_parts.last_count is 'What that run did: rows, calls or batches; 0: nothing was due.';
 comment on column billing.tick_parts.last_active_at is 'When it last found something to do (UTC).';
 comment on column billing.tick_parts.failures is 'Failed runs in a row; 0: the last one succeeded.';
@@ -25933,6 +29417,8 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   -- It alerts when dunning did not run.
   (20, 'dunning-watchdog', 'billing_private.start_missed_dunning_run', '1 minute', false, false),
   (30, 'wake-reconcile', 'billing_private.wake_reconcile', '1 minute', false, false),
+  -- After the answers, which it looks at.
+  (40, 'alarms', 'billing_private.tell_alarms', '1 minute', false, false),
   -- The work. Each failed event commits by itself: however long this takes, no customer waits for another one's event.
   (100, 'retry', 'billing.retry_failed_webhook', '1 minute', true, true),
   (110, 'link', 'billing_private.link_waiting_customers', '1 minute', false, true),
@@ -25943,6 +29429,8 @@ insert into billing.tick_parts (position, part, function_name, runs_every, repea
   (155, 'link-users', 'billing_private.link_unlinked_users', '1 minute', true, true),
   (160, 'owners-function', 'billing_private.probe_owners_function', '1 minute', false, true),
   (170, 'follow-seats', 'billing_private.follow_seats', '1 minute', true, true),
+  (180, 'hourly-metrics', 'billing_private.count_hours', '1 minute', true, true),
+  (185, 'health-counts', 'billing_private.count_for_health_view', '1 minute', false, true),
   (200, 'trial-reminders', 'billing_private.enqueue_due_trial_reminders', '1 hour', false, true),
   (210, 'renewal-reminders', 'billing_private.enqueue_due_renewal_reminders', '1 hour', false, true),
   (220, 'purge-outbox', 'billing_private.purge_outbox', '1 hour', false, true),
@@ -25972,6 +29460,7 @@ begin
   update billing.tick_parts as t
   set
     last_finished_at = greatest(p_now, t.last_started_at),
+    last_took = greatest(p_now, t.last_started_at) - t.last_started_at,
     failures = t.failures + 1,
     last_failed_at = p_now,
     last_error = p_error
@@ -25985,10 +29474,12 @@ comment on function billing_private.record_tick_error is
 
 create function billing_private.commit_without_waiting()
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select set_config('synchronous_commit', 'off', true);
+begin
+  perform set_config('synchronous_commit', 'off', true);
+end;
 $$;
 
 comment on function billing_private.commit_without_waiting is
@@ -26040,6 +29531,7 @@ begin
     last_count = t.last_count + done,
     last_active_at = case when done > 0 then p_now else t.last_active_at end,
     last_finished_at = greatest(ended_at, t.last_started_at),
+    last_took = greatest(ended_at, t.last_started_at) - t.last_started_at,
     failures = 0
   where t.part = p_part.part;
   if p_part.failures > 0 then
@@ -26059,24 +29551,29 @@ comment on function billing_private.call_tick_part is
 
 create function billing_private.next_tick_part(p_tick_at timestamptz, p_now timestamptz, p_budget interval)
 returns text
-language sql
+-- plpgsql, and not sql: its statement is planned once a session, and not once a call.
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select t.part
-  from billing.tick_parts as t
-  where t.last_tick_at is distinct from p_tick_at
-    and (not t.shares_time or p_now < p_tick_at + p_budget)
-    and (
-      t.runs_every = interval '1 minute'
-      or t.last_started_at is null
-      -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
-      or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
-      -- The clock was set back.
-      or t.last_started_at > p_now
-    )
-  order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
-  limit 1;
+begin
+  return (
+    select t.part
+    from billing.tick_parts as t
+    where t.last_tick_at is distinct from p_tick_at
+      and (not t.shares_time or p_now < p_tick_at + p_budget)
+      and (
+        t.runs_every = interval '1 minute'
+        or t.last_started_at is null
+        -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
+        or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
+        -- The clock was set back.
+        or t.last_started_at > p_now
+      )
+    order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.next_tick_part is
@@ -26084,14 +29581,16 @@ comment on function billing_private.next_tick_part is
 
 create function billing_private.record_unfinished_tick_parts(p_tick_at timestamptz, p_now timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.record_tick_error(
+begin
+  perform billing_private.record_tick_error(
     t.part, jsonb_build_object('message', 'its session ended before it was finished; what it had not committed was undone'), p_now
   )
   from billing.tick_parts as t
   where t.last_tick_at <> p_tick_at and t.last_finished_at is null;
+end;
 $$;
 
 comment on function billing_private.record_unfinished_tick_parts is
@@ -26128,6 +29627,7 @@ begin
     last_tick_at = p_tick_at,
     last_started_at = p_now + (clock_timestamp() - begun),
     last_finished_at = null,
+    last_took = null,
     last_count = 0
   where t.part = next_part;
   return next_part is not null;

@@ -102,6 +102,34 @@ it("Postgres crashed twice in a burst: 503 meanwhile, served again without help,
   await expectUndisturbedState(faulty.sql, burst);
 });
 
+it.each([1, 4, 16])(
+  "the function and Postgres killed in turn under %i connections: nothing acknowledged is lost, nothing counts twice",
+  { timeout: 120_000 },
+  async (connections) => {
+    const burst = makeBurst(10 + connections, 3);
+    await faulty.signUp(burst.users);
+    const share = Math.floor(burst.events.length / 5);
+    // What fails in a crash: one connection is refused again and again, of sixteen each is.
+    const refusals = Math.max(3, connections);
+    const faults = new Map<number, Fault>([
+      [share, () => faulty.killFunction()],
+      [2 * share, (one) => crashDatabase(one, refusals)],
+      [3 * share, () => faulty.killFunction()],
+      [4 * share, (one) => crashDatabase(one, refusals)],
+    ]);
+    await sender.deliver(burst.events.map(asDelivered), {
+      inFlight: connections,
+      within: 90_000,
+      onAcknowledged: (count) => faults.get(count)?.(sender),
+    });
+
+    expect(sender.answers.filter(({ status }) => status !== 200).length).toBeGreaterThanOrEqual(2 * refusals);
+    expect(sender.answers.filter(({ status }) => status === 500)).toEqual([]);
+    await expectEachEventOnce(faulty.sql, sender, burst);
+    await expectUndisturbedState(faulty.sql, burst);
+  },
+);
+
 it("an event acknowledged in the moment before Postgres crashes is there afterwards, with what it led to", {
   timeout: 60_000,
 }, async () => {

@@ -1,5 +1,6 @@
 import type { JSONValue, Sql } from "postgres";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { untilSomebodyWaits } from "../integration/retries/handlers.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { FIXTURE_USER, loadFixtures, renamedFixture } from "../support/fixtures.ts";
 import { SEED } from "../support/seed.ts";
@@ -221,6 +222,20 @@ const writers: Record<string, (sql: Sql) => PromiseLike<unknown>> = {
     ])(),
 };
 
+/** Deadlocks that a function caught count too; what the server wrote of them tells who waited for whom. */
+async function expectNoDeadlock(): Promise<void> {
+  await Promise.all(sessions.map((sql) => sql`select pg_stat_force_next_flush()`));
+  const [counted] = await database.sql<{ deadlocks: number }[]>`
+    select deadlocks::integer from pg_stat_database where datname = current_database()`;
+  const [server] = await (sessions[0] as Sql)<{ log: string }[]>`
+    select pg_read_file(current_setting('data_directory') || '/../server.log') as log`;
+  const lines = server?.log.split("\n") ?? [];
+  const told = lines.flatMap((line, at) =>
+    line.includes("deadlock detected") ? lines.slice(at, at + 40) : [],
+  );
+  expect(counted?.deadlocks, told.join("\n")).toBe(0);
+}
+
 /** How often each writer is drawn. */
 const MIXES: Record<string, Record<string, number>> = {
   // What fails now and then is projected again by several at once, while others lock many customers.
@@ -298,10 +313,7 @@ test.each(Object.keys(MIXES).toReversed())(
     select error ->> 'context' as context from billing.failed_webhooks where error ->> 'sqlstate' = '40P01'`;
     deadlocks.push(...projections.map(({ context }) => `in a projection: ${context}`));
     expect(deadlocks).toEqual([]);
-    // Deadlocks that a function caught count too.
-    const [counted] = await database.sql<{ deadlocks: number }[]>`
-    select deadlocks::integer from pg_stat_database where datname = current_database()`;
-    expect(counted?.deadlocks).toBe(0);
+    await expectNoDeadlock();
     const missing = needed.filter((name) => (done[name] ?? 0) === 0);
     expect(missing, [...refused].join("\n")).toEqual([]);
   },
@@ -376,6 +388,48 @@ const reportOf = (tag: string, type: string) => (sql: Sql) =>
     created_at: new Date().toISOString(),
     data: { email_id: `re_${tag}`, tags: { duebase_email: tag } },
   })})`;
+
+test("a person is forgotten while an event is on its way that was not known to be theirs when it came", async () => {
+  const now = new Date(NOW * 1000);
+  const made = { created: NOW, livemode: false };
+  const paid = { object: "payment_intent", amount: 900, currency: "eur", status: "succeeded", ...made };
+  const link = {
+    id: "inpay_Late",
+    object: "invoice_payment",
+    invoice: "in_Late",
+    payment: { type: "payment_intent", payment_intent: "pi_Late" },
+    ...{ amount_paid: 900, amount_requested: 900, currency: "eur", status: "paid", ...made },
+  };
+  const arrive = (sql: Sql, type: string, object: Row) =>
+    sql`select billing.receive_event(${sql.json({
+      ...{ id: `evt_Late${object.id}${type}`, object: "event", type, ...made },
+      data: { object },
+    } as unknown as JSONValue)}, ${now})`;
+  const [first, second, late, forgetting, usual] = sessions as [Sql, Sql, Sql, Sql, Sql];
+  const user = await database.signUp();
+
+  await first`begin`;
+  await first`select pg_advisory_xact_lock(hashtextextended('inpay_Late', 7305))`;
+  const told = arrive(late, "invoice_payment.paid", link).execute();
+  await untilSomebodyWaits(database);
+  await arrive(usual, "customer.created", {
+    ...{ id: "cus_Late", object: "customer", metadata: { owner_id: user }, ...made },
+  });
+  await arrive(usual, "payment_intent.succeeded", { ...paid, id: "pi_Late", customer: "cus_Late" });
+  // As the link says, and so the two write the same row.
+  await usual`
+    insert into billing_private.payment_sources (payment_id, kind, object_id, customer)
+    values ('pi_Late', 'invoice', 'in_Late', 'cus_Late')`;
+  await second`begin`;
+  await second`select pg_advisory_xact_lock(hashtextextended('pi_Late', 7306))`;
+  await first`commit`;
+  await untilSomebodyWaits(database);
+  const forgotten = forgetting`select billing.forget_user(${user})`.execute();
+  await untilSomebodyWaits(database, 2);
+  await second`commit`;
+  await Promise.all([told, forgotten]);
+  await expectNoDeadlock();
+});
 
 test("two reports of a mail whose id is not known wait for one another in turn", async () => {
   const { email, tag } = await mailUnderWay();

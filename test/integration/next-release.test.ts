@@ -64,6 +64,7 @@ async function receive(event: object): Promise<[number, unknown]> {
         receiveEvents: (texts) => call("receive_events", `{"events":${texts}}`),
         takeTurn: createTurns(),
       }),
+      tellAlarms: () => {},
       now: () => noon.getTime(),
       log: () => {},
     },

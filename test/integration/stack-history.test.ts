@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { cronCall } from "../../scripts/local/cron-call.ts";
 import { localKeys } from "../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../scripts/local/stack.ts";
 import { BACKFILL_STEPS } from "../../supabase/functions/_duebase/history/lists.ts";
@@ -54,11 +55,11 @@ afterAll(async () => {
 });
 
 /** Calls the function as the tick does, but waits for what comes of it. */
-function call(authorization?: string): Promise<Response> {
+function call(headers?: Record<string, string>): Promise<Response> {
+  const signed = cronCall("duebase-reconcile", { wait: true });
   return fetch(`${stack.status.FUNCTIONS_URL}/duebase-reconcile`, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...(authorization ? { authorization } : {}) },
-    body: JSON.stringify({ wait: true }),
+    ...signed,
+    headers: headers ?? signed.headers,
   });
 }
 
@@ -72,13 +73,17 @@ const countOf = async (table: string) =>
   Number((await sql`select count(*) from ${sql(`billing.${table}`)}`)[0]?.count);
 
 test.each([
-  ["without the cron secret", undefined],
-  ["with another secret", "Bearer duebase_local_example_other"],
-  ["with a key of the Data API", `Bearer ${localKeys.secret}`],
-])("a call %s is answered 401, and nothing is read or written", async (_what, authorization) => {
+  ["without a signature", {}],
+  ["with the cron secret itself", { authorization: `Bearer ${localKeys.cronSecret}` }],
+  [
+    "with another secret",
+    cronCall("duebase-reconcile", { wait: true }, "duebase_local_example_other").headers,
+  ],
+  ["with a key of the Data API", { authorization: `Bearer ${localKeys.secret}` }],
+])("a call %s is answered 401, and nothing is read or written", async (_what, headers) => {
   await begin();
   stack.stripe.ledger.clear();
-  const response = await call(authorization);
+  const response = await call(headers);
   expect(response.status).toBe(401);
   expect(stack.stripe.ledger.requests).toEqual([]);
   expect(await countOf("customers")).toBe(0);
@@ -86,9 +91,7 @@ test.each([
 
 test("two calls at the same time read a begun backfill once: the second one finds it taken", async () => {
   stack.stripe.ledger.clear();
-  const answers = await Promise.all(
-    [1, 2].map(async () => (await call(`Bearer ${localKeys.cronSecret}`)).json()),
-  );
+  const answers = await Promise.all([1, 2].map(async () => (await call()).json()));
   const total = (name: string) => answers.reduce((sum, answer) => sum + Number(answer[name]), 0);
   expect(total("finished"), JSON.stringify(answers)).toBe(1);
   expect(total("busy"), JSON.stringify(answers)).toBe(1);

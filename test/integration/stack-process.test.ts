@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { isAlive } from "../../scripts/local/processes.ts";
 import { projectRoot } from "../../scripts/local/project.ts";
 import type { StackStatus } from "../../scripts/local/status.ts";
+import { familyOf } from "../support/process-family.ts";
 import { eventually, isListening, makeStackProject, type StackProject } from "../support/stack-project.ts";
 
 let project: StackProject;
@@ -81,18 +82,6 @@ async function run(...command: string[]): Promise<{ code: number | null; output:
   return { code, output };
 }
 
-/** The process and all that came of it. */
-function family(pid: number): number[] {
-  const rows = execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
-    .trim()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/).map(Number));
-  const members = [pid];
-  for (const member of members)
-    for (const [child, parent] of rows) if (parent === member && child) members.push(child);
-  return members;
-}
-
 const portsOf = (status: StackStatus) =>
   [status.API_URL, status.STUDIO_URL, status.STRIPE_API_URL, status.DB_URL].map((url) =>
     Number(new URL(url).port),
@@ -110,7 +99,7 @@ const unhurried = 120_000;
 test("Ctrl-C ends the stack and everything in it", { timeout: unhurried }, async () => {
   expect(await run("status")).toMatchObject({ code: 1, output: expect.stringContaining("not running") });
   const status = await startDev();
-  const pids = family(status.OWNER_PID);
+  const pids = familyOf(status.OWNER_PID);
   expect(pids.length).toBeGreaterThan(3);
   await keepRow(status);
   dev?.kill("SIGINT");
@@ -124,7 +113,7 @@ test("after a SIGKILL nothing keeps running", { timeout: unhurried }, async () =
   const status = await startDev();
   expect(await keptRows(status)).toBe(1);
   await keepRow(status);
-  const pids = family(status.OWNER_PID);
+  const pids = familyOf(status.OWNER_PID);
   process.kill(status.OWNER_PID, "SIGKILL");
   await expectNothingLeft(pids, status);
   expect((await run("status")).code).toBe(1);
@@ -154,7 +143,7 @@ test("npm run stack shows, stops and resets it", { timeout: unhurried }, async (
   const shown = await run("status", "--json");
   const status = JSON.parse(shown.output) as StackStatus;
   expect(status).toEqual(JSON.parse(await readFile(join(project.stackDirectory, "status.json"), "utf8")));
-  const pids = family(status.OWNER_PID);
+  const pids = familyOf(status.OWNER_PID);
   expect((await run("status")).output).toContain(status.STUDIO_URL);
   expect(await run("reset")).toMatchObject({ code: 1, output: expect.stringContaining("is running") });
   expect(await run("stop")).toMatchObject({ code: 0, output: expect.stringContaining("Stopped") });
@@ -165,7 +154,7 @@ test("npm run stack shows, stops and resets it", { timeout: unhurried }, async (
 
 /** Kills the stack together with its keeper, so that its server stays behind. Returns the server's process id. */
 async function killWithKeeper(status: StackStatus): Promise<number> {
-  const pids = family(status.OWNER_PID);
+  const pids = familyOf(status.OWNER_PID);
   const find = (pattern: RegExp) => pids.find((pid) => pattern.test(commandLine(pid)));
   const [keeper, server, deno] = [find(/keeper\.sh/), find(/bin\/postgres -D/), find(/deno run/)];
   if (!keeper || !server || !deno) throw new Error("a part of the stack is missing");

@@ -6,6 +6,7 @@ import { upgradeMigration } from "../../scripts/duebase/upgrade/migration.ts";
 import { release } from "../../scripts/local/release.ts";
 import { catalogDifferences, readCatalog } from "../support/catalog.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { untilSomebodyWaits } from "./retries/handlers.ts";
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -217,6 +218,16 @@ describe("what of a team's goes with our schemas", () => {
       return foreign(sql);
     });
     expect(lines).toEqual(["index billing.theirs_too", "table billing.theirs"]);
+  });
+
+  test("our migration waits for a tick that runs, which goes on meanwhile", async () => {
+    const tick = database.connect();
+    await tick`select pg_advisory_lock(hashtextextended('tick', 7310))`;
+    const removed = tried((sql) => sql.unsafe(removalMigration(release)));
+    await untilSomebodyWaits(database);
+    await tick`update billing.tick_parts set last_count = last_count`;
+    await tick`select pg_advisory_unlock(hashtextextended('tick', 7310))`;
+    await removed;
   });
 
   test("a schema billing that was never ours is not touched by our migration", async () => {

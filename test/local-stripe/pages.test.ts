@@ -82,6 +82,67 @@ test("the portal cancels, takes it back, changes the card, and its link dies wit
   expect((await fetch(url)).status).toBe(404);
 });
 
+test("a deep link shows one task, does it, and leads back", async () => {
+  const [monthly, dearer] = [await harness.monthlyPrice(), await harness.monthlyPrice()];
+  const { customer } = await harness.customerOnClock();
+  const { id } = await stripe.subscriptions.create({ customer: customer.id, items: [{ price: monthly.id }] });
+  const open = (
+    type: "payment_method_update" | "subscription_cancel" | "subscription_update",
+    subscription = id,
+    configuration?: string,
+  ) =>
+    stripe.billingPortal.sessions.create({
+      customer: customer.id,
+      configuration,
+      flow_data: {
+        type,
+        after_completion: { type: "redirect", redirect: { return_url: "https://app.example/billing" } },
+        ...(type !== "payment_method_update" && { [type]: { subscription } }),
+      },
+    });
+  const backHome = (response: Response) => [response.status, response.headers.get("location")];
+  const home = [303, "https://app.example/billing"];
+
+  const card = await open("payment_method_update");
+  expect(await (await fetch(card.url)).text()).not.toContain("Renews on");
+  expect(backHome(await submit(card.url, { action: "card", payment_method: "pm_card_mastercard" }))).toEqual(
+    home,
+  );
+
+  // Nothing may be changed to before the account says what.
+  await expect(open("subscription_update")).rejects.toThrow("portal configuration is disabled");
+  const configuration = await stripe.billingPortal.configurations.create({
+    features: {
+      subscription_update: {
+        enabled: true,
+        default_allowed_updates: ["price"],
+        proration_behavior: "always_invoice",
+        products: [{ product: String(dearer.product), prices: [dearer.id] }],
+      },
+    },
+  });
+  const change = await open("subscription_update", id, configuration.id);
+  expect(await (await fetch(change.url)).text()).toMatch(/Due now|Credited/);
+  // What is not offered is not taken.
+  await submit(change.url, { action: "change", subscription: id, price: monthly.id });
+  expect((await stripe.subscriptions.retrieve(id)).items.data[0]?.price.id).toBe(monthly.id);
+  expect(
+    backHome(await submit(change.url, { action: "change", subscription: id, price: dearer.id })),
+  ).toEqual(home);
+  expect((await stripe.subscriptions.retrieve(id)).items.data[0]?.price.id).toBe(dearer.id);
+
+  const leave = await open("subscription_cancel");
+  expect(backHome(await submit(leave.url, { action: "leave", subscription: id }))).toEqual(home);
+  expect((await stripe.subscriptions.retrieve(id)).cancel_at).not.toBeNull();
+
+  const other = await harness.customerOnClock();
+  const theirs = await stripe.subscriptions.create({
+    customer: other.customer.id,
+    items: [{ price: monthly.id }],
+  });
+  await expect(open("subscription_cancel", theirs.id)).rejects.toMatchObject({ code: "resource_missing" });
+});
+
 test("3-D Secure has a page that leads back", async () => {
   const intent = await stripe.paymentIntents.create({
     amount: 1000,

@@ -18,7 +18,7 @@ import {
 import { runDaily } from "../../supabase/functions/duebase-dunning/daily-run.ts";
 import type { TestDatabase } from "./database.ts";
 
-/** What a test's deliver works with. What is left out does not exist for it. */
+/** What a test's deliver works with. What is left out does not exist for it, but for an address for alerts. */
 export interface DeliverParts {
   database: TestDatabase;
   /** Which project the function says it runs in. Left out, it speaks to the database as SQL does, without a request. */
@@ -26,7 +26,8 @@ export interface DeliverParts {
   /** Address and key of a stand-in for Resend. */
   resend?: { url: string; apiKey?: string; timeoutMs?: number };
   stripe?: { url: string; secretKey?: string; timeoutMs?: number };
-  postAlert?: PostAlert;
+  /** Left out, alerts are taken unless they go by mail; null: there is no address. */
+  postAlert?: PostAlert | null;
   alertMail?: AlertMail;
   /** Null: settings name no sender and neither does the environment. */
   sender?: string | null;
@@ -78,13 +79,16 @@ function createRun(parts: DeliverParts, lines: LogFields[], now: Date | undefine
       timeoutMs: parts.stripe?.timeoutMs ?? 5_000,
     }),
     keyMode: modeOfKey(parts.stripe?.secretKey ?? "sk_test_example"),
-    postAlert: parts.postAlert,
+    postAlert: parts.postAlert === undefined ? takenUnless(parts.alertMail) : (parts.postAlert ?? undefined),
     reach: parts.reach ?? passThrough,
     log: (_level, fields) => lines.push(fields),
     // A machine that runs tests renders slowly. The bound has a test of its own.
     budget: { ...DEFAULT_BUDGET, sendIntervalMs: 0, renderMs: 60_000, ...parts.budget },
   });
 }
+
+const takenUnless = (alertMail: AlertMail | undefined): PostAlert =>
+  alertMail === undefined ? async () => {} : undefined;
 
 /**
  * Does what the Data API does: calls a function of schema billing by name with JSON, as service_role.

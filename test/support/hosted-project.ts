@@ -16,6 +16,7 @@ import { startNet } from "../../scripts/local/net.ts";
 import type { LocalPostgres } from "../../scripts/local/postgres/server.ts";
 import { type LocalStripe, startLocalStripe } from "../../scripts/local/stripe/server.ts";
 import { withClient } from "./existing-project.ts";
+import { runTick } from "./tick.ts";
 
 /** Whose project it is. */
 export const HOSTED_REF = "abcdefghijklmnopqrst";
@@ -133,7 +134,7 @@ export async function startHostedProject({
         await functions.ready(3_000);
       },
       restarted: () => secrets.restarted(),
-      tick: () => runTick(database.url),
+      tick: () => withClient(database.url, runTick),
       close: () => closers.close(),
     };
   } catch (error) {
@@ -213,14 +214,4 @@ class ChangedSecrets {
     const late = await this.#functions.ready(30_000);
     if (late.length > 0) throw new Error(`these functions do not serve: ${late.join(", ")}`);
   }
-}
-
-/** As the cron job does, in a session of its own; pg_cron itself runs it at each full minute where it is real. */
-async function runTick(url: string): Promise<void> {
-  await withClient(url, async (sql) => {
-    const [job] = await sql<{ command: string }[]>`
-      select command from cron.job where jobname = 'duebase-tick'`;
-    if (!job) throw new Error("cron has no job duebase-tick");
-    await sql.unsafe(job.command);
-  });
 }

@@ -24,11 +24,9 @@ export interface PackedCommand {
 /** Packs and installs it, without the network: about 10 s. */
 export async function packCommand(): Promise<PackedCommand> {
   const folder = await mkdtemp(join(tmpdir(), "duebase-packed-"));
-  const packed = await end("npm", ["pack", "--json", "--pack-destination", folder], { cwd: projectRoot });
-  if (packed.code !== 0) throw new Error(`npm pack failed:\n${packed.err}`);
-  const [archive] = JSON.parse(packed.out.slice(packed.out.indexOf("["))) as { filename: string }[];
+  const archive = await pack(folder);
   await writeFile(join(folder, "package.json"), '{ "name": "any-folder", "private": true }\n');
-  const install = ["install", "--offline", "--no-audit", "--no-fund", `./${archive?.filename}`];
+  const install = ["install", "--offline", "--no-audit", "--no-fund", `./${archive}`];
   const installed = await end("npm", install, { cwd: folder });
   if (installed.code !== 0) throw new Error(`npm install failed:\n${installed.err}`);
   return {
@@ -42,17 +40,39 @@ export async function packCommand(): Promise<PackedCommand> {
   };
 }
 
-function end(
+/**
+ * `npm pack`, with what it runs before.
+ *
+ * @param folder where the archive is put
+ * @param workspace the one that is packed; the whole project where absent
+ * @returns the archive's name
+ */
+export async function pack(folder: string, workspace?: string): Promise<string> {
+  const which = workspace === undefined ? [] : ["--workspace", workspace];
+  const args = ["pack", "--json", "--pack-destination", folder, ...which];
+  const packed = await end("npm", args, { cwd: projectRoot });
+  if (packed.code !== 0) throw new Error(`npm pack failed:\n${packed.err}`);
+  const [archive] = JSON.parse(packed.out.slice(packed.out.indexOf("[\n"))) as { filename: string }[];
+  if (!archive) throw new Error("npm pack made no archive");
+  return archive.filename;
+}
+
+/**
+ * Runs a program to its end, in an environment that holds next to nothing.
+ *
+ * @param limit milliseconds after which it is ended: five minutes where absent
+ */
+export function end(
   program: string,
   args: string[],
-  { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
+  { cwd, env = {}, limit = 300_000 }: { cwd: string; env?: Record<string, string>; limit?: number },
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const environment = { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: "1", ...env };
     const child = execFile(
       program,
       args,
-      { cwd, env: environment, maxBuffer: 64 << 20, timeout: 300_000 },
+      { cwd, env: environment, maxBuffer: 64 << 20, timeout: limit },
       (error, stdout, stderr) =>
         resolve({
           code: error ? Number(error.code ?? -1) : 0,

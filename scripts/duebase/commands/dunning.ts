@@ -3,28 +3,28 @@ import { dirname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import type { TransactionSql } from "postgres";
-import { reading } from "../../dunning/database.ts";
 import { readFigures } from "../../dunning/figures.ts";
 import { reportAsPage } from "../../dunning/page.ts";
 import { previewAsText, readPreview } from "../../dunning/preview.ts";
 import { readStatus, statusAsText } from "../../dunning/status.ts";
 import { reportAsText } from "../../dunning/terminal.ts";
+import { reading } from "../connections/reading.ts";
 import { isoTime, options, wholeNumber } from "../options.ts";
-import { isRepository, packageRoot } from "../package.ts";
+import { localStackDirectory } from "../package.ts";
 import { Terminal } from "../terminal.ts";
 
 /** Adds `duebase dunning preview|status|report`. */
 export function addDunning(program: Command): void {
-  const stackDirectory = join(isRepository() ? packageRoot() : process.cwd(), ".stack");
+  const stackDirectory = localStackDirectory();
   const dunning = program
     .command("dunning")
     .description("what dunning does and what it has brought back; reads only")
-    .option("--db-url <url>", "the database (default: DUEBASE_DB_URL, else that of the running local stack)")
-    .option("--dir <path>", "where the local stack is kept", stackDirectory)
+    .addOption(options.localDbUrl())
+    .addOption(options.stackDir())
     .addHelpText("after", "\nExample:\n  npx duebase dunning preview --at 2026-12-01T09:00Z");
   const read = <T>(work: (sql: TransactionSql) => Promise<T>): Promise<T> => {
     const { dbUrl, dir } = dunning.opts<{ dbUrl?: string; dir: string }>();
-    return reading({ dbUrl, stackDirectory: resolve(dir) }, work);
+    return reading({ dbUrl, stackDirectory: resolve(dir) }, "dunning", work);
   };
 
   dunning

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { LANGUAGES } from "../../emails/build.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
 import { type ManagementApi, managementApi } from "../connections/management.ts";
 import { options } from "../options.ts";
@@ -122,7 +123,7 @@ async function uninstall(given: UninstallOptions): Promise<void> {
   const commands = platform === undefined ? platformCommands(lock) : [];
   terminal.answer(
     { removed: true, archive, database: findings?.isInstalled ?? false, platform, commands },
-    doneText(commands, url !== undefined),
+    doneText(commands, { hasDatabase: url !== undefined, hasMigration: given.deleteMigrations !== true }),
   );
 }
 
@@ -148,7 +149,8 @@ function refuseChanged(project: Project, lock: Lock): void {
   // A file that is gone has nothing to lose.
   const changed = [
     ...changedFiles(project, lock),
-    ...Object.keys(lock.files).filter((path) => path.startsWith("emails/")),
+    // The list of languages is written by every build of the emails.
+    ...Object.keys(lock.files).filter((path) => path.startsWith("emails/") && path !== LANGUAGES),
   ].filter((path) => ![undefined, lock.files[path]].includes(currentHash(project, path)));
   if (changed.length === 0) return;
   throw new Refusal(
@@ -203,14 +205,23 @@ async function archiveFor(terminal: Terminal, given: UninstallOptions): Promise<
 }
 
 async function removeFromDatabase(url: string, release: string): Promise<void> {
-  await withDatabase(url, { command: "uninstall" }, (sql) =>
-    sql.begin(async (transaction) => {
-      // A tick that runs holds some of it for seconds at most.
-      await transaction`set local lock_timeout = '60s'`;
-      await transaction`set local statement_timeout = '300s'`;
-      await transaction.unsafe(removalMigration(release));
-    }),
-  );
+  const remove = () =>
+    withDatabase(url, { command: "uninstall" }, (sql) =>
+      sql.begin(async (transaction) => {
+        // A tick that runs holds some of it for seconds at most.
+        await transaction`set local lock_timeout = '60s'`;
+        await transaction`set local statement_timeout = '300s'`;
+        await transaction.unsafe(removalMigration(release));
+      }),
+    );
+  for (let more = 2; ; more--) {
+    try {
+      return await remove();
+    } catch (error) {
+      // An event that came in this moment: nothing was removed, and by now it is done.
+      if ((error as { code?: string }).code !== "40P01" || more === 0) throw error;
+    }
+  }
 }
 
 function planText(
@@ -224,7 +235,11 @@ function planText(
   return [
     `This takes Duebase ${lock.release} out:`,
     ...(findings === undefined
-      ? ["  the database: when the migration below is applied"]
+      ? [
+          written.some((path) => path.startsWith(`${MIGRATIONS}/`))
+            ? "  the database: when the migration below is applied"
+            : "  the database: nothing, as our migrations were never pushed anywhere",
+        ]
       : findings.isInstalled
         ? [
             "  the database: schemas billing and billing_private, our cron jobs, names in Vault, triggers on auth.users",
@@ -249,10 +264,17 @@ function platformCommands(lock: Lock): string[] {
   ];
 }
 
-function doneText(commands: readonly string[], hasDatabase: boolean): string {
+function doneText(
+  commands: readonly string[],
+  { hasDatabase, hasMigration }: { hasDatabase: boolean; hasMigration: boolean },
+): string {
   return [
     `Duebase is out of ${hasDatabase ? "your database and " : ""}your files. Left to do:`,
-    "  npx supabase db push --linked     the migration that was written; where nothing is left of ours, it does nothing",
+    ...(hasMigration
+      ? [
+          "  npx supabase db push --linked     the migration that was written; where nothing is left of ours, it does nothing",
+        ]
+      : []),
     ...commands.map((command) => `  ${command}`),
     "  at Stripe and Resend: delete the webhook endpoints of duebase-stripe-webhook and duebase-resend-webhook",
     "Extensions stay, as others may use them: pg_cron, pg_net.",

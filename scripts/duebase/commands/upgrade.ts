@@ -11,10 +11,11 @@ import { hashOf, LOCK_FILE, type Lock, lockText, requireLock } from "../project/
 import { MIGRATIONS, nextVersion, readMigrations } from "../project/migrations.ts";
 import { deployCommand } from "../project/our-names.ts";
 import { findProject, type Project } from "../project/project.ts";
-import { compareReleases, type ReleasePackage, readReleasePackage } from "../release-package.ts";
+import { type ReleasePackage, readReleasePackage } from "../release-package.ts";
 import { Refusal, Terminal } from "../terminal.ts";
 import { buildChangedEmails, type EmailUpgrade, sortEmails } from "../upgrade/emails.ts";
 import { upgradeMigration } from "../upgrade/migration.ts";
+import { compareReleases } from "../upgrade/steps.ts";
 
 interface UpgradeOptions {
   dir?: string;

@@ -1,6 +1,6 @@
 import type { Sql } from "postgres";
+import { VAULT_NAMES } from "../project/our-names.ts";
 import { Refusal } from "../terminal.ts";
-import { VAULT_CRON_SECRET, VAULT_URL } from "./names.ts";
 
 /** What the database says of how it is connected. */
 export interface DatabaseState {
@@ -59,7 +59,7 @@ export async function readDatabase(sql: Sql): Promise<DatabaseState> {
     where event_type not like 'duebase.%' order by event_type`;
   const [events] = await sql`select exists (select from billing.webhook_events) as found`;
   const vault = await sql`
-    select name, decrypted_secret from vault.decrypted_secrets where name in ${sql([VAULT_URL, VAULT_CRON_SECRET])}`;
+    select name, decrypted_secret from vault.decrypted_secrets where name = any (${[...VAULT_NAMES]})`;
   return {
     vault: new Map(vault.map(({ name, decrypted_secret }) => [name, decrypted_secret])),
     livemode: settings?.livemode === true,

@@ -1,6 +1,12 @@
 import { modeOfKey } from "../../../supabase/functions/_duebase/stripe.ts";
 import { Refusal, type Terminal } from "../terminal.ts";
-import { CRON_SECRET, GIVEN_SECRETS, STRIPE_WEBHOOK_SECRET } from "./names.ts";
+import {
+  ALERT_WEBHOOK_URL,
+  CRON_SECRET,
+  GIVEN_SECRETS,
+  HEALTH_SECRET,
+  STRIPE_WEBHOOK_SECRET,
+} from "./names.ts";
 
 /**
  * The secrets that this machine's environment names. Our own names only: under the common ones may be another account's.
@@ -45,6 +51,15 @@ function checked(name: string, value: string): string {
   }
   if (name === "DUEBASE_RESEND_API_KEY" && !value.startsWith("re_")) {
     throw new Refusal(`${name} is no API key of Resend.`, "It begins with re_: https://resend.com/api-keys");
+  }
+  if (name === HEALTH_SECRET && secretsIn(value).some((secret) => secret.length < 16)) {
+    throw new Refusal(`${name} is too short to be a secret.`, "Make one: openssl rand -base64 32");
+  }
+  if (name === ALERT_WEBHOOK_URL && !/^https?:\/\/[^/\s]+\S*$/i.test(value)) {
+    throw new Refusal(
+      `${name} is no http(s) address.`,
+      "It is the address of an incoming webhook, such as Slack's.",
+    );
   }
   if (name === CRON_SECRET && secretsIn(value).some((secret) => secret.length < 16)) {
     throw new Refusal(`${name} is too short to be a secret.`, "Leave it out, and one is generated.");

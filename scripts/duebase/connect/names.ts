@@ -1,3 +1,5 @@
+import { ALERT_WEBHOOK_URL, HEALTH_SECRET } from "../project/our-names.ts";
+
 /** A secret of the Edge Functions that a person gives; connect makes all others. */
 export interface GivenSecret {
   name: string;
@@ -16,8 +18,14 @@ export const GIVEN_SECRETS: readonly GivenSecret[] = [
   secret("DUEBASE_EMAIL_FROM", "Sender of mail, such as Example <billing@example.com>", false, true),
   secret("DUEBASE_ALERT_EMAIL", "Who gets alerts by mail", false, true),
   secret(
-    "DUEBASE_ALERT_WEBHOOK_URL",
-    "Where alerts are posted, such as Slack's incoming webhook",
+    ALERT_WEBHOOK_URL,
+    "Where alerts and alarms are posted, such as Slack's incoming webhook",
+    false,
+    false,
+  ),
+  secret(
+    HEALTH_SECRET,
+    "What a monitor shows to read every check of duebase-health, 16 characters or more",
     false,
     false,
   ),
@@ -28,9 +36,12 @@ function secret(name: string, what: string, isRequired: boolean, isPublic: boole
 }
 
 export {
+  ALERT_WEBHOOK_URL,
   CRON_SECRET,
+  HEALTH_SECRET,
   RESEND_WEBHOOK_SECRET,
   STRIPE_WEBHOOK_SECRET,
+  VAULT_ALERT_URL,
   VAULT_CRON_SECRET,
   VAULT_URL,
 } from "../project/our-names.ts";

@@ -5,10 +5,12 @@ import { secretDigest } from "../connections/management.ts";
 import { keepInVault, setLivemode, setStripeAccount } from "./database.ts";
 import { secretsIn } from "./given.ts";
 import {
+  ALERT_WEBHOOK_URL,
   BILLING_SCHEMA,
   CRON_SECRET,
   GIVEN_SECRETS,
   type GivenSecret,
+  VAULT_ALERT_URL,
   VAULT_CRON_SECRET,
   VAULT_URL,
 } from "./names.ts";
@@ -22,6 +24,7 @@ export function planProject(found: Found, wanted: Wanted): Plan {
     planAccount(found, wanted),
     planFunctionsUrl(found, wanted),
     planCronSecret(found, wanted),
+    planAlertAddress(found, wanted),
     ...GIVEN_SECRETS.map((secret) => planGivenSecret(found, wanted, secret)),
     planFunctions(found, wanted),
   );
@@ -120,6 +123,41 @@ function planCronSecret({ database, digests }: Found, { given }: Wanted): Plan {
     });
   }
   return plan;
+}
+
+/**
+ * Alarms leave the database itself, so it has a copy of the address. Of what the functions have, only the digest can be
+ * read.
+ */
+function planAlertAddress({ database, digests }: Found, { given }: Wanted): Plan {
+  const inVault = database.vault.get(VAULT_ALERT_URL);
+  const value = given.get(ALERT_WEBHOOK_URL);
+  if (value !== undefined) {
+    if (value === inVault) return planOf();
+    return planOf({
+      id: "vault-alert-url",
+      what: `put ${ALERT_WEBHOOK_URL} into Vault as ${VAULT_ALERT_URL}${inVault === undefined ? "" : ", in place of another"}`,
+      run: ({ sql }) => keepInVault(sql, VAULT_ALERT_URL, value),
+    });
+  }
+  const ofFunctions = digests.get(ALERT_WEBHOOK_URL) ?? digests.get(COMMON_NAMES[ALERT_WEBHOOK_URL] ?? "");
+  const ofDatabase = inVault === undefined ? undefined : secretDigest(inVault);
+  if (ofFunctions === ofDatabase) return planOf();
+  return {
+    ...planOf(),
+    missing: [
+      {
+        what: whoKnows(ofDatabase !== undefined, ofFunctions !== undefined),
+        cure: `Set ${ALERT_WEBHOOK_URL} and run the command again: it goes into Vault and to the functions.`,
+      },
+    ],
+  };
+}
+
+function whoKnows(database: boolean, functions: boolean): string {
+  if (!database) return "the functions know where to post alarms, and the database does not";
+  if (!functions) return "the database knows where to post alarms, and the functions do not";
+  return "the database and the functions post alarms to different addresses";
 }
 
 function planGivenSecret({ digests }: Found, { given }: Wanted, secret: GivenSecret): Plan {

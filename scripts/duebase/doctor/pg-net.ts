@@ -9,14 +9,14 @@ const FUNCTION_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_MS = 16_000;
 
 interface NetAnswer {
-  status_code: number | null;
-  error_msg: string | null;
+  status: number | null;
+  error: string | null;
   is_ours: boolean;
   content: string | null;
 }
 
 /**
- * Asks `duebase-deliver` the way the tick does: the database calls it through pg_net with the secret from Vault. It is
+ * Asks `duebase-deliver` the way the tick does: the database calls it through pg_net, signed with the secret from Vault. It is
  * asked for a report and runs nothing. The call is in no ledger of ours.
  */
 export async function askThroughDatabase(
@@ -31,10 +31,14 @@ export async function askThroughDatabase(
     const [row] = await sql<{ id: string }[]>`
       select net.http_post(
         url => ${`${address.url}/duebase-deliver`},
-        body => '{"probe": true}',
-        headers => jsonb_build_object('content-type', 'application/json', 'authorization', ${`Bearer ${address.secret}`}::text),
+        body => probe.body,
+        headers => jsonb_build_object(
+          'content-type', 'application/json',
+          'duebase-signature', billing_private.sign_call(${address.secret}, 'duebase-deliver', probe.body, clock_timestamp())
+        ),
         timeout_milliseconds => ${FUNCTION_TIMEOUT_MS}
-      )::text as id`;
+      )::text as id
+      from (select '{"probe": true}'::jsonb as body) as probe`;
     id = row?.id ?? "";
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -49,7 +53,7 @@ export async function askThroughDatabase(
   const answer = await answerTo(sql, id, signal);
   const [verdict] = await sql<{ problem: string | null }[]>`
     select billing_private.outbound_problem(
-      'duebase-deliver', ${answer?.status_code ?? null}, ${answer?.error_msg ?? null}, ${answer?.is_ours ?? false}
+      'duebase-deliver', ${answer?.status ?? null}, ${answer?.error ?? null}, ${answer?.is_ours ?? false}
     ) as problem`;
   if (verdict?.problem) return { is: "refused", problem: verdict.problem };
   const report = reportIn(answer?.content ?? "");
@@ -66,11 +70,9 @@ async function answerTo(sql: Sql, id: string, signal: AbortSignal): Promise<NetA
   const deadline = Date.now() + ANSWER_TIMEOUT_MS;
   while (Date.now() < deadline && !signal.aborted) {
     const [answer] = await sql<NetAnswer[]>`
-      select
-        r.status_code, r.error_msg, r.content,
-        exists (select from jsonb_object_keys(r.headers) as h (name) where lower(h.name) = 'duebase-release') as is_ours
-      from net._http_response as r
-      where r.id = ${id} and r.created > now() - interval '5 minutes'`;
+      select a.status, a.error, a.is_ours, r.content
+      from billing_private.net_answers(array[${id}::bigint], now() - interval '5 minutes') as a
+      join net._http_response as r on r.id = a.request_id`;
     if (answer) return answer;
     await delay(250);
   }

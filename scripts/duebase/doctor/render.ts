@@ -1,17 +1,8 @@
 import pc from "picocolors";
+import { marks, words, wrapped } from "../look.ts";
 import type { Light } from "./check.ts";
 import type { Diagnosis, Result } from "./run.ts";
 
-const MARKS: Record<Light, string> = {
-  green: pc.green("\u2714"),
-  amber: pc.yellow("!"),
-  red: pc.red("\u2716"),
-};
-const WORDS: Record<Light, string> = {
-  green: pc.green("green"),
-  amber: pc.yellow("amber"),
-  red: pc.red("red"),
-};
 /** The mark and a blank, and the longest title with two blanks after it. */
 const INDENT = 2 + 24;
 const WIDEST = 120;
@@ -37,30 +28,15 @@ function linesOf({ light, says, cure }: Result, title: string, width: number): s
   const margin = " ".repeat(INDENT);
   const cures = cure === undefined ? [] : wrapped(`\u2192 ${cure}`, width);
   return [
-    `${MARKS[light]} ${pc.bold(title.padEnd(INDENT - 2))}${first}`,
+    `${marks[light]} ${pc.bold(title.padEnd(INDENT - 2))}${first}`,
     ...more.map((line) => margin + line),
     ...cures.map((line) => margin + pc.cyan(line)),
   ];
 }
 
-/** In lines of whole words. An address or a name that is longer than a line stays whole, to be copied. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1);
-    if (line !== undefined && visibleLength(`${line} ${word}`) <= width)
-      lines[lines.length - 1] = `${line} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the codes that colour a terminal
-const visibleLength = (text: string) => text.replace(/\u001b\[\d+m/g, "").length;
-
 function summaryOf(light: Light, results: readonly Result[]): string {
   const count = (of: Light) => results.filter((result) => result.light === of).length;
-  const counts = (["green", "amber", "red"] as const).map((of) => `${count(of)} ${WORDS[of]}`).join(", ");
+  const counts = (["green", "amber", "red"] as const).map((of) => `${count(of)} ${words[of]}`).join(", ");
   const meaning = {
     green: "All is right.",
     amber: "Nothing is known to be wrong; what is amber is for you to look at.",

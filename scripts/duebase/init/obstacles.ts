@@ -5,8 +5,8 @@ import { EXPOSED_SCHEMA, ourSlugsIn, type ProjectConfig } from "../project/confi
 import { LOCK_FILE } from "../project/lock.ts";
 import { migrationsMaking } from "../project/migrations.ts";
 import type { Project } from "../project/project.ts";
-import { compareReleases } from "../release-package.ts";
 import { Refusal } from "../terminal.ts";
+import { compareReleases } from "../upgrade/steps.ts";
 import { type Obstacle, OLDEST_POSTGRES } from "./obstacle.ts";
 
 /** The oldest Supabase CLI whose `db push`, `functions deploy` and `[functions.*]` work as the docs say. */

@@ -34,7 +34,8 @@ $$;
 
 do $$
 begin
-  -- First, so that no tick begins while the rest goes.
+  -- First, so that no tick begins while the rest goes. One that runs is over in seconds, and takes this lock.
+  perform pg_advisory_xact_lock(hashtextextended('tick', 7310));
   if to_regclass('cron.job') is not null then
     perform cron.unschedule(j.jobid) from cron.job as j
     where j.jobname in (${literals(CRON_JOBS)}) and j.username = current_user;

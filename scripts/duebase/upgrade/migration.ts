@@ -1,5 +1,5 @@
 import { BANNER } from "../project/migrations.ts";
-import type { UpgradeStep } from "../release-package.ts";
+import type { UpgradeStep } from "./steps.ts";
 
 /**
  * The migration of an upgrade: it refuses a database of another release, makes the steps of each release and records

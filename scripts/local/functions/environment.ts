@@ -26,6 +26,7 @@ export function functionEnvironment(
     DUEBASE_RESEND_BASE_URL: resendUrl,
     DUEBASE_RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
     DUEBASE_CRON_SECRET: localKeys.cronSecret,
+    DUEBASE_HEALTH_SECRET: localKeys.healthSecret,
     DUEBASE_LOCAL_STACK: "1",
   };
   return {

@@ -141,11 +141,12 @@ export class FunctionProcess {
     const port = await getPort({ host: "127.0.0.1" });
     if (this.#stopped) return "stopped";
     const { projectDirectory, denoDirectory, env } = this.#runtime;
-    const child = spawn(denoExecutable(), denoArguments(this.source, projectDirectory), {
+    const child = spawn(denoExecutable(), denoArguments(this.source, this.#runtime), {
       cwd: projectDirectory,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
+        ...downloadSettings(process.env),
         ...env,
         DENO_DIR: denoDirectory,
         DENO_NO_UPDATE_CHECK: "1",
@@ -218,21 +219,42 @@ async function killed(child: ChildProcess): Promise<void> {
   await waitUntilGone(child.pid, 5_000);
 }
 
+/** What Deno goes by where it downloads packages: this machine's registry, certificates and proxy. */
+const DOWNLOAD_SETTINGS =
+  /^(NPM_CONFIG_REGISTRY|HTTPS?_PROXY|NO_PROXY|SSL_CERT_(FILE|DIR)|NODE_EXTRA_CA_CERTS|DENO_(CERT|TLS_CA_STORE|AUTH_TOKENS))$/;
+
+function downloadSettings(env: NodeJS.ProcessEnv): Record<string, string> {
+  const kept = Object.entries(env).flatMap(([name, value]): [string, string][] => {
+    const known = name.toUpperCase();
+    return value && DOWNLOAD_SETTINGS.test(known) ? [[known, value]] : [];
+  });
+  const settings = Object.fromEntries(kept);
+  const hasProxy = settings.HTTP_PROXY !== undefined || settings.HTTPS_PROXY !== undefined;
+  // The parts of the stack are reached directly.
+  return hasProxy
+    ? { ...settings, NO_PROXY: [settings.NO_PROXY, "127.0.0.1", "localhost"].filter(Boolean).join(",") }
+    : settings;
+}
+
 /**
- * A function may reach the network, its environment and the project's files, and nothing else of this machine.
- * `npm:` specifiers resolve to node_modules, which `npm ci` filled: nothing is downloaded.
+ * A function may reach the network, its environment, the project's files and its packages, and nothing else of this machine.
+ * As on the platform, packages are what the function imports itself (`npm:`, `jsr:`, deno.json), whatever node_modules
+ * holds: Deno downloads them once, into the stack's own cache. Ours import none.
  */
-function denoArguments({ entrypoint, config }: FunctionSource, projectDirectory: string): string[] {
+function denoArguments(
+  { entrypoint, config }: FunctionSource,
+  { projectDirectory, denoDirectory }: FunctionRuntime,
+): string[] {
   return [
     "run",
     "--no-prompt",
     "--no-lock",
     "--no-check",
-    "--node-modules-dir=manual",
+    "--node-modules-dir=none",
     "--allow-net",
     "--allow-env",
     "--allow-sys",
-    `--allow-read=${projectDirectory}`,
+    `--allow-read=${projectDirectory},${denoDirectory}`,
     ...(config ? [`--config=${config}`] : []),
     entrypoint,
   ];

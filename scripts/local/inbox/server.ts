@@ -1,5 +1,6 @@
 import { getRequestListener } from "@hono/node-server";
 import type { GetEmailResponseSuccess } from "resend";
+import { originOf } from "../listen.ts";
 import { Faults } from "../service/faults.ts";
 import { IdempotencyKeys } from "../service/idempotency.ts";
 import type { DeliveryOptions } from "../service/webhooks.ts";
@@ -26,6 +27,7 @@ import { WebhookEndpoints } from "./webhooks/endpoints.ts";
 import type { LoggedEvent } from "./webhooks/events.ts";
 import { keyIn, newSecret } from "./webhooks/signature.ts";
 
+/** Where an inbox listens, what it keeps, whom it tells, and how it behaves. */
 export interface InboxOptions {
   /** 0 takes a free one. */
   port: number;
@@ -58,6 +60,7 @@ export interface InboxOptions {
   log?: (line: string) => void;
 }
 
+/** An inbox that runs, and what a test can do with it. */
 export interface Inbox {
   /** The mailbox page. */
   url: string;
@@ -160,7 +163,7 @@ export async function startInbox(options: InboxOptions): Promise<Inbox> {
       throw error;
     },
   );
-  const url = `http://${hostname}:${server.port}`;
+  const url = originOf(hostname, server.port);
 
   return {
     url,

@@ -7,6 +7,7 @@ import { RequestLedger } from "../service/ledger.ts";
 import { createApp, type FaultAction, type Permission } from "./app.ts";
 import { HostedProject, type ProjectOptions } from "./project.ts";
 
+/** How the local Management API is started. */
 export interface LocalManagementOptions extends ProjectOptions {
   /** 0 takes a free one. */
   port: number;
@@ -17,6 +18,7 @@ export interface LocalManagementOptions extends ProjectOptions {
   log?: (line: string) => void;
 }
 
+/** A local Management API that runs: where it is, and what tests look at and change. */
 export interface LocalManagement {
   /** For SUPABASE_API_URL. */
   url: string;

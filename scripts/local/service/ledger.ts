@@ -20,6 +20,7 @@ export interface LedgerRequest {
 
 type Unanswered = "seq" | "at" | "status" | "errorCode" | "replayed" | "ignored";
 
+/** Which requests are meant; a field that is absent asks for nothing. */
 export interface RequestFilter
   extends Partial<Pick<LedgerRequest, "method" | "status" | "replayed" | "errorCode">> {
   path?: string | RegExp;

@@ -41,6 +41,7 @@ export interface Attempt {
   duration: number;
 }
 
+/** In what order, and how often, events are sent that were held back. */
 export interface ReleaseOptions {
   /** Give the order to this seed. */
   shuffle?: number;

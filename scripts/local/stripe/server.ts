@@ -1,10 +1,11 @@
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import Stripe from "stripe";
-import { openPort } from "../listen.ts";
+import { openPort, originOf } from "../listen.ts";
 import { Faults } from "../service/faults.ts";
 import { IdempotencyKeys, type KeptAnswer } from "../service/idempotency.ts";
 import type { DeliveryOptions } from "../service/webhooks.ts";
+import { adopt, type ToldObject } from "./adopt.ts";
 import { createApp } from "./app.ts";
 import { noteLateFailure } from "./billing/collection.ts";
 import { markPaid } from "./billing/invoices.ts";
@@ -27,6 +28,7 @@ import { createEndpoint } from "./resources/webhook-endpoints.ts";
 import { includable, routes } from "./routes.ts";
 import { type DeliveryDump, StripeWebhooks } from "./webhooks/delivery.ts";
 
+/** Where a local Stripe listens, what it keeps, whom it tells, and how it behaves. */
 export interface LocalStripeOptions {
   /** 0 takes a free one. */
   port: number;
@@ -47,6 +49,7 @@ export interface LocalStripeOptions {
   isConnected?: boolean;
 }
 
+/** A local Stripe that runs, and what a test can do with it. */
 export interface LocalStripe {
   url: string;
   port: number;
@@ -63,6 +66,8 @@ export interface LocalStripe {
   settings: Settings;
   /** Every event, in the order they happened. */
   events: EventLog;
+  /** Takes in objects that somebody else told of, such as a seed's, without telling anybody; see adopt.ts. */
+  adopt(told: readonly ToldObject[]): void;
   /** Do what is due in real time now, instead of within a second. */
   tick(): void;
   /** Resolves when no clock is moving and no delivery is queued, under way or waiting for its retry. */
@@ -176,7 +181,8 @@ function addEndpoints(world: World, webhooks: { url: string; secret: string }[])
 
 /**
  * Start a Stripe of one's own: test mode only, on this machine only.
- * @throws if the port is taken, or the state file is not one of ours
+ *
+ * @throws if the port is taken, or the state file is not one of ours or cannot be read or written
  */
 export async function startLocalStripe(options: LocalStripeOptions): Promise<LocalStripe> {
   const world = createWorld(options);
@@ -271,10 +277,14 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
   const hostname = options.hostname ?? "127.0.0.1";
   const server = createServer(getRequestListener(app.fetch));
   const { port, close } = await openPort(server, options.port, hostname);
-  // What listens everywhere is reached here.
-  world.publicUrl = `http://${hostname === "0.0.0.0" ? "127.0.0.1" : hostname}:${port}`;
+  world.publicUrl = originOf(hostname, port);
   if (formerUrl !== "" && formerUrl !== world.publicUrl)
     world.store.rewrite(`${formerUrl}/`, `${world.publicUrl}/`);
+  // A file that cannot be written is told at the start, and not once there is something to lose.
+  await snapshot?.flush().catch(async (cause) => {
+    await close();
+    throw new Error(`the state file cannot be written: ${String(cause)}`, { cause });
+  });
   const timer = setInterval(tick, tickMilliseconds);
   timer.unref();
 
@@ -288,6 +298,10 @@ export async function startLocalStripe(options: LocalStripeOptions): Promise<Loc
     idempotency,
     settings: world.settings,
     events: world.events,
+    adopt(told) {
+      adopt(world, told);
+      save();
+    },
     tick,
     async settled() {
       if (advancing > 0) await new Promise<void>((resolve) => waiting.push(resolve));

@@ -31,11 +31,13 @@ export const CRASH_POINTS = [
   "effect_failed",
 ] as const;
 
+/** One of `CRASH_POINTS`. */
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 
 /** Resolves at once, except at the point where a test wants the process to be ended: there never. */
 export type ReachPoint = (point: CrashPoint) => Promise<void>;
 
+/** What runs outside of tests: no point stops anything. */
 export const passThrough: ReachPoint = () => Promise.resolve();
 
 /** Stops at the nth time `point` is reached, having said so. */

@@ -1,8 +1,8 @@
 import { readBody } from "./body.ts";
+import type { CheckCaller } from "./cron-signature.ts";
 import { DuebaseError, errorResponse, MethodNotAllowedError } from "./errors.ts";
 import { describeError, type Logger } from "./log.ts";
 import type { SelfReport } from "./self-report.ts";
-import type { CheckCaller } from "./shared-secret.ts";
 
 /** What a request may ask for; all but `wait` and `probe` only of the local stack. */
 export type RunOptions = {
@@ -17,6 +17,7 @@ export type RunOptions = {
   stop_at_nth?: number;
 };
 
+/** What a function that the database calls needs of its surroundings. */
 export type CronEndpointDependencies = {
   checkCaller: CheckCaller;
   /** One run; resolves with what came of it, in counts. */
@@ -28,21 +29,15 @@ export type CronEndpointDependencies = {
   /** Whether a request may set a clock and a crash point: on the local stack only. */
   isLocal: boolean;
   log: Logger;
+  /** Milliseconds since the epoch, by the real clock: signatures go by it. */
+  now: () => number;
 };
-
-// The platform ends a function with its answer unless it is told of work that goes on. Elsewhere it just goes on.
-const platform = (globalThis as { EdgeRuntime?: { waitUntil(work: Promise<unknown>): void } }).EdgeRuntime;
-
-/** What `inBackground` is when a function serves. */
-export function keepAliveFor(work: Promise<unknown>): void {
-  platform?.waitUntil(work);
-}
 
 /** The body of a call is a few options at most. */
 const MAX_BODY_BYTES = 4096;
 
 /**
- * A function that cron calls, and every transaction that enqueues something: checks the shared secret, answers 202 at
+ * A function that cron calls, and every transaction that enqueues something: checks the signature, answers 202 at
  * once, as pg_net does not wait, and runs. Calls that come while a run is under way add one more run after it and no more.
  */
 export function createCronEndpoint(
@@ -55,8 +50,9 @@ export function createCronEndpoint(
     const startedAt = performance.now();
     try {
       if (request.method !== "POST") throw new MethodNotAllowedError("POST");
-      await checkCaller(request);
-      const options = readOptions(await readBody(request, MAX_BODY_BYTES), isLocal);
+      const body = await readBody(request, MAX_BODY_BYTES);
+      await checkCaller(request.headers, body, dependencies.now());
+      const options = readOptions(body, isLocal);
       if (options.probe) return Response.json({ probed: true, ...(await dependencies.report()) });
       if (options.wait) return Response.json(await dependencies.run(options));
       inBackground(

@@ -5,6 +5,58 @@ export type Json = string | number | boolean | null | { [key: string]: Json | un
 export type Database = {
   billing: {
     Tables: {
+      alarms: {
+        Row: {
+          began_at: string;
+          cure: string | null;
+          due_at: string | null;
+          end_told_at: string | null;
+          ended_at: string | null;
+          id: number;
+          last_told_at: string | null;
+          meaning: string;
+          name: string;
+          not_before: string | null;
+          request_id: number | null;
+          times_told: number;
+          told_at: string | null;
+          told_by: string | null;
+        };
+        ComputedFields: never;
+        Insert: {
+          began_at: string;
+          cure?: string | null;
+          due_at?: string | null;
+          end_told_at?: string | null;
+          ended_at?: string | null;
+          id?: never;
+          last_told_at?: string | null;
+          meaning: string;
+          name: string;
+          not_before?: string | null;
+          request_id?: number | null;
+          times_told?: number;
+          told_at?: string | null;
+          told_by?: string | null;
+        };
+        Update: {
+          began_at?: string;
+          cure?: string | null;
+          due_at?: string | null;
+          end_told_at?: string | null;
+          ended_at?: string | null;
+          id?: never;
+          last_told_at?: string | null;
+          meaning?: string;
+          name?: string;
+          not_before?: string | null;
+          request_id?: number | null;
+          times_told?: number;
+          told_at?: string | null;
+          told_by?: string | null;
+        };
+        Relationships: [];
+      };
       audit_events: {
         Row: {
           action: string;
@@ -1103,6 +1155,70 @@ export type Database = {
           },
         ];
       };
+      hourly_metrics: {
+        Row: {
+          cases_ended: number;
+          cases_ended_by_payment: number;
+          counted_at: string;
+          dead: number;
+          duplicates: number;
+          emails_bounced: number;
+          emails_delivered: number;
+          emails_sent: number;
+          events: number;
+          failed: number;
+          failed_kinds: NonNullable<Json>;
+          hour: string;
+          last_event_at: string | null;
+          latency_p50: number | null;
+          latency_p95: number | null;
+          latency_p99: number | null;
+          quarantined: number;
+          slow: number[];
+        };
+        ComputedFields: never;
+        Insert: {
+          cases_ended?: number;
+          cases_ended_by_payment?: number;
+          counted_at: string;
+          dead?: number;
+          duplicates?: number;
+          emails_bounced?: number;
+          emails_delivered?: number;
+          emails_sent?: number;
+          events?: number;
+          failed?: number;
+          failed_kinds?: NonNullable<Json>;
+          hour: string;
+          last_event_at?: string | null;
+          latency_p50?: never;
+          latency_p95?: never;
+          latency_p99?: never;
+          quarantined?: number;
+          slow?: number[];
+        };
+        Update: {
+          cases_ended?: number;
+          cases_ended_by_payment?: number;
+          counted_at?: string;
+          dead?: number;
+          duplicates?: number;
+          emails_bounced?: number;
+          emails_delivered?: number;
+          emails_sent?: number;
+          events?: number;
+          failed?: number;
+          failed_kinds?: NonNullable<Json>;
+          hour?: string;
+          last_event_at?: string | null;
+          latency_p50?: never;
+          latency_p95?: never;
+          latency_p99?: never;
+          quarantined?: number;
+          slow?: number[];
+        };
+        Relationships: [];
+      };
       invoice_payments: {
         Row: {
           amount_paid: number | null;
@@ -1341,6 +1457,7 @@ export type Database = {
           last_bad_at: string | null;
           last_ok_at: string | null;
           problem: string | null;
+          release: string | null;
           request_id: number | null;
           status: number | null;
           url: string | null;
@@ -1359,6 +1476,7 @@ export type Database = {
           last_bad_at?: string | null;
           last_ok_at?: string | null;
           problem?: string | null;
+          release?: string | null;
           request_id?: number | null;
           status?: number | null;
           url?: string | null;
@@ -1376,6 +1494,7 @@ export type Database = {
           last_bad_at?: string | null;
           last_ok_at?: string | null;
           problem?: string | null;
+          release?: string | null;
           request_id?: number | null;
           status?: number | null;
           url?: string | null;
@@ -2288,7 +2407,7 @@ export type Database = {
           last_finished_at?: string | null;
           last_started_at?: string | null;
           last_tick_at?: string | null;
-          last_took?: never;
+          last_took?: string | null;
           part: string;
           position: number;
           repeats: boolean;
@@ -2305,7 +2424,7 @@ export type Database = {
           last_finished_at?: string | null;
           last_started_at?: string | null;
           last_tick_at?: string | null;
-          last_took?: never;
+          last_took?: string | null;
           part?: string;
           position?: number;
           repeats?: boolean;
@@ -2397,6 +2516,7 @@ export type Database = {
       dunning_outcomes: {
         Row: {
           amount_due: number | null;
+          amount_forgiven: number | null;
           amount_lost: number | null;
           amount_open: number | null;
           amount_recovered: number | null;
@@ -2415,6 +2535,39 @@ export type Database = {
           recovery_rate: number | null;
           settled_without_payment: number | null;
           still_open: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      health: {
+        Row: {
+          cure: string | null;
+          meaning: string | null;
+          name: string | null;
+          since: string | null;
+          status: string | null;
+          target: string | null;
+          unit: string | null;
+          value: number | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
+      monthly_metrics: {
+        Row: {
+          cases_ended: number | null;
+          cases_ended_by_payment: number | null;
+          duplicates: number | null;
+          duplicates_percent: number | null;
+          emails_bounced: number | null;
+          emails_delivered: number | null;
+          emails_sent: number | null;
+          events: number | null;
+          failed: number | null;
+          month: string | null;
+          processed_percent: number | null;
+          quarantined: number | null;
+          recovered_percent: number | null;
         };
         ComputedFields: never;
         Relationships: [];
@@ -2596,6 +2749,20 @@ export type Database = {
         Args: { p_kind: string; p_now?: string; p_options?: Json; p_steps: string[] };
         Returns: Json;
       };
+      check_health: {
+        Args: { p_now?: string };
+        Returns: {
+          cure: string;
+          meaning: string;
+          name: string;
+          since: string;
+          status: string;
+          target: string;
+          unit: string;
+          value: number;
+        }[];
+      };
+      claim_alarms: { Args: { p_now?: string; p_way: string }; Returns: Json };
       claim_history: { Args: { p_holder: string; p_now?: string }; Returns: Json };
       claim_outbox: {
         Args: { p_kinds?: string[]; p_lease?: string; p_limit?: number; p_now?: string; p_worker: string };
@@ -2950,6 +3117,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      release_alarms: { Args: { p_alarms: number[]; p_now?: string }; Returns: number };
       release_debts: {
         Args: { p_invoices: string[]; p_now?: string };
         Returns: {

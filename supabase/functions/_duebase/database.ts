@@ -11,8 +11,10 @@ import {
 export const DATABASE_TIMEOUT_MS = 7_000;
 
 type BillingFunctions = Database["billing"]["Functions"];
+/** The name of a function of schema `billing` that the Data API offers. */
 export type BillingFunction = keyof BillingFunctions & string;
 
+/** How the functions reach the database: through the Data API, as `service_role`. */
 export type DatabaseSettings = {
   /** The project's address, without a path. */
   url: string;

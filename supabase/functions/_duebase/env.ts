@@ -15,6 +15,16 @@ export type ProjectEnvironment = {
 /** What `duebase-stripe-webhook` and `duebase-resend-webhook` need. */
 export type WebhookEnvironment = ProjectEnvironment & { webhookSecrets: string[] };
 
+/** What a function can tell the operator by, where the database does not. */
+export type AlarmEnvironment = { alertWebhookUrl: string | undefined };
+
+/** What `duebase-health` needs. */
+export type HealthEnvironment = ProjectEnvironment &
+  AlarmEnvironment & {
+    /** What shows the rows, and not only the status. Several while one is being rotated out; none: nobody sees them. */
+    healthSecrets: string[];
+  };
+
 /** What `duebase-dunning` needs. */
 export type DunningEnvironment = ProjectEnvironment & {
   /** Shared with cron through Vault. Several while one is being rotated out; any of them will do. */
@@ -26,16 +36,16 @@ export type DunningEnvironment = ProjectEnvironment & {
 };
 
 /** What `duebase-deliver` needs. */
-export type DeliverEnvironment = DunningEnvironment & {
-  resendApiKey: string;
-  resendUrl: string | undefined;
-  /** How often Resend may be asked; its limit is per team. Default 2. */
-  resendRequestsPerSecond: number;
-  /** Sender of mail where `billing.settings` names none, and of alerts. */
-  emailFrom: string | undefined;
-  alertEmail: string | undefined;
-  alertWebhookUrl: string | undefined;
-};
+export type DeliverEnvironment = DunningEnvironment &
+  AlarmEnvironment & {
+    resendApiKey: string;
+    resendUrl: string | undefined;
+    /** How often Resend may be asked; its limit is per team. Default 2. */
+    resendRequestsPerSecond: number;
+    /** Sender of mail where `billing.settings` names none, and of alerts. */
+    emailFrom: string | undefined;
+    alertEmail: string | undefined;
+  };
 
 /** What `duebase-portal` and `duebase-checkout` need. */
 export type SessionEnvironment = ProjectEnvironment & {
@@ -70,8 +80,25 @@ const SECRET_KEY_NAMES = ["SUPABASE_SECRET_KEYS", "SUPABASE_SECRET_KEY", "SUPABA
  *
  * @throws ConfigurationError naming every variable that is missing, blank or unreadable, never a value.
  */
-export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment {
-  return webhookEnvironment(read, "DUEBASE_STRIPE_WEBHOOK_SECRET");
+export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment & AlarmEnvironment {
+  return { ...webhookEnvironment(read, "DUEBASE_STRIPE_WEBHOOK_SECRET"), ...alarms(read) };
+}
+
+/**
+ * Reads what `duebase-health` needs: the project's own, and `DUEBASE_HEALTH_SECRET`, which may hold several secrets
+ * separated by commas, or none.
+ *
+ * @throws ConfigurationError as readWebhookEnvironment does.
+ */
+export function readHealthEnvironment(read: ReadVariable): HealthEnvironment {
+  const name = "DUEBASE_HEALTH_SECRET";
+  return {
+    ...readAll({
+      ...project(read),
+      healthSecrets: () => (readSetting(read, name) === undefined ? [] : secretList(read, name)),
+    }),
+    ...alarms(read),
+  };
 }
 
 /**
@@ -117,7 +144,7 @@ export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
     stripeUrl: stripeUrl(read),
     emailFrom: readSetting(read, "DUEBASE_EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
     alertEmail: readSetting(read, "DUEBASE_ALERT_EMAIL"),
-    alertWebhookUrl: readSetting(read, "DUEBASE_ALERT_WEBHOOK_URL"),
+    ...alarms(read),
     isLocal,
   };
 }
@@ -157,6 +184,10 @@ const project = (read: ReadVariable) => ({
 const cronAndStripe = (read: ReadVariable) => ({
   cronSecrets: () => secretList(read, "DUEBASE_CRON_SECRET"),
   stripeSecretKey: () => required(read, "DUEBASE_STRIPE_SECRET_KEY"),
+});
+
+const alarms = (read: ReadVariable): AlarmEnvironment => ({
+  alertWebhookUrl: readSetting(read, "DUEBASE_ALERT_WEBHOOK_URL"),
 });
 
 const isLocalStack = (read: ReadVariable): boolean => readSetting(read, "DUEBASE_LOCAL_STACK") === "1";

@@ -94,18 +94,26 @@ export class ConfigurationError extends DuebaseError {
   }
 }
 
+/** The request has another method than the one that the function takes; `allow` goes into the header of that name. */
 export class MethodNotAllowedError extends DuebaseError {
   constructor(allow: string) {
     super("method_not_allowed", 405, `Only ${allow} is accepted here.`, { headers: { allow } });
   }
 }
 
-/** The caller did not show the secret that cron and the functions share. */
-export class UnauthorizedError extends DuebaseError {
+/** The caller of `duebase-health` shows a secret, and not the right one. */
+export class HealthSecretError extends DuebaseError {
   constructor() {
-    super("unauthorized", 401, "The request does not carry the shared secret.", {
+    super("unauthorized", 401, "The request does not carry DUEBASE_HEALTH_SECRET.", {
       headers: { "www-authenticate": "Bearer" },
     });
+  }
+}
+
+/** `duebase-health` is asked for a format that there is not. */
+export class InvalidFormatError extends DuebaseError {
+  constructor() {
+    super("invalid_format", 400, "There is format=json and format=openmetrics.");
   }
 }
 
@@ -172,6 +180,7 @@ export class NotAManagerError extends DuebaseError {
   }
 }
 
+/** The body is larger than the function reads. It is not read to its end. */
 export class PayloadTooLargeError extends DuebaseError {
   constructor(limitBytes: number) {
     super("payload_too_large", 413, `The body is larger than ${limitBytes} bytes.`);
@@ -185,6 +194,7 @@ export class IncompleteBodyError extends DuebaseError {
   }
 }
 
+/** What is wrong with a signature header; the code of the answer is `signature_` and this. */
 export type SignatureFault = "missing" | "malformed" | "mismatch" | "too_old" | "too_new";
 
 const SIGNATURE_MESSAGES: Record<SignatureFault, string> = {
@@ -197,8 +207,25 @@ const SIGNATURE_MESSAGES: Record<SignatureFault, string> = {
 
 /** The request is not proven to come from who it says: `code` is `signature_<fault>`. */
 export class SignatureError extends DuebaseError {
+  readonly fault: SignatureFault;
+
   constructor(fault: SignatureFault) {
     super(`signature_${fault}`, 400, SIGNATURE_MESSAGES[fault]);
+    this.fault = fault;
+  }
+}
+
+/**
+ * A call of cron's is not signed with the secret that cron and the functions share, or not of now. Only the latter is
+ * told apart, for the operator: its `code` is that of the SignatureError.
+ */
+export class UnauthorizedError extends DuebaseError {
+  constructor(cause: SignatureError) {
+    const isLate = cause.fault === "too_old" || cause.fault === "too_new";
+    const message = isLate ? cause.message : "The request is not signed with the shared secret.";
+    super(isLate ? cause.code : "unauthorized", 401, message, {
+      headers: { "www-authenticate": "Duebase-Signature" },
+    });
   }
 }
 

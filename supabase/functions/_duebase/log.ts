@@ -1,5 +1,6 @@
 import { type Diagnostics, DuebaseError } from "./errors.ts";
 
+/** How much a line matters. The platform files lines by it. */
 export type LogLevel = "info" | "warn" | "error";
 
 /**
@@ -34,7 +35,9 @@ export type LogFields = Diagnostics & {
   exception?: string;
 };
 
+/** Writes one line about a request. */
 export type Logger = (level: LogLevel, fields: LogFields) => void;
+/** Where a line goes that is written out. */
 export type WriteLine = (level: LogLevel, line: string) => void;
 
 /** The platform files lines under the console method they came through. */

@@ -14,6 +14,7 @@ export type EmailStep = {
   alone?: true;
   render?: { template: string; props: unknown; locales: string[] | null; brand: unknown };
 };
+/** A mail as it was rendered for one effect, to be stored before it is sent. */
 export type WrittenEmail = { id: number; subject?: string; html?: string; text?: string; locale?: string };
 
 /** Resend's answer about one mail of a request it took. */
@@ -23,6 +24,7 @@ export type Endings = Partial<Record<"delivered" | "dead" | "pending" | "lost", 
 
 /** Why an attempt failed, as `last_error` keeps it. */
 export type EffectError = { code: string; message: string; status?: number; told?: string[] };
+/** How an attempt failed, and what follows of that for the next one. */
 export type Failure = {
   error: EffectError;
   retryAfterSeconds?: number;
@@ -36,6 +38,7 @@ export type Failure = {
 export type DunningAnswer = { read?: { object: string; id: string }[] } & Partial<
   Record<DunningCount, number>
 >;
+/** What an evaluation of dunning counts. */
 export type DunningCount = "opened" | "closed" | "mails" | "ends" | "held" | "ended" | "called_off";
 
 /** How the end of a dunning case is to be carried out, if it still is. */
@@ -88,6 +91,7 @@ export type SeatsChange = {
 /** What came of a change of seats: what was asked for, and the card that paid where it was not the one Stripe charged. */
 export type SeatsResult = { tried?: number; cards?: string; paidWith?: string };
 
+/** Who a worker is, and what it takes where the database says nothing. */
 export type OutboxSettings = {
   /** Names this run, for people who read the table. */
   worker: string;
@@ -97,6 +101,7 @@ export type OutboxSettings = {
   now?: string;
 };
 
+/** The outbox as one worker sees it. */
 export type Outbox = ReturnType<typeof connectOutbox>;
 
 /** The functions of the database a worker speaks to, for one run. Each rejects as CallBilling does. */

@@ -24,8 +24,10 @@ export type SendResult =
   | ({ is: "refused"; final: boolean } & SendFailure)
   | ({ is: "unknown"; final: boolean } & SendFailure);
 
+/** Resend about one mail of a request that it took: the id it gave it, or why it refused it. */
 export type MailAnswer = { id: string } | { refusal: { code: string; message: string } };
 
+/** Why a request with mails came to nothing, as far as it is known. */
 export type SendFailure = {
   /** Resend's error name, or ours: `no_answer`, `unreadable_answer`. */
   code: string;
@@ -73,6 +75,7 @@ export const LARGEST_BATCH = 100;
  */
 export type SendMails = (mails: readonly Mail[], idempotencyKey: string) => Promise<SendResult>;
 
+/** How Resend is reached. Times are in milliseconds. */
 export type ResendSettings = {
   apiKey: string;
   /** https://api.resend.com unless a local stack stands in for it. */

@@ -12,6 +12,7 @@ import { ownerToActFor, type ReadManagedOwners, readOwnerId } from "./managed-ow
 import { type AppAddresses, appOrigins } from "./return-url.ts";
 import { bearerToken, type SignedInUser, type VerifyUser } from "./signed-in-user.ts";
 
+/** What a function that opens a page at Stripe needs of its surroundings. */
 export type SessionEndpointDependencies = {
   readAddresses: () => Promise<AppAddresses>;
   verifyUser: VerifyUser;

@@ -60,6 +60,7 @@ export function modeOfKey(secretKey: string): "live" | "test" | undefined {
   return mode === "live" || mode === "test" ? mode : undefined;
 }
 
+/** One call of Stripe's API. */
 export type StripeRequest = {
   method: "GET" | "POST" | "DELETE";
   /** With a leading `/v1/`. */
@@ -74,6 +75,7 @@ export type StripeRequest = {
 /** Calls Stripe once; rejects with a StripeCallError. */
 export type CallStripe = (request: StripeRequest) => Promise<StripeAnswer>;
 
+/** How Stripe is reached. Times are in milliseconds. */
 export type StripeSettings = {
   secretKey: string;
   /** https://api.stripe.com unless a local stack stands in for it. */

@@ -2,6 +2,7 @@ import { readBody } from "./body.ts";
 import { DatabaseMisconfiguredError, DuebaseError, errorResponse, MethodNotAllowedError } from "./errors.ts";
 import { describeError, type LogFields, type Logger, type LogLevel, loggableId } from "./log.ts";
 
+/** What a webhook needs of its surroundings, whoever sends it. */
 export type WebhookEndpointDependencies = {
   log: Logger;
   /** Milliseconds since the epoch. */
@@ -11,6 +12,7 @@ export type WebhookEndpointDependencies = {
 /** What is known of a delivery so far: its log line says so. */
 export type DeliverySubject = { event?: string; type?: string; customer?: string };
 
+/** What is different from one sender of webhooks to the other. */
 export type WebhookSender<Proof> = {
   /** Resolves when the sender signed exactly these bytes; otherwise rejects with a SignatureError. */
   verify: (headers: Headers, body: Uint8Array, nowMs: number) => Promise<Proof>;

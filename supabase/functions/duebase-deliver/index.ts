@@ -1,13 +1,13 @@
 import { connectAlerts } from "../_duebase/alert-webhook.ts";
+import { keepAliveFor } from "../_duebase/background.ts";
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
-import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
+import { createCallerCheck } from "../_duebase/cron-signature.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDeliverEnvironment, readSecretsOfStripesWebhook } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
 import { namingRelease } from "../_duebase/release.ts";
 import { connectResend } from "../_duebase/resend.ts";
-import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { drain } from "./drain.ts";
 import { createDeliverHandler } from "./handler.ts";
@@ -30,7 +30,8 @@ const log = createLogger("duebase-deliver");
 const budget = { ...DEFAULT_BUDGET, sendIntervalMs: 1000 / environment.resendRequestsPerSecond };
 
 const handler = createDeliverHandler({
-  checkCaller: createCallerCheck(environment.cronSecrets),
+  checkCaller: createCallerCheck(environment.cronSecrets, "duebase-deliver"),
+  now: Date.now,
   isLocal,
   log,
   inBackground: keepAliveFor,

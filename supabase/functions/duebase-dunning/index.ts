@@ -1,12 +1,12 @@
+import { keepAliveFor } from "../_duebase/background.ts";
 import { passThrough, stopAt } from "../_duebase/crash-points.ts";
-import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
+import { createCallerCheck } from "../_duebase/cron-signature.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDunningEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { connectOutbox } from "../_duebase/outbox.ts";
 import { namingRelease } from "../_duebase/release.ts";
 import { reportDatabase } from "../_duebase/self-report.ts";
-import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe, modeOfKey } from "../_duebase/stripe.ts";
 import { DEFAULT_BUDGET, Run } from "../duebase-deliver/run.ts";
 import { runDaily } from "./daily-run.ts";
@@ -25,7 +25,8 @@ const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseU
 const log = createLogger("duebase-dunning");
 
 const handler = createDunningHandler({
-  checkCaller: createCallerCheck(environment.cronSecrets),
+  checkCaller: createCallerCheck(environment.cronSecrets, "duebase-dunning"),
+  now: Date.now,
   isLocal,
   log,
   inBackground: keepAliveFor,

@@ -1,11 +1,11 @@
-import { keepAliveFor } from "../_duebase/cron-endpoint.ts";
+import { keepAliveFor } from "../_duebase/background.ts";
+import { createCallerCheck } from "../_duebase/cron-signature.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readDunningEnvironment } from "../_duebase/env.ts";
 import { readIdentity } from "../_duebase/history/key-check.ts";
 import { createLogger } from "../_duebase/log.ts";
 import { namingRelease } from "../_duebase/release.ts";
 import { reportDatabase } from "../_duebase/self-report.ts";
-import { createCallerCheck } from "../_duebase/shared-secret.ts";
 import { connectStripe } from "../_duebase/stripe.ts";
 import { createReconcileHandler } from "./handler.ts";
 import { reconcile } from "./reconcile.ts";
@@ -22,7 +22,8 @@ const callStripe = connectStripe({ secretKey: environment.stripeSecretKey, baseU
 const log = createLogger("duebase-reconcile");
 
 const handler = createReconcileHandler({
-  checkCaller: createCallerCheck(environment.cronSecrets),
+  checkCaller: createCallerCheck(environment.cronSecrets, "duebase-reconcile"),
+  now: Date.now,
   isLocal: environment.isLocal,
   log,
   inBackground: keepAliveFor,

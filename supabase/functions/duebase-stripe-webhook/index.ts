@@ -1,3 +1,6 @@
+import { createAlarmTeller } from "../_duebase/alarms.ts";
+import { connectAlerts } from "../_duebase/alert-webhook.ts";
+import { keepAliveFor } from "../_duebase/background.ts";
 import { connectDatabase } from "../_duebase/database.ts";
 import { readWebhookEnvironment } from "../_duebase/env.ts";
 import { createLogger } from "../_duebase/log.ts";
@@ -8,10 +11,19 @@ import { handleStripeWebhook, type WebhookDependencies } from "./handler.ts";
 import { createTurns } from "./turns.ts";
 
 // Throws, and so never serves, when a setting is missing.
-const { supabaseUrl, secretKey, projectRef, webhookSecrets } = readWebhookEnvironment((name) =>
-  Deno.env.get(name),
+const { supabaseUrl, secretKey, projectRef, webhookSecrets, alertWebhookUrl } = readWebhookEnvironment(
+  (name) => Deno.env.get(name),
 );
 const callBilling = connectDatabase({ url: supabaseUrl, secretKey, projectRef });
+
+const log = createLogger("duebase-stripe-webhook");
+
+const tellAlarms = createAlarmTeller("duebase-stripe-webhook", {
+  callBilling,
+  postAlert: alertWebhookUrl ? connectAlerts(alertWebhookUrl) : undefined,
+  log,
+  now: Date.now,
+});
 
 const dependencies: WebhookDependencies = {
   verifySignature: createSignatureVerifier(webhookSecrets),
@@ -20,7 +32,8 @@ const dependencies: WebhookDependencies = {
     receiveEvents: (events) => callBilling("receive_events", `{"events":${events}}`),
     takeTurn: createTurns(),
   }),
-  log: createLogger("duebase-stripe-webhook"),
+  tellAlarms: () => keepAliveFor(tellAlarms()),
+  log,
   now: Date.now,
 };
 

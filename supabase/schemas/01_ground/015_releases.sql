@@ -1,13 +1,13 @@
 -- Releases: which release of Duebase this database has, and since when.
 -- Reads: nothing. Writes: releases, once a release, by its migration. Called by: operators, doctor.
 
+-- `npm run migration` writes the release into it from package.json, and an upgrade writes the function anew, with this body.
 create function billing.version()
 returns text
 language sql
 immutable
 set search_path = ''
 as $$
-  -- `npm run migration` writes it here from package.json.
   select '0.1.0'
 $$;
 

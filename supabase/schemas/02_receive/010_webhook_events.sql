@@ -26,8 +26,8 @@ comment on column billing.webhook_events.received_at is 'When we stored it (UTC)
 -- Events of one object in one second are compared with each other (see event order).
 create index webhook_events_by_object on billing.webhook_events (object_id, created);
 create index webhook_events_by_customer on billing.webhook_events (customer_id, created);
--- Rows arrive in this order, so a block range index answers "the last hour" at almost no cost to inserts.
-create index webhook_events_by_arrival on billing.webhook_events using brin (received_at);
+-- Rows arrive in this order, so each goes to the end of it: "the newest" and "the last hour" cost inserts next to nothing.
+create index webhook_events_by_arrival on billing.webhook_events (received_at);
 
 create trigger webhook_events_are_append_only
   before update or delete or truncate on billing.webhook_events
@@ -43,6 +43,8 @@ comment on table billing.webhook_duplicates is
   'One row per repeated delivery of an event already stored. The idempotency hit rate is read from here. No foreign key: its check would cost a repetition more than everything else about it.';
 
 create index webhook_duplicates_by_event on billing.webhook_duplicates (event_id);
+-- Short ranges: the tick counts the last hour every minute.
+create index webhook_duplicates_by_arrival on billing.webhook_duplicates using brin (received_at) with (autosummarize = on, pages_per_range = 8);
 
 create trigger webhook_duplicates_are_append_only
   before update or delete or truncate on billing.webhook_duplicates
@@ -73,6 +75,40 @@ comment on column billing.failed_webhooks.error is 'Of the last failure: sqlstat
 comment on column billing.failed_webhooks.next_attempt_at is 'Earliest time of the next retry (UTC).';
 
 create index failed_webhooks_due on billing.failed_webhooks (next_attempt_at) where status = 'retrying';
+-- What operators look at: how many failed in an hour, and what waits for them.
+create index failed_webhooks_by_time on billing.failed_webhooks (first_failed_at);
+create index failed_webhooks_open on billing.failed_webhooks (status, last_failed_at) where status in ('dead', 'quarantined');
+
+-- Unlogged: a crash loses a minute of a statistic, and an event writes nothing more to the log.
+create unlogged table billing_private.slow_events (
+  id bigint generated always as identity primary key,
+  received_at timestamptz not null,
+  milliseconds integer not null,
+  events integer not null
+);
+
+comment on table billing_private.slow_events is
+  'Transactions that brought events and took longer than 10 milliseconds until all was written. The tick counts them by the hour (billing.hourly_metrics.slow) and takes them away. What is quicker writes nothing here.';
+comment on column billing_private.slow_events.received_at is 'As of its events (UTC).';
+comment on column billing_private.slow_events.milliseconds is 'From the beginning of the transaction, which is received_at.';
+comment on column billing_private.slow_events.events is 'How many events it stored.';
+
+alter table billing_private.slow_events enable row level security;
+create policy nobody_reads on billing_private.slow_events using (false);
+
+create function billing_private.note_slow_events(p_received_at timestamptz, p_events integer)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing_private.slow_events (received_at, milliseconds, events)
+  values (p_received_at, least(extract(epoch from clock_timestamp() - now()) * 1000, 2000000000), p_events);
+end;
+$$;
+
+comment on function billing_private.note_slow_events is
+  'Notes how long this transaction has taken so far for the events it stored. Called where that is longer than 10 milliseconds.';
 
 create table billing.event_handlers (
   event_type text not null,

@@ -73,6 +73,11 @@ declare
   month timestamptz;
   made integer := 0;
 begin
+  -- Payloads stay where they are while others are dropped or a person is forgotten, as drop_payloads has it: two runs, or
+  -- a run and a drop, would wait for what the other one holds.
+  if not pg_try_advisory_xact_lock(hashtextextended('payloads', 7313)) then
+    return 0;
+  end if;
   select count(*) as rows, min(d.received_at) as since into strays from billing_private.webhook_payloads_default as d;
   if strays.rows > 0 then
     perform billing_private.alert(
@@ -101,6 +106,6 @@ end;
 $$;
 
 comment on function billing_private.make_payload_partitions is
-  'Makes the partitions of this month and the next three, and of whatever month the default one holds payloads of, which is alerted. Waits at most a second for a lock, and leaves the rest to the next run. Returns how many were made.';
+  'Makes the partitions of this month and the next three, and of whatever month the default one holds payloads of, which is alerted. Waits at most a second for a lock, and leaves the rest to the next run; all of it while a person is forgotten, payloads are dropped, or another run is at it. Returns how many were made.';
 
 select billing_private.make_payload_partitions(now());

@@ -145,9 +145,14 @@ begin
     (select f.subject_id from billing_private.forgotten_subjects as f where f.subject_id = any (named) order by 1 limit 1),
     -- What it names has events of its own, and those say whose it is.
     (
-      select e.customer_id
-      from billing.webhook_events as e
-      where e.object_id = any (named) and e.customer_id is not null
+      select o.customer_id
+      from (
+        select e.customer_id
+        from billing.webhook_events as e
+        where e.object_id = any (named) and e.customer_id is not null
+        -- Found by object and then ordered: in the order of customers it would read the whole ledger.
+        offset 0
+      ) as o
       order by 1
       limit 1
     ),

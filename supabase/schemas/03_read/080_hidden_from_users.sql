@@ -72,6 +72,35 @@ $$;
 comment on function billing_private.save_metadata is
   'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
 
+create function billing_private.keep_metadata(p_object_ids text[], p_metadata jsonb[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  has_some constant boolean[] := array(
+    select coalesce(jsonb_typeof(m.metadata) = 'object' and m.metadata <> '{}', false)
+    from unnest(p_metadata) with ordinality as m (metadata, n)
+    order by m.n
+  );
+begin
+  if false = any (has_some) then
+    delete from billing.object_metadata as m
+    where m.object_id = any (array(select o.id from unnest(p_object_ids, has_some) as o (id, has_some) where not o.has_some));
+  end if;
+  if true = any (has_some) then
+    insert into billing.object_metadata as m (object_id, metadata)
+    select o.id, o.metadata
+    from unnest(p_object_ids, p_metadata, has_some) as o (id, metadata, has_some)
+    where o.has_some
+    on conflict (object_id) do update set metadata = excluded.metadata where m.metadata <> excluded.metadata;
+  end if;
+end;
+$$;
+
+comment on function billing_private.keep_metadata is
+  'save_metadata for several objects, without what their owners may read.';
+
 create function billing_private.metadata_of(p_object_id text)
 returns jsonb
 language plpgsql

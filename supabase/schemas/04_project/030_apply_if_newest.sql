@@ -122,6 +122,55 @@ $$;
 comment on function billing_private.resolve_ties is
   'The less usual cases of apply_if_newest: a deletion, a deleted object, a stale event, several events in one second.';
 
+create function billing_private.apply_each_if_newest(p_events billing.stripe_events[])
+returns table (n integer, object_id text, created timestamptz, object jsonb, deleted_at timestamptz)
+language plpgsql
+set search_path = ''
+rows 10
+as $$
+declare
+  event billing.stripe_events;
+  applied text[];
+  tombstones timestamptz[];
+begin
+  with newest as (
+    insert into billing_private.object_versions as v (object_id, as_of, event_id, rank)
+    select e.object_id, e.created, e.id, r.rank
+    from unnest(p_events) as e
+    cross join lateral (select billing_private.event_rank(e.type, e.payload #> '{data,object}') as rank offset 0) as r
+    where r.rank < 9
+    on conflict on constraint object_versions_pkey do update
+      set as_of = excluded.as_of, event_id = excluded.event_id, rank = excluded.rank
+      where v.rank < 9 and (v.as_of is null or v.as_of < excluded.as_of)
+    returning v.event_id, coalesce(v.deleted_at, case when v.found_missing_at >= v.as_of then v.found_missing_at end) as tombstone
+  )
+  select array_agg(n.event_id), array_agg(n.tombstone) into applied, tombstones from newest as n;
+
+  for n in 1..cardinality(p_events) loop
+    event := p_events[n];
+    apply_each_if_newest.n := n;
+    object_id := event.object_id;
+    created := event.created;
+    if event.id = any (applied) then
+      object := event.payload #> '{data,object}';
+      deleted_at := tombstones[array_position(applied, event.id)];
+    else
+      select r.object, r.deleted_at
+      into object, deleted_at
+      from billing_private.resolve_ties(
+        event, event.payload #> '{data,object}', billing_private.event_rank(event.type, event.payload #> '{data,object}')
+      ) as r;
+    end if;
+    if object is not null then
+      return next;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function billing_private.apply_each_if_newest is
+  'apply_if_newest for events of different objects: a row for each that changes what is shown, n its place among them.';
+
 create function billing_private.enqueue_refresh(p_event billing.stripe_events, p_again text default null)
 returns void
 language plpgsql

@@ -127,6 +127,7 @@ begin
     where s.customer = account and s.customer like 'acct\_%'
     order by 1
   loop
+    perform billing_private.lock_payments(array[payment.payment_id]);
     update billing_private.payment_sources as s set customer = owner where s.payment_id = payment.payment_id and s.customer = account;
     if not billing_private.save_payment(payment.payment_id) then
       continue; -- no source knows of money yet

@@ -59,34 +59,21 @@ $$;
 comment on function billing_private.project_event is
   'Projects one event in a subtransaction, under its customer''s lock: its handlers'' work is kept whole (processed) or undone whole, with the failure recorded (retrying, dead). One that lost to a deadlock has a second try at once.';
 
-create function billing_private.tg_webhook_payloads__after_insert()
-returns trigger
+create function billing_private.project_or_quarantine(p_event billing.stripe_events)
+returns text
 language plpgsql
 set search_path = ''
 as $$
 declare
-  event billing.stripe_events;
-  reason text;
-  outcome text;
+  reason constant text := billing_private.quarantine_reason(p_event);
 begin
-  select e.id, e.type, e.api_version, e.livemode, e.account, e.created, e.object_id, e.customer_id,
-    -- Stored payloads are compressed; the handlers get one that was unpacked once.
-    new.payload #> '{}', e.received_at
-  into event
-  from billing.webhook_events as e
-  where e.id = new.event_id;
-  reason := billing_private.quarantine_reason(event);
-  if reason is null then
-    outcome := billing_private.project_event(event, event.received_at);
-  else
-    perform billing_private.quarantine(event, reason, event.received_at);
+  if reason is not null then
+    perform billing_private.quarantine(p_event, reason, p_event.received_at);
+    return 'quarantined';
   end if;
-  return null;
+  return case billing_private.project_event(p_event, p_event.received_at) when 'processed' then 'processed' else 'failed' end;
 end;
 $$;
 
-comment on function billing_private.tg_webhook_payloads__after_insert is 'Trigger function: projects the event just stored, or quarantines it.';
-
-create trigger webhook_payloads_are_projected
-  after insert on billing_private.webhook_payloads
-  for each row execute function billing_private.tg_webhook_payloads__after_insert();
+comment on function billing_private.project_or_quarantine is
+  'Projects an event that was just stored, or quarantines it. Returns processed, quarantined or failed.';

@@ -73,14 +73,7 @@ begin
   if current_setting('synchronous_commit') = 'off' then
     perform set_config('synchronous_commit', 'on', true); -- a repetition before it may have waived this
   end if;
-  return coalesce(
-    (
-      select case f.status when 'quarantined' then 'quarantined' else 'failed' end
-      from billing.failed_webhooks as f
-      where f.event_id = p_event.id
-    ),
-    'processed'
-  );
+  return billing_private.project_or_quarantine(p_event);
 end;
 $$;
 
@@ -122,6 +115,9 @@ begin
       return billing_private.receive_probe_event(event, p_now);
     end if;
     outcome := billing_private.store_event(billing_private.read_event(event, p_now));
+    if clock_timestamp() > now() + interval '10 milliseconds' and outcome is not null then
+      perform billing_private.note_slow_events(p_now, 1);
+    end if;
   end if;
   return coalesce(outcome, billing_private.count_duplicate(event ->> 'id', p_now));
 end;

@@ -114,44 +114,84 @@ $$;
 comment on function billing_private.locks_of_events is
   'The advisory locks that receiving these events is known to take: n of the event, class and key as supabase/README.md lists them, the key as text (null: none). Of what only the rows of other events tell, it knows what is committed.';
 
-create function billing_private.admit_to_batch(p_events billing.stripe_events[])
-returns integer[]
+create function billing_private.ordered_locks(p_events billing.stripe_events[], p_positions integer[])
+returns table (class integer, key text, is_shared boolean, positions integer[])
+language plpgsql
+set search_path = ''
+as $$
+begin
+  return query
+    select l.class, l.key, l.is_shared, array_agg(distinct l.n order by l.n)
+    from billing_private.locks_of_events(p_events) as l
+    where l.key is not null and l.n = any (p_positions)
+    group by l.class, l.key, l.is_shared
+    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C";
+end;
+$$;
+
+comment on function billing_private.ordered_locks is
+  'The locks that the events at these positions are known to need, in the one order in which all batches take them, each with the positions of those who need it.';
+
+create function billing_private.admit_to_batch(
+  p_events billing.stripe_events[], out admitted integer[], out follows integer[]
+)
 language plpgsql
 set search_path = ''
 as $$
 declare
-  admitted integer[] := array(
+  needed record;
+  are_free boolean;
+begin
+  admitted := array(
     select n
     from generate_subscripts(p_events, 1) as n
     where (p_events[n]).id is not null and not billing_private.needs_own_transaction(p_events[n])
   );
-  needed record;
-  is_free boolean;
-begin
-  for needed in
-    select l.class, l.key, l.is_shared, array_agg(l.n) as positions
-    from billing_private.locks_of_events(p_events) as l
-    where l.key is not null and l.n = any (admitted)
-    group by l.class, l.key, l.is_shared
-    order by array_position(array[7309, 7312, 7305, 7306], l.class), l.is_shared, l.key collate "C"
-  loop
+  begin
+    -- Mostly all are free, and then one statement takes them.
+    with tried as materialized (
+      select
+        l.positions,
+        l.is_shared,
+        case
+          when l.is_shared then pg_try_advisory_xact_lock_shared(hashtextextended(l.key, l.class))
+          else pg_try_advisory_xact_lock(hashtextextended(l.key, l.class))
+        end as is_free
+      from billing_private.ordered_locks(p_events, admitted) as l
+    )
+    select
+      coalesce(bool_and(t.is_free), true),
+      coalesce(
+        array_agg(t.positions[p.i] * 1000 + t.positions[p.i - 1]) filter (where p.i is not null and not t.is_shared),
+        array[]::integer[]
+      )
+    into are_free, follows
+    from tried as t
+    left join lateral generate_series(2, cardinality(t.positions)) as p (i) on true;
+    if not are_free then
+      raise exception 'not all locks of a batch are free' using errcode = 'triggered_action_exception';
+    end if;
+    return;
+  exception when triggered_action_exception then
+    null; -- given back, all of them
+  end;
+  for needed in select * from billing_private.ordered_locks(p_events, admitted) loop
     -- Whose events have left the batch by now is nobody's to hold up.
     continue when not needed.positions && admitted;
     if needed.is_shared then
-      is_free := pg_try_advisory_xact_lock_shared(hashtextextended(needed.key, needed.class));
+      are_free := pg_try_advisory_xact_lock_shared(hashtextextended(needed.key, needed.class));
     else
-      is_free := pg_try_advisory_xact_lock(hashtextextended(needed.key, needed.class));
+      are_free := pg_try_advisory_xact_lock(hashtextextended(needed.key, needed.class));
     end if;
-    if not is_free then
+    if not are_free then
       admitted := array(select n from unnest(admitted) as n where n <> all (needed.positions));
     end if;
   end loop;
-  return admitted;
 end;
 $$;
 
 comment on function billing_private.admit_to_batch is
-  'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. Returns the positions of the events that have all of theirs. A null in the array is left out.';
+  'Tries, in one order, every lock that the events of a batch are known to need, and holds what it got until commit. admitted: the positions of the events that have all of theirs; a null in the array is left out. follows: for each two events, one after the other, that need one lock alone: the later one''s position times 1000 plus the earlier one''s.';
 
 create function billing_private.read_event_or_null(p_event jsonb, p_now timestamptz)
 returns billing.stripe_events
@@ -194,6 +234,42 @@ $$;
 comment on function billing_private.store_event_of_batch is
   'store_event, and retry_single, with all of it undone, where it lost a race or could not be stored. Raises query_canceled where the statement has run out of time.';
 
+create function billing_private.receive_wave(
+  p_events billing.stripe_events[], p_positions integer[], p_answers text[], p_no_more_after timestamptz
+)
+returns text[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+  n integer;
+begin
+  if cardinality(p_positions) > 1 then
+    begin
+      perform billing_private.project_wave(array(select p_events[p.n] from unnest(p_positions) as p (n) order by p.n));
+      foreach n in array p_positions loop
+        p_answers[n] := 'processed';
+      end loop;
+      return p_answers;
+    -- Which of them it is shows one by one.
+    exception when others then
+      null;
+    end;
+  end if;
+  foreach n in array p_positions loop
+    exit when clock_timestamp() >= p_no_more_after;
+    p_answers[n] := coalesce(
+      billing_private.store_event_of_batch(p_events[n]),
+      billing_private.count_duplicate(p_events[n].id, p_events[n].received_at)
+    );
+  end loop;
+  return p_answers;
+end;
+$$;
+
+comment on function billing_private.receive_wave is
+  'Receives the events of one wave: all together, and where that raises, with all of it undone, one by one. Returns the answers with theirs; those it had no time for have none.';
+
 create function billing.receive_events(events jsonb, p_now timestamptz default now())
 returns text[]
 language plpgsql
@@ -211,9 +287,9 @@ declare
   no_more_after constant timestamptz := clock_timestamp() + interval '2 seconds';
   sent constant integer := case jsonb_typeof(events) when 'array' then jsonb_array_length(events) end;
   incoming billing.stripe_events[];
-  admitted integer[];
-  answers text[] := array[]::text[];
-  answer text;
+  admission record;
+  wave record;
+  answers text[];
 begin
   if sent is null or sent not between 1 and max_events then
     perform billing_private.raise_error(
@@ -225,24 +301,31 @@ begin
     from jsonb_array_elements(events) with ordinality as e (event, position)
     order by e.position
   );
-  admitted := billing_private.admit_to_batch(incoming);
+  admission := billing_private.admit_to_batch(incoming);
+  -- As receive_event: by its id, before anything else of it is read.
+  answers := array(
+    select case
+      when exists (select from billing.webhook_events as w where w.id = e.event ->> 'id')
+        then billing_private.count_duplicate(e.event ->> 'id', p_now)
+    end
+    from jsonb_array_elements(events) with ordinality as e (event, position)
+    order by e.position
+  );
   -- For project_event, which has a lock_timeout of its own.
   perform set_config('duebase.lock_timeout', current_setting('lock_timeout'), true);
-  for n in 1..sent loop
-    -- As receive_event: by its id, before anything else of it is read.
-    if exists (select from billing.webhook_events as e where e.id = events -> (n - 1) ->> 'id') then
-      answer := billing_private.count_duplicate(events -> (n - 1) ->> 'id', p_now);
-    elsif n = any (admitted) and clock_timestamp() < no_more_after then
-      answer := coalesce(
-        billing_private.store_event_of_batch(incoming[n]), billing_private.count_duplicate(incoming[n].id, p_now)
-      );
-    else
-      answer := 'retry_single';
-    end if;
-    answers := answers || answer;
+  for wave in
+    select * from billing_private.waves_of_events(incoming, array(
+      select n from unnest(admission.admitted) as n where answers[n] is null order by n
+    ), admission.follows)
+  loop
+    exit when clock_timestamp() >= no_more_after;
+    answers := billing_private.receive_wave(incoming, wave.positions, answers, no_more_after);
   end loop;
   perform set_config('duebase.lock_timeout', '', true);
-  return answers;
+  if clock_timestamp() > now() + interval '10 milliseconds' and answers && array['processed', 'failed', 'quarantined'] then
+    perform billing_private.note_slow_events(p_now, (select count(*)::integer from unnest(answers) as a (answer) where a.answer in ('processed', 'failed', 'quarantined')));
+  end if;
+  return array(select coalesce(a.answer, 'retry_single') from unnest(answers) with ordinality as a (answer, n) order by a.n);
 end;
 $$;
 

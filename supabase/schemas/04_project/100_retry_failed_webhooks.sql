@@ -12,11 +12,9 @@ declare
   reason text;
   outcome text;
 begin
+  -- The caller holds the event's lock, so that nobody else projects it, and its person's: as it is read here, forget_user
+  -- leaves it. It does not hold the failure's row, which forget_user takes after the locks that are waited for here.
   select * into event from billing.stripe_events as e where e.id = p_event_id;
-  if billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}') then
-    -- It may have been redacted while its lock was waited for.
-    select * into event from billing.stripe_events as e where e.id = p_event_id;
-  end if;
   -- Its handlers go by the time of their run: a debt that a late replay makes known has its whole ladder from then
   -- on, and no mail is sent about events of weeks ago.
   event.received_at := greatest(event.received_at, p_now);
@@ -31,11 +29,6 @@ begin
     perform billing_private.quarantine(event, reason, p_now);
     return 'quarantined';
   end if;
-  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
-  -- had been received just now, also among the other events of its second.
-  update billing.failed_webhooks as f
-  set status = 'retrying', next_attempt_at = p_now
-  where f.event_id = p_event_id and f.status = 'quarantined';
   outcome := billing_private.project_event(event, p_now);
   if outcome = 'processed' then
     update billing.failed_webhooks as f
@@ -57,25 +50,34 @@ security definer
 set search_path = ''
 as $$
 declare
+  one text;
   due record;
 begin
   -- Only one: a transaction that projected a second event would take its locks while it still holds the first one's payments and
   -- users, and could deadlock.
-  select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
-  into due
-  from billing.failed_webhooks as f
-  join billing.stripe_events as e on e.id = f.event_id
-  where f.status = 'retrying' and f.next_attempt_at <= p_now
-  order by f.next_attempt_at, f.event_id
-  limit 1
-  -- Another run at the same time takes another row.
-  for update of f skip locked;
-  -- Left for the next run: forget_user wants the row that is held here.
-  if not found or billing_private.is_being_forgotten(due.customer_id, due.object) then
-    return false;
-  end if;
-  perform billing_private.retry_projection(due.event_id, p_now);
-  return true;
+  for one in
+    select f.event_id
+    from billing.failed_webhooks as f
+    where f.status = 'retrying' and f.next_attempt_at <= p_now
+    order by f.next_attempt_at, f.event_id
+  loop
+    -- Another run at the same time takes another one.
+    continue when not pg_try_advisory_xact_lock(hashtextextended(one, 7312));
+    -- Still due, that is: another run may have done it since it was read.
+    select f.event_id, e.customer_id, e.payload #> '{data,object}' as object
+    into due
+    from billing.failed_webhooks as f
+    join billing.stripe_events as e on e.id = f.event_id
+    where f.event_id = one and f.status = 'retrying' and f.next_attempt_at <= p_now;
+    continue when not found;
+    -- Left for the next run, rather than waited for under the event's lock.
+    if billing_private.is_being_forgotten(due.customer_id, due.object) then
+      return false;
+    end if;
+    perform billing_private.retry_projection(one, p_now);
+    return true;
+  end loop;
+  return false;
 end;
 $$;
 
@@ -99,13 +101,10 @@ begin
     perform billing_private.raise_error('DU002', format('no event %s was received', coalesce(replay_failed_webhook.event_id, 'null')));
   end if;
 
-  -- Before the row, as forget_user takes them.
   perform billing_private.is_forgotten(event.customer_id, event.payload #> '{data,object}');
-  select f.status
-  into failure_status
-  from billing.failed_webhooks as f
-  where f.event_id = event.id
-  for update;
+  -- One projects it at a time; whoever did so meanwhile is done, and has told what came of it.
+  perform pg_advisory_xact_lock(hashtextextended(event.id, 7312));
+  select f.status into failure_status from billing.failed_webhooks as f where f.event_id = event.id;
   if not found or failure_status = 'resolved' then
     return 'processed';
   elsif event.payload is null then
@@ -119,6 +118,14 @@ begin
   perform billing_private.audit(
     'webhook.replayed', 'operator', event.object_id, event.customer_id, jsonb_build_object('event_id', event.id), p_now
   );
+  -- A quarantined event decides nothing, so it leaves quarantine before it is projected: from here on it counts as if it
+  -- had been received just now, also among the other events of its second.
+  if failure_status = 'quarantined' then
+    -- What its projection waits for, before the row, as forget_user takes them.
+    perform billing_private.lock_customer(event),
+      billing_private.lock_payments(array_remove(billing_private.payments_named_by(event.payload #> '{data,object}'), null));
+    update billing.failed_webhooks as f set status = 'retrying', next_attempt_at = p_now where f.event_id = event.id;
+  end if;
   return billing_private.retry_projection(event.id, p_now);
 end;
 $$;

@@ -60,51 +60,108 @@ comment on function billing_private.my_customers is
 
 grant execute on function billing_private.my_customers(boolean) to authenticated;
 
+create function billing_private.customer_row(p_id text, p_customer jsonb, p_deleted_at timestamptz)
+returns billing.customers
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  customer billing.customers;
+begin
+  customer.id := p_id;
+  customer.email := p_customer ->> 'email';
+  customer.name := p_customer ->> 'name';
+  customer.preferred_locales := array(select jsonb_array_elements_text(nullif(p_customer -> 'preferred_locales', 'null')));
+  customer.currency := p_customer ->> 'currency';
+  customer.balance := (coalesce(p_customer ->> 'balance', p_customer ->> 'account_balance'))::bigint;
+  customer.delinquent := (p_customer ->> 'delinquent')::boolean;
+  customer.default_payment_method := billing_private.default_payment_method(p_customer);
+  customer.metadata := billing_private.visible_metadata(p_customer -> 'metadata');
+  customer.livemode := (p_customer ->> 'livemode')::boolean;
+  customer.created := to_timestamp((p_customer ->> 'created')::double precision);
+  customer.deleted_at := p_deleted_at;
+  return customer;
+end;
+$$;
+
+comment on function billing_private.customer_row is 'A customer of Stripe''s as the row that shows it, without its owner.';
+
+create function billing_private.save_customers(p_rows billing.customers[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  insert into billing.customers as c
+  select * from unnest(p_rows)
+  on conflict (id) do update
+    set
+      email = excluded.email,
+      name = excluded.name,
+      preferred_locales = excluded.preferred_locales,
+      currency = excluded.currency,
+      balance = excluded.balance,
+      delinquent = excluded.delinquent,
+      default_payment_method = excluded.default_payment_method,
+      metadata = excluded.metadata,
+      livemode = excluded.livemode,
+      created = excluded.created,
+      deleted_at = excluded.deleted_at;
+end;
+$$;
+
+comment on function billing_private.save_customers is 'Stores customers as they are now; whose they are stays. Their metadata is kept before.';
+
 create function billing_private.project_customer(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  applied record;
-  o jsonb;
+  applied constant record := billing_private.apply_if_newest(p_event);
 begin
-  applied := billing_private.apply_if_newest(p_event);
-  o := applied.object;
-  if o -> 'deleted' = 'true' then
+  if applied.object -> 'deleted' = 'true' then
     update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
-  elsif o is not null then
-    insert into billing.customers as c
-      (id, email, name, preferred_locales, currency, balance, delinquent, default_payment_method, metadata, livemode, created, deleted_at)
-    values (
-      p_event.object_id,
-      o ->> 'email',
-      o ->> 'name',
-      array(select jsonb_array_elements_text(nullif(o -> 'preferred_locales', 'null'))),
-      o ->> 'currency',
-      (coalesce(o ->> 'balance', o ->> 'account_balance'))::bigint,
-      (o ->> 'delinquent')::boolean,
-      billing_private.default_payment_method(o),
-      billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-      (o ->> 'livemode')::boolean,
-      to_timestamp((o ->> 'created')::double precision),
-      applied.deleted_at
-    )
-    on conflict (id) do update
-      set
-        email = excluded.email,
-        name = excluded.name,
-        preferred_locales = excluded.preferred_locales,
-        currency = excluded.currency,
-        balance = excluded.balance,
-        delinquent = excluded.delinquent,
-        default_payment_method = excluded.default_payment_method,
-        metadata = excluded.metadata,
-        livemode = excluded.livemode,
-        created = excluded.created,
-        deleted_at = excluded.deleted_at;
+  elsif applied.object is not null then
+    perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+    perform billing_private.save_customers(
+      array[billing_private.customer_row(p_event.object_id, applied.object, applied.deleted_at)]
+    );
   end if;
 end;
 $$;
 
 comment on function billing_private.project_customer is 'Handler: customer.created, updated, deleted.';
+
+create function billing_private.project_customers(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  customers billing.customers[] := array[]::billing.customers[];
+begin
+  for applied in select a.object_id as id, a.object, a.deleted_at from billing_private.apply_each_if_newest(p_events) as a loop
+    if applied.object -> 'deleted' = 'true' then
+      update billing.customers as c set deleted_at = applied.deleted_at where c.id = applied.id;
+    else
+      ids := ids || applied.id;
+      metadata := metadata || array[applied.object -> 'metadata'];
+      customers := customers || billing_private.customer_row(applied.id, applied.object, applied.deleted_at);
+    end if;
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_customers(customers);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_customers is 'project_customer for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_customer', 'billing_private.project_customers');

@@ -66,6 +66,9 @@ declare
 begin
   if p_price.recurring ->> 'usage_type' = 'metered' then
     return null; -- costs what will be used
+  elsif p_price.unit_amount is not null and p_price.currency = coalesce(p_currency, p_price.currency)
+    and p_price.transform_quantity is null and p_price.billing_scheme is distinct from 'tiered' then
+    return p_price.unit_amount * units; -- as most are, and without making JSON of it
   elsif p_currency is null or p_currency = p_price.currency then
     holder := jsonb_build_object(
       'unit_amount', p_price.unit_amount, 'unit_amount_decimal', p_price.unit_amount_decimal, 'tiers', p_price.tiers

@@ -95,23 +95,21 @@ create policy members_read on billing.subscription_items
   using (customer = any ((select billing_private.my_customers(false))::text[]));
 grant select on billing.subscription_items to authenticated, service_role;
 
-create function billing_private.save_subscription_items(p_event billing.stripe_events, p_subscription jsonb)
+create function billing_private.save_subscription_items(p_events billing.stripe_events[], p_subscriptions jsonb[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  items constant jsonb := coalesce(nullif(p_subscription #> '{items,data}', 'null'), '[]');
-  period record;
+  whole text[] := array[]::text[];
+  listed text[];
 begin
-  period := billing_private.subscription_period(p_subscription);
-
   insert into billing.subscription_items as i
     (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
   select
     item ->> 'id',
-    p_subscription ->> 'id',
-    billing_private.stripe_id(p_subscription -> 'customer'),
+    s.o ->> 'id',
+    billing_private.stripe_id(s.o -> 'customer'),
     billing_private.item_price(item),
     billing_private.item_product(item),
     (item ->> 'quantity')::bigint,
@@ -119,7 +117,9 @@ begin
     coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
     billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
     to_timestamp((item ->> 'created')::double precision)
-  from jsonb_array_elements(items) as item
+  from unnest(p_subscriptions) as s (o)
+  cross join lateral billing_private.subscription_period(s.o) as period
+  cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
   on conflict (id) do update
     set
       subscription = excluded.subscription,
@@ -132,72 +132,85 @@ begin
       metadata = excluded.metadata,
       created = excluded.created;
 
-  if p_subscription #> '{items,has_more}' = 'true' then
-    -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
-    perform billing_private.enqueue_refresh(p_event);
-  else
-    with gone as (
-      delete from billing.subscription_items as i
-      where i.subscription = p_subscription ->> 'id'
-        and not items @> jsonb_build_array(jsonb_build_object('id', i.id))
-      returning i.id
-    )
-    delete from billing.object_metadata as m using gone where m.object_id = gone.id;
+  for n in 1..cardinality(p_subscriptions) loop
+    if p_subscriptions[n] #> '{items,has_more}' = 'true' then
+      -- The list is cut off: what it leaves out is not gone. Stripe has to be asked for the rest.
+      perform billing_private.enqueue_refresh(p_events[n]);
+    else
+      whole := whole || (p_subscriptions[n] ->> 'id');
+    end if;
+  end loop;
+  if cardinality(whole) = 0 then
+    return;
   end if;
+  listed := array(
+    select item ->> 'id'
+    from unnest(p_subscriptions) as s (o)
+    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
+  );
+  with gone as (
+    delete from billing.subscription_items as i
+    where i.subscription = any (whole) and i.id <> all (listed)
+    returning i.id
+  )
+  delete from billing.object_metadata as m using gone where m.object_id = gone.id;
 end;
 $$;
 
 comment on function billing_private.save_subscription_items is
-  'Makes a subscription''s items those of its snapshot. An item without a period of its own (before 2025-03-31.basil) has the subscription''s.';
+  'Makes the items of subscriptions those of their snapshots. An item without a period of its own (before 2025-03-31.basil) has its subscription''s.';
 
-create function billing_private.project_subscription(p_event billing.stripe_events)
+create function billing_private.subscription_row(p_id text, p_subscription jsonb)
+returns billing.subscriptions
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_subscription;
+  period constant record := billing_private.subscription_period(o);
+  subscription billing.subscriptions;
+begin
+  subscription.id := p_id;
+  subscription.customer := billing_private.stripe_id(o -> 'customer');
+  subscription.status := o ->> 'status';
+  subscription.currency := coalesce(o ->> 'currency', o #>> '{items,data,0,price,currency}', o #>> '{items,data,0,plan,currency}');
+  subscription.collection_method := coalesce(o ->> 'collection_method', o ->> 'billing');
+  subscription.current_period_start := period.period_start;
+  subscription.current_period_end := period.period_end;
+  subscription.trial_start := to_timestamp((o ->> 'trial_start')::double precision);
+  subscription.trial_end := to_timestamp((o ->> 'trial_end')::double precision);
+  subscription.cancel_at := to_timestamp((o ->> 'cancel_at')::double precision);
+  subscription.cancel_at_period_end := coalesce((o ->> 'cancel_at_period_end')::boolean, false);
+  subscription.canceled_at := to_timestamp((o ->> 'canceled_at')::double precision);
+  subscription.cancellation_details := nullif(o -> 'cancellation_details', 'null');
+  subscription.ended_at := to_timestamp((o ->> 'ended_at')::double precision);
+  subscription.start_date := to_timestamp((o ->> 'start_date')::double precision);
+  subscription.billing_cycle_anchor := to_timestamp((o ->> 'billing_cycle_anchor')::double precision);
+  subscription.days_until_due := (o ->> 'days_until_due')::integer;
+  subscription.default_payment_method := coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source'));
+  subscription.latest_invoice := billing_private.stripe_id(o -> 'latest_invoice');
+  subscription.schedule := billing_private.stripe_id(o -> 'schedule');
+  subscription.pause_collection := nullif(o -> 'pause_collection', 'null');
+  subscription.status_details := nullif(o -> 'status_details', 'null');
+  subscription.pending_update := billing_private.without_metadata(nullif(o -> 'pending_update', 'null'));
+  subscription.metadata := billing_private.visible_metadata(o -> 'metadata');
+  subscription.livemode := (o ->> 'livemode')::boolean;
+  subscription.created := to_timestamp((o ->> 'created')::double precision);
+  return subscription;
+end;
+$$;
+
+comment on function billing_private.subscription_row is 'A subscription of Stripe''s as the row that shows it.';
+
+create function billing_private.save_subscriptions(p_rows billing.subscriptions[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := billing_private.apply_object_if_newest(p_event);
-  period record;
 begin
-  if o is null then
-    return;
-  end if;
-  period := billing_private.subscription_period(o);
-
-  insert into billing.subscriptions as s (
-    id, customer, status, currency, collection_method, current_period_start, current_period_end, trial_start, trial_end,
-    cancel_at, cancel_at_period_end, canceled_at, cancellation_details, ended_at, start_date, billing_cycle_anchor,
-    days_until_due, default_payment_method, latest_invoice, schedule, pause_collection, status_details, pending_update, metadata,
-    livemode, created
-  )
-  values (
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    o ->> 'status',
-    coalesce(o ->> 'currency', o #>> '{items,data,0,price,currency}', o #>> '{items,data,0,plan,currency}'),
-    coalesce(o ->> 'collection_method', o ->> 'billing'),
-    period.period_start,
-    period.period_end,
-    to_timestamp((o ->> 'trial_start')::double precision),
-    to_timestamp((o ->> 'trial_end')::double precision),
-    to_timestamp((o ->> 'cancel_at')::double precision),
-    coalesce((o ->> 'cancel_at_period_end')::boolean, false),
-    to_timestamp((o ->> 'canceled_at')::double precision),
-    nullif(o -> 'cancellation_details', 'null'),
-    to_timestamp((o ->> 'ended_at')::double precision),
-    to_timestamp((o ->> 'start_date')::double precision),
-    to_timestamp((o ->> 'billing_cycle_anchor')::double precision),
-    (o ->> 'days_until_due')::integer,
-    coalesce(billing_private.stripe_id(o -> 'default_payment_method'), billing_private.stripe_id(o -> 'default_source')),
-    billing_private.stripe_id(o -> 'latest_invoice'),
-    billing_private.stripe_id(o -> 'schedule'),
-    nullif(o -> 'pause_collection', 'null'),
-    nullif(o -> 'status_details', 'null'),
-    billing_private.without_metadata(nullif(o -> 'pending_update', 'null')),
-    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision)
-  )
+  insert into billing.subscriptions as s
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -225,12 +238,62 @@ begin
       metadata = excluded.metadata,
       livemode = excluded.livemode,
       created = excluded.created;
+end;
+$$;
 
-  perform billing_private.save_subscription_items(p_event, o);
+comment on function billing_private.save_subscriptions is 'Stores subscriptions as they are now. Their metadata is kept before.';
+
+create function billing_private.project_subscription(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  o constant jsonb := billing_private.apply_object_if_newest(p_event);
+begin
+  if o is null then
+    return;
+  end if;
+  perform billing_private.save_metadata(p_event.object_id, o -> 'metadata');
+  perform billing_private.save_subscriptions(array[billing_private.subscription_row(p_event.object_id, o)]);
+  perform billing_private.save_subscription_items(array[p_event], array[o]);
 end;
 $$;
 
 comment on function billing_private.project_subscription is 'Handler: customer.subscription.*, all of which carry the subscription.';
+
+create function billing_private.project_subscriptions(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  events billing.stripe_events[] := array[]::billing.stripe_events[];
+  objects jsonb[] := array[]::jsonb[];
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  subscriptions billing.subscriptions[] := array[]::billing.subscriptions[];
+begin
+  for applied in select a.n, a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
+    events := events || p_events[applied.n];
+    objects := objects || array[applied.object];
+    ids := ids || applied.id;
+    metadata := metadata || array[applied.object -> 'metadata'];
+    subscriptions := subscriptions || billing_private.subscription_row(applied.id, applied.object);
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_subscriptions(subscriptions);
+    perform billing_private.save_subscription_items(events, objects);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_subscriptions is 'project_subscription for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_subscription', 'billing_private.project_subscriptions');
 
 create function billing_private.product_name_of(p_subscription text)
 returns text

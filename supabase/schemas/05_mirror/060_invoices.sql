@@ -58,6 +58,7 @@ create index invoices_by_customer on billing.invoices (customer, created);
 create index invoices_by_subscription on billing.invoices (subscription);
 -- What may be overdue: few among many that are paid.
 create index invoices_open on billing.invoices (customer) where status = 'open';
+create index invoices_of_no_subscription on billing.invoices (id) where subscription is null;
 
 alter table billing.invoices enable row level security;
 create policy managers_read on billing.invoices
@@ -65,67 +66,64 @@ create policy managers_read on billing.invoices
   using (customer = any ((select billing_private.my_customers(true))::text[]));
 grant select on billing.invoices to authenticated, service_role;
 
-create function billing_private.project_invoice(p_event billing.stripe_events)
+create function billing_private.invoice_row(p_id text, p_invoice jsonb, p_deleted_at timestamptz)
+returns billing.invoices
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  invoice billing.invoices;
+  transitions constant jsonb := p_invoice -> 'status_transitions';
+begin
+  invoice.id := p_id;
+  invoice.customer := billing_private.stripe_id(p_invoice -> 'customer');
+  invoice.subscription := billing_private.invoice_subscription(p_invoice);
+  invoice.number := p_invoice ->> 'number';
+  invoice.status := billing_private.invoice_status(p_invoice);
+  invoice.collection_method := coalesce(p_invoice ->> 'collection_method', p_invoice ->> 'billing');
+  invoice.billing_reason := p_invoice ->> 'billing_reason';
+  invoice.currency := p_invoice ->> 'currency';
+  invoice.subtotal := (p_invoice ->> 'subtotal')::bigint;
+  invoice.discount := billing_private.invoice_discount(p_invoice);
+  invoice.tax := billing_private.invoice_tax(p_invoice);
+  invoice.total := (p_invoice ->> 'total')::bigint;
+  invoice.amount_due := (p_invoice ->> 'amount_due')::bigint;
+  invoice.amount_paid := billing_private.invoice_amount_paid(p_invoice);
+  invoice.amount_remaining := billing_private.invoice_amount_remaining(p_invoice);
+  invoice.attempt_count := (p_invoice ->> 'attempt_count')::integer;
+  invoice.attempted := (p_invoice ->> 'attempted')::boolean;
+  invoice.auto_advance := (p_invoice ->> 'auto_advance')::boolean;
+  invoice.next_payment_attempt := to_timestamp((p_invoice ->> 'next_payment_attempt')::double precision);
+  invoice.due_date := to_timestamp((p_invoice ->> 'due_date')::double precision);
+  invoice.period_start := to_timestamp((p_invoice ->> 'period_start')::double precision);
+  invoice.period_end := to_timestamp((p_invoice ->> 'period_end')::double precision);
+  invoice.finalized_at := to_timestamp(coalesce(transitions ->> 'finalized_at', p_invoice ->> 'finalized_at')::double precision);
+  invoice.paid_at := to_timestamp((transitions ->> 'paid_at')::double precision);
+  invoice.voided_at := to_timestamp((transitions ->> 'voided_at')::double precision);
+  invoice.marked_uncollectible_at := to_timestamp((transitions ->> 'marked_uncollectible_at')::double precision);
+  invoice.default_payment_method := billing_private.stripe_id(p_invoice -> 'default_payment_method');
+  invoice.hosted_invoice_url := p_invoice ->> 'hosted_invoice_url';
+  invoice.invoice_pdf := p_invoice ->> 'invoice_pdf';
+  invoice.metadata := billing_private.visible_metadata(p_invoice -> 'metadata');
+  invoice.livemode := (p_invoice ->> 'livemode')::boolean;
+  invoice.created := to_timestamp((p_invoice ->> 'created')::double precision);
+  invoice.deleted_at := p_deleted_at;
+  return invoice;
+end;
+$$;
+
+comment on function billing_private.invoice_row is
+  'An invoice of Stripe''s as the row that shows it, without when its payment first failed (see record_payment_failure).';
+
+create function billing_private.save_invoices(p_rows billing.invoices[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  applied record;
-  o jsonb;
-  transitions jsonb;
 begin
-  applied := billing_private.apply_if_newest(p_event);
-  o := applied.object;
-  if o is null then
-    return;
-  elsif o -> 'deleted' = 'true' then
-    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
-    return;
-  end if;
-  transitions := o -> 'status_transitions';
-
-  insert into billing.invoices as i (
-    id, customer, subscription, number, status, collection_method, billing_reason, currency, subtotal, discount, tax, total,
-    amount_due, amount_paid, amount_remaining, attempt_count, attempted, auto_advance, next_payment_attempt, due_date,
-    period_start, period_end, finalized_at, paid_at, voided_at, marked_uncollectible_at, default_payment_method,
-    hosted_invoice_url, invoice_pdf, metadata, livemode, created, deleted_at
-  )
-  values (
-    p_event.object_id,
-    billing_private.stripe_id(o -> 'customer'),
-    billing_private.invoice_subscription(o),
-    o ->> 'number',
-    billing_private.invoice_status(o),
-    coalesce(o ->> 'collection_method', o ->> 'billing'),
-    o ->> 'billing_reason',
-    o ->> 'currency',
-    (o ->> 'subtotal')::bigint,
-    billing_private.invoice_discount(o),
-    billing_private.invoice_tax(o),
-    (o ->> 'total')::bigint,
-    (o ->> 'amount_due')::bigint,
-    billing_private.invoice_amount_paid(o),
-    billing_private.invoice_amount_remaining(o),
-    (o ->> 'attempt_count')::integer,
-    (o ->> 'attempted')::boolean,
-    (o ->> 'auto_advance')::boolean,
-    to_timestamp((o ->> 'next_payment_attempt')::double precision),
-    to_timestamp((o ->> 'due_date')::double precision),
-    to_timestamp((o ->> 'period_start')::double precision),
-    to_timestamp((o ->> 'period_end')::double precision),
-    to_timestamp(coalesce(transitions ->> 'finalized_at', o ->> 'finalized_at')::double precision),
-    to_timestamp((transitions ->> 'paid_at')::double precision),
-    to_timestamp((transitions ->> 'voided_at')::double precision),
-    to_timestamp((transitions ->> 'marked_uncollectible_at')::double precision),
-    billing_private.stripe_id(o -> 'default_payment_method'),
-    o ->> 'hosted_invoice_url',
-    o ->> 'invoice_pdf',
-    billing_private.save_metadata(p_event.object_id, o -> 'metadata'),
-    (o ->> 'livemode')::boolean,
-    to_timestamp((o ->> 'created')::double precision),
-    applied.deleted_at
-  )
+  insert into billing.invoices as i
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -163,7 +161,62 @@ begin
 end;
 $$;
 
+comment on function billing_private.save_invoices is 'Stores invoices as they are now. Their metadata is kept before.';
+
+create function billing_private.project_invoice(p_event billing.stripe_events)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied constant record := billing_private.apply_if_newest(p_event);
+begin
+  if applied.object is null then
+    return;
+  elsif applied.object -> 'deleted' = 'true' then
+    update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
+    return;
+  end if;
+  perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+  perform billing_private.save_invoices(
+    array[billing_private.invoice_row(p_event.object_id, applied.object, applied.deleted_at)]
+  );
+end;
+$$;
+
 comment on function billing_private.project_invoice is 'Handler: invoice.*, all of which carry the invoice; not invoice.upcoming, which has no id.';
+
+create function billing_private.project_invoices(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  applied record;
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+  invoices billing.invoices[] := array[]::billing.invoices[];
+begin
+  for applied in select a.object_id as id, a.object, a.deleted_at from billing_private.apply_each_if_newest(p_events) as a loop
+    if applied.object -> 'deleted' = 'true' then
+      update billing.invoices as i set deleted_at = applied.deleted_at where i.id = applied.id;
+    else
+      ids := ids || applied.id;
+      metadata := metadata || array[applied.object -> 'metadata'];
+      invoices := invoices || billing_private.invoice_row(applied.id, applied.object, applied.deleted_at);
+    end if;
+  end loop;
+  if cardinality(ids) > 0 then
+    perform billing_private.keep_metadata(ids, metadata);
+    perform billing_private.save_invoices(invoices);
+  end if;
+end;
+$$;
+
+comment on function billing_private.project_invoices is 'project_invoice for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.project_invoice', 'billing_private.project_invoices');
 
 create function billing_private.record_payment_failure(p_event billing.stripe_events)
 returns void

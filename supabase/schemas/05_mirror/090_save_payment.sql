@@ -133,25 +133,14 @@ $$;
 comment on function billing_private.payment_status_of_charge is
   'Status of a payment as far as its charge tells: the charge''s own, or what a PaymentIntent would say where there is one we have not heard.';
 
-create function billing_private.save_payment(p_payment_id text)
-returns boolean
+create function billing_private.store_payments(p_rows billing.payments[])
+returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  payment billing.payments;
 begin
-  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
-  -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
-  if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
-    return false;
-  end if;
-  payment := billing_private.payment_from_sources(p_payment_id);
-  if payment.amount is null then
-    return false;
-  end if;
-  payment := billing_private.hide_from_payer(payment);
-  insert into billing.payments as p values (payment.*)
+  insert into billing.payments as p
+  select * from unnest(p_rows)
   on conflict (id) do update
     set
       customer = excluded.customer,
@@ -179,9 +168,97 @@ begin
       created = excluded.created,
       paid_at = excluded.paid_at,
       canceled_at = excluded.canceled_at;
+end;
+$$;
+
+comment on function billing_private.store_payments is 'Stores payments as they are now; what only servers may read of them is hidden before.';
+
+create function billing_private.lock_payments(p_payment_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if cardinality(p_payment_ids) = 1 then
+    perform pg_advisory_xact_lock(hashtextextended(p_payment_ids[1], 7306));
+    return;
+  end if;
+  -- Charges and payment records, which name a payment, before PaymentIntents: see payment_of_source.
+  perform pg_advisory_xact_lock(hashtextextended(p.id, 7306))
+  from (
+    select i.id collate "C" as id from unnest(p_payment_ids) as i (id) group by i.id order by i.id like 'pi\_%', i.id collate "C"
+  ) as p;
+end;
+$$;
+
+comment on function billing_private.lock_payments is
+  'The locks of payments (7306), taken in one order and before anything is written of them.';
+
+create function billing_private.save_payment(p_payment_id text)
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  payment billing.payments;
+begin
+  -- An invoice payment names no customer whose lock to wait for, so payments have a lock of their own. It is taken
+  -- after the customer's and nothing is waited for while it is held: still no two can wait for each other.
+  if pg_advisory_xact_lock(hashtextextended(p_payment_id, 7306)) is null then
+    return false;
+  end if;
+  payment := billing_private.payment_from_sources(p_payment_id);
+  if payment.amount is null then
+    return false;
+  end if;
+  perform billing_private.store_payments(array[billing_private.hide_from_payer(payment)]);
   return true;
 end;
 $$;
 
 comment on function billing_private.save_payment is
   'Computes a payment from its sources and stores it. Returns false while no source knows of money.';
+
+create function billing_private.save_payments(p_payment_ids text[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  payment billing.payments;
+  hidden billing.payments[] := array[]::billing.payments[];
+  without_failure text[] := array[]::text[];
+  ids text[] := array[]::text[];
+  metadata jsonb[] := array[]::jsonb[];
+begin
+  perform billing_private.lock_payments(p_payment_ids);
+  for payment in
+    select p.*
+    from unnest(p_payment_ids) as i (id)
+    cross join lateral billing_private.payment_from_sources(i.id) as p
+    where p.amount is not null
+  loop
+    if payment.failure_code is not null then
+      payment := billing_private.hide_from_payer(payment);
+    else
+      -- As hide_from_payer does, below and for all of them.
+      without_failure := without_failure || payment.id;
+      if payment.id is distinct from payment.invoice_id then
+        ids := ids || payment.id;
+        metadata := metadata || array[payment.metadata];
+        payment.metadata := billing_private.visible_metadata(payment.metadata);
+      end if;
+    end if;
+    hidden := hidden || payment;
+  end loop;
+  if cardinality(without_failure) > 0 then
+    delete from billing.payment_failures as f where f.payment_id = any (without_failure);
+    perform billing_private.keep_metadata(ids, metadata);
+  end if;
+  if cardinality(hidden) > 0 then
+    perform billing_private.store_payments(hidden);
+  end if;
+end;
+$$;
+
+comment on function billing_private.save_payments is 'save_payment for several payments.';

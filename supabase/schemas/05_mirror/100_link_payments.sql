@@ -8,27 +8,33 @@ returns text
 language plpgsql
 set search_path = ''
 as $$
+declare
+  paid text;
 begin
-  if p_id is null or p_id like 'pi\_%' then
-    return p_id;
+  if p_id is null then
+    return null;
   end if;
   -- Taken before reading: whoever tells whose it is holds it until commit (see move_payment_sources), so one of the two sees
   -- the other. The lock of what names a payment comes before that of the payment.
   perform pg_advisory_xact_lock(hashtextextended(p_id, 7306));
-  return coalesce(
-    (
-      select s.payment_id
-      from billing_private.payment_sources as s
-      where s.object_id = p_id and s.kind in ('charge', 'payment_record') and s.payment_id <> p_id
-      limit 1
-    ),
-    p_id
-  );
+  if p_id like 'pi\_%' then
+    return p_id;
+  end if;
+  select s.payment_id
+  into paid
+  from billing_private.payment_sources as s
+  where s.object_id = p_id and s.kind in ('charge', 'payment_record') and s.payment_id <> p_id
+  limit 1;
+  if not found then
+    return p_id;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(paid, 7306));
+  return paid;
 end;
 $$;
 
 comment on function billing_private.payment_of_source is
-  'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself.';
+  'Payment that a charge or payment record belongs to, as far as is known: its PaymentIntent, else itself. Its lock is held until commit, so that what is told of it is written in turn.';
 
 create function billing_private.move_payment_sources(p_id text, p_payment_id text)
 returns void
@@ -36,9 +42,11 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-  if p_id = p_payment_id or pg_advisory_xact_lock(hashtextextended(p_id, 7306)) is null then
+  if p_id = p_payment_id then
     return;
-  elsif not exists (select from billing_private.payment_sources as s where s.payment_id = p_id) then
+  end if;
+  perform billing_private.lock_payments(array[p_id, p_payment_id]);
+  if not exists (select from billing_private.payment_sources as s where s.payment_id = p_id) then
     return;
   end if;
   update billing_private.payment_sources as s
@@ -77,10 +85,10 @@ $$;
 comment on function billing_private.drop_unnamed_payment is
   'Takes away the payment that goes by its invoice''s id, once the object that paid the invoice is known.';
 
-create function billing_private.link_payment(
+create function billing_private.record_payment_link(
   p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
 )
-returns void
+returns text
 language plpgsql
 set search_path = ''
 as $$
@@ -88,7 +96,7 @@ declare
   paid text;
 begin
   if p_payment_id is null or p_invoice_id is null then
-    return; -- from the customer's balance
+    return null; -- from the customer's balance
   end if;
   if p_amount_paid is not null then
     -- The invoice's lock: who tells of its money names the payment, or sees that somebody has.
@@ -100,10 +108,10 @@ begin
       from billing.payments as p
       where p.invoice_id = p_invoice_id and p.id <> p_invoice_id and p.amount_received > 0
     ) then
-      return;
+      return null;
     end if;
   end if;
-  paid := case when p_payment_id = p_invoice_id then p_payment_id else billing_private.payment_of_source(p_payment_id) end;
+  paid := billing_private.payment_of_source(p_payment_id);
   insert into billing_private.payment_sources as s
     (payment_id, kind, object_id, customer, amount, amount_received, currency, status, livemode, created)
   values (
@@ -118,11 +126,29 @@ begin
       currency = coalesce(s.currency, excluded.currency),
       status = coalesce(s.status, excluded.status),
       created = least(s.created, excluded.created);
-  if not billing_private.save_payment(paid) then
+  return paid;
+end;
+$$;
+
+comment on function billing_private.record_payment_link is
+  'Records that an invoice names a payment, and returns the payment that is to be computed anew; null: none. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+
+create function billing_private.link_payment(
+  p_payment_id text, p_invoice jsonb, p_invoice_id text, p_amount_paid bigint, p_currency text, p_paid_at timestamptz
+)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  paid constant text := billing_private.record_payment_link(
+    p_payment_id, p_invoice, p_invoice_id, p_amount_paid, p_currency, p_paid_at
+  );
+begin
+  if paid is null or not billing_private.save_payment(paid) then
     return; -- no source knows of money yet
   end if;
 end;
 $$;
 
-comment on function billing_private.link_payment is
-  'Records that an invoice names a payment. p_amount_paid (minor units): what the invoice got by it, so there is a payment even if nothing else ever tells of it; null while it is not paid.';
+comment on function billing_private.link_payment is 'Records that an invoice names a payment (see record_payment_link), and computes the payment anew.';

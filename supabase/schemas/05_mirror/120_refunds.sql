@@ -28,6 +28,7 @@ comment on column billing.refunds.failure_reason is 'Why it failed: lost_or_stol
 comment on column billing.refunds.created is 'When it was made (UTC).';
 
 create index refunds_by_payment on billing.refunds (payment_id);
+create index refunds_by_day on billing.refunds (((created at time zone 'UTC')::date));
 alter table billing.refunds enable row level security;
 create policy service_role_reads on billing.refunds for select to service_role using (true);
 grant select on billing.refunds to service_role;

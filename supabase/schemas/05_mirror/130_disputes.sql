@@ -45,6 +45,7 @@ comment on column billing.disputes.amount_disputed is 'What is away while it is 
 comment on column billing.disputes.amount_lost is 'What is away for good as things stand, also during an appeal.';
 
 create index disputes_by_payment on billing.disputes (payment_id);
+create index disputes_that_took on billing.disputes (payment_id) where amount_disputed > 0 or amount_lost > 0;
 alter table billing.disputes enable row level security;
 create policy service_role_reads on billing.disputes for select to service_role using (true);
 grant select on billing.disputes to service_role;

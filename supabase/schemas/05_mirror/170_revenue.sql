@@ -5,39 +5,43 @@ create view billing.revenue
 with (security_invoker = true)
 as
 with movements as (
+  -- Most of it, summed before it meets the rest. What went back of a payment counts on its own day, unless a refund tells another.
   select
-    p.paid_at as moved_at, p.currency, 1 as payments, p.amount_received as gross,
-    case when i.subscription is null then p.amount_received else 0 end as one_time,
-    0::bigint as refunded, 0::bigint as disputed, 0::bigint as lost
+    (p.paid_at at time zone 'UTC')::date as day, p.currency, count(*) as payments, sum(p.amount_received) as gross,
+    coalesce(sum(p.amount_received) filter (where p.invoice_id is null), 0) as one_time,
+    sum(p.amount_refunded) as refunded, 0::bigint as disputed, 0::bigint as lost
   from billing.payments as p
-  left join billing.invoices as i on i.id = p.invoice_id
   where p.amount_received > 0
+  group by 1, 2
 
   union all
 
-  select r.created, p.currency, 0, 0, 0, r.amount, 0, 0
+  -- Few invoices are of no subscription. Asking every payment for its invoice would cost more than all else here.
+  select (p.paid_at at time zone 'UTC')::date, p.currency, 0, 0, p.amount_received, 0, 0, 0
+  from billing.invoices as i
+  join billing.payments as p on p.invoice_id = i.id
+  where i.subscription is null and p.amount_received > 0
+
+  union all
+
+  select (r.created at time zone 'UTC')::date, p.currency, 0, 0, 0, r.amount, 0, 0
   from billing.refunds as r
   join billing.payments as p on p.id = r.payment_id
   where p.amount_received > 0 and r.status not in ('failed', 'canceled')
 
   union all
 
-  -- What the payment knows of refunds that were not told of, or that returned what had only been reserved.
-  select p.paid_at, p.currency, 0, 0, 0, p.amount_refunded - coalesce(known.amount, 0), 0, 0
-  from billing.payments as p
-  left join (
-    select r.payment_id, sum(r.amount) as amount
-    from billing.refunds as r
-    where r.status not in ('failed', 'canceled')
-    group by r.payment_id
-  ) as known on known.payment_id = p.id
-  where p.amount_received > 0 and p.amount_refunded <> coalesce(known.amount, 0)
+  -- So it is not counted on the payment's day.
+  select (p.paid_at at time zone 'UTC')::date, p.currency, 0, 0, 0, -r.amount, 0, 0
+  from billing.refunds as r
+  join billing.payments as p on p.id = r.payment_id
+  where p.amount_received > 0 and r.status not in ('failed', 'canceled')
 
   union all
 
   -- Of disputes in the bank's own currency the first has all that is left of the payment, see contested_amounts.
   select
-    d.created, d.currency, 0, 0, 0, 0,
+    (d.created at time zone 'UTC')::date, d.currency, 0, 0, 0, 0,
     case when d.is_abroad and d.amount_lost = 0 then d.taken_abroad when not d.is_abroad then d.amount_disputed else 0 end,
     case when d.is_abroad and d.amount_lost > 0 then d.taken_abroad when not d.is_abroad then d.amount_lost else 0 end
   from (
@@ -60,7 +64,7 @@ with movements as (
   ) as d
 )
 select
-  (m.moved_at at time zone 'UTC')::date as day,
+  m.day,
   m.currency,
   sum(m.payments)::bigint as payments,
   sum(m.gross)::bigint as gross,
@@ -77,7 +81,7 @@ comment on view billing.revenue is
 comment on column billing.revenue.day is 'Day in UTC.';
 comment on column billing.revenue.payments is 'How many payments came in.';
 comment on column billing.revenue.gross is 'What came in.';
-comment on column billing.revenue.one_time is 'Of gross, what no subscription billed.';
+comment on column billing.revenue.one_time is 'Of gross, what was for no invoice, or for one that no subscription billed. An invoice that was not heard of yet is taken for a subscription''s.';
 comment on column billing.revenue.refunded is 'What went back, or is on its way; a refund that fails is taken out of its day again.';
 comment on column billing.revenue.disputed is 'What banks hold back while disputes of that day are open.';
 comment on column billing.revenue.lost is 'What disputes of that day took, being lost, appealed, or prevented at our expense.';

@@ -128,14 +128,17 @@ declare
   );
   missed constant text[] := billing_private.missed_addresses(p_now, p_limit);
 begin
-  -- All locks before the first link: nothing is waited for after that.
-  perform billing_private.lock_links(named || missed);
-  update billing_private.customer_owner_hints as c
-  set is_waiting = false
-  where c.customer_id = any (named)
-    and c.is_waiting
-    and billing_private.owner_exists(billing_private.as_uuid(c.hinted_owner));
-  perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  -- Nearly never.
+  if named <> array[]::text[] or missed <> array[]::text[] then
+    -- All locks before the first link: nothing is waited for after that.
+    perform billing_private.lock_links(named || missed);
+    update billing_private.customer_owner_hints as c
+    set is_waiting = false
+    where c.customer_id = any (named)
+      and c.is_waiting
+      and billing_private.owner_exists(billing_private.as_uuid(c.hinted_owner));
+    perform billing_private.link_customer_to_owner(c.id, p_now) from unnest(named || missed) as c (id);
+  end if;
   return cardinality(named) + cardinality(missed) + billing_private.match_credits_of_waiting_guests(p_now, null, p_limit);
 end;
 $$;

@@ -36,6 +36,7 @@ create table billing.outbound_calls (
   status integer,
   error text,
   is_ours boolean not null,
+  release text,
   bad_in_a_row integer not null default 0,
   bad_since timestamptz,
   last_ok_at timestamptz,
@@ -57,15 +58,16 @@ comment on column billing.outbound_calls.asked_at is 'When the database last ask
 comment on column billing.outbound_calls.request_id is 'pg_net''s id of that request; null: it could not be asked, and error says why.';
 comment on column billing.outbound_calls.answered_at is 'When its answer came (UTC); null: none came.';
 comment on column billing.outbound_calls.status is 'HTTP status of the answer; null: none came.';
-comment on column billing.outbound_calls.error is 'What pg_net says where there was no answer; or what stood in the way of asking.';
+comment on column billing.outbound_calls.error is 'What pg_net says where there was no answer; signature_too_old or signature_too_new where the function says so; or what stood in the way of asking.';
 comment on column billing.outbound_calls.is_ours is 'Whether a function of Duebase answered: it names its release in a header. False for another address.';
+comment on column billing.outbound_calls.release is 'The release of the function, as it last named it; null: none of ours has answered yet.';
 comment on column billing.outbound_calls.bad_in_a_row is 'Calls in a row that did not come to the right answer; 0: the last one did.';
 comment on column billing.outbound_calls.bad_since is 'When the first of these was made (UTC).';
 comment on column billing.outbound_calls.last_ok_at is 'When a call was last made that came to the right answer (UTC).';
 comment on column billing.outbound_calls.last_bad_at is 'When a call was last made that did not (UTC).';
 comment on column billing.outbound_calls.last_bad is 'What that one means and what to do, also after calls have succeeded again.';
 comment on column billing.outbound_calls.problem is
-  'What is wrong now and what to do, also in job_problems; null: nothing. What passes by itself (no answer, 5xx) is one from the second in a row.';
+  'What is wrong now and what to do, also in job_problems; null: nothing. What passes by itself (no answer, 5xx, a late call) is one from the second in a row.';
 
 alter table billing.outbound_calls enable row level security;
 create policy service_role_reads on billing.outbound_calls for select to service_role using (true);
@@ -126,8 +128,10 @@ as $$
         else format('it did not answer (%s): correct the address, or put right what it leads to', coalesce(p_error, 'nothing came within two minutes'))
       end
     when p_status between 200 and 299 and p_is_ours then null
+    when p_status = 401 and p_is_ours and p_error like 'signature_too_%' then
+      format('%s refuses the time of the call: it came more than 60 seconds after it was signed, or the clocks of database and functions differ by as much; npx duebase doctor compares them', p_function_name)
     when p_status = 401 and p_is_ours then
-      format('%s refuses the secret: duebase_cron_secret in Vault and DUEBASE_CRON_SECRET of the Edge Functions differ; store the same under both', p_function_name)
+      format('%s refuses the signature: duebase_cron_secret in Vault and DUEBASE_CRON_SECRET of the Edge Functions differ; store the same under both', p_function_name)
     when p_status in (401, 403) then
       format('the platform refuses the call to %1$s before the function sees it: deploy it with verify_jwt = false under [functions.%1$s] in supabase/config.toml', p_function_name)
     when p_status = 404 then
@@ -149,7 +153,7 @@ comment on function billing_private.outbound_problem is
   'What an answer means and what to do about it, for the operator; null: it is the right one. Without status there was no answer; without error too, not even from pg_net.';
 
 create function billing_private.net_answers(p_request_ids bigint[], p_since timestamptz)
-returns table (request_id bigint, answered_at timestamptz, status integer, error text, is_ours boolean)
+returns table (request_id bigint, answered_at timestamptz, status integer, error text, is_ours boolean, release text)
 language plpgsql
 set search_path = ''
 as $$
@@ -157,9 +161,18 @@ begin
   return query
     select
       r.id, r.created, r.status_code,
-      left(case when r.timed_out then coalesce(r.error_msg, 'timeout') else r.error_msg end, 300),
-      exists (select from jsonb_object_keys(r.headers) as h (name) where lower(h.name) = 'duebase-release')
+      case
+        when r.timed_out then left(coalesce(r.error_msg, 'timeout'), 300)
+        -- The code alone: whose answer that is, is not known.
+        when r.status_code = 401 then substring(r.content from '"code":"(signature_too_(?:old|new))"')
+        else left(r.error_msg, 300)
+      end,
+      h.release is not null,
+      left(h.release, 50)
     from net._http_response as r
+    cross join lateral (
+      select max(e.value) as release from jsonb_each_text(r.headers) as e where lower(e.key) = 'duebase-release'
+    ) as h
     -- pg_net's table has an index by time only.
     where r.created >= p_since and r.id = any (p_request_ids);
 -- Without pg_net nothing was answered; call_out says that it is gone.
@@ -171,7 +184,8 @@ $$;
 comment on function billing_private.net_answers is 'pg_net''s answers to requests made since then, as far as they have come.';
 
 create function billing_private.record_outbound_answer(
-  p_call billing_private.outbound_requests, p_answered_at timestamptz, p_status integer, p_error text, p_is_ours boolean
+  p_call billing_private.outbound_requests, p_answered_at timestamptz, p_status integer, p_error text, p_is_ours boolean,
+  p_release text
 )
 returns text
 language plpgsql
@@ -182,16 +196,17 @@ declare
     when p_call.request_id is null then p_call.error
     else billing_private.outbound_problem(p_call.function_name, p_status, p_error, p_is_ours)
   end;
-  -- A lost wake-up or a restart is none of the operator's business; two in a row are.
-  may_pass constant boolean := p_call.request_id is not null and (p_status is null or p_status >= 500);
+  -- A lost wake-up, a late one or a restart is none of the operator's business; two in a row are.
+  may_pass constant boolean := p_call.request_id is not null
+    and (p_status is null or p_status >= 500 or (p_status = 401 and p_is_ours and coalesce(p_error, '') like 'signature_too_%'));
   problem_now text;
 begin
   insert into billing.outbound_calls as c (
-    job, function_name, url, asked_at, request_id, answered_at, status, error, is_ours,
+    job, function_name, url, asked_at, request_id, answered_at, status, error, is_ours, release,
     bad_in_a_row, bad_since, last_ok_at, last_bad_at, last_bad, problem
   )
   values (
-    p_call.job, p_call.function_name, p_call.url, p_call.asked_at, p_call.request_id, p_answered_at, p_status, p_error, p_is_ours,
+    p_call.job, p_call.function_name, p_call.url, p_call.asked_at, p_call.request_id, p_answered_at, p_status, p_error, p_is_ours, p_release,
     (bad is not null)::integer, case when bad is not null then p_call.asked_at end, case when bad is null then p_call.asked_at end,
     case when bad is not null then p_call.asked_at end, bad, case when not may_pass then bad end
   )
@@ -204,6 +219,7 @@ begin
     status = excluded.status,
     error = excluded.error,
     is_ours = excluded.is_ours,
+    release = coalesce(excluded.release, c.release),
     bad_in_a_row = case when bad is null then 0 else c.bad_in_a_row + 1 end,
     bad_since = case when bad is not null then coalesce(c.bad_since, excluded.bad_since) end,
     last_ok_at = coalesce(excluded.last_ok_at, c.last_ok_at),
@@ -236,7 +252,7 @@ begin
     return 0;
   end if;
   for finished in
-    select q as call, a.answered_at, a.status, coalesce(q.error, a.error) as error, coalesce(a.is_ours, false) as is_ours
+    select q as call, a.answered_at, a.status, coalesce(q.error, a.error) as error, coalesce(a.is_ours, false) as is_ours, a.release
     from billing_private.outbound_requests as q
     left join billing_private.net_answers(request_ids, oldest - interval '1 minute') as a on a.request_id = q.request_id
     where q.error is not null or a.request_id is not null or q.asked_at <= p_now - interval '2 minutes'
@@ -246,7 +262,7 @@ begin
     perform billing_private.record_job_problem(
       (finished.call).job,
       billing_private.record_outbound_answer(
-        finished.call, finished.answered_at, finished.status, finished.error, finished.is_ours
+        finished.call, finished.answered_at, finished.status, finished.error, finished.is_ours, finished.release
       ),
       p_now
     );

@@ -32,7 +32,53 @@ end;
 $$;
 
 comment on function billing_private.functions_address is
-  'Where the Edge Functions are and the secret that they ask for, from Vault; or what is missing.';
+  'Where the Edge Functions are and the secret that calls of them are signed with, from Vault; or what is missing.';
+
+-- By the server's own sha256: pgcrypto may be missing, or lie in any schema, in a project that was there before us.
+create function billing_private.hmac_sha256(p_key bytea, p_message bytea)
+returns bytea
+language plpgsql
+immutable
+strict
+set search_path = ''
+as $$
+declare
+  -- RFC 2104: a key longer than a block of the hash is hashed first.
+  key constant bytea := case when length(p_key) > 64 then sha256(p_key) else p_key end;
+  inner_pad bytea := decode(repeat('36', 64), 'hex');
+  outer_pad bytea := decode(repeat('5c', 64), 'hex');
+begin
+  for i in 0 .. length(key) - 1 loop
+    inner_pad := set_byte(inner_pad, i, get_byte(inner_pad, i) # get_byte(key, i));
+    outer_pad := set_byte(outer_pad, i, get_byte(outer_pad, i) # get_byte(key, i));
+  end loop;
+  return sha256(outer_pad || sha256(inner_pad || p_message));
+end;
+$$;
+
+comment on function billing_private.hmac_sha256 is 'HMAC-SHA-256 of a message under a key, as RFC 2104 defines it.';
+
+create function billing_private.sign_call(p_secret text, p_function_name text, p_body jsonb, p_at timestamptz)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select format(
+    't=%s,v1=%s', t.seconds,
+    encode(
+      billing_private.hmac_sha256(
+        -- pg_net sends jsonb as this text.
+        convert_to(p_secret, 'UTF8'), convert_to(format('%s.%s.%s', t.seconds, p_function_name, p_body), 'UTF8')
+      ),
+      'hex'
+    )
+  )
+  from (select extract(epoch from p_at)::bigint as seconds) as t;
+$$;
+
+comment on function billing_private.sign_call is
+  'The header duebase-signature of a call: its time, and an HMAC of time, function and body under the cron secret. The secret itself never travels: pg_net keeps headers in a table that others may read. The function takes the signature for 60 seconds.';
 
 create function billing_private.call_out(
   p_job text, p_function_name text, p_url text, p_headers jsonb, p_body jsonb, p_timeout_milliseconds integer
@@ -75,6 +121,7 @@ set search_path = ''
 as $$
 declare
   job constant text := replace(p_name, 'duebase-', '');
+  body constant jsonb := jsonb_build_object();
   address record;
 begin
   select * into address from billing_private.functions_address();
@@ -85,7 +132,10 @@ begin
   -- pg_net sends in batches and waits for the slowest of each, so no call may take long: a function answers at once
   -- and works on afterwards.
   return billing_private.call_out(
-    job, p_name, address.url || '/' || p_name, jsonb_build_object('authorization', 'Bearer ' || address.secret), '{}', 2000
+    job, p_name, address.url || '/' || p_name,
+    -- By the clock of the server, which the function compares with its own.
+    jsonb_build_object('duebase-signature', billing_private.sign_call(address.secret, p_name, body, clock_timestamp())),
+    body, 2000
   );
 end;
 $$;

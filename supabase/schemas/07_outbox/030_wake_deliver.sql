@@ -98,19 +98,21 @@ declare
   problem text;
 begin
   -- Once a transaction: the call goes out after commit and finds everything that was enqueued by then.
-  if current_setting('duebase.deliver_woken_in', true) is distinct from transaction_id
-    and exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp())
-  then
-    perform set_config('duebase.deliver_woken_in', transaction_id, true);
-    problem := billing_private.call_function('duebase-deliver');
-    if problem is not null then
-      raise warning 'duebase: deliver could not be woken: %', problem;
-    end if;
+  if current_setting('duebase.deliver_woken_in', true) = transaction_id then
+    return null;
   end if;
-  return null;
--- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.
-exception when others then
-  raise warning 'duebase: deliver could not be woken: % (%)', sqlerrm, sqlstate;
+  begin
+    if exists (select from enqueued as o where o.status = 'pending' and o.run_after <= clock_timestamp()) then
+      perform set_config('duebase.deliver_woken_in', transaction_id, true);
+      problem := billing_private.call_function('duebase-deliver');
+      if problem is not null then
+        raise warning 'duebase: deliver could not be woken: %', problem;
+      end if;
+    end if;
+  -- Only a wake-up: without it the minute tick finds the row, and it must not undo what was decided.
+  exception when others then
+    raise warning 'duebase: deliver could not be woken: % (%)', sqlerrm, sqlstate;
+  end;
   return null;
 end;
 $$;

@@ -12,7 +12,10 @@ as $$
 declare
   key text := format('unseen:%s:%s', p_object, p_id);
 begin
-  if p_id is null or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id) then
+  if p_id is null
+    or exists (select from billing.outbox as o where o.dedupe_key = key)
+    or exists (select from billing_private.forgotten_subjects as f where f.subject_id = p_id)
+  then
     return;
   end if;
   -- Events of several customers name one product or price, each with others: whoever waited for another's key here could
@@ -34,116 +37,139 @@ $$;
 comment on function billing_private.enqueue_refresh_of_unseen is
   'Enqueues a read of an object that was never seen, once, unless it is a person''s who was forgotten. Waits for nobody: of two at the same moment each enqueues its own.';
 
-create function billing_private.enqueue_refresh_of_unseen_payment(p_event billing.stripe_events, p_payment_id text)
-returns void
+create function billing_private.payment_named_by(p_payment_id text)
+returns table (object text, id text)
 language plpgsql
+immutable
 set search_path = ''
+rows 1
 as $$
-declare
-  object constant text := case
-    when p_payment_id like 'pi\_%' then 'payment_intent'
-    when p_payment_id like 'ch\_%' or p_payment_id like 'py\_%' then 'charge'
-  end;
 begin
-  if object is not null and not exists (select from billing.payments as p where p.id = p_payment_id) then
-    perform billing_private.enqueue_refresh_of_unseen(p_event, object, p_payment_id);
-  end if;
+  return query
+    select k.object, p_payment_id
+    from (
+      select case
+        when p_payment_id like 'pi\_%' then 'payment_intent'
+        when p_payment_id like 'ch\_%' or p_payment_id like 'py\_%' then 'charge'
+      end as object
+    ) as k
+    where k.object is not null;
 end;
 $$;
 
-comment on function billing_private.enqueue_refresh_of_unseen_payment is
-  'Owes a read of the PaymentIntent or charge that a dispute or refund is about, where no row tells of it.';
+comment on function billing_private.payment_named_by is 'The PaymentIntent or charge that a payment is, as Stripe can be asked for it; none for what goes by another id.';
 
-create function billing_private.enqueue_refreshes_of_unseen_on_lines(p_event billing.stripe_events)
+create function billing_private.objects_named_by(p_event billing.stripe_events)
+returns table (object text, id text)
+language plpgsql
+stable
+set search_path = ''
+rows 5
+as $$
+declare
+  o constant jsonb := p_event.payload #> '{data,object}';
+begin
+  if p_event.customer_id is not null
+    -- An account's id, while nobody has told which customer it is: Stripe has no customer of that name.
+    and p_event.customer_id not like 'acct\_%'
+    -- Expanded and deleted: there is nothing left to read.
+    and o #> '{customer,deleted}' is distinct from 'true'
+  then
+    object := 'customer';
+    id := p_event.customer_id;
+    return next;
+  end if;
+
+  case o ->> 'object'
+    when 'subscription' then
+      return query
+        select k.object, k.id
+        from billing.subscription_items as i
+        cross join lateral (values ('price', i.price), ('product', i.product)) as k (object, id)
+        where i.subscription = p_event.object_id;
+    when 'price' then
+      object := 'product';
+      id := billing_private.stripe_id(o -> 'product');
+      return next;
+    when 'product' then
+      object := 'price';
+      id := billing_private.stripe_id(o -> 'default_price');
+      return next;
+    when 'invoice' then
+      -- As far as the invoice came with them.
+      if jsonb_typeof(o #> '{lines,data}') = 'array' then
+        return query
+          select k.object, k.id
+          from jsonb_array_elements(o #> '{lines,data}') as e (line)
+          cross join lateral (
+            values ('price', billing_private.line_price(e.line)), ('product', billing_private.product_named_by_line(e.line))
+          ) as k (object, id);
+      end if;
+    when 'dispute' then
+      return query
+        select k.object, k.id
+        from billing.disputes as d
+        cross join lateral billing_private.payment_named_by(d.payment_id) as k
+        where d.id = p_event.object_id;
+    when 'refund' then
+      return query
+        select k.object, k.id
+        from billing.refunds as r
+        cross join lateral billing_private.payment_named_by(r.payment_id) as k
+        where r.id = p_event.object_id;
+    else null;
+  end case;
+end;
+$$;
+
+comment on function billing_private.objects_named_by is
+  'Customer, products, prices and payments that an event, or the object it shows, names: kind and id.';
+
+create function billing_private.enqueue_refreshes_of_unseen_of(p_events billing.stripe_events[])
 returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-  lines constant jsonb := p_event.payload #> '{data,object,lines,data}';
   unseen record;
 begin
-  if jsonb_typeof(lines) is distinct from 'array' then
-    return;
-  end if;
   for unseen in
-    select distinct
-      -- Looked up one by one: of a join with few lines the planner would read all prices.
-      case when (select p.id from billing.prices as p where p.id = l.price) is null then l.price end as price,
-      case when (select d.id from billing.products as d where d.id = l.product) is null then l.product end as product
-    from jsonb_array_elements(lines) as e (line)
-    cross join lateral (
-      select billing_private.line_price(e.line) as price, billing_private.product_named_by_line(e.line) as product
-    ) as l
-    order by 1, 2
+    select distinct on (k.object, k.id) k.object, k.id, e.n
+    from generate_subscripts(p_events, 1) as e (n)
+    cross join lateral billing_private.objects_named_by(p_events[e.n]) as k
+    where k.id is not null
+      -- Looked up one by one: of a join with few names the planner would read all prices.
+      and case k.object
+        -- A row that was made when a customer was linked has no more than its id and its user.
+        when 'customer' then (select c.id from billing.customers as c where c.id = k.id and c.created is not null)
+        when 'price' then (select p.id from billing.prices as p where p.id = k.id)
+        when 'product' then (select d.id from billing.products as d where d.id = k.id)
+        else (select p.id from billing.payments as p where p.id = k.id)
+      end is null
+    order by k.object, k.id, e.n
   loop
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
+    perform billing_private.enqueue_refresh_of_unseen(p_events[unseen.n], unseen.object, unseen.id);
   end loop;
 end;
 $$;
 
-comment on function billing_private.enqueue_refreshes_of_unseen_on_lines is
-  'Owes a read of the prices and products that the lines of an invoice name, as far as the invoice came with them, and that no row tells of.';
+comment on function billing_private.enqueue_refreshes_of_unseen_of is 'enqueue_refreshes_of_unseen for many.';
 
 create function billing_private.enqueue_refreshes_of_unseen(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
-  unseen record;
 begin
-  -- A row that was made when a customer was linked has no more than its id and its user.
-  if p_event.customer_id is not null
-    -- An account's id, while nobody has told which customer it is: Stripe has no customer of that name.
-    and p_event.customer_id not like 'acct\_%'
-    and not exists (select from billing.customers as c where c.id = p_event.customer_id and c.created is not null)
-    -- Expanded and deleted: there is nothing left to read.
-    and o #> '{customer,deleted}' is distinct from 'true'
-  then
-    perform billing_private.enqueue_refresh_of_unseen(p_event, 'customer', p_event.customer_id);
-  end if;
-
-  case o ->> 'object'
-    when 'subscription' then
-      for unseen in
-        select i.price, i.product, p.id is null as price_is, d.id is null as product_is
-        from billing.subscription_items as i
-        left join billing.prices as p on p.id = i.price
-        left join billing.products as d on d.id = i.product
-        where i.subscription = p_event.object_id and (p.id is null or d.id is null)
-        order by i.id
-      loop
-        if unseen.price_is then
-          perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', unseen.price);
-        end if;
-        if unseen.product_is then
-          perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', unseen.product);
-        end if;
-      end loop;
-    when 'price' then
-      if not exists (select from billing.products as d where d.id = billing_private.stripe_id(o -> 'product')) then
-        perform billing_private.enqueue_refresh_of_unseen(p_event, 'product', billing_private.stripe_id(o -> 'product'));
-      end if;
-    when 'product' then
-      if not exists (select from billing.prices as p where p.id = billing_private.stripe_id(o -> 'default_price')) then
-        perform billing_private.enqueue_refresh_of_unseen(p_event, 'price', billing_private.stripe_id(o -> 'default_price'));
-      end if;
-    when 'invoice' then
-      perform billing_private.enqueue_refreshes_of_unseen_on_lines(p_event);
-    when 'dispute' then
-      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select d.payment_id from billing.disputes as d where d.id = p_event.object_id));
-    when 'refund' then
-      perform billing_private.enqueue_refresh_of_unseen_payment(p_event, (select r.payment_id from billing.refunds as r where r.id = p_event.object_id));
-    else null;
-  end case;
+  perform billing_private.enqueue_refreshes_of_unseen_of(array[p_event]);
 end;
 $$;
 
 comment on function billing_private.enqueue_refreshes_of_unseen is
   'Handler: whatever names a customer, a product, a price or a payment. Owes a read of those that no row tells of: once each, as the dedupe key stands for as long as the outbox keeps it.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.enqueue_refreshes_of_unseen', 'billing_private.enqueue_refreshes_of_unseen_of');
 
 insert into billing.event_handlers (event_type, handler, position, description)
 select distinct h.event_type, 'billing_private.enqueue_refreshes_of_unseen', 30, 'owes a read of a customer, product, price or payment nobody has seen'

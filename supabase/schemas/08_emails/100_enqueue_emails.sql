@@ -2,6 +2,22 @@
 -- A mail is keyed by the fact and not by the event: events that tell one fact, replays and stale ones add nothing.
 -- Reads: settings. Writes: outbox. Called by: those handlers; dunning.
 
+create function billing_private.email_payload(
+  p_customer text, p_happened_at timestamptz, p_template text, p_about jsonb, p_props jsonb
+)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
+    || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props);
+end;
+$$;
+
+comment on function billing_private.email_payload is 'What the outbox keeps of an email that is owed; see enqueue_email_to.';
+
 create function billing_private.enqueue_email_to(
   p_customer text, p_happened_at timestamptz, p_template text, p_fact text, p_about jsonb, p_props jsonb, p_now timestamptz,
   p_wait interval default '0'
@@ -16,8 +32,7 @@ begin
   end if;
   perform billing_private.enqueue(
     'email', p_fact,
-    jsonb_build_object('template', p_template, 'customer', p_customer, 'happened_at', p_happened_at)
-      || jsonb_strip_nulls(p_about) || jsonb_build_object('props', p_props),
+    billing_private.email_payload(p_customer, p_happened_at, p_template, p_about, p_props),
     -- The clock it is told by may be a test clock, and ahead of ours: what is enqueued is due now.
     least(p_now, clock_timestamp()),
     least(p_now, clock_timestamp()) + p_wait

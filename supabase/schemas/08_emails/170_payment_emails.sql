@@ -35,29 +35,89 @@ $$;
 
 comment on function billing_private.has_recovery_email is 'Whether the mail that a late payment has come is the receipt of an invoice.';
 
+create function billing_private.has_receipt_email(p_event billing.stripe_events)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return coalesce(billing_private.invoice_amount_paid(p_event.payload #> '{data,object}'), 0) > 0
+    and not billing_private.has_recovery_email(p_event.object_id);
+end;
+$$;
+
+comment on function billing_private.has_receipt_email is
+  'Whether an invoice that was paid has a receipt: not one that cost nothing, nor a late payment that another mail is the receipt of.';
+
+create function billing_private.receipt_mail_about(p_event billing.stripe_events)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return jsonb_build_object(
+    'invoice', p_event.object_id,
+    'subscription', billing_private.invoice_subscription(p_event.payload #> '{data,object}'),
+    'to', p_event.payload #>> '{data,object,customer_email}'
+  );
+end;
+$$;
+
+comment on function billing_private.receipt_mail_about is 'What the receipt of an invoice is about, see enqueue_email_to.';
+
 create function billing_private.enqueue_receipt_email(p_event billing.stripe_events)
 returns void
 language plpgsql
 set search_path = ''
 as $$
-declare
-  o constant jsonb := p_event.payload #> '{data,object}';
 begin
-  if coalesce(billing_private.invoice_amount_paid(o), 0) <= 0 or billing_private.has_recovery_email(p_event.object_id) then
-    return;
+  if billing_private.has_receipt_email(p_event) then
+    perform billing_private.enqueue_email(
+      p_event, 'payment-receipt', 'receipt:' || p_event.object_id, billing_private.receipt_mail_about(p_event),
+      billing_private.receipt_mail_props(p_event.payload #> '{data,object}', p_event.created)
+    );
   end if;
-  perform billing_private.enqueue_email(
-    p_event, 'payment-receipt', 'receipt:' || p_event.object_id,
-    jsonb_build_object(
-      'invoice', p_event.object_id, 'subscription', billing_private.invoice_subscription(o), 'to', o ->> 'customer_email'
-    ),
-    billing_private.receipt_mail_props(o, p_event.created)
-  );
 end;
 $$;
 
 comment on function billing_private.enqueue_receipt_email is
   'Handler: invoice.paid and payment_succeeded, which tell the same. Nothing for an invoice that cost nothing, nor for a late payment that another mail is the receipt of.';
+
+create function billing_private.enqueue_receipt_emails(p_events billing.stripe_events[])
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  if billing_private.is_email_off('payment-receipt') then
+    return;
+  end if;
+  -- As enqueue_email does: due at once, by the clock that is behind.
+  insert into billing.outbox (kind, dedupe_key, payload, run_after, created_at)
+  select 'email', e.key, e.payload, e.due_at, e.due_at
+  from (
+    select
+      'receipt:' || p.object_id as key,
+      billing_private.email_payload(
+        p.customer_id, p.created, 'payment-receipt', billing_private.receipt_mail_about(p),
+        billing_private.receipt_mail_props(p.payload #> '{data,object}', p.created)
+      ) as payload,
+      least(p.received_at, clock_timestamp()) as due_at
+    from unnest(p_events) as p
+    where billing_private.has_receipt_email(p)
+      and not exists (select from billing.outbox as o where o.dedupe_key = 'receipt:' || p.object_id)
+    offset 0
+  ) as e
+  on conflict (dedupe_key) do nothing;
+end;
+$$;
+
+comment on function billing_private.enqueue_receipt_emails is 'enqueue_receipt_email for many.';
+
+insert into billing_private.set_handlers (handler, set_handler) values
+  ('billing_private.enqueue_receipt_email', 'billing_private.enqueue_receipt_emails');
 
 create function billing_private.enqueue_action_required_email(p_event billing.stripe_events)
 returns void

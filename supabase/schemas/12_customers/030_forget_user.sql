@@ -17,6 +17,13 @@ begin
     perform pg_advisory_xact_lock(hashtextextended(subject, 7309));
   end loop;
   perform billing_private.lock_customers(p_subjects);
+  -- What tells of a payment without naming its customer is recognized as theirs only where the payment was known when it
+  -- came: it may be on its way, and writes the rows in another order than this does. The newest payments do, as what tells
+  -- of the others is recognized by now, and thousands of locks would not find room in the server.
+  perform billing_private.lock_payments(
+    p_subjects
+    || array(select p.id from billing.payments as p where p.customer = any (p_subjects) order by p.created desc nulls first limit 1000)
+  );
   perform pg_advisory_xact_lock(hashtextextended(p_user_id::text, 7308));
 end;
 $$;

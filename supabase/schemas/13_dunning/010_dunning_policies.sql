@@ -180,7 +180,7 @@ begin
   from jsonb_array_elements(p_steps) with ordinality as s (value, position);
   perform billing_private.audit(
     'dunning.policy_defined', 'operator', p_name, null,
-    jsonb_build_object('version', next_version, 'end_action', p_end_action, 'steps', p_steps), p_now
+    jsonb_build_object('by', session_user, 'version', next_version, 'end_action', p_end_action, 'steps', p_steps), p_now
   );
   return policy;
 end;
@@ -196,6 +196,8 @@ language plpgsql
 security definer
 set search_path = ''
 as $$
+declare
+  before constant text := (select a.policy from billing.dunning_assignments as a where a.scope = p_scope and a.subject_id = p_subject_id);
 begin
   if coalesce(p_scope, '') not in ('customer', 'price', 'product') or coalesce(btrim(p_subject_id), '') = '' then
     perform billing_private.raise_error(
@@ -212,7 +214,7 @@ begin
   end if;
   perform billing_private.audit(
     'dunning.policy_assigned', 'operator', p_subject_id, case p_scope when 'customer' then p_subject_id end,
-    jsonb_build_object('scope', p_scope, 'policy', p_policy), p_now
+    jsonb_build_object('by', session_user, 'scope', p_scope, 'before', before, 'policy', p_policy), p_now
   );
 end;
 $$;

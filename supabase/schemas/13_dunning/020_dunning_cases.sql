@@ -55,6 +55,7 @@ create unique index dunning_cases_open on billing.dunning_cases (subject_id) whe
 create index dunning_cases_open_by_customer on billing.dunning_cases (customer) where status = 'open';
 create index dunning_cases_by_customer on billing.dunning_cases (customer);
 create index dunning_cases_by_subscription on billing.dunning_cases (subscription, id);
+create index dunning_cases_by_end on billing.dunning_cases (closed_at) where status = 'closed';
 create index dunning_cases_by_policy on billing.dunning_cases (policy_id);
 
 create table billing.dunning_case_invoices (

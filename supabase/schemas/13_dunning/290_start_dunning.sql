@@ -14,9 +14,10 @@ $$;
 comment on function billing_private.start_dunning is
   'Calls duebase-dunning. Run by cron once a day. Returns whether it called; where it cannot, or the function does not answer as it should, job_problems says why.';
 
-create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
-returns boolean
+create function billing_private.missing_dunning_run(p_now timestamptz)
+returns timestamptz
 language plpgsql
+stable
 set search_path = ''
 as $$
 declare
@@ -28,20 +29,52 @@ begin
   end if;
   if p_now < scheduled + interval '15 minutes'
     or exists (select from billing.dunning_runs as r where r.started_at >= scheduled - interval '24 hours' and r.finished_at >= scheduled)
-    -- One is under way, or was tried a moment ago.
-    or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
     -- Without an open invoice there is nothing to do.
     or not exists (select from billing.invoices as i where i.status = 'open')
   then
-    return false;
+    return null;
   end if;
-  if p_now > scheduled + interval '2 hours'
+  return scheduled;
+end;
+$$;
+
+comment on function billing_private.missing_dunning_run is
+  'When the daily run should have begun that has not finished a quarter of an hour later (UTC); null: it has, or there is nothing to do.';
+
+create function billing_private.is_dunning_run_overdue(p_scheduled timestamptz, p_now timestamptz)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+  return p_now > p_scheduled + interval '2 hours'
     -- On the day of installation no run was missed yet.
     and (
-      exists (select from billing.dunning_runs as r where r.started_at < scheduled)
-      or exists (select from billing.dunning_cases as c where c.status = 'open' and c.opened_at < scheduled)
-    )
+      (select min(r.started_at) from billing.dunning_runs as r) < p_scheduled
+      or (select min(c.opened_at) from billing.dunning_cases as c where c.status = 'open') < p_scheduled
+    );
+end;
+$$;
+
+comment on function billing_private.is_dunning_run_overdue is
+  'Whether a run that is missing is so late, two hours, that the operator is to be told.';
+
+create function billing_private.start_missed_dunning_run(p_now timestamptz default now())
+returns boolean
+language plpgsql
+set search_path = ''
+as $$
+declare
+  scheduled constant timestamptz := billing_private.missing_dunning_run(p_now);
+begin
+  if scheduled is null
+    -- One is under way, or was tried a moment ago.
+    or exists (select from billing.dunning_runs as r where r.started_at > p_now - interval '10 minutes')
   then
+    return false;
+  end if;
+  if billing_private.is_dunning_run_overdue(scheduled, p_now) then
     perform billing_private.alert('dunning_did_not_run', jsonb_build_object('scheduled', scheduled), p_now);
   end if;
   return billing_private.start_dunning(p_now);

@@ -48,7 +48,12 @@ select
   sum(c.amount_due)::bigint as amount_due,
   sum(c.amount_recovered)::bigint as amount_recovered,
   coalesce(sum(greatest(c.amount_due - c.amount_recovered, 0)) filter (where c.is_lost), 0)::bigint as amount_lost,
-  coalesce(sum(c.amount_due) filter (where c.status = 'open'), 0)::bigint as amount_open
+  coalesce(
+    sum(greatest(c.amount_due - c.amount_recovered, 0))
+      filter (where c.outcome in ('settled_without_payment', 'voided', 'not_owed', 'closed_by_hand')),
+    0
+  )::bigint as amount_forgiven,
+  coalesce(sum(greatest(c.amount_due - c.amount_recovered, 0)) filter (where c.status = 'open'), 0)::bigint as amount_open
 from cases as c
 group by 1, 2;
 
@@ -72,7 +77,9 @@ comment on column billing.dunning_outcomes.median_days_to_recover is 'Days of th
 comment on column billing.dunning_outcomes.amount_due is 'The most that was overdue at once in each case, added up.';
 comment on column billing.dunning_outcomes.amount_recovered is 'The money that came while the cases were open, also of cases that were lost in the end.';
 comment on column billing.dunning_outcomes.amount_lost is 'What was not, of the lost ones.';
-comment on column billing.dunning_outcomes.amount_open is 'Of the open ones.';
+comment on column billing.dunning_outcomes.amount_forgiven is
+  'What was not, of the credited and the let off: nobody owes it any more.';
+comment on column billing.dunning_outcomes.amount_open is 'What has not come yet, of the open ones.';
 
 create view billing.revenue_at_risk with (security_invoker = true) as
 with owed as (

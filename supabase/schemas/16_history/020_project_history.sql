@@ -58,12 +58,13 @@ returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+  paid constant text := billing_private.payment_of_source(p_object_id);
 begin
   perform billing_private.keep_history_debt(i.id, p_moment)
-  from billing_private.payment_sources as s
-  join billing.payments as p on p.id = s.payment_id
+  from billing.payments as p
   join billing.invoices as i on i.id = p.invoice_id
-  where s.object_id = p_object_id and i.status = 'open';
+  where p.id = paid and i.status = 'open';
 end;
 $$;
 

@@ -81,7 +81,9 @@ declare
   outcomes text[] := array[]::text[];
 begin
   if sent > 1 then
-    admitted := billing_private.admit_to_batch(billing_private.history_locks_wanted(p_objects, p_read_at, p_now));
+    select a.admitted
+    into admitted
+    from billing_private.admit_to_batch(billing_private.history_locks_wanted(p_objects, p_read_at, p_now)) as a;
   else
     perform set_config('lock_timeout', '3s', true);
   end if;

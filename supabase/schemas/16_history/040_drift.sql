@@ -31,6 +31,7 @@ comment on column billing.drift.found_at is 'When (UTC).';
 comment on column billing.drift.mended_at is 'When what was read was applied (UTC); null: it could not be, and a person has to look.';
 
 create index drift_by_object on billing.drift (object_id);
+create index drift_open on billing.drift (found_at) where mended_at is null;
 create index drift_by_age on billing.drift (found_at);
 create index drift_by_run on billing.drift (run_id);
 create index drift_by_customer on billing.drift (customer);

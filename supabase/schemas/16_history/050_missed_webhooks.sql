@@ -121,45 +121,49 @@ comment on function billing_private.forget_drift_of_late_events is
 
 create function billing.due_history(p_now timestamptz default now())
 returns jsonb
-language sql
+language plpgsql
 stable
 -- Definer: see receive_event.
 security definer
 set search_path = ''
 as $$
-  with last as (
-    select r.kind, max(r.started_at) as started_at, max(r.started_at) filter (where r.status in ('complete', 'incomplete')) as ended_from,
-      bool_or(r.status = 'running') as is_running
-    from billing.history_runs as r
-    group by r.kind
-  ),
-  events as (
-    select
-      coalesce(
-        (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
-        (select min(e.received_at) from billing.webhook_events as e),
-        p_now
-      ) - interval '15 minutes' as since,
-      coalesce(
-        (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
-        (select min(e.received_at) from billing.webhook_events as e)
-      ) as last_read_at,
-      coalesce(
-        (select max(l.started_at) from last as l where l.kind = 'comparison'),
-        (select min(e.received_at) from billing.webhook_events as e)
-      ) as last_compared_at
-  )
-  select jsonb_build_object(
-    'backfill', coalesce((select l.is_running from last as l where l.kind = 'backfill'), false),
-    'events', coalesce(e.last_read_at <= p_now - interval '59 minutes', false)
-      or exists (select from last as l where l.kind = 'events' and l.is_running),
-    'events_from', greatest(e.since, p_now - interval '30 days'),
-    -- Older than what Stripe lists: objects have to be read.
-    'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
-    'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
-      or exists (select from last as l where l.kind = 'comparison' and l.is_running)
-  )
-  from events as e;
+begin
+  return (
+    with last as (
+      select r.kind, max(r.started_at) as started_at, max(r.started_at) filter (where r.status in ('complete', 'incomplete')) as ended_from,
+        bool_or(r.status = 'running') as is_running
+      from billing.history_runs as r
+      group by r.kind
+    ),
+    events as (
+      select
+        coalesce(
+          (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
+          (select min(e.received_at) from billing.webhook_events as e),
+          p_now
+        ) - interval '15 minutes' as since,
+        coalesce(
+          (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
+          (select min(e.received_at) from billing.webhook_events as e)
+        ) as last_read_at,
+        coalesce(
+          (select max(l.started_at) from last as l where l.kind = 'comparison'),
+          (select min(e.received_at) from billing.webhook_events as e)
+        ) as last_compared_at
+    )
+    select jsonb_build_object(
+      'backfill', coalesce((select l.is_running from last as l where l.kind = 'backfill'), false),
+      'events', coalesce(e.last_read_at <= p_now - interval '59 minutes', false)
+        or exists (select from last as l where l.kind = 'events' and l.is_running),
+      'events_from', greatest(e.since, p_now - interval '30 days'),
+      -- Older than what Stripe lists: objects have to be read.
+      'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
+      'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
+        or exists (select from last as l where l.kind = 'comparison' and l.is_running)
+    )
+    from events as e
+  );
+end;
 $$;
 
 comment on function billing.due_history is

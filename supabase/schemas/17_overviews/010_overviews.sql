@@ -1,6 +1,27 @@
 -- Overviews: the first questions somebody has who opens Studio: who are my customers, and how are their subscriptions?
 -- Reads: customers, subscriptions, invoices, payments, payment methods, dunning cases. Read by: people.
 
+create view billing_private.open_invoices
+with (security_invoker = true)
+as
+select
+  i.id,
+  i.customer,
+  i.subscription,
+  i.amount_remaining,
+  -- A failure that no event told of, its case knows.
+  coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
+from billing.invoices as i
+left join billing.dunning_case_invoices as k on k.invoice = i.id
+where i.status = 'open' and i.deleted_at is null;
+
+comment on view billing_private.open_invoices is
+  'What is open, and since when it is or will be overdue (UTC; null: never, as things stand).';
+comment on column billing_private.open_invoices.overdue_since is 'First failure or due date (UTC), also one that is still to come.';
+comment on column billing_private.open_invoices.amount_remaining is 'Minor units of the invoice''s currency.';
+
+grant select on billing_private.open_invoices to service_role;
+
 create view billing.subscription_overview
 with (security_invoker = true)
 as
@@ -19,11 +40,11 @@ select
   s.trial_end,
   coalesce(s.ended_at, s.cancel_at, case when s.cancel_at_period_end then s.current_period_end end) as ends_at,
   s.pause_collection is not null as is_collection_paused,
-  o.open_amount,
-  o.overdue_amount,
+  coalesce(o.open_amount, 0) as open_amount,
+  coalesce(o.overdue_amount, 0) as overdue_amount,
   o.overdue_since,
-  d.dunning_since,
-  d.dunning_holds,
+  d.opened_at as dunning_since,
+  d.holds as dunning_holds,
   s.collection_method,
   s.created
 from billing.subscriptions as s
@@ -46,24 +67,17 @@ left join lateral (
   ) as a
   where i.subscription = s.id
 ) as b on true
-left join lateral (
+-- Of all at once: few invoices are open at a time.
+left join (
   select
-    coalesce(sum(v.amount_remaining), 0)::bigint as open_amount,
-    coalesce(sum(v.amount_remaining) filter (where v.overdue_since <= now()), 0)::bigint as overdue_amount,
+    v.subscription,
+    sum(v.amount_remaining)::bigint as open_amount,
+    sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
-  from (
-    -- A failure that no event told of, its case knows.
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
-    from billing.invoices as i
-    left join billing.dunning_case_invoices as k on k.invoice = i.id
-    where i.subscription = s.id and i.status = 'open' and i.deleted_at is null
-  ) as v
-) as o on true
-left join lateral (
-  select k.opened_at as dunning_since, k.holds as dunning_holds
-  from billing.dunning_cases as k
-  where k.subject_id = s.id and k.status = 'open'
-) as d on true;
+  from billing_private.open_invoices as v
+  group by v.subscription
+) as o on o.subscription = s.id
+left join billing.dunning_cases as d on d.subject_id = s.id and d.status = 'open';
 
 comment on view billing.subscription_overview is
   'One row per subscription: whose it is, what it brings, when it ends, what is open of it. Amounts in the minor unit of currency. For people; the application reads the tables.';
@@ -90,7 +104,7 @@ select
   c.name,
   case
     when c.deleted_at is not null then 'deleted'
-    when s.subscriptions is null then case when p.payments > 0 then 'one_time' else 'no_purchase' end
+    when s.subscriptions is null then case when p.id is not null then 'one_time' else 'no_purchase' end
     else s.status
   end as status,
   s.subscriptions,
@@ -125,27 +139,21 @@ left join lateral (
   where v.customer = c.id
   having count(*) > 0
 ) as s on true
-left join lateral (
+left join (
   select
+    v.customer,
     sum(v.amount_remaining)::bigint as open_amount,
     sum(v.amount_remaining) filter (where v.overdue_since <= now())::bigint as overdue_amount,
     min(v.overdue_since) filter (where v.overdue_since <= now()) as overdue_since
-  from (
-    -- A failure that no event told of, its case knows.
-    select i.amount_remaining, coalesce(i.first_payment_failed_at, i.due_date, k.overdue_since) as overdue_since
-    from billing.invoices as i
-    left join billing.dunning_case_invoices as k on k.invoice = i.id
-    where i.customer = c.id and i.status = 'open' and i.deleted_at is null
-  ) as v
-) as o on true
+  from billing_private.open_invoices as v
+  group by v.customer
+) as o on o.customer = c.id
 left join lateral (
-  select
-    count(*) as payments,
-    max(y.currency) as currency,
-    max(y.created) as last_payment_at,
-    (array_agg(y.amount_received order by y.created desc))[1] as last_payment_amount
+  select y.id, y.currency, y.created as last_payment_at, y.amount_received as last_payment_amount
   from billing.payments as y
   where y.customer = c.id and y.status = 'succeeded'
+  order by y.created desc
+  limit 1
 ) as p on true
 left join lateral (
   select format('%s •••• %s, %s/%s', k.card_brand, k.card_last4, lpad(k.card_exp_month::text, 2, '0'), k.card_exp_year) as card

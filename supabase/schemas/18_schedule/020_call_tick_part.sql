@@ -10,6 +10,7 @@ begin
   update billing.tick_parts as t
   set
     last_finished_at = greatest(p_now, t.last_started_at),
+    last_took = greatest(p_now, t.last_started_at) - t.last_started_at,
     failures = t.failures + 1,
     last_failed_at = p_now,
     last_error = p_error
@@ -23,10 +24,12 @@ comment on function billing_private.record_tick_error is
 
 create function billing_private.commit_without_waiting()
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select set_config('synchronous_commit', 'off', true);
+begin
+  perform set_config('synchronous_commit', 'off', true);
+end;
 $$;
 
 comment on function billing_private.commit_without_waiting is
@@ -78,6 +81,7 @@ begin
     last_count = t.last_count + done,
     last_active_at = case when done > 0 then p_now else t.last_active_at end,
     last_finished_at = greatest(ended_at, t.last_started_at),
+    last_took = greatest(ended_at, t.last_started_at) - t.last_started_at,
     failures = 0
   where t.part = p_part.part;
   if p_part.failures > 0 then

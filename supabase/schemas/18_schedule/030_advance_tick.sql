@@ -3,24 +3,29 @@
 
 create function billing_private.next_tick_part(p_tick_at timestamptz, p_now timestamptz, p_budget interval)
 returns text
-language sql
+-- plpgsql, and not sql: its statement is planned once a session, and not once a call.
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select t.part
-  from billing.tick_parts as t
-  where t.last_tick_at is distinct from p_tick_at
-    and (not t.shares_time or p_now < p_tick_at + p_budget)
-    and (
-      t.runs_every = interval '1 minute'
-      or t.last_started_at is null
-      -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
-      or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
-      -- The clock was set back.
-      or t.last_started_at > p_now
-    )
-  order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
-  limit 1;
+begin
+  return (
+    select t.part
+    from billing.tick_parts as t
+    where t.last_tick_at is distinct from p_tick_at
+      and (not t.shares_time or p_now < p_tick_at + p_budget)
+      and (
+        t.runs_every = interval '1 minute'
+        or t.last_started_at is null
+        -- Half a minute early: sixty ticks are now and then some milliseconds short of an hour.
+        or t.last_started_at <= p_now - t.runs_every + interval '30 seconds'
+        -- The clock was set back.
+        or t.last_started_at > p_now
+      )
+    order by t.shares_time, case when t.shares_time then t.last_started_at end nulls first, t.position
+    limit 1
+  );
+end;
 $$;
 
 comment on function billing_private.next_tick_part is
@@ -28,14 +33,16 @@ comment on function billing_private.next_tick_part is
 
 create function billing_private.record_unfinished_tick_parts(p_tick_at timestamptz, p_now timestamptz)
 returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-  select billing_private.record_tick_error(
+begin
+  perform billing_private.record_tick_error(
     t.part, jsonb_build_object('message', 'its session ended before it was finished; what it had not committed was undone'), p_now
   )
   from billing.tick_parts as t
   where t.last_tick_at <> p_tick_at and t.last_finished_at is null;
+end;
 $$;
 
 comment on function billing_private.record_unfinished_tick_parts is
@@ -72,6 +79,7 @@ begin
     last_tick_at = p_tick_at,
     last_started_at = p_now + (clock_timestamp() - begun),
     last_finished_at = null,
+    last_took = null,
     last_count = 0
   where t.part = next_part;
   return next_part is not null;

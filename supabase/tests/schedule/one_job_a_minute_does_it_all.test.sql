@@ -17,7 +17,7 @@ select is_empty(
 );
 select is(
   (select array_agg(part order by position) from billing.tick_parts where repeats), array[
-    'retry', 'follow-settings', 'recount-entitlements', 'remove-owners', 'link-users', 'follow-seats', 'purge-payloads', 'purge-duplicates', 'purge-events',
+    'retry', 'follow-settings', 'recount-entitlements', 'remove-owners', 'link-users', 'follow-seats', 'hourly-metrics', 'purge-payloads', 'purge-duplicates', 'purge-events',
     'purge-email-bodies', 'purge-email-reports', 'purge-history', 'purge-cron-history', 'purge-audit'
   ],
   'what locks customer by customer, or removes many rows, commits piece by piece'
@@ -53,7 +53,7 @@ $$;
 select is(
   pg_temp.turns(),
   array[
-    'wake-deliver', 'outbound-answers', 'dunning-watchdog', 'wake-reconcile', 'purge-usage', 'follow-seats', 'owners-function',
+    'wake-deliver', 'outbound-answers', 'dunning-watchdog', 'wake-reconcile', 'alarms', 'purge-usage', 'health-counts', 'hourly-metrics', 'follow-seats', 'owners-function',
     'link-users', 'remove-owners', 'recheck-entitlements', 'recount-entitlements', 'follow-settings', 'link', 'retry'
   ],
   'waking deliver and the alarm wait for nobody; then whoever began longest ago comes first; what is hourly is due an hour after it began'

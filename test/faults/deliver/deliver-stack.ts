@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
 import Stripe from "stripe";
+import { cronCall } from "../../../scripts/local/cron-call.ts";
 import { type Inbox, startInbox } from "../../../scripts/local/inbox/server.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
@@ -60,11 +61,10 @@ export async function startDeliverStack(functionEnv: Record<string, string> = {}
   });
 
   const call = (options: object) =>
-    fetch(`${stack.status.FUNCTIONS_URL}/duebase-deliver`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${localKeys.cronSecret}`, "content-type": "application/json" },
-      body: JSON.stringify({ wait: true, ...options }),
-    });
+    fetch(
+      `${stack.status.FUNCTIONS_URL}/duebase-deliver`,
+      cronCall("duebase-deliver", { wait: true, ...options }),
+    );
   const run: DeliverStack["run"] = async ({ now } = {}) => {
     const response = await call({ now });
     if (!response.ok) throw new Error(`deliver answered ${response.status}: ${await response.text()}`);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { localKeys } from "../../../scripts/local/keys.ts";
+import { Realtime } from "../../../scripts/local/realtime/changes.ts";
 import { NotAManagerError } from "../../../supabase/functions/_duebase/errors.ts";
 import { connectOwners, ownerToActFor } from "../../../supabase/functions/_duebase/managed-owners.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { Realtime } from "../../support/realtime/realtime.ts";
 import { type Client, Clients } from "./clients.ts";
 import { tables } from "./expectations.ts";
 import { subscribe } from "./subscribers.ts";

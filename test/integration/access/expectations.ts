@@ -13,6 +13,9 @@ export type Audience =
 
 /** Every table and view of schema `billing`. Everything in `billing_private` is for nobody. */
 export const tables: Record<string, Audience> = {
+  "billing.alarms": "service",
+  "billing.health": "service",
+  "billing.hourly_metrics": "service",
   "billing.audit_events": "service",
   "billing.checkout_sessions": "service",
   "billing.credit_entries": "owner",
@@ -44,6 +47,7 @@ export const tables: Record<string, Audience> = {
   "billing.invoice_payments": "service",
   "billing.invoices": "owner",
   "billing.job_problems": "service",
+  "billing.monthly_metrics": "service",
   "billing.releases": "service",
   "billing.object_metadata": "service",
   "billing.outbound_calls": "service",
@@ -140,6 +144,9 @@ export const functions: Record<string, Audience> = {
   "billing.begin_history(text, text[], jsonb, timestamp with time zone)": "service",
   "billing.claim_history(text, timestamp with time zone)": "service",
   "billing.customers_to_entitle(text, integer)": "service",
+  "billing.check_health(timestamp with time zone)": "service",
+  "billing.claim_alarms(text, timestamp with time zone)": "service",
+  "billing.release_alarms(bigint[], timestamp with time zone)": "service",
   "billing.due_history(timestamp with time zone)": "service",
   "billing.finish_history(uuid, bigint, text, timestamp with time zone)": "service",
   "billing.history_state(text)": "service",

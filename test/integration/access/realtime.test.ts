@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join as path } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Heard, Realtime } from "../../../scripts/local/realtime/changes.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { type Heard, Realtime } from "../../support/realtime/realtime.ts";
 import { SEED } from "../../support/seed.ts";
 import { Random } from "../../support/simulation/random.ts";
 import { Story, tell } from "../entitlements/story.ts";

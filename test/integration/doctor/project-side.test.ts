@@ -197,7 +197,7 @@ const wrongs: Misconfiguration[] = [
     what: "the cron secrets differ",
     check: "cron_round_trip",
     light: "red",
-    says: /refuses the secret/,
+    says: /refuses the signature/,
     cure: /store the same under both/,
     set: (it) => storeInVault(it, "duebase_cron_secret", "another_example"),
     follow: (it) => storeInVault(it, "duebase_cron_secret", secretKey("cronSecret")),

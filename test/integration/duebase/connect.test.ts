@@ -76,6 +76,61 @@ function clearLedgers(): void {
   for (const { ledger } of [outside.supabase, outside.local, outside.inbox]) ledger.clear();
 }
 
+describe("the address of alarms", () => {
+  const address = "https://hooks.example.com/services/example";
+  const known = async () => [
+    (await vault()).duebase_alert_webhook_url,
+    outside.supabase.project.secrets.get("DUEBASE_ALERT_WEBHOOK_URL"),
+  ];
+
+  test("goes to the functions and into Vault, as the database posts alarms itself", async () => {
+    outside.env.DUEBASE_ALERT_WEBHOOK_URL = address;
+    const { steps, output } = await outside.connect();
+    expect(steps).toContain("vault-alert-url");
+    expect(steps).toContain("DUEBASE_ALERT_WEBHOOK_URL");
+    expect(output).not.toContain(address);
+    expect(await known()).toEqual([address, address]);
+    expect(await outside.connect()).toMatchObject({ exitCode: 0, steps: [], missing: [] });
+  });
+
+  test.each<[string, RegExp, () => unknown]>([
+    [
+      "the database alone",
+      /the database knows .* and the functions do not/,
+      () => outside.supabase.project.secrets.delete("DUEBASE_ALERT_WEBHOOK_URL"),
+    ],
+    [
+      "the functions alone",
+      /the functions know .* and the database does not/,
+      () => database.sql`delete from vault.secrets where name = 'duebase_alert_webhook_url'`,
+    ],
+    [
+      "both, but not the same one",
+      /different addresses/,
+      () => outside.supabase.project.secrets.set("DUEBASE_ALERT_WEBHOOK_URL", `${address}/another`),
+    ],
+  ])("that %s know is said, and mended by the next run that is given it", async (_what, said, lose) => {
+    outside.env.DUEBASE_ALERT_WEBHOOK_URL = address;
+    await outside.connect();
+    await lose();
+    delete outside.env.DUEBASE_ALERT_WEBHOOK_URL;
+    const { exitCode, missing } = await outside.connect();
+    expect([exitCode, missing]).toEqual([1, [expect.stringMatching(said)]]);
+    outside.env.DUEBASE_ALERT_WEBHOOK_URL = address;
+    expect(await outside.connect()).toMatchObject({ exitCode: 0, missing: [] });
+    expect(await known()).toEqual([address, address]);
+  });
+
+  test.each([
+    ["DUEBASE_ALERT_WEBHOOK_URL", "hooks.example.com", /no http\(s\) address/],
+    ["DUEBASE_HEALTH_SECRET", "short", /too short/],
+  ])("a %s that cannot be one is refused", async (name, value, said) => {
+    outside.env[name] = value;
+    const { exitCode, output } = await outside.connect();
+    expect([exitCode, output]).toEqual([1, expect.stringMatching(said)]);
+  });
+});
+
 describe("setting up", () => {
   test("with nothing there, one run sets up everything, and a second one finds nothing to do", async () => {
     const first = await outside.connect();

@@ -6,7 +6,9 @@ import { caseOf, mails, newSubscriber, stepsOf } from "./overdue.ts";
 // The policies of docs/dunning.md, as they stand there but for the ids, given to two subscribers.
 
 const page = readFileSync(new URL("../../../docs/dunning.md", import.meta.url), "utf8");
-const examples = [...page.matchAll(/```sql\n([^`]+)```/g)].map((it) => String(it[1]));
+const examples = [...page.matchAll(/```sql\n([^`]+)```/g)]
+  .map((it) => String(it[1]))
+  .filter((sql) => sql.includes("assign_dunning_policy"));
 
 let world: DunningWorld;
 let invoiced: Subscriber;

@@ -18,7 +18,7 @@ const outcomes = () =>
         month::text, currency, opened::int, still_open::int, held::int, recovered::int, recovered_before_notice::int,
         recovered_after_notice::int, recovered_after_urgent_reminder::int, recovered_after_final_warning::int, lost::int,
         let_off::int, settled_without_payment::int, recovery_rate::float, median_days_to_recover::float, amount_due::int, amount_recovered::int,
-        amount_lost::int, amount_open::int
+        amount_lost::int, amount_forgiven::int, amount_open::int
       from billing.dunning_outcomes order by month, currency`;
   });
 const atRisk = () =>
@@ -116,6 +116,21 @@ describe("billing.dunning_outcomes", () => {
     ]);
   });
 
+  test("counts what nobody owes any more as forgiven, and what came of it not", async () => {
+    await book(database, { outcome: "settled_without_payment", amountDue: 900, amountRecovered: 100 });
+    await book(database, { outcome: "closed_by_hand", amountDue: 50 });
+    await book(database, { outcome: "voided", amountDue: 7 });
+    await book(database, { amountDue: 300, amountRecovered: 120 });
+    const [sums] = await outcomes();
+    expect(sums).toMatchObject({
+      amount_due: 1257,
+      amount_recovered: 220,
+      amount_lost: 0,
+      amount_forgiven: 857,
+      amount_open: 180,
+    });
+  });
+
   test("gives the median of days from the first failure on, of what was recovered", async () => {
     const overdueSince = "2026-05-10T00:00:00Z";
     for (const closedAt of ["2026-05-11T00:00:00Z", "2026-05-13T12:00:00Z", "2026-06-30T00:00:00Z"]) {
@@ -169,6 +184,7 @@ describe("billing.dunning_outcomes", () => {
         amount_due: due(mine),
         amount_recovered: due(of("recovered")),
         amount_lost: due(of("ended")),
+        amount_forgiven: due(of("voided")),
         amount_open: due(of(null)),
       });
     }

@@ -76,8 +76,8 @@ describe("the daily run", () => {
     return row?.started;
   };
   const calls = async () => {
-    const found = await database.sql<{ url: string; authorization: string }[]>`
-      select url, headers ->> 'authorization' as authorization from net.http_request_queue`;
+    const found = await database.sql<{ url: string; signature: string }[]>`
+      select url, headers ->> 'duebase-signature' as signature from net.http_request_queue`;
     return [...found];
   };
   const ran = async (startedAt: string, finishedAt: string | null) => {
@@ -92,14 +92,14 @@ describe("the daily run", () => {
   const alerts = async () =>
     (await database.sql`select payload ->> 'cause' as cause from billing.outbox where kind = 'alert'`).length;
 
-  it("is a call of the function with the shared secret", async () => {
+  it("is a call of the function signed with the shared secret", async () => {
     expect(await database.sql`select billing_private.start_dunning() as called`).toMatchObject([
       { called: true },
     ]);
     expect(await calls()).toEqual([
       {
         url: "http://functions.test/functions/v1/duebase-dunning",
-        authorization: "Bearer cron-secret-example",
+        signature: expect.stringMatching(/^t=\d{10},v1=[0-9a-f]{64}$/),
       },
     ]);
   });

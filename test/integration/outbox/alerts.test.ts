@@ -62,11 +62,21 @@ it("an alert whose webhook is down is tried again, and its mail is not sent twic
   expect(inbox.ledger.mails).toHaveLength(1);
 });
 
-it("without an address for alerts it is logged as an error and not tried again", async () => {
+it("without an address for alerts nobody was told: it is dead, and goes out once there is one", async () => {
   await database.sql`select billing_private.alert('dead_webhook', '{}', '2026-11-03T12:30:00Z')`;
-  const { counts, lines } = await deliver({ database });
-  expect(counts.delivered).toBe(1);
-  expect(lines[0]).toMatchObject({ outcome: "nobody_to_alert", type: "dead_webhook" });
+  const { counts } = await deliver({ database, postAlert: null });
+  expect(counts).toMatchObject({ delivered: 0, dead: 1 });
+  const dead = await database.sql<{ id: string; code: string }[]>`
+    select id, last_error ->> 'code' as code from billing.outbox where status = 'dead'`;
+  expect(dead.map(({ code }) => code)).toEqual(["nobody_to_alert"]);
+  const [health] = await database.sql`select status from billing.health where name = 'dead-effects'`;
+  expect(health?.status).toBe("red");
+
+  await database.sql`select billing.replay_outbox(${dead[0]?.id ?? ""})`;
+  const posted: string[] = [];
+  const postAlert = async (text: string) => void posted.push(text);
+  expect((await deliver({ database, postAlert }, later(1))).counts.delivered).toBe(1);
+  expect(posted).toHaveLength(1);
 });
 
 it("says what happened, where to look, and the facts", () => {

@@ -32,12 +32,12 @@ const minuteLater = async (by = "0 minutes") => {
 /** What pg_net writes when the request that waits is over. */
 const answer = (
   status: number | null,
-  more: { ours?: boolean; error?: string; timedOut?: boolean } = {},
+  more: { ours?: boolean; error?: string; timedOut?: boolean; content?: string } = {},
 ) => database.sql`
   with sent as (delete from net.http_request_queue returning id)
   insert into net._http_response (id, status_code, headers, content, timed_out, error_msg)
   select id, ${status}, ${status === null ? null : database.sql.json(more.ours ? { "Duebase-Release": "0.1.0" } : { server: "x" })},
-    'secret body', ${more.timedOut ?? false}, ${more.error ?? null}
+    ${more.content ?? "secret body"}, ${more.timedOut ?? false}, ${more.error ?? null}
   from sent
 `;
 const ledger = () =>
@@ -110,6 +110,11 @@ describe("the ledger of the database's calls", () => {
 
   it.each([
     [503, { ours: false }, "does not start (503)"],
+    [
+      401,
+      { ours: true, content: '{"error":{"code":"signature_too_old","message":"x"}}' },
+      "the clocks of database and functions differ",
+    ],
     [500, { ours: true }, "fails (500)"],
     [
       null,

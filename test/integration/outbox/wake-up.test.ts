@@ -18,7 +18,7 @@ async function configure() {
 }
 function calls() {
   return database.sql`
-    select url, method, headers ->> 'authorization' as authorization, timeout_milliseconds as timeout
+    select url, method, headers ->> 'duebase-signature' as signature, timeout_milliseconds as timeout
     from net.http_request_queue
   `;
 }
@@ -28,7 +28,7 @@ async function tick(now = new Date()) {
 }
 
 describe("deliver is called", () => {
-  it("with the shared secret when something is enqueued, once a transaction", async () => {
+  it("signed when something is enqueued, once a transaction", async () => {
     await configure();
     await database.sql.begin(async (sql) => {
       await sql`select billing_private.enqueue('alert', 'alert:1', '{}', now())`;
@@ -38,7 +38,7 @@ describe("deliver is called", () => {
       {
         url: "http://functions.test/functions/v1/duebase-deliver",
         method: "POST",
-        authorization: "Bearer cron-secret-example",
+        signature: expect.stringMatching(/^t=\d{10},v1=[0-9a-f]{64}$/),
         timeout: 2000,
       },
     ]);

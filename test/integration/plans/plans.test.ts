@@ -25,9 +25,9 @@ test("there are tables large enough to mind", () => {
 });
 
 describe("at 200,000 events no large table is read from end to end, and the index meant for it is used, for", () => {
-  test.each([...hotStatements, ...lookups])("$what", async ({ sql, as, uses = [] }) => {
+  test.each([...hotStatements, ...lookups])("$what", async ({ sql, as, uses = [], mayScan = [] }) => {
     const { scans, indexes } = await observer.run(sql, as);
-    expect([...scans].filter(([table]) => large.includes(table))).toEqual([]);
+    expect([...scans].filter(([table]) => large.includes(table) && !mayScan.includes(table))).toEqual([]);
     expect([...indexes]).toEqual(expect.arrayContaining(uses));
   });
 });

@@ -70,15 +70,17 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     from generate_series(1, 100000) as n;
     insert into billing.invoice_payments (id, invoice, payment_intent, status)
     select 'inpay_' || n, 'in_' || n, 'pi_' || n, 'paid' from generate_series(1, 100000) as n;
-    insert into billing.payments (id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status, metadata, created)
-    select 'pi_' || n, 'cus_' || (n % ${customers} + 1), 'in_' || n, 900, 900, 0, 'eur', 'succeeded', '{}', to_timestamp(1700000000 + n)
+    insert into billing.payments (id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status, metadata, created, paid_at)
+    select
+      'pi_' || n, 'cus_' || (n % ${customers} + 1), 'in_' || n, 900, 900, 0, 'eur', 'succeeded', '{}', to_timestamp(1700000000 + n),
+      to_timestamp(1700000000 + n * 3000)
     from generate_series(1, 100000) as n;
     insert into billing_private.payment_sources (payment_id, kind, object_id, amount, currency, status, created)
     select 'pi_' || n, kind, case kind when 'charge' then 'ch_' else 'pi_' end || n, 900, 'eur', 'succeeded', to_timestamp(1700000000 + n)
     from generate_series(1, 100000) as n, unnest(array['payment_intent', 'charge']) as kind;
 
     insert into billing.refunds (id, payment_id, amount, currency, status, created)
-    select 're_' || n, 'pi_' || n, 100, 'eur', 'succeeded', to_timestamp(1700000000 + n) from generate_series(1, 20000) as n;
+    select 're_' || n, 'pi_' || n, 100, 'eur', 'succeeded', to_timestamp(1700000000 + n * 1500) from generate_series(1, 20000) as n;
     insert into billing.disputes (id, payment_id, amount, currency, status, created)
     select 'du_' || n, 'pi_' || n, 900, 'eur', case n % 100 when 0 then 'needs_response' else 'won' end, to_timestamp(1700000000 + n)
     from generate_series(1, 20000) as n;
@@ -186,6 +188,10 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
       'evt_' || n, case n % 1000 when 0 then 'retrying' else 'resolved' end, 1, '{}', to_timestamp(1700000000), to_timestamp(1700000000),
       case n % 1000 when 0 then to_timestamp(1700000060) end, case n % 1000 when 0 then null else to_timestamp(1700000060) end
     from generate_series(1, 50000) as n;
+    insert into billing.alarms (name, meaning, began_at, ended_at)
+    select 'failed-events', '', to_timestamp(1700000000 + n), to_timestamp(1700000060 + n) from generate_series(1, 20000) as n;
+    insert into billing.hourly_metrics (hour, events, counted_at)
+    select to_timestamp(1699999200 + n * 3600), 1400, to_timestamp(1699999200 + n * 3600) from generate_series(1, 9000) as n;
     insert into billing.outbox (kind, dedupe_key, status, run_after, created_at, finished_at)
     select
       'email', 'email:' || n, case n % 1000 when 0 then 'pending' else 'delivered' end, to_timestamp(1700000000 + n),
@@ -203,8 +209,8 @@ export async function fillAtScale(database: TestDatabase): Promise<void> {
     select n || '@example.com', 'bounced', to_timestamp(1700000000), n from generate_series(1, 20000) as n;
     insert into billing.history_runs (kind, status, livemode, events_from, started_at, progressed_at, finished_at)
     select 'comparison', 'complete', false, now(), now(), now(), now() from generate_series(1, 200);
-    insert into billing.drift (run_id, object, object_id, field, why, found_at)
-    select n / 100 + 1, 'invoice', 'in_' || n, 'status', 'no event told of it', to_timestamp(1700000000 + n)
+    insert into billing.drift (run_id, object, object_id, field, why, found_at, mended_at)
+    select n / 100 + 1, 'invoice', 'in_' || n, 'status', 'no event told of it', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n)
     from generate_series(0, 19999) as n;
     insert into billing.missed_webhooks (event_id, type, created, found_at, run_id)
     select 'evt_' || n, 'invoice.paid', to_timestamp(1700000000 + n), to_timestamp(1700000000 + n), 1 from generate_series(1, 20000) as n;

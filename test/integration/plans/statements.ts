@@ -8,19 +8,68 @@ export interface Statement {
   as?: { role: string; userId?: string };
   /** Indexes it is the reason for. */
   uses?: string[];
+  /** Large tables that it may read whole, as they are small beside what it is about. */
+  mayScan?: string[];
 }
 
-const receive = (type: string, object: object, changes: object = {}): string => {
-  const event = {
-    id: `evt_plan_${type}`,
-    object: "event",
-    type,
-    created: 1_800_000_000,
-    livemode: false,
-    data: { object },
-    ...changes,
-  };
-  return `select billing.receive_event('${JSON.stringify(event)}')`;
+const told = (type: string, object: object, changes: object = {}) => ({
+  id: `evt_plan_${type}`,
+  object: "event",
+  type,
+  created: 1_800_000_000,
+  livemode: false,
+  data: { object },
+  ...changes,
+});
+
+const receive = (type: string, object: object, changes: object = {}): string =>
+  `select billing.receive_event('${JSON.stringify(told(type, object, changes))}')`;
+
+/** A batch of what one customer's months bring, of three customers: each kind is a set. */
+const receiveBatch = (): string => {
+  const events = [4711, 4712, 4713].flatMap((n) => {
+    const of = { customer: `cus_${n}`, currency: "usd", created: 1_700_000_000 };
+    const items = { data: [{ id: `si_${n}`, price: { id: "price_1", product: "prod_1" } }] };
+    const lines = { data: [{ pricing: { price_details: { price: "price_1", product: "prod_1" } } }] };
+    const objects: [type: string, object: object][] = [
+      ["customer.updated", { id: `cus_${n}`, object: "customer", metadata: { tier: "gold" } }],
+      [
+        "customer.subscription.updated",
+        { ...of, id: `sub_${n}`, object: "subscription", status: "active", items },
+      ],
+      ["invoice.paid", { ...of, id: `in_${n}`, object: "invoice", status: "paid", amount_paid: 900, lines }],
+      [
+        "invoice_payment.paid",
+        {
+          ...{
+            id: `inpay_${n}`,
+            object: "invoice_payment",
+            invoice: `in_${n}`,
+            status: "paid",
+            amount_paid: 900,
+          },
+          payment: { type: "payment_intent", payment_intent: `pi_${n}` },
+        },
+      ],
+      [
+        "payment_intent.succeeded",
+        { ...of, id: `pi_${n}`, object: "payment_intent", amount: 900, status: "succeeded" },
+      ],
+      [
+        "charge.succeeded",
+        {
+          ...of,
+          id: `ch_${n}`,
+          object: "charge",
+          amount: 900,
+          payment_intent: `pi_${n}`,
+          status: "succeeded",
+        },
+      ],
+    ];
+    return objects.map(([type, object]) => told(type, object, { id: `evt_plan_batch_${type}_${n}` }));
+  });
+  return `select billing.receive_events('${JSON.stringify(events)}')`;
 };
 
 /** A worker that claims mails kept already and begins to send them; then, what it says of them. */
@@ -144,6 +193,19 @@ export const hotStatements: Statement[] = [
       payment: { type: "payment_intent", payment_intent: "pi_4711" },
     }),
     uses: ["invoice_payments_pkey"],
+  },
+  {
+    what: "a batch of three customers' events, projected as sets",
+    sql: receiveBatch(),
+    uses: [
+      "object_versions_pkey",
+      "customers_pkey",
+      "subscriptions_pkey",
+      "invoices_pkey",
+      "payments_pkey",
+      "webhook_events_by_object",
+      "customer_owner_hints_pkey",
+    ],
   },
   {
     what: "a charge's event",
@@ -785,6 +847,22 @@ export const lookups: Statement[] = [
     uses: ["webhook_events_by_customer"],
   },
   {
+    what: "whether a payment that a history run has read leaves a debt",
+    sql: "select billing_private.keep_debts_of_payment('pi_4711', to_timestamp(1700000000)), billing_private.keep_debts_of_payment('ch_4711', to_timestamp(1700000000)), billing_private.keep_first_failure('ch_4711')",
+    uses: ["payments_pkey", "payment_sources_by_object"],
+  },
+  {
+    what: "the newest events",
+    sql: "select * from billing.stripe_events order by received_at desc limit 100",
+    uses: ["webhook_events_by_arrival"],
+  },
+  {
+    what: "the revenue of a day",
+    sql: "select * from billing.revenue where day = date '2024-03-15'",
+    uses: ["payments_by_day", "invoices_of_no_subscription", "refunds_by_day", "disputes_that_took"],
+    mayScan: ["refunds"],
+  },
+  {
     what: "the events of the last hour",
     sql: "select count(*) from billing.webhook_events where received_at > to_timestamp(1700196400)",
     uses: ["webhook_events_by_arrival"],
@@ -813,6 +891,39 @@ export const lookups: Statement[] = [
     what: "audit facts past their age, every day",
     sql: "select billing_private.purge_audit(to_timestamp(1700000000), 100)",
     uses: ["audit_events_by_age"],
+  },
+  {
+    what: "the metrics of an hour, every minute",
+    sql: "select billing_private.count_hour(to_timestamp(1700150400), to_timestamp(1700154000))",
+    uses: [
+      "webhook_events_by_arrival",
+      "webhook_duplicates_by_arrival",
+      "failed_webhooks_by_time",
+      "emails_with_body",
+      "dunning_cases_by_end",
+    ],
+  },
+  {
+    what: "the alarms, every minute",
+    sql: "select billing_private.tell_alarms()",
+    // One row of them is enough: whether there is any.
+    mayScan: ["webhook_payloads_default", "dunning_cases"],
+    uses: [
+      "failed_webhooks_open",
+      "alarms_by_name",
+      "alarms_unanswered",
+      "alarms_due",
+      "outbox_dead",
+      "outbox_alerts",
+      "drift_open",
+    ],
+  },
+  {
+    what: "what of the alarms the database did not tell, with many a webhook",
+    sql: "select billing.claim_alarms('duebase-health')",
+    uses: ["alarms_due"],
+    // Whether anything is in it; one row is enough to know.
+    mayScan: ["webhook_payloads_default"],
   },
   {
     what: "how often an event was repeated",

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
-import { customerEvent } from "../retries/handlers.ts";
+import { customerEvent, untilSomebodyWaits } from "../retries/handlers.ts";
 
 // A missing partition is never an error: events are stored and projected without one.
 
@@ -120,6 +120,31 @@ test("a reader that holds the table delays it for a second at most, and the next
   expect(performance.now() - startedAt).toBeLessThan(20_000);
   await reader`commit`;
   expect(await make("2031-11-30T00:00:00Z")).toBe(4);
+});
+
+test("a run beside another one leaves the work to it: neither waits for what the other holds", async () => {
+  await database.receive(customerEvent("stray"), new Date("2031-06-15T12:00:00Z"));
+  const writer = database.connect();
+  const operator = database.connect();
+  await writer`begin`;
+  await writer`lock table billing_private.webhook_payloads_default in row exclusive mode`;
+  const first = make("2031-06-15T13:00:00Z");
+  await untilSomebodyWaits(database);
+  const [second] = await operator<{ made: number }[]>`
+    select billing_private.make_payload_partitions('2031-06-15T13:00:00Z') as made`;
+  expect(second).toEqual({ made: 0 });
+  await writer`commit`;
+  expect(await first).toBe(4);
+});
+
+test("a run beside a drop leaves the work to the next one: each would wait for what the other holds", async () => {
+  await database.receive(customerEvent("stray"), new Date("2031-06-15T12:00:00Z"));
+  const purge = database.connect();
+  await purge`begin`;
+  await purge`select billing_private.drop_payloads('2031-05-01T00:00:00Z', '2031-06-15T13:00:00Z')`;
+  expect(await make("2031-06-15T13:00:00Z")).toBe(0);
+  await purge`commit`;
+  expect(await make("2031-06-15T14:00:00Z")).toBe(4);
 });
 
 test("an event is read from its own month alone", async () => {

@@ -17,7 +17,7 @@ interface Part {
 
 const noon = new Date("2026-11-01T12:00:00Z");
 const minutesLater = (minutes: number) => new Date(noon.getTime() + minutes * 60_000);
-const FIRST = ["wake-deliver", "outbound-answers", "dunning-watchdog", "wake-reconcile"];
+const FIRST = ["wake-deliver", "outbound-answers", "dunning-watchdog", "wake-reconcile", "alarms"];
 const MINUTELY = [
   "retry",
   "link",
@@ -28,6 +28,8 @@ const MINUTELY = [
   "link-users",
   "owners-function",
   "follow-seats",
+  "hourly-metrics",
+  "health-counts",
 ];
 const HOURLY = ["trial-reminders", "renewal-reminders", "purge-outbox", "purge-usage", "payload-partitions"];
 const DAILY = [

@@ -10,7 +10,10 @@ const ABOUT_NOBODY = [
   "billing.prices",
   "billing.event_handlers",
   "billing.dunning_policies",
+  "billing.alarms",
+  "billing.hourly_metrics",
   "billing.job_problems",
+  "billing_private.health_counts",
   "billing.releases",
   "billing.history_runs",
   "billing.history_steps",
@@ -24,6 +27,7 @@ const ABOUT_NOBODY = [
   "billing_private.outbound_requests",
   "billing_private.settings_passes",
   "billing_private.refresh_handlers",
+  "billing_private.set_handlers",
   "billing_private.personal_data",
 ];
 

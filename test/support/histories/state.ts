@@ -18,6 +18,11 @@ const NOT_STATE = [
   "dunning_actions",
   "dunning_charges",
   "dunning_resumptions",
+  // What the minute's tick notes, if one comes while a history is delivered.
+  "alarms",
+  "job_problems",
+  "outbound_calls",
+  "tick_parts",
 ];
 /** The internal tables that decide what later events do. */
 const PRIVATE_STATE = [

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { planInit } from "../../../scripts/duebase/commands/init.ts";
 import { planFiles } from "../../../scripts/duebase/commands/uninstall.ts";
 import { ManagementApi } from "../../../scripts/duebase/connections/management.ts";
@@ -88,18 +88,53 @@ describe("in the files of a project", () => {
     }
   }, 60_000);
 
+  const filesAlone = () => [
+    "uninstall",
+    "--dir",
+    project.root,
+    "--no-database",
+    "--no-platform",
+    "--no-export",
+    "--yes",
+  ];
+  /** What the command says while `work` is done. */
+  async function saying(work: () => Promise<unknown>): Promise<string> {
+    const said: string[] = [];
+    const keep = (text: unknown) => {
+      said.push(String(text));
+      return true;
+    };
+    const spies = [
+      vi.spyOn(process.stdout, "write").mockImplementation(keep),
+      vi.spyOn(process.stderr, "write").mockImplementation(keep),
+    ];
+    await work().finally(() => {
+      for (const spy of spies) spy.mockRestore();
+    });
+    return said.join("");
+  }
+
+  test("it names a migration to push where it wrote one, and else none", async () => {
+    const without = await saying(() => runDuebase([...filesAlone(), "--delete-migrations"]));
+    expect(without).toContain("the database: nothing, as our migrations were never pushed anywhere");
+    expect(without).not.toContain("db push");
+    await remove();
+    await install();
+    const withOne = await saying(() => runDuebase(filesAlone()));
+    expect(withOne).toContain("when the migration below is applied");
+    expect(withOne).toContain("npx supabase db push --linked");
+  });
+
+  test("the list of languages that a build wrote is no change of theirs", async () => {
+    await writeFile(join(project.root, "emails", "languages", "all.gen.ts"), "// of another build\n");
+    expect(await runDuebase(filesAlone())).toBe(0);
+    expect(existsSync(join(project.root, "emails"))).toBe(false);
+  });
+
   test("emails that were changed are not thrown away unasked", async () => {
     await writeFile(join(project.root, "emails", "theme.ts"), "// mine\n");
     const before = await filesOf(project.root);
-    const args = [
-      "uninstall",
-      "--dir",
-      project.root,
-      "--no-database",
-      "--no-platform",
-      "--no-export",
-      "--yes",
-    ];
+    const args = filesAlone();
     expect(await runDuebase(args)).toBe(1);
     expect(await filesOf(project.root)).toEqual(before);
     expect(await runDuebase([...args, "--discard-changes"])).toBe(0);

@@ -10,12 +10,9 @@ import { applyChanges, finishPending } from "../../../scripts/duebase/project/ch
 import { readConfig } from "../../../scripts/duebase/project/config.ts";
 import { requireLock } from "../../../scripts/duebase/project/lock.ts";
 import type { Project } from "../../../scripts/duebase/project/project.ts";
-import {
-  compareReleases,
-  type ReleasePackage,
-  readReleasePackage,
-} from "../../../scripts/duebase/release-package.ts";
+import { type ReleasePackage, readReleasePackage } from "../../../scripts/duebase/release-package.ts";
 import { buildChangedEmails } from "../../../scripts/duebase/upgrade/emails.ts";
+import { compareReleases } from "../../../scripts/duebase/upgrade/steps.ts";
 import { projectRoot } from "../../../scripts/local/project.ts";
 import { filesOf, makeExistingProject, THEIR_CONFIG } from "../../support/existing-project.ts";
 import { makeRelease, ownFile } from "../../support/made-up-release.ts";

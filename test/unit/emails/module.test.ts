@@ -48,6 +48,15 @@ report.laterMs = (computed() - begin) / 100;
 console.log(JSON.stringify(report));
 `;
 
+test("the built module begins with whose code is in it, and the terms under which it is handed on", async () => {
+  const head = (await readFile(module, "utf8")).split("\n").filter((line) => line.startsWith("//"));
+  for (const name of ["react", "react-dom", "react-email", "zod"])
+    expect(head.some((line) => line.startsWith(`//   ${name} `) && line.includes("Copyright"))).toBe(true);
+  const text = head.map((line) => line.slice(2).trim()).join(" ");
+  expect(text).toContain("Permission is hereby granted, free of charge, to any person obtaining a copy");
+  expect(text).toContain("OTHER DEALINGS IN THE SOFTWARE.");
+});
+
 describe("the built module", () => {
   let folder: string;
   let file: string;

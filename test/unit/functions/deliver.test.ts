@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { cronCall } from "../../../scripts/local/cron-call.ts";
 import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
+import { createCallerCheck } from "../../../supabase/functions/_duebase/cron-signature.ts";
 import { readDeliverEnvironment } from "../../../supabase/functions/_duebase/env.ts";
-import { createCallerCheck } from "../../../supabase/functions/_duebase/shared-secret.ts";
 import { createDeliverHandler } from "../../../supabase/functions/duebase-deliver/handler.ts";
 
 const secret = "cron-secret-example";
@@ -13,7 +14,8 @@ function createHandler({
   const asked: RunOptions[] = [];
   const background: Promise<unknown>[] = [];
   const handler = createDeliverHandler({
-    checkCaller: createCallerCheck([secret]),
+    checkCaller: createCallerCheck([secret], "duebase-deliver"),
+    now: Date.now,
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),
@@ -30,15 +32,13 @@ function createHandler({
   });
   return { handler, asked, background };
 }
-function call(
-  headers: Record<string, string> = { authorization: `Bearer ${secret}` },
-  body: object = {},
-  method = "POST",
-) {
+/** Signed, unless it brings headers of its own. */
+function call(headers?: Record<string, string>, body: object = {}, method = "POST") {
+  const signed = cronCall("duebase-deliver", body, secret);
   return new Request("http://localhost/duebase-deliver", {
     method,
-    headers,
-    body: method === "POST" ? JSON.stringify(body) : undefined,
+    headers: headers ?? signed.headers,
+    body: method === "POST" ? signed.body : undefined,
   });
 }
 
@@ -53,10 +53,10 @@ describe("duebase-deliver", () => {
   });
 
   it.each([
-    ["no secret", {}],
-    ["another secret", { authorization: "Bearer cron-secret-examplf" }],
-    ["a part of it", { authorization: "Bearer cron" }],
-    ["the secret without its scheme", { authorization: secret }],
+    ["no signature", {}],
+    ["another secret", cronCall("duebase-deliver", {}, "cron-secret-examplf").headers],
+    ["a call for another function", cronCall("duebase-dunning", {}, secret).headers],
+    ["the secret itself", { authorization: `Bearer ${secret}` }],
   ])("refuses %s with 401 and runs nothing", async (_what, headers) => {
     const { handler, asked } = createHandler();
     const response = await handler(call(headers));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { cronCall } from "../../../scripts/local/cron-call.ts";
 import { serve } from "./served-function.ts";
 
 const environment = {
@@ -16,23 +17,19 @@ describe("dunning under Deno", () => {
     expect(ended).not.toMatchObject({ output: expect.stringContaining("canary") });
   });
 
-  it("serves with all of them: 401 without the secret, 202 with it, 503 for who waits while the database is away", {
+  it("serves with all of them: 401 for another secret, 202 for the right one, 503 for who waits while the database is away", {
     timeout: 30_000,
   }, async () => {
     const served = await serve("duebase-dunning", environment);
     if (!("stop" in served)) throw new Error(served.output);
-    const call = async (authorization: string, body: object) => {
-      const response = await fetch(served.url, {
-        method: "POST",
-        headers: { authorization },
-        body: JSON.stringify(body),
-      });
+    const call = async (secret: string, options: object) => {
+      const response = await fetch(served.url, cronCall("duebase-dunning", options, secret));
       await response.body?.cancel();
       return response.status;
     };
-    expect(await call("Bearer another", {})).toBe(401);
-    expect(await call("Bearer cron_canary", {})).toBe(202);
-    expect(await call("Bearer cron_canary", { wait: true })).toBe(503);
+    expect(await call("another", {})).toBe(401);
+    expect(await call("cron_canary", {})).toBe(202);
+    expect(await call("cron_canary", { wait: true })).toBe(503);
     await served.stop();
     expect(served.output()).not.toContain("canary");
   });

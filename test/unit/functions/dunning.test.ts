@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { cronCall } from "../../../scripts/local/cron-call.ts";
 import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
+import { createCallerCheck } from "../../../supabase/functions/_duebase/cron-signature.ts";
 import { readDunningEnvironment } from "../../../supabase/functions/_duebase/env.ts";
-import { createCallerCheck } from "../../../supabase/functions/_duebase/shared-secret.ts";
 import { createDunningHandler } from "../../../supabase/functions/duebase-dunning/handler.ts";
 
 const secret = "cron-secret-example";
@@ -10,7 +11,8 @@ function createHandler(isLocal = false) {
   const asked: RunOptions[] = [];
   const background: Promise<unknown>[] = [];
   const handler = createDunningHandler({
-    checkCaller: createCallerCheck([secret]),
+    checkCaller: createCallerCheck([secret], "duebase-dunning"),
+    now: Date.now,
     isLocal,
     log: () => {},
     inBackground: (work) => background.push(work),
@@ -27,25 +29,23 @@ function createHandler(isLocal = false) {
   });
   return { handler, asked, background };
 }
-function call({ authorization = `Bearer ${secret}`, body = {}, method = "POST" } = {}) {
+function call({ signedWith = secret, body = {}, method = "POST" } = {}) {
+  const signed = cronCall("duebase-dunning", body, signedWith);
   return new Request("http://localhost/duebase-dunning", {
     method,
-    headers: { authorization },
-    body: method === "POST" ? JSON.stringify(body) : undefined,
+    headers: signed.headers,
+    body: method === "POST" ? signed.body : undefined,
   });
 }
 
 describe("duebase-dunning", () => {
-  it.each(["", "Bearer cron-secret-examplf", "Bearer cron", secret])(
-    "refuses %j for a secret with 401 and runs nothing",
-    async (authorization) => {
-      const { handler, asked } = createHandler();
-      const response = await handler(call({ authorization }));
-      expect(response.status).toBe(401);
-      expect(await response.json()).toMatchObject({ error: { code: "unauthorized" } });
-      expect(asked).toEqual([]);
-    },
-  );
+  it("refuses a call signed with another secret with 401, and runs nothing", async () => {
+    const { handler, asked } = createHandler();
+    const response = await handler(call({ signedWith: "cron-secret-examplf" }));
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({ error: { code: "unauthorized" } });
+    expect(asked).toEqual([]);
+  });
 
   it("refuses everything but POST", async () => {
     const response = await createHandler().handler(call({ method: "GET" }));

@@ -1,12 +1,13 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { cronCall } from "../../../scripts/local/cron-call.ts";
+import { createCallerCheck } from "../../../supabase/functions/_duebase/cron-signature.ts";
 import {
   readDeliverEnvironment,
   readDunningEnvironment,
   readResendWebhookEnvironment,
   readWebhookEnvironment,
 } from "../../../supabase/functions/_duebase/env.ts";
-import { createCallerCheck } from "../../../supabase/functions/_duebase/shared-secret.ts";
 import { createSignatureVerifier } from "../../../supabase/functions/_duebase/stripe-signature.ts";
 import { createSvixVerifier } from "../../../supabase/functions/_duebase/svix-signature.ts";
 
@@ -65,9 +66,15 @@ const byResend: Takes = (value, secrets) => {
 
 const byCron: Takes = async (value, [secret]) => {
   const read = lookUp({ ...project, DUEBASE_CRON_SECRET: value });
-  const request = () => new Request("http://localhost", { headers: { authorization: `Bearer ${secret}` } });
+  const { headers, body: sent } = cronCall("duebase-deliver", {}, secret, now);
   const answers = [readDeliverEnvironment(read), readDunningEnvironment(read)].map(({ cronSecrets }) =>
-    isTaken(createCallerCheck(cronSecrets)(request())),
+    isTaken(
+      createCallerCheck(cronSecrets, "duebase-deliver")(
+        new Headers(headers),
+        new TextEncoder().encode(sent),
+        now,
+      ),
+    ),
   );
   return (await Promise.all(answers)).every(Boolean);
 };
@@ -147,5 +154,6 @@ it("a list that holds nothing is as good as none, and nobody is let in by a blan
       "Missing DUEBASE_CRON_SECRET.",
     );
   }
-  for (const secrets of [[], ["secret", " "]]) expect(() => createCallerCheck(secrets)).toThrow(/blank/);
+  for (const secrets of [[], ["secret", " "]])
+    expect(() => createCallerCheck(secrets, "duebase-deliver")).toThrow(/blank/);
 });

@@ -2,11 +2,11 @@ import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigurationError, SignatureError } from "../../../supabase/functions/_duebase/errors.ts";
-import { SIGNATURE_TOLERANCE_SECONDS } from "../../../supabase/functions/_duebase/signature.ts";
 import {
-  createSignatureVerifier,
   parseSignatureHeader,
-} from "../../../supabase/functions/_duebase/stripe-signature.ts";
+  SIGNATURE_TOLERANCE_SECONDS,
+} from "../../../supabase/functions/_duebase/signature.ts";
+import { createSignatureVerifier } from "../../../supabase/functions/_duebase/stripe-signature.ts";
 import { NOW_MS, NOW_SECONDS, SECRET, sdkAccepts, signatureOf } from "./signed-requests.ts";
 import "../../support/seeded-properties.ts";
 

@@ -20,8 +20,15 @@ let logged: string[];
 beforeEach(async () => {
   dataApi = await startFakeDataApi();
   logged = [];
+  told = 0;
 });
 afterEach(() => dataApi.close());
+
+/** How often the function began to tell alarms. */
+let told = 0;
+const tellAlarms = () => {
+  told += 1;
+};
 
 async function post(request: Request, url = dataApi.url): Promise<Response> {
   const callBilling = connectDatabase({
@@ -37,6 +44,7 @@ async function post(request: Request, url = dataApi.url): Promise<Response> {
       receiveEvents: (events) => callBilling("receive_events", `{"events":${events}}`),
       takeTurn: createTurns(),
     }),
+    tellAlarms,
     log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
     now: () => NOW_MS,
   });
@@ -402,10 +410,21 @@ describe("the log", () => {
     }
   });
 
+  it("begins to tell alarms after an event that was taken, and for nobody whom Stripe did not send", async () => {
+    await postEvent();
+    expect(told).toBe(1);
+    await post(new Request("http://localhost", { method: "POST", body: "{}" }));
+    await post(new Request("http://localhost"));
+    dataApi.behave(failsWith(503, { code: "57014" }));
+    await postEvent({ id: "evt_unstored" });
+    expect(told).toBe(1);
+  });
+
   it("names the place of an unexpected exception without its message, and the answer does neither", async () => {
     const response = await handleStripeWebhook(delivery(JSON.stringify(exampleEvent())), {
       verifySignature: createSignatureVerifier([SECRET]),
       storeEvent: () => Promise.reject(new RangeError(`${CANARY}\nat ${CANARY}`)),
+      tellAlarms,
       log: createLogger("duebase-stripe-webhook", (_level, line) => logged.push(line)),
       now: () => NOW_MS,
     });

@@ -1,6 +1,6 @@
 import { type Check, right, wrong } from "../check.ts";
 
-/** Database, pg_net, function, and back: as the tick calls, with the secret from Vault. */
+/** Database, pg_net, function, and back: as the tick calls, signed with the secret from Vault. */
 export const cronRoundTrip: Check = {
   name: "cron_round_trip",
   title: "database to function",

@@ -37,18 +37,25 @@ function replay(lines: string[]): InboxState {
     else if ("answer" in entry) answers.set(entry.answer.key, entry.answer);
     else if ("suppressions" in entry) suppressions = entry.suppressions;
     else if ("webhooks" in entry) webhooks = entry.webhooks;
-    else {
+    else if ("lastEvent" in entry) {
       const email = emails.get(entry.id);
       if (email) email.shown.last_event = entry.lastEvent;
-    }
+    } else throw new Error("a line says nothing that an inbox writes");
   }
   const newest = <T>(values: Map<string, T>): T[] => [...values.values()].slice(-kept);
   return { emails: newest(emails), answers: newest(answers), suppressions, webhooks };
 }
 
-/** The lines that were written whole: the last one may have been cut short by a kill. */
+/**
+ * The lines that were written whole: the last one may have been cut short by a kill.
+ *
+ * @throws if there is some text and no whole line: the first lines of a file of ours are written at once
+ */
 function wholeLines(file: string): string[] {
-  return readFileSync(file, "utf8").split("\n").slice(0, -1);
+  const text = readFileSync(file, "utf8");
+  const lines = text.split("\n").slice(0, -1);
+  if (text !== "" && lines.length === 0) throw new Error("it has no whole line");
+  return lines;
 }
 
 /**
@@ -65,17 +72,32 @@ export class Journal {
   /**
    * What was written before, and a file with no more in it than that.
    *
-   * @throws if the file is not one of ours
+   * @throws if the file cannot be read or written, or is not one of ours
    */
   open(): InboxState {
-    mkdirSync(dirname(this.file), { recursive: true });
-    if (!existsSync(this.file)) return { emails: [], answers: [], suppressions: [], webhooks: [] };
-    let state: InboxState;
+    const state = this.read();
     try {
-      state = replay(wholeLines(this.file));
+      this.rewrite(state);
     } catch (cause) {
+      throw new Error(`the state file cannot be written: ${String(cause)}`, { cause });
+    }
+    return state;
+  }
+
+  private read(): InboxState {
+    if (!existsSync(this.file)) return { emails: [], answers: [], suppressions: [], webhooks: [] };
+    try {
+      return replay(wholeLines(this.file));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).syscall !== undefined)
+        throw new Error(`the state file cannot be read: ${String(cause)}`, { cause });
       throw new Error(`${this.file} is no journal of the local inbox: delete it to start afresh`, { cause });
     }
+  }
+
+  /** Whole or not at all. */
+  private rewrite(state: InboxState): void {
+    mkdirSync(dirname(this.file), { recursive: true });
     const temporary = `${this.file}.writing`;
     const entries: Entry[] = [
       ...state.emails.map((email) => ({ email })),
@@ -85,7 +107,6 @@ export class Journal {
     ];
     writeFileSync(temporary, entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""), { mode: 0o600 });
     renameSync(temporary, this.file);
-    return state;
   }
 
   write(entry: Entry): void {

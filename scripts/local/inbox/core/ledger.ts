@@ -19,6 +19,7 @@ export interface SentMail {
   request: string;
 }
 
+/** Which mails are meant; a field that is absent asks for nothing. */
 export interface MailFilter {
   id?: string;
   /** One of the recipients, as written in the request. */

@@ -22,4 +22,5 @@ export type FaultAction =
   | { kind: "hang-after-effect" }
   | { kind: "wait"; until: Promise<unknown> };
 
+/** A fault as a test of the inbox orders it. */
 export type Fault = AnyFault<FaultAction>;

@@ -63,7 +63,7 @@ function spendCredit(world: World, invoice: Invoice): void {
 }
 
 /** The PaymentIntent a final invoice is paid with, and the record that ties the two. */
-function preparePayment(world: World, invoice: Invoice): void {
+export function preparePayment(world: World, invoice: Invoice): void {
   const intent = createIntent(world, {
     amount: invoice.amount_due,
     currency: invoice.currency,

@@ -20,6 +20,7 @@ export type EffectKind =
   | "subscription.resumed"
   | "subscription.updated";
 
+/** One thing that was done, as a test counts it. */
 export interface Effect {
   seq: number;
   kind: EffectKind;
@@ -43,6 +44,7 @@ export interface AccountNamed {
   account: string | null;
 }
 
+/** Which effects are meant; a field that is absent asks for nothing. */
 export type EffectFilter = Partial<Pick<Effect, "kind" | "object" | "customer" | "request">>;
 
 /** Everything asked of this Stripe and everything it did, in order, for tests to count. */

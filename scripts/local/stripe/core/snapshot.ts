@@ -17,16 +17,38 @@ export class Snapshot {
     this.collect = collect;
   }
 
-  /** What was written last, or undefined. */
+  /**
+   * What was written last, or undefined.
+   *
+   * @throws if the file cannot be read, or is not one of ours
+   */
   read<T>(): T | undefined {
     if (!existsSync(this.file)) return undefined;
-    const content = JSON.parse(readFileSync(this.file, "utf8")) as { version: number; state: T };
-    if (content.version !== formatVersion) {
+    const text = this.text();
+    if (text === "") return undefined;
+    const content = this.parse(text);
+    if (content?.version !== formatVersion || typeof content.state !== "object") {
       throw new Error(
-        `${this.file} was written by another version of the local Stripe: delete it to start afresh`,
+        `${this.file} is no state of this version of the local Stripe: delete it to start afresh`,
       );
     }
-    return content.state;
+    return content.state as T;
+  }
+
+  private text(): string {
+    try {
+      return readFileSync(this.file, "utf8");
+    } catch (cause) {
+      throw new Error(`the state file cannot be read: ${String(cause)}`, { cause });
+    }
+  }
+
+  private parse(text: string): { version?: unknown; state?: unknown } | null {
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new Error(`${this.file} is no state of the local Stripe: delete it to start afresh`, { cause });
+    }
   }
 
   /** Write soon; calls in the meantime share that write. */

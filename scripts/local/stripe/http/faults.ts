@@ -14,4 +14,5 @@ export type FaultAction =
   | { kind: "error-after-effect"; status: number; message?: string }
   | { kind: "slow-answer"; milliseconds: number };
 
+/** A fault as a test of the local Stripe orders it. */
 export type Fault = AnyFault<FaultAction>;

@@ -55,7 +55,7 @@ ${cardChoice()}
 <select name="authenticate"><option value="succeed">pass</option><option value="fail">fail</option></select></label>
 <button>Pay</button>
 </form>
-<form method="get" action="${session.cancel_url ?? "/"}"><button class="plain">Cancel</button></form>`,
+${session.cancel_url ? html`<p><a href="${session.cancel_url}">Cancel</a></p>` : ""}`,
   );
 }
 

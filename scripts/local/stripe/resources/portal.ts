@@ -1,10 +1,11 @@
 import { get, post } from "../../service/route.ts";
 import { customerOf } from "../billing/customers.ts";
+import { findSubscription } from "../billing/subscriptions.ts";
 import { change, emit } from "../core/events.ts";
 import { newId, randomToken } from "../core/ids.ts";
 import type { PortalConfiguration, PortalSession } from "../core/wire.ts";
 import { timeOf, type World } from "../core/world.ts";
-import { resourceMissing } from "../http/errors.ts";
+import { invalidRequest, resourceMissing } from "../http/errors.ts";
 import { newestFirst, pageOf } from "../http/list.ts";
 import { mergedMetadata, Params } from "../http/params.ts";
 import { idOf, type Route } from "../http/route.ts";
@@ -13,6 +14,31 @@ function configurationOf(world: World, id: string, param = "id"): PortalConfigur
   const configuration = world.store.get("billing_portal.configuration", id);
   if (!configuration) throw resourceMissing("billing_portal.configuration", id, param);
   return configuration;
+}
+
+/** What customers may change to. */
+function productsFrom(params: Params | null | undefined) {
+  return params?.children("products")?.map((it) => ({
+    product: it.required("product"),
+    prices: it.strings("prices") ?? [],
+    adjustable_quantity: { enabled: false, maximum: null, minimum: 0 },
+  }));
+}
+
+function updateFeature(
+  params: Params | null | undefined,
+): PortalConfiguration["features"]["subscription_update"] {
+  const asked = params?.child("subscription_update");
+  return {
+    billing_cycle_anchor: null,
+    default_allowed_updates: asked?.has("products") ? ["price"] : [],
+    enabled: asked?.boolean("enabled") ?? false,
+    products: productsFrom(asked) ?? [],
+    proration_behavior:
+      asked?.choice("proration_behavior", ["none", "create_prorations", "always_invoice"]) ?? "none",
+    schedule_at_period_end: { conditions: [] },
+    trial_update_behavior: "end_trial",
+  };
 }
 
 function featuresFrom(params: Params | null | undefined): PortalConfiguration["features"] {
@@ -37,14 +63,7 @@ function featuresFrom(params: Params | null | undefined): PortalConfiguration["f
       duration: { interval_options: [], type: "indefinite" },
       enabled: enabled("subscription_pause", false),
     },
-    subscription_update: {
-      billing_cycle_anchor: null,
-      default_allowed_updates: [],
-      enabled: enabled("subscription_update", false),
-      proration_behavior: "none",
-      schedule_at_period_end: { conditions: [] },
-      trial_update_behavior: "end_trial",
-    },
+    subscription_update: updateFeature(params),
   };
 }
 
@@ -82,17 +101,63 @@ function defaultConfiguration(world: World): PortalConfiguration {
 
 const flowTypes = ["payment_method_update", "subscription_cancel", "subscription_update"] as const;
 
-function flowFrom(params: Params | null | undefined): PortalSession["flow"] {
+/** Where a flow leads once it is done: to the portal's own pages, or back to the application. */
+function completionFrom(params: Params): NonNullable<PortalSession["flow"]>["after_completion"] {
+  const asked = params.child("after_completion");
+  const types = ["hosted_confirmation", "portal_homepage", "redirect"] as const;
+  const type = asked?.choice("type", types) ?? "portal_homepage";
+  const message = asked?.child("hosted_confirmation")?.text("custom_message") ?? null;
+  return {
+    hosted_confirmation: type === "hosted_confirmation" ? { custom_message: message } : null,
+    redirect:
+      type === "redirect" && asked
+        ? { return_url: (asked.child("redirect") ?? new Params({}, "redirect")).required("return_url") }
+        : null,
+    type,
+  };
+}
+
+/** The subscription of a flow: the customer's own, and the portal must allow what is asked for. */
+function subscriptionOf(
+  world: World,
+  customer: string,
+  features: PortalConfiguration["features"],
+  type: "subscription_cancel" | "subscription_update",
+  params: Params,
+): string {
+  const subscription = findSubscription(
+    world,
+    params.required("subscription"),
+    params.nameOf("subscription"),
+  );
+  if (subscription.customer !== customer)
+    throw resourceMissing("subscription", subscription.id, params.nameOf("subscription"));
+  if (!features[type].enabled) {
+    const what = type === "subscription_cancel" ? "canceled" : "updated";
+    throw invalidRequest(
+      `This subscription cannot be ${what} because the ${type.replace("_", " ")} feature in the portal configuration is disabled.`,
+    );
+  }
+  return subscription.id;
+}
+
+function flowFrom(
+  world: World,
+  customer: string,
+  features: PortalConfiguration["features"],
+  params: Params | null | undefined,
+): PortalSession["flow"] {
   const type = params?.choice("type", flowTypes);
   if (!params || !type) return null;
-  const subscription = params.child(type)?.text("subscription");
+  const subscription = (it: "subscription_cancel" | "subscription_update") =>
+    subscriptionOf(world, customer, features, it, params.child(it) ?? new Params({}, `flow_data[${it}]`));
   return {
-    after_completion: { hosted_confirmation: null, redirect: null, type: "portal_homepage" },
+    after_completion: completionFrom(params),
     customer_update: null,
     subscription_cancel:
-      type === "subscription_cancel" && subscription ? { retention: null, subscription } : null,
+      type === "subscription_cancel" ? { retention: null, subscription: subscription(type) } : null,
     subscription_pause: null,
-    subscription_update: type === "subscription_update" && subscription ? { subscription } : null,
+    subscription_update: type === "subscription_update" ? { subscription: subscription(type) } : null,
     subscription_update_confirm: null,
     type,
   };
@@ -113,7 +178,7 @@ export const portalRoutes: Route[] = [
       created: timeOf(world, customer),
       customer: customer.id,
       customer_account: null,
-      flow: flowFrom(params.child("flow_data")),
+      flow: flowFrom(world, customer.id, configuration.features, params.child("flow_data")),
       livemode: false,
       locale: null,
       on_behalf_of: null,
@@ -125,6 +190,8 @@ export const portalRoutes: Route[] = [
   }),
   post("/v1/billing_portal/configurations", ({ world, params }) => createConfiguration(world, params, false)),
   get("/v1/billing_portal/configurations", ({ world, params }) => {
+    // At Stripe it is there once the portal was saved in the dashboard, as every project has to do anyway.
+    defaultConfiguration(world);
     const all = newestFirst(world.store.all("billing_portal.configuration"));
     return pageOf(all, params, "/v1/billing_portal/configurations");
   }),

@@ -63,12 +63,14 @@ export function expansions(fields: readonly string[] = []): Record<string, strin
 /** Where a list goes on: after an object, and for the case that it is deleted meanwhile, when that was made. */
 type Cursor = { id: string; created?: number };
 
+/** The cursor that `cursorAfter` wrote; undefined at the beginning of a list. */
 export function readCursor(text: string | null): Cursor | undefined {
   if (text === null) return undefined;
   const [id = "", created] = text.split("@");
   return created === undefined ? { id } : { id, created: Number(created) };
 }
 
+/** The cursor of a list that goes on after an object, as `billing.history_steps` keeps it. */
 export function cursorAfter(object: StripeObject): string {
   return typeof object.created === "number" ? `${object.id}@${object.created}` : object.id;
 }

@@ -3,6 +3,7 @@ import { DatabaseRefusal, DatabaseUnavailableError } from "../errors.ts";
 import type { StripeObject } from "./reader.ts";
 import type { Clock } from "./token-bucket.ts";
 
+/** What a history run reads: all there is, the list of events, or what runs and is owed. */
 export type RunKind = "backfill" | "events" | "comparison";
 
 /** A step of a run, as `billing.history_steps` has it. */

@@ -1,6 +1,7 @@
 /** The clock that waiting goes by; tests bring their own. Milliseconds. */
 export type Clock = { now(): number; sleep(ms: number): Promise<void> };
 
+/** The clock outside of tests. It never goes back, and says nothing of the time of day. */
 export const REAL_CLOCK: Clock = {
   now: () => performance.now(),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

@@ -59,6 +59,12 @@ const CAUSES: Record<string, string> = {
     "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; no email about it was sent to the customer.",
 };
 
+const NOBODY_TO_ALERT = {
+  code: "nobody_to_alert",
+  message:
+    "duebase-deliver has neither DUEBASE_ALERT_EMAIL nor DUEBASE_ALERT_WEBHOOK_URL. Set one with npx duebase connect; then select billing.replay_outbox(id).",
+};
+
 /** Ways to send an alert; `last_error.told` keeps those that are done, so that another try does not repeat them. */
 type Way = "mailed" | "posted";
 
@@ -91,13 +97,8 @@ export async function alert(effect: Effect, run: Run, mailTo: AlertMail | undefi
     };
   }
   if (mailTo === undefined && !run.postAlert) {
-    run.log("error", {
-      effect: effect.id,
-      kind: "alert",
-      type: causeOf(effect.payload),
-      outcome: "nobody_to_alert",
-      duration_ms: 0,
-    });
+    // Nobody was told: it is dead, and so red in the health view, until it is replayed.
+    return { is: "failed", error: NOBODY_TO_ALERT, final: true };
   }
   return { is: "delivered" };
 }

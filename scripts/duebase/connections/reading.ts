@@ -1,6 +1,6 @@
 import type { TransactionSql } from "postgres";
-import { namedDatabaseUrl, UnusableDatabase, withDatabase } from "../duebase/connections/database.ts";
-import { readStatus } from "../local/status.ts";
+import { readStatus } from "../../local/status.ts";
+import { namedDatabaseUrl, UnusableDatabase, withDatabase } from "./database.ts";
 
 export { UnusableDatabase };
 
@@ -8,10 +8,12 @@ export { UnusableDatabase };
  * Reads from the named database, else from the local stack's, in one transaction that can change nothing.
  *
  * @param place connection string, or the directory of the local stack
- * @throws UnusableDatabase where there is none, or it has no dunning
+ * @param command which command reads
+ * @throws UnusableDatabase where there is none, or what is read is not in it
  */
 export async function reading<T>(
   place: { dbUrl?: string; stackDirectory: string },
+  command: string,
   work: (sql: TransactionSql) => Promise<T>,
 ): Promise<T> {
   const url = namedDatabaseUrl(place.dbUrl) ?? (await readStatus(place.stackDirectory))?.DB_URL;
@@ -24,7 +26,7 @@ export async function reading<T>(
   try {
     return await withDatabase(
       url,
-      { command: "dunning" },
+      { command },
       async (sql) =>
         (
           await sql.begin("read only isolation level repeatable read", async (transaction) => ({
@@ -33,18 +35,18 @@ export async function reading<T>(
         ).result,
     );
   } catch (error) {
-    throw meaningOf(error);
+    throw meaningOf(error, command);
   }
 }
 
 const MISSING = ["3F000", "42P01", "42883"];
 
-function meaningOf(error: unknown): unknown {
+function meaningOf(error: unknown, command: string): unknown {
   const { code = "", message } = error as { code?: string; message: string };
   if (MISSING.includes(code)) {
     return new UnusableDatabase(
-      `This database has no dunning (${message}).`,
-      "Apply the migrations of supabase/migrations first.",
+      `This database has no ${command} (${message}).`,
+      "Apply the migrations of this release first.",
     );
   }
   if (code === "42501") {

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { TransactionSql } from "postgres";
-import type { TestDatabase } from "../database.ts";
+import type { Sql, TransactionSql } from "postgres";
 import { type Change, Decoder, type Row } from "./pgoutput.ts";
 
 /** Who listens, and to what. */
@@ -10,6 +9,22 @@ export interface Subscription {
   user?: string;
   /** Only rows of which a column has a value, as `owner_id=eq.…` asks. */
   filter?: { column: string; value: string };
+}
+
+/** A database as Realtime reaches it. */
+export interface RealtimeDatabase {
+  /** Logs in as a role. */
+  connect(options: { role: "supabase_admin" }): Sql;
+  /** Runs statements as `authenticated` with a user's claims, as the Data API does. */
+  asUser<T>(user: string, work: (sql: TransactionSql) => Promise<T>): Promise<T>;
+  /** The same without a user. */
+  asAnon<T>(work: (sql: TransactionSql) => Promise<T>): Promise<T>;
+}
+
+/** A column that a subscriber may read. */
+export interface TellableColumn {
+  name: string;
+  type: string;
 }
 
 /** What a subscriber is told. */
@@ -23,6 +38,7 @@ interface TableFacts {
   isRlsEnabled: boolean;
   key: string[];
   selectable: string[];
+  columns: TellableColumn[];
 }
 
 /**
@@ -37,22 +53,26 @@ interface TableFacts {
  * - Only columns that the role may select are told, and nothing where the primary key is not among them.
  */
 export class Realtime {
-  readonly #database: TestDatabase;
+  readonly #database: RealtimeDatabase;
   readonly #slot = `realtime_${randomUUID().replaceAll("-", "")}`;
-  readonly #reader: ReturnType<TestDatabase["connect"]>;
+  readonly #reader: Sql;
   readonly #decoder = new Decoder();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #facts = new Map<string, Promise<TableFacts>>();
 
-  private constructor(database: TestDatabase) {
+  private constructor(database: RealtimeDatabase) {
     this.#database = database;
     this.#reader = database.connect({ role: "supabase_admin" });
   }
 
-  /** Listens from now on. */
-  static async over(database: TestDatabase): Promise<Realtime> {
+  /**
+   * Listens from now on.
+   *
+   * @param isTemporary whether the slot ends with its session, so that nothing holds the write-ahead log back after a crash
+   */
+  static async over(database: RealtimeDatabase, isTemporary = false): Promise<Realtime> {
     const realtime = new Realtime(database);
-    await realtime.#reader`select pg_create_logical_replication_slot(${realtime.#slot}, 'pgoutput')`;
+    await realtime.#reader`select pg_create_logical_replication_slot(${realtime.#slot}, 'pgoutput', ${isTemporary})`;
     return realtime;
   }
 
@@ -63,6 +83,15 @@ export class Realtime {
         throw new Error(`invalid column for filter ${subscription.filter.column}`);
     }
     this.#subscriptions.set(name, subscription);
+  }
+
+  unsubscribe(name: string): void {
+    this.#subscriptions.delete(name);
+  }
+
+  /** The columns of a table that a subscriber may read. */
+  async columnsFor({ table, user }: Subscription): Promise<TellableColumn[]> {
+    return (await this.#factsOf(table, user)).columns;
   }
 
   /** What each subscriber is told of all that was committed since; who is told nothing is not among them. */
@@ -85,6 +114,11 @@ export class Realtime {
 
   async close(): Promise<void> {
     await this.#reader`select pg_drop_replication_slot(${this.#slot})`;
+  }
+
+  /** Ends the session, and with it a temporary slot. */
+  end(): Promise<void> {
+    return this.#reader.end({ timeout: 1 });
   }
 
   async #tell(change: Change, { table, user, filter }: Subscription): Promise<Heard | undefined> {
@@ -126,22 +160,23 @@ export class Realtime {
   }
 
   async #readFacts(table: string, role: string): Promise<TableFacts> {
-    const [facts] = await this.#reader<TableFacts[]>`
+    const [facts] = await this.#reader<Omit<TableFacts, "selectable">[]>`
       select
         c.relrowsecurity as "isRlsEnabled",
-        array(
-          select a.attname::text from pg_index as i
+        to_json(array(
+          select a.attname from pg_index as i
           join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
           where i.indrelid = c.oid and i.indisprimary
-        ) as key,
-        array(
-          select a.attname::text from pg_attribute as a
+        )) as key,
+        to_json(array(
+          select json_build_object('name', a.attname, 'type', t.typname) from pg_attribute as a
+          join pg_type as t on t.oid = a.atttypid
           where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
             and has_column_privilege(${role}, c.oid, a.attnum, 'select')
-        ) as selectable
+        )) as columns
       from pg_class as c where c.oid = ${table}::regclass`;
     if (!facts) throw new Error(`no table ${table}`);
-    return facts;
+    return { ...facts, selectable: facts.columns.map(({ name }) => name) };
   }
 }
 
