@@ -168,13 +168,18 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     closers.add("Realtime", () => realtime.close());
     api.serveSockets(realtime.upgrade);
 
-    const jobs = startJobs(database, logs, closers, options.now);
+    if (database.standIns.includes("pg_net")) {
+      const net = startNet(database.adminUrl, logs.of("net"));
+      closers.add("net", () => net.stop());
+    }
     for (const name of await functions.ready(20_000)) logs.of(name).write("does not serve yet; see above");
 
     if (isSeeded && (await adoptSeed(database.url, stripe)) > 0) {
       step("a day of the seed's business");
       await beginDay(functionsUrl);
     }
+    // Cron comes last: to its watchdog a seed whose day has not begun is a business whose run of dunning is missing.
+    const jobs = startJobs(database, logs, closers, options.now);
 
     await writeStatus(directory, status);
     closers.add("status.json", () => removeStatus(directory));
@@ -185,17 +190,13 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
-/** Starts what stands in for the server's own background workers, where it has none. */
+/** Starts the scheduler that stands in for pg_cron, where the server has none. */
 function startJobs(
   database: LocalPostgres,
   logs: Logs,
   closers: Closers,
   now?: () => Date,
 ): Pick<Stack, "cron" | "runCronJob"> {
-  if (database.standIns.includes("pg_net")) {
-    const net = startNet(database.adminUrl, logs.of("net"));
-    closers.add("net", () => net.stop());
-  }
   const cron = database.standIns.includes("pg_cron")
     ? startCron({ urlFor: database.urlFor, log: logs.of("cron"), now })
     : undefined;

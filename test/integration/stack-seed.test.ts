@@ -14,6 +14,9 @@ let directory: string;
 let stack: Stack;
 let sql: Sql;
 let stripe: Stripe;
+/** The scheduler's clock: until the stack is up each look at it is a minute later, so that every job falls due at once. */
+let minutesAhead = 0;
+let isUp = false;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "duebase-seed-"));
@@ -23,7 +26,9 @@ beforeAll(async () => {
     ports: { api: 0, db: 0, studio: 0, inbox: 0, stripe: 0 },
     fsync: false,
     watch: false,
+    now: () => new Date(Date.now() + (isUp ? minutesAhead : ++minutesAhead) * 60_000),
   });
+  isUp = true;
   sql = postgres(stack.status.DB_URL, { max: 2, onnotice: () => {} });
   stripe = clientOf(stack.stripe);
 }, 240_000);
@@ -35,6 +40,14 @@ afterAll(async () => {
 
 const casesOf = (status: string) => sql`
   select customer, outcome from billing.dunning_cases where status = ${status} order by customer`;
+
+test("no job runs before the seed's day has begun: to the watchdog the day's run of dunning would be missing", async () => {
+  const early = await sql`
+    select d.command, d.start_time
+    from cron.job_run_details as d
+    where d.start_time < (select min(r.finished_at) from billing.dunning_runs as r)`;
+  expect(early).toEqual([]);
+});
 
 test("overdue customers have an open case and a mail in the inbox", async () => {
   const open = await casesOf("open");
@@ -103,6 +116,8 @@ test("nothing in it is red", async () => {
   // How fast this machine is at the moment is not the seed's.
   const red = await sql`
     select name, meaning from billing.health where status = 'red' and name not like 'event-latency-%'`;
+  const dead = await sql`select kind, payload, last_error, created_at from billing.outbox where status = 'dead'`;
+  expect(dead).toEqual([]);
   expect(red).toEqual([]);
   expect(await sql`select job, problem from billing.job_problems`).toEqual([]);
 });
