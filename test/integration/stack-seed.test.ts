@@ -132,3 +132,13 @@ test("it goes on by itself: what is renewed, retried and ended later is planned"
     expect(items.data[0]?.current_period_end).toBeGreaterThan(Date.now() / 1000);
   }
 });
+
+test("the operator is alerted in the inbox, without a setting", async () => {
+  await sql`delete from auth.users where email = 'liam@example.com'`;
+  const mail = await eventually("the inbox has the alert", async () =>
+    stack.inbox.emails().find(({ to }) => to.includes("operator@example.com")),
+  );
+  expect(mail.subject).toBe("Duebase alert: owner deleted with subscription");
+  expect(mail.text).toContain("cus_Seed5");
+  expect(await sql`select kind, payload, last_error from billing.outbox where status = 'dead'`).toEqual([]);
+});

@@ -56,6 +56,9 @@ export type SessionEnvironment = ProjectEnvironment & {
 /** Locally, where no domain is verified and no mail leaves. */
 const LOCAL_SENDER = "billing@example.com";
 
+/** Locally alerts go to the inbox, where whoever tries things out sees them. */
+const LOCAL_OPERATOR = "operator@example.com";
+
 /**
  * Names that many projects have set already. Each is read where ours is not set at all; a blank one of ours counts as
  * set, so that it is reported, and no other account's key is taken for it.
@@ -143,7 +146,7 @@ export function readDeliverEnvironment(read: ReadVariable): DeliverEnvironment {
     resendUrl: isLocal ? readSetting(read, "DUEBASE_RESEND_BASE_URL") : undefined,
     stripeUrl: stripeUrl(read),
     emailFrom: readSetting(read, "DUEBASE_EMAIL_FROM") ?? (isLocal ? LOCAL_SENDER : undefined),
-    alertEmail: readSetting(read, "DUEBASE_ALERT_EMAIL"),
+    alertEmail: readSetting(read, "DUEBASE_ALERT_EMAIL") ?? (isLocal ? LOCAL_OPERATOR : undefined),
     ...alarms(read),
     isLocal,
   };
