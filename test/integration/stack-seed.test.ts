@@ -116,7 +116,8 @@ test("nothing in it is red", async () => {
   // How fast this machine is at the moment is not the seed's.
   const red = await sql`
     select name, meaning from billing.health where status = 'red' and name not like 'event-latency-%'`;
-  const dead = await sql`select kind, payload, last_error, created_at from billing.outbox where status = 'dead'`;
+  const dead =
+    await sql`select kind, payload, last_error, created_at from billing.outbox where status = 'dead'`;
   expect(dead).toEqual([]);
   expect(red).toEqual([]);
   expect(await sql`select job, problem from billing.job_problems`).toEqual([]);
