@@ -220,15 +220,26 @@ describe("what of a team's goes with our schemas", () => {
     expect(lines).toEqual(["index billing.theirs_too", "table billing.theirs"]);
   });
 
-  test("our migration waits for a tick that runs, which goes on meanwhile", async () => {
-    const tick = database.connect();
-    await tick`select pg_advisory_lock(hashtextextended('tick', 7310))`;
-    const removed = tried((sql) => sql.unsafe(removalMigration(release)));
-    await untilSomebodyWaits(database);
-    await tick`update billing.tick_parts set last_count = last_count`;
-    await tick`select pg_advisory_unlock(hashtextextended('tick', 7310))`;
-    await removed;
-  });
+  test.each([
+    ["takes us out", removalMigration(release)],
+    [
+      "upgrades",
+      upgradeMigration(release, [
+        { release: "9.9.9", sql: "alter table billing.tick_parts add column next_note text;" },
+      ]),
+    ],
+  ])(
+    "the migration that %s waits for a tick that runs, which goes on meanwhile",
+    async (_what, migration) => {
+      const tick = database.connect();
+      await tick`select pg_advisory_lock(hashtextextended('tick', 7310))`;
+      const done = tried((sql) => sql.unsafe(migration));
+      await untilSomebodyWaits(database);
+      await tick`update billing.tick_parts set last_count = last_count`;
+      await tick`select pg_advisory_unlock(hashtextextended('tick', 7310))`;
+      await done;
+    },
+  );
 
   test("a schema billing that was never ours is not touched by our migration", async () => {
     const refusal = await tried(async (sql) => {

@@ -17,6 +17,17 @@ export const MIGRATIONS = "supabase/migrations";
 /** The first line of every migration that duebase writes. */
 export const BANNER = "-- Duebase ";
 
+/**
+ * A statement of a migration that changes much of what is ours, before the first change: the tick begins no more until the
+ * migration's end, and one that runs is over in seconds. Each would else wait for what the other holds.
+ */
+export const NO_TICK_MEANWHILE = `do $$
+begin
+  -- The tick takes this lock, and leaves a minute out that it cannot have it in.
+  perform pg_advisory_xact_lock(hashtextextended('tick', 7310));
+end
+$$;`;
+
 /** The migrations in the project's folder, oldest first. */
 export function readMigrations(project: Project): MigrationFile[] {
   const folder = join(project.root, MIGRATIONS);

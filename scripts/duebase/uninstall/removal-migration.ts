@@ -1,4 +1,4 @@
-import { BANNER } from "../project/migrations.ts";
+import { BANNER, NO_TICK_MEANWHILE } from "../project/migrations.ts";
 import { CRON_JOBS, VAULT_NAMES } from "../project/our-names.ts";
 
 /**
@@ -32,10 +32,10 @@ begin
 end
 $$;
 
+${NO_TICK_MEANWHILE}
+
 do $$
 begin
-  -- First, so that no tick begins while the rest goes. One that runs is over in seconds, and takes this lock.
-  perform pg_advisory_xact_lock(hashtextextended('tick', 7310));
   if to_regclass('cron.job') is not null then
     perform cron.unschedule(j.jobid) from cron.job as j
     where j.jobname in (${literals(CRON_JOBS)}) and j.username = current_user;

@@ -1,4 +1,4 @@
-import { BANNER } from "../project/migrations.ts";
+import { BANNER, NO_TICK_MEANWHILE } from "../project/migrations.ts";
 import type { UpgradeStep } from "./steps.ts";
 
 /**
@@ -13,6 +13,7 @@ export function upgradeMigration(from: string, steps: readonly UpgradeStep[]): s
   return [
     `${BANNER}${to}: the steps from ${from}. Written by \`duebase upgrade\`.`,
     refuseOtherReleases(from),
+    NO_TICK_MEANWHILE,
     noteTheirs,
     ...steps.map((step) => `-- ${step.release}\n\n${step.sql}\n\n${record(step.release)}`),
     revokes,
