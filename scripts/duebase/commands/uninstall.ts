@@ -21,6 +21,7 @@ import {
   removeFromPlatform,
 } from "../uninstall/platform.ts";
 import { removalMigration } from "../uninstall/removal-migration.ts";
+import { removeFromDatabase } from "../uninstall/remove-from-database.ts";
 import { exportWithProgress } from "./export.ts";
 
 interface UninstallOptions {
@@ -202,26 +203,6 @@ async function archiveFor(terminal: Terminal, given: UninstallOptions): Promise<
     "Say --export <file>, or --no-export.",
   );
   return answer === "" ? undefined : answer;
-}
-
-async function removeFromDatabase(url: string, release: string): Promise<void> {
-  const remove = () =>
-    withDatabase(url, { command: "uninstall" }, (sql) =>
-      sql.begin(async (transaction) => {
-        // A tick that runs holds some of it for seconds at most.
-        await transaction`set local lock_timeout = '60s'`;
-        await transaction`set local statement_timeout = '300s'`;
-        await transaction.unsafe(removalMigration(release));
-      }),
-    );
-  for (let more = 2; ; more--) {
-    try {
-      return await remove();
-    } catch (error) {
-      // An event that came in this moment: nothing was removed, and by now it is done.
-      if ((error as { code?: string }).code !== "40P01" || more === 0) throw error;
-    }
-  }
 }
 
 function planText(
