@@ -202,7 +202,7 @@ declare
   buyer constant jsonb := jsonb_build_object(
     'id', 'cus_Seed' || c.n, 'object', 'customer', 'email', lower(split_part(c.name, ' ', 1)) || '@example.com', 'name', c.name,
     'preferred_locales', case c.country when 'DE' then '["de"]' when 'AT' then '["de"]' when 'CH' then '["de"]' else '["en"]' end::jsonb,
-    'invoice_settings', jsonb_build_object('default_payment_method', 'pm_Seed' || c.n), 'balance', 0, 'delinquent', c.state in ('past_due', 'unpaid'),
+    'invoice_settings', jsonb_build_object('default_payment_method', case when c.state <> 'registered' then 'pm_Seed' || c.n end), 'balance', 0, 'delinquent', c.state in ('past_due', 'unpaid'),
     'currency', (select p.currency from seed_prices as p where p.id = c.price),
     'created', pg_temp.at(c.since), 'livemode', false,
     'metadata', case when c.n <= 20 or c.state = 'disputed' then jsonb_build_object('owner_id', format('5eed0000-0000-4000-8000-%s', lpad(c.n::text, 12, '0'))) else '{}' end

@@ -111,6 +111,29 @@ test("who pays at the local Stripe is recovered, by the webhook, and the case cl
   expect(await stripe.subscriptions.retrieve("sub_Seed10")).toMatchObject({ status: "active" });
 }, 60_000);
 
+test("its history comes in whole, and the local Stripe has nothing that the tables have not", async () => {
+  await stack.runCronJob("duebase-tick");
+  const runs = await eventually(
+    "history was read and compared",
+    async () => {
+      const found = await sql`
+        select distinct on (r.kind) r.kind, r.status, r.problem
+        from billing.history_runs as r
+        order by r.kind, r.started_at desc`;
+      // A run that was stopped says why.
+      return found.length === 3 &&
+        found.every(({ status, problem }) => status !== "running" || problem !== null)
+        ? found
+        : undefined;
+    },
+    60_000,
+  );
+  const complete = (kind: string) => ({ kind, status: "complete", problem: null });
+  expect(runs).toEqual([complete("backfill"), complete("comparison"), complete("events")]);
+  expect(await sql`select object_id, error from billing.history_problems`).toEqual([]);
+  expect(await sql`select object_id, field, ours, stripes from billing.drift`).toEqual([]);
+}, 90_000);
+
 test("nothing in it is red", async () => {
   await stack.runCronJob("duebase-tick");
   // How fast this machine is at the moment is not the seed's.
