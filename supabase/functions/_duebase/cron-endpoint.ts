@@ -1,7 +1,7 @@
 import { readBody } from "./body.ts";
 import type { CheckCaller } from "./cron-signature.ts";
-import { DuebaseError, errorResponse, MethodNotAllowedError } from "./errors.ts";
-import { describeError, type Logger } from "./log.ts";
+import { errorResponse, MethodNotAllowedError } from "./errors.ts";
+import { describeError, type Logger, outcomeOf } from "./log.ts";
 import type { SelfReport } from "./self-report.ts";
 
 /** What a request may ask for; all but `wait` and `probe` only of the local stack. */
@@ -58,7 +58,7 @@ export function createCronEndpoint(
       inBackground(
         wake().catch((error: unknown) => {
           log("error", {
-            outcome: error instanceof DuebaseError ? error.code : "internal_error",
+            outcome: outcomeOf(error),
             duration_ms: Math.round(performance.now() - startedAt),
             ...describeError(error),
           });
@@ -68,7 +68,7 @@ export function createCronEndpoint(
     } catch (error) {
       const response = errorResponse(error);
       log(response.status >= 500 ? "error" : "warn", {
-        outcome: error instanceof DuebaseError ? error.code : "internal_error",
+        outcome: outcomeOf(error),
         status: response.status,
         duration_ms: Math.round(performance.now() - startedAt),
         ...describeError(error),

@@ -1,4 +1,5 @@
 import { type Diagnostics, DuebaseError } from "./errors.ts";
+import { StripeCallError } from "./stripe.ts";
 
 /** How much a line matters. The platform files lines by it. */
 export type LogLevel = "info" | "warn" | "error";
@@ -53,9 +54,22 @@ export function createLogger(functionName: string, write: WriteLine = writeToCon
   };
 }
 
+/** What a log line calls an error: by its code, which of a call that failed at Stripe is Stripe's. */
+export function outcomeOf(error: unknown): string {
+  if (error instanceof DuebaseError) return error.code;
+  return (error instanceof StripeCallError ? loggableId(error.code) : undefined) ?? "internal_error";
+}
+
 /** What a log line says of an error: its diagnostics, or for an unexpected one where it was thrown. */
 export function describeError(error: unknown): Diagnostics & { exception?: string } {
   if (error instanceof DuebaseError) return error.diagnostics;
+  if (error instanceof StripeCallError) {
+    // Stripe's message may quote what was sent.
+    const reason = error.isPassing
+      ? "Stripe did not answer, or reported a failure."
+      : "Stripe refused a call.";
+    return { reason, upstream_status: error.status };
+  }
   if (!(error instanceof Error)) return { exception: typeof error };
   return { exception: [error.name, firstFrame(error)].filter(Boolean).join(" ") };
 }

@@ -1,13 +1,12 @@
 import { readBody } from "./body.ts";
 import {
-  DuebaseError,
   errorResponse,
   MethodNotAllowedError,
   OriginNotAllowedError,
   SessionRefusedError,
 } from "./errors.ts";
 import { parseJson } from "./json.ts";
-import { describeError, type LogFields, type Logger, loggableId } from "./log.ts";
+import { describeError, type LogFields, type Logger, loggableId, outcomeOf } from "./log.ts";
 import { ownerToActFor, type ReadManagedOwners, readOwnerId } from "./managed-owners.ts";
 import { type AppAddresses, appOrigins } from "./return-url.ts";
 import { bearerToken, type SignedInUser, type VerifyUser } from "./signed-in-user.ts";
@@ -82,7 +81,7 @@ export function createSessionEndpoint(
       const response = errorResponse(error);
       for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
       report({
-        outcome: error instanceof DuebaseError ? error.code : "internal_error",
+        outcome: outcomeOf(error),
         status: response.status,
         ...describeError(error),
       });

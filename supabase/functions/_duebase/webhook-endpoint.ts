@@ -1,6 +1,6 @@
 import { readBody } from "./body.ts";
-import { DatabaseMisconfiguredError, DuebaseError, errorResponse, MethodNotAllowedError } from "./errors.ts";
-import { describeError, type LogFields, type Logger, type LogLevel, loggableId } from "./log.ts";
+import { DatabaseMisconfiguredError, errorResponse, MethodNotAllowedError } from "./errors.ts";
+import { describeError, type LogFields, type Logger, type LogLevel, loggableId, outcomeOf } from "./log.ts";
 
 /** What a webhook needs of its surroundings, whoever sends it. */
 export type WebhookEndpointDependencies = {
@@ -57,7 +57,7 @@ export async function receiveWebhook<Proof>(
   } catch (error) {
     const response = errorResponse(error);
     report(response.status >= 500 ? "error" : "warn", {
-      outcome: error instanceof DuebaseError ? error.code : "internal_error",
+      outcome: outcomeOf(error),
       status: response.status,
       ...describeError(error),
     });

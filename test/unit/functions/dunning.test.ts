@@ -3,18 +3,20 @@ import { cronCall } from "../../../scripts/local/cron-call.ts";
 import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
 import { createCallerCheck } from "../../../supabase/functions/_duebase/cron-signature.ts";
 import { readDunningEnvironment } from "../../../supabase/functions/_duebase/env.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
 import { createDunningHandler } from "../../../supabase/functions/duebase-dunning/handler.ts";
 
 const secret = "cron-secret-example";
 
-function createHandler(isLocal = false) {
+function createHandler(isLocal = false, problem?: Error) {
+  const logged: object[] = [];
   const asked: RunOptions[] = [];
   const background: Promise<unknown>[] = [];
   const handler = createDunningHandler({
     checkCaller: createCallerCheck([secret], "duebase-dunning"),
     now: Date.now,
     isLocal,
-    log: () => {},
+    log: (_level, fields) => logged.push(fields),
     inBackground: (work) => background.push(work),
     report: async () => ({
       function: "duebase-dunning",
@@ -24,10 +26,11 @@ function createHandler(isLocal = false) {
     }),
     run: async (options) => {
       asked.push(options);
+      if (problem) throw problem;
       return { customers: 3, mails: 2 };
     },
   });
-  return { handler, asked, background };
+  return { handler, asked, background, logged };
 }
 function call({ signedWith = secret, body = {}, method = "POST" } = {}) {
   const signed = cronCall("duebase-dunning", body, signedWith);
@@ -64,6 +67,22 @@ describe("duebase-dunning", () => {
     const response = await createHandler().handler(call({ body: { wait: true } }));
     expect([response.status, await response.json()]).toEqual([200, { customers: 3, mails: 2 }]);
   });
+
+  it.each([
+    [400, "Stripe refused a call."],
+    [500, "Stripe did not answer, or reported a failure."],
+  ])(
+    "logs a call that failed at Stripe with %s by Stripe's code, and not what it says",
+    async (status, reason) => {
+      const refusal = new StripeCallError({ code: "parameter_unknown", message: "in_example", status });
+      const { handler, background, logged } = createHandler(false, refusal);
+      await handler(call());
+      await Promise.all(background);
+      expect(logged).toEqual([
+        { outcome: "parameter_unknown", reason, upstream_status: status, duration_ms: expect.any(Number) },
+      ]);
+    },
+  );
 
   it("takes a clock from the local stack only", async () => {
     const body = { wait: true, now: "2026-12-01T00:00:00Z" };
