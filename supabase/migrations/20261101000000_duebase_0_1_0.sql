@@ -2837,25 +2837,37 @@ $$;
 
 comment on function billing_private.visible_metadata is 'Of an object''s metadata, what its owner may read: the keys that settings.visible_metadata names.';
 
-create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
-returns jsonb
+create function billing_private.store_metadata(p_object_id text, p_metadata jsonb)
+returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if jsonb_typeof(p_metadata) is distinct from 'object' or p_metadata = '{}' then
     delete from billing.object_metadata as m where m.object_id = p_object_id;
-    return '{}'::jsonb;
+    return;
   end if;
   insert into billing.object_metadata as m (object_id, metadata)
   values (p_object_id, p_metadata)
   on conflict (object_id) do update set metadata = excluded.metadata where m.metadata <> excluded.metadata;
+end;
+$$;
+
+comment on function billing_private.store_metadata is 'Stores an object''s metadata where no user reads it.';
+
+create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.store_metadata(p_object_id, p_metadata);
   return billing_private.visible_metadata(p_metadata);
 end;
 $$;
 
 comment on function billing_private.save_metadata is
-  'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
+  'Stores an object''s metadata (see store_metadata), and returns what its owner may read, for the column metadata of the object''s own table.';
 
 create function billing_private.keep_metadata(p_object_ids text[], p_metadata jsonb[])
 returns void
@@ -2884,7 +2896,7 @@ end;
 $$;
 
 comment on function billing_private.keep_metadata is
-  'save_metadata for several objects, without what their owners may read.';
+  'store_metadata for several objects.';
 
 create function billing_private.metadata_of(p_object_id text)
 returns jsonb
@@ -5315,7 +5327,7 @@ begin
   if applied.object -> 'deleted' = 'true' then
     update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
   elsif applied.object is not null then
-    perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+    perform billing_private.store_metadata(p_event.object_id, applied.object -> 'metadata');
     perform billing_private.save_customers(
       array[billing_private.customer_row(p_event.object_id, applied.object, applied.deleted_at)]
     );
@@ -5768,33 +5780,39 @@ declare
   whole text[] := array[]::text[];
   listed text[];
 begin
-  insert into billing.subscription_items as i
-    (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
-  select
-    item ->> 'id',
-    s.o ->> 'id',
-    billing_private.stripe_id(s.o -> 'customer'),
-    billing_private.item_price(item),
-    billing_private.item_product(item),
-    (item ->> 'quantity')::bigint,
-    coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
-    coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
-    billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
-    to_timestamp((item ->> 'created')::double precision)
-  from unnest(p_subscriptions) as s (o)
-  cross join lateral billing_private.subscription_period(s.o) as period
-  cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
-  on conflict (id) do update
-    set
-      subscription = excluded.subscription,
-      customer = excluded.customer,
-      price = excluded.price,
-      product = excluded.product,
-      quantity = excluded.quantity,
-      current_period_start = excluded.current_period_start,
-      current_period_end = excluded.current_period_end,
-      metadata = excluded.metadata,
-      created = excluded.created;
+  with saved as (
+    insert into billing.subscription_items as i
+      (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
+    select
+      item ->> 'id',
+      s.o ->> 'id',
+      billing_private.stripe_id(s.o -> 'customer'),
+      billing_private.item_price(item),
+      billing_private.item_product(item),
+      (item ->> 'quantity')::bigint,
+      coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
+      coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
+      billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
+      to_timestamp((item ->> 'created')::double precision)
+    from unnest(p_subscriptions) as s (o)
+    cross join lateral billing_private.subscription_period(s.o) as period
+    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
+    on conflict (id) do update
+      set
+        subscription = excluded.subscription,
+        customer = excluded.customer,
+        price = excluded.price,
+        product = excluded.product,
+        quantity = excluded.quantity,
+        current_period_start = excluded.current_period_start,
+        current_period_end = excluded.current_period_end,
+        metadata = excluded.metadata,
+        created = excluded.created
+    returning i.id
+  )
+  select coalesce(array_agg(s.id), array[]::text[])
+  into listed
+  from saved as s;
 
   for n in 1..cardinality(p_subscriptions) loop
     if p_subscriptions[n] #> '{items,has_more}' = 'true' then
@@ -5807,11 +5825,6 @@ begin
   if cardinality(whole) = 0 then
     return;
   end if;
-  listed := array(
-    select item ->> 'id'
-    from unnest(p_subscriptions) as s (o)
-    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
-  );
   with gone as (
     delete from billing.subscription_items as i
     where i.subscription = any (whole) and i.id <> all (listed)
@@ -5918,7 +5931,7 @@ begin
   if o is null then
     return;
   end if;
-  perform billing_private.save_metadata(p_event.object_id, o -> 'metadata');
+  perform billing_private.store_metadata(p_event.object_id, o -> 'metadata');
   perform billing_private.save_subscriptions(array[billing_private.subscription_row(p_event.object_id, o)]);
   perform billing_private.save_subscription_items(array[p_event], array[o]);
 end;
@@ -6228,7 +6241,7 @@ begin
     update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
     return;
   end if;
-  perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+  perform billing_private.store_metadata(p_event.object_id, applied.object -> 'metadata');
   perform billing_private.save_invoices(
     array[billing_private.invoice_row(p_event.object_id, applied.object, applied.deleted_at)]
   );
@@ -7193,9 +7206,7 @@ declare
   paid text[] := array[]::text[];
 begin
   for applied in select a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
-    if billing_private.stripe_id(applied.object -> 'payment_record') is not null then
-      perform billing_private.name_payment_record(applied.id, billing_private.stripe_id(applied.object -> 'payment_record'));
-    end if;
+    perform billing_private.name_payment_record(applied.id, billing_private.stripe_id(applied.object -> 'payment_record'));
     source := billing_private.intent_source(applied.id, applied.object);
     sources := sources || source;
     paid := paid || source.payment_id;
@@ -10550,21 +10561,20 @@ comment on function billing_private.hmac_sha256 is 'HMAC-SHA-256 of a message un
 
 create function billing_private.sign_call(p_secret text, p_function_name text, p_body jsonb, p_at timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select format(
-    't=%s,v1=%s', t.seconds,
-    encode(
-      billing_private.hmac_sha256(
-        -- pg_net sends jsonb as this text.
-        convert_to(p_secret, 'UTF8'), convert_to(format('%s.%s.%s', t.seconds, p_function_name, p_body), 'UTF8')
-      ),
-      'hex'
-    )
-  )
-  from (select extract(epoch from p_at)::bigint as seconds) as t;
+declare
+  seconds constant bigint := extract(epoch from p_at)::bigint;
+  -- pg_net sends jsonb as this text.
+  signed constant text := format('%s.%s.%s', seconds, p_function_name, p_body);
+begin
+  return format(
+    't=%s,v1=%s', seconds,
+    encode(billing_private.hmac_sha256(convert_to(p_secret, 'UTF8'), convert_to(signed, 'UTF8')), 'hex')
+  );
+end;
 $$;
 
 comment on function billing_private.sign_call is

@@ -52,25 +52,37 @@ $$;
 
 comment on function billing_private.visible_metadata is 'Of an object''s metadata, what its owner may read: the keys that settings.visible_metadata names.';
 
-create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
-returns jsonb
+create function billing_private.store_metadata(p_object_id text, p_metadata jsonb)
+returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
   if jsonb_typeof(p_metadata) is distinct from 'object' or p_metadata = '{}' then
     delete from billing.object_metadata as m where m.object_id = p_object_id;
-    return '{}'::jsonb;
+    return;
   end if;
   insert into billing.object_metadata as m (object_id, metadata)
   values (p_object_id, p_metadata)
   on conflict (object_id) do update set metadata = excluded.metadata where m.metadata <> excluded.metadata;
+end;
+$$;
+
+comment on function billing_private.store_metadata is 'Stores an object''s metadata where no user reads it.';
+
+create function billing_private.save_metadata(p_object_id text, p_metadata jsonb)
+returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+begin
+  perform billing_private.store_metadata(p_object_id, p_metadata);
   return billing_private.visible_metadata(p_metadata);
 end;
 $$;
 
 comment on function billing_private.save_metadata is
-  'Stores an object''s metadata where no user reads it, and returns what its owner may read, for the column metadata of the object''s own table.';
+  'Stores an object''s metadata (see store_metadata), and returns what its owner may read, for the column metadata of the object''s own table.';
 
 create function billing_private.keep_metadata(p_object_ids text[], p_metadata jsonb[])
 returns void
@@ -99,7 +111,7 @@ end;
 $$;
 
 comment on function billing_private.keep_metadata is
-  'save_metadata for several objects, without what their owners may read.';
+  'store_metadata for several objects.';
 
 create function billing_private.metadata_of(p_object_id text)
 returns jsonb

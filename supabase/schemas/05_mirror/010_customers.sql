@@ -124,7 +124,7 @@ begin
   if applied.object -> 'deleted' = 'true' then
     update billing.customers as c set deleted_at = applied.deleted_at where c.id = p_event.object_id;
   elsif applied.object is not null then
-    perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+    perform billing_private.store_metadata(p_event.object_id, applied.object -> 'metadata');
     perform billing_private.save_customers(
       array[billing_private.customer_row(p_event.object_id, applied.object, applied.deleted_at)]
     );

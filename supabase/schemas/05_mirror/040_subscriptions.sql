@@ -104,33 +104,39 @@ declare
   whole text[] := array[]::text[];
   listed text[];
 begin
-  insert into billing.subscription_items as i
-    (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
-  select
-    item ->> 'id',
-    s.o ->> 'id',
-    billing_private.stripe_id(s.o -> 'customer'),
-    billing_private.item_price(item),
-    billing_private.item_product(item),
-    (item ->> 'quantity')::bigint,
-    coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
-    coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
-    billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
-    to_timestamp((item ->> 'created')::double precision)
-  from unnest(p_subscriptions) as s (o)
-  cross join lateral billing_private.subscription_period(s.o) as period
-  cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
-  on conflict (id) do update
-    set
-      subscription = excluded.subscription,
-      customer = excluded.customer,
-      price = excluded.price,
-      product = excluded.product,
-      quantity = excluded.quantity,
-      current_period_start = excluded.current_period_start,
-      current_period_end = excluded.current_period_end,
-      metadata = excluded.metadata,
-      created = excluded.created;
+  with saved as (
+    insert into billing.subscription_items as i
+      (id, subscription, customer, price, product, quantity, current_period_start, current_period_end, metadata, created)
+    select
+      item ->> 'id',
+      s.o ->> 'id',
+      billing_private.stripe_id(s.o -> 'customer'),
+      billing_private.item_price(item),
+      billing_private.item_product(item),
+      (item ->> 'quantity')::bigint,
+      coalesce(to_timestamp((item ->> 'current_period_start')::double precision), period.period_start),
+      coalesce(to_timestamp((item ->> 'current_period_end')::double precision), period.period_end),
+      billing_private.save_metadata(item ->> 'id', item -> 'metadata'),
+      to_timestamp((item ->> 'created')::double precision)
+    from unnest(p_subscriptions) as s (o)
+    cross join lateral billing_private.subscription_period(s.o) as period
+    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
+    on conflict (id) do update
+      set
+        subscription = excluded.subscription,
+        customer = excluded.customer,
+        price = excluded.price,
+        product = excluded.product,
+        quantity = excluded.quantity,
+        current_period_start = excluded.current_period_start,
+        current_period_end = excluded.current_period_end,
+        metadata = excluded.metadata,
+        created = excluded.created
+    returning i.id
+  )
+  select coalesce(array_agg(s.id), array[]::text[])
+  into listed
+  from saved as s;
 
   for n in 1..cardinality(p_subscriptions) loop
     if p_subscriptions[n] #> '{items,has_more}' = 'true' then
@@ -143,11 +149,6 @@ begin
   if cardinality(whole) = 0 then
     return;
   end if;
-  listed := array(
-    select item ->> 'id'
-    from unnest(p_subscriptions) as s (o)
-    cross join lateral jsonb_array_elements(nullif(s.o #> '{items,data}', 'null')) as item
-  );
   with gone as (
     delete from billing.subscription_items as i
     where i.subscription = any (whole) and i.id <> all (listed)
@@ -254,7 +255,7 @@ begin
   if o is null then
     return;
   end if;
-  perform billing_private.save_metadata(p_event.object_id, o -> 'metadata');
+  perform billing_private.store_metadata(p_event.object_id, o -> 'metadata');
   perform billing_private.save_subscriptions(array[billing_private.subscription_row(p_event.object_id, o)]);
   perform billing_private.save_subscription_items(array[p_event], array[o]);
 end;

@@ -177,7 +177,7 @@ begin
     update billing.invoices as i set deleted_at = applied.deleted_at where i.id = p_event.object_id;
     return;
   end if;
-  perform billing_private.save_metadata(p_event.object_id, applied.object -> 'metadata');
+  perform billing_private.store_metadata(p_event.object_id, applied.object -> 'metadata');
   perform billing_private.save_invoices(
     array[billing_private.invoice_row(p_event.object_id, applied.object, applied.deleted_at)]
   );

@@ -166,9 +166,7 @@ declare
   paid text[] := array[]::text[];
 begin
   for applied in select a.object_id as id, a.object from billing_private.apply_each_if_newest(p_events) as a loop
-    if billing_private.stripe_id(applied.object -> 'payment_record') is not null then
-      perform billing_private.name_payment_record(applied.id, billing_private.stripe_id(applied.object -> 'payment_record'));
-    end if;
+    perform billing_private.name_payment_record(applied.id, billing_private.stripe_id(applied.object -> 'payment_record'));
     source := billing_private.intent_source(applied.id, applied.object);
     sources := sources || source;
     paid := paid || source.payment_id;

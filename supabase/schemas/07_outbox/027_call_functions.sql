@@ -60,21 +60,20 @@ comment on function billing_private.hmac_sha256 is 'HMAC-SHA-256 of a message un
 
 create function billing_private.sign_call(p_secret text, p_function_name text, p_body jsonb, p_at timestamptz)
 returns text
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select format(
-    't=%s,v1=%s', t.seconds,
-    encode(
-      billing_private.hmac_sha256(
-        -- pg_net sends jsonb as this text.
-        convert_to(p_secret, 'UTF8'), convert_to(format('%s.%s.%s', t.seconds, p_function_name, p_body), 'UTF8')
-      ),
-      'hex'
-    )
-  )
-  from (select extract(epoch from p_at)::bigint as seconds) as t;
+declare
+  seconds constant bigint := extract(epoch from p_at)::bigint;
+  -- pg_net sends jsonb as this text.
+  signed constant text := format('%s.%s.%s', seconds, p_function_name, p_body);
+begin
+  return format(
+    't=%s,v1=%s', seconds,
+    encode(billing_private.hmac_sha256(convert_to(p_secret, 'UTF8'), convert_to(signed, 'UTF8')), 'hex')
+  );
+end;
 $$;
 
 comment on function billing_private.sign_call is
