@@ -1,5 +1,6 @@
-import { createHmac } from "node:crypto";
+import { CRON_SIGNATURE_HEADER } from "../../supabase/functions/_duebase/cron-signature.ts";
 import { localKeys } from "./keys.ts";
+import { signatureOf } from "./service/signature.ts";
 
 /**
  * A call of a function as cron makes it, signed as `billing_private.sign_call` does: to be given to `fetch`.
@@ -17,10 +18,10 @@ export function cronCall(
 ): { method: "POST"; headers: Record<string, string>; body: string } {
   const body = JSON.stringify(options);
   const seconds = Math.floor(now / 1000);
-  const signature = createHmac("sha256", secret).update(`${seconds}.${functionName}.${body}`).digest("hex");
+  const signature = signatureOf(secret, [seconds, functionName, body], "hex");
   return {
     method: "POST",
-    headers: { "content-type": "application/json", "duebase-signature": `t=${seconds},v1=${signature}` },
+    headers: { "content-type": "application/json", [CRON_SIGNATURE_HEADER]: `t=${seconds},v1=${signature}` },
     body,
   };
 }

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { Command } from "commander";
 import type { Sql } from "postgres";
 import type { CallBilling } from "../../../supabase/functions/_duebase/database.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
 import {
   checkKey,
   HistoryRefusal,
@@ -17,7 +18,6 @@ import {
 } from "../../../supabase/functions/_duebase/history/runner.ts";
 import type { RunState } from "../../../supabase/functions/_duebase/history/runs.ts";
 import { CALLS_PER_SECOND } from "../../../supabase/functions/_duebase/history/token-bucket.ts";
-import { StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
 import { billingOver } from "../connections/billing.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
 import {

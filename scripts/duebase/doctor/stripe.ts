@@ -1,9 +1,5 @@
-import {
-  connectStripe,
-  modeOfKey,
-  type StripeAnswer,
-  StripeCallError,
-} from "../../../supabase/functions/_duebase/stripe.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
+import { connectStripe, modeOfKey, type StripeAnswer } from "../../../supabase/functions/_duebase/stripe.ts";
 import { type Finding, mayBeWrong, wrong } from "./check.ts";
 
 /** Reads at Stripe with the operator's own key; it writes nothing. */

@@ -1,6 +1,7 @@
 import type { Sql } from "postgres";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
 import { toldByTags } from "../../../supabase/functions/_duebase/resend.ts";
-import { type CallStripe, StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import type { CallStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import {
   CALLS,
   type StripeCallPayload,

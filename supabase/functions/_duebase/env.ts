@@ -94,11 +94,10 @@ export function readWebhookEnvironment(read: ReadVariable): WebhookEnvironment &
  * @throws ConfigurationError as readWebhookEnvironment does.
  */
 export function readHealthEnvironment(read: ReadVariable): HealthEnvironment {
-  const name = "DUEBASE_HEALTH_SECRET";
   return {
     ...readAll({
       ...project(read),
-      healthSecrets: () => (readSetting(read, name) === undefined ? [] : secretList(read, name)),
+      healthSecrets: () => secretsIfAny(read, "DUEBASE_HEALTH_SECRET"),
     }),
     ...alarms(read),
   };
@@ -119,8 +118,7 @@ export function readResendWebhookEnvironment(read: ReadVariable): WebhookEnviron
  * @returns none where the variable is missing or blank
  */
 export function readSecretsOfStripesWebhook(read: ReadVariable): string[] {
-  const name = "DUEBASE_STRIPE_WEBHOOK_SECRET";
-  return readSetting(read, name) === undefined ? [] : secretList(read, name);
+  return secretsIfAny(read, "DUEBASE_STRIPE_WEBHOOK_SECRET");
 }
 
 function webhookEnvironment(read: ReadVariable, secretName: string): WebhookEnvironment {
@@ -276,6 +274,10 @@ function secretList(read: ReadVariable, name: string): string[] {
   // Anybody can guess a blank secret.
   if (secrets.length === 0) throw new ConfigurationError(`Missing ${name}.`);
   return secrets;
+}
+
+function secretsIfAny(read: ReadVariable, name: string): string[] {
+  return readSetting(read, name) === undefined ? [] : secretList(read, name);
 }
 
 function required(read: ReadVariable, name: string): string {

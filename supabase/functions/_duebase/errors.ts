@@ -310,6 +310,45 @@ export class UpstreamMisconfiguredError extends DuebaseError {
   }
 }
 
+/** Stripe said no, or said nothing. Its code is Stripe's and no caller's: what a function answers is decided by who called. */
+export class StripeCallError extends Error {
+  override readonly name = "StripeCallError";
+  /** Stripe's error code or type, or ours: `no_answer`, `unreadable_answer`, `wrong_account`, `wrong_mode`. */
+  readonly code: string;
+  /** HTTP status; undefined without an answer. */
+  readonly status: number | undefined;
+  readonly retryAfterSeconds: number | undefined;
+  /** As StripeAnswer's (see stripe.ts); undefined without an answer. */
+  readonly asOf: number | undefined;
+
+  constructor(failure: {
+    code: string;
+    message: string;
+    status?: number;
+    retryAfterSeconds?: number;
+    asOf?: number;
+  }) {
+    super(failure.message);
+    this.code = failure.code;
+    this.status = failure.status;
+    this.retryAfterSeconds = failure.retryAfterSeconds;
+    this.asOf = failure.asOf;
+  }
+
+  /** Whether the same call may succeed later: no answer, a limit, a conflict, or a failure of Stripe's own. */
+  get isPassing(): boolean {
+    return this.status === undefined || [401, 403, 409, 424, 429].includes(this.status) || this.status >= 500;
+  }
+
+  /**
+   * Whether it says nothing about what was asked: Stripe is away or wants to be left alone, or the key is not good. A
+   * 500 is not among these, as Stripe may fail on one object and answer about all others.
+   */
+  get isOutage(): boolean {
+    return this.status === undefined || [401, 403, 429, 503].includes(this.status);
+  }
+}
+
 /**
  * The one place where an error becomes an answer: `{"error":{"code","message"}}`, with facts where it has any, its
  * status and headers. Whatever is not ours is a bug of ours, and says nothing about itself to the caller.

@@ -1,5 +1,4 @@
-import { type Diagnostics, DuebaseError } from "./errors.ts";
-import { StripeCallError } from "./stripe.ts";
+import { type Diagnostics, DuebaseError, StripeCallError } from "./errors.ts";
 
 /** How much a line matters. The platform files lines by it. */
 export type LogLevel = "info" | "warn" | "error";

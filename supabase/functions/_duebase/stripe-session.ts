@@ -1,6 +1,11 @@
-import { SessionRefusedError, UpstreamMisconfiguredError, UpstreamUnavailableError } from "./errors.ts";
+import {
+  SessionRefusedError,
+  StripeCallError,
+  UpstreamMisconfiguredError,
+  UpstreamUnavailableError,
+} from "./errors.ts";
 import { loggableId } from "./log.ts";
-import { type CallStripe, StripeCallError, type StripeRequest } from "./stripe.ts";
+import type { CallStripe, StripeRequest } from "./stripe.ts";
 
 /** A user waits for the page, and leaves after this long. Milliseconds. */
 export const SESSION_TIMEOUT_MS = 10_000;

@@ -1,3 +1,4 @@
+import { StripeCallError } from "./errors.ts";
 import { retryAfterSeconds } from "./retry-after.ts";
 
 /** The version answers are asked in; the database's readers know it and older ones. */
@@ -14,45 +15,6 @@ export type StripeAnswer = {
    */
   asOf: number;
 };
-
-/** Stripe said no, or said nothing. */
-export class StripeCallError extends Error {
-  override readonly name = "StripeCallError";
-  /** Stripe's error code or type, or ours: `no_answer`, `unreadable_answer`, `wrong_account`, `wrong_mode`. */
-  readonly code: string;
-  /** HTTP status; undefined without an answer. */
-  readonly status: number | undefined;
-  readonly retryAfterSeconds: number | undefined;
-  /** As StripeAnswer's; undefined without an answer. */
-  readonly asOf: number | undefined;
-
-  constructor(failure: {
-    code: string;
-    message: string;
-    status?: number;
-    retryAfterSeconds?: number;
-    asOf?: number;
-  }) {
-    super(failure.message);
-    this.code = failure.code;
-    this.status = failure.status;
-    this.retryAfterSeconds = failure.retryAfterSeconds;
-    this.asOf = failure.asOf;
-  }
-
-  /** Whether the same call may succeed later: no answer, a limit, a conflict, or a failure of Stripe's own. */
-  get isPassing(): boolean {
-    return this.status === undefined || [401, 403, 409, 424, 429].includes(this.status) || this.status >= 500;
-  }
-
-  /**
-   * Whether it says nothing about what was asked: Stripe is away or wants to be left alone, or the key is not good. A
-   * 500 is not among these, as Stripe may fail on one object and answer about all others.
-   */
-  get isOutage(): boolean {
-    return this.status === undefined || [401, 403, 429, 503].includes(this.status);
-  }
-}
 
 /** Which mode a key is of, as its prefix tells; undefined where it does not. https://docs.stripe.com/keys */
 export function modeOfKey(secretKey: string): "live" | "test" | undefined {

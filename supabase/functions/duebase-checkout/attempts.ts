@@ -1,5 +1,5 @@
-import { SessionRefusedError } from "../_duebase/errors.ts";
-import { type CallStripe, StripeCallError } from "../_duebase/stripe.ts";
+import { SessionRefusedError, StripeCallError } from "../_duebase/errors.ts";
+import type { CallStripe } from "../_duebase/stripe.ts";
 import { pageOf, sessionError } from "../_duebase/stripe-session.ts";
 
 /** What `billing.begin_checkout` says is to be done about a wish to buy. */

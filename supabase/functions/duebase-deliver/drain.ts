@@ -1,7 +1,6 @@
-import { DatabaseRefusal } from "../_duebase/errors.ts";
+import { DatabaseRefusal, StripeCallError } from "../_duebase/errors.ts";
 import { describeError } from "../_duebase/log.ts";
 import type { Effect } from "../_duebase/outbox.ts";
-import { StripeCallError } from "../_duebase/stripe.ts";
 import { type AlertMail, alert } from "./effects/alert.ts";
 import { chargeCard, isCardCharge } from "./effects/card-charge.ts";
 import { dunning } from "./effects/dunning.ts";

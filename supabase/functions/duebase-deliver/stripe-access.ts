@@ -1,10 +1,6 @@
+import { StripeCallError } from "../_duebase/errors.ts";
 import type { StripeIdentity } from "../_duebase/outbox.ts";
-import {
-  type CallStripe,
-  type StripeAnswer,
-  StripeCallError,
-  type StripeRequest,
-} from "../_duebase/stripe.ts";
+import type { CallStripe, StripeAnswer, StripeRequest } from "../_duebase/stripe.ts";
 import { Breaker, type BreakerLimits } from "./breaker.ts";
 
 /** A request on behalf of the account that the project mirrors, which need not be named. */

@@ -7,7 +7,7 @@ import {
   InvalidFormatError,
   MethodNotAllowedError,
 } from "../_duebase/errors.ts";
-import { describeError, type Logger } from "../_duebase/log.ts";
+import { describeError, type Logger, outcomeOf } from "../_duebase/log.ts";
 import { RELEASE } from "../_duebase/release.gen.ts";
 import type { HasSecret } from "../_duebase/shared-secret.ts";
 import { healthAsOpenMetrics, OPENMETRICS_TYPE } from "./openmetrics.ts";
@@ -55,7 +55,7 @@ export function createHealthHandler(
 
   return async (request) => {
     const startedAt = performance.now();
-    let outcome: string | undefined;
+    let outcome: string;
     let response: Response;
     let problem: unknown;
     try {
@@ -64,17 +64,18 @@ export function createHealthHandler(
       const mayRead = await hasSecret(request);
       if (!mayRead && request.headers.has("authorization")) throw new HealthSecretError();
       const finding = await find();
-      outcome = finding.light;
       problem = finding.error;
+      outcome = problem === undefined ? finding.light : outcomeOf(problem);
       response = mayRead ? wholeAnswer(finding, format) : statusAnswer(finding);
       tellAlarms();
     } catch (error) {
       problem = error;
+      outcome = outcomeOf(error);
       response = errorResponse(error);
     }
     response.headers.set("cache-control", "no-store");
     log(response.status >= 500 ? "error" : response.status >= 400 ? "warn" : "info", {
-      outcome: problem instanceof DuebaseError ? problem.code : (outcome ?? "internal_error"),
+      outcome,
       status: response.status,
       duration_ms: Math.round(performance.now() - startedAt),
       ...(problem === undefined ? {} : describeError(problem)),

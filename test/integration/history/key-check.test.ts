@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
 import { HistoryRefusal } from "../../../supabase/functions/_duebase/history/key-check.ts";
-import { connectStripe, StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { duebase } from "../../support/account/command.ts";
 import { impatientClock, readHistory, TEST_KEY } from "../../support/account/moving-in.ts";
 import { type StripeAccount, startAccount } from "../../support/account/stripe-account.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CallBilling } from "../../../supabase/functions/_duebase/database.ts";
-import { connectStripe, StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
+import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { BUDGET_MS } from "../../../supabase/functions/duebase-reconcile/reconcile.ts";
 import {
   differingRows,

@@ -3,7 +3,7 @@ import { cronCall } from "../../../scripts/local/cron-call.ts";
 import type { RunOptions } from "../../../supabase/functions/_duebase/cron-endpoint.ts";
 import { createCallerCheck } from "../../../supabase/functions/_duebase/cron-signature.ts";
 import { readDunningEnvironment } from "../../../supabase/functions/_duebase/env.ts";
-import { StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
 import { createDunningHandler } from "../../../supabase/functions/duebase-dunning/handler.ts";
 
 const secret = "cron-secret-example";

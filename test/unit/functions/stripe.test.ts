@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { connectStripe, modeOfKey, StripeCallError } from "../../../supabase/functions/_duebase/stripe.ts";
+import { StripeCallError } from "../../../supabase/functions/_duebase/errors.ts";
+import { connectStripe, modeOfKey } from "../../../supabase/functions/_duebase/stripe.ts";
 import { Breaker } from "../../../supabase/functions/duebase-deliver/breaker.ts";
 
 const DATE = "Thu, 01 Oct 2026 09:00:10 GMT";

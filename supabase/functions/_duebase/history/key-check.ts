@@ -1,5 +1,6 @@
 import type { CallBilling } from "../database.ts";
-import { modeOfKey, StripeCallError } from "../stripe.ts";
+import { StripeCallError } from "../errors.ts";
+import { modeOfKey } from "../stripe.ts";
 import { BACKFILL_LISTS, expansions } from "./lists.ts";
 import type { StripeReader } from "./reader.ts";
 

@@ -1,4 +1,4 @@
-import { StripeCallError } from "../stripe.ts";
+import { StripeCallError } from "../errors.ts";
 import type { Page, StripeObject, StripeReader } from "./reader.ts";
 
 /** A list at Stripe, and how it is read. */

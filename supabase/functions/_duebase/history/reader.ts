@@ -1,4 +1,5 @@
-import { type CallStripe, type StripeAnswer, StripeCallError } from "../stripe.ts";
+import { StripeCallError } from "../errors.ts";
+import type { CallStripe, StripeAnswer } from "../stripe.ts";
 import { type Clock, REAL_CLOCK, TokenBucket } from "./token-bucket.ts";
 
 /** An object of Stripe's. */

@@ -1,4 +1,4 @@
-import { StripeCallError } from "../stripe.ts";
+import { StripeCallError } from "../errors.ts";
 import {
   BACKFILL_LISTS,
   completeItems,

@@ -1,5 +1,5 @@
+import { StripeCallError } from "../../_duebase/errors.ts";
 import type { DunningCount, Effect } from "../../_duebase/outbox.ts";
-import { StripeCallError } from "../../_duebase/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 import { decide } from "./decide.ts";

@@ -1,5 +1,6 @@
+import { StripeCallError } from "../../_duebase/errors.ts";
 import type { Effect } from "../../_duebase/outbox.ts";
-import { type StripeAnswer, StripeCallError } from "../../_duebase/stripe.ts";
+import type { StripeAnswer } from "../../_duebase/stripe.ts";
 import type { Outcome } from "../outcome.ts";
 import type { Run } from "../run.ts";
 import type { OwnRequest } from "../stripe-access.ts";
