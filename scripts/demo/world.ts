@@ -1,9 +1,9 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import postgres from "postgres";
-import Stripe from "stripe";
+import type Stripe from "stripe";
 import { WebSocket } from "ws";
-import { localKeys } from "../local/keys.ts";
 import type { Stack } from "../local/stack.ts";
+import { stripeAt } from "../local/stripe-client.ts";
 
 /** What the demo talks to: a running stack, and the clients an application and an operator would have. */
 export interface DemoWorld {
@@ -19,7 +19,6 @@ export interface DemoWorld {
 
 /** Opens the clients. */
 export function enter(stack: Stack): DemoWorld {
-  const { hostname, port } = new URL(stack.status.STRIPE_API_URL);
   const sql = postgres(stack.status.DB_URL, {
     max: 2,
     onnotice: () => {},
@@ -27,12 +26,7 @@ export function enter(stack: Stack): DemoWorld {
   }) as unknown as postgres.Sql;
   return {
     stack,
-    stripe: new Stripe(localKeys.stripeSecretKey, {
-      host: hostname,
-      port,
-      protocol: "http",
-      telemetry: false,
-    }),
+    stripe: stripeAt(stack.status.STRIPE_API_URL),
     sql,
     browser: () =>
       createClient(stack.status.API_URL, stack.status.PUBLISHABLE_KEY, {

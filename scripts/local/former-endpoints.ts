@@ -1,5 +1,4 @@
-import Stripe from "stripe";
-import { localKeys } from "./keys.ts";
+import { stripeAt } from "./stripe-client.ts";
 
 /**
  * Removes the webhook endpoints of earlier starts of this stack, which the local Stripe remembers. Their port may be
@@ -8,13 +7,7 @@ import { localKeys } from "./keys.ts";
  * @param current the webhook's address as it is now
  */
 export async function removeFormerEndpoints(stripeUrl: string, current: string): Promise<void> {
-  const { hostname, port } = new URL(stripeUrl);
-  const stripe = new Stripe(localKeys.stripeSecretKey, {
-    host: hostname,
-    port,
-    protocol: "http",
-    telemetry: false,
-  });
+  const stripe = stripeAt(stripeUrl);
   const { pathname } = new URL(current);
   for (const { id, url } of (await stripe.webhookEndpoints.list({ limit: 100 })).data) {
     const address = new URL(url);

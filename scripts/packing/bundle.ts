@@ -6,7 +6,6 @@ import { packageFolders } from "./package-folders.ts";
 const forNode = {
   absWorkingDir: projectRoot,
   bundle: true,
-  metafile: true,
   format: "esm",
   platform: "node",
   target: "node20.19",

@@ -1,11 +1,11 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import getPort from "get-port";
-import postgres from "postgres";
-import Stripe from "stripe";
+import type Stripe from "stripe";
 import { build, createServer, preview } from "vite";
-import { localKeys } from "../../../scripts/local/keys.ts";
+import { openSql } from "../../../scripts/local/sql.ts";
 import { type Stack, type StackOptions, startStack } from "../../../scripts/local/stack.ts";
+import { stripeAt } from "../../../scripts/local/stripe-client.ts";
 import { sellPlans } from "./catalogue.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -33,7 +33,7 @@ export async function startExample(
   const stack = await startStack({ ...ofStack, migrations: join(root, "supabase", "migrations") });
   try {
     await nameApplication(stack.status.DB_URL, url);
-    const stripe = stripeOf(stack);
+    const stripe = stripeAt(stack.status.STRIPE_API_URL);
     await sellPlans(stripe);
     await stack.stripe.settled();
     process.env.VITE_SUPABASE_URL = stack.status.API_URL;
@@ -54,15 +54,9 @@ export async function startExample(
   }
 }
 
-/** The application's server side, as Stripe's client. */
-function stripeOf(stack: Stack): Stripe {
-  const { hostname: host, port } = new URL(stack.status.STRIPE_API_URL);
-  return new Stripe(localKeys.stripeSecretKey, { host, port, protocol: "http", telemetry: false });
-}
-
 /** Where Stripe's pages may lead back to, and whose pages may call the functions. */
 async function nameApplication(databaseUrl: string, url: string): Promise<void> {
-  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+  const sql = openSql(databaseUrl);
   await sql`
     update billing.settings set app_name = 'Example Reports', app_url = ${url}, billing_url = ${`${url}/billing`} where id`;
   await sql.end();

@@ -15,7 +15,7 @@ import { supabase } from "./supabase.ts";
 import { FirstTeamPage } from "./team/first-team-page.tsx";
 import { Invitations } from "./team/invitations.tsx";
 import { TeamPage } from "./team/team-page.tsx";
-import { type Team, useTeams } from "./team/use-teams.ts";
+import { type Team, type Teams, useTeams } from "./team/use-teams.ts";
 import { LanguageChoice } from "./words/language-choice.tsx";
 import { useWords } from "./words/words.tsx";
 
@@ -91,7 +91,7 @@ function SignedIn({ user }: { user: User }) {
 interface InTeamProps {
   user: User;
   team: Team;
-  invitedTo: { id: string; name: string }[];
+  invitedTo: Teams["invitedTo"];
   changed: (team: string) => void;
 }
 

@@ -78,8 +78,8 @@ export async function readStory(
       ...rows.map((row) => ({ ...row, kind, amount: row.amount === null ? null : Number(row.amount) })),
     );
   }
-  const order = Object.keys(readers);
-  parts.sort((a, b) => a.at.getTime() - b.at.getTime() || order.indexOf(a.kind) - order.indexOf(b.kind));
+  // Of one time they stay in the order of the readers.
+  parts.sort((a, b) => a.at.getTime() - b.at.getTime());
   return {
     customer,
     as_of: clock?.now ?? new Date(),

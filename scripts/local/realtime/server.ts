@@ -187,7 +187,6 @@ export function startRealtime(urlFor: (role: string) => string, log: LineLog): R
   server.on("connection", (socket: WebSocket, request: IncomingMessage) => {
     const asked = new URL(request.url ?? "", "http://localhost").searchParams.get("vsn");
     const version: Version = asked === "2.0.0" ? "2.0.0" : "1.0.0";
-    nameOf(socket);
     socket.on("message", (data) => {
       const message = decodeMessage(String(data));
       if (message) void answer(socket, version, message).catch((error) => log.write(String(error)));

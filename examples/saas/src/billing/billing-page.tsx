@@ -1,6 +1,5 @@
 import { Card, Page } from "../parts/page.tsx";
 import { WhenReady } from "../parts/states.tsx";
-import { Link } from "../router.tsx";
 import type { Team } from "../team/use-teams.ts";
 import { useLoaded } from "../use-loaded.ts";
 import { useWords } from "../words/words.tsx";
@@ -11,7 +10,9 @@ import { methodLabel } from "./method-name.ts";
 import { PlanCard } from "./plan-card.tsx";
 import type { Access } from "./read-access.ts";
 import { readBooks } from "./read-books.ts";
+import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
+import { UpdateMethodButton } from "./update-method-button.tsx";
 import { UsageCard } from "./usage-card.tsx";
 
 interface BillingPageProps {
@@ -34,9 +35,7 @@ export function BillingPage({ team, access }: BillingPageProps) {
         ) : (
           <Card title={words.billing.plan}>
             <p>{words.billing.noPlan}</p>
-            <Link to="/pricing" className="button primary">
-              {words.billing.seePlans}
-            </Link>
+            <SeePlans isPrimary />
           </Card>
         )}
         {team.canManage && (
@@ -53,10 +52,7 @@ export function BillingPage({ team, access }: BillingPageProps) {
             </p>
             {access.isCustomer && (
               <p className="actions">
-                <LeaveButton
-                  label={mails.common.updatePaymentMethod}
-                  to={() => portalOf(team, "payment_method_update")}
-                />
+                <UpdateMethodButton team={team} />
                 <LeaveButton label={words.billing.portal} to={() => portalOf(team)} />
               </p>
             )}

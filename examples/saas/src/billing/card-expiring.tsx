@@ -1,9 +1,8 @@
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
-import { LeaveButton } from "./leave-button.tsx";
 import { methodInText } from "./method-name.ts";
 import { type Access, isRunning } from "./read-access.ts";
-import { portalOf } from "./stripe-pages.ts";
+import { UpdateMethodButton } from "./update-method-button.tsx";
 
 /** The card will not be good any more on the day of the next payment. */
 export function CardExpiring({ team, access }: { team: Team; access: Access }) {
@@ -26,10 +25,7 @@ export function CardExpiring({ team, access }: { team: Team; access: Access }) {
         })}{" "}
         {said.nextPayment(date(subscription.periodEnd))} {said.note}
       </p>
-      <LeaveButton
-        label={mails.common.updatePaymentMethod}
-        to={() => portalOf(team, "payment_method_update")}
-      />
+      <UpdateMethodButton team={team} />
     </section>
   );
 }

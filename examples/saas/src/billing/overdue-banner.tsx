@@ -1,8 +1,7 @@
 import { type BillingStatus, severityOf } from "../../../../client/index.ts";
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
-import { LeaveButton } from "./leave-button.tsx";
-import { portalOf } from "./stripe-pages.ts";
+import { UpdateMethodButton } from "./update-method-button.tsx";
 
 const DAY_MS = 86_400_000;
 
@@ -70,7 +69,7 @@ function ManagerText({ status }: { status: BillingStatus }) {
     return (
       <>
         <p className="strong">{title}</p>
-        <p>{body({ ...owed, method: undefined })}</p>
+        <p>{body(owed)}</p>
       </>
     );
   }
@@ -113,10 +112,7 @@ function PayButtons({ team, status }: { team: Team; status: BillingStatus }) {
           {pay}
         </a>
       )}
-      <LeaveButton
-        label={mails.common.updatePaymentMethod}
-        to={() => portalOf(team, "payment_method_update")}
-      />
+      <UpdateMethodButton team={team} />
     </p>
   );
 }

@@ -1,9 +1,9 @@
 import { Card } from "../parts/page.tsx";
-import { Link } from "../router.tsx";
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
 import { LeaveButton } from "./leave-button.tsx";
 import { isRunning, type Subscription } from "./read-access.ts";
+import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
 
 /** The plan, its period, and the three ways to change it at Stripe, which shows what each costs. */
@@ -79,11 +79,7 @@ export function PlanCard({ team, subscription }: { team: Team; subscription: Sub
           )}
         </p>
       )}
-      {!isRunning(subscription) && (
-        <Link to="/pricing" className="button primary">
-          {words.billing.seePlans}
-        </Link>
-      )}
+      {!isRunning(subscription) && <SeePlans isPrimary />}
     </Card>
   );
 }

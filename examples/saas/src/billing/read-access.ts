@@ -18,11 +18,12 @@ export interface Subscription {
   endReason: string | undefined;
   /** Since when it is paused; undefined where it is not. */
   pausedAt: string | undefined;
-  paymentMethod: string | null;
 }
 
 export interface PaymentMethod {
-  id: string;
+  /** Stripe's `type`: card, sepa_debit, paypal, …; empty where it is not known. */
+  type: string;
+  /** Stripe's `card.brand`; null where it is no card. */
   brand: string | null;
   last4: string | null;
   expires: { month: number; year: number } | undefined;
@@ -47,10 +48,20 @@ const OVER = ["canceled", "incomplete_expired"];
 /** Whether a subscription runs: it is to be changed, and not bought once more. */
 export const isRunning = ({ status }: Pick<Subscription, "status">): boolean => !OVER.includes(status);
 
+/** The features that the team has now. */
+export async function readFeatures(team: Team): Promise<string[]> {
+  const rows = await billing(supabase)
+    .from("entitlements")
+    .select("feature")
+    .eq("owner_id", team.id)
+    .then(dataOf);
+  return rows.map(({ feature }) => feature);
+}
+
 export async function readAccess(team: Team): Promise<Access> {
   const db = billing(supabase);
   const [features, overdue, plans, customers] = await Promise.all([
-    db.from("entitlements").select("feature").eq("owner_id", team.id).then(dataOf),
+    readFeatures(team),
     readBillingStatus(supabase, team.id),
     supabase.rpc("team_plans", { team: team.id }).then(dataOf),
     team.canManage
@@ -108,20 +119,19 @@ export async function readAccess(team: Team): Promise<Access> {
       endedAt: row.ended_at,
       endReason: textIn(row.cancellation_details, "reason"),
       pausedAt: pausedSince(row),
-      paymentMethod: row.default_payment_method,
     };
   });
   const charged =
-    subscriptions.find(isRunning)?.paymentMethod ??
+    rows.find(isRunning)?.default_payment_method ??
     customers.find((it) => it.default_payment_method)?.default_payment_method;
   const method = methods.find(({ id }) => id === charged);
   return {
-    features: features.map(({ feature }) => feature),
+    features,
     overdue,
     subscriptions,
     paymentMethod: method && {
-      id: method.id,
-      brand: method.card_brand ?? method.type,
+      type: method.type ?? "",
+      brand: method.card_brand,
       last4: method.card_last4,
       expires:
         method.card_exp_month && method.card_exp_year

@@ -5,6 +5,7 @@ import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
 import { LeaveButton } from "./leave-button.tsx";
 import { type Access, isRunning, type Subscription } from "./read-access.ts";
+import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
 
 interface WallProps {
@@ -29,9 +30,7 @@ function NoPlan({ team }: { team: Team }) {
   if (!team.canManage) return <WallCard title={words.wall.noPlanTitle} text={words.wall.noPlanMember} />;
   return (
     <WallCard title={words.wall.noPlanTitle} text={words.wall.noPlan}>
-      <Link to="/pricing" className="button primary">
-        {words.billing.seePlans}
-      </Link>
+      <SeePlans isPrimary />
     </WallCard>
   );
 }
@@ -40,9 +39,7 @@ function OtherPlan() {
   const { words } = useWords();
   return (
     <WallCard title={words.wall.otherPlan} text={words.wall.data}>
-      <Link to="/pricing" className="button">
-        {words.billing.seePlans}
-      </Link>
+      <SeePlans />
     </WallCard>
   );
 }

@@ -1,12 +1,11 @@
 import { useCallback, useEffect, useState } from "react";
-import { billing, waitForBilling } from "../../../../client/index.ts";
+import { waitForBilling } from "../../../../client/index.ts";
 import { Page } from "../parts/page.tsx";
 import { Link } from "../router.tsx";
 import { supabase } from "../supabase.ts";
 import type { Team } from "../team/use-teams.ts";
-import { dataOf } from "../use-loaded.ts";
 import { useWords } from "../words/words.tsx";
-import type { Access } from "./read-access.ts";
+import { type Access, readFeatures } from "./read-access.ts";
 
 /** Stripe's page leads here once it is paid. The webhook that says so may be faster or slower than the browser. */
 export function WelcomePage({ team, access }: { team: Team; access: Access }) {
@@ -18,7 +17,7 @@ export function WelcomePage({ team, access }: { team: Team; access: Access }) {
   const wait = useCallback(
     async (signal: AbortSignal) => {
       setState("waiting");
-      const features = await waitForBilling(supabase, team.id, () => readFeatures(team), { signal });
+      const features = await waitForBilling(supabase, team.id, () => anyFeatures(team), { signal });
       if (!signal.aborted) setState(features === undefined ? "late" : "ready");
     },
     [team],
@@ -48,12 +47,8 @@ export function WelcomePage({ team, access }: { team: Team; access: Access }) {
   );
 }
 
-/** The features that the team has; undefined while it has none. */
-async function readFeatures(team: Team): Promise<string[] | undefined> {
-  const rows = await billing(supabase)
-    .from("entitlements")
-    .select("feature")
-    .eq("owner_id", team.id)
-    .then(dataOf);
-  return rows.length > 0 ? rows.map(({ feature }) => feature) : undefined;
+/** Undefined while the team may use nothing yet: that is waited for. */
+async function anyFeatures(team: Team): Promise<string[] | undefined> {
+  const features = await readFeatures(team);
+  return features.length > 0 ? features : undefined;
 }

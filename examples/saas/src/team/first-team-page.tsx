@@ -4,9 +4,10 @@ import { Failure } from "../parts/states.tsx";
 import { supabase } from "../supabase.ts";
 import { useWords } from "../words/words.tsx";
 import { Invitations } from "./invitations.tsx";
+import type { Teams } from "./use-teams.ts";
 
 interface FirstTeamPageProps {
-  invitedTo: { id: string; name: string }[];
+  invitedTo: Teams["invitedTo"];
   changed: (team: string) => void;
 }
 

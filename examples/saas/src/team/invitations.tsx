@@ -1,9 +1,10 @@
 import { useState } from "react";
 import { supabase } from "../supabase.ts";
 import { useWords } from "../words/words.tsx";
+import type { Teams } from "./use-teams.ts";
 
 interface InvitationsProps {
-  invitedTo: { id: string; name: string }[];
+  invitedTo: Teams["invitedTo"];
   changed: (team: string) => void;
 }
 

@@ -23,7 +23,6 @@ export const de: Words = {
     unreachable: "Wir sind gerade nicht erreichbar. Bitte versuchen Sie es noch einmal.",
   },
   team: {
-    title: "Team",
     nameTitle: "Geben Sie Ihrem Team einen Namen",
     nameLead: "Tarife gehören Teams. Andere können Sie später einladen.",
     name: "Name des Teams",
@@ -31,7 +30,6 @@ export const de: Words = {
     choose: "Team",
     members: "Mitglieder",
     you: "Sie",
-    role: "Rolle",
     roles: { owner: "Inhaber", admin: "Verwaltung", member: "Mitglied" },
     roleOf: (email) => `Rolle von ${email}`,
     remove: "Entfernen",
@@ -39,7 +37,6 @@ export const de: Words = {
     leave: "Team verlassen",
     seats: (used, limit) =>
       limit === null ? `${used} Plätze belegt` : `${used} von ${limit} Plätzen belegt`,
-    seatsDiffer: (paid) => `${paid} sind bezahlt. Die Änderung kommt auf Ihre Rechnung.`,
     noSeat: "In Ihrem Tarif ist kein Platz mehr frei. Ein größerer Tarif hat mehr.",
     invite: "Jemanden einladen",
     inviteEmail: "E-Mail-Adresse",
@@ -108,10 +105,8 @@ export const de: Words = {
     period: "Laufender Zeitraum",
     change: "Tarif wechseln",
     cancel: "Kündigen",
-    keep: "Tarif behalten",
     portal: "Abrechnung bei Stripe öffnen",
     noMethod: "Es ist keine Zahlungsmethode hinterlegt.",
-    changeMethod: "Zahlungsmethode ändern",
     invoices: "Rechnungen",
     noInvoices: "Es gibt noch keine Rechnungen.",
     invoiceStatuses: {

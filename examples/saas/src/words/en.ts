@@ -21,7 +21,6 @@ export const en = {
     unreachable: "We cannot be reached at the moment. Please try again.",
   },
   team: {
-    title: "Team",
     nameTitle: "Name your team",
     nameLead: "Plans belong to teams. You can invite others later.",
     name: "Team name",
@@ -29,7 +28,6 @@ export const en = {
     choose: "Team",
     members: "Members",
     you: "you",
-    role: "Role",
     roles: { owner: "Owner", admin: "Admin", member: "Member" } as Record<string, string>,
     roleOf: (email: string) => `Role of ${email}`,
     remove: "Remove",
@@ -37,7 +35,6 @@ export const en = {
     leave: "Leave team",
     seats: (used: number, limit: number | null) =>
       limit === null ? `${used} seats in use` : `${used} of ${limit} seats in use`,
-    seatsDiffer: (paid: number) => `${paid} are paid. The change is on its way to your invoice.`,
     noSeat: "No seat is left in your plan. A larger plan has more.",
     invite: "Invite somebody",
     inviteEmail: "Their email",
@@ -105,10 +102,8 @@ export const en = {
     period: "Current period",
     change: "Change plan",
     cancel: "Cancel plan",
-    keep: "Keep my plan",
     portal: "Open billing at Stripe",
     noMethod: "No payment method is on file.",
-    changeMethod: "Change payment method",
     invoices: "Invoices",
     noInvoices: "There are no invoices yet.",
     invoiceStatuses: {
