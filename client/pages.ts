@@ -7,7 +7,7 @@ export type PortalFlow = "payment_method_update" | "subscription_cancel" | "subs
  * Why no page at Stripe was opened.
  *
  * `code` is what duebase-checkout or duebase-portal answered (`already_subscribed`, `not_a_manager`, `no_customer`,
- * `upstream_unavailable`, …), or `unreachable` where no answer came. Nothing was bought or changed.
+ * `stripe_unavailable`, …), or `unreachable` where no answer came. Nothing was bought or changed.
  */
 export class BillingRequestError extends Error {
   readonly code: string;

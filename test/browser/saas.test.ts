@@ -192,7 +192,7 @@ describe.skipIf(chromium === undefined)("somebody who pays for themselves", () =
     expect(await otherTab.evaluate(() => document.body.dataset.loaded)).toBe("once");
     await ada.open("Reports");
     await ada.sees("Your subscription has ended");
-    await ada.sees(`It ended on ${announced}`);
+    await ada.sees(`Your Studio subscription ended on ${announced}.`);
     await ada.page.getByRole("link", { name: "Pay invoice" }).waitFor();
     expect(await ada.problems("wall-after-end")).toEqual([]);
     await ada.open("Billing");

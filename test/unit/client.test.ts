@@ -35,7 +35,7 @@ describe("a page at Stripe", () => {
   });
 
   test("that Stripe cannot give now may be had later, and when is said", async () => {
-    const client = refusal(503, { error: { code: "upstream_unavailable" } }, { "retry-after": "30" });
+    const client = refusal(503, { error: { code: "stripe_unavailable" } }, { "retry-after": "30" });
     await expect(openPortal(client)).rejects.toMatchObject({ isPassing: true, retryAfterSeconds: 30 });
   });
 

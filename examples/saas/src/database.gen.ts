@@ -133,6 +133,7 @@ export type Database = {
           currency: string;
           description: string;
           features: string[];
+          has_one_trial: boolean;
           interval: string;
           interval_count: number;
           is_per_seat: boolean;
@@ -160,6 +161,7 @@ export type Database = {
           interval_count: number;
           name: string;
           price: string;
+          product: string;
           quantity: number;
           subscription: string;
           unit_amount: number;

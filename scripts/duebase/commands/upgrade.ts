@@ -58,7 +58,8 @@ Writes one migration with the steps between the installed release and this one, 
 files of ours that were changed, and lists them. Emails that you changed stay.
 
 Example:
-  npx duebase@latest upgrade
+  npm install --save-dev ../duebase/duebase-<release>.tgz
+  npx duebase upgrade
   npx supabase db push --linked
 
 then what it names, in that order: the functions of a release work with the database of the next one too, not with one of before.`,

@@ -34,7 +34,7 @@ export function stepsBetween(root: string, installed: string, release: string): 
     throw new Refusal(
       `This package (${release}) has no steps from ${installed}, which is installed.`,
       compareReleases(installed, release) > 0
-        ? `Use the package of ${installed} or a later one: npx duebase@latest upgrade`
+        ? `Install the package of ${installed} or a later one, and run npx duebase upgrade again.`
         : "Upgrade to a release between the two first.",
     );
   }

@@ -133,7 +133,7 @@ test("a package refuses a release that it has no steps from, and one that is new
   await expect(plan(gap.release)).rejects.toThrow(`no steps from ${installed.release}`);
   await gap.remove();
   applyChanges(project, "upgrade", (await plan()).changes);
-  await expect(plan(installed)).rejects.toMatchObject({ cure: expect.stringContaining("duebase@latest") });
+  await expect(plan(installed)).rejects.toMatchObject({ cure: expect.stringContaining("a later one") });
 });
 
 test("releases are ordered as numbers", () => {

@@ -8,7 +8,7 @@ import { InvoicesCard } from "./invoices-card.tsx";
 import { LeaveButton } from "./leave-button.tsx";
 import { methodLabel } from "./method-name.ts";
 import { PlanCard } from "./plan-card.tsx";
-import type { Access } from "./read-access.ts";
+import { type Access, isRunning } from "./read-access.ts";
 import { readBooks } from "./read-books.ts";
 import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
@@ -25,14 +25,17 @@ export function BillingPage({ team, access }: BillingPageProps) {
   const { paymentMethod, subscriptions } = access;
   // Read again with each change of what the team has.
   const books = useLoaded(team.id, () => readBooks(team, subscriptions), access);
-  const [subscription] = subscriptions;
+  const running = subscriptions.filter(isRunning);
+  // Of what is over, the newest says it.
+  const shown = running.length > 0 ? running : subscriptions.slice(0, 1);
 
   return (
     <Page title={words.billing.title}>
       <div className="columns">
-        {subscription ? (
-          <PlanCard team={team} subscription={subscription} />
-        ) : (
+        {shown.map((subscription) => (
+          <PlanCard key={subscription.id} team={team} subscription={subscription} />
+        ))}
+        {shown.length === 0 && (
           <Card title={words.billing.plan}>
             <p>{words.billing.noPlan}</p>
             <SeePlans isPrimary />

@@ -1,12 +1,15 @@
-import { type BillingStatus, severityOf } from "../../../../client/index.ts";
+import { severityOf } from "../../../../client/index.ts";
+import { Link } from "../router.tsx";
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
+import type { Overdue } from "./read-access.ts";
 import { UpdateMethodButton } from "./update-method-button.tsx";
 
 const DAY_MS = 86_400_000;
+const APP = "Example Reports";
 
 /** What is overdue, on every page: with amount, reason and button for who manages the team, in other words for members. */
-export function OverdueBanner({ team, overdue }: { team: Team; overdue: BillingStatus[] }) {
+export function OverdueBanner({ team, overdue }: { team: Team; overdue: Overdue[] }) {
   const { words } = useWords();
   return overdue.map((status) => (
     <section
@@ -26,9 +29,9 @@ export function OverdueBanner({ team, overdue }: { team: Team; overdue: BillingS
   ));
 }
 
-function MemberText({ status }: { status: BillingStatus }) {
+function MemberText({ status }: { status: Overdue }) {
   const { words, date } = useWords();
-  const product = status.product_name ?? "";
+  const product = status.product_name ?? APP;
   const severity = severityOf(status, new Date());
   return (
     <p>
@@ -40,15 +43,15 @@ function MemberText({ status }: { status: BillingStatus }) {
 }
 
 /** The sentences of the mail that was sent about it. */
-function ManagerText({ status }: { status: BillingStatus }) {
+function ManagerText({ status }: { status: Overdue }) {
   const { mails, money, date } = useWords();
   const now = new Date();
   const severity = severityOf(status, now);
   const owed = {
-    kind: "payment" as const,
+    kind: status.isSent ? ("invoice" as const) : ("payment" as const),
     amount: money(status.amount_due ?? 0, status.currency ?? "usd"),
-    product: status.product_name ?? "",
-    app: "Example Reports",
+    product: status.product_name ?? APP,
+    app: APP,
     subscriptions: 1,
     ownDates: false,
     deadline: undefined,
@@ -64,27 +67,29 @@ function ManagerText({ status }: { status: BillingStatus }) {
           action: status.end_action === "pause" ? ("pause" as const) : ("cancel" as const),
         }
       : undefined;
+  const { notice, urgent, final, nextAttempt, continues } = mails.paymentFailed;
+  const said = {
+    notice: { title: notice.title(owed.kind), of: notice },
+    reminder: { title: urgent.title(owed.amount), of: urgent },
+    final: { title: final.title({ ...owed, deadline }), of: final },
+  }[severity];
+  const untilWhen = deadline && said.of.deadline({ ...owed, deadline });
   if (status.needs_confirmation) {
     const { title, body } = mails.paymentActionRequired;
     return (
       <>
         <p className="strong">{title}</p>
-        <p>{body(owed)}</p>
+        <p>
+          {body(owed)} {untilWhen}
+        </p>
       </>
     );
   }
-  const { notice, urgent, final, nextAttempt, continues } = mails.paymentFailed;
-  const said = {
-    notice: { title: notice.title("payment"), of: notice },
-    reminder: { title: urgent.title(owed.amount), of: urgent },
-    final: { title: final.title({ ...owed, deadline }), of: final },
-  }[severity];
   return (
     <>
       <p className="strong">{said.title}</p>
       <p>
-        {said.of.body(owed)} {deadline && said.of.deadline({ ...owed, deadline })}{" "}
-        {severity !== "final" && status.has_access && continues}{" "}
+        {said.of.body(owed)} {untilWhen} {severity !== "final" && status.has_access && continues}{" "}
         {status.next_payment_attempt && nextAttempt(date(status.next_payment_attempt))}
       </p>
     </>
@@ -92,24 +97,31 @@ function ManagerText({ status }: { status: BillingStatus }) {
 }
 
 /** More seats than could be charged: no debt, and nothing ends. */
-function SeatsText({ status }: { status: BillingStatus }) {
+function SeatsText({ status }: { status: Overdue }) {
   const { words } = useWords();
   return <p>{words.overdue.seats(status.seats ?? 0, status.seats_paid ?? 0)}</p>;
 }
 
-function PayButtons({ team, status }: { team: Team; status: BillingStatus }) {
+/** Stripe has a page for each invoice and none for several: those are on the billing page, with a link each. */
+function PayButtons({ team, status }: { team: Team; status: Overdue }) {
   const { mails, money } = useWords();
-  const { hosted_invoice_url: invoice, amount_due, currency, needs_confirmation } = status;
-  const pay = needs_confirmation
-    ? mails.paymentActionRequired.action
-    : amount_due !== null && currency !== null
-      ? mails.paymentFailed.pay(money(amount_due, currency))
-      : mails.paymentFailed.review;
+  const { hosted_invoice_url: invoice, invoice_count, amount_due, currency, needs_confirmation } = status;
+  const { pay, review } = mails.paymentFailed;
+  const isOne = (invoice_count ?? 1) === 1;
   return (
     <p className="actions">
-      {invoice && (
+      {!isOne && (
+        <Link to="/billing" className="button primary">
+          {review}
+        </Link>
+      )}
+      {isOne && invoice && (
         <a className="button primary" href={invoice}>
-          {pay}
+          {needs_confirmation
+            ? mails.paymentActionRequired.action
+            : amount_due !== null && currency !== null
+              ? pay(money(amount_due, currency))
+              : review}
         </a>
       )}
       <UpdateMethodButton team={team} />

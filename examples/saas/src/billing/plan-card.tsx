@@ -6,6 +6,9 @@ import { isRunning, type Subscription } from "./read-access.ts";
 import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
 
+/** What is paused or unpaid is not renewed. */
+const RENEWING = ["trialing", "active", "past_due"];
+
 /** The plan, its period, and the three ways to change it at Stripe, which shows what each costs. */
 export function PlanCard({ team, subscription }: { team: Team; subscription: Subscription }) {
   const { words, mails, money, date, period } = useWords();
@@ -44,10 +47,16 @@ export function PlanCard({ team, subscription }: { team: Team; subscription: Sub
             <dd>{period(periodStart, periodEnd)}</dd>
           </div>
         )}
-        {isRunning(subscription) && (cancelAt ?? periodEnd) && (
+        {isRunning(subscription) && cancelAt && (
           <div>
-            <dt>{cancelAt ? labels.endsOn : labels.renewsOn}</dt>
-            <dd>{date(String(cancelAt ?? periodEnd))}</dd>
+            <dt>{labels.endsOn}</dt>
+            <dd>{date(cancelAt)}</dd>
+          </div>
+        )}
+        {RENEWING.includes(status) && !cancelAt && periodEnd && (
+          <div>
+            <dt>{labels.renewsOn}</dt>
+            <dd>{date(periodEnd)}</dd>
           </div>
         )}
         {endedAt && (

@@ -20,7 +20,7 @@ export function PricingPage({ team, access }: PricingPageProps) {
   const { words, language } = useWords();
   const { query } = useLocation();
   const plans = useLoaded(team.id, () => readPlans(team));
-  const [interval, setInterval] = useState("month");
+  const [wished, setInterval] = useState("month");
   const [chosen, setCurrency] = useState<string>();
 
   return (
@@ -40,14 +40,17 @@ export function PricingPage({ team, access }: PricingPageProps) {
           // Stripe bills a customer in one currency: the one that the team pays in already.
           const currency =
             running?.price?.currency ?? chosen ?? (currencies.includes(nearest) ? nearest : currencies[0]);
-          const shown = prices.filter((it) => it.currency === currency && it.interval === interval);
-          if (prices.length === 0) return <p>{words.pricing.empty}</p>;
+          const sold = prices.filter((it) => it.currency === currency);
+          const intervals = [...new Set(sold.map((it) => it.interval))];
+          const interval = intervals.includes(wished) ? wished : intervals[0];
+          const shown = sold.filter((it) => it.interval === interval);
+          if (shown.length === 0) return <p>{words.pricing.empty}</p>;
           return (
             <>
               <div className="choices">
                 <fieldset>
                   <legend>{words.pricing.interval}</legend>
-                  {[...new Set(prices.map((it) => it.interval))].map((it) => (
+                  {intervals.map((it) => (
                     <label key={it}>
                       <input
                         type="radio"
@@ -74,7 +77,14 @@ export function PricingPage({ team, access }: PricingPageProps) {
               </div>
               <ul className="plans">
                 {shown.map((plan) => (
-                  <PlanCard key={plan.price} plan={plan} team={team} seats={seats} running={running} />
+                  <PlanCard
+                    key={plan.price}
+                    plan={plan}
+                    team={team}
+                    seats={seats}
+                    running={running}
+                    hadBefore={access.subscriptions.some((it) => it.productId === plan.product)}
+                  />
                 ))}
               </ul>
             </>
@@ -92,9 +102,11 @@ interface PlanCardProps {
   team: Team;
   seats: number;
   running: Access["subscriptions"][number] | undefined;
+  /** Whether the team has had the product, so that there may be no trial once more. */
+  hadBefore: boolean;
 }
 
-function PlanCard({ plan, team, seats, running }: PlanCardProps) {
+function PlanCard({ plan, team, seats, running, hadBefore }: PlanCardProps) {
   const { words, mails, money } = useWords();
   const price = mails.common.price({
     amount: money(plan.unit_amount, plan.currency),
@@ -113,7 +125,9 @@ function PlanCard({ plan, team, seats, running }: PlanCardProps) {
           <li key={it}>{words.pricing.features[it] ?? it}</li>
         ))}
       </ul>
-      {plan.trial_days > 0 && <p>{words.pricing.trial(plan.trial_days)}</p>}
+      {plan.trial_days > 0 && !(plan.has_one_trial && hadBefore) && (
+        <p>{words.pricing.trial(plan.trial_days)}</p>
+      )}
       {running?.price?.id === plan.price ? (
         <p className="muted">{words.pricing.current}</p>
       ) : (

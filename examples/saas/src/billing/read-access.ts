@@ -8,6 +8,8 @@ export interface Subscription {
   id: string;
   status: string;
   product: string;
+  /** Stripe's id of it; null where the product is not known. */
+  productId: string | null;
   price: { id: string; amount: number; currency: string; interval: string; count: number } | undefined;
   quantity: number;
   periodStart: string | null;
@@ -29,31 +31,41 @@ export interface PaymentMethod {
   expires: { month: number; year: number } | undefined;
 }
 
+/** Something overdue, and how its invoice is to be paid; for managers. */
+export type Overdue = BillingStatus & {
+  /** Whether the invoice was sent, to be paid by hand: nothing was tried then. */
+  isSent: boolean;
+};
+
 /** What the team may use, what it owes, and what it has: all that banner and wall go by. */
 export interface Access {
   features: string[];
-  overdue: BillingStatus[];
+  overdue: Overdue[];
   /** The newest first. */
   subscriptions: Subscription[];
   /** What the running subscription is charged to; for managers only. */
   paymentMethod: PaymentMethod | undefined;
-  /** What an ended subscription left unpaid, and where to pay it; for managers only. */
+  /** What a subscription that does not run left unpaid, and where to pay it; for managers only. */
   leftUnpaid: { amount: number; currency: string; url: string } | undefined;
   /** Whether the team has been a customer: it has a page at Stripe then. */
   isCustomer: boolean;
 }
 
-const OVER = ["canceled", "incomplete_expired"];
+const NOT_RUNNING = ["incomplete", "incomplete_expired", "canceled"];
 
 /** Whether a subscription runs: it is to be changed, and not bought once more. */
-export const isRunning = ({ status }: Pick<Subscription, "status">): boolean => !OVER.includes(status);
+export const isRunning = ({ status }: Pick<Subscription, "status">): boolean => !NOT_RUNNING.includes(status);
 
-/** The features that the team has now. */
-export async function readFeatures(team: Team): Promise<string[]> {
+/** The newest of what ever began, or waits for its first payment; a purchase that nobody completed is none. */
+export const newestOf = (subscriptions: Subscription[]): Subscription | undefined =>
+  subscriptions.find(({ status }) => status !== "incomplete_expired");
+
+/** The features that a team has now. */
+export async function readFeatures(teamId: string): Promise<string[]> {
   const rows = await billing(supabase)
     .from("entitlements")
     .select("feature")
-    .eq("owner_id", team.id)
+    .eq("owner_id", teamId)
     .then(dataOf);
   return rows.map(({ feature }) => feature);
 }
@@ -61,7 +73,7 @@ export async function readFeatures(team: Team): Promise<string[]> {
 export async function readAccess(team: Team): Promise<Access> {
   const db = billing(supabase);
   const [features, overdue, plans, customers] = await Promise.all([
-    readFeatures(team),
+    readFeatures(team.id),
     readBillingStatus(supabase, team.id),
     supabase.rpc("team_plans", { team: team.id }).then(dataOf),
     team.canManage
@@ -69,6 +81,7 @@ export async function readAccess(team: Team): Promise<Access> {
       : [],
   ]);
   const ids = plans.map(({ subscription }) => subscription);
+  const payers = customers.map(({ id }) => id);
   const [rows, methods, openInvoices] = await Promise.all([
     db
       .from("subscriptions")
@@ -78,21 +91,18 @@ export async function readAccess(team: Team): Promise<Access> {
       .in("id", ids)
       .order("created", { ascending: false })
       .then(dataOf),
-    customers.length > 0
+    payers.length > 0
       ? db
           .from("payment_methods")
           .select("id, card_brand, card_last4, card_exp_month, card_exp_year, type")
-          .in(
-            "customer",
-            customers.map(({ id }) => id),
-          )
+          .in("customer", payers)
           .then(dataOf)
       : [],
-    team.canManage
+    payers.length > 0
       ? db
           .from("invoices")
-          .select("subscription, amount_remaining, currency, hosted_invoice_url")
-          .in("subscription", ids)
+          .select("id, subscription, collection_method, amount_remaining, currency, hosted_invoice_url")
+          .in("customer", payers)
           .eq("status", "open")
           .then(dataOf)
       : [],
@@ -103,15 +113,18 @@ export async function readAccess(team: Team): Promise<Access> {
       id: row.id,
       status: row.status,
       product: plan?.name ?? "",
-      price: plan?.price
-        ? {
-            id: plan.price,
-            amount: plan.unit_amount,
-            currency: plan.currency,
-            interval: plan.interval,
-            count: plan.interval_count,
-          }
-        : undefined,
+      productId: plan?.product ?? null,
+      // Tiers and fractions of a cent have no amount for one.
+      price:
+        plan?.price && plan.unit_amount !== null
+          ? {
+              id: plan.price,
+              amount: plan.unit_amount,
+              currency: plan.currency,
+              interval: plan.interval,
+              count: plan.interval_count,
+            }
+          : undefined,
       quantity: plan?.quantity ?? 1,
       periodStart: row.current_period_start,
       periodEnd: row.current_period_end,
@@ -127,7 +140,12 @@ export async function readAccess(team: Team): Promise<Access> {
   const method = methods.find(({ id }) => id === charged);
   return {
     features,
-    overdue,
+    overdue: overdue.map((it) => ({
+      ...it,
+      isSent: openInvoices.some(
+        ({ id, collection_method }) => id === it.invoice && collection_method === "send_invoice",
+      ),
+    })),
     subscriptions,
     paymentMethod: method && {
       type: method.type ?? "",
@@ -138,7 +156,7 @@ export async function readAccess(team: Team): Promise<Access> {
           ? { month: method.card_exp_month, year: method.card_exp_year }
           : undefined,
     },
-    leftUnpaid: leftBy(subscriptions[0], openInvoices),
+    leftUnpaid: leftBy(newestOf(subscriptions), openInvoices),
     isCustomer: customers.length > 0,
   };
 }

@@ -4,7 +4,7 @@ import { Link } from "../router.tsx";
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
 import { LeaveButton } from "./leave-button.tsx";
-import { type Access, isRunning, type Subscription } from "./read-access.ts";
+import { type Access, isRunning, newestOf, type Subscription } from "./read-access.ts";
 import { SeePlans } from "./see-plans.tsx";
 import { portalOf } from "./stripe-pages.ts";
 
@@ -15,11 +15,14 @@ interface WallProps {
 
 /** In place of a page that the team may not use now: why, and how it opens. The data stays behind it. */
 export function Wall({ team, access }: WallProps) {
-  const [newest] = access.subscriptions;
   const running = access.subscriptions.find(isRunning);
+  const newest = newestOf(access.subscriptions);
   if (!newest) return <NoPlan team={team} />;
+  if (!running && newest.status === "incomplete") return <Incomplete team={team} access={access} />;
   if (!running) return <Ended team={team} access={access} subscription={newest} />;
-  const debt = access.overdue.find(({ reason }) => reason === "overdue");
+  const debt = access.overdue.find(
+    ({ reason, subscription }) => reason === "overdue" && subscription === running.id,
+  );
   if (running.pausedAt !== undefined || debt)
     return <Paused team={team} subscription={running} debt={debt} />;
   return <OtherPlan />;
@@ -44,27 +47,45 @@ function OtherPlan() {
   );
 }
 
-/** Whoever manages the team reads what the mail said; members are told that it ended, and not for what. */
+/** Bought, and its first payment not made: Stripe gives it up after 23 hours. */
+function Incomplete({ team, access: { leftUnpaid } }: WallProps) {
+  const { words } = useWords();
+  const { incompleteTitle, incomplete, member, pay } = words.wall;
+  if (!team.canManage) return <WallCard title={incompleteTitle} text={member} />;
+  return (
+    <WallCard title={incompleteTitle} text={incomplete}>
+      {leftUnpaid && (
+        <a className="button primary" href={leftUnpaid.url}>
+          {pay}
+        </a>
+      )}
+      <SeePlans />
+    </WallCard>
+  );
+}
+
+/**
+ * Whoever manages the team reads why it ended where Stripe says so, in the words of the mail; members are told that it
+ * ended, and not for what.
+ */
 function Ended({ team, access, subscription }: WallProps & { subscription: Subscription }) {
   const { words, mails, date, money } = useWords();
   const { title, body, action, openInvoice, payOpenInvoice } = mails.subscriptionCanceled;
   const { leftUnpaid } = access;
-  const reason = leftUnpaid
-    ? "nonpayment"
-    : subscription.endReason === "payment_failed"
-      ? "payment_failed"
-      : "requested";
   if (!team.canManage)
     return <WallCard title={title.nonpayment} text={`${words.wall.member} ${words.wall.data}`} />;
-  const ended = body[reason](
-    subscription.product,
-    date(subscription.endedAt ?? subscription.periodEnd ?? ""),
-  );
+  const { product, endReason } = subscription;
+  const at = date(subscription.endedAt ?? subscription.periodEnd ?? "");
+  // "cancellation_requested" is whatever was asked for through Stripe's API: by the team, or because it did not pay.
+  const ended =
+    endReason === "payment_failed" || endReason === "payment_disputed"
+      ? body[endReason](product, at)
+      : words.wall.ended(product, at);
   const open = leftUnpaid ? openInvoice(money(leftUnpaid.amount, leftUnpaid.currency)) : "";
   return (
-    <WallCard title={title[reason]} text={`${ended} ${open} ${words.wall.data}`}>
+    <WallCard title={title.nonpayment} text={`${ended} ${open} ${words.wall.data}`}>
       <Link to="/pricing" className="button primary">
-        {action[reason]}
+        {action.nonpayment}
       </Link>
       {leftUnpaid && (
         <a className="button" href={leftUnpaid.url}>

@@ -8,7 +8,7 @@ import { useWords } from "../words/words.tsx";
 import { type Access, readFeatures } from "./read-access.ts";
 
 /** Stripe's page leads here once it is paid. The webhook that says so may be faster or slower than the browser. */
-export function WelcomePage({ team, access }: { team: Team; access: Access }) {
+export function WelcomePage({ team: { id }, access }: { team: Team; access: Access }) {
   const { words } = useWords();
   const [waited, setState] = useState<"waiting" | "ready" | "late">("waiting");
   // What comes after the wait opens the page as well.
@@ -17,10 +17,10 @@ export function WelcomePage({ team, access }: { team: Team; access: Access }) {
   const wait = useCallback(
     async (signal: AbortSignal) => {
       setState("waiting");
-      const features = await waitForBilling(supabase, team.id, () => anyFeatures(team), { signal });
+      const features = await waitForBilling(supabase, id, () => anyFeatures(id), { signal });
       if (!signal.aborted) setState(features === undefined ? "late" : "ready");
     },
-    [team],
+    [id],
   );
   useEffect(() => {
     const left = new AbortController();
@@ -48,7 +48,7 @@ export function WelcomePage({ team, access }: { team: Team; access: Access }) {
 }
 
 /** Undefined while the team may use nothing yet: that is waited for. */
-async function anyFeatures(team: Team): Promise<string[] | undefined> {
-  const features = await readFeatures(team);
+async function anyFeatures(teamId: string): Promise<string[] | undefined> {
+  const features = await readFeatures(teamId);
   return features.length > 0 ? features : undefined;
 }

@@ -8,6 +8,7 @@ export function SignInPage() {
   const { words } = useWords();
   const [isNew, setIsNew] = useState(false);
   const [problem, setProblem] = useState<string>();
+  const [isSent, setIsSent] = useState(false);
   const [isBusy, setIsBusy] = useState(false);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
@@ -15,12 +16,15 @@ export function SignInPage() {
     const form = new FormData(event.currentTarget);
     const credentials = { email: String(form.get("email")), password: String(form.get("password")) };
     setIsBusy(true);
-    const { error } = isNew
+    const { data, error } = isNew
       ? await supabase.auth.signUp(credentials)
       : await supabase.auth.signInWithPassword(credentials);
     setIsBusy(false);
-    if (error?.status === undefined || error.status >= 500)
-      setProblem(error ? words.signIn.unreachable : undefined);
+    // A project that confirms addresses signs nobody in before.
+    const isUnconfirmed = error?.code === "email_not_confirmed";
+    setIsSent(isUnconfirmed || (error === null && data.session === null));
+    if (error === null || isUnconfirmed) setProblem(undefined);
+    else if (error.status === undefined || error.status >= 500) setProblem(words.signIn.unreachable);
     else setProblem(isNew ? words.signIn.failed : words.signIn.refused);
   }
 
@@ -28,6 +32,11 @@ export function SignInPage() {
     <Page title={isNew ? words.signIn.signUpTitle : words.signIn.title}>
       <form className="card narrow" onSubmit={submit}>
         {problem && <Failure text={problem} />}
+        {isSent && (
+          <p className="notice" role="status">
+            {words.signIn.confirm}
+          </p>
+        )}
         <label>
           {words.signIn.email}
           <input name="email" type="email" autoComplete="email" required />

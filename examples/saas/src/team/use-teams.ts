@@ -1,5 +1,5 @@
 import type { User } from "@supabase/supabase-js";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { supabase } from "../supabase.ts";
 import { dataOf, useLoaded } from "../use-loaded.ts";
 
@@ -18,10 +18,18 @@ export interface Teams {
 
 const KEPT = "example:team";
 
-/** The teams of the signed-in user, and which of them is on the page. */
+/** The teams of the signed-in user, and which of them is on the page; read again when somebody comes back to this tab. */
 export function useTeams(user: User) {
   const loaded = useLoaded(user.id, () => readTeams(user));
   const [chosen, setChosen] = useState(localStorage.getItem(KEPT));
+  const { reload } = loaded;
+  useEffect(() => {
+    const seen = () => {
+      if (document.visibilityState === "visible") reload();
+    };
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, [reload]);
   const mine = loaded.state === "ready" ? loaded.data.mine : [];
   return {
     ...loaded,

@@ -21,6 +21,7 @@ export const de: Words = {
     failed:
       "Das hat nicht geklappt. Bitte prüfen Sie die Adresse und wählen Sie ein Passwort mit mindestens sechs Zeichen.",
     unreachable: "Wir sind gerade nicht erreichbar. Bitte versuchen Sie es noch einmal.",
+    confirm: "Bitte bestätigen Sie Ihre Adresse mit der Mail, die an sie ging, und melden Sie sich dann an.",
   },
   team: {
     nameTitle: "Geben Sie Ihrem Team einen Namen",
@@ -157,6 +158,11 @@ export const de: Words = {
     noPlanTitle: "Für Berichte brauchen Sie einen Tarif",
     noPlan: "Wählen Sie einen, und sie öffnen sich sofort.",
     noPlanMember: "Den Tarif wählen die, die Ihr Team verwalten.",
+    incompleteTitle: "Ihre Zahlung ist nicht abgeschlossen",
+    incomplete:
+      "Schließen Sie sie ab, oder wählen Sie noch einmal einen Tarif. Freigeschaltet ist noch nichts.",
+    pay: "Zahlung abschließen",
+    ended: (product, date) => `Ihr Abo ${product} ist am ${date} beendet worden.`,
     otherPlan: "In Ihrem Tarif ist das nicht enthalten.",
     member: "Die, die Ihr Team verwalten, können es zurückholen.",
     data: "Ihre Berichte bleiben erhalten.",

@@ -19,6 +19,7 @@ export const en = {
     refused: "Email and password do not match an account.",
     failed: "That did not work. Please check your email and use a password of at least six characters.",
     unreachable: "We cannot be reached at the moment. Please try again.",
+    confirm: "Please confirm your address with the mail that was sent to it, and sign in then.",
   },
   team: {
     nameTitle: "Name your team",
@@ -154,6 +155,10 @@ export const en = {
     noPlanTitle: "Reports need a plan",
     noPlan: "Choose one, and they open at once.",
     noPlanMember: "Those who manage your team choose its plan.",
+    incompleteTitle: "Your payment is not completed",
+    incomplete: "Complete it, or choose a plan again. Nothing has been opened yet.",
+    pay: "Complete the payment",
+    ended: (product: string, date: string) => `Your ${product} subscription ended on ${date}.`,
     otherPlan: "Your plan does not include this.",
     member: "Those who manage your team can bring it back.",
     data: "Your reports are kept.",

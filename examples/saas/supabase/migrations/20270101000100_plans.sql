@@ -13,7 +13,8 @@ returns table (
   "interval" text,
   interval_count integer,
   is_per_seat boolean,
-  trial_days integer
+  trial_days integer,
+  has_one_trial boolean
 )
 language sql stable security definer set search_path = '' as $$
   select
@@ -22,19 +23,27 @@ language sql stable security definer set search_path = '' as $$
     p.id, p.currency, p.unit_amount,
     p.recurring ->> 'interval', coalesce((p.recurring ->> 'interval_count')::integer, 1),
     coalesce(p.metadata ->> 'seats', '') = 'true',
-    (p.metadata ->> 'trial_period_days')::integer
+    -- As duebase-checkout takes them: whatever is no number of days, or more than Stripe takes, is no trial.
+    case when offered.days between 1 and 730 then offered.days else 0 end,
+    s.one_trial_per_product
   from billing.settings as s
   join billing.prices as p on p.active and p.type = 'recurring' and p.unit_amount is not null
   join billing.products as d on d.id = p.product and d.active
+  cross join lateral (
+    select substring(
+      coalesce(nullif(btrim(p.metadata ->> 'trial_period_days'), ''), p.recurring ->> 'trial_period_days') from '^\d{1,3}$'
+    )::integer as days
+  ) as offered
   where p.livemode = s.livemode and (s.checkout_prices is null or p.id = any (s.checkout_prices))
   order by p.unit_amount, p.id;
 $$;
-comment on function public.plans is 'The prices that the pricing page shows, to whoever comes.';
+comment on function public.plans is 'The prices that the pricing page shows, to whoever comes. trial_days: 0 where there is none; has_one_trial: who has had the product once gets none again.';
 grant execute on function public.plans() to anon, authenticated;
 
 create function public.team_plans(team uuid)
 returns table (
   subscription text,
+  product text,
   name text,
   price text,
   currency text,
@@ -44,7 +53,7 @@ returns table (
   quantity bigint
 )
 language sql stable security definer set search_path = '' as $$
-  select i.subscription, d.name, p.id, p.currency, p.unit_amount,
+  select i.subscription, d.id, d.name, p.id, p.currency, p.unit_amount,
     p.recurring ->> 'interval', coalesce((p.recurring ->> 'interval_count')::integer, 1), i.quantity
   from billing.customers as c
   join billing.subscription_items as i on i.customer = c.id

@@ -17,7 +17,7 @@ export const release: Check = {
       findings.push(
         wrong(
           `the database is of release ${database}, this command of ${context.release}`,
-          `npx duebase@${context.release} upgrade, then supabase db push --linked; or run npx duebase@${database} doctor`,
+          `npx duebase upgrade, then supabase db push --linked; or install the package of ${database}, and run its doctor`,
         ),
       );
     }
