@@ -119,7 +119,7 @@ export function callAsService(database: TestDatabase, project?: string | null): 
 }
 
 const SETS = new Set(["claim_outbox", "begin_emails"]);
-const ARRAYS = new Set(["p_ids", "p_kinds", "p_checked", "p_steps"]);
+const ARRAYS = new Set(["p_ids", "p_types", "p_kinds", "p_checked", "p_steps"]);
 
 /** PostgREST reads JSON by the parameter's type: an array of Postgres is one there, jsonb stays JSON. */
 function literal(parameter: string, value: unknown): string {

@@ -22,6 +22,15 @@ interface Difference {
   mended_at: Date | null;
 }
 
+/** Of what `billing.due_history` answers. */
+type Due = { events_from: string; gap_from: string | null };
+
+const TITLES: Record<RunOrder["kind"], string> = {
+  backfill: "Reading the objects of the time that Stripe lists no events of",
+  events: "Reading Stripe's events",
+  comparison: "Comparing with Stripe",
+};
+
 /** Adds `duebase reconcile`. */
 export function addReconcile(program: Command): void {
   program
@@ -45,7 +54,8 @@ export function addReconcile(program: Command): void {
 }
 
 /**
- * Receives the events that no webhook brought, and compares, unless `eventsOnly`.
+ * Receives the events that no webhook brought, and compares, unless `eventsOnly`. Where events are missing that Stripe
+ * no longer lists, the objects of that time are read first.
  *
  * @throws Refusal where Stripe or the key stands in the way, or somebody else is reading
  */
@@ -56,17 +66,22 @@ export async function reconcile(
   eventsOnly = false,
 ): Promise<RunState[]> {
   const due = await dueHistory(sql);
-  const runs = [await make(sql, terminal, stripe, { kind: "events", eventsFrom: due.events_from })];
+  // As duebase-reconcile does: the time that Stripe lists no events of is met by reading its objects.
+  const runs =
+    due.gap_from === null
+      ? []
+      : [await make(sql, terminal, stripe, { kind: "backfill", readsSince: due.gap_from })];
+  runs.push(await make(sql, terminal, stripe, { kind: "events", eventsFrom: due.events_from }));
   if (!eventsOnly) runs.push(await make(sql, terminal, stripe, { kind: "comparison" }));
   return runs;
 }
 
-async function dueHistory(sql: Sql): Promise<{ events_from: string }> {
-  return (await billingOver(sql)("due_history", "{}")) as unknown as { events_from: string };
+async function dueHistory(sql: Sql): Promise<Due> {
+  return (await billingOver(sql)("due_history", "{}")) as unknown as Due;
 }
 
 async function make(sql: Sql, terminal: Terminal, stripe: NamedStripe, order: RunOrder): Promise<RunState> {
-  const title = order.kind === "events" ? "Reading Stripe's events" : "Comparing with Stripe";
+  const title = TITLES[order.kind];
   const result = await withProgress(terminal, title, (onPage, onWait) =>
     patiently(onWait, () =>
       runHistory(

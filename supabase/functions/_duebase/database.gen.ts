@@ -3171,7 +3171,7 @@ export type Database = {
         Args: { p_after: string; p_limit?: number; p_object: string; p_run_id: number };
         Returns: Json;
       };
-      unknown_events: { Args: { p_ids: string[] }; Returns: Json };
+      unknown_events: { Args: { p_ids: string[]; p_types?: string[] }; Returns: Json };
       unread_customers: { Args: { p_after: string; p_limit?: number }; Returns: Json };
       user_has_feature: { Args: { feature: string; user_id: string }; Returns: boolean };
       version: { Args: Record<PropertyKey, never>; Returns: string };

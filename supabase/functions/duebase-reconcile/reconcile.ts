@@ -51,7 +51,7 @@ export async function reconcile(
     return result.outcome === "finished";
   };
 
-  // The objects of the time that Stripe lists no events of: begun before the events, so that the gap is not forgotten.
+  // The objects of the time that Stripe lists no events of: begun before the events, whose end makes the gap be forgotten.
   const fillsGap = due.gap_from !== null && !due.backfill;
   const isGapFilled = fillsGap && (await run({ kind: "backfill", readsSince: due.gap_from ?? undefined }));
   if (due.events) await run({ kind: "events", eventsFrom: due.events_from });

@@ -124,6 +124,55 @@ $$;
 comment on function billing_private.project_history is
   'Runs the handlers that keep the state of an object read by a history run, and none that enqueues an effect. Raises DU008 for a kind that is not kept.';
 
+create function billing_private.is_of_open_case(p_read billing.stripe_events)
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  o constant jsonb := p_read.payload #> '{data,object}';
+  kind constant text := o ->> 'object';
+  paid text;
+begin
+  if not exists (select from billing.dunning_cases as c where c.customer = p_read.customer_id and c.status = 'open') then
+    return false;
+  elsif kind in ('customer', 'payment_method') then
+    return true;
+  elsif kind = 'subscription' then
+    return exists (
+      select from billing.dunning_cases as c where c.subscription = p_read.object_id and c.status = 'open'
+    );
+  elsif kind in ('invoice', 'invoice_payment') then
+    paid := case kind when 'invoice' then p_read.object_id else billing_private.stripe_id(o -> 'invoice') end;
+  elsif kind in ('payment_intent', 'charge', 'payment_record', 'refund', 'dispute') then
+    -- As it is known without a lock: what becomes known while it is read, an event tells.
+    select p.invoice_id
+    into paid
+    from billing.payments as p
+    where p.id = coalesce(
+      billing_private.stripe_id(o -> 'payment_intent'),
+      (
+        select s.payment_id
+        from billing_private.payment_sources as s
+        where s.object_id = coalesce(billing_private.stripe_id(o -> 'charge'), p_read.object_id) and s.kind in ('charge', 'payment_record')
+        limit 1
+      ),
+      p_read.object_id
+    );
+  end if;
+  return exists (
+    select
+    from billing.dunning_case_invoices as k
+    join billing.dunning_cases as c on c.id = k.case_id
+    where k.invoice = paid and c.customer = p_read.customer_id and c.status = 'open'
+  );
+end;
+$$;
+
+comment on function billing_private.is_of_open_case is
+  'Whether an object is what an open case is about: its invoices and their payments, its subscription, its customer and their cards. Whatever else the customer has may be years old, and nobody is told of it.';
+
 create function billing_private.finish_history_read(p_read billing.stripe_events, p_object jsonb, p_outcome text, p_again text)
 returns void
 language plpgsql
@@ -152,7 +201,7 @@ declare
   incoming constant billing.stripe_events := billing_private.take_read(p_object, p_read_at, p_now);
   outcome constant text := billing_private.order_refresh(incoming);
 begin
-  if exists (select from billing.dunning_cases as c where c.customer = incoming.customer_id and c.status = 'open') then
+  if billing_private.is_of_open_case(incoming) then
     perform billing_private.run_refresh_handlers(incoming, outcome);
   elsif outcome = 'applied' then
     perform billing_private.project_history(incoming);

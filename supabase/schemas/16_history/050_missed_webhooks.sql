@@ -21,7 +21,7 @@ alter table billing.missed_webhooks enable row level security;
 create policy service_role_reads on billing.missed_webhooks for select to service_role using (true);
 grant select on billing.missed_webhooks to service_role;
 
-create function billing.unknown_events(p_ids text[])
+create function billing.unknown_events(p_ids text[], p_types text[] default null)
 returns jsonb
 language sql
 stable
@@ -30,12 +30,13 @@ security definer
 set search_path = ''
 as $$
   select coalesce(jsonb_agg(i.id), '[]')
-  from unnest(p_ids) as i (id)
-  where not exists (select from billing.webhook_events as e where e.id = i.id);
+  from unnest(p_ids, p_types) as i (id, type)
+  where not exists (select from billing.webhook_events as e where e.id = i.id)
+    and (i.type is null or exists (select from billing.event_handlers as h where h.event_type = i.type));
 $$;
 
 comment on function billing.unknown_events is
-  'Which of these events are not stored. Asked before they are received: those that are would be counted as repeated deliveries.';
+  'Which of these events are not stored, and should be: p_types are their types, in the same order, and one that no handler takes is no webhook that an endpoint has to send (null: whatever they are). Asked before they are received: those that are stored would be counted as repeated deliveries.';
 
 create function billing.receive_missed_events(p_run_id bigint, p_events jsonb, p_now timestamptz default now())
 returns text[]
@@ -138,12 +139,16 @@ begin
     events as (
       select
         coalesce(
-          (select max(l.ended_from) from last as l where l.kind in ('events', 'backfill')),
+          (select l.ended_from from last as l where l.kind = 'events'),
+          -- Nobody has read events yet. A backfill reads those of its own time only, and the objects as they are: what was
+          -- missed before it is not made up for by one that comes later.
+          (select l.ended_from from last as l where l.kind = 'backfill'),
           (select min(e.received_at) from billing.webhook_events as e),
           p_now
         ) - interval '15 minutes' as since,
         coalesce(
-          (select max(l.started_at) from last as l where l.kind in ('events', 'backfill')),
+          (select l.started_at from last as l where l.kind = 'events'),
+          (select l.started_at from last as l where l.kind = 'backfill'),
           (select min(e.received_at) from billing.webhook_events as e)
         ) as last_read_at,
         coalesce(
@@ -157,7 +162,15 @@ begin
         or exists (select from last as l where l.kind = 'events' and l.is_running),
       'events_from', greatest(e.since, p_now - interval '30 days'),
       -- Older than what Stripe lists: objects have to be read.
-      'gap_from', case when e.since < p_now - interval '30 days' then e.since end,
+      'gap_from', case
+        when e.since < p_now - interval '30 days'
+          and not exists (
+            select
+            from billing.history_runs as r
+            where r.kind = 'backfill' and r.started_at > e.since and (r.reads_since is null or r.reads_since <= e.since)
+          )
+        then e.since
+      end,
       'comparison', coalesce(e.last_compared_at <= p_now - interval '1 day', false)
         or exists (select from last as l where l.kind = 'comparison' and l.is_running)
     )
@@ -167,10 +180,10 @@ end;
 $$;
 
 comment on function billing.due_history is
-  'For duebase-reconcile: what is due at p_now, {backfill, events, events_from, gap_from, comparison}. A backfill is due while one is running; events an hour, a comparison a day after the last one began, else after the first event came. gap_from: since when events are missing that Stripe''s list, which goes back 30 days, no longer has; null: none are.';
+  'For duebase-reconcile: what is due at p_now, {backfill, events, events_from, gap_from, comparison}. A backfill is due while one is running; events an hour, a comparison a day after the last one began, else after the first event came. gap_from: since when events are missing that Stripe''s list, which goes back 30 days, no longer has, and no backfill has read or is reading the objects of that time; null: none are.';
 
 grant execute on function
-  billing.unknown_events(text[]),
+  billing.unknown_events(text[], text[]),
   billing.receive_missed_events(bigint, jsonb, timestamptz),
   billing.due_history(timestamptz)
 to service_role;

@@ -156,7 +156,7 @@ export const functions: Record<string, Audience> = {
   "billing.release_history(uuid)": "service",
   "billing.stop_history(text, timestamp with time zone)": "service",
   "billing.uncompared_objects(bigint, text, text, integer)": "service",
-  "billing.unknown_events(text[])": "service",
+  "billing.unknown_events(text[], text[])": "service",
   "billing.unread_customers(text, integer)": "service",
   "billing.finish_emails(uuid, jsonb, timestamp with time zone)": "service",
   "billing.entitlements_version()": "owner",

@@ -148,7 +148,10 @@ export async function readSingly(
   }
 }
 
-/** Of the events since the run's events_from, those that did not arrive, by the door that every event takes. */
+/**
+ * Of the events since the run's events_from, those that did not arrive and that a handler takes, by the door that every
+ * event takes. Others are no webhook of ours: no endpoint has to send them.
+ */
 const events: RunStep = async ({ store, reader, run, onPage }, state) => {
   const list: ListStep = {
     step: "events",
@@ -163,7 +166,10 @@ const events: RunStep = async ({ store, reader, run, onPage }, state) => {
   for (let isLast = false; !isLast; ) {
     const page = await readListPage(reader, list, cursor);
     const unknown = new Set(
-      await store.ask<string[]>("unknown_events", { p_ids: page.data.map(({ id }) => id) }),
+      await store.ask<string[]>("unknown_events", {
+        p_ids: page.data.map(({ id }) => id),
+        p_types: page.data.map(({ type }) => type),
+      }),
     );
     const found = await store.receive(page.data.filter(({ id }) => unknown.has(id)).reverse());
     const last = page.data.at(-1);
