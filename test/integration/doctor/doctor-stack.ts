@@ -54,8 +54,12 @@ export async function startDoctorStack(): Promise<DoctorStack> {
     DUEBASE_RESEND_BASE_URL: stack.inbox.apiUrl,
     DUEBASE_RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
   };
+  // No daily run begins meanwhile: its hour is as far away as an hour can be.
   await sql`
-    update billing.settings set app_name = 'Acme', email_from = 'Acme <billing@example.com>' where id`;
+    update billing.settings
+    set app_name = 'Acme', email_from = 'Acme <billing@example.com>',
+      dunning_hour = extract(hour from now() at time zone 'UTC' + interval '12 hours')
+    where id`;
   await stripe.customers.create({ name: "First" });
   await eventually(
     "Stripe's event is here",
