@@ -131,7 +131,7 @@ export interface Misconfiguration {
 export async function tryOut(doctor: DoctorStack, one: Misconfiguration): Promise<void> {
   await one.set(doctor);
   // One that lacks a secret never serves.
-  await doctor.stack.functions.ready(8_000);
+  await doctor.stack.functions.ready(30_000);
   const before = await doctor.diagnose([one.check], { ...one.change, ...one.given?.(doctor) });
   const found = before.results.find(({ light, says }) => light === one.light && one.says.test(says));
   expect(found, `${one.what}: ${JSON.stringify(before.results)}`).toBeDefined();
