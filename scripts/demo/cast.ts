@@ -1,5 +1,5 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
-import { day, hour } from "./format.ts";
+import { openingAfter } from "./calendar.ts";
 import type { DemoWorld } from "./world.ts";
 
 export type Name = "Ada" | "Bo" | "Cleo" | "Dan" | "Eve" | "Finn";
@@ -41,11 +41,8 @@ export interface Act {
   play(cast: Cast): Promise<string>;
 }
 
-/**
- * The day after tomorrow at nine, UTC. The story lies ahead of the real clock, so that what goes by the real one, such as
- * the minute ticks, finds nothing due yet and leaves the telling to the story.
- */
-export const opening = Math.floor(Date.now() / 1000 / day + 2) * day + 9 * hour;
+/** When the story begins; Unix seconds. */
+export const opening = openingAfter(Date.now() / 1000);
 
 /** A cast before the curtain rises. */
 export function newCast(world: DemoWorld): Cast {

@@ -1,10 +1,9 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { completeCheckout } from "../local/stripe/buyer.ts";
+import { finnFollowsAfter, trialDays } from "./calendar.ts";
 import { type Cast, type Name, opening, type Person, person } from "./cast.ts";
 import { advance, everythingDelivered } from "./clock.ts";
 import { date, day, hour, money } from "./format.ts";
-
-const trialDays = 7;
 
 /** Ada and Grace become users of the application. */
 export async function signUp(cast: Cast): Promise<string> {
@@ -95,7 +94,7 @@ export async function othersSubscribe(cast: Cast): Promise<string> {
 }
 
 export async function refundEve(cast: Cast): Promise<string> {
-  await advance(cast, cast.now + 14 * day);
+  await advance(cast, cast.now + finnFollowsAfter * day);
   await subscribe(cast, "Eve");
   await subscribe(cast, "Finn");
   const { stripe, sql } = cast.world;

@@ -1,4 +1,5 @@
 import { setCardOutcome } from "../local/stripe/buyer.ts";
+import { finnFollowsAfter } from "./calendar.ts";
 import { type Cast, type Name, person } from "./cast.ts";
 import { advance, dayOf, everythingDelivered, liveUntilDay, runDunning } from "./clock.ts";
 import { newestInvoice } from "./first-months.ts";
@@ -87,8 +88,8 @@ export async function finnPays(cast: Cast): Promise<string> {
   return newestInvoice(cast, "Finn");
 }
 
-/** Finn subscribed fourteen days after the others; his invoice is charged within that day. */
-const FINNS_DAY_ZERO = 14;
+/** His invoice is charged within that day. */
+const FINNS_DAY_ZERO = finnFollowsAfter;
 
 async function payOpenInvoice(cast: Cast, name: Name): Promise<void> {
   const { stripe } = cast.world;

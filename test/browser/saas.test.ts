@@ -109,7 +109,7 @@ describe.skipIf(chromium === undefined)("somebody who pays for themselves", () =
     });
     const committed = performance.now();
     await otherTab.getByLabel("Title").waitFor();
-    expect(performance.now() - committed).toBeLessThan(5_000);
+    expect(performance.now() - committed).toBeLessThan(15_000);
     if (process.env.DUEBASE_PICTURES)
       console.log(`${Math.round(performance.now() - committed)} ms after the commit`);
     await ada.sees("Your plan is active");

@@ -357,11 +357,14 @@ async function meet(
       const sql = others[index] as Sql;
       const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
       running.push(work(sql).catch((error: Error) => error));
-      await vi.waitFor(async () => {
-        const waiting =
-          await database.sql`select from pg_locks where pid = ${backend?.pid ?? 0} and not granted`;
-        expect(waiting).toHaveLength(1);
-      });
+      await vi.waitFor(
+        async () => {
+          const waiting =
+            await database.sql`select from pg_locks where pid = ${backend?.pid ?? 0} and not granted`;
+          expect(waiting).toHaveLength(1);
+        },
+        { timeout: 10_000 },
+      );
     }
     await holder.unsafe("commit");
   } finally {

@@ -157,7 +157,7 @@ test.each([
 
 test("the answers of a batch are written together, as late as its slowest", async () => {
   const [{ quick, slow } = {}] = await sql`
-    select net.http_get(${`${url}/quick`}) as quick, net.http_get(${`${url}/never`}, timeout_milliseconds := 700) as slow
+    select net.http_get(${`${url}/quick`}) as quick, net.http_get(${`${url}/never`}, timeout_milliseconds := 3000) as slow
   `;
   await eventually("both were sent", async () => seen.length === 2);
   expect(await sql`select from net._http_response where id = ${String(quick)}`).toEqual([]);

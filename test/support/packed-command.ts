@@ -3,7 +3,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
-import { projectRoot } from "../../scripts/local/project.ts";
+import { StackIsRunning, takeOwnership } from "../../scripts/local/owner.ts";
+import { defaultStackDirectory, projectRoot } from "../../scripts/local/project.ts";
+import { eventually } from "./stack-project.ts";
+
+/** The longest that others are waited for; each takes 5 to 20 s. */
+const PACKING_MS = 120_000;
 
 /** How a command ended. */
 export interface Ended {
@@ -41,7 +46,7 @@ export async function packCommand(): Promise<PackedCommand> {
 }
 
 /**
- * `npm pack`, with what it runs before.
+ * `npm pack`, with what it runs before: it builds dist/ anew, so tests in other workers that pack wait for their turn.
  *
  * @param folder where the archive is put
  * @param workspace the one that is packed; the whole project where absent
@@ -50,11 +55,30 @@ export async function packCommand(): Promise<PackedCommand> {
 export async function pack(folder: string, workspace?: string): Promise<string> {
   const which = workspace === undefined ? [] : ["--workspace", workspace];
   const args = ["pack", "--json", "--pack-destination", folder, ...which];
-  const packed = await end("npm", args, { cwd: projectRoot });
+  const giveUp = await becomeOnlyPacker();
+  const packed = await end("npm", args, { cwd: projectRoot }).finally(giveUp);
   if (packed.code !== 0) throw new Error(`npm pack failed:\n${packed.err}`);
   const [archive] = JSON.parse(packed.out.slice(packed.out.indexOf("[\n"))) as { filename: string }[];
   if (!archive) throw new Error("npm pack made no archive");
   return archive.filename;
+}
+
+/** Waits until nobody else packs, in this process or another; what it returns lets the next one begin. */
+function becomeOnlyPacker(): Promise<() => void> {
+  const directory = join(defaultStackDirectory, "packer");
+  return eventually(
+    "nobody else packs",
+    () => {
+      try {
+        return takeOwnership(directory);
+      } catch (error) {
+        // Its word for any owner that lives.
+        if (error instanceof StackIsRunning) return undefined;
+        throw error;
+      }
+    },
+    PACKING_MS,
+  );
 }
 
 /**

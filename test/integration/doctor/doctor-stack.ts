@@ -54,8 +54,12 @@ export async function startDoctorStack(): Promise<DoctorStack> {
     DUEBASE_RESEND_BASE_URL: stack.inbox.apiUrl,
     DUEBASE_RESEND_WEBHOOK_SECRET: localKeys.resendWebhookSecret,
   };
+  // No daily run begins meanwhile: its hour is as far away as an hour can be.
   await sql`
-    update billing.settings set app_name = 'Acme', email_from = 'Acme <billing@example.com>' where id`;
+    update billing.settings
+    set app_name = 'Acme', email_from = 'Acme <billing@example.com>',
+      dunning_hour = extract(hour from now() at time zone 'UTC' + interval '12 hours')
+    where id`;
   await stripe.customers.create({ name: "First" });
   await eventually(
     "Stripe's event is here",
@@ -127,7 +131,7 @@ export interface Misconfiguration {
 export async function tryOut(doctor: DoctorStack, one: Misconfiguration): Promise<void> {
   await one.set(doctor);
   // One that lacks a secret never serves.
-  await doctor.stack.functions.ready(8_000);
+  await doctor.stack.functions.ready(30_000);
   const before = await doctor.diagnose([one.check], { ...one.change, ...one.given?.(doctor) });
   const found = before.results.find(({ light, says }) => light === one.light && one.says.test(says));
   expect(found, `${one.what}: ${JSON.stringify(before.results)}`).toBeDefined();

@@ -116,11 +116,17 @@ const wrongs: Misconfiguration[] = [
     light: "red",
     says: /the tick last ran at/,
     cure: /cron\.job_run_details/,
-    set: async ({ sql }) => {
+    async set({ sql, stack }) {
+      // Paused, and run once, which waits for one that is under way: it would write its own time after ours.
+      await sql`select cron.alter_job(jobid, active := false) from cron.job where jobname = 'duebase-tick'`;
+      await stack.runCronJob("duebase-tick");
       await sql`update billing.tick_parts set last_tick_at = now() - interval '10 minutes'`;
       await sql`update billing.releases set installed_at = now() - interval '1 day'`;
     },
-    follow: ({ stack }) => stack.runCronJob("duebase-tick"),
+    async follow({ sql, stack }) {
+      await sql`select cron.alter_job(jobid, active := true) from cron.job where jobname = 'duebase-tick'`;
+      await stack.runCronJob("duebase-tick");
+    },
   },
   {
     what: "Vault does not know where the functions are",

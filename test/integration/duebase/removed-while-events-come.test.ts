@@ -35,7 +35,9 @@ test("a removal that loses to an event is tried again, and the event loses nothi
       from pg_locks as l
       join pg_class as c on c.oid = l.relation
       join pg_namespace as n on n.oid = c.relnamespace
-      where l.mode = 'AccessExclusiveLock' and l.granted and c.relkind = 'r' and n.nspname like 'billing%'
+      -- Other tests' databases have the same tables under the same oids.
+      where l.database = (select oid from pg_database where datname = current_database())
+        and l.mode = 'AccessExclusiveLock' and l.granted and c.relkind = 'r' and n.nspname like 'billing%'
       limit 1`;
     await sql.unsafe(`select from ${held?.name} limit 1`);
   });

@@ -1,11 +1,14 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { reading, UnusableDatabase } from "../../../scripts/duebase/connections/reading.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { runDuebase } from "../../support/duebase-command.ts";
 import { book } from "./case-book.ts";
+
+// Each start of the command takes seconds on a busy machine, and a test has up to four.
+vi.setConfig({ testTimeout: 120_000 });
 
 let database: TestDatabase;
 let folder: string;

@@ -132,11 +132,11 @@ describe("a batch", () => {
       release = resolve;
     });
     post.inbox.faults.add({ match: batch, action: { kind: "wait", until } });
-    await post.deliverAt(noonPlus(60), { resend: { url: post.inbox.apiUrl, timeoutMs: 200 } });
+    await post.deliverAt(noonPlus(60), { resend: { url: post.inbox.apiUrl, timeoutMs: 2_000 } });
     await post.deliverAt(noonPlus(200));
     expect(await outcomes()).toEqual(Array(2).fill("pending concurrent_idempotent_requests"));
     release();
-    await expect.poll(() => post.inbox.ledger.mails.length).toBe(2);
+    await expect.poll(() => post.inbox.ledger.mails.length, { timeout: 10_000 }).toBe(2);
     await post.deliverAt(hours(1));
     expect(await outcomes()).toEqual(["delivered", "delivered"]);
     expect(post.inbox.ledger.mails).toHaveLength(2);

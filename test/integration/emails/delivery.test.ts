@@ -218,11 +218,11 @@ describe("when Resend", () => {
       release = resolve;
     });
     post.inbox.faults.add({ action: { kind: "wait", until } });
-    await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 200 } });
+    await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 2_000 } });
     await deliverAt(noonPlus(120));
     expect(await states()).toMatchObject([{ status: "pending", problem: "concurrent_idempotent_requests" }]);
     release();
-    await expect.poll(() => post.inbox.ledger.mails.length).toBe(1);
+    await expect.poll(() => post.inbox.ledger.mails.length, { timeout: 10_000 }).toBe(1);
     await deliverAt(hours(1));
     expect(await states()).toMatchObject([{ status: "delivered" }]);
     expect(post.inbox.ledger.mails).toHaveLength(1);

@@ -149,8 +149,10 @@ describe("two at the same time", () => {
       signingUp = database.signUp({ id: late });
       const giveUp = Date.now() + 10_000;
       for (;;) {
-        const [waiting] =
-          await database.sql`select from pg_locks where locktype = 'advisory' and not granted`;
+        const [waiting] = await database.sql`
+          select from pg_locks
+          where locktype = 'advisory' and not granted
+            and database = (select oid from pg_database where datname = current_database())`;
         if (waiting) break;
         if (Date.now() > giveUp) throw new Error("the sign-up does not wait for the event");
       }

@@ -1,12 +1,15 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Health } from "../../../scripts/duebase/health/health.ts";
 import { healthAsPage } from "../../../scripts/duebase/health/page.ts";
 import { healthAsText } from "../../../scripts/duebase/health/render.ts";
 import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { runDuebase } from "../../support/duebase-command.ts";
+
+// Each start of the command takes seconds on a busy machine, and a test has up to three.
+vi.setConfig({ testTimeout: 120_000 });
 
 let database: TestDatabase;
 let folder: string;
@@ -47,7 +50,7 @@ describe("duebase health", () => {
     const { checks } = JSON.parse((await here("--json")).output) as Health;
     expect(checks.map(({ name, status }) => ({ name, status }))).toEqual([...rows]);
     expect(output).not.toMatch(/undefined|NaN|null/);
-  }, 30_000);
+  });
 
   test("ends with 1 while something is red, and says since when and what to do", async () => {
     await deadLetter();
@@ -58,7 +61,7 @@ describe("duebase health", () => {
     expect(output.replace(/\s+/g, " ")).toContain("select billing.replay_failed_webhook(event_id)");
     await mend();
     expect(await lightOf("dead-letters")).toMatchObject({ light: "green" });
-  }, 30_000);
+  });
 
   test("writes a page that needs nothing but itself", async () => {
     await deadLetter();
@@ -68,7 +71,7 @@ describe("duebase health", () => {
     expect(html).toContain("dead-letters");
     expect(html).toContain("prefers-color-scheme: dark");
     expect(html).not.toMatch(/<script|https?:|@import|url\(|NaN|undefined|Infinity|>null</);
-  }, 30_000);
+  });
 
   test("looks again and again, and goes on where the database does not answer", async () => {
     const watched = await health(
@@ -81,14 +84,14 @@ describe("duebase health", () => {
       /cannot be reached[\s\S]*cannot be reached/,
     );
     expect(away.output).not.toContain("canary");
-  }, 60_000);
+  });
 
   test("refuses to watch what is for programs", async () => {
     expect(await here("--watch", "--json")).toMatchObject({
       code: 1,
       output: expect.stringContaining("--watch shows it in a terminal"),
     });
-  }, 30_000);
+  });
 });
 
 describe("whatever it says", () => {

@@ -53,7 +53,9 @@ it("a read that is answered late is as old as its question: what was paid meanwh
   });
   const delivering = deliver(parts);
   await expect
-    .poll(() => local.ledger.requestsWhere({ method: "GET", path: `/v1/invoices/${id}` }).length)
+    .poll(() => local.ledger.requestsWhere({ method: "GET", path: `/v1/invoices/${id}` }).length, {
+      timeout: 10_000,
+    })
     .toBe(1);
   await stripe.invoices.pay(id);
   await arrive();
@@ -75,7 +77,10 @@ it("a call that is answered late is so too: what happened meanwhile stays", asyn
   });
   const delivering = deliver(parts);
   await expect
-    .poll(() => local.ledger.requestsWhere({ method: "POST", path: `/v1/invoices/${id}/mark_uncollectible` }))
+    .poll(
+      () => local.ledger.requestsWhere({ method: "POST", path: `/v1/invoices/${id}/mark_uncollectible` }),
+      { timeout: 10_000 },
+    )
     .toHaveLength(1);
   await stripe.invoices.pay(id);
   await arrive();

@@ -69,7 +69,7 @@ test("credits that wait while their owner is deleted are refused", async () => {
 test("events, operators and deletions of teams that take over one another's customers never wait for each other", async () => {
   const sessions = Array.from({ length: 6 }, () => database.connect({ role: "supabase_admin" }));
   for (const sql of sessions) await sql`set deadlock_timeout = '50ms'`;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round <= ROUNDS; round++) {
     const teams = [newTeam(), newTeam(), newTeam()] as const;
     const names = [`Round${round}a`, `Round${round}b`] as const;
     for (const [index, name] of names.entries())
@@ -95,7 +95,11 @@ test("events, operators and deletions of teams that take over one another's cust
       (sql) =>
         sql`select count(*) from billing.link_customers(${sql.json(links([b, teams[2]], [a, teams[0]]))})`,
     ];
-    await Promise.all(works.map((work, index) => work(sessions[index] as (typeof sessions)[number])));
+    const workOf = (index: number) => works[index]?.(sessions[index] as (typeof sessions)[number]);
+    // The first round one after the other: a session's first call is slow, and a deletion that waits for five of them in
+    // turn leaves what it could not do to the tick.
+    if (round === 0) for (const index of works.keys()) await workOf(index);
+    else await Promise.all([...works.keys()].map(workOf));
     expect(await havings(database, teams[0])).toEqual(NOTHING);
     expect(await havings(database, teams[1])).toEqual(NOTHING);
   }

@@ -205,11 +205,15 @@ describe("a customer's user", () => {
   it("who is deleted while an event of the customer waits for the account is on record all the same", async () => {
     const user = await database.signUp();
     const name = await deliver(database, [said.byCustomer(user)]);
-    const [event, account] = [database.connect(), database.connect({ role: "supabase_admin" })];
-    // Of the two that wait for each other, the deletion finds out first, and loses its turns.
-    await account`set deadlock_timeout = '300ms'`;
+    const [event, account] = [
+      database.connect({ role: "supabase_admin" }),
+      database.connect({ role: "supabase_admin" }),
+    ];
+    // Of the two that wait for each other, the deletion finds out, and loses its turns; where the event begins to wait
+    // only after the deletion has looked, the deletion's own lock_timeout (2 s) ends its wait all the same.
+    await account`set deadlock_timeout = '1s'`;
     await event.unsafe(
-      `begin; select pg_advisory_xact_lock(hashtextextended('cus_${name}Ada', 7305)); set local lock_timeout = '5s'`,
+      `begin; set local deadlock_timeout = '60s'; select pg_advisory_xact_lock(hashtextextended('cus_${name}Ada', 7305)); set local lock_timeout = '5s'`,
     );
     const deleted = account`delete from auth.users where id = ${user}`.execute();
     await untilSomebodyWaits(database);

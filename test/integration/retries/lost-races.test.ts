@@ -32,6 +32,13 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+/** A session that has received an event: the first one takes longest, and is not to use up the time of the second. */
+async function warmSession(name: string): Promise<Sql> {
+  const session = database.connect();
+  await session`select billing.receive_event(${session.json(customerEvent(`warm_${name}`))}, ${start})`;
+  return session;
+}
+
 /** A transaction that stays open until it is told to end. */
 async function hold(session: Sql, work: string): Promise<() => Promise<void>> {
   await session.unsafe(`begin; ${work}`);
@@ -110,8 +117,8 @@ test("a statement that runs out of time while another holds the customer: kept, 
     other,
     `select billing.receive_event('${JSON.stringify({ ...event, id: "evt_holds_it" })}', '${start.toISOString()}')`,
   );
-  const session = database.connect();
-  await session`set statement_timeout = '300ms'`;
+  const session = await warmSession("out_of_time");
+  await session`set statement_timeout = '1s'`;
   expect(await session`select billing.receive_event(${session.json(event)}, ${start}) as outcome`).toEqual([
     { outcome: "failed" },
   ]);
@@ -124,8 +131,8 @@ test("a statement that runs out of time while another holds a row of the handler
     database.connect(),
     "update app.counters set value = value + 1 where name = 'snapshot'",
   );
-  const session = database.connect();
-  await session`set statement_timeout = '300ms'`;
+  const session = await warmSession("behind_a_row");
+  await session`set statement_timeout = '1s'`;
   const event = session.json({ ...customerEvent("overtaken"), id: "evt_behind_a_row" });
   expect(await session`select billing.receive_event(${event}, ${start}) as outcome`).toEqual([
     { outcome: "failed" },
@@ -135,15 +142,15 @@ test("a statement that runs out of time while another holds a row of the handler
 });
 
 test("an event that comes last in a statement whose time others used up: kept, retried, not counted", async () => {
-  const session = database.connect();
+  const session = await warmSession("comes_last");
   await session.unsafe(`
     create function app.take_its_time(p_event billing.stripe_events) returns void language plpgsql as $$
     begin
-      perform pg_sleep(case p_event.object_id when 'cus_first' then 0.6 when 'cus_last' then 0.4 end);
+      perform pg_sleep(case p_event.object_id when 'cus_first' then 1.2 when 'cus_last' then 0.8 end);
     end;
     $$;
     insert into billing.event_handlers (event_type, handler) values ('customer.created', 'app.take_its_time');
-    set statement_timeout = '900ms';
+    set statement_timeout = '1800ms';
   `);
   expect(
     await session.unsafe(`

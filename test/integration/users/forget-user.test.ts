@@ -565,6 +565,7 @@ async function untilOneWaits(where: TestDatabase): Promise<void> {
         (
           await where.sql`select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())`
         ).length,
+      { timeout: 10_000 },
     )
     .toBe(1);
 }

@@ -115,7 +115,7 @@ describe("duebase-stripe-webhook served by Deno", () => {
   it("prints a line of JSON a request, with no secret and no body in it", async () => {
     const payload = JSON.stringify(exampleEvent({ id: "evt_deno_log", note: "canary" }));
     await post(payload);
-    await expect.poll(() => served.output()).toContain('"event":"evt_deno_log"');
+    await expect.poll(() => served.output(), { timeout: 10_000 }).toContain('"event":"evt_deno_log"');
     const lines = served
       .output()
       .split("\n")
