@@ -5996,7 +5996,7 @@ comment on function billing_private.product_name_of is
 -- supabase/schemas/05_mirror/050_scheduled_ends.sql
 
 -- Scheduled ends: when a subscription is set to end, and whether that is because somebody canceled it.
--- Reads: subscriptions. Writes: nothing. Called by: dunning, emails.
+-- Reads: subscriptions. Writes: nothing. Called by: dunning, emails, owners, health.
 
 create function billing_private.scheduled_end(p_subscription billing.subscriptions)
 returns timestamptz
@@ -6059,6 +6059,21 @@ $$;
 
 comment on function billing_private.is_canceled_for_later is
   'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';
+
+create function billing_private.ends_with_period(p_subscription billing.subscriptions)
+returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(p_subscription.cancel_at_period_end, false)
+    or coalesce(p_subscription.cancel_at <= p_subscription.current_period_end, false);
+end;
+$$;
+
+comment on function billing_private.ends_with_period is
+  'Whether a subscription is set to end no later than its period, so that Stripe renews and charges nothing more: by cancel_at_period_end, or under flexible billing by cancel_at alone. False for a later day: until then it is charged.';
 
 -- supabase/schemas/05_mirror/060_invoices.sql
 
@@ -9225,7 +9240,7 @@ begin
       and c.owner_id is null
       and c.deleted_at is null
       and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
-      and not coalesce(s.cancel_at_period_end, false)
+      and not billing_private.ends_with_period(s)
     order by s.id
   loop
     gone := billing_private.deleted_owner_of(running.customer);
@@ -9244,7 +9259,7 @@ end;
 $$;
 
 comment on function billing_private.alert_unowned_subscriptions is
-  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
+  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period (ends_with_period) is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
 
 create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
 returns integer
@@ -28449,7 +28464,7 @@ begin
   from (select * from billing_private.alerts_raised as r where r.cause = 'owner_deleted_with_subscription' order by r.alerted_at limit most) as a
   join billing.subscriptions as s on s.id = a.payload ->> 'subscription'
   join billing.customers as c on c.id = s.customer and c.owner_id is null and c.deleted_at is null
-  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not coalesce(s.cancel_at_period_end, false);
+  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not billing_private.ends_with_period(s);
   return next billing_private.health_row(
     'deleted-owners', billing_private.light(gone.subscriptions > 0),
     gone.subscriptions, 'count', 'none',

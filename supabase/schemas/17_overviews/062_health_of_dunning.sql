@@ -94,7 +94,7 @@ begin
   from (select * from billing_private.alerts_raised as r where r.cause = 'owner_deleted_with_subscription' order by r.alerted_at limit most) as a
   join billing.subscriptions as s on s.id = a.payload ->> 'subscription'
   join billing.customers as c on c.id = s.customer and c.owner_id is null and c.deleted_at is null
-  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not coalesce(s.cancel_at_period_end, false);
+  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not billing_private.ends_with_period(s);
   return next billing_private.health_row(
     'deleted-owners', billing_private.light(gone.subscriptions > 0),
     gone.subscriptions, 'count', 'none',
