@@ -56,3 +56,32 @@ test("a deleted owner's subscription that flexible billing ends with its period 
   await database.sql`update billing.subscriptions set cancel_at = current_period_end where id = 'sub_stays'`;
   expect(await countOf("deleted-owners")).toBe(0);
 });
+
+test("a payment after the end is mended by a new subscription, as the ended one never runs again, and by all the money back", async () => {
+  const paidAt = days(-1);
+  const pay = async (name: string) => {
+    await subscription({ id: `sub_${name}`, customer: `cus_${name}`, status: "canceled" });
+    await database.sql`
+      insert into billing.payments (id, customer, invoice_id, amount, amount_received, amount_refunded, currency, status, metadata, created)
+      values (${`pi_${name}`}, ${`cus_${name}`}, ${`in_${name}`}, 900, 900, 0, 'eur', 'succeeded', '{}', ${paidAt})`;
+    await alert("paid_after_end", {
+      subscription: `sub_${name}`,
+      invoice: `in_${name}`,
+      customer: `cus_${name}`,
+      paid_at: paidAt,
+    });
+  };
+  for (const name of ["again", "refunded"]) await pay(name);
+  // What ran besides when the payment came, and what was never paid for, are no new start.
+  await subscription({ id: "sub_besides", customer: "cus_again", created: days(-5) });
+  await subscription({ id: "sub_never", customer: "cus_again", status: "incomplete", created: NOW });
+  expect(await countOf("paid-after-end")).toBe(2);
+
+  await database.sql`update billing.payments set amount_refunded = 900 where id = 'pi_refunded'`;
+  expect(await countOf("paid-after-end")).toBe(1);
+  await database.sql`update billing.subscriptions set status = 'active' where id = 'sub_never'`;
+  expect(await countOf("paid-after-end")).toBe(0);
+  // It was served. How long it stays is another matter.
+  await database.sql`update billing.subscriptions set status = 'canceled', ended_at = ${NOW} where id = 'sub_never'`;
+  expect(await countOf("paid-after-end")).toBe(0);
+});
