@@ -5996,7 +5996,7 @@ comment on function billing_private.product_name_of is
 -- supabase/schemas/05_mirror/050_scheduled_ends.sql
 
 -- Scheduled ends: when a subscription is set to end, and whether that is because somebody canceled it.
--- Reads: subscriptions. Writes: nothing. Called by: dunning, emails.
+-- Reads: subscriptions. Writes: nothing. Called by: dunning, emails, owners, health.
 
 create function billing_private.scheduled_end(p_subscription billing.subscriptions)
 returns timestamptz
@@ -6059,6 +6059,21 @@ $$;
 
 comment on function billing_private.is_canceled_for_later is
   'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';
+
+create function billing_private.ends_with_period(p_subscription billing.subscriptions)
+returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(p_subscription.cancel_at_period_end, false)
+    or coalesce(p_subscription.cancel_at <= p_subscription.current_period_end, false);
+end;
+$$;
+
+comment on function billing_private.ends_with_period is
+  'Whether a subscription is set to end no later than its period, so that Stripe renews and charges nothing more: by cancel_at_period_end, or under flexible billing by cancel_at alone. False for a later day: until then it is charged.';
 
 -- supabase/schemas/05_mirror/060_invoices.sql
 
@@ -9225,7 +9240,7 @@ begin
       and c.owner_id is null
       and c.deleted_at is null
       and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
-      and not coalesce(s.cancel_at_period_end, false)
+      and not billing_private.ends_with_period(s)
     order by s.id
   loop
     gone := billing_private.deleted_owner_of(running.customer);
@@ -9244,7 +9259,7 @@ end;
 $$;
 
 comment on function billing_private.alert_unowned_subscriptions is
-  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
+  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period (ends_with_period) is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
 
 create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
 returns integer
@@ -27000,6 +27015,30 @@ $$;
 comment on function billing_private.wake_reconcile is
   'Calls duebase-reconcile if a history run is due at p_now, and nobody is at it. Run by the tick every minute. Returns whether it called; where it should and cannot, or the function does not answer as it should, job_problems says why.';
 
+-- supabase/schemas/16_history/055_reconcile_problems.sql
+
+-- Reconcile problems: what kept duebase-reconcile from its work. It answers before it works, so nobody hears of it otherwise;
+-- and a key that is refused is refused before there is a run that could keep it.
+-- Reads: nothing. Writes: job_problems. Called by: duebase-reconcile.
+
+create function billing.note_reconcile_problem(p_problem text default null, p_now timestamptz default now())
+returns boolean
+language plpgsql
+-- Definer: see receive_event.
+security definer
+set search_path = ''
+as $$
+begin
+  perform billing_private.record_job_problem('reconcile-run', nullif(left(btrim(p_problem), 500), ''), p_now);
+  return true;
+end;
+$$;
+
+comment on function billing.note_reconcile_problem is
+  'For duebase-reconcile, at the end of each call: keeps in job_problems (reconcile-run) what it ended with, or null: nothing stood in its way. Returns true.';
+
+grant execute on function billing.note_reconcile_problem(text, timestamptz) to service_role;
+
 -- supabase/schemas/16_history/060_unlinked_payers.sql
 
 -- Unlinked payers: who pays and is nobody's customer here, and so has no access.
@@ -28064,7 +28103,7 @@ begin
     missed.events, 'count', 'none',
     case
       when problem.problem is not null then split_part(problem.problem, ': ', 1)
-      when missed.events = 0 then 'no webhook was missed within the last day'
+      when missed.events = 0 then 'no webhook was found missing within the last day'
       else format('%s within the last day, and none when it was last looked', billing_private.counted(missed.events, 'webhook was missed', 'webhooks were missed', most))
     end,
     coalesce(problem.since, missed.since),
@@ -28184,6 +28223,110 @@ $$;
 comment on function billing_private.health_of_mail is
   'Health row: mails that arrived, of those of the last week of which it is known.';
 
+-- supabase/schemas/17_overviews/056_health_of_reconcile.sql
+
+-- Health of reconciling: whether Stripe's events are read, and what runs and is owed is compared, as often as it is due.
+-- Without that, that no webhook was missed and nothing has drifted says nothing.
+-- Reads: history_runs, job_problems, webhook_events, releases, restores. Called by: health.
+
+create function billing_private.reconcile_state(p_kind text, p_longest interval, p_now timestamptz)
+returns table (ended_at timestamptz, waits_since timestamptz, is_late boolean, incomplete text, problem text)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  told_at constant timestamptz := least(
+    (select min(e.received_at) from billing.webhook_events as e),
+    (select r.started_at from billing.history_runs as r order by r.id limit 1)
+  );
+  -- Nothing is compared before the first backfill is in. The row history tells of that one.
+  is_first_read constant boolean := exists (select from billing.history_runs as r where r.kind = 'backfill' and r.status = 'running')
+    and not exists (select from billing.history_runs as r where r.kind = 'backfill' and r.status in ('complete', 'incomplete'));
+  incomplete_for text;
+begin
+  -- Where Stripe has told nothing yet, nothing is due: as wake_reconcile has it.
+  if told_at is null then
+    return;
+  end if;
+  select case when r.status = 'incomplete' then r.problem end into incomplete_for
+  from billing.history_runs as r
+  where r.kind = p_kind and r.status in ('complete', 'incomplete')
+  order by r.id desc
+  limit 1;
+  return query
+    select
+      r.ended_at, w.since, w.since <= p_now - p_longest and not (is_first_read and p_kind = 'comparison'), incomplete_for, r.problem
+    from (
+      -- A backfill reads the events of its time as well, and what it has read need not be compared at once.
+      select
+        max(h.finished_at) filter (where h.status in ('complete', 'incomplete')) as ended_at,
+        -- What takes long, and comes further, is not late.
+        max(h.progressed_at) filter (where h.status = 'running' and h.problem is null) as progressed_at,
+        max(h.problem) filter (where h.status = 'running') as problem
+      from billing.history_runs as h
+      where h.kind in (p_kind, 'backfill')
+    ) as r
+    cross join lateral (
+      select greatest(
+        told_at, r.ended_at, r.progressed_at,
+        (select min(x.installed_at) from billing.releases as x), (select max(x.restored_at) from billing.restores as x)
+      ) as since
+    ) as w;
+end;
+$$;
+
+comment on function billing_private.reconcile_state is
+  'Of history runs of a kind: when one of them, or a backfill, last ended; since when none has ended or come further (waits_since), and whether that is longer than p_longest; why the last one is incomplete; and what the running one met. No row: Stripe has told nothing yet.';
+
+create function billing_private.health_of_reconcile(p_now timestamptz)
+returns setof billing_private.health_row
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  read record;
+  compared record;
+  failure record;
+  late text;
+begin
+  select * into read from billing_private.reconcile_state('events', interval '3 hours', p_now);
+  select * into compared from billing_private.reconcile_state('comparison', interval '2 days', p_now);
+  -- Where a run has ended since, at a terminal, the function has not been called again.
+  select j.problem, j.since into failure
+  from billing.job_problems as j
+  where j.job = 'reconcile-run' and coalesce(j.last_seen >= read.ended_at, true);
+  late := concat_ws(
+    ', and ',
+    case when read.is_late then format('Stripe''s events have not been read for %s', billing_private.in_words(p_now - read.waits_since)) end,
+    case when compared.is_late then format('nothing has been compared with Stripe for %s', billing_private.in_words(p_now - compared.waits_since)) end
+  );
+  return next billing_private.health_row(
+    'reconcile-run',
+    billing_private.light(late <> '', coalesce(failure.problem, read.incomplete, compared.incomplete) is not null),
+    null, null, 'every hour, and every day',
+    case
+      when late <> '' then concat_ws(': ', late, coalesce(failure.problem, read.problem, compared.problem))
+      when failure.problem is not null then format('the last call of duebase-reconcile failed: %s', failure.problem)
+      when read.incomplete is not null then format('not all of Stripe''s events could be received: %s', read.incomplete)
+      when compared.incomplete is not null then format('not all could be compared with Stripe: %s', compared.incomplete)
+      when read.waits_since is null then 'Stripe has told nothing yet, so nothing is read or compared'
+      when read.ended_at is null then 'Stripe''s events have not been read yet'
+      else format('Stripe''s events were read %s ago', billing_private.in_words(p_now - read.ended_at))
+    end,
+    case
+      when late <> '' then least(case when read.is_late then read.waits_since end, case when compared.is_late then compared.waits_since end)
+      else coalesce(failure.since, read.ended_at)
+    end,
+    'put right what the problem says, often a permission of the key, which npx duebase doctor names; npx duebase reconcile does at once what is due, and says what it meets; of each run: select kind, status, problem from billing.history_runs order by id desc limit 10; what could not be applied: select object_id, error from billing.history_problems order by found_at desc'
+  );
+end;
+$$;
+
+comment on function billing_private.health_of_reconcile is
+  'Health row: red where no reading of Stripe''s events has ended for three hours, or no comparison for two days; amber where the last call failed, or a run could not apply everything. The first backfill, and what comes further, is waited for.';
+
 -- supabase/schemas/17_overviews/060_health_of_clockwork.sql
 
 -- Health of the clockwork: what everything else hangs on, the tick, cron, pg_net and Vault; and what each call through them came to.
@@ -28243,7 +28386,7 @@ begin
   select count(*) as jobs, min(j.since) as since, string_agg(format('%s: %s', j.job, left(j.problem, 200)), '; ' order by j.job) as problems
   into failing
   from billing.job_problems as j
-  where j.job not in ('project', 'missed-webhooks') and j.job not in (select c.job from billing_private.calls_to_watch() as c (job));
+  where j.job not in ('project', 'missed-webhooks', 'reconcile-run') and j.job not in (select c.job from billing_private.calls_to_watch() as c (job));
   return next billing_private.health_row(
     'jobs', billing_private.light(failing.jobs > 0),
     failing.jobs, 'count', 'none is kept from its work',
@@ -28473,10 +28616,19 @@ declare
   twice record;
   gone record;
 begin
-  -- Mended: the subscription runs again, or all of the money went back.
+  -- Mended: the subscription has not ended after all; a new one was started for the customer since, as one that has ended never
+  -- runs again at Stripe; or all of the money went back.
   select count(distinct a.payload ->> 'invoice') as invoices, min(a.alerted_at) as since, min(a.payload ->> 'invoice') as first into late
   from (select * from billing_private.alerts_raised as r where r.cause = 'paid_after_end' order by r.alerted_at limit most) as a
   where exists (select from billing.subscriptions as s where s.id = a.payload ->> 'subscription' and s.status in ('canceled', 'incomplete_expired'))
+    and not exists (
+      select
+      from billing.subscriptions as s
+      where s.customer = a.payload ->> 'customer'
+        and s.created > (a.payload ->> 'paid_at')::timestamptz
+        -- Whatever became of it later: it was served.
+        and s.status not in ('incomplete', 'incomplete_expired')
+    )
     and coalesce((
       select sum(p.amount_received - p.amount_refunded) from billing.payments as p where p.invoice_id = a.payload ->> 'invoice'
     ), 1) > 0;
@@ -28485,10 +28637,10 @@ begin
     late.invoices, 'count', 'none',
     case
       when late.invoices = 0 then 'nobody paid for a subscription that had ended'
-      else format('%s paid after the end of the subscription, and not given back: %s', billing_private.counted(late.invoices, 'invoice was', 'invoices were'), late.first)
+      else format('%s paid after the end of the subscription, and neither given back nor followed by a new one: %s', billing_private.counted(late.invoices, 'invoice was', 'invoices were'), late.first)
     end,
     late.since,
-    'refund the payment in Stripe, or start a subscription again: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''paid_after_end'''
+    'refund the payment in Stripe, or start a new subscription for the customer there: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''paid_after_end'''
   );
 
   select count(distinct a.payload -> 'subscriptions') as sets, min(a.alerted_at) as since, min(a.payload ->> 'customer') as first into twice
@@ -28511,7 +28663,7 @@ begin
   from (select * from billing_private.alerts_raised as r where r.cause = 'owner_deleted_with_subscription' order by r.alerted_at limit most) as a
   join billing.subscriptions as s on s.id = a.payload ->> 'subscription'
   join billing.customers as c on c.id = s.customer and c.owner_id is null and c.deleted_at is null
-  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not coalesce(s.cancel_at_period_end, false);
+  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not billing_private.ends_with_period(s);
   return next billing_private.health_row(
     'deleted-owners', billing_private.light(gone.subscriptions > 0),
     gone.subscriptions, 'count', 'none',
@@ -28923,6 +29075,7 @@ begin
     'billing_private.health_of_silence($2)',
     'billing_private.health_of_duplicates($2)',
     'billing_private.health_of_strays($2)',
+    'billing_private.health_of_reconcile($2)',
     'billing_private.health_of_outbox($2)',
     'billing_private.health_of_mail($2)',
     'billing_private.health_of_dunning_run($2)',
@@ -28974,6 +29127,8 @@ begin
     select * from billing_private.health_of_duplicates(p_now)
     union all
     select * from billing_private.health_of_strays(p_now)
+    union all
+    select * from billing_private.health_of_reconcile(p_now)
     union all
     select * from billing_private.health_of_outbox(p_now)
     union all

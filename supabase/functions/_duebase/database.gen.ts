@@ -3059,6 +3059,7 @@ export type Database = {
         Args: { p_claim: string; p_now?: string; p_problem: string; p_run_id: number };
         Returns: boolean;
       };
+      note_reconcile_problem: { Args: { p_now?: string; p_problem?: string }; Returns: boolean };
       old_debts: {
         Args: { p_now?: string };
         Returns: {

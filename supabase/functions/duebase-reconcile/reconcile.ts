@@ -1,4 +1,5 @@
 import type { CallBilling } from "../_duebase/database.ts";
+import { HistoryRefusal } from "../_duebase/history/key-check.ts";
 import { type RunnerParts, type RunOrder, runHistory } from "../_duebase/history/runner.ts";
 
 /** What `billing.due_history` answers. */
@@ -16,15 +17,43 @@ export type Reconciled = Record<string, number>;
 /** A call works for so long; the next minute goes on. Milliseconds. */
 export const BUDGET_MS = 45_000;
 
+type ReconcileParts = Omit<RunnerParts, "budgetMs" | "onPage"> & {
+  callBilling: CallBilling;
+  budgetMs?: number;
+};
+
 /**
  * Does what is due, as far as the time goes: events that Stripe lists and that did not arrive; the comparison of what runs and
- * what is owed, once the history is in; and a backfill that was begun, here or at a terminal.
+ * what is owed, once the history is in; and a backfill that was begun, here or at a terminal. What it fails with is kept for
+ * the health view, as its caller was answered before.
  *
  * @throws whatever Stripe or the database rejects with; the run keeps it, and goes on the next time
  */
-export async function reconcile(
-  parts: Omit<RunnerParts, "budgetMs" | "onPage"> & { callBilling: CallBilling; budgetMs?: number },
-): Promise<Reconciled> {
+export async function reconcile(parts: ReconcileParts): Promise<Reconciled> {
+  try {
+    const done = await doWhatIsDue(parts);
+    await noteProblem(parts);
+    return done;
+  } catch (error) {
+    await noteProblem(parts, reasonOf(error)).catch(() => {
+      // The database is gone: the first error says why, and the health view that no run has ended.
+    });
+    throw error;
+  }
+}
+
+/** As job_problems has it: what is wrong, and after a colon what to do. */
+function reasonOf(error: unknown): string {
+  if (error instanceof HistoryRefusal) return `${error.message.replace(/\.$/, "")}: ${error.cure}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Without a problem: nothing stood in the way. */
+async function noteProblem({ callBilling, now }: ReconcileParts, problem?: string): Promise<void> {
+  await callBilling("note_reconcile_problem", JSON.stringify({ p_problem: problem, p_now: now }));
+}
+
+async function doWhatIsDue(parts: ReconcileParts): Promise<Reconciled> {
   const { callBilling, now, budgetMs = BUDGET_MS } = parts;
   const until = performance.now() + budgetMs;
   const due = (await callBilling("due_history", JSON.stringify({ p_now: now }))) as unknown as Due;

@@ -1,5 +1,5 @@
 -- Scheduled ends: when a subscription is set to end, and whether that is because somebody canceled it.
--- Reads: subscriptions. Writes: nothing. Called by: dunning, emails.
+-- Reads: subscriptions. Writes: nothing. Called by: dunning, emails, owners, health.
 
 create function billing_private.scheduled_end(p_subscription billing.subscriptions)
 returns timestamptz
@@ -62,3 +62,18 @@ $$;
 
 comment on function billing_private.is_canceled_for_later is
   'Whether somebody canceled a subscription for a day that has not come (see was_canceled).';
+
+create function billing_private.ends_with_period(p_subscription billing.subscriptions)
+returns boolean
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+  return coalesce(p_subscription.cancel_at_period_end, false)
+    or coalesce(p_subscription.cancel_at <= p_subscription.current_period_end, false);
+end;
+$$;
+
+comment on function billing_private.ends_with_period is
+  'Whether a subscription is set to end no later than its period, so that Stripe renews and charges nothing more: by cancel_at_period_end, or under flexible billing by cancel_at alone. False for a later day: until then it is charged.';

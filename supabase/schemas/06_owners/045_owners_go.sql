@@ -149,7 +149,7 @@ begin
       and c.owner_id is null
       and c.deleted_at is null
       and s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused')
-      and not coalesce(s.cancel_at_period_end, false)
+      and not billing_private.ends_with_period(s)
     order by s.id
   loop
     gone := billing_private.deleted_owner_of(running.customer);
@@ -168,7 +168,7 @@ end;
 $$;
 
 comment on function billing_private.alert_unowned_subscriptions is
-  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
+  'Enqueues the alert that a deleted owner''s subscription goes on, once for each subscription, whatever is learnt first: nothing else stops the charges. One that Stripe ends with its period (ends_with_period) is not among them, nor is one of a customer that somebody else has now. The caller holds the customers'' locks.';
 
 create function billing_private.remove_owner(p_owner_id uuid, p_reason text, p_now timestamptz)
 returns integer

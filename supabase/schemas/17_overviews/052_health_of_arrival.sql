@@ -167,7 +167,7 @@ begin
     missed.events, 'count', 'none',
     case
       when problem.problem is not null then split_part(problem.problem, ': ', 1)
-      when missed.events = 0 then 'no webhook was missed within the last day'
+      when missed.events = 0 then 'no webhook was found missing within the last day'
       else format('%s within the last day, and none when it was last looked', billing_private.counted(missed.events, 'webhook was missed', 'webhooks were missed', most))
     end,
     coalesce(problem.since, missed.since),

@@ -56,10 +56,19 @@ declare
   twice record;
   gone record;
 begin
-  -- Mended: the subscription runs again, or all of the money went back.
+  -- Mended: the subscription has not ended after all; a new one was started for the customer since, as one that has ended never
+  -- runs again at Stripe; or all of the money went back.
   select count(distinct a.payload ->> 'invoice') as invoices, min(a.alerted_at) as since, min(a.payload ->> 'invoice') as first into late
   from (select * from billing_private.alerts_raised as r where r.cause = 'paid_after_end' order by r.alerted_at limit most) as a
   where exists (select from billing.subscriptions as s where s.id = a.payload ->> 'subscription' and s.status in ('canceled', 'incomplete_expired'))
+    and not exists (
+      select
+      from billing.subscriptions as s
+      where s.customer = a.payload ->> 'customer'
+        and s.created > (a.payload ->> 'paid_at')::timestamptz
+        -- Whatever became of it later: it was served.
+        and s.status not in ('incomplete', 'incomplete_expired')
+    )
     and coalesce((
       select sum(p.amount_received - p.amount_refunded) from billing.payments as p where p.invoice_id = a.payload ->> 'invoice'
     ), 1) > 0;
@@ -68,10 +77,10 @@ begin
     late.invoices, 'count', 'none',
     case
       when late.invoices = 0 then 'nobody paid for a subscription that had ended'
-      else format('%s paid after the end of the subscription, and not given back: %s', billing_private.counted(late.invoices, 'invoice was', 'invoices were'), late.first)
+      else format('%s paid after the end of the subscription, and neither given back nor followed by a new one: %s', billing_private.counted(late.invoices, 'invoice was', 'invoices were'), late.first)
     end,
     late.since,
-    'refund the payment in Stripe, or start a subscription again: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''paid_after_end'''
+    'refund the payment in Stripe, or start a new subscription for the customer there: select created_at, payload from billing.outbox where kind = ''alert'' and payload ->> ''cause'' = ''paid_after_end'''
   );
 
   select count(distinct a.payload -> 'subscriptions') as sets, min(a.alerted_at) as since, min(a.payload ->> 'customer') as first into twice
@@ -94,7 +103,7 @@ begin
   from (select * from billing_private.alerts_raised as r where r.cause = 'owner_deleted_with_subscription' order by r.alerted_at limit most) as a
   join billing.subscriptions as s on s.id = a.payload ->> 'subscription'
   join billing.customers as c on c.id = s.customer and c.owner_id is null and c.deleted_at is null
-  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not coalesce(s.cancel_at_period_end, false);
+  where s.status in ('active', 'trialing', 'past_due', 'unpaid', 'paused') and not billing_private.ends_with_period(s);
   return next billing_private.health_row(
     'deleted-owners', billing_private.light(gone.subscriptions > 0),
     gone.subscriptions, 'count', 'none',

@@ -19,6 +19,7 @@ begin
     'billing_private.health_of_silence($2)',
     'billing_private.health_of_duplicates($2)',
     'billing_private.health_of_strays($2)',
+    'billing_private.health_of_reconcile($2)',
     'billing_private.health_of_outbox($2)',
     'billing_private.health_of_mail($2)',
     'billing_private.health_of_dunning_run($2)',
@@ -70,6 +71,8 @@ begin
     select * from billing_private.health_of_duplicates(p_now)
     union all
     select * from billing_private.health_of_strays(p_now)
+    union all
+    select * from billing_private.health_of_reconcile(p_now)
     union all
     select * from billing_private.health_of_outbox(p_now)
     union all

@@ -151,6 +151,7 @@ export const functions: Record<string, Audience> = {
   "billing.finish_history(uuid, bigint, text, timestamp with time zone)": "service",
   "billing.history_state(text)": "service",
   "billing.note_history_problem(uuid, bigint, text, timestamp with time zone)": "service",
+  "billing.note_reconcile_problem(text, timestamp with time zone)": "service",
   "billing.receive_missed_events(bigint, jsonb, timestamp with time zone)": "service",
   "billing.record_object_not_found(uuid, bigint, text, text, timestamp with time zone)": "service",
   "billing.release_history(uuid)": "service",

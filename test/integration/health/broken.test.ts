@@ -198,6 +198,16 @@ const breaks: Break[] = [
     mends: () => problem("missed-webhooks", null),
   },
   {
+    name: "reconcile-run",
+    // It is called, and answers, every minute; what it fails with comes after its answer.
+    breaks: () => receive("first"),
+    seenAfter: 3 * HOUR,
+    mends: () =>
+      database.sql`
+        insert into billing.history_runs (kind, status, livemode, events_from, started_at, progressed_at, finished_at)
+        values ('events', 'complete', false, ${start}, ${later(3 * HOUR)}, ${later(3 * HOUR)}, ${later(3 * HOUR)})`,
+  },
+  {
     name: "outbox-oldest-due",
     breaks: () =>
       database.sql`select billing_private.enqueue('refresh', 'x', '{"object": "customer", "id": "cus_1"}', ${start})`,

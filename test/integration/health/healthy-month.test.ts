@@ -24,6 +24,15 @@ const projects: [name: string, rhythm: Rhythm][] = [
   ["with a sale every other day", (hour) => ({ chance: hour < 7 || hour > 22 ? 0 : 0.04, events: 6 })],
 ];
 
+/** What duebase-reconcile does: reads Stripe's events each hour, and compares each day. */
+async function reconciled(hour: number, now: Date): Promise<void> {
+  for (const kind of hour % 24 === 0 ? ["events", "comparison"] : ["events"]) {
+    await database.sql`
+      insert into billing.history_runs (kind, status, livemode, events_from, started_at, progressed_at, finished_at)
+      values (${kind}, 'complete', false, ${now}, ${now}, ${now}, ${now})`;
+  }
+}
+
 it.each(projects)("a project that sells %s", { timeout: 300_000 }, async (_name, rhythm) => {
   database = await createTestDatabase();
   const { sql } = database;
@@ -57,6 +66,7 @@ it.each(projects)("a project that sells %s", { timeout: 300_000 }, async (_name,
     const now = new Date(began.getTime() + HOUR);
     if (hour % 24 === 0) await sql`select billing_private.make_payload_partitions(${now})`;
     await sql`update billing.tick_parts set last_tick_at = ${now} where part = 'alarms'`;
+    await reconciled(hour, now);
     while ((await sql`select billing_private.count_hours(${now}) as more`)[0]?.more > 0);
     await sql`select billing_private.count_for_health_view(${now}), billing_private.tell_alarms(${now})`;
   }
@@ -68,6 +78,7 @@ it.each(projects)("a project that sells %s", { timeout: 300_000 }, async (_name,
   for (let hour = DAYS * 24 + 9; hour < (DAYS + 28) * 24 && alarms.length === 0; hour++) {
     const now = new Date(START + hour * HOUR);
     await sql`update billing.tick_parts set last_tick_at = ${now} where part = 'alarms'`;
+    await reconciled(hour, now);
     await sql`select billing_private.make_payload_partitions(${now}), billing_private.tell_alarms(${now})`;
     alarms.push(...(await sql<{ name: string }[]>`select name from billing.alarms`));
   }

@@ -121,7 +121,7 @@ test("the permission that is missing is named by the command, with what to do", 
   for (const more of [[], ["--dry-run"]]) {
     const { code, out } = await duebase(database, account, ["backfill", "--json", ...more]);
     expect(code).toBe(1);
-    expect(JSON.parse(out).error.message).toContain("Missing: rak_refund_read.");
+    expect(JSON.parse(out).error.message).toContain("It lacks rak_refund_read.");
     expect(JSON.parse(out).error.cure).toContain("Developers, API keys");
   }
   await nothingWritten();

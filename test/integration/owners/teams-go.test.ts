@@ -15,6 +15,7 @@ import {
   NOW,
   newTeam,
   ownerOf,
+  PERIOD_END,
   subscribed,
 } from "./teams.ts";
 
@@ -164,6 +165,17 @@ describe("a team that is deleted", () => {
       { subscription: "sub_Gone5", customer: "cus_Gone5", status: "active", reason: "owner_deleted" },
     ]);
     expect(await alertsAbout(database, ending)).toEqual([]);
+  });
+
+  it("alerts of no subscription that flexible billing ends with its period, but of one that is charged until a later day", async () => {
+    const [ending, charged] = [newTeam(), newTeam()];
+    await receive([
+      ...subscribed("Gone8", ending, { cancel_at: PERIOD_END, canceled_at: NOW }),
+      ...subscribed("Gone9", charged, { cancel_at: PERIOD_END + 1, canceled_at: NOW }),
+    ]);
+    for (const one of [ending, charged]) await deleteTeam(one);
+    expect(await alertsAbout(database, ending)).toEqual([]);
+    expect(await alertsAbout(database, charged)).toMatchObject([{ subscription: "sub_Gone9" }]);
   });
 
   it("is deleted also where something of ours fails; what was left is done by the tick", async () => {

@@ -8,6 +8,8 @@ import type { StripeEvent } from "../../support/stripe/events.ts";
 import { subscription, subscriptionItem } from "../../support/stripe/subscriptions.ts";
 
 export const NOW = 1_790_000_000;
+/** When the subscriptions of `subscribed` renew. */
+export const PERIOD_END = NOW + 2_592_000;
 
 /** A row of `billing.link_customers`. */
 export interface CustomerLink {
@@ -68,7 +70,7 @@ export function subscribed(name: string, owner?: string, values: object = {}): S
     subscription: `sub_${name}`,
     price: monthly,
     current_period_start: NOW,
-    current_period_end: NOW + 2_592_000,
+    current_period_end: PERIOD_END,
   });
   return [
     told(

@@ -160,7 +160,7 @@ async function tryLists(reader: StripeReader, paths: readonly string[], livemode
   if (missing.length === 0 && asOf !== undefined) return asOf;
   throw new HistoryRefusal(
     "permission_missing",
-    `${NAME} may not list what is needed. Missing: ${[...new Set(missing)].join(", ")}.`,
+    `${NAME} may not list what is needed. It lacks ${[...new Set(missing)].join(", ")}.`,
     "Give the restricted key these permissions in Stripe's dashboard under Developers, API keys, and run it again.",
   );
 }

@@ -56,7 +56,7 @@ const CAUSES: Record<string, string> = {
     "A customer disputes a payment at their bank, or the bank asks about it. Answer in Stripe's dashboard in time. Until it is decided, reminders of this customer's unpaid invoices are on hold.",
   copy: "Functions of another project than the one that went live work on this database: it is a copy, made by a restore, a clone or a branch. Nothing is sent to customers or changed at Stripe from here. If this project is the original now: npx duebase go-live.",
   paid_after_end:
-    "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a subscription again at Stripe, or refund the payment; no email about it was sent to the customer.",
+    "An invoice was paid after its subscription had ended, so the customer paid for nothing. Start a new subscription for the customer at Stripe, or refund the payment; no email about it was sent to the customer.",
 };
 
 const NOBODY_TO_ALERT = {
