@@ -91,8 +91,8 @@ test("what its case is not about tells nobody and opens nothing, and what it is 
   ]);
   expect(await mails()).toEqual(before);
 
-  const settled = { status: "paid", amount_remaining: 0, amount_paid: 900 };
-  expect(await read(invoice("1", settled), now + 4)).toBe("applied");
+  const paidSince = { status: "paid", amount_remaining: 0, amount_paid: 900 };
+  expect(await read(invoice("1", paidSince), now + 4)).toBe("applied");
   const [row] = await database.sql`select status from billing.dunning_cases where customer = ${customer}`;
   expect(row?.status).not.toBe("open");
 });
