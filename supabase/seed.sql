@@ -101,7 +101,8 @@ returns jsonb language sql as $$
     'collection_method', case c.state when 'invoiced' then 'send_invoice' else 'charge_automatically' end,
     'days_until_due', case c.state when 'invoiced' then 14 end,
     'cancel_at_period_end', false, 'created', pg_temp.at(c.since), 'start_date', pg_temp.at(c.since),
-    'billing_cycle_anchor', pg_temp.at(p_start), 'default_payment_method', 'pm_Seed' || c.n, 'livemode', false, 'metadata', '{}'::jsonb,
+    -- The periods told here have 30 days, and Stripe's go by the calendar: from the end of this one on.
+    'billing_cycle_anchor', pg_temp.at(p_end), 'default_payment_method', 'pm_Seed' || c.n, 'livemode', false, 'metadata', '{}'::jsonb,
     'items', jsonb_build_object('object', 'list', 'has_more', false, 'data', jsonb_build_array(jsonb_build_object(
       'id', 'si_Seed' || c.n, 'object', 'subscription_item', 'created', pg_temp.at(c.since), 'quantity', c.quantity,
       'subscription', 'sub_Seed' || c.n, 'metadata', '{}'::jsonb,
@@ -248,6 +249,7 @@ begin
   if trial > 0 then
     running := started || jsonb_build_object('trial_start', pg_temp.at(c.since), 'trial_end', pg_temp.at(c.since - trial));
     running := jsonb_set(running, '{items,data,0,current_period_end}', to_jsonb(pg_temp.at(c.since - trial)));
+    running := jsonb_set(running, '{billing_cycle_anchor}', to_jsonb(pg_temp.at(c.since - trial)));
     perform pg_temp.tell('customer.subscription.created', c.since, running);
     if c.state in ('trial_ending', 'paused') then
       perform pg_temp.tell('customer.subscription.trial_will_end', c.since - trial + 3, running);

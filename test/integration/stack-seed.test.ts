@@ -5,6 +5,7 @@ import postgres, { type Sql } from "postgres";
 import type Stripe from "stripe";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Stack, startStack } from "../../scripts/local/stack.ts";
+import { nextBoundary } from "../../scripts/local/stripe/billing/periods.ts";
 import { clientOf } from "../local-stripe/support/harness.ts";
 import { eventually } from "../support/stack-project.ts";
 
@@ -47,6 +48,18 @@ test("no job runs before the seed's day has begun: to the watchdog the day's run
     from cron.job_run_details as d
     where d.start_time < (select min(r.finished_at) from billing.dunning_runs as r)`;
   expect(early).toEqual([]);
+});
+
+test("the next period of each subscription is a whole one, though those that the seed tells of have thirty days", async () => {
+  const running = await stripe.subscriptions.list({ limit: 100, status: "active" });
+  expect(running.data.length).toBeGreaterThan(10);
+  for (const { id, billing_cycle_anchor: anchor, items } of running.data) {
+    const [item] = items.data;
+    const { interval, interval_count } = item?.price.recurring ?? { interval: "month", interval_count: 1 };
+    const end = item?.current_period_end ?? 0;
+    const next = nextBoundary(anchor, { interval, interval_count }, end);
+    expect((next - end) / 86_400, id).toBeGreaterThan(27);
+  }
 });
 
 test("overdue customers have an open case and a mail in the inbox", async () => {
