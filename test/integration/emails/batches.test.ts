@@ -84,7 +84,7 @@ describe("a batch", () => {
   ])("that left while %s is sent again whole, the same bytes under the same key", async (_what, action) => {
     await post.enqueue("twice", { count: 3 });
     post.inbox.faults.add({ match: batch, action });
-    await post.deliverAt(noonPlus(60), { resend: { url: post.inbox.apiUrl, timeoutMs: 300 } });
+    await post.deliverAt(noonPlus(60), { resend: { url: post.inbox.apiUrl, timeoutMs: 2_000 } });
     expect((await post.states()).map(({ status, email }) => [status, email])).toEqual(
       Array(3).fill(["pending", "pending"]),
     );

@@ -133,7 +133,7 @@ describe("when Resend", () => {
       const key = `unknown:${what}`;
       await enqueue(key);
       post.inbox.faults.add({ action });
-      await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 300 } });
+      await deliverAt(noonPlus(1), { resend: { url: post.inbox.apiUrl, timeoutMs: 2_000 } });
       expect(await states()).toMatchObject([{ status: "pending", email: "pending" }]);
       // What the mail would be written as now has changed; what is kept has not.
       await post.database

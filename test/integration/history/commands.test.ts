@@ -251,3 +251,14 @@ test("reconcile tells what was missed, by type, and what differed, and is red wh
   expect(again.out).toContain("No webhook was missed.");
   expect(again.out).toContain("Nothing differed.");
 });
+
+test("reconcile reads the objects of a time that Stripe lists no events of, and only once", async () => {
+  await database.sql`update billing.history_runs set started_at = started_at - interval '40 days' where true`;
+  const kinds = async () => {
+    const { code, out } = await run("reconcile", "--json");
+    expect(code).toBe(0);
+    return JSON.parse(out).runs.map(({ kind }: { kind: string }) => kind);
+  };
+  expect(await kinds()).toEqual(["backfill", "events", "comparison"]);
+  expect(await kinds()).toEqual(["events", "comparison"]);
+});
