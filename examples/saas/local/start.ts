@@ -6,6 +6,7 @@ import { build, createServer, preview } from "vite";
 import { openSql } from "../../../scripts/local/sql.ts";
 import { type Stack, type StackOptions, startStack } from "../../../scripts/local/stack.ts";
 import { stripeAt } from "../../../scripts/local/stripe-client.ts";
+import { APP_NAME } from "../src/app-name.ts";
 import { sellPlans } from "./catalogue.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -58,7 +59,7 @@ export async function startExample(
 async function nameApplication(databaseUrl: string, url: string): Promise<void> {
   const sql = openSql(databaseUrl);
   await sql`
-    update billing.settings set app_name = 'Example Reports', app_url = ${url}, billing_url = ${`${url}/billing`} where id`;
+    update billing.settings set app_name = ${APP_NAME}, app_url = ${url}, billing_url = ${`${url}/billing`} where id`;
   await sql.end();
 }
 

@@ -1,4 +1,5 @@
 import type { User } from "@supabase/supabase-js";
+import { APP_NAME } from "./app-name.ts";
 import { BillingPage } from "./billing/billing-page.tsx";
 import { CardExpiring } from "./billing/card-expiring.tsx";
 import { OverdueBanner } from "./billing/overdue-banner.tsx";
@@ -49,7 +50,7 @@ function SignedIn({ user }: { user: User }) {
   return (
     <>
       <header>
-        <strong className="brand">Example Reports</strong>
+        <strong className="brand">{APP_NAME}</strong>
         {teams.team && <Navigation />}
         {teams.state === "ready" && teams.data.mine.length > 1 && (
           <label className="team-choice">

@@ -47,6 +47,17 @@ export function useLoaded<T>(
   return { ...(known.key === key ? known.loaded : { state: "loading" }), reload };
 }
 
+/** Calls `reload` whenever somebody comes back to this tab. */
+export function useReturnToTab(reload: () => void): void {
+  useEffect(() => {
+    const seen = () => {
+      if (document.visibilityState === "visible") reload();
+    };
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, [reload]);
+}
+
 /** The data of an answer, or its error thrown. */
 export function dataOf<T>({ data, error }: { data: T | null; error: unknown }): T {
   if (error) throw error;

@@ -1,4 +1,5 @@
 import { severityOf } from "../../../../client/index.ts";
+import { APP_NAME } from "../app-name.ts";
 import { Link } from "../router.tsx";
 import type { Team } from "../team/use-teams.ts";
 import { useWords } from "../words/words.tsx";
@@ -6,7 +7,6 @@ import type { Overdue } from "./read-access.ts";
 import { UpdateMethodButton } from "./update-method-button.tsx";
 
 const DAY_MS = 86_400_000;
-const APP = "Example Reports";
 
 /** What is overdue, on every page: with amount, reason and button for who manages the team, in other words for members. */
 export function OverdueBanner({ team, overdue }: { team: Team; overdue: Overdue[] }) {
@@ -31,7 +31,7 @@ export function OverdueBanner({ team, overdue }: { team: Team; overdue: Overdue[
 
 function MemberText({ status }: { status: Overdue }) {
   const { words, date } = useWords();
-  const product = status.product_name ?? APP;
+  const product = status.product_name ?? APP_NAME;
   const severity = severityOf(status, new Date());
   return (
     <p>
@@ -50,8 +50,8 @@ function ManagerText({ status }: { status: Overdue }) {
   const owed = {
     kind: status.isSent ? ("invoice" as const) : ("payment" as const),
     amount: money(status.amount_due ?? 0, status.currency ?? "usd"),
-    product: status.product_name ?? APP,
-    app: APP,
+    product: status.product_name ?? APP_NAME,
+    app: APP_NAME,
     subscriptions: 1,
     ownDates: false,
     deadline: undefined,

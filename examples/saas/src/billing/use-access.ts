@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import { onBillingChange } from "../../../../client/index.ts";
 import { supabase } from "../supabase.ts";
 import type { Team } from "../team/use-teams.ts";
-import { useLoaded } from "../use-loaded.ts";
+import { useLoaded, useReturnToTab } from "../use-loaded.ts";
 import { takeReturn } from "./left-for-stripe.ts";
 import { readAccess } from "./read-access.ts";
 
@@ -16,22 +16,16 @@ const AFTER_RETURN = [500, 1_500, 4_000, 10_000, 30_000];
 export function useAccess(team: Team) {
   const loaded = useLoaded(`${team.id} ${team.canManage}`, () => readAccess(team));
   const { reload } = loaded;
+  useReturnToTab(reload);
   useEffect(() => onBillingChange(supabase, team.id, reload), [team.id, reload]);
   useEffect(() => {
     // One return, one series; it outlives this effect, and to read once too often does no harm.
     const returned = () => {
       if (takeReturn()) for (const ms of AFTER_RETURN) setTimeout(reload, ms);
     };
-    const seen = () => {
-      if (document.visibilityState === "visible") reload();
-    };
     returned();
     window.addEventListener("pageshow", returned);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      window.removeEventListener("pageshow", returned);
-      document.removeEventListener("visibilitychange", seen);
-    };
+    return () => window.removeEventListener("pageshow", returned);
   }, [reload]);
   return loaded;
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useRef } from "react";
+import { APP_NAME } from "../app-name.ts";
 import { takeMove } from "../router.tsx";
 
 /**
@@ -11,7 +12,7 @@ export function Page({ title, children }: { title: string; children: ReactNode }
     if (takeMove()) heading.current?.focus();
   }, []);
   useEffect(() => {
-    document.title = `${title} · Example Reports`;
+    document.title = `${title} · ${APP_NAME}`;
   }, [title]);
   return (
     <>

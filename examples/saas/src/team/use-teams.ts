@@ -1,7 +1,7 @@
 import type { User } from "@supabase/supabase-js";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { supabase } from "../supabase.ts";
-import { dataOf, useLoaded } from "../use-loaded.ts";
+import { dataOf, useLoaded, useReturnToTab } from "../use-loaded.ts";
 
 export interface Team {
   id: string;
@@ -22,14 +22,7 @@ const KEPT = "example:team";
 export function useTeams(user: User) {
   const loaded = useLoaded(user.id, () => readTeams(user));
   const [chosen, setChosen] = useState(localStorage.getItem(KEPT));
-  const { reload } = loaded;
-  useEffect(() => {
-    const seen = () => {
-      if (document.visibilityState === "visible") reload();
-    };
-    document.addEventListener("visibilitychange", seen);
-    return () => document.removeEventListener("visibilitychange", seen);
-  }, [reload]);
+  useReturnToTab(loaded.reload);
   const mine = loaded.state === "ready" ? loaded.data.mine : [];
   return {
     ...loaded,
