@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres, { type Sql } from "postgres";
-import Stripe from "stripe";
+import type Stripe from "stripe";
 import { expect } from "vitest";
 import { billingOver } from "../../../scripts/duebase/connections/billing.ts";
 import { checks } from "../../../scripts/duebase/doctor/checks/index.ts";
@@ -13,6 +13,7 @@ import { type Environment, openContext } from "../../../scripts/duebase/doctor/o
 import { type Diagnosis, type Result, runChecks } from "../../../scripts/duebase/doctor/run.ts";
 import { localKeys } from "../../../scripts/local/keys.ts";
 import { type Stack, startStack } from "../../../scripts/local/stack.ts";
+import { stripeAt } from "../../../scripts/local/stripe-client.ts";
 import { runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
 import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { eventually } from "../../support/stack-project.ts";
@@ -44,8 +45,7 @@ export async function startDoctorStack(): Promise<DoctorStack> {
   });
   const sql = postgres(stack.status.DB_URL, { max: 4, onnotice: () => {} });
   const admin = postgres(stack.postgres.adminUrl, { max: 1, onnotice: () => {} });
-  const { hostname, port } = new URL(stack.status.STRIPE_API_URL);
-  const stripe = new Stripe(localKeys.stripeSecretKey, { host: hostname, port, protocol: "http" });
+  const stripe = stripeAt(stack.status.STRIPE_API_URL);
   const env: Environment = {
     DUEBASE_STRIPE_SECRET_KEY: localKeys.stripeSecretKey,
     DUEBASE_STRIPE_API_URL: stack.status.STRIPE_API_URL,
