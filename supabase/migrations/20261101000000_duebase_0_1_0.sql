@@ -26226,39 +26226,32 @@ as $$
 declare
   o constant jsonb := p_read.payload #> '{data,object}';
   kind constant text := o ->> 'object';
-  paid text;
+  named text[];
 begin
+  -- Nearly nobody has one.
   if not exists (select from billing.dunning_cases as c where c.customer = p_read.customer_id and c.status = 'open') then
     return false;
-  elsif kind in ('customer', 'payment_method') then
-    return true;
-  elsif kind = 'subscription' then
-    return exists (
-      select from billing.dunning_cases as c where c.subscription = p_read.object_id and c.status = 'open'
-    );
-  elsif kind in ('invoice', 'invoice_payment') then
-    paid := case kind when 'invoice' then p_read.object_id else billing_private.stripe_id(o -> 'invoice') end;
-  elsif kind in ('payment_intent', 'charge', 'payment_record', 'refund', 'dispute') then
+  end if;
+  if kind in ('invoice', 'invoice_payment', 'payment_intent', 'charge', 'payment_record', 'refund', 'dispute') then
+    named := billing_private.payments_named_by(o);
     -- As it is known without a lock: what becomes known while it is read, an event tells.
-    select p.invoice_id
-    into paid
-    from billing.payments as p
-    where p.id = coalesce(
-      billing_private.stripe_id(o -> 'payment_intent'),
-      (
-        select s.payment_id
-        from billing_private.payment_sources as s
-        where s.object_id = coalesce(billing_private.stripe_id(o -> 'charge'), p_read.object_id) and s.kind in ('charge', 'payment_record')
-        limit 1
-      ),
-      p_read.object_id
+    named := named || array(
+      select s.payment_id
+      from billing_private.payment_sources as s
+      where s.object_id = any (named) and s.kind in ('charge', 'payment_record')
     );
+    named := named || array(select p.invoice_id from billing.payments as p where p.id = any (named));
   end if;
   return exists (
     select
-    from billing.dunning_case_invoices as k
-    join billing.dunning_cases as c on c.id = k.case_id
-    where k.invoice = paid and c.customer = p_read.customer_id and c.status = 'open'
+    from billing.dunning_cases as c
+    where c.customer = p_read.customer_id
+      and c.status = 'open'
+      and (
+        kind in ('customer', 'payment_method')
+        or c.subscription = p_read.object_id
+        or exists (select from billing.dunning_case_invoices as k where k.case_id = c.id and k.invoice = any (named))
+      )
   );
 end;
 $$;

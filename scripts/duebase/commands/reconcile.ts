@@ -1,7 +1,11 @@
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import type { Sql } from "postgres";
-import { type RunOrder, runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
+import {
+  dueHistory,
+  type RunOrder,
+  runHistory,
+} from "../../../supabase/functions/_duebase/history/runner.ts";
 import type { RunState } from "../../../supabase/functions/_duebase/history/runs.ts";
 import { billingOver } from "../connections/billing.ts";
 import { requireDatabaseUrl, withDatabase } from "../connections/database.ts";
@@ -21,9 +25,6 @@ interface Difference {
   why: string;
   mended_at: Date | null;
 }
-
-/** Of what `billing.due_history` answers. */
-type Due = { events_from: string; gap_from: string | null };
 
 const TITLES: Record<RunOrder["kind"], string> = {
   backfill: "Reading the objects of the time that Stripe lists no events of",
@@ -65,7 +66,7 @@ export async function reconcile(
   stripe: NamedStripe,
   eventsOnly = false,
 ): Promise<RunState[]> {
-  const due = await dueHistory(sql);
+  const due = await dueHistory(billingOver(sql));
   // As duebase-reconcile does: the time that Stripe lists no events of is met by reading its objects.
   const runs =
     due.gap_from === null
@@ -74,10 +75,6 @@ export async function reconcile(
   runs.push(await make(sql, terminal, stripe, { kind: "events", eventsFrom: due.events_from }));
   if (!eventsOnly) runs.push(await make(sql, terminal, stripe, { kind: "comparison" }));
   return runs;
-}
-
-async function dueHistory(sql: Sql): Promise<Due> {
-  return (await billingOver(sql)("due_history", "{}")) as unknown as Due;
 }
 
 async function make(sql: Sql, terminal: Terminal, stripe: NamedStripe, order: RunOrder): Promise<RunState> {

@@ -1,15 +1,5 @@
-import type { CallBilling } from "../_duebase/database.ts";
 import { HistoryRefusal } from "../_duebase/history/key-check.ts";
-import { type RunnerParts, type RunOrder, runHistory } from "../_duebase/history/runner.ts";
-
-/** What `billing.due_history` answers. */
-type Due = {
-  backfill: boolean;
-  events: boolean;
-  events_from: string;
-  gap_from: string | null;
-  comparison: boolean;
-};
+import { dueHistory, type RunnerParts, type RunOrder, runHistory } from "../_duebase/history/runner.ts";
 
 /** What a call did: how many events or objects of each run it saw, and how many runs it finished, or left to the next call. */
 export type Reconciled = Record<string, number>;
@@ -17,10 +7,7 @@ export type Reconciled = Record<string, number>;
 /** A call works for so long; the next minute goes on. Milliseconds. */
 export const BUDGET_MS = 45_000;
 
-type ReconcileParts = Omit<RunnerParts, "budgetMs" | "onPage"> & {
-  callBilling: CallBilling;
-  budgetMs?: number;
-};
+type ReconcileParts = Omit<RunnerParts, "onPage">;
 
 /**
  * Does what is due, as far as the time goes: events that Stripe lists and that did not arrive; the comparison of what runs and
@@ -56,7 +43,7 @@ async function noteProblem({ callBilling, now }: ReconcileParts, problem?: strin
 async function doWhatIsDue(parts: ReconcileParts): Promise<Reconciled> {
   const { callBilling, now, budgetMs = BUDGET_MS } = parts;
   const until = performance.now() + budgetMs;
-  const due = (await callBilling("due_history", JSON.stringify({ p_now: now }))) as unknown as Due;
+  const due = await dueHistory(callBilling, now);
   const done: Reconciled = { finished: 0, incomplete: 0, paused: 0, busy: 0 };
 
   const run = async (order: RunOrder): Promise<boolean> => {

@@ -7,7 +7,7 @@ import {
   matchEmails,
 } from "../../../scripts/duebase/restored/match.ts";
 import { beginRestore, goLiveAgain, type Released } from "../../../scripts/duebase/restored/steps.ts";
-import { runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
+import { dueHistory, runHistory } from "../../../supabase/functions/_duebase/history/runner.ts";
 import { connectStripe } from "../../../supabase/functions/_duebase/stripe.ts";
 import { impatientClock } from "../../support/account/moving-in.ts";
 import type { TestDatabase } from "../../support/database.ts";
@@ -58,8 +58,7 @@ async function reconcile(
   parts: { callStripe: ReturnType<typeof connectStripe>; secretKey: string; now: string },
 ): Promise<void> {
   const callBilling = callAsService(database);
-  const due = await callBilling("due_history", JSON.stringify({ p_now: parts.now }));
-  const { events_from: eventsFrom } = due as unknown as { events_from: string };
+  const { events_from: eventsFrom } = await dueHistory(callBilling, parts.now);
   for (const order of [{ kind: "events", eventsFrom }, { kind: "comparison" }] as const) {
     const result = await runHistory(
       { ...parts, callBilling, holder: "test", clock: impatientClock() },

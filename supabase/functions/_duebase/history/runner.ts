@@ -140,3 +140,17 @@ export async function lastRun(callBilling: CallBilling, kind: RunKind): Promise<
   const state = (await callBilling("history_state", JSON.stringify({ p_kind: kind }))) as unknown;
   return "id" in (state as object) ? (state as RunState) : null;
 }
+
+/** What `billing.due_history` answers. */
+export type DueHistory = {
+  backfill: boolean;
+  events: boolean;
+  events_from: string;
+  gap_from: string | null;
+  comparison: boolean;
+};
+
+/** What is due, at `now` (ISO 8601) where the database is to go by another clock than its own. */
+export async function dueHistory(callBilling: CallBilling, now?: string): Promise<DueHistory> {
+  return (await callBilling("due_history", JSON.stringify({ p_now: now }))) as unknown as DueHistory;
+}
